@@ -1,0 +1,51 @@
+"""UniSem: one semantic space for text and images, and retrieval that finds the right picture.
+
+Names are imported when first used, so ``import unisem`` costs milliseconds and no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from unisem._version import __version__
+
+if TYPE_CHECKING:
+    from unisem.encoders import Encoder, load_encoder
+    from unisem.images import ImageRef
+    from unisem.records import Record
+    from unisem.search import Hit, Query
+    from unisem.space import IngestReport, SemanticSpace
+
+_HOMES = {
+    "Encoder": "unisem.encoders",
+    "Hit": "unisem.search",
+    "ImageRef": "unisem.images",
+    "IngestReport": "unisem.space",
+    "Query": "unisem.search",
+    "Record": "unisem.records",
+    "SemanticSpace": "unisem.space",
+    "load_encoder": "unisem.encoders",
+}
+
+__all__ = [
+    "Encoder",
+    "Hit",
+    "ImageRef",
+    "IngestReport",
+    "Query",
+    "Record",
+    "SemanticSpace",
+    "__version__",
+    "load_encoder",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'unisem' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

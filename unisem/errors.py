@@ -1,0 +1,49 @@
+"""Every error that UniSem raises on purpose, so that a caller can catch one name.
+
+Each message says what was wrong with which input and what to do about it. Errors that the
+standard library already names well (``ValueError`` for a bad argument, ``KeyError`` …) are base
+classes where that lets existing ``except`` clauses work.
+"""
+
+from __future__ import annotations
+
+
+class UniSemError(Exception):
+    """Base class of all errors raised by UniSem."""
+
+
+class ImageError(UniSemError, ValueError):
+    """A picture that cannot be used: missing, outside its root, damaged, too large, no picture."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+class RecordError(UniSemError, ValueError):
+    """A record that cannot be stored: empty, a bad id, metadata that is not JSON."""
+
+
+class FilterError(UniSemError, ValueError):
+    """A filter that means nothing: unknown operator, value of the wrong type."""
+
+
+class EncoderError(UniSemError):
+    """A model that cannot be loaded or does not do what was asked of it."""
+
+
+class EncoderMismatchError(EncoderError):
+    """A space was built with one encoder and opened with another."""
+
+
+class StoreError(UniSemError):
+    """A store that cannot do what was asked; what was stored before is untouched."""
+
+
+class StoreLockedError(StoreError):
+    """Another process is writing to this space."""
+
+
+class CorruptStoreError(StoreError):
+    """A catalogue that is damaged or was written by a newer version."""
