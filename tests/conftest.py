@@ -1,0 +1,37 @@
+"""Fixtures that several test modules use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.pictures import colour_folder
+from tests.support.toy import ToyEncoder
+from unisem import SemanticSpace
+
+
+@pytest.fixture
+def encoder() -> ToyEncoder:
+    return ToyEncoder()
+
+
+@pytest.fixture
+def cards(tmp_path: Path) -> Path:
+    """A folder ``cards`` of captioned pictures of one colour each, and one text."""
+    return colour_folder(tmp_path / "cards")
+
+
+@pytest.fixture
+def space(tmp_path: Path, encoder: ToyEncoder) -> Iterator[SemanticSpace]:
+    """An empty space on disk with the toy encoder."""
+    with SemanticSpace.open(tmp_path / "toy.unisem", encoder=encoder) as opened:
+        yield opened
+
+
+@pytest.fixture
+def card_space(space: SemanticSpace, cards: Path) -> SemanticSpace:
+    """A space that holds the folder of cards."""
+    assert not space.add_folder(cards).skipped
+    return space

@@ -1,0 +1,1 @@
+"""What several test modules share: a toy encoder, tiny checkpoints, pictures, a chat server."""

@@ -1,0 +1,90 @@
+"""An encoder without a model: fast, deterministic, and it knows a few colours.
+
+Words hash to fixed random directions; a picture gets the direction of the colour word nearest to
+its mean colour, plus a little of its pixels, so that "red" finds red pictures and no two pictures
+are equal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from unisem.encoders import Encoder, Role
+from unisem.encoders.base import Progress
+from unisem.images import ImageSource, open_image
+from unisem.search import Vector
+
+COLOURS = {
+    "red": (220, 30, 30),
+    "green": (30, 160, 60),
+    "blue": (40, 60, 220),
+    "yellow": (240, 220, 40),
+    "black": (10, 10, 10),
+    "white": (250, 250, 250),
+}
+
+
+class ToyEncoder(Encoder):
+    """See the module."""
+
+    def __init__(self, dimension: int = 48, seed: int = 0) -> None:
+        self._dimension = dimension
+        self._seed = seed
+        self.texts_encoded = 0
+        self.images_encoded = 0
+
+    @property
+    def name(self) -> str:
+        return f"toy-{self._seed}"
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(f"{self.name} {self._dimension}".encode()).hexdigest()
+
+    @property
+    def dimension(self) -> int:
+        return self._dimension
+
+    def encode_texts(
+        self,
+        texts: Sequence[str],
+        role: Role = "document",
+        *,
+        batch_size: int = 32,
+        progress: Progress | None = None,
+    ) -> Vector:
+        assert not isinstance(texts, str)
+        self.texts_encoded += len(texts)
+        rows = [sum(map(self._word, re.findall(r"\w+", text.lower()) or [""])) for text in texts]
+        return _unit(np.array(rows, np.float32).reshape(-1, self._dimension))
+
+    def encode_images(
+        self,
+        images: Sequence[ImageSource],
+        *,
+        batch_size: int = 32,
+        progress: Progress | None = None,
+    ) -> Vector:
+        self.images_encoded += len(images)
+        rows = [self._picture(open_image(image)) for image in images]
+        return _unit(np.array(rows, np.float32).reshape(-1, self._dimension))
+
+    def _word(self, word: str) -> np.ndarray:
+        digest = hashlib.sha256(f"{self._seed} {word}".encode()).digest()
+        return np.random.default_rng(list(digest)).standard_normal(self._dimension)
+
+    def _picture(self, image: Image.Image) -> np.ndarray:
+        mean = np.asarray(image, np.float32).reshape(-1, 3).mean(axis=0)
+        nearest = min(COLOURS, key=lambda name: float(np.abs(mean - COLOURS[name]).sum()))
+        return self._word(nearest) + 0.05 * self._word(hashlib.sha256(image.tobytes()).hexdigest())
+
+
+def _unit(rows: np.ndarray) -> Vector:
+    return (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)).astype(
+        np.float32
+    )

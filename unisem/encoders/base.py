@@ -1,0 +1,95 @@
+"""`Encoder`: what turns texts and pictures into vectors of one space."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from PIL import Image
+
+from unisem.images import ImageSource, open_image
+from unisem.search import Vector
+
+Role = Literal["query", "document"]
+"""Whether a text is what somebody asks or what is searched; some models embed them differently."""
+
+Progress = Callable[[int], None]
+"""Called with the number of inputs finished since the last call."""
+
+
+class Encoder(ABC):
+    """Texts and pictures to float32 unit vectors of one dimension.
+
+    Implementations may be called from several threads.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What a person calls this model, for example ``mini`` or a hub id."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Hex digest that differs between models whose vectors must not be mixed."""
+
+    @property
+    @abstractmethod
+    def dimension(self) -> int:
+        """Length of every vector."""
+
+    @abstractmethod
+    def encode_texts(
+        self,
+        texts: Sequence[str],
+        role: Role = "document",
+        *,
+        batch_size: int = 32,
+        progress: Progress | None = None,
+    ) -> Vector:
+        """Embed texts; over-long ones are truncated as the model does.
+
+        Args:
+            texts: Strings; always read as text, whatever they look like.
+            role: ``"query"`` or ``"document"``.
+            batch_size: Texts per model call.
+            progress: Called after each batch with its size.
+
+        Returns:
+            ``(n, d)`` float32 array of unit rows, in the order given.
+        """
+
+    @abstractmethod
+    def encode_images(
+        self,
+        images: Sequence[ImageSource],
+        *,
+        batch_size: int = 32,
+        progress: Progress | None = None,
+    ) -> Vector:
+        """Embed pictures.
+
+        Args:
+            images: Paths, bytes, Pillow pictures or `ImageRef`, mixed as you like.
+            batch_size: Pictures per model call, and decoded pictures held at a time.
+            progress: Called after each batch with its size.
+
+        Returns:
+            ``(n, d)`` float32 array of unit rows, in the order given.
+
+        Raises:
+            ImageError: Names the first picture that cannot be used.
+            EncoderError: The model has no image side.
+        """
+
+    def prepare_image(self, image: ImageSource) -> Image.Image:
+        """Decode one picture as this encoder wants it; `encode_images` takes the result.
+
+        A caller that must survive bad pictures calls this first, from as many threads as it
+        likes, and encodes what came through.
+
+        Raises:
+            ImageError: The picture cannot be used.
+        """
+        return open_image(image)

@@ -1,0 +1,91 @@
+"""Finding a model's files and making sure that loading them cannot run anybody's code."""
+
+from __future__ import annotations
+
+import hashlib
+from fnmatch import fnmatch
+from functools import partial
+from pathlib import Path
+
+from unisem.encoders.mini import MODEL_DIRECTORY as MINI
+from unisem.errors import EncoderError
+
+_SAFE_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja")
+_PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.msgpack", "*.h5")
+_IDENTITY = (
+    "*.safetensors",
+    "modules.json",
+    "*config*.json",
+    "tokenizer.json",
+    "vocab.*",
+    "merges.txt",
+    "*.model",
+)
+
+
+def locate_model(name: str) -> Path:
+    """Return the directory of a model's files.
+
+    Args:
+        name: ``mini``, a local directory, or a hub id (``owner/name``, ``owner/name@revision``).
+            A hub id is looked for in the local cache first; what is missing is downloaded, safe
+            files only (safetensors, JSON, tokenizer text).
+
+    Raises:
+        EncoderError: Nothing of that name, or weights that are not safetensors.
+    """
+    if name == "mini":
+        directory = MINI
+    elif Path(name).is_dir():
+        directory = Path(name).resolve()
+    elif name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        directory = _download(name)
+    else:
+        raise EncoderError(
+            f"no encoder {name!r}: pass 'mini', an existing directory with a saved model, "
+            "or a hub id such as 'openai/clip-vit-base-patch32'"
+        )
+    weights = list(directory.rglob("*.safetensors"))
+    if not weights:
+        pickled = [path.name for pattern in _PICKLED for path in directory.rglob(pattern)]
+        found = f"only {', '.join(sorted(pickled)[:3])}" if pickled else "no weights at all"
+        raise EncoderError(
+            f"{name!r} has no .safetensors weights ({found}). Pickled weights can run code and "
+            "are not loaded; convert them with save_pretrained()"
+        )
+    return directory
+
+
+def fingerprint_model(directory: Path) -> str:
+    """Digest the files that decide what vectors a model gives: weights, configs, vocabulary."""
+    digest = hashlib.sha256()
+    for path in sorted(directory.rglob("*")):
+        if path.is_file() and any(fnmatch(path.name, pattern) for pattern in _IDENTITY):
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            digest.update(f"{path.relative_to(directory).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def _download(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    repository, _, revision = name.partition("@")
+    fetch = partial(
+        snapshot_download,
+        repository,
+        revision=revision or None,
+        allow_patterns=list(_SAFE_FILES),
+    )
+    try:
+        return Path(str(fetch(local_files_only=True)))
+    except LocalEntryNotFoundError:
+        pass
+    try:
+        return Path(str(fetch()))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        raise EncoderError(
+            f"the hub model {name!r} is neither in the local cache nor could it be fetched: "
+            f"{error}. Without a network use encoder='mini' or a local directory"
+        ) from error

@@ -1,0 +1,3 @@
+from pathlib import Path
+
+MODEL_DIRECTORY = Path(__file__).parent / "model"

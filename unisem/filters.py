@@ -1,0 +1,280 @@
+"""`Filter`: a small typed expression tree over a record's metadata.
+
+Adapters translate their framework's filters into it; stores compile it and evaluate it inside
+the search. `matches` is the meaning in plain Python, the oracle that every compiled form must
+agree with.
+
+>>> from unisem.filters import Field, matches
+>>> recent_cat = (Field("year") >= 2020) & Field("tags").contains("cat")
+>>> matches(recent_cat, {"year": 2024, "tags": ["cat", "red"]})
+True
+
+Meaning of the comparisons, ``v`` being the metadata value under the field:
+
+* A missing field matches nothing, except ``ne``, ``not_in`` and ``is_empty``.
+* Numbers compare with numbers, strings with strings (so ISO dates in order), booleans with
+  booleans; across types nothing is equal and nothing is less, and no error is raised.
+* ``contains``: ``v`` is a list that has the value. ``any``/``all``: the list ``v`` has any/all.
+* ``text``: ``v`` is a string that has the value as a substring; ``text_insensitive`` folds case.
+* ``is_empty``: missing, ``None``, ``""`` or ``[]``. ``exists``: present, whatever the value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+from unisem.errors import FilterError
+
+Scalar = str | int | float | bool
+
+
+class Operator(StrEnum):
+    """How a metadata value is compared."""
+
+    EQ = "eq"
+    NE = "ne"
+    GT = "gt"
+    GE = "ge"
+    LT = "lt"
+    LE = "le"
+    IN = "in"
+    NOT_IN = "not_in"
+    ANY = "any"
+    ALL = "all"
+    CONTAINS = "contains"
+    TEXT = "text"
+    TEXT_INSENSITIVE = "text_insensitive"
+    IS_EMPTY = "is_empty"
+    EXISTS = "exists"
+
+
+_LIST_VALUED = {Operator.IN, Operator.NOT_IN, Operator.ANY, Operator.ALL}
+_TEXT_VALUED = {Operator.TEXT, Operator.TEXT_INSENSITIVE}
+_VALUELESS = {Operator.IS_EMPTY, Operator.EXISTS}
+
+
+class Filter:
+    """A condition on metadata; combine with ``&``, ``|`` and ``~``."""
+
+    __slots__ = ()
+
+    def __and__(self, other: Filter) -> Filter:
+        return And((self, other))
+
+    def __or__(self, other: Filter) -> Filter:
+        return Or((self, other))
+
+    def __invert__(self) -> Filter:
+        return Not(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison(Filter):
+    """One field against one value.
+
+    Raises:
+        FilterError: The value does not suit the operator.
+    """
+
+    field: str
+    operator: Operator
+    value: Any = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.field, str):
+            raise FilterError(f"a field's name must be a string, not {self.field!r}")
+        value = self.value
+        if self.operator in _LIST_VALUED:
+            if isinstance(value, str) or not isinstance(value, Sequence | set | frozenset):
+                raise FilterError(f"{self._name} needs a list of values, not {value!r}")
+            value = tuple(self._scalar(item) for item in value)
+        elif self.operator in _TEXT_VALUED:
+            if not isinstance(value, str):
+                raise FilterError(f"{self._name} needs a string, not {value!r}")
+        elif self.operator in _VALUELESS:
+            value = None
+        else:
+            value = self._scalar(value)
+        object.__setattr__(self, "value", value)
+
+    @property
+    def _name(self) -> str:
+        return f"filter on {self.field!r}: {self.operator.value!r}"
+
+    def _scalar(self, value: object) -> Scalar | None:
+        if isinstance(value, date):
+            return value.isoformat()
+        if value is None and self.operator in (
+            Operator.EQ,
+            Operator.NE,
+            Operator.IN,
+            Operator.NOT_IN,
+        ):
+            return None
+        if isinstance(value, Scalar):
+            return value
+        raise FilterError(
+            f"{self._name} needs a string, number, boolean or date, not {type(value).__name__}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class And(Filter):
+    """Every part holds; with no parts, everything matches."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or(Filter):
+    """At least one part holds; with no parts, nothing matches."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Filter):
+    """The part does not hold."""
+
+    part: Filter
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Field:
+    """A metadata field, to write filters with: ``Field("year") >= 2020``."""
+
+    name: str
+
+    def __eq__(self, value: object) -> Comparison:  # type: ignore[override]
+        return Comparison(self.name, Operator.EQ, value)
+
+    def __ne__(self, value: object) -> Comparison:  # type: ignore[override]
+        return Comparison(self.name, Operator.NE, value)
+
+    def __gt__(self, value: Any) -> Comparison:
+        return Comparison(self.name, Operator.GT, value)
+
+    def __ge__(self, value: Any) -> Comparison:
+        return Comparison(self.name, Operator.GE, value)
+
+    def __lt__(self, value: Any) -> Comparison:
+        return Comparison(self.name, Operator.LT, value)
+
+    def __le__(self, value: Any) -> Comparison:
+        return Comparison(self.name, Operator.LE, value)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def is_in(self, values: Sequence[Any]) -> Comparison:
+        """The value is one of ``values``."""
+        return Comparison(self.name, Operator.IN, values)
+
+    def not_in(self, values: Sequence[Any]) -> Comparison:
+        """The value is missing or none of ``values``."""
+        return Comparison(self.name, Operator.NOT_IN, values)
+
+    def any_of(self, values: Sequence[Any]) -> Comparison:
+        """The value is a list that shares an item with ``values``."""
+        return Comparison(self.name, Operator.ANY, values)
+
+    def all_of(self, values: Sequence[Any]) -> Comparison:
+        """The value is a list that has every item of ``values``."""
+        return Comparison(self.name, Operator.ALL, values)
+
+    def contains(self, value: Any) -> Comparison:
+        """The value is a list that has ``value``."""
+        return Comparison(self.name, Operator.CONTAINS, value)
+
+    def matches_text(self, value: str, *, ignore_case: bool = False) -> Comparison:
+        """The value is a string with ``value`` in it."""
+        operator = Operator.TEXT_INSENSITIVE if ignore_case else Operator.TEXT
+        return Comparison(self.name, operator, value)
+
+    def is_empty(self) -> Comparison:
+        """The value is missing, ``None``, ``""`` or ``[]``."""
+        return Comparison(self.name, Operator.IS_EMPTY)
+
+    def exists(self) -> Comparison:
+        """The field is present."""
+        return Comparison(self.name, Operator.EXISTS)
+
+
+def matches(condition: Filter, metadata: Mapping[str, Any]) -> bool:
+    """Evaluate a filter on one record's metadata; the meaning that stores must reproduce."""
+    match condition:
+        case And(parts):
+            return all(matches(part, metadata) for part in parts)
+        case Or(parts):
+            return any(matches(part, metadata) for part in parts)
+        case Not(part):
+            return not matches(part, metadata)
+        case Comparison(field, operator, value):
+            return _compare(operator, field in metadata, metadata.get(field), value)
+    raise FilterError(f"{condition!r} is no filter")
+
+
+def _compare(operator: Operator, present: bool, stored: Any, value: Any) -> bool:
+    match operator:
+        case Operator.EXISTS:
+            return present
+        case Operator.IS_EMPTY:
+            return stored is None or stored == "" or (isinstance(stored, list) and not stored)
+        case Operator.NE:
+            return not (present and same(stored, value))
+        case Operator.NOT_IN:
+            return not (present and any(same(stored, item) for item in value))
+    if not present:
+        return False
+    match operator:
+        case Operator.EQ:
+            return same(stored, value)
+        case Operator.IN:
+            return any(same(stored, item) for item in value)
+        case Operator.CONTAINS:
+            return isinstance(stored, list) and any(same(item, value) for item in stored)
+        case Operator.ANY:
+            return isinstance(stored, list) and any(
+                same(item, wanted) for item in stored for wanted in value
+            )
+        case Operator.ALL:
+            return isinstance(stored, list) and all(
+                any(same(item, wanted) for item in stored) for wanted in value
+            )
+        case Operator.TEXT:
+            return isinstance(stored, str) and value in stored
+        case Operator.TEXT_INSENSITIVE:
+            return isinstance(stored, str) and value.casefold() in stored.casefold()
+    if kind(stored) != kind(value) or kind(stored) not in ("number", "string", "boolean"):
+        return False
+    match operator:
+        case Operator.GT:
+            return bool(stored > value)
+        case Operator.GE:
+            return bool(stored >= value)
+        case Operator.LT:
+            return bool(stored < value)
+        case _:
+            return bool(stored <= value)
+
+
+def kind(value: object) -> str:
+    """The JSON type of a value: ``boolean``, ``number``, ``string``, ``null`` or ``other``."""
+    match value:
+        case bool():
+            return "boolean"
+        case int() | float():
+            return "number"
+        case str():
+            return "string"
+        case None:
+            return "null"
+    return "other"
+
+
+def same(stored: object, value: object) -> bool:
+    """Equality within one JSON type, so that ``True`` is not ``1``; lists equal nothing."""
+    return kind(stored) == kind(value) != "other" and stored == value

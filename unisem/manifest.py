@@ -1,0 +1,73 @@
+"""`Manifest`: the small file that says what a space is and which encoder built it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from unisem._version import __version__
+from unisem.errors import CorruptStoreError
+
+_FILE = "manifest.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The contents of ``manifest.json``.
+
+    Attributes:
+        encoder: The encoder's name: ``mini``, a directory, or a hub id.
+        fingerprint: The encoder's fingerprint; decides whether vectors may be compared.
+        format: Layout of the space's directory.
+        unisem: Version that created the space.
+    """
+
+    encoder: str
+    fingerprint: str
+    format: int = FORMAT
+    unisem: str = __version__
+
+    @classmethod
+    def read(cls, directory: Path) -> Manifest | None:
+        """Read a space's manifest, or return ``None`` if there is no space here yet.
+
+        Raises:
+            NotADirectoryError: There is a file of that name.
+            CorruptStoreError: There is a catalogue without a readable manifest, a folder full of
+                other things, or a newer format.
+        """
+        if directory.exists() and not directory.is_dir():
+            raise NotADirectoryError(f"{directory} is a file, not a space")
+        path = directory / _FILE
+        if not path.exists():
+            if (directory / "catalog.sqlite").exists():
+                raise CorruptStoreError(f"{path} is missing; restore it from a copy of the space")
+            if directory.is_dir() and any(not p.name.startswith(".") for p in directory.iterdir()):
+                raise CorruptStoreError(
+                    f"{directory} is a folder of other things, not a space; name a new directory, "
+                    "for example photos.unisem"
+                )
+            return None
+        try:
+            parts = json.loads(path.read_text(encoding="utf-8"))
+            manifest = cls(**parts)
+        except (OSError, ValueError, TypeError) as error:
+            raise CorruptStoreError(f"{path} cannot be read ({error})") from error
+        if manifest.format != FORMAT:
+            raise CorruptStoreError(
+                f"{directory} has format {manifest.format}; this version of unisem reads format "
+                f"{FORMAT}. Upgrade unisem"
+            )
+        return manifest
+
+    def write(self, directory: Path) -> None:
+        """Write the manifest, whole or not at all."""
+        directory.mkdir(parents=True, exist_ok=True)
+        temporary = directory / f".{_FILE}.{os.getpid()}"
+        temporary.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(directory / _FILE)

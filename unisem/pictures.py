@@ -1,0 +1,186 @@
+"""`Pictures`: where a space's pictures may lie, and how their places survive a move.
+
+A picture is stored as a place, never as pixels in the catalogue:
+
+* ``beside``: a path relative to the folder that holds the space, so that space and pictures can
+  be moved together;
+* ``folder``: an absolute folder that the user named, and a path inside it;
+* ``blob``: a content-addressed copy inside the space, for pictures that came as bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from unisem.errors import ImageError
+from unisem.images import ImageRef
+
+_SUFFIXES = {
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/webp": ".webp",
+    "image/gif": ".gif",
+    "image/bmp": ".bmp",
+    "image/tiff": ".tiff",
+}
+
+
+class Pictures:
+    """The picture folders of one space.
+
+    Args:
+        directory: The space's own directory, or ``None`` for a space in memory.
+        roots: If given, pictures are read from these folders (and the space's own blobs) only.
+            If ``None``, the folder that holds the space, the working directory, and every folder
+            that is added are allowed.
+    """
+
+    def __init__(self, directory: Path | None, roots: Sequence[Path] | None = None) -> None:
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._directory = directory
+        self._beside = None if directory is None else directory.resolve().parent
+        self._confined = roots is not None
+        if roots is None:
+            roots = [Path.cwd(), *([self._beside] if self._beside else [])]
+        self._roots = [Path(root).resolve() for root in roots]
+
+    def allow(self, folder: Path) -> None:
+        """Add a folder that the user named.
+
+        Raises:
+            ImageError: The space was opened with its own list of roots, and this is not in it.
+        """
+        folder = folder.resolve()
+        if self._root_of(folder) is None:
+            if self._confined:
+                raise ImageError(str(folder), f"is outside the allowed folders {self._shown}")
+            self._roots.append(folder)
+
+    def admit(self, image: ImageRef) -> ImageRef:
+        """Confine a path from outside to one of the roots; bytes pass as they are.
+
+        Raises:
+            ImageError: The path, symbolic links resolved, is in none of the allowed folders.
+        """
+        if image.path is None:
+            return image
+        path = Path(os.path.abspath(image.path))
+        root = self._root_of(path.resolve())
+        if root is None:
+            raise ImageError(
+                str(image.path),
+                f"is outside the allowed folders {self._shown}; open the space with "
+                "image_roots=[…], add its folder with add_folder, or pass the picture's bytes",
+            )
+        return ImageRef(path=path.resolve(), root=root)
+
+    def keep(self, image: ImageRef, data: bytes) -> ImageRef:
+        """Inspect an admitted picture; write one that came as bytes into the space's blobs."""
+        inspected = image.inspected(data)
+        if inspected.path is not None:
+            return inspected
+        assert inspected.sha256 is not None
+        assert inspected.mime_type is not None
+        name = f"{inspected.sha256[:2]}/{inspected.sha256}{_SUFFIXES[inspected.mime_type]}"
+        path = self._blobs / name
+        if not path.exists() or path.stat().st_size != len(data):
+            _write_durably(path, data)
+        return ImageRef(
+            path=path,
+            root=self._blobs,
+            sha256=inspected.sha256,
+            mime_type=inspected.mime_type,
+            width=inspected.width,
+            height=inspected.height,
+        )
+
+    def to_json(self, image: ImageRef) -> str:
+        """Describe a kept picture by its place."""
+        assert image.path is not None
+        place: dict[str, Any]
+        if image.path.is_relative_to(self._blobs):
+            place = {"blob": image.path.relative_to(self._blobs).as_posix()}
+        elif self._beside is not None and image.path.is_relative_to(self._beside):
+            place = {"beside": image.path.relative_to(self._beside).as_posix()}
+        else:
+            root = image.root or image.path.parent
+            place = {"folder": root.as_posix(), "path": image.path.relative_to(root).as_posix()}
+        place |= {
+            "sha256": image.sha256,
+            "mime_type": image.mime_type,
+            "width": image.width,
+            "height": image.height,
+        }
+        return json.dumps(place, ensure_ascii=False, separators=(",", ":"))
+
+    def from_json(self, text: str) -> ImageRef:
+        """Rebuild a picture's reference; whether the path may be read is checked when it is."""
+        place: dict[str, Any] = json.loads(text)
+        if "blob" in place:
+            root = self._blobs
+            path = root / place.pop("blob")
+        elif "beside" in place:
+            root = self._beside or Path("/nonexistent")
+            path = root / place.pop("beside")
+        else:
+            root = Path(place.pop("folder"))
+            path = root / place.pop("path")
+        if self._confined and root != self._blobs:
+            root = self._root_of(path) or self._roots[0] if self._roots else self._blobs
+        return ImageRef(path=path, root=root, **place)
+
+    def locate(self, path: Path) -> str:
+        """Name a file so that the name survives moving space and files together."""
+        path = path.resolve()
+        if self._beside is not None and path.is_relative_to(self._beside):
+            return path.relative_to(self._beside).as_posix()
+        return path.as_posix()
+
+    def exists(self, location: str) -> bool:
+        """Whether the file that `locate` named is still there."""
+        return ((self._beside or Path("/")) / location).is_file()
+
+    def close(self) -> None:
+        """Remove the blobs of a space in memory."""
+        if self._scratch is not None:
+            self._scratch.cleanup()
+            self._scratch = None
+
+    @property
+    def _blobs(self) -> Path:
+        if self._directory is not None:
+            return self._directory.resolve() / "blobs"
+        if self._scratch is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="unisem-")
+        return Path(self._scratch.name).resolve()
+
+    @property
+    def _shown(self) -> str:
+        return ", ".join(str(root) for root in dict.fromkeys(self._roots)) or "(none)"
+
+    def _root_of(self, path: Path) -> Path | None:
+        holding = [root for root in self._roots if path.is_relative_to(root)]
+        if path.is_relative_to(self._blobs):
+            holding.append(self._blobs)
+        return max(holding, key=lambda root: len(root.parts), default=None)
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    """Write through a temporary name, so that a blob is whole or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256(os.urandom(16)).hexdigest()[:16]
+    temporary = path.with_name(f".{path.name}.{digest}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

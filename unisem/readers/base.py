@@ -1,0 +1,37 @@
+"""`Reader`: what yields records from files."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from unisem.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """One input that gave no record.
+
+    Attributes:
+        name: Which file, with the line where that helps.
+        reason: What was wrong with it.
+    """
+
+    name: str
+    reason: str
+
+
+class Reader(ABC):
+    """Yields records, and a `Skipped` for each input that cannot become one.
+
+    Pictures are referred to, not opened; a damaged one is found when it is encoded.
+    """
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Record | Skipped]:
+        """Yield in a fixed order, records of one source next to each other."""
+
+    def __len__(self) -> int:
+        """How many files there are to read, for a progress bar."""
+        return 0

@@ -1,0 +1,153 @@
+"""`Record`: one retrievable thing, a text, a picture, or a picture with its caption."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+from uuid import uuid4
+
+from unisem.errors import RecordError
+from unisem.images import ImageRef, ImageSource
+
+Modality = Literal["text", "image"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, init=False)
+class Record:
+    """One retrievable thing.
+
+    A record with a picture is of modality ``image``, whether or not it has a caption; any other
+    is of modality ``text``. A captioned picture has two vectors, its picture's and its caption's,
+    and is still one record and at most one hit.
+
+    Attributes:
+        id: Unique in a space; adding the same id again replaces the record.
+        text: The text, or the picture's caption.
+        image: The picture, by reference.
+        metadata: JSON values under string keys, what filters look at.
+        source_id: What the record was cut from (a file, a document); deletes and refreshes by it.
+        links: Ids of neighbours by relation, for example ``{"previous": "a", "next": "c"}``.
+        payload: JSON that an adapter needs to rebuild its own object; kept, never searched.
+
+    >>> Record(id="a", text="a tiger", metadata={"year": 2024}).modality
+    'text'
+    """
+
+    id: str
+    text: str | None
+    image: ImageRef | None
+    metadata: Mapping[str, Any]
+    source_id: str | None
+    links: Mapping[str, str]
+    payload: Mapping[str, Any]
+
+    def __init__(
+        self,
+        *,
+        id: str | None = None,
+        text: str | None = None,
+        image: ImageSource | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        source_id: str | None = None,
+        links: Mapping[str, str] | None = None,
+        payload: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Check and keep the parts; nothing is read from disk.
+
+        Args:
+            id: As the attribute; a random one if ``None``.
+            text: As the attribute.
+            image: A path, bytes, a Pillow picture or an `ImageRef`.
+            metadata: As the attribute.
+            source_id: As the attribute.
+            links: As the attribute.
+            payload: As the attribute.
+
+        Raises:
+            RecordError: Neither text nor picture, a bad id, or a value that is not JSON.
+            ImageError: ``image`` is a URL or of a type that is no picture.
+        """
+        name = uuid4().hex if id is None else id
+        _check_text(name, "id", name)
+        if not name:
+            raise RecordError("a record's id must not be empty")
+        if text is None and image is None:
+            raise RecordError(f"record {name!r} has neither text nor image")
+        if text is not None:
+            _check_text(text, "text", name)
+        if source_id is not None:
+            _check_text(source_id, "source_id", name)
+        for relation, target in (links or {}).items():
+            _check_text(relation, "links", name)
+            _check_text(target, f"links[{relation!r}]", name)
+        for label, mapping in (("metadata", metadata), ("payload", payload)):
+            _check_json(mapping or {}, f"record {name!r}: {label}")
+        put = object.__setattr__
+        put(self, "id", name)
+        put(self, "text", text)
+        put(self, "image", None if image is None else ImageRef.of(image))
+        put(self, "metadata", dict(metadata or {}))
+        put(self, "source_id", source_id)
+        put(self, "links", dict(links or {}))
+        put(self, "payload", dict(payload or {}))
+
+    @property
+    def modality(self) -> Modality:
+        """``"image"`` if there is a picture, else ``"text"``."""
+        return "text" if self.image is None else "image"
+
+    def with_image(self, image: ImageRef) -> Self:
+        """Return the same record with its picture's reference replaced."""
+        return self._copy(image=image)
+
+    def _copy(self, **changes: Any) -> Self:
+        parts = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return type(self)(**(parts | changes))
+
+
+def _check_text(value: object, label: str, record_id: object) -> None:
+    if not isinstance(value, str):
+        raise RecordError(
+            f"record {record_id!r}: {label} must be a string, not {type(value).__name__}"
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise RecordError(f"record {record_id!r}: {label} is not valid Unicode ({error})") from None
+
+
+def _check_json(value: object, where: str) -> None:
+    """Refuse what JSON would lose or change: other types, other keys, NaN, lone surrogates."""
+    match value:
+        case None | bool() | int():
+            return
+        case str():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise RecordError(f"{where} is not valid Unicode") from None
+        case float():
+            if not math.isfinite(value):
+                raise RecordError(f"{where} is {value}, which is not JSON; use None or a string")
+        case Mapping():
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    raise RecordError(f"{where} has the key {key!r}; keys must be strings")
+                _check_json(key, f"{where}: the key {key!r}")
+                _check_json(item, f"{where}[{key!r}]")
+        case list() | tuple():
+            for position, item in enumerate(value):
+                _check_json(item, f"{where}[{position}]")
+        case _:
+            raise RecordError(
+                f"{where} is {type(value).__name__}, which is not JSON; "
+                "convert it to a string, number, boolean, list or dictionary"
+            )
+
+
+def to_json(value: Mapping[str, Any]) -> str:
+    """Serialise checked JSON compactly, keys in the order given."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=dict)

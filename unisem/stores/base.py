@@ -1,0 +1,70 @@
+"""`Store`: what keeps records and their vectors and searches them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+
+from unisem.records import Record
+from unisem.search import EVERYTHING, EmbeddedRecord, Hit, Match, Selection, Vector
+
+
+class Store(ABC):
+    """Keeps records and their raw vectors, and searches them.
+
+    What `add` and `delete` have acknowledged survives a crash of the process.
+    """
+
+    @abstractmethod
+    def add(self, items: Sequence[EmbeddedRecord]) -> None:
+        """Insert, or replace by id, all of them or none; of one id given twice the last counts.
+
+        Raises:
+            StoreError: Wrong dimension, or the disk refused; nothing of this call is kept.
+            StoreLockedError: Another process is writing.
+        """
+
+    @abstractmethod
+    def delete(self, selection: Selection) -> int:
+        """Remove the selected records; unknown ids are no error.
+
+        Returns:
+            How many records were removed.
+        """
+
+    @abstractmethod
+    def select(self, selection: Selection = EVERYTHING) -> Iterator[Record]:
+        """Yield the selected records, oldest first; what is committed now, once."""
+
+    @abstractmethod
+    def search(
+        self,
+        vectors: Vector,
+        k: int,
+        selection: Selection = EVERYTHING,
+        match: Match = "any",
+    ) -> list[list[Hit]]:
+        """Find the best records for each query vector.
+
+        Args:
+            vectors: ``(n, d)`` float32 unit rows.
+            k: Hits per query; exactly ``min(k, selected records)`` come back.
+            selection: Which records may be found, decided inside the search.
+            match: Which of a record's vectors are compared.
+
+        Returns:
+            For each query its hits, best first, ties by id.
+        """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many records are stored."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Write derived files and let go of locks; safe to call twice."""
+
+    def get(self, ids: Sequence[str]) -> list[Record | None]:
+        """Return the record of each id, in order; ``None`` where there is none."""
+        found = {record.id: record for record in self.select(Selection(ids=tuple(ids)))}
+        return [found.get(record_id) for record_id in ids]

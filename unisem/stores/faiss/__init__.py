@@ -1,0 +1,5 @@
+"""The embedded store: SQLite holds the truth, Faiss is derived from it and can be rebuilt."""
+
+from unisem.stores.faiss.store import FaissStore
+
+__all__ = ["FaissStore"]

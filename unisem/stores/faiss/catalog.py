@@ -1,0 +1,312 @@
+"""`Catalog`: the SQLite file that holds the truth about a space.
+
+One write is one transaction, in this order:
+
+1. ``BEGIN IMMEDIATE``.
+2. Rows of replaced or deleted records go; their numbers are noted in ``removals``.
+3. New rows get numbers that were never used before (``AUTOINCREMENT``).
+4. ``COMMIT``: the point at which the write exists. Before it a crash leaves nothing of the write,
+   after it everything.
+
+``removals`` lets a process that holds a derived vector index catch up without reading the truth
+again: what appeared has a larger number than anything it knows, what vanished is listed.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisem.errors import CorruptStoreError, StoreError
+from unisem.pictures import Pictures
+from unisem.records import Modality, Record, to_json
+from unisem.search import EmbeddedRecord, Selection, Vector
+from unisem.stores.faiss.sql import compile_selection
+
+FORMAT = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS records (
+    row INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    source_id TEXT,
+    modality TEXT NOT NULL,
+    text TEXT,
+    image TEXT,      -- JSON: its place, see unisem.pictures; sha256, mime_type, width, height
+    metadata TEXT NOT NULL,
+    links TEXT NOT NULL,
+    payload TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS records_by_source ON records (source_id) WHERE source_id IS NOT NULL;
+CREATE TABLE IF NOT EXISTS vectors (
+    vector_id INTEGER PRIMARY KEY,   -- see VectorId
+    vector BLOB NOT NULL             -- little-endian float32, unit norm
+);
+CREATE TABLE IF NOT EXISTS removals (row INTEGER PRIMARY KEY, at INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS removals_by_time ON removals (at);
+"""
+_COLUMNS = "row, id, source_id, text, image, metadata, links, payload"
+_SLOT_BITS = 12
+
+
+class VectorId:
+    """A vector's number: ``row << 12 | slot << 1 | is_image``, so it says whose and of what.
+
+    Up to 2,048 vectors of each modality fit one record. Numbers grow with their rows and are
+    never used twice.
+    """
+
+    @staticmethod
+    def make(row: int, slot: int, modality: Modality) -> int:
+        """Number the ``slot``-th vector of that modality of a record."""
+        return row << _SLOT_BITS | slot << 1 | (modality == "image")
+
+    @staticmethod
+    def rows(vector_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The record rows of vectors."""
+        return vector_ids >> _SLOT_BITS
+
+    @staticmethod
+    def are_images(vector_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which vectors were made from a picture."""
+        return (vector_ids & 1).astype(np.bool_)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Changes:
+    """What happened between two transactions: rows removed, vectors added."""
+
+    removed_rows: NDArray[np.int64]
+    vector_ids: NDArray[np.int64]
+    vectors: Vector
+
+
+class Catalog:
+    """The records table and the raw vectors, with numbered transactions.
+
+    Not thread-safe by itself; the store holds a lock around it.
+
+    Args:
+        path: The SQLite file, or ``None`` for one in memory.
+        pictures: Where the pictures of the records lie.
+
+    Raises:
+        CorruptStoreError: The file is no catalogue, or of a newer format.
+    """
+
+    def __init__(self, path: Path | None, pictures: Pictures) -> None:
+        self._name = str(path or "in-memory catalogue")
+        self._pictures = pictures
+        try:
+            self._db = sqlite3.connect(
+                path or ":memory:", isolation_level=None, check_same_thread=False, timeout=30
+            )
+            self._db.create_function("casefold", 1, str.casefold, deterministic=True)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA trusted_schema = OFF")
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            raise CorruptStoreError(
+                f"{self._name} cannot be read as a catalogue ({error}); restore it from a copy. "
+                "vectors.faiss is derived and cannot replace it"
+            ) from error
+
+    def _prepare(self) -> None:
+        tables = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        if not tables:
+            with self.transaction():
+                for statement in _SCHEMA.split(";\n"):
+                    self._db.execute(statement)
+                self.set_fact("format", FORMAT)
+                self.set_fact("transaction", 0)
+        stored = self.fact("format")
+        if stored != FORMAT:
+            raise CorruptStoreError(
+                f"{self._name} has format {stored}; this version of unisem reads format {FORMAT}. "
+                "Upgrade unisem, or export the space with the version that wrote it"
+            )
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One all-or-nothing write; reading inside sees one consistent state."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            raise StoreError(f"{self._name} cannot be written: {error}") from error
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"{self._name}: nothing was written ({error})") from error
+            raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Several reads of one committed state."""
+        self._db.execute("BEGIN DEFERRED")
+        try:
+            yield
+        finally:
+            self._db.execute("COMMIT")
+
+    def fact(self, name: str) -> Any:
+        """A single named value, ``None`` if unset."""
+        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else row[0]
+
+    def set_fact(self, name: str, value: Any) -> None:
+        """Set a named value, inside the caller's transaction."""
+        self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    @property
+    def dimension(self) -> int | None:
+        """Length of the stored vectors, ``None`` before the first."""
+        value: int | None = self.fact("dimension")
+        return value
+
+    def settle_dimension(self, dimension: int) -> None:
+        """Fix the length of vectors at the first use; refuse any other afterwards."""
+        stored = self.dimension
+        if stored is None:
+            self.set_fact("dimension", dimension)
+        elif stored != dimension:
+            raise StoreError(
+                f"{self._name} holds vectors of dimension {stored}, not {dimension}; "
+                "they come from another encoder"
+            )
+
+    @property
+    def transaction_number(self) -> int:
+        """How many writes have been committed."""
+        return int(self.fact("transaction"))
+
+    @property
+    def version(self) -> int:
+        """A number that changes when another connection has committed; costs microseconds."""
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    def add(self, items: Iterable[EmbeddedRecord]) -> Changes:
+        """Insert or replace records by id, inside the caller's transaction."""
+        kept = {item.record.id: item for item in items}  # of one id given twice the last counts
+        removed = self.remove(Selection(ids=tuple(kept)), record_transaction=False)
+        vector_ids: list[int] = []
+        blobs: list[Vector] = []
+        for item in kept.values():
+            row = self._insert(item.record)
+            for modality, vectors in item.vectors.items():
+                for slot, vector in enumerate(np.atleast_2d(vectors)):
+                    vector_ids.append(VectorId.make(row, slot, modality))
+                    blobs.append(vector.astype("<f4", copy=False))
+        self._db.executemany(
+            "INSERT INTO vectors VALUES (?, ?)",
+            ((number, blob.tobytes()) for number, blob in zip(vector_ids, blobs, strict=True)),
+        )
+        self._advance()
+        dimension = self.dimension or 0
+        return Changes(
+            removed,
+            np.array(vector_ids, np.int64),
+            np.array(blobs, np.float32).reshape(-1, dimension),
+        )
+
+    def remove(self, selection: Selection, *, record_transaction: bool = True) -> NDArray[np.int64]:
+        """Delete the selected records, inside the caller's transaction; return their rows."""
+        rows = self.rows(selection)
+        at = self.transaction_number + 1
+        for row in rows.tolist():
+            low = row << _SLOT_BITS
+            high = low | ((1 << _SLOT_BITS) - 1)
+            self._db.execute("DELETE FROM vectors WHERE vector_id BETWEEN ? AND ?", (low, high))
+            self._db.execute("DELETE FROM records WHERE row = ?", (row,))
+            self._db.execute("INSERT INTO removals VALUES (?, ?)", (row, at))
+        if record_transaction and len(rows):
+            self._advance()
+        return rows
+
+    def _advance(self) -> None:
+        self.set_fact("transaction", self.transaction_number + 1)
+
+    def _insert(self, record: Record) -> int:
+        cursor = self._db.execute(
+            "INSERT INTO records (id, source_id, modality, text, image, metadata, links, payload)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                record.id,
+                record.source_id,
+                record.modality,
+                record.text,
+                None if record.image is None else self._pictures.to_json(record.image),
+                to_json(record.metadata),
+                to_json(record.links),
+                to_json(record.payload),
+            ),
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def rows(self, selection: Selection) -> NDArray[np.int64]:
+        """Row numbers of the selected records, ascending."""
+        condition, parameters = compile_selection(selection)
+        found = self._db.execute(
+            f"SELECT row FROM records WHERE {condition} ORDER BY row",  # noqa: S608 - bound
+            parameters,
+        )
+        return np.fromiter((row for (row,) in found), np.int64)
+
+    def records(self, rows: NDArray[np.int64]) -> dict[int, Record]:
+        """The records of these rows, by row."""
+        found = self._db.execute(
+            f"SELECT {_COLUMNS} FROM records"  # noqa: S608 - a constant
+            " WHERE row IN (SELECT value FROM json_each(?))",
+            (json.dumps(rows.tolist()),),
+        )
+        return {line[0]: self._record(line) for line in found}
+
+    def _record(self, line: tuple[Any, ...]) -> Record:
+        _, record_id, source_id, text, image, metadata, links, payload = line
+        return Record(
+            id=record_id,
+            text=text,
+            image=None if image is None else self._pictures.from_json(image),
+            metadata=json.loads(metadata),
+            source_id=source_id,
+            links=json.loads(links),
+            payload=json.loads(payload),
+        )
+
+    def __len__(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM records").fetchone()[0])
+
+    def changes_since(self, transaction: int, last_vector_id: int) -> Changes:
+        """What a derived index that reflects ``transaction`` has missed."""
+        removed = self._db.execute("SELECT row FROM removals WHERE at > ?", (transaction,))
+        removed_rows = np.fromiter((row for (row,) in removed), np.int64)
+        count = self._db.execute(
+            "SELECT count(*) FROM vectors WHERE vector_id > ?", (last_vector_id,)
+        ).fetchone()[0]
+        vector_ids = np.empty(count, np.int64)
+        vectors = np.empty((count, self.dimension or 0), np.float32)
+        added = self._db.execute(
+            "SELECT vector_id, vector FROM vectors WHERE vector_id > ? ORDER BY vector_id",
+            (last_vector_id,),
+        )
+        for position, (vector_id, blob) in enumerate(added):
+            vector_ids[position] = vector_id
+            vectors[position] = np.frombuffer(blob, "<f4")
+        return Changes(removed_rows, vector_ids, vectors)
+
+    def close(self) -> None:
+        """Close the file; uncommitted work is rolled back by SQLite."""
+        self._db.close()
