@@ -21,6 +21,9 @@ from unisem.records import Record
 READABLE = ("image/jpeg", "image/png", "image/webp", "image/gif")
 """Types that chat models' interfaces accept; pictures of other types are sent as PNG."""
 
+MAX_SIDE = 1536
+"""Pixels of a sent picture's longer side, by default; chat models look at no more."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelImage:
@@ -56,7 +59,7 @@ class ImageLimits:
     """
 
     count: int = 8
-    side: int = 1536
+    side: int = MAX_SIDE
     bytes: int = 12_000_000
 
 
@@ -75,7 +78,7 @@ class Content:
     omitted: str | None = None
 
 
-def image_for_model(image: ImageRef, *, side: int = ImageLimits.side) -> ModelImage:
+def image_for_model(image: ImageRef, *, side: int = MAX_SIDE) -> ModelImage:
     """Read a picture for a chat model.
 
     The file's own bytes are sent if a model can read them: an accepted type, upright, no side
@@ -125,6 +128,6 @@ def contents(records: Iterable[Record], limits: ImageLimits | None = None) -> It
 def _is_upright(data: bytes) -> bool:
     try:
         with Image.open(BytesIO(data)) as image:
-            return image.getexif().get(0x0112, 1) == 1
+            return bool(image.getexif().get(0x0112, 1) == 1)
     except Exception:  # noqa: BLE001 - a broken EXIF block says nothing about orientation
         return True
