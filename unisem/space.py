@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
+from PIL import Image
 
 from unisem.encoders import Encoder, load_encoder
-from unisem.errors import EncoderMismatchError
+from unisem.errors import EncoderMismatchError, ImageError
 from unisem.filters import Filter
 from unisem.images import ImageSource
 from unisem.ingest import Ingestion, IngestReport, embed_prepared
@@ -24,6 +27,9 @@ from unisem.stores import Store
 from unisem.stores.faiss import FaissStore
 
 __all__ = ["IngestReport", "SemanticSpace"]
+
+_BATCH = 64
+_THREADS = 4
 
 
 class SemanticSpace:
@@ -114,7 +120,7 @@ class SemanticSpace:
 
         Raises:
             ImageError: A picture cannot be used; names it. Nothing was added.
-            RecordError: An item is no `Record`.
+            TypeError: An item is no `Record`.
             StoreError: The store refused; nothing was added.
         """
         items = list(self.embed(records))
@@ -158,29 +164,25 @@ class SemanticSpace:
 
         Raises:
             ImageError: Names the first picture that cannot be used.
+            TypeError: An item is no `Record`.
         """
-        batch: list[Record] = []
-        for record in records:
-            if not isinstance(record, Record):
-                raise TypeError(f"expected a unisem.Record, not {type(record).__name__}")
-            batch.append(record)
-            if len(batch) == 64:
-                yield from self._embed_batch(batch)
-                batch = []
-        yield from self._embed_batch(batch)
+        checked = map(_as_record, records)
+        with ThreadPoolExecutor(_THREADS, "unisem-decode") as pool:
+            while batch := list(islice(checked, _BATCH)):
+                prepared = list(pool.map(self._prepare, batch))
+                images = [image for _, image in prepared if image is not None]
+                yield from embed_prepared(self._encoder, [record for record, _ in prepared], images)
 
-    def _embed_batch(self, batch: list[Record]) -> Iterator[EmbeddedRecord]:
-        kept: list[Record] = []
-        decoded: list[Any] = []
-        for record in batch:
-            if record.image is None:
-                kept.append(record)
-                continue
-            image = self._pictures.admit(record.image)
-            data = image.read_bytes()
-            decoded.append(self._encoder.prepare_image(data))
-            kept.append(record.with_image(self._pictures.keep(image, data)))
-        yield from embed_prepared(self._encoder, kept, decoded)
+    def _prepare(self, record: Record) -> tuple[Record, Image.Image | None]:
+        if record.image is None:
+            return record, None
+        image = self._pictures.admit(record.image)
+        data = image.read_bytes()
+        try:
+            decoded = self._encoder.prepare_image(data)
+            return record.with_image(self._pictures.keep(image, data)), decoded
+        except ImageError as error:
+            raise ImageError(record.image.name, error.reason) from error
 
     def search(
         self,
@@ -276,3 +278,9 @@ class SemanticSpace:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _as_record(record: object) -> Record:
+    if not isinstance(record, Record):
+        raise TypeError(f"expected a unisem.Record, not {type(record).__name__}")
+    return record

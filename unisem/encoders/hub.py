@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from unisem.encoders.base import Encoder, Progress, Role
+from unisem.encoders.loading import load_model
 from unisem.encoders.locate import fingerprint_model, locate_model
 from unisem.errors import EncoderError
 from unisem.images import ImageSource, open_image, sources_as_list
@@ -78,7 +79,7 @@ class HubEncoder(Encoder):
         with self._lock:
             if "model" in self.__dict__:  # another thread was faster
                 return self.__dict__["model"]
-            return _load(self._name, self.directory, self._device, self._dtype)
+            return load_model(self._name, self.directory, self._device, self._dtype)
 
     def encode_texts(
         self,
@@ -200,37 +201,3 @@ def load_encoder(
     if isinstance(name, Encoder):
         return name
     return HubEncoder(str(name), locate_model(str(name)), device=device, dtype=dtype)
-
-
-def _load(name: str, directory: Path, device: str | None, dtype: str) -> Any:
-    import torch
-    from sentence_transformers import SentenceTransformer
-
-    try:
-        model = SentenceTransformer(
-            str(directory),
-            device=device,
-            local_files_only=True,
-            trust_remote_code=False,
-            model_kwargs={"dtype": getattr(torch, dtype), "use_safetensors": True},
-        )
-    except (ImportError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
-        raise EncoderError(f"the encoder {name!r} does not load: {error}") from error
-    model = model.to(getattr(torch, dtype)).eval()
-    for module in model.modules():
-        if isinstance(module, torch.nn.Softmax) and module.dim is None:
-            module.dim = -1  # a saved Dense forgets the axis of its activation
-        _limit_text_length(module)
-    return model
-
-
-def _limit_text_length(module: Any) -> None:
-    """Make a tokenizer that states no limit truncate at the model's positions, not crash."""
-    tokenizer = getattr(module, "tokenizer", None)
-    config = getattr(getattr(module, "auto_model", None), "config", None)
-    if tokenizer is None or config is None or not hasattr(tokenizer, "model_max_length"):
-        return
-    text_config = config.get_text_config() if hasattr(config, "get_text_config") else config
-    positions = getattr(text_config, "max_position_embeddings", None)
-    if isinstance(positions, int) and tokenizer.model_max_length > positions:
-        tokenizer.model_max_length = positions

@@ -199,7 +199,10 @@ class Catalog:
 
     def add(self, items: Iterable[EmbeddedRecord]) -> Changes:
         """Insert or replace records by id, inside the caller's transaction."""
-        kept = {item.record.id: item for item in items}  # of one id given twice the last counts
+        kept: dict[str, EmbeddedRecord] = {}
+        for item in items:  # of one id given twice the last counts, and its place
+            kept.pop(item.record.id, None)
+            kept[item.record.id] = item
         removed = self.remove(Selection(ids=tuple(kept)), record_transaction=False)
         vector_ids: list[int] = []
         blobs: list[Vector] = []

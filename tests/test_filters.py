@@ -1,0 +1,169 @@
+"""Filters: their meaning in Python, and that the compiled SQL means the same."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unisem.errors import FilterError
+from unisem.filters import And, Comparison, Field, Filter, Not, Operator, Or, matches
+from unisem.stores.faiss.sql import compile_filter
+
+TIGER = {"year": 2024, "tags": ["cat", "striped"], "title": "Tiger", "rare": True, "note": None}
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (Field("year") == 2024, True),
+        (Field("year") == 2024.0, True),
+        (Field("year") == "2024", False),
+        (Field("year") >= 2024, True),
+        (Field("year") > 2024, False),
+        (Field("year") < "3", False),
+        (Field("rare") == True, True),  # noqa: E712
+        (Field("rare") == 1, False),
+        (Field("title") > "Panther", True),
+        (Field("missing") == 1, False),
+        (Field("missing") != 1, True),
+        (Field("missing") < 1, False),
+        (Field("missing").not_in([1, 2]), True),
+        (Field("missing").is_empty(), True),
+        (Field("note").is_empty(), True),
+        (Field("note").exists(), True),
+        (Field("note") == None, True),  # noqa: E711
+        (Field("missing").exists(), False),
+        (Field("tags").contains("cat"), True),
+        (Field("tags").contains("ca"), False),
+        (Field("title").contains("Tig"), False),
+        (Field("tags").any_of(["dog", "cat"]), True),
+        (Field("tags").all_of(["striped", "cat"]), True),
+        (Field("tags").all_of(["dog", "cat"]), False),
+        (Field("tags").all_of([]), True),
+        (Field("title").matches_text("ige"), True),
+        (Field("title").matches_text("IGE"), False),
+        (Field("title").matches_text("IGE", ignore_case=True), True),
+        (Field("year").matches_text("20"), False),
+        (Field("year").is_in([1, 2024]), True),
+        (Field("year").is_in([]), False),
+        (~(Field("year") == 2024) | Field("rare").exists(), True),
+        (And(()), True),
+        (Or(()), False),
+    ],
+)
+def test_meaning(condition: Filter, expected: bool) -> None:
+    assert matches(condition, TIGER) is expected
+    assert sql_matches(condition, TIGER) is expected
+
+
+def test_dates_compare_as_iso_strings() -> None:
+    condition = Field("taken") >= date(2024, 5, 1)
+    assert matches(condition, {"taken": "2024-05-02"})
+    assert not matches(condition, {"taken": "2024-04-30"})
+
+
+@pytest.mark.parametrize(
+    ("operator", "value"),
+    [
+        (Operator.IN, "abc"),
+        (Operator.IN, 3),
+        (Operator.TEXT, 3),
+        (Operator.GT, None),
+        (Operator.GT, [1]),
+        (Operator.EQ, {"a": 1}),
+        (Operator.CONTAINS, [1]),
+    ],
+)
+def test_values_that_mean_nothing_are_refused_with_the_field_named(
+    operator: Operator, value: Any
+) -> None:
+    with pytest.raises(FilterError, match="'colour'"):
+        Comparison("colour", operator, value)
+
+
+@pytest.mark.parametrize(
+    "key", ["a'b", 'a"b', "a.b", "$", "x); DROP TABLE records; --", "", "ключ", "a\\b", "%"]
+)
+def test_hostile_keys_are_only_keys(key: str) -> None:
+    assert sql_matches(Field(key) == 1, {key: 1})
+    assert not sql_matches(Field(key) == 1, {"other": 1})
+
+
+KEYS = st.sampled_from(["a", "b", "a'b"])
+SCALARS = st.one_of(
+    st.integers(-3, 3),
+    st.sampled_from([0.0, 0.5, -1.5, 1.0]),
+    st.booleans(),
+    st.sampled_from(["", "a", "A", "ab", "ß", "1", "ÄB", "true"]),
+)
+VALUES = st.one_of(SCALARS, st.none(), st.lists(SCALARS, max_size=3))
+METADATA = st.dictionaries(KEYS, VALUES, max_size=3)
+
+
+def comparisons() -> st.SearchStrategy[Filter]:
+    lists = st.lists(st.one_of(SCALARS), max_size=3)
+    return st.one_of(
+        st.builds(
+            Comparison,
+            KEYS,
+            st.sampled_from([Operator.GT, Operator.GE, Operator.LT, Operator.LE]),
+            SCALARS,
+        ),
+        st.builds(
+            Comparison,
+            KEYS,
+            st.sampled_from([Operator.EQ, Operator.NE]),
+            st.one_of(SCALARS, st.none()),
+        ),
+        st.builds(Comparison, KEYS, st.just(Operator.CONTAINS), SCALARS),
+        st.builds(
+            Comparison,
+            KEYS,
+            st.sampled_from([Operator.IN, Operator.NOT_IN, Operator.ANY, Operator.ALL]),
+            lists,
+        ),
+        st.builds(
+            Comparison,
+            KEYS,
+            st.sampled_from([Operator.TEXT, Operator.TEXT_INSENSITIVE]),
+            st.sampled_from(["", "a", "B", "ss", "äb"]),
+        ),
+        st.builds(Comparison, KEYS, st.sampled_from([Operator.EXISTS, Operator.IS_EMPTY])),
+    )
+
+
+FILTERS = st.recursive(
+    comparisons(),
+    lambda inner: st.one_of(
+        st.builds(Not, inner),
+        st.builds(And, st.lists(inner, max_size=3).map(tuple)),
+        st.builds(Or, st.lists(inner, max_size=3).map(tuple)),
+    ),
+    max_leaves=6,
+)
+
+
+@given(FILTERS, METADATA)
+@settings(max_examples=1500, deadline=None)
+def test_sql_means_what_python_means(condition: Filter, metadata: dict[str, Any]) -> None:
+    assert sql_matches(condition, metadata) is matches(condition, metadata)
+
+
+DATABASE = sqlite3.connect(":memory:")
+DATABASE.create_function("casefold", 1, str.casefold, deterministic=True)
+DATABASE.execute("CREATE TABLE records (metadata TEXT)")
+
+
+def sql_matches(condition: Filter, metadata: dict[str, Any]) -> bool:
+    DATABASE.execute("DELETE FROM records")
+    DATABASE.execute("INSERT INTO records VALUES (?)", (json.dumps(metadata),))
+    text, parameters = compile_filter(condition)
+    return bool(
+        DATABASE.execute(f"SELECT count(*) FROM records WHERE {text}", parameters).fetchone()[0]
+    )

@@ -1,0 +1,5 @@
+"""``python -m unisem``: the command line."""
+
+from unisem.cli import main
+
+main()

@@ -1,0 +1,72 @@
+"""Loading a model directory through sentence-transformers, and mending what it leaves undone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from unisem.errors import EncoderError
+
+
+def load_model(name: str, directory: Path, device: str | None, dtype: str) -> Any:
+    """Load a ``SentenceTransformer`` for inference, without network and without foreign code.
+
+    Args:
+        name: What to call the model in an error.
+        directory: A model directory with safetensors weights.
+        device: As for ``torch``; the best one present if ``None``.
+        dtype: Name of a torch floating type.
+
+    Raises:
+        EncoderError: The files do not load, or would need code of their own.
+    """
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        model = SentenceTransformer(
+            str(directory),
+            device=device,
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"dtype": getattr(torch, dtype), "use_safetensors": True},
+        )
+    except (
+        AttributeError,
+        ImportError,
+        KeyError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise EncoderError(f"the encoder {name!r} does not load: {error}") from error
+    model = model.to(getattr(torch, dtype)).eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Softmax) and module.dim is None:
+            module.dim = -1  # a saved Dense forgets the axis of its activation
+        if hasattr(module, "auto_model") and getattr(module, "tokenizer", None) is not None:
+            _limit_text_length(module)
+    return model
+
+
+def _limit_text_length(transformer: Any) -> None:
+    """Make texts as long as the model was trained on, at most and for SigLIP exactly.
+
+    A tokenizer that states no limit would let an over-long text crash the model. SigLIP was
+    trained on texts padded to its full length and reads the last position, so padding to the
+    longest of a batch, the usual way, would make a text's vector depend on its neighbours.
+    """
+    tokenizer, config = transformer.tokenizer, transformer.auto_model.config
+    text_config = config.get_text_config() if hasattr(config, "get_text_config") else config
+    positions = getattr(text_config, "max_position_embeddings", None)
+    if not isinstance(positions, int):
+        return
+    if "roberta" in config.model_type:
+        positions -= 2  # RoBERTa counts positions from the padding index on
+    if tokenizer.model_max_length > positions:
+        tokenizer.model_max_length = positions
+    if config.model_type.startswith("siglip"):
+        text = {"padding": "max_length", "max_length": positions, "truncation": True}
+        chosen = transformer.processing_kwargs.get("text", {})
+        transformer.processing_kwargs = transformer.processing_kwargs | {"text": text | chosen}
