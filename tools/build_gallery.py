@@ -1,6 +1,6 @@
 """Build `examples/gallery/`, the example pictures, from the Open Clip Art Library.
 
-    python tools/build_gallery.py [--source DIR] [--output examples/gallery]
+    python -m tools.build_gallery [--source DIR] [--output examples/gallery]
 
 `gallery_selection.tsv`, next to this file, is the work of people: which pictures, under which
 name, in which category, with which caption. This script does the rest. It reads the pictures and
@@ -16,30 +16,20 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import html
 import json
 import re
-import subprocess
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 from PIL import Image
 
+from tools.open_clip_art import LIBRARY, fetched_library
+
 HERE = Path(__file__).resolve().parent
 SELECTION = HERE / "gallery_selection.tsv"
 GALLERY = HERE.parent / "examples" / "gallery"
-
-VERSION = "1:0.18+dfsg-19"
-PACKAGES = {  # name: sha256 of the .deb
-    "openclipart-png": "f07f1545a2970c2cf3fa339bc2405da1a95cf2b1827bfa05bf73eb1c20291c02",
-    "openclipart-svg": "989712d90d57dfa3230049f553bb43b76c30ee4d4b8c5f6e106e33f7db5cbdc5",
-}
-LIBRARY = "usr/share/openclipart"  # where both packages put their files
 
 LONGEST_SIDE = 320  # pixels, margin included
 MARGIN = 8  # pixels of white on every side, so that a picture sits well on a dark page
@@ -170,33 +160,6 @@ def build(library: Path, output: Path) -> int:
         stale.unlink()
     (output / "metadata.jsonl").write_text("".join(lines), encoding="utf-8", newline="\n")
     return len(choices)
-
-
-@contextmanager
-def fetched_library() -> Iterator[Path]:
-    """The library's folder, fetched and unpacked into a temporary directory.
-
-    Raises GalleryError if apt does not offer the pinned version or a checksum differs.
-    """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        # Root's apt otherwise drops to a user that may not write here, and warns about it.
-        command = ["apt-get", "download", "-o", "APT::Sandbox::User=root"]
-        command += [f"{package}={VERSION}" for package in PACKAGES]
-        try:
-            subprocess.run(command, cwd=folder, check=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise GalleryError(
-                f"apt-get could not download {', '.join(PACKAGES)} {VERSION}; unpack the packages "
-                f"yourself and pass --source DIR, the folder with png and svg in it"
-            ) from error
-        for package, expected in PACKAGES.items():
-            (deb,) = folder.glob(f"{package}_*.deb")
-            actual = hashlib.sha256(deb.read_bytes()).hexdigest()
-            if actual != expected:
-                raise GalleryError(f"{deb.name} has sha256 {actual}, expected {expected}")
-            subprocess.run(["dpkg-deb", "-x", deb, folder / "unpacked"], check=True)
-        yield folder / "unpacked" / LIBRARY
 
 
 def main() -> None:

@@ -136,6 +136,8 @@ class Ingestion:
         return record.with_image(self._pictures.keep(image, data)), data
 
     def _finish(self, pending: list[_Pending]) -> None:
+        if not pending:
+            return  # an unchanged folder needs no encoder, whose weights take seconds to load
         records: list[Record] = []
         images: list[Image.Image] = []
         for item in pending:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +26,14 @@ def load_model(name: str, directory: Path, device: str | None, dtype: str) -> An
     from sentence_transformers import SentenceTransformer
 
     try:
-        model = SentenceTransformer(
-            str(directory),
-            device=device,
-            local_files_only=True,
-            trust_remote_code=False,
-            model_kwargs={"dtype": getattr(torch, dtype), "use_safetensors": True},
-        )
+        with _without_progress_bars():
+            model = SentenceTransformer(
+                str(directory),
+                device=device,
+                local_files_only=True,
+                trust_remote_code=False,
+                model_kwargs={"dtype": getattr(torch, dtype), "use_safetensors": True},
+            )
     except (
         AttributeError,
         ImportError,
@@ -48,6 +51,20 @@ def load_model(name: str, directory: Path, device: str | None, dtype: str) -> An
         if hasattr(module, "auto_model") and getattr(module, "tokenizer", None) is not None:
             _limit_text_length(module)
     return model
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    """Loading from disk takes a second; a bar per tower is only noise on a user's terminal."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _limit_text_length(transformer: Any) -> None:

@@ -1,0 +1,1 @@
+"""Recipes of the shipped artefacts; developers run them, users need none."""
