@@ -52,7 +52,9 @@ def main() -> None:
         table = Table("input", "way", "per second", "ratio to one by one")
         for label, paths in (("320 px PNG", small), ("8 MP JPEG", large)):
             ways = {
-                "one by one (OpenCLIPEmbeddings)": lambda p=paths: open_all_then_one_by_one(encoder, p),
+                "one by one (OpenCLIPEmbeddings)": lambda p=paths: open_all_then_one_by_one(
+                    encoder, p
+                ),
                 "one by one (ClipEmbedding)": lambda p=paths: one_by_one(encoder, p),
                 "unisem": lambda p=paths: encoder.encode_images(p),
             }

@@ -56,7 +56,7 @@ def load_split(library: Path, *, held_out: int = 1000) -> tuple[Pairs, Pairs]:
     for path, caption in described_pictures(library):
         by_caption.setdefault(caption, []).append(path)
     captions = sorted(by_caption)
-    np.random.RandomState(0).shuffle(captions)  # noqa: NPY002 - the split is defined by it
+    np.random.RandomState(0).shuffle(captions)
     return (
         _pairs(captions[held_out:], by_caption),
         _pairs(captions[:held_out], by_caption),
@@ -85,8 +85,7 @@ def read_caption(svg: Path) -> str | None:
         return None
     title = root.find(f".//{_DC}title")
     words = [
-        (item.text or "").strip()
-        for item in root.iterfind(f".//{_DC}subject/{_RDF}Bag/{_RDF}li")
+        (item.text or "").strip() for item in root.iterfind(f".//{_DC}subject/{_RDF}Bag/{_RDF}li")
     ]
     keywords = ", ".join(word for word in words if word)
     text = "" if title is None else (title.text or "").strip()

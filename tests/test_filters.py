@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unisem.errors import FilterError
-from unisem.filters import And, Comparison, Field, Filter, Not, Operator, Or, matches
+from unisem.filters import MAX_DEPTH, And, Comparison, Field, Filter, Not, Operator, Or, matches
 from unisem.stores.faiss.sql import compile_filter
 
 TIGER = {"year": 2024, "tags": ["cat", "striped"], "title": "Tiger", "rare": True, "note": None}
@@ -85,6 +86,28 @@ def test_values_that_mean_nothing_are_refused_with_the_field_named(
 ) -> None:
     with pytest.raises(FilterError, match="'colour'"):
         Comparison("colour", operator, value)
+
+
+def test_large_and_deep_filters() -> None:
+    many = Field("year").is_in(list(range(100_000)))
+    assert sql_matches(many, TIGER)
+    wide = Or(tuple(Field("year") == n for n in range(2000, 5000)))
+    assert sql_matches(wide, TIGER)
+    deep: Filter = Field("year") == 2024
+    while deep.depth + 4 <= MAX_DEPTH:
+        deep = And((Or((Not(Not(deep)), Field("no") == 1)), Field("rare").exists()))
+    assert deep.depth > MAX_DEPTH - 4
+    assert sql_matches(deep, TIGER)
+    while deep.depth < MAX_DEPTH:
+        deep = ~deep
+    with pytest.raises(FilterError, match="nested deeper"):
+        Not(deep)
+
+
+@pytest.mark.parametrize("build", [lambda: Field("a") == "\ud800", lambda: Field("\udfff") == 1])
+def test_lone_surrogates_are_refused(build: Callable[[], Filter]) -> None:
+    with pytest.raises(FilterError, match="Unicode"):
+        build()
 
 
 @pytest.mark.parametrize(

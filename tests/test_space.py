@@ -15,6 +15,7 @@ from tests.support.toy import ToyEncoder
 from unisem import Query, Record, SemanticSpace
 from unisem.errors import (
     CorruptStoreError,
+    EncoderError,
     EncoderMismatchError,
     ImageError,
     RecordError,
@@ -133,10 +134,25 @@ def test_pictures_outside_the_allowed_folders_are_refused(
         record = space.get(["a"])[0]
         assert record is not None
         assert record.image is not None
-        with pytest.raises(ImageError, match="outside the allowed folder"):
+        with pytest.raises(ImageError, match="outside the allowed folder") as caught:
             record.image.open()
+        assert str(tmp_path) not in caught.value.summary
         with pytest.raises(ImageError, match="outside the allowed folders"):
             space.add_folder(tmp_path)
+
+
+def test_a_picture_stays_confined_to_the_folder_it_was_added_from(
+    card_space: SemanticSpace, tmp_path: Path
+) -> None:
+    solid("red").save(tmp_path / "secret.png")
+    record = card_space.get(["cards/red.png"])[0]
+    assert record is not None
+    assert record.image is not None
+    assert record.image.root == tmp_path / "cards"
+    (tmp_path / "cards" / "red.png").unlink()
+    (tmp_path / "cards" / "red.png").symlink_to(tmp_path / "secret.png")
+    with pytest.raises(ImageError, match="outside"):
+        record.image.open()
 
 
 def test_space_and_pictures_move_together(cards: Path, tmp_path: Path) -> None:
@@ -251,6 +267,17 @@ def test_another_encoder_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(EncoderMismatchError, match=r"built with the encoder 'toy-0'.*'toy-1'"):
         SemanticSpace.open(path, encoder=ToyEncoder(seed=1))
     SemanticSpace.open(path, encoder=ToyEncoder(seed=0)).close()
+    with pytest.raises(EncoderMismatchError, match="has changed since"):
+        SemanticSpace.open(path, encoder=ToyEncoder(dimension=9))
+
+
+def test_a_hub_model_that_only_a_file_names_is_not_fetched(tmp_path: Path) -> None:
+    path = tmp_path / "from_a_stranger.unisem"
+    SemanticSpace.open(path, encoder=ToyEncoder()).close()
+    manifest = path / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("toy-0", "stranger/model"))
+    with pytest.raises(EncoderError, match=r"not in the local cache; name it yourself"):
+        SemanticSpace.open(path)
 
 
 def test_opening_what_is_no_space_is_a_clear_error(tmp_path: Path) -> None:
@@ -289,6 +316,7 @@ def test_manifest_says_what_the_space_is(tmp_path: Path) -> None:
         ({"text": "x", "k": -1}, "k must be"),
         ({"text": "x", "k": 2.5}, "k must be"),
         ({"text": "x", "modality": "video"}, "modality must be"),
+        ({"text": "\ud800"}, "not valid Unicode"),
         ({"text": "x", "match": "caption"}, "match must be"),
         ({"text": "x", "image": b"x", "text_weight": 2}, "text_weight"),
     ],
@@ -318,11 +346,18 @@ def test_k_of_zero_and_empty_space(space: SemanticSpace, card_space: SemanticSpa
         assert empty.add([]) == []
 
 
-def test_closed_space_refuses_writes(space: SemanticSpace) -> None:
+def test_closed_space_says_so(space: SemanticSpace) -> None:
     space.close()
     space.close()
-    with pytest.raises(StoreError, match="closed"):
-        space.add([Record(text="x")])
+    for action in (
+        lambda: space.add([Record(text="x")]),
+        lambda: space.search(text="x"),
+        lambda: space.get(["x"]),
+        lambda: len(space),
+        lambda: space.delete(["x"]),
+    ):
+        with pytest.raises(StoreError, match="closed"):
+            action()
 
 
 def test_threads_share_a_space(space: SemanticSpace) -> None:

@@ -10,6 +10,7 @@ import base64
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
+from math import sqrt
 
 from PIL import Image
 
@@ -23,6 +24,9 @@ READABLE = ("image/jpeg", "image/png", "image/webp", "image/gif")
 
 MAX_SIDE = 1536
 """Pixels of a sent picture's longer side, by default; chat models look at no more."""
+
+MAX_BYTES = 12_000_000
+"""Bytes of all pictures of a message, by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +59,18 @@ class ImageLimits:
     Attributes:
         count: Pictures at most; the best-ranked ones are sent.
         side: Pixels that a picture's longer side may have; larger ones are scaled down.
-        bytes: Bytes of all pictures together, before base64.
+        bytes: Bytes of all pictures together, before base64; each may have an equal share, and
+            is scaled down to fit.
     """
 
     count: int = 8
     side: int = MAX_SIDE
-    bytes: int = 12_000_000
+    bytes: int = MAX_BYTES
+
+    @property
+    def share(self) -> int:
+        """Bytes that one picture may have."""
+        return self.bytes // max(1, self.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +80,44 @@ class Content:
     Attributes:
         record: The record.
         image: Its picture, if it has one that could be sent.
-        omitted: Why a record's picture is not sent; ``None`` if it is, or there is none.
+        omitted: Why a record's picture is not sent, in words fit for the model that go on from
+            "its picture …"; ``None`` if it is sent, or there is none.
+        error: What went wrong with the picture, for the log.
     """
 
     record: Record
     image: ModelImage | None
     omitted: str | None = None
+    error: ImageError | None = None
 
 
-def image_for_model(image: ImageRef, *, side: int = MAX_SIDE) -> ModelImage:
+def image_for_model(
+    image: ImageRef, *, side: int = MAX_SIDE, max_bytes: int = MAX_BYTES
+) -> ModelImage:
     """Read a picture for a chat model.
 
     The file's own bytes are sent if a model can read them: an accepted type, upright, no side
     longer than ``side``. Otherwise the picture is rotated, scaled down and encoded anew.
 
+    Args:
+        image: The picture.
+        side: Pixels that its longer side may have.
+        max_bytes: Bytes that it may have; it is scaled down until it fits.
+
     Raises:
-        ImageError: The picture cannot be read.
+        ImageError: The picture cannot be read, or does not fit.
     """
+    sent = _at_most(image, side)
+    while len(sent.data) > max_bytes:
+        info = inspect_image(sent.data, image.name)
+        side = int(max(info.width, info.height) * min(0.9, sqrt(max_bytes / len(sent.data))))
+        if side < 1:
+            raise ImageError(image.name, f"does not fit into {max_bytes:,} bytes")
+        sent = _at_most(image, side)
+    return sent
+
+
+def _at_most(image: ImageRef, side: int) -> ModelImage:
     data = image.read_bytes()
     info = inspect_image(data, image.name)
     if info.mime_type in READABLE and max(info.width, info.height) <= side and _is_upright(data):
@@ -104,25 +135,20 @@ def image_for_model(image: ImageRef, *, side: int = MAX_SIDE) -> ModelImage:
 def contents(records: Iterable[Record], limits: ImageLimits | None = None) -> Iterator[Content]:
     """Yield each record with its picture, while the limits allow, best-ranked first."""
     limits = limits or ImageLimits()
-    count = total = 0
+    count = 0
     for record in records:
         if record.image is None:
             yield Content(record, None)
-            continue
-        if count >= limits.count:
-            yield Content(record, None, f"only {limits.count} pictures are sent")
-            continue
-        try:
-            image = image_for_model(record.image, side=limits.side)
-        except ImageError as error:
-            yield Content(record, None, error.reason)
-            continue
-        if total + len(image.data) > limits.bytes:
-            yield Content(record, None, f"only {limits.bytes:,} bytes of pictures are sent")
-            continue
-        count += 1
-        total += len(image.data)
-        yield Content(record, image)
+        elif count >= limits.count:
+            yield Content(record, None, f"is left out: only {limits.count} pictures are sent")
+        else:
+            try:
+                image = image_for_model(record.image, side=limits.side, max_bytes=limits.share)
+            except ImageError as error:
+                yield Content(record, None, error.summary, error)
+                continue
+            count += 1
+            yield Content(record, image)
 
 
 def _is_upright(data: bytes) -> bool:

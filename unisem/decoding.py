@@ -80,7 +80,7 @@ def decode_image(data: bytes, name: str, *, min_side: int | None = None) -> Imag
         except Exception as error:
             # Pillow's decoders raise almost anything on damaged bytes: OSError, SyntaxError,
             # struct.error, IndexError, zlib.error …; all of it means the same to the caller.
-            raise ImageError(name, f"is damaged or truncated ({error})") from error
+            raise ImageError(name, "is damaged or truncated", f" ({error})") from error
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -108,9 +108,9 @@ def _open(data: bytes, name: str) -> Image.Image:
             name, "is not a picture: its bytes are none of JPEG, PNG, WebP, GIF, BMP, TIFF"
         ) from None
     except Image.DecompressionBombError as error:
-        raise ImageError(name, f"announces too many pixels ({error})") from error
+        raise ImageError(name, "announces too many pixels", f" ({error})") from error
     except Exception as error:  # as in `decode_image`: headers can be damaged, too
-        raise ImageError(name, f"has a damaged header ({error})") from error
+        raise ImageError(name, "has a damaged header", f" ({error})") from error
     if image.width * image.height > MAX_PIXELS:
         pixels = f"{image.width} x {image.height}"
         image.close()

@@ -13,12 +13,22 @@ class UniSemError(Exception):
 
 
 class ImageError(UniSemError, ValueError):
-    """A picture that cannot be used: missing, outside its root, damaged, too large, no picture."""
+    """A picture that cannot be used: missing, outside its root, damaged, too large, no picture.
 
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"{name}: {reason}")
+    Attributes:
+        name: The picture, usually its path.
+        summary: What is wrong, without paths or the system's words; fit for a chat model.
+        reason: What is wrong and what to do, for the user.
+    """
+
+    def __init__(self, name: str, summary: str, detail: str = "") -> None:
+        super().__init__(f"{name}: {summary}{detail}")
         self.name = name
-        self.reason = reason
+        self.summary = summary
+        self.reason = f"{summary}{detail}"
+
+    def __reduce__(self) -> tuple[type[ImageError], tuple[str, str, str]]:
+        return type(self), (self.name, self.summary, self.reason.removeprefix(self.summary))
 
 
 class RecordError(UniSemError, ValueError):

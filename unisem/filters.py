@@ -22,7 +22,7 @@ Meaning of the comparisons, ``v`` being the metadata value under the field:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from typing import Any
@@ -57,10 +57,19 @@ _TEXT_VALUED = {Operator.TEXT, Operator.TEXT_INSENSITIVE}
 _VALUELESS = {Operator.IS_EMPTY, Operator.EXISTS}
 
 
+MAX_DEPTH = 32
+"""How deep conditions may be nested."""
+
+
 class Filter:
     """A condition on metadata; combine with ``&``, ``|`` and ``~``."""
 
     __slots__ = ()
+
+    @property
+    def depth(self) -> int:
+        """How deep this condition is nested; 1 for a comparison."""
+        return 1
 
     def __and__(self, other: Filter) -> Filter:
         return And((self, other))
@@ -87,6 +96,7 @@ class Comparison(Filter):
     def __post_init__(self) -> None:
         if not isinstance(self.field, str):
             raise FilterError(f"a field's name must be a string, not {self.field!r}")
+        _check_unicode(self.field)
         value = self.value
         if self.operator in _LIST_VALUED:
             if isinstance(value, str) or not isinstance(value, Sequence | set | frozenset):
@@ -95,6 +105,7 @@ class Comparison(Filter):
         elif self.operator in _TEXT_VALUED:
             if not isinstance(value, str):
                 raise FilterError(f"{self._name} needs a string, not {value!r}")
+            _check_unicode(value)
         elif self.operator in _VALUELESS:
             value = None
         else:
@@ -115,7 +126,9 @@ class Comparison(Filter):
             Operator.NOT_IN,
         ):
             return None
-        if isinstance(value, Scalar):
+        if isinstance(value, str):
+            _check_unicode(value)
+        if isinstance(value, Scalar) and value == value:  # not NaN, which equals nothing
             return value
         raise FilterError(
             f"{self._name} needs a string, number, boolean or date, not {type(value).__name__}"
@@ -127,6 +140,10 @@ class And(Filter):
     """Every part holds; with no parts, everything matches."""
 
     parts: tuple[Filter, ...]
+    depth: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        _settle_depth(self, self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +151,10 @@ class Or(Filter):
     """At least one part holds; with no parts, nothing matches."""
 
     parts: tuple[Filter, ...]
+    depth: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        _settle_depth(self, self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +162,10 @@ class Not(Filter):
     """The part does not hold."""
 
     part: Filter
+    depth: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        _settle_depth(self, (self.part,))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,6 +226,23 @@ class Field:
     def exists(self) -> Comparison:
         """The field is present."""
         return Comparison(self.name, Operator.EXISTS)
+
+
+def _settle_depth(condition: Filter, parts: Sequence[Filter]) -> None:
+    for part in parts:
+        if not isinstance(part, Filter):
+            raise FilterError(f"{part!r} is no filter")
+    depth = 1 + max((part.depth for part in parts), default=0)
+    if depth > MAX_DEPTH:
+        raise FilterError(f"conditions are nested deeper than {MAX_DEPTH}; flatten the filter")
+    object.__setattr__(condition, "depth", depth)
+
+
+def _check_unicode(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise FilterError(f"{text!r} in a filter is not valid Unicode") from None
 
 
 def matches(condition: Filter, metadata: Mapping[str, Any]) -> bool:

@@ -104,7 +104,7 @@ class ImageRef:
         except (OSError, ValueError) as error:
             if isinstance(error, ImageError):
                 raise
-            raise ImageError(self.name, f"cannot be read ({error})") from error
+            raise ImageError(self.name, "cannot be read", f" ({error})") from error
 
     def open(self, *, min_side: int | None = None) -> Image.Image:
         """Decode to an upright RGB picture; see `unisem.decoding.decode_image`."""
@@ -132,7 +132,7 @@ class ImageRef:
             return self.path
         resolved = self.path.resolve()
         if not resolved.is_relative_to(self.root.resolve()):
-            raise ImageError(self.name, f"leads outside the allowed folder {self.root}")
+            raise ImageError(self.name, "leads outside the allowed folder", f" {self.root}")
         return resolved
 
 
@@ -159,7 +159,7 @@ def open_image(source: ImageSource, *, min_side: int | None = None) -> Image.Ima
         try:
             return to_rgb(source)
         except Exception as error:
-            raise ImageError("PIL image", f"is damaged or truncated ({error})") from error
+            raise ImageError("PIL image", "is damaged or truncated", f" ({error})") from error
     return ImageRef.of(source).open(min_side=min_side)
 
 

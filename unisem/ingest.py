@@ -80,22 +80,26 @@ class Ingestion:
     def run(self, reader: Reader) -> IngestReport:
         """Read everything; see `SemanticSpace.ingest`."""
         total = len(reader)
-        done = 0
+        done = waiting = 0
         pool = ThreadPoolExecutor(_THREADS, "unisem-ingest")
         try:
             ahead: list[_Pending] = []
             for batch in _batches(reader, _BATCH):
                 following = self._prepare(batch, pool)
                 self._finish(ahead)  # while the pool decodes `following`
-                ahead = following
-                done += len(batch)
-                if self._progress is not None:
-                    self._progress(min(done, total) if total else done, total)
+                done, waiting, ahead = done + waiting, len(batch), following
+                self._report(done, total)
             self._finish(ahead)
+            self._report(max(done + waiting, total), total)
         finally:
             pool.shutdown(cancel_futures=True)
         removed = self._remove_stale_chunks()
         return IngestReport(self._added, self._unchanged, removed, tuple(self._skipped))
+
+    def _report(self, done: int, total: int) -> None:
+        # A file may give several records, so that more is done than was announced.
+        if self._progress is not None:
+            self._progress(min(done, total) if total else done, total)
 
     def _prepare(self, batch: list[Record | Skipped], pool: ThreadPoolExecutor) -> list[_Pending]:
         reading: list[tuple[Record, Future[tuple[Record, bytes]] | None]] = []

@@ -3,7 +3,7 @@
 A picture is stored as a place, never as pixels in the catalogue:
 
 * ``beside``: a path relative to the folder that holds the space, so that space and pictures can
-  be moved together;
+  be moved together, and the folder below it (``root``) that the path must stay inside;
 * ``folder``: an absolute folder that the user named, and a path inside it;
 * ``blob``: a content-addressed copy inside the space, for pictures that came as bytes.
 """
@@ -43,6 +43,8 @@ class Pictures:
 
     def __init__(self, directory: Path | None, roots: Sequence[Path] | None = None) -> None:
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        if directory is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="unisem-")
         self._directory = directory
         self._beside = None if directory is None else directory.resolve().parent
         self._confined = roots is not None
@@ -59,7 +61,7 @@ class Pictures:
         folder = folder.resolve()
         if self._root_of(folder) is None:
             if self._confined:
-                raise ImageError(str(folder), f"is outside the allowed folders {self._shown}")
+                raise ImageError(str(folder), "is outside the allowed folders", f" {self._shown}")
             self._roots.append(folder)
 
     def admit(self, image: ImageRef) -> ImageRef:
@@ -75,9 +77,14 @@ class Pictures:
         if root is None:
             raise ImageError(
                 str(image.path),
-                f"is outside the allowed folders {self._shown}; open the space with "
-                "image_roots=[…], add its folder with add_folder, or pass the picture's bytes",
+                "is outside the allowed folders",
+                f" {self._shown}; open the space with image_roots=[…], add its folder with "
+                "add_folder, or pass the picture's bytes",
             )
+        if image.root is not None and image.root.resolve().is_relative_to(root):
+            root = image.root.resolve()  # whoever made the reference wanted it narrower
+        if not path.resolve().is_relative_to(root):
+            raise ImageError(str(image.path), "leads outside the allowed folder", f" {root}")
         return ImageRef(path=path.resolve(), root=root)
 
     def keep(self, image: ImageRef, data: bytes) -> ImageRef:
@@ -108,6 +115,8 @@ class Pictures:
             place = {"blob": image.path.relative_to(self._blobs).as_posix()}
         elif self._beside is not None and image.path.is_relative_to(self._beside):
             place = {"beside": image.path.relative_to(self._beside).as_posix()}
+            if image.root is not None and image.root.is_relative_to(self._beside):
+                place["root"] = image.root.relative_to(self._beside).as_posix()
         else:
             root = image.root or image.path.parent
             place = {"folder": root.as_posix(), "path": image.path.relative_to(root).as_posix()}
@@ -126,8 +135,9 @@ class Pictures:
             root = self._blobs
             path = root / place.pop("blob")
         elif "beside" in place:
-            root = self._beside or Path("/nonexistent")
-            path = root / place.pop("beside")
+            beside = self._beside or Path("/nonexistent")
+            root = beside / place.pop("root", ".")
+            path = beside / place.pop("beside")
         else:
             root = Path(place.pop("folder"))
             path = root / place.pop("path")
@@ -150,15 +160,13 @@ class Pictures:
         """Remove the blobs of a space in memory."""
         if self._scratch is not None:
             self._scratch.cleanup()
-            self._scratch = None
 
     @property
     def _blobs(self) -> Path:
-        if self._directory is not None:
-            return self._directory.resolve() / "blobs"
-        if self._scratch is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix="unisem-")
-        return Path(self._scratch.name).resolve()
+        if self._scratch is not None:
+            return Path(self._scratch.name).resolve()
+        assert self._directory is not None
+        return self._directory.resolve() / "blobs"
 
     @property
     def _shown(self) -> str:

@@ -108,15 +108,24 @@ class Record:
         return type(self)(**(parts | changes))
 
 
+def check_unicode(text: str, what: str) -> None:
+    """Refuse lone surrogates, which neither a file nor a model can hold.
+
+    Raises:
+        RecordError: Says what holds one.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise RecordError(f"{what} is not valid Unicode ({error.reason})") from None
+
+
 def _check_text(value: object, label: str, record_id: object) -> None:
     if not isinstance(value, str):
         raise RecordError(
             f"record {record_id!r}: {label} must be a string, not {type(value).__name__}"
         )
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise RecordError(f"record {record_id!r}: {label} is not valid Unicode ({error})") from None
+    check_unicode(value, f"record {record_id!r}: {label}")
 
 
 def _check_json(value: object, where: str) -> None:
@@ -125,10 +134,7 @@ def _check_json(value: object, where: str) -> None:
         case None | bool() | int():
             return
         case str():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise RecordError(f"{where} is not valid Unicode") from None
+            check_unicode(value, where)
         case float():
             if not math.isfinite(value):
                 raise RecordError(f"{where} is {value}, which is not JSON; use None or a string")
@@ -136,7 +142,7 @@ def _check_json(value: object, where: str) -> None:
             for key, item in value.items():
                 if not isinstance(key, str):
                     raise RecordError(f"{where} has the key {key!r}; keys must be strings")
-                _check_json(key, f"{where}: the key {key!r}")
+                check_unicode(key, f"{where}: the key {key!r}")
                 _check_json(item, f"{where}[{key!r}]")
         case list() | tuple():
             for position, item in enumerate(value):

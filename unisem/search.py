@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unisem.filters import Filter
 from unisem.images import ImageRef, ImageSource
-from unisem.records import Modality, Record
+from unisem.records import Modality, Record, check_unicode
 
 Vector = NDArray[np.float32]
 Match = Literal["any", "text", "image"]
@@ -85,6 +85,8 @@ class Query:
             raise ValueError("a query needs text, image, or both; or a vector alone")
         if self.text is not None and not isinstance(self.text, str):
             raise TypeError(f"text must be a string, not {type(self.text).__name__}")
+        if self.text is not None:
+            check_unicode(self.text, "the query's text")
         if self.image is not None:
             object.__setattr__(self, "image", ImageRef.of(self.image))
         if not isinstance(self.k, int) or isinstance(self.k, bool) or self.k < 0:

@@ -77,18 +77,22 @@ class SemanticSpace:
         """
         directory = None if path is None else Path(path)
         manifest = None if directory is None else Manifest.read(directory)
-        if encoder is None:
-            encoder = manifest.encoder if manifest else "mini"
-        loaded = load_encoder(encoder)
+        if encoder is None and manifest is not None:
+            # A name that comes from a file is looked for on this machine only.
+            loaded = load_encoder(manifest.encoder, local_only=True)
+        else:
+            loaded = load_encoder(encoder or "mini")
         if manifest is None:
             if directory is not None:
                 Manifest(encoder=loaded.name, fingerprint=loaded.fingerprint).write(directory)
         elif manifest.fingerprint != loaded.fingerprint:
+            remedy = f"Open it with encoder={manifest.encoder!r}, or build a new space"
+            if manifest.encoder == loaded.name:
+                remedy = "The model of that name has changed since; build the space anew"
             raise EncoderMismatchError(
                 f"{directory} was built with the encoder {manifest.encoder!r} "
                 f"({manifest.fingerprint[:12]}), not {loaded.name!r} "
-                f"({loaded.fingerprint[:12]}); their vectors cannot be compared. Open it with "
-                f"encoder={manifest.encoder!r}, or build a new space"
+                f"({loaded.fingerprint[:12]}); their vectors cannot be compared. {remedy}"
             )
         roots = None if image_roots is None else [Path(root) for root in image_roots]
         pictures = Pictures(directory, roots)

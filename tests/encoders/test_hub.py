@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 import threading
 import warnings
@@ -242,6 +243,27 @@ def test_text_only_model_says_so(tmp_path: Path) -> None:
 
 def test_an_encoder_is_returned_as_it_is(encoder: Encoder) -> None:
     assert load_encoder(encoder) is encoder
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_stays_near(encoder: Encoder, dtype: str) -> None:
+    half = load_encoder(str(encoder.name), dtype=dtype)
+    texts, pictures = ["a red tiger"], [noise(0)]
+    assert float(np.vdot(half.encode_texts(texts), encoder.encode_texts(texts))) > 0.999
+    assert float(np.vdot(half.encode_images(pictures), encoder.encode_images(pictures))) > 0.999
+
+
+def test_an_encoder_travels_to_another_process_by_name(encoder: Encoder) -> None:
+    half = load_encoder(encoder.name, dtype="bfloat16")
+    data = pickle.dumps(half)
+    assert len(data) < 2000
+    again = pickle.loads(data)
+    np.testing.assert_array_equal(again.encode_texts(["a"]), half.encode_texts(["a"]))
+
+
+def test_lone_surrogates_are_refused(encoder: Encoder) -> None:
+    with pytest.raises(ValueError, match=r"texts\[1\] is not valid Unicode"):
+        encoder.encode_texts(["a", "\ud800"])
 
 
 def test_dtype_is_checked(tmp_path: Path) -> None:

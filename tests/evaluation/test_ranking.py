@@ -39,9 +39,7 @@ def test_bootstrap_covers_the_mean_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(1)
     covered = 0
     for seed in range(200):
-        low, high = bootstrap_interval(
-            (rng.random(80) < 0.3).astype(float), rounds=500, seed=seed
-        )
+        low, high = bootstrap_interval((rng.random(80) < 0.3).astype(float), rounds=500, seed=seed)
         covered += low <= 0.3 <= high
     assert 0.88 <= covered / 200 <= 0.99
 

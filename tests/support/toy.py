@@ -67,7 +67,7 @@ class ToyEncoder(Encoder):
         self,
         images: Sequence[ImageSource],
         *,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         progress: Progress | None = None,
     ) -> Vector:
         self.images_encoded += len(images)

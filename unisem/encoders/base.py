@@ -65,14 +65,14 @@ class Encoder(ABC):
         self,
         images: Sequence[ImageSource],
         *,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         progress: Progress | None = None,
     ) -> Vector:
         """Embed pictures.
 
         Args:
             images: Paths, bytes, Pillow pictures or `ImageRef`, mixed as you like.
-            batch_size: Pictures per model call, and decoded pictures held at a time.
+            batch_size: Pictures per model call; what suits the device if ``None``.
             progress: Called after each batch with its size.
 
         Returns:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
-from itertools import chain
+from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from unisem.encoders.loading import load_model
 from unisem.encoders.locate import fingerprint_model, locate_model
 from unisem.errors import EncoderError
 from unisem.images import ImageSource, open_image, sources_as_list
+from unisem.records import check_unicode
 from unisem.search import Vector
 
 _DECODERS = 4  # threads; Pillow lets go of the interpreter while it decodes
@@ -54,6 +56,11 @@ class HubEncoder(Encoder):
         self._device = device
         self._dtype = dtype
         self._lock = threading.Lock()  # tokenizers cannot be shared between running calls
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Other processes find the files again and load the weights themselves.
+        make = partial(HubEncoder, device=self._device, dtype=self._dtype)
+        return make, (self._name, self.directory)
 
     def __repr__(self) -> str:
         return f"HubEncoder({self._name!r})"
@@ -97,6 +104,7 @@ class HubEncoder(Encoder):
         for position, text in enumerate(texts):
             if not isinstance(text, str):
                 raise TypeError(f"texts[{position}] is {type(text).__name__}, not a string")
+            check_unicode(text, f"texts[{position}]")
         encode = self.model.encode_query if role == "query" else self.model.encode_document
         vectors = np.empty((len(texts), self.dimension), np.float32)
         by_length = sorted(range(len(texts)), key=lambda position: len(texts[position]))
@@ -111,7 +119,7 @@ class HubEncoder(Encoder):
         self,
         images: Sequence[ImageSource],
         *,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         progress: Progress | None = None,
     ) -> Vector:
         sources = sources_as_list(images)
@@ -119,7 +127,7 @@ class HubEncoder(Encoder):
             raise EncoderError(f"the encoder {self._name!r} has no image side")
         vectors = np.empty((len(sources), self.dimension), np.float32)
         done = 0
-        for batch in self._prepared(sources, batch_size):
+        for batch in self._prepared(sources, batch_size or self._image_batch):
             inputs = [{"image": image} for image in batch]
             vectors[done : done + len(batch)] = self._run(self.model.encode_document, inputs)
             done += len(batch)
@@ -139,15 +147,24 @@ class HubEncoder(Encoder):
         return opened
 
     def _prepared(self, sources: list[ImageSource], size: int) -> Iterator[list[Image.Image]]:
-        """Yield decoded batches, the next one decoding while the caller uses this one."""
-        batches = [sources[start : start + size] for start in range(0, len(sources), size)]
+        """Yield decoded batches, later ones decoding while the caller uses this one."""
+        waiting = iter(sources)
         with ThreadPoolExecutor(_DECODERS, "unisem-decode") as pool:
-            ahead = [pool.submit(self.prepare_image, image) for image in chain(*batches[:1])]
-            for number in range(len(batches)):
-                current = [future.result() for future in ahead]
-                following = chain(*batches[number + 1 : number + 2])
-                ahead = [pool.submit(self.prepare_image, image) for image in following]
-                yield current
+            ahead = deque(pool.submit(self.prepare_image, image) for image in islice(waiting, 16))
+            while ahead:
+                ahead.extend(
+                    pool.submit(self.prepare_image, image) for image in islice(waiting, size)
+                )
+                yield [ahead.popleft().result() for _ in range(min(size, len(ahead)))]
+
+    @property
+    def _image_batch(self) -> int:
+        """Pictures a model call: on a CPU few enough for their activations to stay in the cache.
+
+        Larger ones are several times slower there, most of it in the allocator
+        (``benchmarks/encode.py``).
+        """
+        return 4 if self.model.device.type == "cpu" else 32
 
     @cached_property
     def _square(self) -> tuple[int, int, int] | None:
@@ -184,7 +201,11 @@ class HubEncoder(Encoder):
 
 
 def load_encoder(
-    name: str | Encoder = "mini", *, device: str | None = None, dtype: str = "float32"
+    name: str | Encoder = "mini",
+    *,
+    device: str | None = None,
+    dtype: str = "float32",
+    local_only: bool = False,
 ) -> Encoder:
     """Find an encoder by name; weights are loaded when it first encodes.
 
@@ -194,10 +215,12 @@ def load_encoder(
             two-tower ``Router`` models all load. An `Encoder` is returned as it is.
         device: ``"cpu"``, ``"cuda"``, ``"mps"`` …; the best one present if ``None``.
         dtype: ``"float32"``, ``"float16"`` or ``"bfloat16"``.
+        local_only: Look for a hub id in the local cache and nowhere else.
 
     Raises:
         EncoderError: No such model, or one whose weights are not safetensors.
     """
     if isinstance(name, Encoder):
         return name
-    return HubEncoder(str(name), locate_model(str(name)), device=device, dtype=dtype)
+    directory = locate_model(str(name), local_only=local_only)
+    return HubEncoder(str(name), directory, device=device, dtype=dtype)

@@ -44,13 +44,27 @@ def load_model(name: str, directory: Path, device: str | None, dtype: str) -> An
         ValueError,
     ) as error:
         raise EncoderError(f"the encoder {name!r} does not load: {error}") from error
-    model = model.to(getattr(torch, dtype)).eval()
+    # Convolutions run up to three times faster with the channels last in memory.
+    model = model.to(dtype=getattr(torch, dtype), memory_format=torch.channels_last).eval()
     for module in model.modules():
         if isinstance(module, torch.nn.Softmax) and module.dim is None:
             module.dim = -1  # a saved Dense forgets the axis of its activation
-        if hasattr(module, "auto_model") and getattr(module, "tokenizer", None) is not None:
-            _limit_text_length(module)
+        if hasattr(module, "auto_model"):
+            module.register_forward_pre_hook(_suit_the_weights)
+            if module.tokenizer is not None:
+                _limit_text_length(module)
     return model
+
+
+def _suit_the_weights(transformer: Any, arguments: tuple[dict[str, Any], ...]) -> None:
+    """Give pixels the floating type and memory layout of the weights; some models do not."""
+    import torch
+
+    features = arguments[0]
+    pixels = features.get("pixel_values")
+    if pixels is not None and pixels.is_floating_point():
+        layout = torch.channels_last if pixels.dim() == 4 else torch.preserve_format
+        features["pixel_values"] = pixels.to(transformer.auto_model.dtype, memory_format=layout)
 
 
 @contextmanager

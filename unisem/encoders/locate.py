@@ -23,13 +23,14 @@ _IDENTITY = (
 )
 
 
-def locate_model(name: str) -> Path:
+def locate_model(name: str, *, local_only: bool = False) -> Path:
     """Return the directory of a model's files.
 
     Args:
         name: ``mini``, a local directory, or a hub id (``owner/name``, ``owner/name@revision``).
             A hub id is looked for in the local cache first; what is missing is downloaded, safe
             files only (safetensors, JSON, tokenizer text).
+        local_only: Download nothing.
 
     Raises:
         EncoderError: Nothing of that name, or weights that are not safetensors.
@@ -39,7 +40,7 @@ def locate_model(name: str) -> Path:
     elif Path(name).is_dir():
         directory = Path(name).resolve()
     elif name.count("/") == 1 and not name.startswith((".", "/", "~")):
-        directory = _download(name)
+        directory = _hub_directory(name, local_only)
     else:
         raise EncoderError(
             f"no encoder {name!r}: pass 'mini', an existing directory with a saved model, "
@@ -67,7 +68,7 @@ def fingerprint_model(directory: Path) -> str:
     return digest.hexdigest()
 
 
-def _download(name: str) -> Path:
+def _hub_directory(name: str, local_only: bool) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -81,7 +82,11 @@ def _download(name: str) -> Path:
     try:
         return Path(str(fetch(local_files_only=True)))
     except LocalEntryNotFoundError:
-        pass
+        if local_only:
+            raise EncoderError(
+                f"the hub model {name!r} is not in the local cache; name it yourself "
+                f"(encoder={name!r}) to have it fetched"
+            ) from None
     try:
         return Path(str(fetch()))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:

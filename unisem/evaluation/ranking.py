@@ -38,7 +38,7 @@ class Ranking:
             ValueError: Another number of queries, or one without a relevant candidate.
         """
         if len(scores) != len(relevant):
-            raise ValueError(f"{len(scores)} rows of scores, {len(relevant)} lists of relevant ones")
+            raise ValueError(f"{len(scores)} rows of scores but {len(relevant)} relevant lists")
         ranks = []
         for row, wanted in zip(scores, relevant, strict=True):
             if not len(wanted):

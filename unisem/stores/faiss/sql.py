@@ -7,6 +7,7 @@ meaning is that of `unisem.filters.matches`, which the tests use as the oracle.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,11 +33,10 @@ def compile_selection(selection: Selection) -> Condition:
     for column, values in (("id", selection.ids), ("source_id", selection.source_ids)):
         if values is not None:
             # One parameter however many ids: SQLite limits the number of parameters.
-            parts.append(
-                (f"{column} IN (SELECT value FROM json_each(?))", [json.dumps(list(values))])
-            )
+            text = f"({column} IN (SELECT value FROM json_each(?)))"
+            parts.append((text, [json.dumps(values)]))
     if selection.modality is not None:
-        parts.append(("modality = ?", [selection.modality]))
+        parts.append(("(modality = ?)", [selection.modality]))
     if selection.filter is not None:
         parts.append(compile_filter(selection.filter))
     return _joined(parts, "AND", "TRUE")
@@ -84,7 +84,7 @@ def _compare(field: str, operator: Operator, value: Any) -> Condition:
             return _field(field, *_item(_equal_any("i", value)))
         case Operator.ALL:
             items = [_item(_equal("i", item)) for item in value]
-            return _field(field, *_joined([("f.type = 'array'", []), *items], "AND", "TRUE"))
+            return _field(field, *_joined([("(f.type = 'array')", []), *items], "AND", "TRUE"))
         case Operator.TEXT:
             return _field(field, "f.type = 'text' AND instr(f.value, ?)", [value])
         case Operator.TEXT_INSENSITIVE:
@@ -105,31 +105,53 @@ def _field(field: str, condition: str, parameters: Sequence[Any]) -> Condition:
 def _item(condition: Condition) -> Condition:
     text, parameters = condition
     return (
-        f"f.type = 'array' AND EXISTS (SELECT 1 FROM json_each(f.value) AS i WHERE {text})",
+        f"(f.type = 'array' AND EXISTS (SELECT 1 FROM json_each(f.value) AS i WHERE {text}))",
         parameters,
     )
 
 
 def _equal(alias: str, value: Any) -> Condition:
     if value is None:
-        return f"{alias}.type = 'null'", []
+        return f"({alias}.type = 'null')", []
     return f"({alias}.type IN {_TYPES[kind(value)]} AND {alias}.value = ?)", [_bound(value)]
 
 
 def _equal_any(alias: str, values: Sequence[Any]) -> Condition:
-    return _joined([_equal(alias, value) for value in values], "OR", "FALSE")
+    """One condition and one parameter for each type, however many values there are."""
+    by_kind: dict[str, list[Any]] = {}
+    for value in values:
+        by_kind.setdefault(kind(value), []).append(_bound(value))
+    parts: list[Condition] = []
+    for name, group in by_kind.items():
+        if name == "null":
+            parts.append(_equal(alias, None))
+        else:
+            text = (
+                f"({alias}.type IN {_TYPES[name]}"
+                f" AND {alias}.value IN (SELECT value FROM json_each(?)))"
+            )
+            parts.append((text, [json.dumps(group)]))
+    return _joined(parts, "OR", "FALSE")
 
 
 def _bound(value: Any) -> Any:
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf if value > 0 else -math.inf
     return value
 
 
 def _joined(parts: list[Condition], word: str, neutral: str) -> Condition:
+    """Join conditions as a balanced tree: SQLite limits how deep an expression may be."""
     if not parts:
         return neutral, []
-    text = f" {word} ".join(f"({part})" for part, _ in parts)
-    return f"({text})", [parameter for _, parameters in parts for parameter in parameters]
+    if len(parts) == 1:
+        return parts[0]
+    middle = len(parts) // 2
+    left, left_parameters = _joined(parts[:middle], word, neutral)
+    right, right_parameters = _joined(parts[middle:], word, neutral)
+    return f"({left} {word} {right})", [*left_parameters, *right_parameters]

@@ -77,10 +77,12 @@ class FaissStore(Store):
 
     def select(self, selection: Selection = EVERYTHING) -> Iterator[Record]:
         with self._mutex:
+            self._check_open()
             rows = self._catalog.rows(selection)
         for start in range(0, len(rows), _PAGE):
             page = rows[start : start + _PAGE]
             with self._mutex:
+                self._check_open()
                 records = self._catalog.records(page)
             yield from (records[row] for row in page.tolist() if row in records)
 
@@ -95,6 +97,7 @@ class FaissStore(Store):
         if queries.ndim != 2:
             raise StoreError(f"query vectors must have shape (n, d), not {queries.shape}")
         with self._mutex:
+            self._check_open()
             index = self._current_index()
             if index is None:
                 return [[] for _ in queries]
@@ -111,6 +114,7 @@ class FaissStore(Store):
 
     def __len__(self) -> int:
         with self._mutex:
+            self._check_open()
             return len(self._catalog)
 
     def close(self) -> None:
@@ -162,9 +166,12 @@ class FaissStore(Store):
         index.save(self._directory)
         self._saved_transaction = index.transaction
 
-    def _lock_for_writing(self) -> None:
+    def _check_open(self) -> None:
         if self._closed:
-            raise StoreError("this space has been closed")
+            raise StoreError("this space has been closed; open it again")
+
+    def _lock_for_writing(self) -> None:
+        self._check_open()
         if self._writer is not None or self._directory is None:
             return
         lock = FileLock(self._directory / "writer.lock")

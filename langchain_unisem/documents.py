@@ -1,0 +1,49 @@
+"""From a space's records to LangChain's documents: texts and references, never pixels."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+from langchain_core.documents import Document
+
+from unisem.records import Record
+from unisem.search import Hit
+
+SCORE_KEY = "relevance_score"
+"""Where LangChain's rerankers put their score and where readers look for one."""
+DETAILS_KEY = "unisem"
+"""What else a search says about a document."""
+
+
+def record_to_document(record: Record) -> Document:
+    """Return a record as a new document that shares nothing with it.
+
+    The text or caption is ``page_content`` (``""`` if there is none), the id stays the id, and
+    the metadata is the record's own and nothing else.
+    """
+    return Document(
+        id=record.id, page_content=record.text or "", metadata=deepcopy(dict(record.metadata))
+    )
+
+
+def hit_to_document(hit: Hit) -> Document:
+    """Return a hit as a document, its score and details as JSON in two metadata keys."""
+    document = record_to_document(hit.record)
+    details: dict[str, Any] = {
+        "modality": hit.record.modality,
+        "matched": hit.matched,
+        "score": float(hit.score),
+    }
+    if hit.record.source_id is not None:
+        details["source_id"] = hit.record.source_id
+    if hit.record.image is not None:
+        details["mime_type"] = hit.record.image.mime_type
+        details["sha256"] = hit.record.image.sha256
+    document.metadata |= {SCORE_KEY: relevance(hit.score), DETAILS_KEY: details}
+    return document
+
+
+def relevance(cosine: float) -> float:
+    """Scale a cosine to LangChain's relevance: 0 (opposite) to 1 (same), as a Python float."""
+    return min(1.0, max(0.0, (1.0 + float(cosine)) / 2.0))

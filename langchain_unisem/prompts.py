@@ -1,0 +1,108 @@
+"""`MultimodalPrompt`: a question and the documents found for it, as one message with pictures."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Self
+
+from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.messages.content import ContentBlock, TextContentBlock
+from langchain_core.prompts.chat import BaseChatPromptTemplate
+from pydantic import ConfigDict, Field
+
+from langchain_unisem.messages import format_documents, image_block
+from langchain_unisem.queries import ImageQuery
+from unisem.content import ImageLimits, image_for_model
+from unisem.space import SemanticSpace
+
+
+class MultimodalPrompt(BaseChatPromptTemplate):
+    """Turn ``{"context": documents, "question": question}`` into one user message.
+
+    Captions and pictures come first, as `format_documents` writes them, then the question: a
+    string, or an `ImageQuery`, whose picture is shown as well. Neither is treated as a template.
+
+    Key init args:
+        space: Where the documents' pictures are.
+        limits: How many pictures of how many pixels and bytes; `ImageLimits` by default.
+
+    Instantiate:
+        ```python
+        from langchain_unisem import MultimodalPrompt
+
+        prompt = MultimodalPrompt(space=space)
+        chain = {"context": retriever, "question": RunnablePassthrough()} | prompt | llm
+        ```
+
+    Inside another prompt:
+        ```python
+        prompt = ChatPromptTemplate(
+            [
+                ("system", "Answer in {language}."),
+                MessagesPlaceholder("history", optional=True),
+                MultimodalPrompt(space=space),
+            ]
+        )
+        ```
+    """
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    input_variables: list[str] = Field(default_factory=lambda: ["context", "question"])
+    space: SemanticSpace
+    limits: ImageLimits = ImageLimits()
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Return ``False``: a space is not written into a prompt's file."""
+        return False
+
+    def format_messages(self, **kwargs: Any) -> list[BaseMessage]:
+        """Build the message.
+
+        Args:
+            **kwargs: ``context`` (documents) and ``question`` (`str` or `ImageQuery`); others
+                belong to other parts of a larger prompt.
+
+        Raises:
+            TypeError: One of the two is of another type.
+            ImageError: The question's own picture cannot be read.
+        """
+        values = self._merge_partial_and_user_variables(**kwargs)
+        blocks = format_documents(values["context"], space=self.space, limits=self.limits)
+        return [HumanMessage(content_blocks=[*blocks, *self._question(values["question"])])]
+
+    async def aformat_messages(self, **kwargs: Any) -> list[BaseMessage]:
+        """As `format_messages`, in a thread."""
+        return await asyncio.to_thread(self.format_messages, **kwargs)
+
+    def partial(self, **kwargs: Any) -> Self:
+        """Return this prompt with some of its values given already."""
+        return self.model_copy(
+            update={
+                "input_variables": [name for name in self.input_variables if name not in kwargs],
+                "partial_variables": {**self.partial_variables, **kwargs},
+            }
+        )
+
+    def pretty_repr(self, html: bool = False) -> str:
+        """Return the message's plan, with the names of its variables in braces."""
+        del html  # plain text reads well in both
+        return "Human: {context}\nQuestion: {question}"
+
+    def _question(self, question: object) -> list[ContentBlock]:
+        match question:
+            case str():
+                return [_text(f"Question: {question}")]
+            case ImageQuery():
+                picture = image_for_model(question.image, side=self.limits.side)
+                words = f"Question: {question.text}" if question.text else "Question:"
+                return [_text(f"{words} (with this picture)"), image_block(picture)]
+        raise TypeError(
+            "question must be a string, or an ImageQuery for a picture, "
+            f"not {type(question).__name__}"
+        )
+
+
+def _text(text: str) -> TextContentBlock:
+    return TextContentBlock(type="text", text=text)

@@ -1,0 +1,61 @@
+"""`NodePlan`: which of a pipeline's nodes are embedded as pictures and which as texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llama_index.core.base.embeddings.base import Embedding
+from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node
+
+from llama_index_unisem.pictures import picture_of
+from unisem.images import ImageRef
+
+
+class NodePlan:
+    """Sorts nodes, and takes the vectors back.
+
+    A node with a picture gets its picture's vector; its caption, if it has one, is embedded as it
+    stands, without metadata, and its vector is kept where LlamaIndex has a place for it. Any other
+    node gets the vector of its text with the metadata that is meant for embedding.
+
+    Args:
+        nodes: The nodes.
+
+    Attributes:
+        images: Pictures to embed.
+        texts: Texts to embed: other nodes' contents, then captions.
+
+    Raises:
+        ImageError: A node has a picture that cannot be used; see `picture_of`.
+    """
+
+    def __init__(self, nodes: Sequence[BaseNode]) -> None:
+        self._pictures: list[BaseNode] = []
+        self._captioned: list[BaseNode] = []
+        self._others: list[BaseNode] = []
+        self.images: list[ImageRef] = []
+        for node in nodes:
+            image = picture_of(node)
+            if image is None:
+                self._others.append(node)
+                continue
+            self._pictures.append(node)
+            self.images.append(image)
+            if node.get_content(MetadataMode.NONE):
+                self._captioned.append(node)
+        self.texts = [node.get_content(MetadataMode.EMBED) for node in self._others]
+        self.texts += [node.get_content(MetadataMode.NONE) for node in self._captioned]
+
+    def keep(self, images: Sequence[Embedding], texts: Sequence[Embedding]) -> None:
+        """Put the vectors of ``images`` and ``texts`` into the nodes."""
+        for node, embedding in zip(self._pictures, images, strict=True):
+            node.embedding = embedding
+        count = len(self._others)
+        for node, embedding in zip(self._others, texts[:count], strict=True):
+            node.embedding = embedding
+        for node, embedding in zip(self._captioned, texts[count:], strict=True):
+            if isinstance(node, ImageNode):
+                node.text_embedding = embedding
+            elif isinstance(node, Node) and node.text_resource is not None:
+                known = node.text_resource.embeddings or {}
+                node.text_resource.embeddings = {**known, "dense": embedding}

@@ -1,0 +1,5 @@
+"""Retrievers: a space's one ranked list as LlamaIndex nodes."""
+
+from llama_index_unisem.retrievers.retriever import UniSemRetriever
+
+__all__ = ["UniSemRetriever"]

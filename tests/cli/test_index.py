@@ -1,0 +1,130 @@
+"""``unisem index``: what is counted, what is said, and how it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.support.pictures import solid
+from tests.support.toy import ToyEncoder
+from unisem import SemanticSpace
+from unisem.images import ImageSource
+from unisem.search import Vector
+
+
+def counts(output: str) -> dict[str, int]:
+    rows = [line.split() for line in output.splitlines()]
+    return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
+
+
+def test_counts_and_holdings(run: Run, cards: Path, tmp_path: Path) -> None:
+    space = tmp_path / "s.unisem"
+    first = run("index", cards, "--into", space)
+    assert first.exit_code == 0
+    assert counts(first.output) == {"added": 7, "unchanged": 0, "removed": 0, "skipped": 0}
+    assert f"{space} holds 7 records (encoder toy-0)" in first.output
+    assert "\x1b" not in first.output
+
+    solid("red").save(cards / "another.png")
+    second = run("index", cards, "--into", space)
+    assert counts(second.output) == {"added": 1, "unchanged": 7, "removed": 0, "skipped": 0}
+
+
+def test_passages_that_a_text_no_longer_has_are_counted(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "a.md").write_text("one " * 300 + "\n\n" + "two " * 300)
+    run("index", folder, "--into", "s.unisem")
+    (folder / "a.md").write_text("short")
+    assert counts(run("index", folder, "--into", "s.unisem").output)["removed"] >= 2
+
+
+def test_skipped_inputs_are_listed_with_reasons(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    for number in range(13):
+        (folder / f"{number:02}.png").write_bytes(b"no picture")
+    result = run("index", folder, "--into", "s.unisem")
+    assert result.exit_code == 0
+    assert counts(result.output)["skipped"] == 13
+    assert "00.png: is not a picture" in result.output
+    assert "09.png" in result.output
+    assert "10.png" not in result.output
+    assert "and 3 more; --show-skipped lists all" in result.output
+    everything = run("index", folder, "--into", "s.unisem", "--show-skipped").output
+    assert "12.png" in everything
+    assert "more" not in everything
+
+
+def test_file_names_cannot_write_to_the_terminal(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "evil"
+    folder.mkdir()
+    (folder / "[red]a\x1b[31m\x07\u202eb.png").write_bytes(b"no picture")
+    output = run("index", folder, "--into", "s.unisem").output
+    assert "[red]a[31mb.png" in output
+
+
+class Interrupted(ToyEncoder):
+    """As if somebody pressed Ctrl-C while the second batch is embedded."""
+
+    calls = 0
+
+    def encode_images(self, images: list[ImageSource], **options: Any) -> Vector:
+        self.calls += 1
+        if self.calls == 2:
+            raise KeyboardInterrupt
+        return super().encode_images(images, **options)
+
+
+def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(70):
+        solid((number, number, number)).save(folder / f"{number:02}.png")
+    with monkeypatch.context() as patch:
+        patch.setattr("unisem.space.load_encoder", lambda name, **options: Interrupted())
+        result = run("index", folder, "--into", "s.unisem")
+    assert result.exit_code == 130
+    assert "What is done is kept: 32 records in s.unisem." in result.stderr
+    assert "Run the same command again" in result.stderr
+    again = run("index", folder, "--into", "s.unisem")
+    assert counts(again.output) == {"added": 38, "unchanged": 32, "removed": 0, "skipped": 0}
+
+
+def test_a_missing_folder_is_one_line_and_makes_no_space(run: Run, tmp_path: Path) -> None:
+    result = run("index", tmp_path / "nowhere", "--into", tmp_path / "s.unisem")
+    assert result.exit_code == 1
+    assert result.stderr == f"error: {tmp_path / 'nowhere'} is not a folder\n"
+    assert result.stdout == ""
+    assert not (tmp_path / "s.unisem").exists()
+
+
+def test_a_space_of_another_encoder_is_one_line(run: Run, built: Path, cards: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("unisem.space.load_encoder", lambda name, **options: ToyEncoder(seed=1))
+        result = run("index", cards, "--into", built, "--encoder", "other")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_second_writer_is_one_line(run: Run, built: Path, cards: Path, toy: ToyEncoder) -> None:
+    solid("blue").save(cards / "new.png")
+    with SemanticSpace.open(built, encoder=toy) as writer:
+        writer.delete(["cards/red.png"])
+        result = run("index", cards, "--into", built)
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_unchanged_folder_embeds_nothing(
+    run: Run, built: Path, cards: Path, toy: ToyEncoder
+) -> None:
+    before = toy.texts_encoded, toy.images_encoded
+    assert counts(run("index", cards, "--into", built).output)["unchanged"] == 7
+    assert (toy.texts_encoded, toy.images_encoded) == before

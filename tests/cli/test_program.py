@@ -1,0 +1,124 @@
+"""The program as a whole: start-up, version, pipes, and text that is made harmless."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+from unisem import __version__
+from unisem.cli.filtering import parse_filter
+from unisem.cli.terminal import amount, plain, shortened
+from unisem.filters import matches
+
+ROOT = Path(__file__).parents[2]
+_TOY = """
+import unisem.space
+from tests.support.toy import ToyEncoder
+unisem.space.load_encoder = lambda name, **options: ToyEncoder()
+from unisem.cli import main
+main()
+"""
+
+
+def start(*arguments: object, code: str = _TOY, **options: object) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        **options,
+    )
+
+
+def test_index_and_search_in_processes_of_their_own(cards: Path, tmp_path: Path) -> None:
+    index = start("index", cards, "--into", "s.unisem", cwd=tmp_path)
+    output, errors = index.communicate(timeout=60)
+    assert (index.returncode, errors) == (0, "")
+    assert "s.unisem holds 7 records" in output
+    search = start("search", "s.unisem", "red", "-k", 1, cwd=tmp_path)
+    output, errors = search.communicate(timeout=60)
+    assert (search.returncode, errors) == (0, "")
+    assert "cards/red.png" in output
+
+
+def test_a_closed_pipe_is_quiet(cards: Path, tmp_path: Path) -> None:
+    start("index", cards, "--into", "s.unisem", cwd=tmp_path).communicate(timeout=60)
+    for option in ("--match=any", "--json"):
+        search = start("search", "s.unisem", "red", option, cwd=tmp_path)
+        assert search.stdout is not None
+        assert search.stderr is not None
+        search.stdout.close()
+        assert search.stderr.read() == ""
+        search.stderr.close()
+        assert search.wait(timeout=60) == 1
+
+
+def test_starting_up_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, unisem.cli\n"
+        "heavy = {'torch', 'faiss', 'sentence_transformers', 'jinja2', 'numpy', 'PIL',"
+        " 'langchain_core', 'llama_index'}\n"
+        "print(sorted(heavy & sys.modules.keys()))"
+    )
+    output, errors = start(code=code).communicate(timeout=60)
+    assert (output, errors) == ("[]\n", "")
+
+
+def test_version_and_help(run: Run) -> None:
+    assert run("--version").output == f"unisem {__version__}\n"
+    for arguments in (["--help"], ["index", "-h"], ["search", "--help"], ["demo", "-h"]):
+        result = run(*arguments)
+        assert result.exit_code == 0
+        assert "Usage: " in result.output
+    assert run("nonsense").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a  b\r\n\tc", "a b c"),
+        ("\x1b]0;title\x07x\x9b2J\x7f", "]0;titlex2J"),
+        ("\u202eabc\u2066", "abc"),
+        ("na\u00efve 日本 👩‍🚀", "na\u00efve 日本 👩‍🚀"),
+        ("\udcff", "\ufffd"),
+        ("", ""),
+    ],
+)
+def test_plain(text: str, expected: str) -> None:
+    assert plain(text) == expected
+
+
+def test_shortened_and_amount() -> None:
+    assert shortened("one two three", 13) == "one two three"
+    assert shortened("one two, three", 10) == "one two…"
+    assert shortened("x" * 20, 10) == "x" * 9 + "…"
+    assert [amount(n, "record") for n in (0, 1, 1204)] == ["0 records", "1 record", "1,204 records"]
+
+
+@pytest.mark.parametrize(
+    ("text", "metadata", "expected"),
+    [
+        ("a b >= 1.5", {"a b": 2}, True),
+        ("day>=2024-01-01", {"day": "2024-02-01"}, True),
+        ("x=null", {"x": None}, True),
+        ("x=NaN", {"x": "NaN"}, True),
+        ("x=[1]", {"x": "[1]"}, True),
+        ('x="true"', {"x": True}, False),
+        ("x==true", {"x": True}, True),
+        ("x!=1", {}, True),
+        ("x~OR", {"x": "colour for"}, True),
+        ("x~3", {"x": [3, 4]}, True),
+        ("x~3", {"x": ["3"]}, True),
+        ('x~"3"', {"x": [3]}, False),
+        ("x~null", {"x": "Nullarbor"}, True),
+    ],
+)
+def test_parse_filter(text: str, metadata: dict[str, object], expected: bool) -> None:
+    assert matches(parse_filter(text), metadata) is expected

@@ -1,0 +1,155 @@
+"""``unisem search``: the table, JSON, filters and exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.support.pictures import solid
+from tests.support.toy import ToyEncoder
+from unisem import Record, SemanticSpace
+
+
+@pytest.fixture
+def years(run: Run, tmp_path: Path, toy: ToyEncoder) -> Path:
+    """A space of texts with metadata."""
+    path = tmp_path / "years.unisem"
+    metadata = [
+        {"year": 2019, "tags": ["cat"], "name": "Tom"},
+        {"year": 2024, "tags": ["Dog"], "name": "Catherine", "open": True},
+        {"year": "2024", "name": "Ada"},
+    ]
+    with SemanticSpace.open(path, encoder=toy) as space:
+        space.add(
+            Record(id=str(number), text=f"text {number}", metadata=entry)
+            for number, entry in enumerate(metadata)
+        )
+    return path
+
+
+def ids(output: str) -> set[str]:
+    return {hit["id"] for hit in json.loads(output)["hits"]}
+
+
+def test_a_text_finds_captions_and_pictures(run: Run, built: Path) -> None:
+    result = run("search", built, "red", "-k", 2)
+    assert result.exit_code == 0
+    assert "cards/red.png" in result.stdout
+    assert "a red card" in result.stdout
+    assert "picture" in result.stdout
+    assert "\x1b" not in result.stdout
+
+
+def test_json_agrees_with_the_space(run: Run, built: Path, toy: ToyEncoder) -> None:
+    result = run("search", built, "a red card", "-k", 3, "--json")
+    answer = json.loads(result.stdout)
+    with SemanticSpace.open(built, encoder=toy) as space:
+        hits = space.search("a red card", k=3)
+    assert answer["query"] == {"text": "a red card", "image": None, "k": 3}
+    assert [(hit["id"], hit["score"], hit["matched"]) for hit in answer["hits"]] == [
+        (hit.record.id, hit.score, hit.matched) for hit in hits
+    ]
+    assert [hit["rank"] for hit in answer["hits"]] == [1, 2, 3]
+    first = answer["hits"][0]
+    assert first["image"].endswith("cards/red.png")
+    assert first["metadata"] == {"file_name": "red.png"}
+
+
+def test_a_picture_alone_or_with_a_text(run: Run, built: Path, tmp_path: Path) -> None:
+    solid("blue", (64, 64)).save(tmp_path / "query.png")
+    alone = run("search", built, "--image", tmp_path / "query.png", "-k", 1, "--json")
+    assert ids(alone.stdout) == {"cards/blue.png"}
+    both = run("search", built, "green", "--image", tmp_path / "query.png", "-k", 2, "--json")
+    assert ids(both.stdout) == {"cards/blue.png", "cards/green.png"}
+
+
+def test_modality_and_match(run: Run, built: Path) -> None:
+    assert ids(run("search", built, "red", "--modality", "text", "--json").stdout) == {
+        "cards/about.md"
+    }
+    found = json.loads(run("search", built, "red", "--match", "text", "--json").stdout)["hits"]
+    assert {hit["matched"] for hit in found} == {"text"}
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        (["year >= 2020"], {"1"}),
+        (["year<2020"], {"0"}),
+        (["year = 2024"], {"1"}),
+        (['year = "2024"'], {"2"}),
+        (["year != 2024"], {"0", "2"}),
+        (["name = Ada"], {"2"}),
+        (["tags ~ cat"], {"0"}),
+        (["name ~ cat"], {"1"}),
+        (["name ~ 2024"], set()),
+        (["year ~ 2024"], {"2"}),
+        (["open = true"], {"1"}),
+        (["year > 2000", "tags ~ cat"], {"0"}),
+        (["name=a=b"], set()),
+        (["year < 1" + "0" * 400], {"0", "1"}),
+    ],
+)
+def test_filters(run: Run, years: Path, conditions: list[str], expected: set[str]) -> None:
+    options = [part for condition in conditions for part in ("--filter", condition)]
+    result = run("search", years, "text", "--json", *options)
+    assert result.exit_code == 0, result.output
+    assert ids(result.stdout) == expected
+
+
+@pytest.mark.parametrize("condition", ["year", "= 3", "", "year > null", "~x"])
+def test_what_is_no_filter_is_a_usage_error(run: Run, years: Path, condition: str) -> None:
+    result = run("search", years, "text", "--filter", condition)
+    assert result.exit_code == 2
+    assert "--filter" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], [""], ["  "], ["\udcff"], ["x", "-k", "0"], ["x", "--modality", "sound"], ["x", "y"]],
+)
+def test_usage_errors(run: Run, built: Path, arguments: list[str]) -> None:
+    result = run("search", built, *arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+
+
+def test_a_space_that_is_not_there_is_not_made(run: Run, tmp_path: Path) -> None:
+    result = run("search", tmp_path / "none.unisem", "x")
+    assert result.exit_code == 1
+    assert "build one with `unisem index FOLDER --into" in result.stderr
+    assert not (tmp_path / "none.unisem").exists()
+
+
+@pytest.mark.parametrize("content", [None, b"no picture"])
+def test_a_bad_query_picture_is_one_line(
+    run: Run, built: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    if content is not None:
+        (tmp_path / "query.png").write_bytes(content)
+    result = run("search", built, "--image", tmp_path / "query.png")
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert "query.png" in result.stderr
+
+
+def test_nothing_found_is_no_error(run: Run, built: Path) -> None:
+    result = run("search", built, "red", "--filter", "year > 3000")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "nothing found\n")
+    assert json.loads(run("search", built, "x", "--filter", "y=1", "--json").stdout)["hits"] == []
+
+
+def test_captions_cannot_write_to_the_terminal(run: Run, tmp_path: Path, toy: ToyEncoder) -> None:
+    path = tmp_path / "evil.unisem"
+    text = "[red]one[/red] :smile: \x1b[31mtwo\x1b]8;;http://x\x07\x9b2J \u202ethree\nfour"
+    with SemanticSpace.open(path, encoder=toy) as space:
+        space.add([Record(id="\x1b[2Jid", text=text)])
+    output = run("search", path, "one").stdout
+    assert not set(output) & set("\x1b\x07\x9b\u202e\r")
+    assert "[red]one[/red] :smile: [31mtwo]8;;http://x2J three four" in output
+    hit = json.loads(run("search", path, "one", "--json").stdout)["hits"][0]
+    assert hit["text"] == text
+    assert run("search", path, "one", "--json").stdout.isascii()

@@ -1,0 +1,101 @@
+"""The example and the documentation page do what they say."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import runpy
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import langchain_unisem.filters
+import langchain_unisem.queries
+from tests.support.chat_server import ChatServer, chat_server
+from tests.support.pictures import colour_folder, solid
+from tests.support.toy import ToyEncoder
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a folder ``photos``, the toy encoder in place of ``mini``."""
+    monkeypatch.chdir(tmp_path)
+    for module in ("unisem.space", "langchain_unisem.embeddings.unisem"):
+        monkeypatch.setattr(f"{module}.load_encoder", lambda name, **options: ToyEncoder())
+    solid("blue", (20, 20)).save(tmp_path / "query.jpg")
+    return colour_folder(tmp_path / "photos")
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
+    """A loopback server where langchain-openai looks for OpenAI's."""
+    with chat_server(["Number [1]."]) as running:
+        monkeypatch.setenv("OPENAI_BASE_URL", running.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "none")
+        yield running
+
+
+def run_example(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["langchain_chain.py", *arguments])
+    runpy.run_path(str(ROOT / "examples" / "langchain_chain.py"), run_name="__main__")
+
+
+def test_example_prints_the_messages(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):  # the second time from the space on disk
+        run_example(monkeypatch, "a red card", "--folder", str(workplace), "-k", "2")
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[1] == "[1] <result>a red card</result>"
+        assert re.fullmatch(r"    <image/png, [\d,]+ bytes>", lines[2])
+        assert lines[-1] == "Question: a red card"
+    assert (workplace.parent / "photos.unisem").is_dir()
+
+
+def test_example_with_a_picture(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_example(monkeypatch, "this?", "--folder", "photos", "--image", "query.jpg", "-k", "1")
+    lines = capsys.readouterr().out.splitlines()
+    assert "blue card" in lines[1]
+    assert lines[-2] == "Question: this? (with this picture)"
+    assert lines[-1].startswith("    <image/jpeg, ")
+
+
+def test_example_with_a_model(
+    workplace: Path,
+    server: ChatServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run_example(monkeypatch, "a red card", "--folder", "photos", "--llm", "openai:scripted")
+    assert capsys.readouterr().out == "Number [1].\n"
+    assert "<result>a red card</result>" in server.text()
+
+
+def test_code_of_the_page_runs(workplace: Path, server: ChatServer) -> None:
+    page = (ROOT / "docs" / "langchain.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 8
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(compile(block, "docs/langchain.md", "exec"), names)
+    assert np.array_equal(np.asarray(server.images(0)[0]), np.asarray(solid("red")))
+    assert np.array_equal(np.asarray(server.images(1)[-1].size), (20, 20))
+    assert names["documents"][0].page_content == "a red card"
+    assert names["messages"].to_messages()[0].content.endswith("Answer in French.")
+    assert len(names["vector"]) == len(names["vectors"][0]) == 48
+    names["space"].close()
+
+
+@pytest.mark.parametrize("module", [langchain_unisem.filters, langchain_unisem.queries])
+def test_examples_in_docstrings(module: Any) -> None:
+    result = doctest.testmod(module)
+    assert result.attempted
+    assert not result.failed

@@ -1,0 +1,73 @@
+"""What importing the package does, and does not do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import langchain_unisem
+from unisem import __version__
+
+NAMES = [
+    "ImageQuery",
+    "MultimodalPrompt",
+    "UniSemEmbeddings",
+    "UniSemRetriever",
+    "__version__",
+    "aformat_documents",
+    "format_documents",
+]
+HEAVY = "{'torch', 'faiss', 'sentence_transformers', 'transformers'}"
+
+
+def python(code: str) -> str:
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+def test_public_names() -> None:
+    assert sorted(langchain_unisem.__all__) == sorted(NAMES)
+    assert set(NAMES) <= set(dir(langchain_unisem))
+    for name in NAMES:
+        assert getattr(langchain_unisem, name) is not None
+    assert langchain_unisem.__version__ == __version__
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(AttributeError, match="'langchain_unisem' has no attribute 'Nonsense'"):
+        _ = langchain_unisem.Nonsense
+
+
+def test_import_loads_nothing_heavy() -> None:
+    code = f"import sys, langchain_unisem; print({HEAVY} & set(sys.modules))"
+    assert python(code) == "set()"
+
+
+def test_using_every_name_loads_nothing_heavy() -> None:
+    code = f"import sys; from langchain_unisem import *; print({HEAVY} & set(sys.modules))"
+    assert python(code) == "set()"
+
+
+def test_import_is_fast_beyond_langchain_core() -> None:
+    code = (
+        "import time, langchain_core.retrievers, langchain_core.prompts\n"
+        "start = time.process_time()\n"
+        "import langchain_unisem\n"
+        "print(time.process_time() - start)\n"
+    )
+    assert min(float(python(code)) for _ in range(2)) < 0.5
+
+
+def test_without_langchain_core_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['langchain_core'] = None\n"
+        "for name in ('langchain_unisem', 'langchain_unisem.retrievers'):\n"
+        "    try: __import__(name)\n"
+        "    except ImportError as error: print(error)\n"
+    )
+    lines = python(code).splitlines()
+    assert len(lines) == 2
+    assert all('pip install "unisem[langchain]"' in line for line in lines)

@@ -1,0 +1,5 @@
+"""The command line, one file per command: see ``docs/command_line.md``."""
+
+from unisem.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,70 @@
+"""``KEY OP VALUE``: a condition on metadata as it is typed on the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import reduce
+from operator import and_
+from typing import Any
+
+from unisem.errors import FilterError
+from unisem.filters import Comparison, Field, Filter, Operator
+
+_CONDITION = re.compile(r"\s*([^=!<>~]*[^=!<>~\s])\s*(!=|>=|<=|==|=|>|<|~)\s*(.*?)\s*", re.DOTALL)
+_OPERATORS = {
+    "=": Operator.EQ,
+    "==": Operator.EQ,
+    "!=": Operator.NE,
+    ">": Operator.GT,
+    ">=": Operator.GE,
+    "<": Operator.LT,
+    "<=": Operator.LE,
+}
+
+
+def parse_filter(text: str) -> Filter:
+    """Read one condition; ``~`` is "has": an item of a list, or a part of a string in any case.
+
+    >>> parse_filter("year >= 2020")
+    Comparison(field='year', operator=<Operator.GE: 'ge'>, value=2020)
+
+    Raises:
+        FilterError: No condition, or a value that the operator cannot take.
+    """
+    found = _CONDITION.fullmatch(text)
+    if found is None:
+        raise FilterError(
+            f"{text!r} is no condition; write KEY OP VALUE, for example 'year >= 2020', "
+            "with one of = != > >= < <= ~"
+        )
+    key, operator, words = found.groups()
+    value = _value(words)
+    if operator == "~":
+        part = value if isinstance(value, str) else words
+        items = [part] if value is None else [part, value]
+        return Field(key).any_of(items) | Field(key).matches_text(part, ignore_case=True)
+    return Comparison(key, _OPERATORS[operator], value)
+
+
+def parse_filters(texts: list[str]) -> Filter | None:
+    """Read conditions that must all hold; ``None`` if there are none.
+
+    Raises:
+        FilterError: As `parse_filter`.
+    """
+    return reduce(and_, map(parse_filter, texts)) if texts else None
+
+
+def _value(words: str) -> Any:
+    """What JSON makes of it, if that is a single value, else the words as they are."""
+    if words.startswith(("[", "{")):
+        return words
+    try:
+        return json.loads(words, parse_constant=_refuse)
+    except ValueError:
+        return words
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

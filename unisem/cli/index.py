@@ -1,0 +1,117 @@
+"""``unisem index``: a folder into a space."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from unisem.cli.terminal import amount, notices, plain, results
+
+if TYPE_CHECKING:
+    from unisem.ingest import IngestReport
+    from unisem.readers import Skipped
+    from unisem.space import SemanticSpace
+
+_SHOWN = 10  # skipped inputs that are listed unasked
+
+
+def index(
+    folder: Annotated[Path, typer.Argument(help="Pictures, captions and texts.")],
+    into: Annotated[
+        Path, typer.Option("--into", metavar="SPACE", help="The space; created if absent.")
+    ],
+    encoder: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="mini, a directory or a hub id, for a new space."),
+    ] = None,
+    show_skipped: Annotated[
+        bool, typer.Option("--show-skipped", help="List every input that was skipped.")
+    ] = False,
+) -> None:
+    """Add a folder's pictures, captions and texts to a space, or bring it up to date."""
+    from unisem.space import SemanticSpace
+
+    if not folder.is_dir():  # before a space is made for nothing
+        raise NotADirectoryError(f"{folder} is not a folder")
+    with SemanticSpace.open(into, encoder=encoder) as space:
+        report = add_folder(space, folder)
+        out = results()
+        out.print(_counts(report))
+        for line in _skipped_lines(report.skipped, folder.resolve(), all_of_them=show_skipped):
+            out.print(line, soft_wrap=True)
+        out.print(
+            f"{plain(str(into))} holds {amount(len(space), 'record')} "
+            f"(encoder {plain(space.encoder.name)})",
+            soft_wrap=True,
+        )
+
+
+def add_folder(space: SemanticSpace, folder: Path) -> IngestReport:
+    """Add a folder to a space under a progress bar.
+
+    Raises:
+        typer.Exit: Ctrl-C; the person has been told what is kept.
+    """
+    console = notices()
+    progress = Progress(
+        TextColumn("[progress.description]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}", style="progress.data.speed"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    try:
+        with progress:
+            task = progress.add_task("indexing", total=None, rate="")
+
+            def advance(done: int, total: int) -> None:
+                speed = progress.tasks[0].speed
+                progress.update(
+                    task,
+                    completed=done,
+                    total=total or None,
+                    rate="" if speed is None else f"{speed:.0f} files/s",
+                )
+
+            return space.add_folder(folder, progress=advance)
+    except KeyboardInterrupt:
+        console.print(
+            f"Interrupted. What is done is kept: {amount(len(space), 'record')} in "
+            f"{plain(str(space.path))}.\nRun the same command again to go on.",
+            soft_wrap=True,
+        )
+        raise typer.Exit(130) from None
+
+
+def _counts(report: IngestReport) -> Table:
+    table = Table.grid(padding=(0, 1))
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row(Text("added", style="green"), f"{report.added:,}")
+    table.add_row("unchanged", f"{report.unchanged:,}")
+    table.add_row("removed", f"{report.removed:,}")
+    table.add_row(
+        Text("skipped", style="yellow" if report.skipped else ""), f"{len(report.skipped):,}"
+    )
+    return table
+
+
+def _skipped_lines(skipped: tuple[Skipped, ...], folder: Path, *, all_of_them: bool) -> list[Text]:
+    shown = skipped if all_of_them else skipped[:_SHOWN]
+    lines = [
+        Text.assemble(
+            "  ", plain(item.name.removeprefix(f"{folder}/")), (f": {plain(item.reason)}", "dim")
+        )
+        for item in shown
+    ]
+    if len(shown) < len(skipped):
+        lines.append(Text(f"  and {len(skipped) - len(shown):,} more; --show-skipped lists all"))
+    return lines

@@ -1,0 +1,152 @@
+"""`Page`: results as one HTML file that needs nothing else.
+
+Pictures are inside as small copies in ``data:`` URLs. There is no script, no link and no foreign
+resource, and the page's own content policy forbids them, whatever a caption says.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from PIL import Image
+
+from unisem.cli.hits import found_by
+from unisem.cli.terminal import plain, shortened
+from unisem.errors import ImageError
+from unisem.images import ImageSource, open_image
+from unisem.search import Hit
+
+_SIDE = 480  # pixels of a small copy's longer side: a card is about 240 wide, on a dense screen
+_QUOTED = 300  # characters of a text that are quoted: about the height of a picture's card
+_CAPTION = 160  # characters of a caption that are shown; a picture's alternative text has them all
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One query and its hits.
+
+    Attributes:
+        text: The query's text.
+        image: The query's picture.
+        hits: Best first.
+        kind: What sort of question it is, as a short heading above it.
+        remark: A sentence below the query.
+    """
+
+    text: str | None
+    image: ImageSource | None
+    hits: tuple[Hit, ...]
+    kind: str = ""
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of one or several queries.
+
+    Attributes:
+        title: For the window, and above the sections if there are several.
+        sections: At least one.
+        introduction: A sentence below the title.
+        footer: A line at the end.
+    """
+
+    title: str
+    sections: tuple[Section, ...]
+    introduction: str = ""
+    footer: str = ""
+
+    def render(self) -> str:
+        """Return the HTML."""
+        # Autoescape everywhere: queries, captions and file names may come from anybody.
+        environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+        template = environment.from_string(
+            (files("unisem.cli") / "page.html.j2").read_text(encoding="utf-8")
+        )
+        return template.render(
+            title=plain(self.title),
+            introduction=self.introduction,
+            footer=plain(self.footer),
+            sections=[_SectionView(section) for section in self.sections],
+            one=len(self.sections) == 1,
+        )
+
+    def write(self, path: Path) -> None:
+        """Write the page as UTF-8.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        path.write_text(self.render(), encoding="utf-8")
+
+
+class _SectionView:
+    """A section as the template wants it."""
+
+    def __init__(self, section: Section) -> None:
+        self.text = None if section.text is None else plain(section.text)
+        self.kind = section.kind
+        self.remark = plain(section.remark)
+        self.picture = None if section.image is None else _Picture.of(section.image)
+        self.hits = [_HitView(rank, hit) for rank, hit in enumerate(section.hits, start=1)]
+
+
+class _HitView:
+    """A hit as the template wants it."""
+
+    def __init__(self, rank: int, hit: Hit) -> None:
+        record = hit.record
+        self.rank = rank
+        self.score = f"{hit.score:.3f}"
+        self.id = plain(record.id)
+        self.modality = record.modality
+        self.found_by = found_by(hit)
+        self.paragraphs = _paragraphs(
+            record.text or "", _CAPTION if record.modality == "image" else _QUOTED
+        )
+        self.picture = None if record.image is None else _Picture.of(record.image)
+        self.alt = plain(record.text or "") or f"Picture without a caption: {self.id}"
+
+
+def _paragraphs(text: str, length: int) -> list[str]:
+    return [line for line in shortened(plain(text, lines=True), length).split("\n") if line]
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A small copy of a picture, or the reason why there is none."""
+
+    pixels: Image.Image | None
+    problem: str = ""
+
+    @classmethod
+    def of(cls, source: ImageSource) -> _Picture:
+        try:
+            image = open_image(source, min_side=_SIDE)
+        except ImageError as error:
+            return cls(None, plain(error.reason))
+        image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+        return cls(image)
+
+    @cached_property
+    def url(self) -> str:
+        assert self.pixels is not None
+        buffer = BytesIO()
+        self.pixels.save(buffer, format="WEBP", quality=80, method=4)
+        return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+    @cached_property
+    def mat(self) -> str:
+        """The colour of the picture's edge, to continue it to the edge of its card."""
+        assert self.pixels is not None
+        pixels = np.asarray(self.pixels)
+        edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+        red, green, blue = np.median(edge, axis=0).astype(int)
+        return f"#{red:02x}{green:02x}{blue:02x}"

@@ -1,0 +1,149 @@
+"""``unisem search``: one ranked list of texts and pictures."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from unisem.cli.filtering import parse_filters
+from unisem.cli.terminal import amount, note, results
+from unisem.errors import FilterError, UniSemError
+
+if TYPE_CHECKING:
+    from unisem.filters import Filter
+    from unisem.search import Hit, Query
+    from unisem.space import SemanticSpace
+
+
+def search(
+    space: Annotated[Path, typer.Argument(help="A space made by `unisem index`.")],
+    query: Annotated[str | None, typer.Argument(help="What to look for, as text.")] = None,
+    image: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A picture to look for.")
+    ] = None,
+    top: Annotated[
+        int, typer.Option("-k", "--top", metavar="N", min=1, help="At most how many hits.")
+    ] = 5,
+    modality: Annotated[
+        Literal["text", "image"] | None,
+        typer.Option(help="Only records without, or with, a picture."),
+    ] = None,
+    match: Annotated[
+        Literal["any", "text", "image"],
+        typer.Option(help="Compare with texts and captions, with pictures, or with both."),
+    ] = "any",
+    conditions: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            metavar="'KEY OP VALUE'",
+            help="Only records whose metadata match, e.g. 'year >= 2020'; may be repeated.",
+        ),
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option("--html", metavar="PAGE", help="Write the hits to a page, too.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Find the records nearest to a text, a picture, or both."""
+    text = _checked(query, image)
+    condition = _condition(conditions or [])
+    with open_existing(space) as opened:
+        from unisem.search import Query, Selection
+
+        asked = Query(
+            text=text,
+            image=image,
+            k=top,
+            selection=Selection(filter=condition, modality=modality),
+            match=match,
+        )
+        hits = opened.search_query(asked)
+        if page is not None:
+            _write_page(page, opened, asked, hits, conditions or [])
+            note(f"wrote {page}")
+    if as_json:
+        sys.stdout.write(json.dumps(_as_json(text, image, top, hits), indent=2) + "\n")
+    elif hits:
+        from unisem.cli.hits import hits_table
+
+        results().print(hits_table(hits))
+    else:
+        note("nothing found")
+
+
+def open_existing(path: Path) -> SemanticSpace:
+    """Open a space that must be there; a search should not leave an empty one behind.
+
+    Raises:
+        UniSemError: There is no space, or it cannot be opened.
+    """
+    from unisem.manifest import Manifest
+    from unisem.space import SemanticSpace
+
+    if Manifest.read(path) is None:
+        raise UniSemError(f"no space at {path}; build one with `unisem index FOLDER --into {path}`")
+    return SemanticSpace.open(path)
+
+
+def _checked(query: str | None, image: Path | None) -> str | None:
+    text = query.strip() if query is not None else None
+    if not text and image is None:
+        raise typer.BadParameter("give a text, a picture with --image FILE, or both")
+    try:
+        (text or "").encode()
+    except UnicodeEncodeError:
+        raise typer.BadParameter("the text is not valid Unicode") from None
+    return text or None
+
+
+def _condition(conditions: list[str]) -> Filter | None:
+    try:
+        return parse_filters(conditions)
+    except FilterError as error:
+        raise typer.BadParameter(str(error), param_hint="--filter") from None
+
+
+def _as_json(text: str | None, image: Path | None, top: int, hits: list[Hit]) -> dict[str, Any]:
+    return {
+        "query": {"text": text, "image": None if image is None else str(image), "k": top},
+        "hits": [
+            {
+                "rank": rank,
+                "score": hit.score,
+                "id": hit.record.id,
+                "modality": hit.record.modality,
+                "matched": hit.matched,
+                "text": hit.record.text,
+                "image": None if hit.record.image is None else str(hit.record.image.path),
+                "metadata": dict(hit.record.metadata),
+            }
+            for rank, hit in enumerate(hits, start=1)
+        ],
+    }
+
+
+def _write_page(
+    page: Path, space: SemanticSpace, query: Query, hits: list[Hit], conditions: list[str]
+) -> None:
+    from unisem.cli.page import Page, Section
+
+    kinds = {"image": "records with a picture", "text": "records without a picture"}
+    compared = {"image": "compared with pictures", "text": "compared with texts and captions"}
+    remarks = [kinds.get(query.selection.modality or ""), compared.get(query.match), *conditions]
+    Page(
+        title=query.text or "Like this picture",
+        sections=(
+            Section(
+                text=query.text,
+                image=query.image,
+                hits=tuple(hits),
+                remark=" · ".join(filter(None, remarks)),
+            ),
+        ),
+        footer=f"{amount(len(space), 'record')} · encoder {space.encoder.name}",
+    ).write(page)
