@@ -255,11 +255,12 @@ def matches(condition: Filter, metadata: Mapping[str, Any]) -> bool:
         case Not(part):
             return not matches(part, metadata)
         case Comparison(field, operator, value):
-            return _compare(operator, field in metadata, metadata.get(field), value)
+            return compare(operator, field in metadata, metadata.get(field), value)
     raise FilterError(f"{condition!r} is no filter")
 
 
-def _compare(operator: Operator, present: bool, stored: Any, value: Any) -> bool:
+def compare(operator: Operator, present: bool, stored: Any, value: Any) -> bool:
+    """Evaluate one comparison on one stored value; ``present`` says whether there is one."""
     match operator:
         case Operator.EXISTS:
             return present

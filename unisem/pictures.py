@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ _SUFFIXES = {
     "image/bmp": ".bmp",
     "image/tiff": ".tiff",
 }
+
+
+_YOUNG = 600  # seconds
 
 
 class Pictures:
@@ -96,7 +100,9 @@ class Pictures:
         assert inspected.mime_type is not None
         name = f"{inspected.sha256[:2]}/{inspected.sha256}{_SUFFIXES[inspected.mime_type]}"
         path = self._blobs / name
-        if not path.exists() or path.stat().st_size != len(data):
+        if path.exists() and path.stat().st_size == len(data):
+            os.utime(path)  # in use again: not to be collected meanwhile
+        else:
             _write_durably(path, data)
         return ImageRef(
             path=path,
@@ -155,6 +161,22 @@ class Pictures:
     def exists(self, location: str) -> bool:
         """Whether the file that `locate` named is still there."""
         return ((self._beside or Path("/")) / location).is_file()
+
+    def collect(self, used: set[str]) -> int:
+        """Delete blobs that no record refers to; return how many.
+
+        A blob younger than a few minutes may belong to a record that is just being added.
+
+        Args:
+            used: Places inside ``blobs/``, as `to_json` writes them.
+        """
+        deleted = 0
+        for path in self._blobs.glob("*/*"):
+            unused = path.relative_to(self._blobs).as_posix() not in used
+            if unused and time.time() - path.stat().st_mtime > _YOUNG:
+                path.unlink(missing_ok=True)
+                deleted += 1
+        return deleted
 
     def close(self) -> None:
         """Remove the blobs of a space in memory."""

@@ -22,7 +22,8 @@ from unisem.filters import Field
 from unisem.images import ImageRef
 from unisem.pictures import Pictures
 from unisem.search import EVERYTHING, EmbeddedRecord, Selection
-from unisem.stores.faiss import FaissStore
+from unisem.stores.faiss import FaissStore, segment
+from unisem.stores.faiss.kinds import KINDS
 
 DIMENSION = 8
 
@@ -126,16 +127,31 @@ STEPS = st.lists(
             ),
         ),
         st.tuples(st.just("reopen"), st.none()),
+        st.tuples(st.just("compact"), st.sampled_from([*KINDS, "auto"])),
     ),
     max_size=12,
 )
 
 
-@given(STEPS, st.booleans())
+@pytest.mark.parametrize("scanned", ["few vectors are scanned", "never scanned for being few"])
+@given(steps=STEPS, on_disk=st.booleans())
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_any_sequence_of_writes_agrees_with_brute_force(
+    tmp_path_factory: pytest.TempPathFactory,
+    steps: list[tuple[str, Any]],
+    on_disk: bool,
+    scanned: str,
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        if scanned.startswith("never"):
+            patch.setattr(segment, "_FEW", 0)
+            patch.setattr(segment, "_SPARSE", 0)
+        run_steps(tmp_path_factory, steps, on_disk)
+
+
+def run_steps(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, Any]], on_disk: bool
 ) -> None:
     path = tmp_path_factory.mktemp("store") / "s" if on_disk else None
@@ -147,6 +163,8 @@ def test_any_sequence_of_writes_agrees_with_brute_force(
             oracle.add(batch)
         elif action == "delete":
             assert store.delete(argument) == oracle.delete(argument)
+        elif action == "compact":
+            store.compact(argument)
         elif path is not None:
             store.close()
             store = open_store(path)
@@ -266,13 +284,13 @@ def filled(path: Path) -> BruteForce:
     return oracle
 
 
-@pytest.mark.parametrize("name", ["vectors.faiss", "vectors.json"])
+@pytest.mark.parametrize("name", ["vectors-*.faiss", "vectors-*.npy", "vectors.json"])
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "flipped"])
 def test_damaged_derived_files_are_rebuilt_with_a_notice(
     tmp_path: Path, name: str, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     oracle = filled(tmp_path / "s")
-    path = tmp_path / "s" / name
+    (path,) = (tmp_path / "s").glob(name)
     data = bytearray(path.read_bytes())
     if damage == "missing":
         path.unlink()
@@ -289,13 +307,14 @@ def test_damaged_derived_files_are_rebuilt_with_a_notice(
 
 def test_intact_derived_file_is_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     oracle = filled(tmp_path / "s")
-    before = (tmp_path / "s" / "vectors.faiss").stat().st_mtime_ns
+    (path,) = (tmp_path / "s").glob("vectors-*.faiss")
+    before = path.stat().st_mtime_ns
     with caplog.at_level(logging.WARNING):
         store = open_store(tmp_path / "s")
         assert_agree(store, oracle)
         store.close()
     assert not caplog.text
-    assert (tmp_path / "s" / "vectors.faiss").stat().st_mtime_ns == before
+    assert path.stat().st_mtime_ns == before
 
 
 def test_derived_file_of_an_older_commit_is_caught_up(tmp_path: Path) -> None:
@@ -305,7 +324,7 @@ def test_derived_file_of_an_older_commit_is_caught_up(tmp_path: Path) -> None:
     store.delete(Selection(ids=("r3",)))
     oracle.add([item("new", 99)])
     oracle.delete(Selection(ids=("r3",)))
-    del store  # killed: never closed, so vectors.faiss is behind
+    del store  # killed: never closed, so the segment is behind
     again = open_store(tmp_path / "s")
     assert_agree(again, oracle)
     again.close()

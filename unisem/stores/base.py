@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
-from unisem.records import Record
+from unisem.records import Modality, Record
 from unisem.search import EVERYTHING, EmbeddedRecord, Hit, Match, Selection, Vector
 
 
@@ -54,6 +54,27 @@ class Store(ABC):
 
         Returns:
             For each query its hits, best first, ties by id.
+        """
+
+    @abstractmethod
+    def search_words(self, text: str, k: int, selection: Selection = EVERYTHING) -> list[Hit]:
+        """Find the best records by the words of a text.
+
+        Args:
+            text: Words as a user writes them; they have no syntax.
+            k: Hits at most; as many as share a word with the text, if fewer.
+            selection: Which records may be found.
+
+        Returns:
+            Hits, best first, ties by id; their score is BM25, which has no upper bound.
+        """
+
+    @abstractmethod
+    def vectors(self, ids: Sequence[str]) -> list[dict[Modality, Vector] | None]:
+        """The raw vectors of each id, in order, by modality; ``None`` where there is no record.
+
+        Returns:
+            ``(d,)`` float32 arrays, ``(n, d)`` where a record was given several.
         """
 
     @abstractmethod

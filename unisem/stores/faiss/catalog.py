@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,8 @@ from unisem.errors import CorruptStoreError, StoreError
 from unisem.pictures import Pictures
 from unisem.records import Modality, Record, to_json
 from unisem.search import EmbeddedRecord, Selection, Vector
+from unisem.stores.faiss import words
+from unisem.stores.faiss.rawvectors import RawVectors, VectorId
 from unisem.stores.faiss.sql import compile_selection
 
 FORMAT = 1
@@ -46,38 +48,10 @@ CREATE TABLE IF NOT EXISTS records (
     payload TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS records_by_source ON records (source_id) WHERE source_id IS NOT NULL;
-CREATE TABLE IF NOT EXISTS vectors (
-    vector_id INTEGER PRIMARY KEY,   -- see VectorId
-    vector BLOB NOT NULL             -- little-endian float32, unit norm
-);
 CREATE TABLE IF NOT EXISTS removals (row INTEGER PRIMARY KEY, at INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS removals_by_time ON removals (at);
 """
 _COLUMNS = "row, id, source_id, text, image, metadata, links, payload"
-_SLOT_BITS = 12
-
-
-class VectorId:
-    """A vector's number: ``row << 12 | slot << 1 | is_image``, so it says whose and of what.
-
-    Up to 2,048 vectors of each modality fit one record. Numbers grow with their rows and are
-    never used twice.
-    """
-
-    @staticmethod
-    def make(row: int, slot: int, modality: Modality) -> int:
-        """Number the ``slot``-th vector of that modality of a record."""
-        return row << _SLOT_BITS | slot << 1 | (modality == "image")
-
-    @staticmethod
-    def rows(vector_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The record rows of vectors."""
-        return vector_ids >> _SLOT_BITS
-
-    @staticmethod
-    def are_images(vector_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which vectors were made from a picture."""
-        return (vector_ids & 1).astype(np.bool_)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,12 +71,14 @@ class Catalog:
     Args:
         path: The SQLite file, or ``None`` for one in memory.
         pictures: Where the pictures of the records lie.
+        durability: ``"full"`` fsyncs every commit, ``"relaxed"`` leaves that to the system.
 
     Raises:
         CorruptStoreError: The file is no catalogue, or of a newer format.
     """
 
-    def __init__(self, path: Path | None, pictures: Pictures) -> None:
+    def __init__(self, path: Path | None, pictures: Pictures, *, durability: str = "full") -> None:
+        self._path = path
         self._name = str(path or "in-memory catalogue")
         self._pictures = pictures
         try:
@@ -111,8 +87,11 @@ class Catalog:
             )
             self._db.create_function("casefold", 1, str.casefold, deterministic=True)
             self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
+            level = "FULL" if durability == "full" else "NORMAL"
+            self._db.execute(f"PRAGMA synchronous = {level}")
             self._db.execute("PRAGMA trusted_schema = OFF")
+            self._words = words.WordIndex(self._db)
+            self._raw = RawVectors(self._db)
             self._prepare()
         except sqlite3.DatabaseError as error:
             raise CorruptStoreError(
@@ -124,10 +103,11 @@ class Catalog:
         tables = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         if not tables:
             with self.transaction():
-                for statement in _SCHEMA.split(";\n"):
+                for statement in (*_SCHEMA.split(";\n"), RawVectors.SCHEMA):
                     self._db.execute(statement)
                 self.set_fact("format", FORMAT)
                 self.set_fact("transaction", 0)
+                self._settle_words()
         stored = self.fact("format")
         if stored != FORMAT:
             raise CorruptStoreError(
@@ -205,43 +185,46 @@ class Catalog:
             kept[item.record.id] = item
         removed = self.remove(Selection(ids=tuple(kept)), record_transaction=False)
         vector_ids: list[int] = []
-        blobs: list[Vector] = []
+        parts: list[Vector] = []
         for item in kept.values():
             row = self._insert(item.record)
-            for modality, vectors in item.vectors.items():
-                for slot, vector in enumerate(np.atleast_2d(vectors)):
-                    vector_ids.append(VectorId.make(row, slot, modality))
-                    blobs.append(vector.astype("<f4", copy=False))
-        self._db.executemany(
-            "INSERT INTO vectors VALUES (?, ?)",
-            ((number, blob.tobytes()) for number, blob in zip(vector_ids, blobs, strict=True)),
-        )
+            for modality, given in item.vectors.items():
+                rows = np.atleast_2d(given)
+                vector_ids += (VectorId.make(row, slot, modality) for slot in range(len(rows)))
+                parts.append(rows)
+        numbers = np.array(vector_ids, np.int64)
+        vectors = np.concatenate(parts).astype(np.float32, copy=False)
+        order = np.argsort(numbers)
+        self._raw.add(numbers[order], vectors[order])
         self._advance()
-        dimension = self.dimension or 0
-        return Changes(
-            removed,
-            np.array(vector_ids, np.int64),
-            np.array(blobs, np.float32).reshape(-1, dimension),
-        )
+        return Changes(removed, numbers[order], vectors[order])
 
     def remove(self, selection: Selection, *, record_transaction: bool = True) -> NDArray[np.int64]:
         """Delete the selected records, inside the caller's transaction; return their rows."""
+        self._settle_words()
         rows = self.rows(selection)
         at = self.transaction_number + 1
-        for row in rows.tolist():
-            low = row << _SLOT_BITS
-            high = low | ((1 << _SLOT_BITS) - 1)
-            self._db.execute("DELETE FROM vectors WHERE vector_id BETWEEN ? AND ?", (low, high))
-            self._db.execute("DELETE FROM records WHERE row = ?", (row,))
-            self._db.execute("INSERT INTO removals VALUES (?, ?)", (row, at))
+        listed = rows.tolist()
+        self._raw.remove(listed)
+        for row in listed:
+            self._words.remove(row)
+        self._db.executemany("DELETE FROM records WHERE row = ?", ((row,) for row in listed))
+        self._db.executemany("INSERT INTO removals VALUES (?, ?)", ((row, at) for row in listed))
         if record_transaction and len(rows):
             self._advance()
         return rows
+
+    def _settle_words(self) -> None:
+        """Fill the word index by the present rules, if it was filled by others or never."""
+        if self.fact("words") != words.VERSION:
+            self._words.rebuild()
+            self.set_fact("words", words.VERSION)
 
     def _advance(self) -> None:
         self.set_fact("transaction", self.transaction_number + 1)
 
     def _insert(self, record: Record) -> int:
+        metadata = to_json(record.metadata)
         cursor = self._db.execute(
             "INSERT INTO records (id, source_id, modality, text, image, metadata, links, payload)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -251,12 +234,13 @@ class Catalog:
                 record.modality,
                 record.text,
                 None if record.image is None else self._pictures.to_json(record.image),
-                to_json(record.metadata),
+                metadata,
                 to_json(record.links),
                 to_json(record.payload),
             ),
         )
         assert cursor.lastrowid is not None
+        self._words.add(cursor.lastrowid, record.text, metadata)
         return cursor.lastrowid
 
     def rows(self, selection: Selection) -> NDArray[np.int64]:
@@ -277,6 +261,57 @@ class Catalog:
         )
         return {line[0]: self._record(line) for line in found}
 
+    def search_words(self, text: str, k: int, selection: Selection) -> list[tuple[int, float]]:
+        """Rows and BM25 scores of the best selected records that have any of the text's words.
+
+        Best first, ties by id; see `unisem.stores.faiss.words`.
+        """
+        return self._words.search(text, k, selection)
+
+    def vectors(self, rows: Sequence[int]) -> dict[int, dict[Modality, Vector]]:
+        """The raw vectors of records, by row, as they were added.
+
+        Returns:
+            For each row that exists, by modality, ``(d,)`` float32, or ``(n, d)`` of several.
+        """
+        return {int(row): self._raw.of_row(int(row)) for row in rows}
+
+    def raw_vectors(self, vector_ids: NDArray[np.int64]) -> Vector:
+        """``(n, d)`` float32 vectors of these numbers, in order; zero for one that has gone."""
+        return self._raw.of(vector_ids, self.dimension or 0)
+
+    def values(
+        self, field: str | None, after: int, last: int
+    ) -> tuple[NDArray[np.int64], list[Any]]:
+        """A metadata field's values of rows in ``(after, last]`` that have it, by ascending row.
+
+        Args:
+            field: The field; ``None`` for the records' modality.
+            after: The row before the first.
+            last: The last row.
+        """
+        if field is None:
+            found = self._db.execute(
+                "SELECT row, 'text', modality FROM records WHERE row > ? AND row <= ? ORDER BY row",
+                (after, last),
+            )
+        else:
+            found = self._db.execute(
+                "SELECT r.row, f.type, f.value FROM records AS r, json_each(r.metadata) AS f"
+                " WHERE r.row > ? AND r.row <= ? AND f.key = ? ORDER BY r.row",
+                (after, last, field),
+            )
+        lines = found.fetchall()
+        rows = np.fromiter((line[0] for line in lines), np.int64, len(lines))
+        return rows, [_decode(name, value) for _, name, value in lines]
+
+    def blobs(self) -> set[str]:
+        """The places inside ``blobs/`` that any record refers to."""
+        found = self._db.execute(
+            "SELECT DISTINCT image ->> '$.blob' FROM records WHERE image ->> '$.blob' IS NOT NULL"
+        )
+        return {place for (place,) in found}
+
     def _record(self, line: tuple[Any, ...]) -> Record:
         _, record_id, source_id, text, image, metadata, links, payload = line
         return Record(
@@ -296,20 +331,47 @@ class Catalog:
         """What a derived index that reflects ``transaction`` has missed."""
         removed = self._db.execute("SELECT row FROM removals WHERE at > ?", (transaction,))
         removed_rows = np.fromiter((row for (row,) in removed), np.int64)
-        count = self._db.execute(
-            "SELECT count(*) FROM vectors WHERE vector_id > ?", (last_vector_id,)
-        ).fetchone()[0]
-        vector_ids = np.empty(count, np.int64)
-        vectors = np.empty((count, self.dimension or 0), np.float32)
-        added = self._db.execute(
-            "SELECT vector_id, vector FROM vectors WHERE vector_id > ? ORDER BY vector_id",
-            (last_vector_id,),
-        )
-        for position, (vector_id, blob) in enumerate(added):
-            vector_ids[position] = vector_id
-            vectors[position] = np.frombuffer(blob, "<f4")
+        vector_ids, vectors = self._raw.after(last_vector_id, self.dimension or 0)
         return Changes(removed_rows, vector_ids, vectors)
+
+    def all_vectors(self) -> tuple[int, NDArray[np.int64], Vector]:
+        """The latest transaction, and every vector after it, by ascending number."""
+        with self.snapshot():
+            return self.transaction_number, *self._raw.after(-1, self.dimension or 0)
+
+    @contextmanager
+    def reader(self) -> Iterator[Catalog]:
+        """The same file through a connection of its own, for a long read beside writes."""
+        if self._path is None:
+            yield self  # memory has one connection; the caller holds the store's lock
+            return
+        other = Catalog(self._path, self._pictures)
+        try:
+            yield other
+        finally:
+            other.close()
+
+    @property
+    def forgotten(self) -> int:
+        """Up to which transaction removals are no longer listed."""
+        return int(self.fact("forgotten") or 0)
+
+    def forget_removals(self, transaction: int) -> None:
+        """Let go of the list of removals that a segment reflects."""
+        with self.transaction():
+            self._db.execute("DELETE FROM removals WHERE at <= ?", (transaction,))
+            self.set_fact("forgotten", transaction)
 
     def close(self) -> None:
         """Close the file; uncommitted work is rolled back by SQLite."""
         self._db.close()
+
+
+def _decode(name: str, value: Any) -> Any:
+    """A JSON value from its type and SQLite's rendering of it."""
+    match name:
+        case "true" | "false":
+            return name == "true"
+        case "array" | "object":
+            return json.loads(value)
+    return value

@@ -6,74 +6,103 @@ import logging
 import os
 import socket
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
 from unisem.errors import StoreError, StoreLockedError
 from unisem.pictures import Pictures
-from unisem.records import Record
+from unisem.records import Modality, Record
 from unisem.search import EVERYTHING, EmbeddedRecord, Hit, Match, Selection, Vector
 from unisem.stores.base import Store
-from unisem.stores.faiss.catalog import Catalog, VectorId
-from unisem.stores.faiss.vectors import VectorIndex
+from unisem.stores.faiss.catalog import Catalog, Changes
+from unisem.stores.faiss.kinds import KINDS, IndexKind, choose_kind
+from unisem.stores.faiss.rawvectors import VectorId
+from unisem.stores.faiss.segment import Segment
+from unisem.stores.faiss.snapshot import Eligible, Snapshot
+from unisem.stores.faiss.table import RecordTable
 
 _log = logging.getLogger(__name__)
 _PAGE = 1024  # records that `select` reads at a time
+_REMEMBERED = 16  # selections whose records are remembered until the next write
+_STALE = 0.05  # share of unindexed or removed vectors from which `close` writes a new segment
+_PATIENCE = 5  # how often a search starts over because records vanished under it
 
 
 class FaissStore(Store):
-    """Records and vectors in SQLite, searched through Faiss.
+    """Records and vectors in SQLite, searched through Faiss; see ``docs/store.md``.
 
     Any number of processes may read; the first that writes holds the writer's lock until it
-    closes. A reader sees other processes' commits at its next call.
+    closes. A reader sees other processes' commits at its next call. Threads share a store.
 
     Args:
         directory: Where the files are, created if absent; ``None`` for memory.
         pictures: Where the records' pictures lie.
+        index: Kind of index that `compact` builds; ``"auto"`` chooses by size.
+        durability: ``"full"``: every commit is fsynced. ``"relaxed"``: a power cut may cost the
+            last commits, a crash of the process none.
 
     Raises:
         CorruptStoreError: The catalogue cannot be read.
     """
 
-    def __init__(self, directory: Path | None, pictures: Pictures) -> None:
+    def __init__(
+        self,
+        directory: Path | None,
+        pictures: Pictures,
+        *,
+        index: IndexKind | Literal["auto"] = "auto",
+        durability: Literal["full", "relaxed"] = "full",
+    ) -> None:
+        if index not in (*KINDS, "auto"):
+            raise ValueError(f"index must be one of {', '.join(KINDS)} or auto, not {index!r}")
+        if durability not in ("full", "relaxed"):
+            raise ValueError(f'durability must be "full" or "relaxed", not {durability!r}')
         self._directory = directory
+        self._pictures = pictures
+        self._wanted_kind = index
         self._mutex = threading.RLock()
         self._writer: FileLock | None = None
+        self._closed = False
         if directory is not None:
             directory.mkdir(parents=True, exist_ok=True)
-        self._catalog = Catalog(directory / "catalog.sqlite" if directory else None, pictures)
-        self._seen_version = self._catalog.version
-        self._index: VectorIndex | None = None
-        self._saved_transaction = -1
-        self._closed = False
+        path = directory / "catalog.sqlite" if directory else None
+        self._catalog = Catalog(path, pictures, durability=durability)
+        self._seen_version = -1
+        self._snapshot: Snapshot | None = None
+        self._table = RecordTable(self._catalog)
+        self._choices: OrderedDict[tuple[str, str], Eligible] = OrderedDict()
 
     def add(self, items: Sequence[EmbeddedRecord]) -> None:
         if not items:
             return
         with self._mutex:
             self._lock_for_writing()
-            index = self._current_index()
             dimension = _common_dimension(items)
+            before = self._newest()
             with self._catalog.transaction():
                 self._catalog.settle_dimension(dimension)
                 changes = self._catalog.add(items)
-            index = index or VectorIndex(dimension)
-            index.apply(changes, self._catalog.transaction_number)
-            self._index = index
+            before = before or Snapshot.of(None, dimension)
+            self._publish(before.after(changes, self._catalog.transaction_number))
 
     def delete(self, selection: Selection) -> int:
         with self._mutex:
             self._lock_for_writing()
-            index = self._current_index()
+            before = self._newest()
             with self._catalog.transaction():
-                removed = self._catalog.remove(selection)
-            if index is not None and len(removed):
-                transaction = self._catalog.transaction_number
-                index.apply(self._catalog.changes_since(index.transaction, 2**62), transaction)
-            return len(removed)
+                rows = self._catalog.remove(selection)
+            if before is not None and len(rows):
+                nothing = np.empty(0, np.int64), np.empty((0, 0), np.float32)
+                changes = Changes(rows, *nothing)
+                self._publish(before.after(changes, self._catalog.transaction_number))
+            return len(rows)
 
     def select(self, selection: Selection = EVERYTHING) -> Iterator[Record]:
         with self._mutex:
@@ -96,75 +125,184 @@ class FaissStore(Store):
         queries = np.ascontiguousarray(vectors, np.float32)
         if queries.ndim != 2:
             raise StoreError(f"query vectors must have shape (n, d), not {queries.shape}")
+        for _ in range(_PATIENCE):
+            with self._mutex:
+                self._check_open()
+                snapshot = self._newest()
+                if snapshot is None or not len(queries):
+                    return [[] for _ in queries]
+                self._check_dimension(queries)
+                eligible = self._eligible(snapshot, selection, match)
+            found = snapshot.search(queries, k, eligible, self._raw_vectors)
+            rows = np.unique(np.concatenate([VectorId.rows(ids) for _, ids in found]))
+            with self._mutex:
+                self._check_open()
+                records = self._catalog.records(rows)
+            if len(records) == len(rows):  # else another thread removed some meanwhile
+                break
+        return [_hits(scores, vector_ids, records, k) for scores, vector_ids in found]
+
+    def search_words(self, text: str, k: int, selection: Selection = EVERYTHING) -> list[Hit]:
         with self._mutex:
             self._check_open()
-            index = self._current_index()
-            if index is None:
-                return [[] for _ in queries]
-            if queries.shape[1] != self._catalog.dimension:
-                raise StoreError(
-                    f"query vectors have dimension {queries.shape[1]}, "
-                    f"the stored ones {self._catalog.dimension}; they come from another encoder"
-                )
-            rows = None if selection.is_everything else self._catalog.rows(selection)
-            found = index.search(queries, k, rows, match)
-            wanted = [VectorId.rows(vector_ids) for _, vector_ids in found]
-            records = self._catalog.records(np.unique(np.concatenate(wanted)))
-        return [_hits(scores, vector_ids, records, k) for scores, vector_ids in found]
+            scored = self._catalog.search_words(text, k, selection)
+            records = self._catalog.records(np.array([row for row, _ in scored], np.int64))
+        return [Hit(records[row], score, "text") for row, score in scored]
+
+    def vectors(self, ids: Sequence[str]) -> list[dict[Modality, Vector] | None]:
+        with self._mutex:
+            self._check_open()
+            rows = self._catalog.rows(Selection(ids=tuple(ids)))
+            records = self._catalog.records(rows)
+            vectors = self._catalog.vectors(rows.tolist())
+        found = {records[row].id: vectors[row] for row in rows.tolist()}
+        return [found.get(record_id) for record_id in ids]
 
     def __len__(self) -> int:
         with self._mutex:
             self._check_open()
             return len(self._catalog)
 
+    @property
+    def index_kind(self) -> IndexKind | None:
+        """Kind of the present segment; ``None`` while everything is scanned."""
+        with self._mutex:
+            snapshot = self._newest()
+        return None if snapshot is None or snapshot.segment is None else snapshot.segment.kind
+
+    def compact(self, kind: IndexKind | Literal["auto"] | None = None) -> str:
+        """Index all vectors anew, drop what was removed, and let go of unused pictures.
+
+        Searches go on meanwhile, in this process and in others.
+
+        Args:
+            kind: Kind of index; the one the store was opened with if ``None``.
+
+        Returns:
+            Which kind was built and why, as a sentence.
+        """
+        if kind not in (None, *KINDS, "auto"):
+            raise ValueError(f"index must be one of {', '.join(KINDS)} or auto, not {kind!r}")
+        with self._mutex:
+            self._lock_for_writing()
+            if self._newest() is None:
+                return "there is nothing to index yet"
+        with (
+            self._mutex if self._directory is None else nullcontext(),
+            self._catalog.reader() as it,
+        ):
+            transaction, vector_ids, vectors = it.all_vectors()
+        wanted = kind or self._wanted_kind
+        chosen, reason = choose_kind(len(vectors)) if wanted == "auto" else (wanted, "as asked")
+        if not len(vectors):
+            chosen, reason = "flat", "nothing is left"
+        segment = Segment.build(chosen, vectors, vector_ids, transaction)
+        with self._mutex:
+            self._check_open()
+            if self._directory is not None:
+                segment.save(self._directory)
+                segment = Segment.load(self._directory, segment.dimension) or segment
+            self._catalog.forget_removals(transaction)
+            self._adopt(segment)
+            self._pictures.collect(self._catalog.blobs())
+        return f"{chosen}: {reason}"
+
     def close(self) -> None:
         with self._mutex:
             if self._closed:
                 return
-            self._closed = True
             try:
-                if self._writer is not None:
-                    self._save_index()
+                if self._writer is not None and self._is_stale():
+                    kind = self.index_kind or "flat"
+                    if kind in ("flat", "sq8"):  # a graph is built when asked for
+                        self.compact(kind)
             finally:
+                self._closed = True
                 self._catalog.close()
                 if self._writer is not None:
                     self._writer.release()
 
-    def _current_index(self) -> VectorIndex | None:
-        """The vector index, brought to the latest commit; ``None`` while nothing is stored."""
+    def _is_stale(self) -> bool:
+        """Whether opening this space again would have much to catch up."""
+        snapshot = self._newest()
+        if snapshot is None or self._directory is None:
+            return False
+        indexed = len(snapshot.vector_ids) - snapshot.tail_length
+        return snapshot.tail_length > _STALE * indexed or snapshot.dead_share > _STALE
+
+    def _newest(self) -> Snapshot | None:
+        """The state after the latest commit; ``None`` while nothing was ever stored."""
         dimension = self._catalog.dimension
         if dimension is None:
             return None
-        if self._index is None:
-            self._index = self._load_index(dimension)
-        elif self._catalog.version == self._seen_version:
-            return self._index
-        self._seen_version = self._catalog.version
+        version = self._catalog.version
+        if self._snapshot is not None and version == self._seen_version:
+            return self._snapshot
+        if self._snapshot is None or self._snapshot.transaction < self._catalog.forgotten:
+            self._adopt(self._load_segment(dimension))
+        else:
+            self._catch_up(self._snapshot)
+        self._seen_version = version
+        return self._snapshot
+
+    def _adopt(self, segment: Segment | None) -> None:
+        """Start from a segment, and apply what was committed after it."""
+        dimension = self._catalog.dimension
+        assert dimension is not None
+        self._table = RecordTable(self._catalog)  # ordinals mean other records now
+        self._publish(Snapshot.of(segment, dimension))
+        assert self._snapshot is not None
+        self._catch_up(self._snapshot)
+
+    def _catch_up(self, snapshot: Snapshot) -> None:
         with self._catalog.snapshot():
             transaction = self._catalog.transaction_number
-            if self._index.transaction != transaction:
-                changes = self._catalog.changes_since(
-                    self._index.transaction, self._index.last_vector_id
-                )
-                self._index.apply(changes, transaction)
-        return self._index
+            if snapshot.transaction == transaction:
+                return
+            changes = self._catalog.changes_since(snapshot.transaction, snapshot.last_vector_id)
+        self._publish(snapshot.after(changes, transaction))
 
-    def _load_index(self, dimension: int) -> VectorIndex:
-        if self._directory is not None:
-            loaded = VectorIndex.load(self._directory, dimension)
-            if loaded is not None and loaded.transaction <= self._catalog.transaction_number:
-                self._saved_transaction = loaded.transaction
-                return loaded
-            if len(self._catalog):
-                _log.warning("%s: vectors.faiss is missing or damaged; rebuilding", self._directory)
-        return VectorIndex(dimension)
+    def _publish(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._choices.clear()
 
-    def _save_index(self) -> None:
-        index = self._current_index()
-        if index is None or self._directory is None or index.transaction == self._saved_transaction:
-            return
-        index.save(self._directory)
-        self._saved_transaction = index.transaction
+    def _load_segment(self, dimension: int) -> Segment | None:
+        if self._directory is None:
+            return None
+        for _ in range(2):  # a writer may replace the files while they are being opened
+            segment = Segment.load(self._directory, dimension)
+            if segment is not None:
+                break
+        current = self._catalog.transaction_number
+        if segment is not None and self._catalog.forgotten <= segment.transaction <= current:
+            return segment
+        if self._catalog.forgotten:  # so there was one
+            _log.warning("%s: the vector index is missing or damaged; rebuilding", self._directory)
+        return None
+
+    def _eligible(self, snapshot: Snapshot, selection: Selection, match: Match) -> Eligible:
+        key = (repr(selection), match)  # as text, 1 and True differ
+        eligible = self._choices.get(key)
+        if eligible is None:
+            everything = selection.is_everything
+            records = None if everything else self._table.choose(selection, snapshot)
+            eligible = self._choices[key] = snapshot.eligible(records, match)
+            while len(self._choices) > _REMEMBERED:
+                self._choices.popitem(last=False)
+        self._choices.move_to_end(key)
+        return eligible
+
+    def _raw_vectors(self, vector_ids: NDArray[np.int64]) -> Vector:
+        with self._mutex:
+            self._check_open()
+            return self._catalog.raw_vectors(vector_ids)
+
+    def _check_dimension(self, queries: Vector) -> None:
+        if queries.shape[1] != self._catalog.dimension:
+            raise StoreError(
+                f"query vectors have dimension {queries.shape[1]}, "
+                f"the stored ones {self._catalog.dimension}; they come from another encoder"
+            )
 
     def _check_open(self) -> None:
         if self._closed:
@@ -205,13 +343,14 @@ def _common_dimension(items: Sequence[EmbeddedRecord]) -> int:
     return int(dimensions.pop())
 
 
-def _hits(scores: Vector, vector_ids: object, records: dict[int, Record], k: int) -> list[Hit]:
-    numbers = np.asarray(vector_ids, np.int64)
-    owners = VectorId.rows(numbers).tolist()
-    images = VectorId.are_images(numbers).tolist()
+def _hits(
+    scores: Vector, vector_ids: NDArray[np.int64], records: dict[int, Record], k: int
+) -> list[Hit]:
+    owners = VectorId.rows(vector_ids).tolist()
+    images = VectorId.are_images(vector_ids).tolist()
     hits = [
-        Hit(records[owner], min(1.0, max(-1.0, float(score))), "image" if is_image else "text")
-        for owner, is_image, score in zip(owners, images, scores, strict=True)
+        Hit(records[owner], min(1.0, max(-1.0, score)), "image" if is_image else "text")
+        for owner, is_image, score in zip(owners, images, scores.tolist(), strict=True)
         if owner in records
     ]
     hits.sort(key=lambda hit: (-hit.score, hit.record.id))

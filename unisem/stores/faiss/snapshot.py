@@ -1,0 +1,214 @@
+"""`Snapshot`: one committed state of a space's vectors, which searches may use without a lock.
+
+A segment holds most vectors; those added since are the tail, which is compared vector by vector.
+Positions count through both, segment first. Records have ordinals, in the order of their catalogue
+rows; several positions may belong to one record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisem.search import Match, Vector
+from unisem.stores.faiss.catalog import Changes
+from unisem.stores.faiss.growing import GrowingArray
+from unisem.stores.faiss.rawvectors import VectorId
+from unisem.stores.faiss.segment import Found, Raw, Segment, best
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Eligible:
+    """Which positions a search may find.
+
+    Attributes:
+        segment: ``(segment,)`` mask, ``None`` for all of the segment.
+        segment_count: How many of the segment's.
+        tail: Which of the tail's, by index into the tail.
+    """
+
+    segment: Mask | None
+    segment_count: int
+    tail: NDArray[np.int64]
+
+
+class Snapshot:
+    """See the module. `after` makes the next one; only the newest may be asked for it.
+
+    Attributes:
+        segment: The indexed part; ``None`` while there is none.
+        transaction: The catalogue transaction that this is the state after.
+    """
+
+    def __init__(
+        self,
+        segment: Segment | None,
+        transaction: int,
+        tail: GrowingArray,
+        vector_ids: GrowingArray,
+        owners: GrowingArray,
+        rows: GrowingArray,
+        alive: GrowingArray,
+    ) -> None:
+        self.segment = segment
+        self.transaction = transaction
+        self._growing = (tail, vector_ids, owners, rows)
+        self._growing_alive = alive
+        self._tail: Vector = tail.view
+        self.vector_ids: NDArray[np.int64] = vector_ids.view
+        self._owners: NDArray[np.int32] = owners.view
+        self.rows: NDArray[np.int64] = rows.view
+        self.alive: Mask = alive.view
+        self._all_alive = bool(self.alive.all())
+
+    @classmethod
+    def of(cls, segment: Segment | None, dimension: int) -> Snapshot:
+        """The state that a segment reflects; the empty state where there is none."""
+        vector_ids = np.empty(0, np.int64) if segment is None else segment.vector_ids
+        row_of = VectorId.rows(vector_ids)
+        starts = np.flatnonzero(np.diff(row_of, prepend=-1))  # numbers ascend, so rows do
+        owners = np.zeros(len(row_of), np.int32)
+        owners[starts[1:]] = 1
+        return cls(
+            segment,
+            0 if segment is None else segment.transaction,
+            GrowingArray(np.empty((0, dimension), np.float32)),
+            GrowingArray(vector_ids),
+            GrowingArray(np.cumsum(owners, dtype=np.int32)),
+            GrowingArray(row_of[starts]),
+            GrowingArray(np.ones(len(starts), np.bool_)),
+        )
+
+    def after(self, changes: Changes, transaction: int) -> Snapshot:
+        """The state after a later transaction; this one stays as it is."""
+        tail, vector_ids, owners, rows = self._growing
+        alive = self._growing_alive
+        if len(changes.removed_rows):
+            gone = self.ordinals(changes.removed_rows)
+            alive = GrowingArray(self.alive.copy())  # searches that run keep the old one
+            alive.view[gone] = False
+        if len(changes.vector_ids):
+            row_of = VectorId.rows(changes.vector_ids)
+            starts = np.diff(row_of, prepend=-1) != 0
+            owners.append((len(self.rows) - 1 + np.cumsum(starts)).astype(np.int32))
+            rows.append(row_of[starts])
+            alive.append(np.ones(int(starts.sum()), np.bool_))
+            vector_ids.append(changes.vector_ids)
+            tail.append(changes.vectors)
+        return Snapshot(self.segment, transaction, tail, vector_ids, owners, rows, alive)
+
+    @property
+    def last_vector_id(self) -> int:
+        """The largest number that this state knows of; -1 if none."""
+        return int(self.vector_ids[-1]) if len(self.vector_ids) else -1
+
+    @property
+    def dead_share(self) -> float:
+        """Which share of the records that the arrays hold has been removed."""
+        return 0.0 if self._all_alive else 1 - float(self.alive.mean())
+
+    @property
+    def tail_length(self) -> int:
+        """How many vectors are compared one by one."""
+        return len(self._tail)
+
+    def ordinals(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Ordinals of those rows that this state holds."""
+        places = np.searchsorted(self.rows, rows)
+        places = np.minimum(places, max(0, len(self.rows) - 1))
+        if not len(self.rows):
+            return np.empty(0, np.int64)
+        known: NDArray[np.int64] = places[self.rows[places] == rows]
+        return known
+
+    def eligible(self, records: Mask | None, match: Match) -> Eligible:
+        """Which positions belong to the chosen records and are of the chosen kind.
+
+        Args:
+            records: By ordinal, living ones only; ``None`` for all that live.
+            match: Which kind of vector may be compared.
+        """
+        indexed = 0 if self.segment is None else len(self.segment)
+        if records is None and not self._all_alive:
+            records = self.alive
+        if records is None and match == "any":
+            return Eligible(None, indexed, np.arange(len(self._tail)))
+        if records is None:
+            mask = np.ones(len(self.vector_ids), np.bool_)
+        elif len(self.rows) == len(self.vector_ids):
+            mask = records.copy()  # one vector each: ordinals are positions
+        else:
+            mask = records[self._owners]
+        if match != "any":
+            mask &= VectorId.are_images(self.vector_ids) == (match == "image")
+        count = int(np.count_nonzero(mask[:indexed]))
+        segment = None if count == indexed else mask[:indexed]
+        return Eligible(segment, count, np.flatnonzero(mask[indexed:]))
+
+    def search(self, queries: Vector, k: int, eligible: Eligible, raw: Raw) -> list[Found]:
+        """Find the best records of each query.
+
+        Args:
+            queries: ``(q, d)`` float32, contiguous.
+            k: Records per query.
+            eligible: Which positions may be found.
+            raw: Gives raw vectors by number.
+
+        Returns:
+            For each query the scores, descending, and vector numbers of at least ``k`` records or
+            of all there are: one vector each, its best. Records tied with the ``k``-th are all
+            there, so that the caller can break ties its own way.
+        """
+        finished: list[Found | None] = [None] * len(queries)
+        pending = list(range(len(queries)))
+        fetch = 2 * k + 8
+        tails = [self._compare_tail(query, eligible, fetch) for query in queries]
+        while pending and k:
+            fetched = self._search_segment(queries[pending], fetch, eligible, raw)
+            everything = fetch >= eligible.segment_count and fetch >= len(eligible.tail)
+            for place, (scores, positions) in zip(list(pending), fetched, strict=True):
+                tail_scores, tail_positions = tails[place]
+                # What was not fetched scores at most this much.
+                unseen = max(
+                    scores[-1] if fetch < eligible.segment_count else -np.inf,
+                    tail_scores[-1] if fetch < len(eligible.tail) else -np.inf,
+                )
+                found = self._best_of_each(
+                    np.concatenate([scores, tail_scores]),
+                    np.concatenate([positions, tail_positions]),
+                )
+                if everything or (len(found[0]) > k and found[0][k - 1] > unseen):
+                    finished[place] = found
+                    pending.remove(place)
+            fetch *= 4
+            for place in pending:
+                tails[place] = self._compare_tail(queries[place], eligible, fetch)
+        empty = (np.empty(0, np.float32), np.empty(0, np.int64))
+        return [found or empty for found in finished]
+
+    def _search_segment(
+        self, queries: Vector, fetch: int, eligible: Eligible, raw: Raw
+    ) -> list[Found]:
+        if self.segment is None:
+            return [(np.empty(0, np.float32), np.empty(0, np.int64)) for _ in queries]
+        return self.segment.search(queries, fetch, eligible.segment, eligible.segment_count, raw)
+
+    def _compare_tail(self, query: Vector, eligible: Eligible, fetch: int) -> Found:
+        if len(eligible.tail) == len(self._tail):
+            scores = self._tail @ query
+        else:
+            scores = self._tail[eligible.tail] @ query
+        indexed = 0 if self.segment is None else len(self.segment)
+        return best(scores, eligible.tail + indexed, fetch)
+
+    def _best_of_each(self, scores: Vector, positions: NDArray[np.int64]) -> Found:
+        """Keep each record's best vector, best first; positions become vector numbers."""
+        order = np.argsort(-scores, kind="stable")
+        owners = self._owners[positions[order]]
+        _, first = np.unique(owners, return_index=True)
+        kept = order[np.sort(first)]
+        return scores[kept], self.vector_ids[positions[kept]]

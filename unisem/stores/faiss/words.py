@@ -1,0 +1,156 @@
+"""`WordIndex`: keyword search over records, SQLite's FTS5 with BM25.
+
+What is searched of a record: its text or caption (weight 1.0), and the strings and lists of strings
+among its metadata (weight 0.5). Words are compared without case and diacritics. Scripts that put
+no spaces between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese), and Korean, whose endings
+are joined to its words, are stored character by character; a query's run of them is looked for as
+overlapping pairs, a lone character by itself. So ``猫`` finds ``黒猫``, and ``東京`` does not find
+``京東``.
+
+The table is contentless: it holds the inverted index only, and the text once more nowhere. To
+remove a row FTS5 must be told what was put in, which is computed again from the record; `VERSION`
+says by which rules, and when those change the next write builds the index anew.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import unicodedata
+from itertools import pairwise
+
+from unisem.search import Selection
+from unisem.stores.faiss.sql import compile_selection
+
+VERSION = f"1, Unicode {unicodedata.unidata_version}"
+"""By which rules the index was filled."""
+
+TEXT_WEIGHT, METADATA_WEIGHT = 1.0, 0.5
+MAX_CHARACTERS = 10_000
+"""So much of a query is read."""
+MAX_TERMS = 64
+"""So many different terms of a query count, the first ones."""
+
+_TABLE = """
+CREATE VIRTUAL TABLE words USING fts5(
+    text, metadata, content = '',
+    tokenize = "unicode61 remove_diacritics 2 categories 'L* M* N*'"
+)"""
+_FIND = f"""
+SELECT records.row, -bm25(words, {TEXT_WEIGHT}, {METADATA_WEIGHT}) AS score
+FROM words CROSS JOIN records ON records.row = words.rowid
+WHERE words MATCH ? AND {{condition}}
+ORDER BY score DESC, records.id LIMIT ?"""  # noqa: S608 - constants, and a compiled condition
+
+_SCRIPTS = (
+    "々〆〇\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff",  # Han
+    "\u3041-\u309f",  # Hiragana
+    "\u30a1-\u30ff\u31f0-\u31ff",  # Katakana
+    "\u3105-\u312f\u31a0-\u31bf",  # Bopomofo
+    "\uac00-\ud7af",  # Hangul
+    "\u0e01-\u0e7f",  # Thai
+    "\u0e80-\u0eff",  # Lao
+    "\u1000-\u109f\uaa60-\uaa7f",  # Myanmar
+    "\u1780-\u17ff",  # Khmer
+)
+_MARKS = (  # what belongs to the character before it, in these scripts
+    "\u3099\u309a\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece"
+    "\u102b-\u103e\u1056-\u1059\u105e-\u1060\u1062-\u1064\u1067-\u106d\u1071-\u1074\u1082-\u108d"
+    "\u108f\u109a-\u109d\u17b4-\u17d3\u17dd"
+)
+_CHARACTER = re.compile(f"[{''.join(_SCRIPTS)}][{_MARKS}]*")
+_RUN = re.compile("(" + "|".join(f"(?:[{script}][{_MARKS}]*)+" for script in _SCRIPTS) + ")")
+_INVISIBLE = re.compile("[\u00ad\ufe00-\ufe0f\U000e0100-\U000e01ef]")  # soft hyphen, variants
+
+
+class WordIndex:
+    """The table ``words``, one row for each record; writes belong to the caller's transaction.
+
+    Args:
+        database: The catalogue's connection; it has the table ``records``.
+    """
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._db = database
+
+    def rebuild(self) -> None:
+        """Make the index anew from the records."""
+        self._db.execute("DROP TABLE IF EXISTS words")
+        self._db.execute(_TABLE)
+        for row, text, metadata in self._db.execute("SELECT row, text, metadata FROM records"):
+            self.add(row, text, metadata)
+
+    def add(self, row: int, text: str | None, metadata: str) -> None:
+        """Enter a record by the values in its columns."""
+        self._db.execute(
+            "INSERT INTO words (rowid, text, metadata) VALUES (?, ?, ?)",
+            (row, *_searchable(text, metadata)),
+        )
+
+    def remove(self, row: int) -> None:
+        """Take a record out; it must still be in ``records``, as it was entered."""
+        text, metadata = self._db.execute(
+            "SELECT text, metadata FROM records WHERE row = ?", (row,)
+        ).fetchone()
+        self._db.execute(
+            "INSERT INTO words (words, rowid, text, metadata) VALUES ('delete', ?, ?, ?)",
+            (row, *_searchable(text, metadata)),
+        )
+
+    def search(self, text: str, k: int, selection: Selection) -> list[tuple[int, float]]:
+        """Rows and BM25 scores of the best of the selected records that have any of the terms.
+
+        How rare a term is counts over all records, so a selection changes no score. Scores are
+        above 0, higher is better; ties are in the order of ids.
+        """
+        wanted = terms(text)
+        if not wanted or k <= 0:
+            return []
+        condition, parameters = compile_selection(selection)
+        matching = " OR ".join(f'"{term}"' for term in wanted)
+        return self._db.execute(
+            _FIND.format(condition=condition), (matching, *parameters, min(k, 2**62))
+        ).fetchall()
+
+
+def terms(text: str) -> list[str]:
+    """Cut a user's text into FTS5 phrases; what is no letter, digit or mark only separates.
+
+    So nothing of FTS5's syntax can come through, and any text is allowed.
+
+    >>> terms('"big" tigers* NEAR(東京都, 猫)')
+    ['big', 'tigers', 'near', '東 京', '京 都', '猫']
+    """
+    letters = "".join(
+        character if unicodedata.category(character)[0] in "LMN" else " "
+        for character in _normalised(text[:MAX_CHARACTERS])
+    )
+    found: dict[str, None] = {}
+    for word in letters.split():
+        for number, part in enumerate(_RUN.split(word)):
+            if number % 2 == 0:  # between the runs; a run of one script at every odd place
+                found |= {part: None} if part else {}
+                continue
+            characters = _CHARACTER.findall(part)
+            pairs = [" ".join(pair) for pair in pairwise(characters)]
+            found |= dict.fromkeys(pairs or characters)
+    return list(found)[:MAX_TERMS]
+
+
+def _searchable(text: str | None, metadata: str) -> tuple[str, str]:
+    strings = []
+    for value in json.loads(metadata).values():
+        items = value if isinstance(value, list) else [value]
+        strings += [item for item in items if isinstance(item, str)]
+    return _segmented(text or ""), _segmented("\n".join(strings))
+
+
+def _segmented(text: str) -> str:
+    """Put characters apart that are words of their own in the index."""
+    return text if text.isascii() else _CHARACTER.sub(r" \g<0> ", _normalised(text))
+
+
+def _normalised(text: str) -> str:
+    """One spelling for what reads the same: full width, ligatures, ``ß``; case is folded."""
+    return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text.casefold()))
