@@ -94,6 +94,14 @@ class Record:
         put(self, "links", dict(links or {}))
         put(self, "payload", dict(payload or {}))
 
+    @classmethod
+    def restored(cls, **parts: Any) -> Self:
+        """Rebuild a record from parts that were checked when it was made; for stores."""
+        record = object.__new__(cls)
+        for name, value in parts.items():
+            object.__setattr__(record, name, value)
+        return record
+
     @property
     def modality(self) -> Modality:
         """``"image"`` if there is a picture, else ``"text"``."""
@@ -154,6 +162,9 @@ def _check_json(value: object, where: str) -> None:
             )
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=dict).encode
+
+
 def to_json(value: Mapping[str, Any]) -> str:
     """Serialise checked JSON compactly, keys in the order given."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=dict)
+    return _encode(value) if value else "{}"

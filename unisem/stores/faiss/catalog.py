@@ -314,7 +314,7 @@ class Catalog:
 
     def _record(self, line: tuple[Any, ...]) -> Record:
         _, record_id, source_id, text, image, metadata, links, payload = line
-        return Record(
+        return Record.restored(
             id=record_id,
             text=text,
             image=None if image is None else self._pictures.from_json(image),

@@ -35,8 +35,8 @@ _CHUNK = 1 << 24  # bytes that are hashed or scanned at a time
 _FEW = 5_000  # vectors so few that scanning them beats any index
 _SPARSE = 0.02  # a selection this small is scanned; a graph would lose its way in it
 
-Found = tuple[Vector, NDArray[np.int64]]
-"""Scores, descending, and positions of the vectors that have them."""
+Found = tuple[NDArray[np.floating[Any]], NDArray[np.int64]]
+"""Scores, descending, and positions (or numbers) of the vectors that have them."""
 
 Raw = Callable[[NDArray[np.int64]], Vector]
 """Gives the raw vectors of vector numbers, in order."""
@@ -49,7 +49,10 @@ class Segment:
         kind: Which kind of index.
         vector_ids: ``(n,)`` int64, ascending; a vector's position is its place here.
         transaction: The catalogue transaction that the contents reflect.
+        oversampling: How many times more vectors than wanted a quantised kind looks up to rescore.
     """
+
+    oversampling: int = 4
 
     def __init__(
         self, kind: IndexKind, index: Any, vector_ids: NDArray[np.int64], transaction: int
@@ -95,9 +98,10 @@ class Segment:
             raw: Gives exact vectors, for kinds that keep none.
 
         Returns:
-            For each query ``min(fetch, count)`` vectors with exact scores.
+            For each query ``min(fetch, count)`` vectors, scored as exactly as float32 allows.
         """
-        fetch = min(fetch, count)
+        wanted = min(fetch, count)
+        fetch = min(wanted * self.oversampling, count) if self.kind == "sq8" else wanted
         if not fetch:
             return [(np.empty(0, np.float32), np.empty(0, np.int64)) for _ in queries]
         if not self.is_exact and (count <= _FEW or count <= _SPARSE * len(self)):
@@ -110,10 +114,19 @@ class Segment:
             if places[-1] < 0:  # the graph lost its way, though there is more
                 found.append(self._scan(query, fetch, eligible))
             elif self.kind == "sq8":
-                found.append(best(raw(self.vector_ids[places]) @ query, places, fetch))
+                found.append(best(raw(self.vector_ids[places]) @ query, places, wanted))
             else:
                 found.append((row, places))
         return found
+
+    def vectors_at(self, positions: NDArray[np.int64], raw: Raw) -> Vector:
+        """``(n, d)`` float32 vectors at these positions, exact for every kind."""
+        if self._raw is not None:
+            return self._raw[positions]
+        if self.kind == "ivf" and len(positions):
+            exact: Vector = self._index.reconstruct_batch(positions)
+            return exact
+        return raw(self.vector_ids[positions])
 
     def _scan(self, query: Vector, fetch: int, eligible: NDArray[np.bool_] | None) -> Found:
         """Compare every eligible vector, a block at a time."""
@@ -179,7 +192,7 @@ class Segment:
         return cls(cast(IndexKind, kind), index, vector_ids, transaction)
 
 
-def best(scores: Vector, positions: NDArray[np.int64], fetch: int) -> Found:
+def best(scores: NDArray[np.floating[Any]], positions: NDArray[np.int64], fetch: int) -> Found:
     """The ``fetch`` best of some scored positions, best first."""
     if fetch < len(scores):
         kept = np.argpartition(-scores, fetch - 1)[:fetch]

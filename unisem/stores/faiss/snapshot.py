@@ -19,6 +19,7 @@ from unisem.stores.faiss.rawvectors import VectorId
 from unisem.stores.faiss.segment import Found, Raw, Segment, best
 
 Mask = NDArray[np.bool_]
+_MARGIN = 1e-5  # how far Faiss and BLAS may be off in float32, and then some
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,36 +160,66 @@ class Snapshot:
             raw: Gives raw vectors by number.
 
         Returns:
-            For each query the scores, descending, and vector numbers of at least ``k`` records or
-            of all there are: one vector each, its best. Records tied with the ``k``-th are all
-            there, so that the caller can break ties its own way.
+            For each query the exact scores, descending, and vector numbers of at least ``k``
+            records or of all there are: one vector each, its best. Records tied with the ``k``-th
+            are all there, so that the caller can break ties its own way.
         """
-        finished: list[Found | None] = [None] * len(queries)
-        pending = list(range(len(queries)))
+        nothing: Found = (np.empty(0, np.float32), np.empty(0, np.int64))
+        results = [nothing] * len(queries)
+        pending = list(range(len(queries))) if k else []
         fetch = 2 * k + 8
-        tails = [self._compare_tail(query, eligible, fetch) for query in queries]
-        while pending and k:
+        while pending:
             fetched = self._search_segment(queries[pending], fetch, eligible, raw)
-            everything = fetch >= eligible.segment_count and fetch >= len(eligible.tail)
-            for place, (scores, positions) in zip(list(pending), fetched, strict=True):
-                tail_scores, tail_positions = tails[place]
+            unfinished: list[int] = []
+            for place, (scores, positions) in zip(pending, fetched, strict=True):
+                tail_scores, tail_positions = self._compare_tail(queries[place], eligible, fetch)
                 # What was not fetched scores at most this much.
                 unseen = max(
-                    scores[-1] if fetch < eligible.segment_count else -np.inf,
-                    tail_scores[-1] if fetch < len(eligible.tail) else -np.inf,
+                    scores[-1] if len(scores) < eligible.segment_count else -np.inf,
+                    tail_scores[-1] if len(tail_scores) < len(eligible.tail) else -np.inf,
                 )
-                found = self._best_of_each(
+                likely, least = self._likely(
                     np.concatenate([scores, tail_scores]),
                     np.concatenate([positions, tail_positions]),
+                    k,
                 )
-                if everything or (len(found[0]) > k and found[0][k - 1] > unseen):
-                    finished[place] = found
-                    pending.remove(place)
+                if unseen < least or unseen == -np.inf:
+                    results[place] = self._score(queries[place], likely, raw)
+                else:
+                    unfinished.append(place)
+            pending = unfinished
             fetch *= 4
-            for place in pending:
-                tails[place] = self._compare_tail(queries[place], eligible, fetch)
-        empty = (np.empty(0, np.float32), np.empty(0, np.int64))
-        return [found or empty for found in finished]
+        return results
+
+    def _likely(
+        self, scores: Vector, positions: NDArray[np.int64], k: int
+    ) -> tuple[NDArray[np.int64], float]:
+        """Positions that may be among the best ``k`` records, and the least score of these."""
+        order = np.argsort(-scores, kind="stable")
+        _, first = np.unique(self._owners[positions[order]], return_index=True)
+        if len(first) <= k:
+            return positions, -np.inf
+        least = float(scores[order[np.sort(first)[k - 1]]]) - _MARGIN
+        return positions[scores >= least], least
+
+    def _score(self, query: Vector, positions: NDArray[np.int64], raw: Raw) -> Found:
+        """Score positions exactly, and keep each record's best vector, best first.
+
+        Every score comes from here, so that equal vectors have equal scores whichever part holds
+        them and whatever kind of index found them.
+        """
+        indexed = 0 if self.segment is None else len(self.segment)
+        in_tail = positions >= indexed
+        vectors = np.empty((len(positions), len(query)), np.float32)
+        vectors[in_tail] = self._tail[positions[in_tail] - indexed]
+        if self.segment is not None:
+            vectors[~in_tail] = self.segment.vectors_at(positions[~in_tail], raw)
+        # Without BLAS, whose result for a row depends on the rows around it.
+        scores = np.einsum("ij,j->i", vectors.astype(np.float64), query.astype(np.float64))
+        order = np.lexsort((positions, -scores))
+        _, first = np.unique(self._owners[positions[order]], return_index=True)
+        kept = order[np.sort(first)]
+        return scores[kept], self.vector_ids[positions[kept]]
 
     def _search_segment(
         self, queries: Vector, fetch: int, eligible: Eligible, raw: Raw
@@ -204,11 +235,3 @@ class Snapshot:
             scores = self._tail[eligible.tail] @ query
         indexed = 0 if self.segment is None else len(self.segment)
         return best(scores, eligible.tail + indexed, fetch)
-
-    def _best_of_each(self, scores: Vector, positions: NDArray[np.int64]) -> Found:
-        """Keep each record's best vector, best first; positions become vector numbers."""
-        order = np.argsort(-scores, kind="stable")
-        owners = self._owners[positions[order]]
-        _, first = np.unique(owners, return_index=True)
-        kept = order[np.sort(first)]
-        return scores[kept], self.vector_ids[positions[kept]]

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -47,6 +47,7 @@ class FaissStore(Store):
         index: Kind of index that `compact` builds; ``"auto"`` chooses by size.
         durability: ``"full"``: every commit is fsynced. ``"relaxed"``: a power cut may cost the
             last commits, a crash of the process none.
+        oversampling: With ``sq8``, how many times more vectors than wanted are rescored exactly.
 
     Raises:
         CorruptStoreError: The catalogue cannot be read.
@@ -59,6 +60,7 @@ class FaissStore(Store):
         *,
         index: IndexKind | Literal["auto"] = "auto",
         durability: Literal["full", "relaxed"] = "full",
+        oversampling: int = 4,
     ) -> None:
         if index not in (*KINDS, "auto"):
             raise ValueError(f"index must be one of {', '.join(KINDS)} or auto, not {index!r}")
@@ -66,7 +68,10 @@ class FaissStore(Store):
             raise ValueError(f'durability must be "full" or "relaxed", not {durability!r}')
         self._directory = directory
         self._pictures = pictures
+        if oversampling < 1:
+            raise ValueError(f"oversampling must be at least 1, not {oversampling}")
         self._wanted_kind = index
+        self._oversampling = oversampling
         self._mutex = threading.RLock()
         self._writer: FileLock | None = None
         self._closed = False
@@ -250,6 +255,8 @@ class FaissStore(Store):
         dimension = self._catalog.dimension
         assert dimension is not None
         self._table = RecordTable(self._catalog)  # ordinals mean other records now
+        if segment is not None:
+            segment.oversampling = self._oversampling
         self._publish(Snapshot.of(segment, dimension))
         assert self._snapshot is not None
         self._catch_up(self._snapshot)
@@ -344,7 +351,10 @@ def _common_dimension(items: Sequence[EmbeddedRecord]) -> int:
 
 
 def _hits(
-    scores: Vector, vector_ids: NDArray[np.int64], records: dict[int, Record], k: int
+    scores: NDArray[np.floating[Any]],
+    vector_ids: NDArray[np.int64],
+    records: dict[int, Record],
+    k: int,
 ) -> list[Hit]:
     owners = VectorId.rows(vector_ids).tolist()
     images = VectorId.are_images(vector_ids).tolist()
