@@ -32,7 +32,7 @@ from unisem.stores.faiss.kinds import (
 
 _SEAL = "vectors.json"
 _CHUNK = 1 << 24  # bytes that are hashed or scanned at a time
-_FEW = 5_000  # vectors so few that scanning them beats any index
+_FEW = 2_000  # vectors so few that scanning them beats any index
 _SPARSE = 0.02  # a selection this small is scanned; a graph would lose its way in it
 
 Found = tuple[NDArray[np.floating[Any]], NDArray[np.int64]]

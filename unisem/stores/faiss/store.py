@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -13,10 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from unisem.errors import StoreError, StoreLockedError
+from unisem.errors import StoreError
 from unisem.pictures import Pictures
 from unisem.records import Modality, Record
 from unisem.search import EVERYTHING, EmbeddedRecord, Hit, Match, Selection, Vector
@@ -27,6 +24,7 @@ from unisem.stores.faiss.rawvectors import VectorId
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.snapshot import Eligible, Snapshot
 from unisem.stores.faiss.table import RecordTable
+from unisem.stores.faiss.writerlock import WriterLock
 
 _log = logging.getLogger(__name__)
 _PAGE = 1024  # records that `select` reads at a time
@@ -73,7 +71,7 @@ class FaissStore(Store):
         self._wanted_kind = index
         self._oversampling = oversampling
         self._mutex = threading.RLock()
-        self._writer: FileLock | None = None
+        self._writer = WriterLock(directory)
         self._closed = False
         if directory is not None:
             directory.mkdir(parents=True, exist_ok=True)
@@ -217,15 +215,14 @@ class FaissStore(Store):
             if self._closed:
                 return
             try:
-                if self._writer is not None and self._is_stale():
+                if self._writer.is_held and self._is_stale():
                     kind = self.index_kind or "flat"
                     if kind in ("flat", "sq8"):  # a graph is built when asked for
                         self.compact(kind)
             finally:
                 self._closed = True
                 self._catalog.close()
-                if self._writer is not None:
-                    self._writer.release()
+                self._writer.release()
 
     def _is_stale(self) -> bool:
         """Whether opening this space again would have much to catch up."""
@@ -317,26 +314,7 @@ class FaissStore(Store):
 
     def _lock_for_writing(self) -> None:
         self._check_open()
-        if self._writer is not None or self._directory is None:
-            return
-        lock = FileLock(self._directory / "writer.lock")
-        holder = self._directory / "writer.json"
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise StoreLockedError(
-                f"{self._directory} is being written by {_read(holder)}; close that space first, "
-                "or open yours in the same process"
-            ) from None
-        self._writer = lock
-        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError:
-        return "another process"
+        self._writer.acquire()
 
 
 def _common_dimension(items: Sequence[EmbeddedRecord]) -> int:

@@ -1,0 +1,63 @@
+"""`WriterLock`: one writing process for each space, and a clear word to the second."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from unisem.errors import StoreLockedError
+
+
+class WriterLock:
+    """The lock of a space's directory, held from the first write until the space is closed.
+
+    The system lets go of it when the process ends, however it ends.
+
+    Args:
+        directory: The space; ``None`` for one in memory, which nobody else can write.
+    """
+
+    def __init__(self, directory: Path | None) -> None:
+        self._directory = directory
+        self._lock: FileLock | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this process may write."""
+        return self._lock is not None or self._directory is None
+
+    def acquire(self) -> None:
+        """Become the writer, or stay it.
+
+        Raises:
+            StoreLockedError: Another process is; names it.
+        """
+        if self.is_held or self._directory is None:
+            return
+        lock = FileLock(self._directory / "writer.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise StoreLockedError(
+                f"{self._directory} is being written by {self._holder()}; close that space first, "
+                "or open yours in the same process"
+            ) from None
+        self._lock = lock
+        holder = f"process {os.getpid()} on {socket.gethostname()}"
+        (self._directory / "writer.json").write_text(holder, encoding="utf-8")
+
+    def release(self) -> None:
+        """Let another process write."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def _holder(self) -> str:
+        assert self._directory is not None
+        try:
+            return (self._directory / "writer.json").read_text(encoding="utf-8")
+        except OSError:
+            return "another process"
