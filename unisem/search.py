@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -9,12 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.filters import Filter
+from unisem.fusion import Fusion, RankFusion
 from unisem.images import ImageRef, ImageSource
 from unisem.records import Modality, Record, check_unicode
 
 Vector = NDArray[np.float32]
 Match = Literal["any", "text", "image"]
 """Which of a record's vectors are compared with the query: its text's, its picture's, or both."""
+Mode = Literal["vector", "keyword", "hybrid"]
+"""By meaning, by the words themselves, or by both."""
+_LEAST_CANDIDATES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +66,27 @@ EVERYTHING = Selection()
 class Query:
     """What to look for: a text, a picture, both (a composed query), or a ready vector.
 
+    Mode ``"keyword"`` looks for the words of the text and needs nothing else. Mode ``"hybrid"``
+    does that and compares vectors as well; it needs a text, and may have a picture, or a ready
+    vector, for the vector's part.
+
     Attributes:
         text: Text as written; it is never taken for a path or a URL.
         image: A path, bytes, a Pillow picture or an `ImageRef`.
-        vector: A ``(d,)`` vector in the space's own coordinates, instead of text and image.
+        vector: A ``(d,)`` vector in the space's own coordinates, instead of text and image; in
+            hybrid mode instead of the image, the text being for the keywords.
         text_weight: Share of the text in a composed query, from 0 to 1.
         k: How many records at most.
         selection: Which records may be found.
         match: Which of a record's vectors are compared.
+        mode: By ``"vector"``, by ``"keyword"``, or ``"hybrid"``.
+        fusion: How the two lists of a hybrid search become one.
+        min_score: The least cosine of a hit by vector. Hits by keyword have none, so in a hybrid
+            search it does not touch them.
+        diversity: From 0, the best hits, to 1, the least alike; ``None`` is 0 without the work.
+            It is ``1 - lambda`` of maximal marginal relevance, see `unisem.diversity`.
+        fetch_k: How many candidates are fetched for fusion and for diversity, from each list;
+            ``max(50, 4 * k)`` if ``None``, and never fewer than ``k``.
     """
 
     text: str | None = None
@@ -78,23 +96,64 @@ class Query:
     k: int = 5
     selection: Selection = EVERYTHING
     match: Match = "any"
+    mode: Mode = "vector"
+    fusion: Fusion = field(default_factory=RankFusion)
+    min_score: float | None = None
+    diversity: float | None = None
+    fetch_k: int | None = None
 
     def __post_init__(self) -> None:
-        has_words = self.text is not None or self.image is not None
-        if has_words == (self.vector is not None):
-            raise ValueError("a query needs text, image, or both; or a vector alone")
+        self._check_parts()
         if self.text is not None and not isinstance(self.text, str):
             raise TypeError(f"text must be a string, not {type(self.text).__name__}")
         if self.text is not None:
             check_unicode(self.text, "the query's text")
         if self.image is not None:
             object.__setattr__(self, "image", ImageRef.of(self.image))
-        if not isinstance(self.k, int) or isinstance(self.k, bool) or self.k < 0:
-            raise ValueError(f"k must be a whole number of at least 0, not {self.k!r}")
+        _check_count(self.k, "k", 0)
+        if self.fetch_k is not None:
+            _check_count(self.fetch_k, "fetch_k", 1)
         if not 0 <= self.text_weight <= 1:
             raise ValueError(f"text_weight must be between 0 and 1, not {self.text_weight!r}")
         if self.match not in ("any", "text", "image"):
             raise ValueError(f'match must be "any", "text" or "image", not {self.match!r}')
+        if not isinstance(self.fusion, Fusion):
+            raise TypeError(f"fusion must be a unisem.fusion.Fusion, not {self.fusion!r}")
+        if self.diversity is not None and not 0 <= self.diversity <= 1:
+            raise ValueError(f"diversity must be between 0 and 1, not {self.diversity!r}")
+        if self.min_score is not None and not math.isfinite(self.min_score):
+            raise ValueError(f"min_score must be a number, not {self.min_score!r}")
+
+    def _check_parts(self) -> None:
+        """Whether what is given suits the mode."""
+        if self.mode not in ("vector", "keyword", "hybrid"):
+            raise ValueError(f'mode must be "vector", "keyword" or "hybrid", not {self.mode!r}')
+        if self.mode == "vector":
+            if (self.text is not None or self.image is not None) == (self.vector is not None):
+                raise ValueError("a query needs text, image, or both; or a vector alone")
+        elif self.text is None:
+            raise ValueError(
+                f'a query in mode "{self.mode}" needs text, whose words are looked for'
+            )
+        elif self.mode == "keyword":
+            if self.image is not None or self.vector is not None:
+                raise ValueError('mode "keyword" looks for text only; use "hybrid" for more')
+            if self.min_score is not None:
+                raise ValueError('min_score is a cosine, and mode "keyword" has none')
+        elif self.image is not None and self.vector is not None:
+            raise ValueError("a query has an image or a vector, not both")
+
+    @property
+    def candidates(self) -> int:
+        """How many hits to fetch from each list."""
+        if not self.k or (self.mode != "hybrid" and self.diversity is None):
+            return self.k
+        return max(self.k, self.fetch_k or max(_LEAST_CANDIDATES, 4 * self.k))
+
+
+def _check_count(value: object, name: str, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +162,9 @@ class Hit:
 
     Attributes:
         record: The record.
-        score: Cosine similarity, higher is better; the best over the record's vectors.
-        matched: Which vector reached that score.
+        score: Higher is better. Of a search by vector the cosine similarity, the best over the
+            record's vectors; by keyword BM25, above 0; of a hybrid search what its fusion gives.
+        matched: Which vector reached that score; ``"text"`` if the words did.
     """
 
     record: Record

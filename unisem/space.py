@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Literal, Self
 
-import numpy as np
 from PIL import Image
 
 from unisem.encoders import Encoder, load_encoder
-from unisem.errors import EncoderMismatchError, ImageError
+from unisem.errors import EncoderMismatchError, ImageError, StoreError
 from unisem.filters import Filter
+from unisem.fusion import Fusion, RankFusion
 from unisem.images import ImageSource
 from unisem.ingest import Ingestion, IngestReport, embed_prepared
 from unisem.manifest import Manifest
 from unisem.pictures import Pictures
 from unisem.readers import FolderReader, Reader
 from unisem.records import Modality, Record
-from unisem.search import EmbeddedRecord, Hit, Match, Query, Selection, Vector
+from unisem.search import EmbeddedRecord, Hit, Match, Mode, Query, Selection, Vector
+from unisem.searching import Searcher
 from unisem.stores import Store
 from unisem.stores.faiss import FaissStore
+from unisem.stores.faiss.kinds import IndexKind
 
 __all__ = ["IngestReport", "SemanticSpace"]
 
@@ -52,6 +54,7 @@ class SemanticSpace:
         self._store = store
         self._pictures = pictures
         self._path = path
+        self._searcher = Searcher(encoder, store)
 
     @classmethod
     def open(
@@ -60,6 +63,9 @@ class SemanticSpace:
         *,
         encoder: str | Encoder | None = None,
         image_roots: Sequence[str | os.PathLike[str]] | None = None,
+        index: IndexKind | Literal["auto"] = "auto",
+        durability: Literal["full", "relaxed"] = "full",
+        copy_images: bool = False,
     ) -> Self:
         """Open a space, or create it.
 
@@ -69,6 +75,12 @@ class SemanticSpace:
                 space was built with, and to ``"mini"`` for a new one.
             image_roots: The only folders from which pictures are read. By default the folder
                 that holds the space, the working directory, and folders that are added.
+            index: Kind of index that `compact` builds: ``"flat"``, ``"hnsw"``, ``"ivf"``,
+                ``"sq8"``, or by size.
+            durability: ``"full"``: every commit is fsynced; ``"relaxed"``: a power cut may cost
+                the last ones, a crash of the process none.
+            copy_images: Keep a copy of every picture that is added inside the space, so that it
+                outlives its file.
 
         Raises:
             EncoderMismatchError: The space was built with another encoder.
@@ -95,8 +107,8 @@ class SemanticSpace:
                 f"({loaded.fingerprint[:12]}); their vectors cannot be compared. {remedy}"
             )
         roots = None if image_roots is None else [Path(root) for root in image_roots]
-        pictures = Pictures(directory, roots)
-        store = FaissStore(directory, pictures)
+        pictures = Pictures(directory, roots, copy=copy_images)
+        store = FaissStore(directory, pictures, index=index, durability=durability)
         return cls(encoder=loaded, store=store, pictures=pictures, path=directory)
 
     @property
@@ -113,6 +125,11 @@ class SemanticSpace:
     def store(self) -> Store:
         """What keeps this space's records."""
         return self._store
+
+    @property
+    def pictures(self) -> Pictures:
+        """Where this space's pictures may lie."""
+        return self._pictures
 
     def add(self, records: Iterable[Record]) -> list[str]:
         """Embed and store records, all of them or none; an id that exists is replaced.
@@ -140,7 +157,8 @@ class SemanticSpace:
         """Add a folder's pictures with their captions, and its texts; see `FolderReader`.
 
         Args:
-            folder: The folder; its pictures are referred to, not copied.
+            folder: The folder; its pictures are referred to, unless the space was opened with
+                ``copy_images=True``.
             progress: Called with (files done, files in all) now and then.
 
         Raises:
@@ -196,8 +214,15 @@ class SemanticSpace:
         k: int = 5,
         filter: Filter | None = None,
         modality: Modality | None = None,
+        ids: Sequence[str] | None = None,
+        source_ids: Sequence[str] | None = None,
         match: Match = "any",
         text_weight: float = 0.5,
+        mode: Mode = "vector",
+        fusion: Fusion | None = None,
+        min_score: float | None = None,
+        diversity: float | None = None,
+        fetch_k: int | None = None,
     ) -> list[Hit]:
         """Find the records nearest to a text, a picture, or both.
 
@@ -207,59 +232,110 @@ class SemanticSpace:
             k: At most how many hits; exactly ``min(k, matching records)`` come back.
             filter: Condition on metadata, for example ``Field("year") >= 2020``.
             modality: ``"image"`` for records with a picture, ``"text"`` for those without.
+            ids: Only these records.
+            source_ids: Only records cut from these sources.
             match: Compare with records' ``"text"`` vectors, ``"image"`` vectors, or ``"any"``.
             text_weight: Share of the text, if both are given.
+            mode: ``"vector"`` by meaning, ``"keyword"`` by the text's words, ``"hybrid"`` both.
+            fusion: How a hybrid search's lists become one; `RankFusion` if ``None``.
+            min_score: The least cosine of a hit by vector.
+            diversity: From 0, the best hits, to 1, the least alike.
+            fetch_k: How many candidates hybrid search and diversity choose from.
 
         Returns:
-            Hits, best first, ties by id.
+            Hits, best first, ties by id; with diversity, in the order they were chosen.
 
         Raises:
             ImageError: The query's picture cannot be used.
-            ValueError: Neither text nor picture, or an argument out of range.
+            ValueError: What is given does not suit the mode, or an argument is out of range.
         """
         query = Query(
             text=text,
             image=image,
             text_weight=text_weight,
             k=k,
-            selection=Selection(filter=filter, modality=modality),
+            selection=Selection(
+                ids=_as_ids(ids),
+                source_ids=_as_ids(source_ids),
+                filter=filter,
+                modality=modality,
+            ),
             match=match,
+            mode=mode,
+            fusion=RankFusion() if fusion is None else fusion,
+            min_score=min_score,
+            diversity=diversity,
+            fetch_k=fetch_k,
         )
         return self.search_query(query)
 
     def search_query(self, query: Query) -> list[Hit]:
         """Run one `Query`."""
-        vector = self.embed_query(query)[np.newaxis]
-        return self._store.search(vector, query.k, query.selection, query.match)[0]
+        return self._searcher.run([query])[0]
+
+    def search_many(self, queries: Sequence[Query]) -> list[list[Hit]]:
+        """Run many queries in less time than one by one; each one's hits, in order."""
+        return self._searcher.run(queries)
 
     def embed_query(self, query: Query) -> Vector:
         """The ``(d,)`` float32 unit vector of a query; text and picture are averaged by weight."""
-        if query.vector is not None:
-            vector = np.asarray(query.vector, np.float32).reshape(-1)
-        else:
-            vector = np.zeros(self._encoder.dimension, np.float32)
-            both = query.text is not None and query.image is not None
-            if query.text is not None:
-                share = query.text_weight if both else 1.0
-                vector += share * self._encoder.encode_texts([query.text], role="query")[0]
-            if query.image is not None:
-                share = 1 - query.text_weight if both else 1.0
-                vector += share * self._encoder.encode_images([query.image])[0]
-        norm = float(np.linalg.norm(vector))
-        if not np.isfinite(norm) or norm == 0:
-            raise ValueError("the query's vector is zero or not finite")
-        unit: Vector = (vector / norm).astype(np.float32)
-        return unit
+        return self._searcher.embed([query])[0]
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
         """Return the record of each id, in order; ``None`` where there is none."""
         return self._store.get(ids)
 
-    def delete(self, ids: Sequence[str]) -> int:
-        """Remove records; unknown ids are no error. Returns how many were removed."""
-        if isinstance(ids, str):
-            raise TypeError("pass a list of ids, for example [id]")
-        return self._store.delete(Selection(ids=tuple(ids)))
+    def delete(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        source_ids: Sequence[str] | None = None,
+        filter: Filter | None = None,
+    ) -> int:
+        """Remove the records for which all that is given holds; unknown ids are no error.
+
+        Args:
+            ids: One of these ids.
+            source_ids: Cut from one of these sources.
+            filter: Condition on metadata.
+
+        Returns:
+            How many were removed.
+
+        Raises:
+            ValueError: Nothing is given.
+        """
+        if ids is None and source_ids is None and filter is None:
+            raise ValueError("say what to delete: ids, source_ids or filter")
+        chosen = Selection(ids=_as_ids(ids), source_ids=_as_ids(source_ids), filter=filter)
+        return self._store.delete(chosen)
+
+    def update(self, metadata: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replace records' metadata without embedding anything, all of them or none.
+
+        Args:
+            metadata: The new metadata, whole, by id: ``{"a": {"year": 2025}}``.
+
+        Raises:
+            RecordError: There is no such record, or the metadata are not JSON; names it.
+        """
+        self._store.update(metadata)
+
+    def compact(self, kind: IndexKind | Literal["auto"] | None = None) -> str:
+        """Index all vectors and words anew and give unused disk space back; may take minutes.
+
+        Args:
+            kind: Kind of index; the one the space was opened with if ``None``.
+
+        Returns:
+            What was built and why, as a sentence.
+
+        Raises:
+            StoreError: The space's store looks after itself.
+        """
+        if not isinstance(self._store, FaissStore):
+            raise StoreError(f"{type(self._store).__name__} is not compacted from here")
+        return f"{self._store.compact(kind)}; {self._store.shrink()}"
 
     def __len__(self) -> int:
         return len(self._store)
@@ -282,6 +358,12 @@ class SemanticSpace:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _as_ids(ids: Sequence[str] | None) -> tuple[str, ...] | None:
+    if isinstance(ids, str):
+        raise TypeError("pass a list of ids, for example [id]")
+    return None if ids is None else tuple(ids)
 
 
 def _as_record(record: object) -> Record:

@@ -48,7 +48,7 @@ def test_json_agrees_with_the_space(run: Run, built: Path, toy: ToyEncoder) -> N
     answer = json.loads(result.stdout)
     with SemanticSpace.open(built, encoder=toy) as space:
         hits = space.search("a red card", k=3)
-    assert answer["query"] == {"text": "a red card", "image": None, "k": 3}
+    assert answer["query"] == {"text": "a red card", "image": None, "k": 3, "mode": "vector"}
     assert [(hit["id"], hit["score"], hit["matched"]) for hit in answer["hits"]] == [
         (hit.record.id, hit.score, hit.matched) for hit in hits
     ]
@@ -64,6 +64,45 @@ def test_a_picture_alone_or_with_a_text(run: Run, built: Path, tmp_path: Path) -
     assert ids(alone.stdout) == {"cards/blue.png"}
     both = run("search", built, "green", "--image", tmp_path / "query.png", "-k", 2, "--json")
     assert ids(both.stdout) == {"cards/blue.png", "cards/green.png"}
+
+
+def test_keyword_and_hybrid(run: Run, built: Path, toy: ToyEncoder) -> None:
+    answer = json.loads(run("search", built, "white", "--mode", "keyword", "--json").stdout)
+    assert answer["query"]["mode"] == "keyword"
+    assert [hit["id"] for hit in answer["hits"]] == ["cards/white.png"]
+    hybrid = run("search", built, "a white card", "--mode", "hybrid", "--json")
+    with SemanticSpace.open(built, encoder=toy) as space:
+        hits = space.search("a white card", mode="hybrid")
+    assert [(hit["id"], hit["score"]) for hit in json.loads(hybrid.stdout)["hits"]] == [
+        (hit.record.id, hit.score) for hit in hits
+    ]
+    assert "0.0328" in run("search", built, "a white card", "--mode", "hybrid").stdout
+
+
+def test_min_score(run: Run, built: Path) -> None:
+    found = json.loads(run("search", built, "red", "--min-score", "0.6", "--json").stdout)["hits"]
+    assert found
+    assert all(hit["score"] >= 0.6 for hit in found)
+    assert run("search", built, "red", "--min-score", "1.1").stderr == "nothing found\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--image", "x.png", "--mode", "keyword"],
+        ["--image", "x.png", "--mode", "hybrid"],
+        ["red", "--image", "x.png", "--mode", "keyword"],
+        ["red", "--mode", "keyword", "--min-score", "0.5"],
+        ["red", "--min-score", "nan"],
+        ["red", "--mode", "magic"],
+    ],
+)
+def test_modes_that_do_not_go_with_what_is_given(
+    run: Run, built: Path, arguments: list[str]
+) -> None:
+    result = run("search", built, *arguments)
+    assert result.exit_code == 2
+    assert "--m" in result.stderr
 
 
 def test_modality_and_match(run: Run, built: Path) -> None:

@@ -30,12 +30,17 @@ def hits_table(hits: Sequence[Hit]) -> Table:
     for rank, hit in enumerate(hits, start=1):
         table.add_row(
             str(rank),
-            f"{hit.score:.3f}",
+            score_of(hit),
             Text(plain(hit.record.id), style=_link(hit.record)),
             Text(shortened(plain(hit.record.text or ""), _LONGEST)),
             Text(found_by(hit), style="magenta" if hit.matched == "image" else "cyan"),
         )
     return table
+
+
+def score_of(hit: Hit) -> str:
+    """The score as read by people; the small ones of hybrid searches with more digits."""
+    return f"{hit.score:.4f}" if 0 < abs(hit.score) < 0.05 else f"{hit.score:.3f}"
 
 
 def found_by(hit: Hit) -> Literal["picture", "caption", "text"]:

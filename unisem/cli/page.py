@@ -17,7 +17,7 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
-from unisem.cli.hits import found_by
+from unisem.cli.hits import found_by, score_of
 from unisem.cli.terminal import plain, shortened
 from unisem.errors import ImageError
 from unisem.images import ImageSource, open_image
@@ -104,7 +104,7 @@ class _HitView:
     def __init__(self, rank: int, hit: Hit) -> None:
         record = hit.record
         self.rank = rank
-        self.score = f"{hit.score:.3f}"
+        self.score = score_of(hit)
         self.id = plain(record.id)
         self.modality = record.modality
         self.found_by = found_by(hit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -36,6 +37,14 @@ def search(
         Literal["any", "text", "image"],
         typer.Option(help="Compare with texts and captions, with pictures, or with both."),
     ] = "any",
+    mode: Annotated[
+        Literal["vector", "keyword", "hybrid"],
+        typer.Option(help="By meaning, by the words of the text, or by both."),
+    ] = "vector",
+    min_score: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Only hits by meaning whose score is at least this."),
+    ] = None,
     conditions: Annotated[
         list[str] | None,
         typer.Option(
@@ -51,6 +60,7 @@ def search(
 ) -> None:
     """Find the records nearest to a text, a picture, or both."""
     text = _checked(query, image)
+    _check_mode(mode, text, image, min_score)
     condition = _condition(conditions or [])
     with open_existing(space) as opened:
         from unisem.search import Query, Selection
@@ -61,13 +71,15 @@ def search(
             k=top,
             selection=Selection(filter=condition, modality=modality),
             match=match,
+            mode=mode,
+            min_score=min_score,
         )
         hits = opened.search_query(asked)
         if page is not None:
             _write_page(page, opened, asked, hits, conditions or [])
             note(f"wrote {page}")
     if as_json:
-        sys.stdout.write(json.dumps(_as_json(text, image, top, hits), indent=2) + "\n")
+        sys.stdout.write(json.dumps(_as_json(asked, image, hits), indent=2) + "\n")
     elif hits:
         from unisem.cli.hits import hits_table
 
@@ -101,6 +113,20 @@ def _checked(query: str | None, image: Path | None) -> str | None:
     return text or None
 
 
+def _check_mode(mode: str, text: str | None, image: Path | None, min_score: float | None) -> None:
+    if mode != "vector" and text is None:
+        problem = "needs a text, whose words are looked for"
+    elif mode == "keyword" and image is not None:
+        problem = "looks for words only; to use a picture as well say hybrid"
+    elif mode == "keyword" and min_score is not None:
+        problem = "has no cosines for --min-score"
+    else:
+        if min_score is not None and not math.isfinite(min_score):
+            raise typer.BadParameter("not a number", param_hint="--min-score")
+        return
+    raise typer.BadParameter(f"{mode} {problem}", param_hint="--mode")
+
+
 def _condition(conditions: list[str]) -> Filter | None:
     try:
         return parse_filters(conditions)
@@ -108,9 +134,14 @@ def _condition(conditions: list[str]) -> Filter | None:
         raise typer.BadParameter(str(error), param_hint="--filter") from None
 
 
-def _as_json(text: str | None, image: Path | None, top: int, hits: list[Hit]) -> dict[str, Any]:
+def _as_json(query: Query, image: Path | None, hits: list[Hit]) -> dict[str, Any]:
     return {
-        "query": {"text": text, "image": None if image is None else str(image), "k": top},
+        "query": {
+            "text": query.text,
+            "image": None if image is None else str(image),
+            "k": query.k,
+            "mode": query.mode,
+        },
         "hits": [
             {
                 "rank": rank,
@@ -134,7 +165,13 @@ def _write_page(
 
     kinds = {"image": "records with a picture", "text": "records without a picture"}
     compared = {"image": "compared with pictures", "text": "compared with texts and captions"}
-    remarks = [kinds.get(query.selection.modality or ""), compared.get(query.match), *conditions]
+    modes = {"keyword": "by keyword", "hybrid": "by meaning and keyword"}
+    remarks = [
+        modes.get(query.mode),
+        kinds.get(query.selection.modality or ""),
+        compared.get(query.match),
+        *conditions,
+    ]
     Page(
         title=query.text or "Like this picture",
         sections=(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+from unisem.errors import RecordError
 from unisem.records import Modality, Record
 from unisem.search import EVERYTHING, EmbeddedRecord, Hit, Match, Selection, Vector
 
@@ -84,6 +86,32 @@ class Store(ABC):
     @abstractmethod
     def close(self) -> None:
         """Write derived files and let go of locks; safe to call twice."""
+
+    def embedded(self) -> Iterator[EmbeddedRecord]:
+        """Yield every record with its raw vectors, oldest first; one committed state if it can."""
+        for record in self.select():
+            vectors = self.vectors([record.id])[0]
+            if vectors is not None:  # else it was removed meanwhile
+                yield EmbeddedRecord(record, vectors)
+
+    def update(self, metadata: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replace the metadata of records, all of them or none; vectors stay, bit for bit.
+
+        Like any record that is replaced they are the newest then.
+
+        Args:
+            metadata: The new metadata, whole, by id.
+
+        Raises:
+            RecordError: There is no such record, or the metadata are not JSON; names it.
+        """
+        ids = list(metadata)
+        items: list[EmbeddedRecord] = []
+        for record_id, record, vectors in zip(ids, self.get(ids), self.vectors(ids), strict=True):
+            if record is None or vectors is None:
+                raise RecordError(f"there is no record {record_id!r}; nothing was updated")
+            items.append(EmbeddedRecord(record.with_metadata(metadata[record_id]), vectors))
+        self.add(items)
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
         """Return the record of each id, in order; ``None`` where there is none."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,12 @@ from numpy.typing import NDArray
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.pictures import Pictures
 from unisem.records import Modality, Record, to_json
-from unisem.search import EmbeddedRecord, Selection, Vector
+from unisem.search import EVERYTHING, EmbeddedRecord, Selection, Vector
 from unisem.stores.faiss import words
 from unisem.stores.faiss.rawvectors import RawVectors, VectorId
 from unisem.stores.faiss.sql import compile_selection
+from unisem.stores.faiss.upgrades import FORMAT, bring_up_to_date
 
-FORMAT = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS records (
@@ -51,6 +51,17 @@ CREATE INDEX IF NOT EXISTS records_by_source ON records (source_id) WHERE source
 CREATE TABLE IF NOT EXISTS removals (row INTEGER PRIMARY KEY, at INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS removals_by_time ON removals (at);
 """
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_OF_THE_SYSTEM = (
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+)
+_PAGE = 256
 _COLUMNS = "row, id, source_id, text, image, metadata, links, payload"
 
 
@@ -85,61 +96,91 @@ class Catalog:
             self._db = sqlite3.connect(
                 path or ":memory:", isolation_level=None, check_same_thread=False, timeout=30
             )
-            self._db.create_function("casefold", 1, str.casefold, deterministic=True)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            level = "FULL" if durability == "full" else "NORMAL"
-            self._db.execute(f"PRAGMA synchronous = {level}")
-            self._db.execute("PRAGMA trusted_schema = OFF")
-            self._words = words.WordIndex(self._db)
-            self._raw = RawVectors(self._db)
-            self._prepare()
+            try:
+                self._prepare("FULL" if durability == "full" else "NORMAL")
+            except BaseException:
+                self._db.close()
+                raise
         except sqlite3.DatabaseError as error:
+            if _is_of_the_system(error):
+                raise StoreError(f"{self._name} cannot be opened: {error}") from error
             raise CorruptStoreError(
                 f"{self._name} cannot be read as a catalogue ({error}); restore it from a copy. "
                 "vectors.faiss is derived and cannot replace it"
             ) from error
 
-    def _prepare(self) -> None:
-        tables = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-        if not tables:
-            with self.transaction():
+    def _prepare(self, level: str) -> None:
+        self._db.create_function("casefold", 1, str.casefold, deterministic=True)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute(f"PRAGMA synchronous = {level}")
+        self._db.execute("PRAGMA trusted_schema = OFF")
+        self._words = words.WordIndex(self._db)
+        self._raw = RawVectors(self._db)
+        if self._is_blank():
+            self._create()
+        bring_up_to_date(self._db, self._path)
+
+    def _create(self) -> None:
+        with self.transaction():
+            if self._is_blank():  # else another process was first, and may have written already
                 for statement in (*_SCHEMA.split(";\n"), RawVectors.SCHEMA):
                     self._db.execute(statement)
                 self.set_fact("format", FORMAT)
                 self.set_fact("transaction", 0)
                 self._settle_words()
-        stored = self.fact("format")
-        if stored != FORMAT:
-            raise CorruptStoreError(
-                f"{self._name} has format {stored}; this version of unisem reads format {FORMAT}. "
-                "Upgrade unisem, or export the space with the version that wrote it"
-            )
+
+    def _is_blank(self) -> bool:
+        return not self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """One all-or-nothing write; reading inside sees one consistent state."""
+        """One all-or-nothing write; reading inside sees one consistent state.
+
+        Raises:
+            StoreError: The disk refused; nothing of this was written.
+            CorruptStoreError: The file is damaged.
+        """
         try:
             self._db.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            raise StoreError(f"{self._name} cannot be written: {error}") from error
-        try:
             yield
             self._db.execute("COMMIT")
         except BaseException as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+            self._roll_back()
             if isinstance(error, sqlite3.Error):
-                raise StoreError(f"{self._name}: nothing was written ({error})") from error
+                raise self._explained(error, "nothing was written") from error
             raise
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Several reads of one committed state."""
-        self._db.execute("BEGIN DEFERRED")
+        """Several reads of one committed state: the outermost snapshot's or transaction's.
+
+        Raises:
+            StoreError: The disk refused.
+            CorruptStoreError: The file is damaged.
+        """
+        outermost = not self._db.in_transaction
         try:
+            if outermost:
+                self._db.execute("BEGIN DEFERRED")
             yield
+        except sqlite3.Error as error:
+            raise self._explained(error, "reading failed") from error
         finally:
-            self._db.execute("COMMIT")
+            if outermost:
+                self._roll_back()
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:  # SQLite has done so itself after some errors
+            with suppress(sqlite3.Error):  # there is one already, and it says more
+                self._db.execute("ROLLBACK")
+
+    def _explained(self, error: sqlite3.Error, what: str) -> StoreError:
+        message = f"{self._name}: {what} ({error})"
+        # An error that no call of SQLite gave is of a text that is no Unicode.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        if isinstance(error, sqlite3.DatabaseError) and code in _DAMAGE:
+            return CorruptStoreError(f"{message}; restore it from a copy")
+        return StoreError(message)
 
     def fact(self, name: str) -> Any:
         """A single named value, ``None`` if unset."""
@@ -259,7 +300,8 @@ class Catalog:
             " WHERE row IN (SELECT value FROM json_each(?))",
             (json.dumps(rows.tolist()),),
         )
-        return {line[0]: self._record(line) for line in found}
+        with self._decoding("a record"):
+            return {line[0]: self._record(line) for line in found}
 
     def search_words(self, text: str, k: int, selection: Selection) -> list[tuple[int, float]]:
         """Rows and BM25 scores of the best selected records that have any of the text's words.
@@ -274,11 +316,13 @@ class Catalog:
         Returns:
             For each row that exists, by modality, ``(d,)`` float32, or ``(n, d)`` of several.
         """
-        return {int(row): self._raw.of_row(int(row)) for row in rows}
+        with self._decoding("a vector"):
+            return {int(row): self._raw.of_row(int(row)) for row in rows}
 
     def raw_vectors(self, vector_ids: NDArray[np.int64]) -> Vector:
         """``(n, d)`` float32 vectors of these numbers, in order; zero for one that has gone."""
-        return self._raw.of(vector_ids, self.dimension or 0)
+        with self._decoding("a vector"):
+            return self._raw.of(vector_ids, self.dimension or 0)
 
     def values(
         self, field: str | None, after: int, last: int
@@ -303,7 +347,8 @@ class Catalog:
             )
         lines = found.fetchall()
         rows = np.fromiter((line[0] for line in lines), np.int64, len(lines))
-        return rows, [_decode(name, value) for _, name, value in lines]
+        with self._decoding(f"the field {field!r}"):
+            return rows, [_decode(name, value) for _, name, value in lines]
 
     def blobs(self) -> set[str]:
         """The places inside ``blobs/`` that any record refers to."""
@@ -318,11 +363,21 @@ class Catalog:
             id=record_id,
             text=text,
             image=None if image is None else self._pictures.from_json(image),
-            metadata=json.loads(metadata),
+            metadata=_mapping(metadata),
             source_id=source_id,
-            links=json.loads(links),
-            payload=json.loads(payload),
+            links=_mapping(links),
+            payload=_mapping(payload),
         )
+
+    @contextmanager
+    def _decoding(self, what: str) -> Iterator[None]:
+        """What is stored was checked before; if it cannot be read now, the file is damaged."""
+        try:
+            yield
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise CorruptStoreError(
+                f"{self._name}: {what} is damaged ({error}); restore it from a copy"
+            ) from error
 
     def __len__(self) -> int:
         return int(self._db.execute("SELECT count(*) FROM records").fetchone()[0])
@@ -331,13 +386,50 @@ class Catalog:
         """What a derived index that reflects ``transaction`` has missed."""
         removed = self._db.execute("SELECT row FROM removals WHERE at > ?", (transaction,))
         removed_rows = np.fromiter((row for (row,) in removed), np.int64)
-        vector_ids, vectors = self._raw.after(last_vector_id, self.dimension or 0)
+        with self._decoding("a vector"):
+            vector_ids, vectors = self._raw.after(last_vector_id, self.dimension or 0)
         return Changes(removed_rows, vector_ids, vectors)
 
     def all_vectors(self) -> tuple[int, NDArray[np.int64], Vector]:
         """The latest transaction, and every vector after it, by ascending number."""
-        with self.snapshot():
+        with self.snapshot(), self._decoding("a vector"):
             return self.transaction_number, *self._raw.after(-1, self.dimension or 0)
+
+    def embedded(self) -> Iterator[EmbeddedRecord]:
+        """Every record with its vectors, oldest first, of one committed state."""
+        with self.snapshot():
+            rows = self.rows(EVERYTHING)
+            for start in range(0, len(rows), _PAGE):
+                page = rows[start : start + _PAGE]
+                records, vectors = self.records(page), self.vectors(page.tolist())
+                for row in page.tolist():
+                    yield EmbeddedRecord(records[row], vectors[row])
+
+    def shrink(self) -> str:
+        """Build the word index anew and give empty pages back; say what was done."""
+        with self.transaction():
+            self._words.rebuild()
+            self.set_fact("words", words.VERSION)
+        done = "the word index was built anew"
+        if self._path is None:
+            return done
+        self._db.execute("PRAGMA busy_timeout = 1000")  # for readers that are about to finish
+        try:
+            if not self._checkpoint():
+                return f"{done}; empty pages stay, because another process is reading"
+            self._db.execute("VACUUM")
+            if not self._checkpoint():
+                return f"{done}; empty pages go when the last reader has finished"
+        except sqlite3.OperationalError as error:
+            return f"{done}; empty pages stay ({error})"
+        finally:
+            self._db.execute("PRAGMA busy_timeout = 30000")
+        return f"{done}, empty pages were given back"
+
+    def _checkpoint(self) -> bool:
+        """Move the log into the file; ``False`` if a reader is in the way."""
+        busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
 
     @contextmanager
     def reader(self) -> Iterator[Catalog]:
@@ -365,6 +457,16 @@ class Catalog:
     def close(self) -> None:
         """Close the file; uncommitted work is rolled back by SQLite."""
         self._db.close()
+
+
+def _is_of_the_system(error: sqlite3.Error) -> bool:
+    """Whether the disk or another process is at fault rather than the file's contents."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_SYSTEM
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(text) if text != "{}" else {}
+    return parsed
 
 
 def _decode(name: str, value: Any) -> Any:

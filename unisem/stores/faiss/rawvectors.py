@@ -12,6 +12,8 @@ from unisem.records import Modality
 from unisem.search import Vector
 
 _SLOT_BITS = 12
+MOST_VECTORS = 1 << (_SLOT_BITS - 1)
+"""How many vectors of each modality a record may have."""
 _PAGE = 4096
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from unisem.search import EVERYTHING, EmbeddedRecord, Hit, Match, Selection, Vec
 from unisem.stores.base import Store
 from unisem.stores.faiss.catalog import Catalog, Changes
 from unisem.stores.faiss.kinds import KINDS, IndexKind, choose_kind
-from unisem.stores.faiss.rawvectors import VectorId
+from unisem.stores.faiss.rawvectors import MOST_VECTORS, VectorId
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.snapshot import Eligible, Snapshot
 from unisem.stores.faiss.table import RecordTable
@@ -148,23 +148,49 @@ class FaissStore(Store):
     def search_words(self, text: str, k: int, selection: Selection = EVERYTHING) -> list[Hit]:
         with self._mutex:
             self._check_open()
-            scored = self._catalog.search_words(text, k, selection)
-            records = self._catalog.records(np.array([row for row, _ in scored], np.int64))
+            with self._catalog.snapshot():
+                scored = self._catalog.search_words(text, k, selection)
+                records = self._catalog.records(np.array([row for row, _ in scored], np.int64))
         return [Hit(records[row], score, "text") for row, score in scored]
 
     def vectors(self, ids: Sequence[str]) -> list[dict[Modality, Vector] | None]:
         with self._mutex:
             self._check_open()
-            rows = self._catalog.rows(Selection(ids=tuple(ids)))
-            records = self._catalog.records(rows)
-            vectors = self._catalog.vectors(rows.tolist())
+            with self._catalog.snapshot():
+                rows = self._catalog.rows(Selection(ids=tuple(ids)))
+                records = self._catalog.records(rows)
+                vectors = self._catalog.vectors(rows.tolist())
         found = {records[row].id: vectors[row] for row in rows.tolist()}
         return [found.get(record_id) for record_id in ids]
+
+    def embedded(self) -> Iterator[EmbeddedRecord]:
+        if self._directory is None:
+            with self._mutex:  # memory has one connection
+                self._check_open()
+                items = list(self._catalog.embedded())
+            yield from items
+            return
+        with self._mutex:
+            self._check_open()
+        with self._catalog.reader() as catalog:
+            yield from catalog.embedded()
+
+    def update(self, metadata: Mapping[str, Mapping[str, Any]]) -> None:
+        with self._mutex:  # nobody writes between reading the vectors and adding them again
+            self._lock_for_writing()
+            super().update(metadata)
 
     def __len__(self) -> int:
         with self._mutex:
             self._check_open()
             return len(self._catalog)
+
+    @property
+    def dimension(self) -> int | None:
+        """Length of the stored vectors, ``None`` before the first."""
+        with self._mutex:
+            self._check_open()
+            return self._catalog.dimension
 
     @property
     def index_kind(self) -> IndexKind | None:
@@ -209,6 +235,19 @@ class FaissStore(Store):
             self._adopt(segment)
             self._pictures.collect(self._catalog.blobs())
         return f"{chosen}: {reason}"
+
+    def shrink(self) -> str:
+        """Build the word index anew and give the catalogue's empty pages back to the disk.
+
+        Other calls of this process wait meanwhile. While another process is in the middle of
+        reading, pages are not given back.
+
+        Returns:
+            What was done, as a sentence.
+        """
+        with self._mutex:
+            self._lock_for_writing()
+            return self._catalog.shrink()
 
     def close(self) -> None:
         with self._mutex:
@@ -322,7 +361,10 @@ def _common_dimension(items: Sequence[EmbeddedRecord]) -> int:
     for item in items:
         if not item.vectors:
             raise StoreError(f"record {item.record.id!r} has no vector")
-        dimensions |= {np.shape(vector)[-1] for vector in item.vectors.values()}
+        for vector in item.vectors.values():
+            if np.ndim(vector) == 2 and len(vector) > MOST_VECTORS:
+                raise StoreError(f"record {item.record.id!r} has more than {MOST_VECTORS} vectors")
+            dimensions.add(np.shape(vector)[-1])
     if len(dimensions) != 1:
         raise StoreError(f"vectors of different dimensions in one call: {sorted(dimensions)}")
     return int(dimensions.pop())

@@ -122,12 +122,8 @@ def terms(text: str) -> list[str]:
     >>> terms('"big" tigers* NEAR(東京都, 猫)')
     ['big', 'tigers', 'near', '東 京', '京 都', '猫']
     """
-    letters = "".join(
-        character if unicodedata.category(character)[0] in "LMN" else " "
-        for character in _normalised(text[:MAX_CHARACTERS])
-    )
     found: dict[str, None] = {}
-    for word in letters.split():
+    for word in _normalised(text[:MAX_CHARACTERS]).split():
         for number, part in enumerate(_RUN.split(word)):
             if number % 2 == 0:  # between the runs; a run of one script at every odd place
                 found |= {part: None} if part else {}
@@ -152,5 +148,17 @@ def _segmented(text: str) -> str:
 
 
 def _normalised(text: str) -> str:
-    """One spelling for what reads the same: full width, ligatures, ``ß``; case is folded."""
-    return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text.casefold()))
+    """One spelling for what reads the same (case, full width, ligatures, ``ß``); words only."""
+    return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text.casefold())).translate(_letters)
+
+
+class _Letters(dict[int, int]):
+    """Maps what is no letter, mark or digit to a space; remembers what it was asked."""
+
+    def __missing__(self, code: int) -> int:
+        kept = unicodedata.category(chr(code))[0] in "LMN"
+        self[code] = code if kept else ord(" ")
+        return self[code]
+
+
+_letters = _Letters()

@@ -1,0 +1,66 @@
+"""`LanceDB`: a local LanceDB table."""
+
+# ruff: noqa: D102  # the docstrings are the base class's
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lancedb
+import pyarrow as pa
+from lancedb.index import HnswSq
+
+from benchmarks.peers.base import Found, Peer, Rows, Vector
+
+
+class LanceDB(Peer):
+    """``flat``: no vector index. ``hnsw``: its IVF_HNSW_SQ. Filters are pre-filters."""
+
+    def __init__(self, directory: Path, dimension: int, kind: str) -> None:
+        database = lancedb.connect(str(directory))
+        self._kind = kind
+        self._effort: int | None = None
+        self._schema = pa.schema(
+            [
+                pa.field("number", pa.int64()),
+                pa.field("vector", pa.list_(pa.float32(), dimension)),
+                pa.field("text", pa.string()),
+                pa.field("year", pa.int64()),
+                pa.field("category", pa.string()),
+                pa.field("title", pa.string()),
+            ]
+        )
+        self._table = database.create_table("rows", schema=self._schema, exist_ok=True)
+
+    def add(self, rows: Rows) -> None:
+        vectors = pa.FixedSizeListArray.from_arrays(rows.vectors.ravel(), rows.vectors.shape[1])
+        columns = [rows.numbers, vectors, rows.texts]
+        columns += [[row[key] for row in rows.metadata] for key in ("year", "category", "title")]
+        arrays = [pa.array(column) for column in columns]
+        self._table.add(pa.Table.from_arrays(arrays, schema=self._schema))
+
+    def build(self) -> None:
+        self._table.optimize()
+        if self._kind == "hnsw":
+            self._table.create_index("vector", config=HnswSq(distance_type="dot"))
+
+    def delete(self, numbers: list[int]) -> None:
+        self._table.delete(f"number IN ({', '.join(map(str, numbers))})")
+
+    def search(self, vector: Vector, k: int, below_year: int | None) -> list[Found]:
+        table: Any = self._table
+        query = table.search(vector).distance_type("dot").limit(k)
+        if below_year is not None:
+            query = query.where(f"year < {below_year}", prefilter=True)
+        if self._effort is not None:
+            query = query.ef(self._effort)
+        wanted = ["number", "text", "year", "category", "title", "_distance"]
+        return [
+            Found(row["number"], row["text"], row["year"]) for row in query.select(wanted).to_list()
+        ]
+
+    def tune(self, effort: int | None) -> None:
+        self._effort = effort
+
+    def close(self) -> None:
+        del self._table

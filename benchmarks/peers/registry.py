@@ -1,0 +1,134 @@
+"""`PEERS`: who is measured, known without importing them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import cast
+
+from benchmarks.peers.base import Peer
+
+KINDS = ("flat", "hnsw", "ivf", "sq8")
+OURS, BARE = "unisem", "faiss"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One peer.
+
+    Attributes:
+        name: What the tables call it.
+        module: Its file in this folder.
+        public: Its class in that file.
+        distributions: What pip installs for it.
+        kinds: Kinds of index that it is measured with.
+        efforts: Search efforts that are tried, by kind, where it lets its user choose.
+        slow: Left out above ``--max-rows-for-slow-peers``.
+        durable: Whether an acknowledged write is on disk.
+    """
+
+    name: str
+    module: str
+    public: str
+    distributions: tuple[str, ...]
+    kinds: tuple[str, ...]
+    efforts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    slow: bool = False
+    durable: bool = True
+
+    def missing(self) -> list[str]:
+        """Distributions that are not installed."""
+        return [name for name in self.distributions if not installed(name)]
+
+    def load(self) -> type[Peer]:
+        """Import the peer."""
+        module = importlib.import_module(f"benchmarks.peers.{self.module}")
+        return cast("type[Peer]", getattr(module, self.public))
+
+
+def installed(distribution: str) -> str | None:
+    """Version of an installed distribution."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+_EF: dict[str, tuple[int, ...]] = {"hnsw": (10, 16, 32, 64, 128, 256, 512)}
+_EF_AND_PROBES = _EF | {"ivf": (1, 2, 4, 8, 16, 32, 64, 128)}
+
+PEERS = {
+    entry.name: entry
+    for entry in (
+        Entry(
+            name=BARE,
+            module="bare_faiss",
+            public="BareFaiss",
+            distributions=("faiss-cpu",),
+            kinds=KINDS,
+            efforts=_EF_AND_PROBES,
+            durable=False,
+        ),
+        Entry(
+            name=OURS,
+            module="unisem_store",
+            public="UniSem",
+            distributions=("unisem",),
+            kinds=KINDS,
+        ),
+        Entry(
+            name="langchain-faiss",
+            module="langchain_faiss",
+            public="LangChainFaiss",
+            distributions=("langchain-community", "faiss-cpu"),
+            kinds=("flat",),
+            slow=True,
+            durable=False,
+        ),
+        Entry(
+            name="llama-index-faiss",
+            module="llama_index_faiss",
+            public="LlamaIndexFaiss",
+            distributions=("llama-index-vector-stores-faiss", "faiss-cpu"),
+            kinds=("flat",),
+            slow=True,
+            durable=False,
+        ),
+        Entry(
+            name="chroma",
+            module="chroma",
+            public="Chroma",
+            distributions=("chromadb",),
+            kinds=("hnsw",),
+            efforts=_EF,
+            slow=True,
+        ),
+        Entry(
+            name="lancedb",
+            module="lance",
+            public="LanceDB",
+            distributions=("lancedb",),
+            kinds=("flat", "hnsw"),
+            efforts=_EF,
+        ),
+        Entry(
+            name="qdrant-local",
+            module="qdrant",
+            public="QdrantLocal",
+            distributions=("qdrant-client",),
+            kinds=("flat",),
+            slow=True,
+        ),
+        Entry(
+            name="milvus-lite",
+            module="milvus_lite",
+            public="MilvusLite",
+            distributions=("pymilvus", "milvus-lite"),
+            kinds=("flat", "hnsw"),
+            efforts=_EF,
+            slow=True,
+        ),
+    )
+}

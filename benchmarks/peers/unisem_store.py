@@ -1,0 +1,58 @@
+"""`UniSem`: this project's embedded store, used directly."""
+
+# ruff: noqa: D102  # the docstrings are the base class's
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers.base import Found, Peer, Rows, UnavailableError, Vector
+from unisem.filters import Field
+from unisem.pictures import Pictures
+from unisem.records import Record
+from unisem.search import EVERYTHING, EmbeddedRecord, Selection
+from unisem.stores.faiss import FaissStore
+
+
+class UniSem(Peer):
+    """`FaissStore`, durable, compacted into the asked kind of index after the last row."""
+
+    def __init__(self, directory: Path, dimension: int, kind: str) -> None:
+        chosen: dict[str, Any] = {}
+        if "index" in inspect.signature(FaissStore).parameters:
+            chosen["index"] = kind
+        elif kind != "flat":
+            raise UnavailableError("the store in this checkout has only flat indexes")
+        self._store = FaissStore(directory, Pictures(directory), **chosen)
+
+    def add(self, rows: Rows) -> None:
+        self._store.add(
+            [
+                EmbeddedRecord(Record(id=record_id, text=text, metadata=metadata), {"text": vector})
+                for record_id, text, metadata, vector in zip(
+                    rows.ids, rows.texts, rows.metadata, rows.vectors, strict=True
+                )
+            ]
+        )
+
+    def build(self) -> None:
+        compact = getattr(self._store, "compact", None)
+        if compact is not None:
+            compact()
+
+    def delete(self, numbers: list[int]) -> None:
+        removed = self._store.delete(Selection(ids=tuple(str(number) for number in numbers)))
+        assert removed == len(numbers)
+
+    def search(self, vector: Vector, k: int, below_year: int | None) -> list[Found]:
+        selection = EVERYTHING
+        if below_year is not None:
+            selection = Selection(filter=Field("year") < below_year)
+        return [
+            Found(int(hit.record.id), hit.record.text or "", hit.record.metadata["year"])
+            for hit in self._store.search(vector[None], k, selection)[0]
+        ]
+
+    def close(self) -> None:
+        self._store.close()
