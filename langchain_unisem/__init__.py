@@ -23,21 +23,29 @@ if TYPE_CHECKING:
     from langchain_unisem.prompts import MultimodalPrompt
     from langchain_unisem.queries import ImageQuery
     from langchain_unisem.retrievers import UniSemRetriever
+    from langchain_unisem.structured_queries import UniSemTranslator
+    from langchain_unisem.vectorstores import EmbeddingsEncoder, UniSemVectorStore
 
 _HOMES = {
+    "EmbeddingsEncoder": "langchain_unisem.vectorstores",
     "ImageQuery": "langchain_unisem.queries",
     "MultimodalPrompt": "langchain_unisem.prompts",
     "UniSemEmbeddings": "langchain_unisem.embeddings",
     "UniSemRetriever": "langchain_unisem.retrievers",
+    "UniSemTranslator": "langchain_unisem.structured_queries",
+    "UniSemVectorStore": "langchain_unisem.vectorstores",
     "aformat_documents": "langchain_unisem.messages",
     "format_documents": "langchain_unisem.messages",
 }
 
 __all__ = [
+    "EmbeddingsEncoder",
     "ImageQuery",
     "MultimodalPrompt",
     "UniSemEmbeddings",
     "UniSemRetriever",
+    "UniSemTranslator",
+    "UniSemVectorStore",
     "__version__",
     "aformat_documents",
     "format_documents",

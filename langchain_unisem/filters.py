@@ -11,11 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from langchain_core.structured_query import FilterDirective
+
+from langchain_unisem.structured_queries import UniSemTranslator
 from unisem.errors import FilterError
 from unisem.filters import And, Comparison, Filter, Not, Operator, Or
 
-FilterLike = Filter | Mapping[str, Any]
-"""What may stand for a filter: a core `Filter`, or a dictionary with Mongo's operators."""
+FilterLike = Filter | Mapping[str, Any] | FilterDirective
+"""What may stand for a filter: a core `Filter`, a dictionary with Mongo's operators, or LangChain's
+own expressions (`langchain_core.structured_query`)."""
 
 _COMPARISONS = {
     "$eq": Operator.EQ,
@@ -50,6 +54,8 @@ def to_filter(condition: FilterLike | None) -> Filter | None:
 def _translate(condition: object) -> Filter:
     if isinstance(condition, Filter):
         return condition
+    if isinstance(condition, FilterDirective):
+        return UniSemTranslator().translate(condition)
     if isinstance(condition, Mapping):
         return _conjunction([_entry(key, value) for key, value in condition.items()])
     hint = "; a function cannot be decided inside the search" if callable(condition) else ""

@@ -44,3 +44,24 @@ class ImageQuery:
     def __repr__(self) -> str:
         words = "" if self.text is None else f", text={self.text!r}"
         return f"ImageQuery({self.image.name!r}{words})"
+
+
+def text_of(query: str | ImageQuery) -> str:
+    """The words of a query, ``""`` for a picture without any.
+
+    Raises:
+        TypeError: It is neither text nor `ImageQuery`.
+    """
+    match query:
+        case str():
+            return query
+        case ImageQuery():
+            return query.text or ""
+    raise TypeError(
+        f"a query is a string, or an ImageQuery for a picture, not {type(query).__name__}"
+    )
+
+
+def image_of(query: str | ImageQuery) -> ImageRef | None:
+    """The picture of a query, if it has one."""
+    return query.image if isinstance(query, ImageQuery) else None

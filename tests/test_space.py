@@ -78,6 +78,14 @@ def test_a_picture_has_two_vectors_and_is_one_hit(space: SemanticSpace) -> None:
         assert hits[0].score > 0.9
 
 
+def test_an_id_given_twice_keeps_the_last_record_and_only_its_vectors(
+    space: SemanticSpace,
+) -> None:
+    space.add([Record(id="a", text="blue"), Record(id="a", image=solid("red"))])
+    hits = space.search(text="blue", k=5)
+    assert [(hit.record.id, hit.matched, hit.score < 0.9) for hit in hits] == [("a", "image", True)]
+
+
 def test_adding_is_all_or_nothing_and_names_the_picture(
     space: SemanticSpace, tmp_path: Path
 ) -> None:

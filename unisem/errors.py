@@ -57,3 +57,7 @@ class StoreLockedError(StoreError):
 
 class CorruptStoreError(StoreError):
     """A catalogue that is damaged or was written by a newer version."""
+
+
+class ExchangeError(UniSemError, ValueError):
+    """An export that cannot be written, or an import that is damaged, hostile or does not fit."""

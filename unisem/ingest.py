@@ -185,13 +185,12 @@ def embed_prepared(
         images: The prepared pictures of those records that have one, in order.
     """
     captioned = [record for record in records if record.image is None or record.text]
-    texts = encoder.encode_texts([record.text or "" for record in captioned])
-    text_of = {record.id: vector for record, vector in zip(captioned, texts, strict=True)}
+    text_rows = iter(encoder.encode_texts([record.text or "" for record in captioned]))
     image_rows = iter(encoder.encode_images(images) if images else ())
-    for record in records:
+    for record in records:  # by position, not by id: one call may hold an id twice
         vectors: dict[Modality, Vector] = {}
-        if record.id in text_of:
-            vectors["text"] = text_of[record.id]
+        if record.image is None or record.text:
+            vectors["text"] = next(text_rows)
         if record.image is not None:
             vectors["image"] = next(image_rows)
         yield EmbeddedRecord(record, vectors)

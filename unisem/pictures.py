@@ -16,13 +16,14 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from unisem.errors import ImageError
+from unisem.errors import ImageError, StoreError
 from unisem.images import ImageRef
 
-_SUFFIXES = {
+SUFFIXES = {
     "image/jpeg": ".jpg",
     "image/png": ".png",
     "image/webp": ".webp",
@@ -30,7 +31,7 @@ _SUFFIXES = {
     "image/bmp": ".bmp",
     "image/tiff": ".tiff",
 }
-
+"""How blobs of each type are named."""
 
 _YOUNG = 600  # seconds
 
@@ -43,9 +44,14 @@ class Pictures:
         roots: If given, pictures are read from these folders (and the space's own blobs) only.
             If ``None``, the folder that holds the space, the working directory, and every folder
             that is added are allowed.
+        copy: Keep a copy inside the space of every picture that is added, not only of those that
+            come as bytes.
     """
 
-    def __init__(self, directory: Path | None, roots: Sequence[Path] | None = None) -> None:
+    def __init__(
+        self, directory: Path | None, roots: Sequence[Path] | None = None, *, copy: bool = False
+    ) -> None:
+        self._copy = copy
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         if directory is None:
             self._scratch = tempfile.TemporaryDirectory(prefix="unisem-")
@@ -92,18 +98,22 @@ class Pictures:
         return ImageRef(path=path.resolve(), root=root)
 
     def keep(self, image: ImageRef, data: bytes) -> ImageRef:
-        """Inspect an admitted picture; write one that came as bytes into the space's blobs."""
+        """Inspect an admitted picture; write one that came as bytes into the space's blobs.
+
+        Where pictures are copied, any is written there.
+        """
         inspected = image.inspected(data)
-        if inspected.path is not None:
+        if inspected.path is not None and (not self._copy or self.holds(inspected)):
             return inspected
         assert inspected.sha256 is not None
         assert inspected.mime_type is not None
-        name = f"{inspected.sha256[:2]}/{inspected.sha256}{_SUFFIXES[inspected.mime_type]}"
+        name = f"{inspected.sha256[:2]}/{inspected.sha256}{SUFFIXES[inspected.mime_type]}"
         path = self._blobs / name
-        if path.exists() and path.stat().st_size == len(data):
-            os.utime(path)  # in use again: not to be collected meanwhile
-        else:
-            _write_durably(path, data)
+        try:
+            if not _is_kept(path, len(data)):
+                _write_durably(path, data)
+        except OSError as error:
+            raise StoreError(f"{path}: the picture could not be kept ({error})") from error
         return ImageRef(
             path=path,
             root=self._blobs,
@@ -113,11 +123,15 @@ class Pictures:
             height=inspected.height,
         )
 
+    def holds(self, image: ImageRef) -> bool:
+        """Whether a picture lies inside the space, and so goes when that goes."""
+        return image.path is not None and image.path.is_relative_to(self._blobs)
+
     def to_json(self, image: ImageRef) -> str:
         """Describe a kept picture by its place."""
         assert image.path is not None
         place: dict[str, Any]
-        if image.path.is_relative_to(self._blobs):
+        if self.holds(image):
             place = {"blob": image.path.relative_to(self._blobs).as_posix()}
         elif self._beside is not None and image.path.is_relative_to(self._beside):
             place = {"beside": image.path.relative_to(self._beside).as_posix()}
@@ -125,6 +139,8 @@ class Pictures:
                 place["root"] = image.root.relative_to(self._beside).as_posix()
         else:
             root = image.root or image.path.parent
+            if not image.path.is_relative_to(root):  # this space's roots do not hold it
+                root = image.path.parent
             place = {"folder": root.as_posix(), "path": image.path.relative_to(root).as_posix()}
         place |= {
             "sha256": image.sha256,
@@ -173,9 +189,10 @@ class Pictures:
         deleted = 0
         for path in self._blobs.glob("*/*"):
             unused = path.relative_to(self._blobs).as_posix() not in used
-            if unused and time.time() - path.stat().st_mtime > _YOUNG:
-                path.unlink(missing_ok=True)
-                deleted += 1
+            with suppress(OSError):  # another process has just renamed it, or the disk refuses
+                if unused and time.time() - path.stat().st_mtime > _YOUNG:
+                    path.unlink()
+                    deleted += 1
         return deleted
 
     def close(self) -> None:
@@ -201,8 +218,16 @@ class Pictures:
         return max(holding, key=lambda root: len(root.parts), default=None)
 
 
+def _is_kept(path: Path, size: int) -> bool:
+    try:
+        os.utime(path)  # in use again: not to be collected meanwhile
+        return path.stat().st_size == size
+    except FileNotFoundError:
+        return False
+
+
 def _write_durably(path: Path, data: bytes) -> None:
-    """Write through a temporary name, so that a blob is whole or absent."""
+    """Write through a temporary name, so that a blob is whole or absent, also after a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256(os.urandom(16)).hexdigest()[:16]
     temporary = path.with_name(f".{path.name}.{digest}")
@@ -212,5 +237,16 @@ def _write_durably(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        for folder in (path.parent, path.parent.parent):
+            _fsync_folder(folder)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def _fsync_folder(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -111,6 +111,18 @@ class Record:
         """Return the same record with its picture's reference replaced."""
         return self._copy(image=image)
 
+    def with_metadata(self, metadata: Mapping[str, Any]) -> Self:
+        """Return the same record with its metadata replaced.
+
+        Raises:
+            RecordError: They are not JSON.
+        """
+        if not isinstance(metadata, Mapping):
+            raise RecordError(
+                f"record {self.id!r}: metadata must be a dictionary, not {type(metadata).__name__}"
+            )
+        return self._copy(metadata=metadata)
+
     def _copy(self, **changes: Any) -> Self:
         parts = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return type(self)(**(parts | changes))

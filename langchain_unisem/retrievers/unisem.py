@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, field_validator
 
 from langchain_unisem.documents import hit_to_document
 from langchain_unisem.filters import FilterLike, to_filter
-from langchain_unisem.queries import ImageQuery
+from langchain_unisem.queries import ImageQuery, image_of, text_of
 from unisem.images import ImageSource
 from unisem.records import Modality
 from unisem.search import Match, Query, Selection
@@ -115,13 +115,13 @@ class UniSemRetriever(BaseRetriever):
             TypeError: ``input`` is neither text nor `ImageQuery`, or an option is unknown.
             ValueError: An option is out of range.
         """
-        return super().invoke(_text_of(input), config, **_image_of(input), **kwargs)
+        return super().invoke(text_of(input), config, **_image_of(input), **kwargs)
 
     async def ainvoke(
         self, input: str | ImageQuery, config: RunnableConfig | None = None, **kwargs: Any
     ) -> list[Document]:
         """As `invoke`, in a thread."""
-        return await super().ainvoke(_text_of(input), config, **_image_of(input), **kwargs)
+        return await super().ainvoke(text_of(input), config, **_image_of(input), **kwargs)
 
     def _get_relevant_documents(
         self,
@@ -170,17 +170,7 @@ class UniSemRetriever(BaseRetriever):
         )
 
 
-def _text_of(query: str | ImageQuery) -> str:
-    match query:
-        case str():
-            return query
-        case ImageQuery():
-            return query.text or ""
-    raise TypeError(
-        f"a query is a string, or an ImageQuery for a picture, not {type(query).__name__}"
-    )
-
-
 def _image_of(query: str | ImageQuery) -> SearchOptions:
     """Pass the picture beside the text: tracers record the text only."""
-    return {"image": query.image} if isinstance(query, ImageQuery) else {}
+    image = image_of(query)
+    return {} if image is None else {"image": image}

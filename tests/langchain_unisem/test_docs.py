@@ -15,6 +15,7 @@ import pytest
 
 import langchain_unisem.filters
 import langchain_unisem.queries
+import langchain_unisem.structured_queries
 from tests.support.chat_server import ChatServer, chat_server
 from tests.support.pictures import colour_folder, solid
 from tests.support.toy import ToyEncoder
@@ -79,6 +80,26 @@ def test_example_with_a_model(
     assert "<result>a red card</result>" in server.text()
 
 
+@pytest.mark.parametrize("picture", [[], ["--image", "query.jpg"]])
+def test_example_of_the_vector_store(
+    workplace: Path,
+    picture: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    script = ROOT / "examples" / "langchain_vector_store.py"
+    arguments = ["red" if not picture else "", "--folder", str(workplace), "-k", "2", *picture]
+    for place in ([], ["--path", "s.unisem"], ["--path", "s.unisem"]):
+        monkeypatch.setattr(sys, "argv", [script.name, *arguments, *place])
+        runpy.run_path(str(script), run_name="__main__")
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == 9
+        assert lines[0] == "Everything:"
+        assert {line.split()[1] for line in lines[4:6]} == {"cards:", "stripes:"}
+        assert all(line.split()[1].endswith(".png:") for line in lines[7:])
+        assert lines[7].split()[1] == ("blue.png:" if picture else "red.png:")
+
+
 def test_code_of_the_page_runs(workplace: Path, server: ChatServer) -> None:
     page = (ROOT / "docs" / "langchain.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
@@ -94,7 +115,14 @@ def test_code_of_the_page_runs(workplace: Path, server: ChatServer) -> None:
     names["space"].close()
 
 
-@pytest.mark.parametrize("module", [langchain_unisem.filters, langchain_unisem.queries])
+@pytest.mark.parametrize(
+    "module",
+    [
+        langchain_unisem.filters,
+        langchain_unisem.queries,
+        langchain_unisem.structured_queries,
+    ],
+)
 def test_examples_in_docstrings(module: Any) -> None:
     result = doctest.testmod(module)
     assert result.attempted

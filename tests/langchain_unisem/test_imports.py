@@ -11,10 +11,13 @@ import langchain_unisem
 from unisem import __version__
 
 NAMES = [
+    "EmbeddingsEncoder",
     "ImageQuery",
     "MultimodalPrompt",
     "UniSemEmbeddings",
     "UniSemRetriever",
+    "UniSemTranslator",
+    "UniSemVectorStore",
     "__version__",
     "aformat_documents",
     "format_documents",

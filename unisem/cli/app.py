@@ -13,6 +13,7 @@ from unisem import __version__
 from unisem.cli.demo import demo
 from unisem.cli.index import index
 from unisem.cli.search import search
+from unisem.cli.store import store
 from unisem.cli.terminal import complain
 from unisem.errors import UniSemError
 
@@ -53,6 +54,7 @@ app = typer.Typer(
 app.command()(index)
 app.command()(search)
 app.command()(demo)
+app.add_typer(store, name="store")
 
 
 def _show_version(wanted: bool) -> None:

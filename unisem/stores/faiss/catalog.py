@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ CREATE INDEX IF NOT EXISTS records_by_source ON records (source_id) WHERE source
 CREATE TABLE IF NOT EXISTS removals (row INTEGER PRIMARY KEY, at INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS removals_by_time ON removals (at);
 """
+_PATIENCE = 30  # seconds to wait for another process
+_Refusal = (sqlite3.Error, UnicodeDecodeError)
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _OF_THE_SYSTEM = (
     sqlite3.SQLITE_PERM,
@@ -94,14 +97,14 @@ class Catalog:
         self._pictures = pictures
         try:
             self._db = sqlite3.connect(
-                path or ":memory:", isolation_level=None, check_same_thread=False, timeout=30
+                path or ":memory:", isolation_level=None, check_same_thread=False, timeout=_PATIENCE
             )
             try:
                 self._prepare("FULL" if durability == "full" else "NORMAL")
             except BaseException:
                 self._db.close()
                 raise
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if _is_of_the_system(error):
                 raise StoreError(f"{self._name} cannot be opened: {error}") from error
             raise CorruptStoreError(
@@ -111,14 +114,27 @@ class Catalog:
 
     def _prepare(self, level: str) -> None:
         self._db.create_function("casefold", 1, str.casefold, deterministic=True)
-        self._db.execute("PRAGMA journal_mode = WAL")
+        self._use_log()
         self._db.execute(f"PRAGMA synchronous = {level}")
         self._db.execute("PRAGMA trusted_schema = OFF")
+        self._db.execute("PRAGMA cell_size_check = ON")  # notices more kinds of damage
         self._words = words.WordIndex(self._db)
         self._raw = RawVectors(self._db)
         if self._is_blank():
             self._create()
         bring_up_to_date(self._db, self._path)
+
+    def _use_log(self) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while True:  # while another process makes the file SQLite refuses, without waiting
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.01)
 
     def _create(self) -> None:
         with self.transaction():
@@ -146,7 +162,7 @@ class Catalog:
             self._db.execute("COMMIT")
         except BaseException as error:
             self._roll_back()
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, _Refusal):
                 raise self._explained(error, "nothing was written") from error
             raise
 
@@ -163,7 +179,7 @@ class Catalog:
             if outermost:
                 self._db.execute("BEGIN DEFERRED")
             yield
-        except sqlite3.Error as error:
+        except _Refusal as error:
             raise self._explained(error, "reading failed") from error
         finally:
             if outermost:
@@ -174,11 +190,11 @@ class Catalog:
             with suppress(sqlite3.Error):  # there is one already, and it says more
                 self._db.execute("ROLLBACK")
 
-    def _explained(self, error: sqlite3.Error, what: str) -> StoreError:
+    def _explained(self, error: Exception, what: str) -> StoreError:
         message = f"{self._name}: {what} ({error})"
-        # An error that no call of SQLite gave is of a text that is no Unicode.
+        # An error that no call of SQLite gave is of a text, or its own message, not in Unicode.
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
-        if isinstance(error, sqlite3.DatabaseError) and code in _DAMAGE:
+        if code in _DAMAGE:
             return CorruptStoreError(f"{message}; restore it from a copy")
         return StoreError(message)
 
@@ -194,8 +210,9 @@ class Catalog:
     @property
     def dimension(self) -> int | None:
         """Length of the stored vectors, ``None`` before the first."""
-        value: int | None = self.fact("dimension")
-        return value
+        value = self.fact("dimension")
+        with self._decoding("the dimension"):
+            return None if value is None else int(value)
 
     def settle_dimension(self, dimension: int) -> None:
         """Fix the length of vectors at the first use; refuse any other afterwards."""
@@ -211,7 +228,8 @@ class Catalog:
     @property
     def transaction_number(self) -> int:
         """How many writes have been committed."""
-        return int(self.fact("transaction"))
+        with self._decoding("the number of writes"):
+            return int(self.fact("transaction"))
 
     @property
     def version(self) -> int:
@@ -294,7 +312,7 @@ class Catalog:
         return np.fromiter((row for (row,) in found), np.int64)
 
     def records(self, rows: NDArray[np.int64]) -> dict[int, Record]:
-        """The records of these rows, by row."""
+        """The records of these rows, by row; without those that are no longer there."""
         found = self._db.execute(
             f"SELECT {_COLUMNS} FROM records"  # noqa: S608 - a constant
             " WHERE row IN (SELECT value FROM json_each(?))",
@@ -302,6 +320,18 @@ class Catalog:
         )
         with self._decoding("a record"):
             return {line[0]: self._record(line) for line in found}
+
+    def all_records(self, rows: NDArray[np.int64]) -> dict[int, Record]:
+        """The records of rows that this state has, by row.
+
+        Raises:
+            CorruptStoreError: One is missing, though an index lists it.
+        """
+        records = self.records(rows)
+        with self._decoding("an index of the records"):
+            if len(records) < len(rows):
+                raise ValueError("it lists a record that is not there")
+        return records
 
     def search_words(self, text: str, k: int, selection: Selection) -> list[tuple[int, float]]:
         """Rows and BM25 scores of the best selected records that have any of the text's words.
@@ -314,13 +344,16 @@ class Catalog:
         """The raw vectors of records, by row, as they were added.
 
         Returns:
-            For each row that exists, by modality, ``(d,)`` float32, or ``(n, d)`` of several.
+            For each row, by modality, ``(d,)`` float32, or ``(n, d)`` of several.
         """
         with self._decoding("a vector"):
-            return {int(row): self._raw.of_row(int(row)) for row in rows}
+            found = {int(row): self._raw.of_row(int(row)) for row in rows}
+            if not all(found.values()):
+                raise ValueError("a record has none")
+            return found
 
-    def raw_vectors(self, vector_ids: NDArray[np.int64]) -> Vector:
-        """``(n, d)`` float32 vectors of these numbers, in order; zero for one that has gone."""
+    def raw_vectors(self, vector_ids: NDArray[np.int64]) -> Vector | None:
+        """``(n, d)`` float32 vectors of these numbers, in order; ``None`` if one has gone."""
         with self._decoding("a vector"):
             return self._raw.of(vector_ids, self.dimension or 0)
 
@@ -401,7 +434,7 @@ class Catalog:
             rows = self.rows(EVERYTHING)
             for start in range(0, len(rows), _PAGE):
                 page = rows[start : start + _PAGE]
-                records, vectors = self.records(page), self.vectors(page.tolist())
+                records, vectors = self.all_records(page), self.vectors(page.tolist())
                 for row in page.tolist():
                     yield EmbeddedRecord(records[row], vectors[row])
 
@@ -446,7 +479,8 @@ class Catalog:
     @property
     def forgotten(self) -> int:
         """Up to which transaction removals are no longer listed."""
-        return int(self.fact("forgotten") or 0)
+        with self._decoding("the number of a write"):
+            return int(self.fact("forgotten") or 0)
 
     def forget_removals(self, transaction: int) -> None:
         """Let go of the list of removals that a segment reflects."""
@@ -459,7 +493,7 @@ class Catalog:
         self._db.close()
 
 
-def _is_of_the_system(error: sqlite3.Error) -> bool:
+def _is_of_the_system(error: Exception) -> bool:
     """Whether the disk or another process is at fault rather than the file's contents."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_SYSTEM
 

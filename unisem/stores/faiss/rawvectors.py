@@ -84,13 +84,15 @@ class RawVectors:
             done += len(page)
         return vector_ids, vectors
 
-    def of(self, vector_ids: NDArray[np.int64], dimension: int) -> Vector:
-        """The vectors of these numbers, in order; a removed one is zero, and so never found."""
-        vectors = np.zeros((len(vector_ids), dimension), np.float32)
+    def of(self, vector_ids: NDArray[np.int64], dimension: int) -> Vector | None:
+        """The vectors of these numbers, in order; ``None`` if one of them has been removed."""
+        vectors = np.empty((len(vector_ids), dimension), np.float32)
         for place, number in enumerate(vector_ids.tolist()):
             found = self._db.execute("SELECT vector FROM vectors WHERE vector_id = ?", (number,))
-            for (blob,) in found:
-                vectors[place] = np.frombuffer(blob, "<f4")
+            line = found.fetchone()
+            if line is None:
+                return None
+            vectors[place] = np.frombuffer(line[0], "<f4")
         return vectors
 
     def of_row(self, row: int) -> dict[Modality, Vector]:

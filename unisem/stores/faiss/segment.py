@@ -1,9 +1,10 @@
 """`Segment`: an immutable Faiss index of vectors, in memory or mapped from its file.
 
 On disk a segment is ``vectors-N.faiss`` and ``vectors-N.npy`` (the vectors' numbers), N being the
-transaction it reflects, and ``vectors.json``, its seal: names, sizes and checksums. The two are
-written whole under temporary names and renamed; the seal comes last, so it always names a whole
-pair. Files that do not agree with their seal are ignored and rebuilt.
+transaction it reflects (``N-1`` where that name is taken), and ``vectors.json``, its seal: names,
+sizes and checksums, also of the seal itself. The two are written whole under temporary names and
+renamed, and never over others; the seal comes last, so it always names a whole pair. Files that do
+not agree with their seal are ignored and rebuilt.
 
 A mapped Faiss index must never be added to (Faiss aborts the process); nothing here can.
 """
@@ -13,14 +14,17 @@ from __future__ import annotations
 import json
 import mmap
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from unisem.errors import StoreError
 from unisem.search import Vector
 from unisem.stores.faiss.kinds import (
     KINDS,
@@ -143,29 +147,43 @@ class Segment:
         return best(scores, positions, fetch)
 
     def save(self, directory: Path) -> None:
-        """Write the segment's files and its seal, then remove those of the segment before."""
+        """Write the segment's files and its seal, then remove those of segments before.
+
+        Raises:
+            StoreError: The disk refused; the segment before is still there.
+        """
+        names: tuple[str, ...] = ()
+        try:
+            names = self._write(directory)
+        except (OSError, RuntimeError) as error:  # Faiss raises the latter
+            raise StoreError(
+                f"{directory}: the vector index could not be written ({error}); nothing that was "
+                "stored is lost"
+            ) from error
+        finally:
+            # Also what a process left that was killed while it wrote.
+            old = [path for path in directory.glob("vectors-*") if names and path.name not in names]
+            for path in (*old, *directory.glob(".vectors*.tmp")):
+                with suppress(OSError):
+                    path.unlink()
+
+    def _write(self, directory: Path) -> tuple[str, str]:
         import faiss
 
-        stem = f"vectors-{self.transaction}"
-        index_path, numbers_path = directory / f"{stem}.faiss", directory / f"{stem}.npy"
-        temporary = _temporary(index_path)
-        faiss.write_index(self._index, str(temporary))
-        publish(temporary, index_path)
-        temporary = _temporary(numbers_path)
-        with temporary.open("wb") as file:
+        index_path, numbers_path = _free_names(directory, f"vectors-{self.transaction}")
+        with _finished(index_path) as file:
+            # Faiss itself would not notice that the last bytes do not fit the disk.
+            faiss.write_index(self._index, faiss.PyCallbackIOWriter(file.write, _CHUNK))
+        with _finished(numbers_path) as file:
             np.save(file, self.vector_ids, allow_pickle=False)
-        publish(temporary, numbers_path)
         seal = {
             "kind": self.kind,
             "transaction": self.transaction,
             "files": {path.name: _fingerprint(path) for path in (index_path, numbers_path)},
         }
-        temporary = _temporary(directory / _SEAL)
-        temporary.write_text(json.dumps(seal, indent=2) + "\n", encoding="utf-8")
-        publish(temporary, directory / _SEAL)
-        for path in directory.glob("vectors-*"):
-            if path not in (index_path, numbers_path):
-                path.unlink(missing_ok=True)
+        with _finished(directory / _SEAL) as file:
+            file.write(json.dumps(seal | {"seal": _digest(seal)}, indent=2).encode() + b"\n")
+        return index_path.name, numbers_path.name
 
     @classmethod
     def load(cls, directory: Path, dimension: int) -> Segment | None:
@@ -174,6 +192,8 @@ class Segment:
 
         try:
             seal = json.loads((directory / _SEAL).read_text(encoding="utf-8"))
+            if seal.pop("seal") != _digest(seal):
+                return None
             paths = [directory / Path(name).name for name in seal["files"]]
             for path in paths:
                 if _fingerprint(path) != seal["files"][path.name]:
@@ -182,11 +202,13 @@ class Segment:
             index_path = next(path for path in paths if path.suffix == ".faiss")
             numbers_path = next(path for path in paths if path.suffix == ".npy")
             vector_ids = np.load(numbers_path, mmap_mode="r", allow_pickle=False)
+            index = faiss.read_index(str(index_path), faiss.IO_FLAG_MMAP_IFC)
         except (OSError, ValueError, KeyError, TypeError, StopIteration, AttributeError):
+            return None
+        except RuntimeError:  # Faiss's own
             return None
         if kind not in KINDS:
             return None
-        index = faiss.read_index(str(index_path), faiss.IO_FLAG_MMAP_IFC)
         if index.d != dimension or index.ntotal != len(vector_ids):
             return None
         return cls(cast(IndexKind, kind), index, vector_ids, transaction)
@@ -210,8 +232,27 @@ def _fingerprint(path: Path) -> dict[str, Any]:
         return {"bytes": len(data), "xxh3": digest.hexdigest()}
 
 
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.tmp")
+def _digest(seal: dict[str, Any]) -> str:
+    return xxhash.xxh3_128(json.dumps(seal, sort_keys=True).encode()).hexdigest()
+
+
+def _free_names(directory: Path, stem: str) -> tuple[Path, Path]:
+    """Names that no file has: the present seal may name others of the same transaction."""
+    for number in count():
+        name = f"{stem}-{number}" if number else stem
+        paths = directory / f"{name}.faiss", directory / f"{name}.npy"
+        if not any(path.exists() for path in paths):
+            return paths
+    raise AssertionError("unreachable")
+
+
+@contextmanager
+def _finished(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to be written that has its name once it is whole and safe from a power cut."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
+        yield file
+    publish(temporary, path)
 
 
 def publish(temporary: Path, final: Path) -> None:

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +31,10 @@ _PAGE = 1024  # records that `select` reads at a time
 _REMEMBERED = 16  # selections whose records are remembered until the next write
 _STALE = 0.05  # share of unindexed or removed vectors from which `close` writes a new segment
 _PATIENCE = 5  # how often a search starts over because records vanished under it
+
+
+class _GoneError(Exception):
+    """What a search was about to compare has been removed since it began."""
 
 
 class FaissStore(Store):
@@ -89,34 +93,41 @@ class FaissStore(Store):
             self._lock_for_writing()
             dimension = _common_dimension(items)
             before = self._newest()
-            with self._catalog.transaction():
-                self._catalog.settle_dimension(dimension)
-                changes = self._catalog.add(items)
-            before = before or Snapshot.of(None, dimension)
-            self._publish(before.after(changes, self._catalog.transaction_number))
+            with self._writing():
+                with self._catalog.transaction():
+                    self._catalog.settle_dimension(dimension)
+                    changes = self._catalog.add(items)
+                    transaction = self._catalog.transaction_number
+                self._move_on(before or Snapshot.of(None, dimension), changes, transaction)
 
     def delete(self, selection: Selection) -> int:
         with self._mutex:
             self._lock_for_writing()
             before = self._newest()
-            with self._catalog.transaction():
-                rows = self._catalog.remove(selection)
-            if before is not None and len(rows):
-                nothing = np.empty(0, np.int64), np.empty((0, 0), np.float32)
-                changes = Changes(rows, *nothing)
-                self._publish(before.after(changes, self._catalog.transaction_number))
+            with self._writing():
+                with self._catalog.transaction():
+                    rows = self._catalog.remove(selection)
+                    transaction = self._catalog.transaction_number
+                if before is not None and len(rows):
+                    nothing = np.empty(0, np.int64), np.empty((0, 0), np.float32)
+                    self._move_on(before, Changes(rows, *nothing), transaction)
             return len(rows)
 
     def select(self, selection: Selection = EVERYTHING) -> Iterator[Record]:
-        with self._mutex:
-            self._check_open()
+        with self._reading():
             rows = self._catalog.rows(selection)
-        for start in range(0, len(rows), _PAGE):
-            page = rows[start : start + _PAGE]
-            with self._mutex:
+            many = len(rows) > _PAGE and self._directory is not None
+            records = {} if many else self._catalog.all_records(rows)
+        if not many:
+            yield from (records[row] for row in rows.tolist())
+            return
+        with self._catalog.reader() as it, it.snapshot():  # writes go on; these pages stay
+            rows = it.rows(selection)
+            for start in range(0, len(rows), _PAGE):
+                page = rows[start : start + _PAGE]
                 self._check_open()
-                records = self._catalog.records(page)
-            yield from (records[row] for row in page.tolist() if row in records)
+                records = it.all_records(page)
+                yield from (records[row] for row in page.tolist())
 
     def search(
         self,
@@ -129,37 +140,45 @@ class FaissStore(Store):
         if queries.ndim != 2:
             raise StoreError(f"query vectors must have shape (n, d), not {queries.shape}")
         for _ in range(_PATIENCE):
-            with self._mutex:
-                self._check_open()
-                snapshot = self._newest()
-                if snapshot is None or not len(queries):
-                    return [[] for _ in queries]
-                self._check_dimension(queries)
-                eligible = self._eligible(snapshot, selection, match)
+            found = self._search(queries, k, selection, match)
+            if found is not None:
+                return found
+        with self._reading():  # writes are faster than this search; they wait for it
+            return self._search(queries, k, selection, match) or [[] for _ in queries]
+
+    def _search(
+        self, queries: Vector, k: int, selection: Selection, match: Match
+    ) -> list[list[Hit]] | None:
+        """Search the newest state, ``None`` if records that were found vanished meanwhile."""
+        with self._reading():
+            snapshot = self._newest()
+            if snapshot is None or not len(queries):
+                return [[] for _ in queries]
+            self._check_dimension(queries)
+            eligible = self._eligible(snapshot, selection, match)
+        try:
             found = snapshot.search(queries, k, eligible, self._raw_vectors)
-            rows = np.unique(np.concatenate([VectorId.rows(ids) for _, ids in found]))
-            with self._mutex:
-                self._check_open()
-                records = self._catalog.records(rows)
-            if len(records) == len(rows):  # else another thread removed some meanwhile
-                break
+        except _GoneError:
+            return None
+        rows = np.unique(np.concatenate([VectorId.rows(ids) for _, ids in found]))
+        with self._reading():
+            records = self._catalog.records(rows)
+        if len(records) < len(rows):
+            return None
         return [_hits(scores, vector_ids, records, k) for scores, vector_ids in found]
 
     def search_words(self, text: str, k: int, selection: Selection = EVERYTHING) -> list[Hit]:
-        with self._mutex:
-            self._check_open()
-            with self._catalog.snapshot():
-                scored = self._catalog.search_words(text, k, selection)
-                records = self._catalog.records(np.array([row for row, _ in scored], np.int64))
+        with self._reading():
+            scored = self._catalog.search_words(text, k, selection)
+            rows = np.array([row for row, _ in scored], np.int64)
+            records = self._catalog.all_records(rows)
         return [Hit(records[row], score, "text") for row, score in scored]
 
     def vectors(self, ids: Sequence[str]) -> list[dict[Modality, Vector] | None]:
-        with self._mutex:
-            self._check_open()
-            with self._catalog.snapshot():
-                rows = self._catalog.rows(Selection(ids=tuple(ids)))
-                records = self._catalog.records(rows)
-                vectors = self._catalog.vectors(rows.tolist())
+        with self._reading():
+            rows = self._catalog.rows(Selection(ids=tuple(ids)))
+            records = self._catalog.all_records(rows)
+            vectors = self._catalog.vectors(rows.tolist())
         found = {records[row].id: vectors[row] for row in rows.tolist()}
         return [found.get(record_id) for record_id in ids]
 
@@ -181,21 +200,19 @@ class FaissStore(Store):
             super().update(metadata)
 
     def __len__(self) -> int:
-        with self._mutex:
-            self._check_open()
+        with self._reading():
             return len(self._catalog)
 
     @property
     def dimension(self) -> int | None:
         """Length of the stored vectors, ``None`` before the first."""
-        with self._mutex:
-            self._check_open()
+        with self._reading():
             return self._catalog.dimension
 
     @property
     def index_kind(self) -> IndexKind | None:
         """Kind of the present segment; ``None`` while everything is scanned."""
-        with self._mutex:
+        with self._reading():
             snapshot = self._newest()
         return None if snapshot is None or snapshot.segment is None else snapshot.segment.kind
 
@@ -212,29 +229,38 @@ class FaissStore(Store):
         """
         if kind not in (None, *KINDS, "auto"):
             raise ValueError(f"index must be one of {', '.join(KINDS)} or auto, not {kind!r}")
-        with self._mutex:
-            self._lock_for_writing()
-            if self._newest() is None:
-                return "there is nothing to index yet"
-        with (
-            self._mutex if self._directory is None else nullcontext(),
-            self._catalog.reader() as it,
-        ):
-            transaction, vector_ids, vectors = it.all_vectors()
-        wanted = kind or self._wanted_kind
-        chosen, reason = choose_kind(len(vectors)) if wanted == "auto" else (wanted, "as asked")
-        if not len(vectors):
-            chosen, reason = "flat", "nothing is left"
-        segment = Segment.build(chosen, vectors, vector_ids, transaction)
-        with self._mutex:
-            self._check_open()
-            if self._directory is not None:
-                segment.save(self._directory)
-                segment = Segment.load(self._directory, segment.dimension) or segment
-            self._catalog.forget_removals(transaction)
-            self._adopt(segment)
-            self._pictures.collect(self._catalog.blobs())
-        return f"{chosen}: {reason}"
+        while True:
+            with self._mutex:
+                self._lock_for_writing()
+                if self._newest() is None:
+                    return "there is nothing to index yet"
+            with (
+                self._mutex if self._directory is None else nullcontext(),
+                self._catalog.reader() as it,
+            ):
+                transaction, vector_ids, vectors = it.all_vectors()
+            wanted = kind or self._wanted_kind
+            chosen, reason = choose_kind(len(vectors)) if wanted == "auto" else (wanted, "as asked")
+            if not len(vectors):
+                chosen, reason = "flat", "nothing is left"
+            segment = Segment.build(chosen, vectors, vector_ids, transaction)
+            with self._mutex:
+                with self._reading():
+                    is_latest = transaction >= self._catalog.forgotten
+                if is_latest:
+                    self._replace_segment(segment)
+                    return f"{chosen}: {reason}"
+            # Another thread has compacted a later state meanwhile, which forgot what this needs.
+
+    def _replace_segment(self, segment: Segment) -> None:
+        if self._directory is not None:
+            segment.save(self._directory)
+            segment = Segment.load(self._directory, segment.dimension) or segment
+        with self._writing():
+            self._catalog.forget_removals(segment.transaction)
+            with self._reading():
+                self._adopt(segment)
+                self._pictures.collect(self._catalog.blobs())
 
     def shrink(self) -> str:
         """Build the word index anew and give the catalogue's empty pages back to the disk.
@@ -258,6 +284,8 @@ class FaissStore(Store):
                     kind = self.index_kind or "flat"
                     if kind in ("flat", "sq8"):  # a graph is built when asked for
                         self.compact(kind)
+            except StoreError as error:  # what was stored is safe, so nobody need handle this
+                _log.warning("%s; the next opening reads the vectors from the catalogue", error)
             finally:
                 self._closed = True
                 self._catalog.close()
@@ -271,38 +299,57 @@ class FaissStore(Store):
         indexed = len(snapshot.vector_ids) - snapshot.tail_length
         return snapshot.tail_length > _STALE * indexed or snapshot.dead_share > _STALE
 
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Hold the store; the catalogue shows one committed state as long as this lasts."""
+        with self._mutex:
+            self._check_open()
+            with self._catalog.snapshot():
+                yield
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Between a commit and its snapshot: if this is left early, the next call catches up."""
+        seen, self._seen_version = self._seen_version, -1
+        yield
+        self._seen_version = seen
+
     def _newest(self) -> Snapshot | None:
         """The state after the latest commit; ``None`` while nothing was ever stored."""
-        dimension = self._catalog.dimension
-        if dimension is None:
-            return None
-        version = self._catalog.version
-        if self._snapshot is not None and version == self._seen_version:
+        with self._catalog.snapshot():
+            dimension = self._catalog.dimension
+            if dimension is None:
+                return None
+            version = self._catalog.version
+            if self._snapshot is not None and version == self._seen_version:
+                return self._snapshot
+            if self._snapshot is None or self._snapshot.transaction < self._catalog.forgotten:
+                self._adopt(self._load_segment(dimension))
+            else:
+                self._catch_up(self._snapshot)
+            self._seen_version = version
             return self._snapshot
-        if self._snapshot is None or self._snapshot.transaction < self._catalog.forgotten:
-            self._adopt(self._load_segment(dimension))
-        else:
-            self._catch_up(self._snapshot)
-        self._seen_version = version
-        return self._snapshot
 
     def _adopt(self, segment: Segment | None) -> None:
         """Start from a segment, and apply what was committed after it."""
         dimension = self._catalog.dimension
         assert dimension is not None
+        self._snapshot = None
         self._table = RecordTable(self._catalog)  # ordinals mean other records now
         if segment is not None:
             segment.oversampling = self._oversampling
-        self._publish(Snapshot.of(segment, dimension))
-        assert self._snapshot is not None
-        self._catch_up(self._snapshot)
+        self._catch_up(Snapshot.of(segment, dimension))
 
     def _catch_up(self, snapshot: Snapshot) -> None:
-        with self._catalog.snapshot():
-            transaction = self._catalog.transaction_number
-            if snapshot.transaction == transaction:
-                return
+        transaction = self._catalog.transaction_number
+        if snapshot.transaction == transaction:
+            self._publish(snapshot)
+        else:
             changes = self._catalog.changes_since(snapshot.transaction, snapshot.last_vector_id)
+            self._move_on(snapshot, changes, transaction)
+
+    def _move_on(self, snapshot: Snapshot, changes: Changes, transaction: int) -> None:
+        self._snapshot = None  # its arrays grow; were that interrupted, they would be of no use
         self._publish(snapshot.after(changes, transaction))
 
     def _publish(self, snapshot: Snapshot) -> None:
@@ -336,9 +383,11 @@ class FaissStore(Store):
         return eligible
 
     def _raw_vectors(self, vector_ids: NDArray[np.int64]) -> Vector:
-        with self._mutex:
-            self._check_open()
-            return self._catalog.raw_vectors(vector_ids)
+        with self._reading():
+            vectors = self._catalog.raw_vectors(vector_ids)
+        if vectors is None:
+            raise _GoneError
+        return vectors
 
     def _check_dimension(self, queries: Vector) -> None:
         if queries.shape[1] != self._catalog.dimension:

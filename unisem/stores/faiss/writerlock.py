@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from unisem.errors import StoreLockedError
+from unisem.errors import StoreError, StoreLockedError
 
 
 class WriterLock:
@@ -34,6 +35,7 @@ class WriterLock:
 
         Raises:
             StoreLockedError: Another process is; names it.
+            StoreError: The directory cannot be written.
         """
         if self.is_held or self._directory is None:
             return
@@ -45,9 +47,12 @@ class WriterLock:
                 f"{self._directory} is being written by {self._holder()}; close that space first, "
                 "or open yours in the same process"
             ) from None
+        except OSError as error:
+            raise StoreError(f"{self._directory} cannot be written ({error})") from error
         self._lock = lock
         holder = f"process {os.getpid()} on {socket.gethostname()}"
-        (self._directory / "writer.json").write_text(holder, encoding="utf-8")
+        with suppress(OSError):  # it only helps to explain
+            (self._directory / "writer.json").write_text(holder, encoding="utf-8")
 
     def release(self) -> None:
         """Let another process write."""

@@ -1,0 +1,294 @@
+"""`UniSemVectorStore`: a semantic space, or any embeddings, as a LangChain vector store."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from types import TracebackType
+from typing import Self, TypedDict, TypeVar, Unpack
+
+from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
+
+from langchain_unisem.embeddings import UniSemEmbeddings
+from langchain_unisem.vectorstores.encoder import EmbeddingsEncoder
+from langchain_unisem.vectorstores.writes import Metadatas, SpaceWrites
+from unisem.encoders import Encoder
+from unisem.errors import EncoderMismatchError
+from unisem.images import ImageSource
+from unisem.space import SemanticSpace
+
+
+class StorePlace(TypedDict, total=False):
+    """Where a new store keeps its documents; see `UniSemVectorStore`."""
+
+    space: SemanticSpace | None
+    path: str | os.PathLike[str] | None
+    fingerprint: str | None
+    image_roots: Sequence[str | os.PathLike[str]] | None
+
+
+_Store = TypeVar("_Store", bound="UniSemVectorStore")
+
+
+class UniSemVectorStore(SpaceWrites):
+    """Texts, pictures and captioned pictures in one LangChain vector store.
+
+    Setup:
+        ``pip install "unisem[langchain]"``
+
+    Key init args:
+        space: The `unisem.SemanticSpace` to read and write; or
+        embedding: Any LangChain `Embeddings`. If they have a method ``embed_image(uris)``, the
+            store takes pictures as well.
+        path: With ``embedding``: the directory to keep everything in, created if absent; in
+            memory if ``None``.
+        fingerprint: With ``embedding``: what tells its vectors from another model's. By default
+            a digest of its class and settings, without secrets.
+        image_roots: With ``embedding``: as in `SemanticSpace.open`.
+
+    Instantiate:
+        ```python
+        from langchain_unisem import UniSemVectorStore
+        from unisem import SemanticSpace
+
+        store = UniSemVectorStore(space=SemanticSpace.open("photos.unisem"))
+        store = UniSemVectorStore(embedding=embeddings, path="notes.unisem")
+        ```
+
+    Add, and update by adding an id again:
+        ```python
+        store.add_documents([Document("a tiger", id="a", metadata={"year": 2024})])
+        store.add_images(["tiger.jpg"], captions=["a tiger"], ids=["b"])
+        ```
+
+    Delete:
+        ```python
+        store.delete(["a"])
+        store.delete(filter={"year": {"$lt": 2000}})
+        ```
+
+    Search:
+        ```python
+        store.similarity_search("a striped cat", k=2, filter={"year": {"$gte": 2020}})
+        store.similarity_search_with_score("a striped cat")
+        store.max_marginal_relevance_search("a striped cat", k=2, fetch_k=20)
+        store.similarity_search_by_image("query.jpg", text="but white")
+        ```
+
+    Async:
+        ```python
+        await store.asimilarity_search("a striped cat")
+        ```
+
+    Use as a retriever:
+        ```python
+        retriever = store.as_retriever(search_type="hybrid", search_kwargs={"k": 4})
+        ```
+
+    Threads share a store. Documents come back as they went in, in fresh copies; metadata is JSON.
+    Use a store as a context manager, or call `close`, so that derived files are written.
+
+    Raises:
+        EncoderMismatchError: ``path`` was built with other embeddings.
+        TypeError: Neither or both of ``space`` and ``embedding``, or something else than these.
+    """
+
+    def __init__(
+        self,
+        *,
+        space: SemanticSpace | None = None,
+        embedding: Embeddings | None = None,
+        path: str | os.PathLike[str] | None = None,
+        fingerprint: str | None = None,
+        image_roots: Sequence[str | os.PathLike[str]] | None = None,
+    ) -> None:
+        if (space is None) == (embedding is None):
+            raise TypeError("give either space=a_semantic_space or embedding=langchain_embeddings")
+        self._owns_space = space is None
+        if embedding is not None:
+            space = _open(embedding, path, fingerprint, image_roots)
+        elif not (path is None and fingerprint is None and image_roots is None):
+            raise TypeError("path, fingerprint and image_roots go with embedding, not with space")
+        if not isinstance(space, SemanticSpace):
+            raise TypeError(f"space must be a unisem.SemanticSpace, not {type(space).__name__}")
+        self._space = space
+        self._embeddings = _embeddings_of(space) if embedding is None else embedding
+
+    @property
+    def space(self) -> SemanticSpace:
+        """Where the documents are: ``space.get([document.id])[0].image`` is one's picture."""
+        return self._space
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """What embeds documents and queries."""
+        return self._embeddings
+
+    @classmethod
+    def from_texts(  # type: ignore[override]  # unknown keywords are refused
+        cls,
+        texts: Iterable[str],
+        embedding: Embeddings | None = None,
+        metadatas: Metadatas | None = None,
+        *,
+        ids: Sequence[str | None] | None = None,
+        **place: Unpack[StorePlace],
+    ) -> Self:
+        """Make a store and add texts, as `add_texts` does, to what it holds already.
+
+        Args:
+            texts: May be empty.
+            embedding: As when a store is made.
+            metadatas: As in `add_texts`.
+            ids: As in `add_texts`.
+            **place: ``space``, or ``path``, ``fingerprint`` and ``image_roots``.
+        """
+        with _closed_on_error(cls(embedding=embedding, **place)) as store:
+            store.add_texts(texts, metadatas, ids=ids)
+        return store
+
+    @classmethod
+    async def afrom_texts(  # type: ignore[override]  # unknown keywords are refused
+        cls,
+        texts: Iterable[str],
+        embedding: Embeddings | None = None,
+        metadatas: Metadatas | None = None,
+        *,
+        ids: Sequence[str | None] | None = None,
+        **place: Unpack[StorePlace],
+    ) -> Self:
+        """As `from_texts`, in a thread."""
+        return await asyncio.to_thread(
+            cls.from_texts, texts, embedding, metadatas, ids=ids, **place
+        )
+
+    @classmethod
+    def from_documents(  # type: ignore[override]  # unknown keywords are refused
+        cls,
+        documents: Iterable[Document],
+        embedding: Embeddings | None = None,
+        *,
+        ids: Sequence[str | None] | None = None,
+        **place: Unpack[StorePlace],
+    ) -> Self:
+        """Make a store and add documents, as `from_texts` and `add_documents` do."""
+        with _closed_on_error(cls(embedding=embedding, **place)) as store:
+            store.add_documents(documents, ids=ids)
+        return store
+
+    @classmethod
+    async def afrom_documents(  # type: ignore[override]  # unknown keywords are refused
+        cls,
+        documents: Iterable[Document],
+        embedding: Embeddings | None = None,
+        *,
+        ids: Sequence[str | None] | None = None,
+        **place: Unpack[StorePlace],
+    ) -> Self:
+        """As `from_documents`, in a thread."""
+        return await asyncio.to_thread(cls.from_documents, documents, embedding, ids=ids, **place)
+
+    @classmethod
+    def from_images(
+        cls,
+        images: Iterable[ImageSource],
+        embedding: Embeddings | None = None,
+        *,
+        captions: Sequence[str | None] | None = None,
+        metadatas: Metadatas | None = None,
+        ids: Sequence[str | None] | None = None,
+        **place: Unpack[StorePlace],
+    ) -> Self:
+        """Make a store and add pictures, as `from_texts` and `add_images` do."""
+        with _closed_on_error(cls(embedding=embedding, **place)) as store:
+            store.add_images(images, captions=captions, metadatas=metadatas, ids=ids)
+        return store
+
+    @classmethod
+    async def afrom_images(
+        cls,
+        images: Iterable[ImageSource],
+        embedding: Embeddings | None = None,
+        *,
+        captions: Sequence[str | None] | None = None,
+        metadatas: Metadatas | None = None,
+        ids: Sequence[str | None] | None = None,
+        **place: Unpack[StorePlace],
+    ) -> Self:
+        """As `from_images`, in a thread."""
+        add = partial(cls.from_images, captions=captions, metadatas=metadatas, ids=ids)
+        return await asyncio.to_thread(add, images, embedding, **place)
+
+    def close(self) -> None:
+        """Write derived files and let go of the writer's lock; safe to call twice.
+
+        A space that the store was given stays open: it is its owner's to close.
+        """
+        if self._owns_space:
+            self._space.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return len(self._space)
+
+    def __bool__(self) -> bool:
+        return True  # an empty store is a store
+
+    def __repr__(self) -> str:
+        return f"UniSemVectorStore(space={self._space!r})"
+
+
+@contextmanager
+def _closed_on_error(store: _Store) -> Iterator[_Store]:
+    try:
+        yield store
+    except BaseException:
+        store.close()
+        raise
+
+
+def _open(
+    embedding: Embeddings,
+    path: str | os.PathLike[str] | None,
+    fingerprint: str | None,
+    image_roots: Sequence[str | os.PathLike[str]] | None,
+) -> SemanticSpace:
+    encoder: Encoder
+    if isinstance(embedding, UniSemEmbeddings):
+        if fingerprint is not None:
+            raise TypeError("UniSemEmbeddings have a fingerprint of their own; give none")
+        encoder = embedding.encoder
+    else:
+        encoder = EmbeddingsEncoder(embedding, fingerprint)
+    try:
+        return SemanticSpace.open(path, encoder=encoder, image_roots=image_roots)
+    except EncoderMismatchError as error:
+        if isinstance(embedding, UniSemEmbeddings):
+            raise
+        raise EncoderMismatchError(
+            f"{path} was built with other embeddings than {encoder.name}, or with other settings "
+            "of theirs, and vectors of two models cannot be compared. Give the embeddings that it "
+            "was built with; or, if you know that the vectors are the same, the fingerprint from "
+            f"its manifest.json: fingerprint=… ({error})"
+        ) from error
+
+
+def _embeddings_of(space: SemanticSpace) -> Embeddings:
+    encoder = space.encoder
+    if isinstance(encoder, EmbeddingsEncoder):
+        return encoder.embeddings
+    return UniSemEmbeddings(encoder=encoder)

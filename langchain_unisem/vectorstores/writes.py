@@ -1,0 +1,142 @@
+"""`SpaceWrites`: the writing half of LangChain's `VectorStore`, over a semantic space."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from langchain_core.documents import Document
+
+from langchain_unisem.vectorstores.inputs import (
+    last_of_each_id,
+    records_of_documents,
+    records_of_images,
+    records_of_texts,
+)
+from langchain_unisem.vectorstores.options import DocumentFilter, select
+from langchain_unisem.vectorstores.searches import SpaceSearches
+from unisem.images import ImageSource
+from unisem.records import Record
+from unisem.search import Selection
+
+Metadatas = Sequence[Mapping[str, Any] | None]
+
+
+class SpaceWrites(SpaceSearches):
+    """Adding texts, documents and pictures, and deleting them.
+
+    A call is all or nothing. Keyword arguments that are not named here are refused, so that a
+    misspelt one does not lose metadata or delete everything. The asynchronous twins, most of them
+    LangChain's own, run in a thread.
+    """
+
+    def add_texts(  # type: ignore[override]  # unknown keywords are refused
+        self,
+        texts: Iterable[str],
+        metadatas: Metadatas | None = None,
+        *,
+        ids: Sequence[str | None] | None = None,
+        batch_size: int | None = None,
+    ) -> list[str]:
+        """Add texts, all of them or none; an id that exists is replaced.
+
+        Args:
+            texts: A list, a generator, …
+            metadatas: One dictionary of JSON values, or ``None``, for each text.
+            ids: One for each text; ``None`` for one that is made up. Of an id given twice the
+                last text counts.
+            batch_size: Accepted because LangChain's ``index`` gives it; a call is one batch.
+
+        Returns:
+            The ids, in the order of the texts.
+
+        Raises:
+            ValueError: There are fewer or more metadatas or ids than texts.
+            RecordError: An id or metadata that cannot be kept; names the key.
+            TypeError: A text is no string.
+        """
+        del batch_size
+        return self._add(records_of_texts(texts, metadatas, ids))
+
+    def add_documents(  # type: ignore[override]  # unknown keywords are refused
+        self,
+        documents: Iterable[Document],
+        *,
+        ids: Sequence[str | None] | None = None,
+        batch_size: int | None = None,
+    ) -> list[str]:
+        """Add documents as `add_texts` does; ``ids`` go before the documents' own."""
+        del batch_size
+        return self._add(records_of_documents(documents, ids))
+
+    def add_images(
+        self,
+        images: Iterable[ImageSource],
+        *,
+        captions: Sequence[str | None] | None = None,
+        metadatas: Metadatas | None = None,
+        ids: Sequence[str | None] | None = None,
+    ) -> list[str]:
+        """Add pictures, all of them or none; an id that exists is replaced.
+
+        A document of a picture has its caption as ``page_content``, ``""`` without one.
+
+        Args:
+            images: Paths in the allowed folders, which are referred to; bytes or Pillow pictures,
+                which are copied into the space.
+            captions: One for each picture, or ``None`` for none.
+            metadatas: As in `add_texts`.
+            ids: As in `add_texts`.
+
+        Returns:
+            The ids, in the order of the pictures.
+
+        Raises:
+            ImageError: Names the first picture that cannot be used. URLs are refused.
+            EncoderError: The embeddings know texts only.
+            ValueError: As `add_texts`.
+        """
+        return self._add(records_of_images(images, captions, metadatas, ids))
+
+    async def aadd_images(
+        self,
+        images: Iterable[ImageSource],
+        *,
+        captions: Sequence[str | None] | None = None,
+        metadatas: Metadatas | None = None,
+        ids: Sequence[str | None] | None = None,
+    ) -> list[str]:
+        """As `add_images`, in a thread."""
+        return await asyncio.to_thread(
+            self.add_images, images, captions=captions, metadatas=metadatas, ids=ids
+        )
+
+    def delete(  # type: ignore[override]  # unknown keywords are refused
+        self, ids: Sequence[str] | None = None, *, filter: DocumentFilter | None = None
+    ) -> bool:
+        """Delete documents by id, by filter, or those that both name.
+
+        Args:
+            ids: Unknown ids are no error.
+            filter: As in a search.
+
+        Without either, everything is deleted, as LangChain's interface has it.
+
+        Returns:
+            ``True``.
+        """
+        if isinstance(ids, str):
+            raise TypeError("pass a list of ids, for example [id]")
+        chosen = select(self.space, filter)
+        names = None if ids is None else tuple(ids)
+        if names is not None and chosen.ids is not None:
+            names = tuple(set(names) & set(chosen.ids))
+        elif names is None:
+            names = chosen.ids
+        self.space.store.delete(Selection(ids=names, filter=chosen.filter))
+        return True
+
+    def _add(self, records: list[Record]) -> list[str]:
+        self.space.add(last_of_each_id(records))
+        return [record.id for record in records]

@@ -1,0 +1,138 @@
+"""``unisem store export`` and ``unisem store import``: a space as plain files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from unisem.cli.progress import progress_bar
+from unisem.cli.terminal import amount, note, plain, results
+from unisem.errors import UniSemError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from unisem.manifest import Manifest
+    from unisem.readers import Skipped
+
+_SHOWN = 10  # skipped inputs that are listed
+
+Space = Annotated[Path, typer.Argument(help="The space.")]
+
+
+def export_(
+    space: Space,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new directory.")],
+    layout: Annotated[
+        Literal["jsonl", "parquet"], typer.Option("--format", help="Layout of the files.")
+    ] = "jsonl",
+    copy_pictures: Annotated[
+        bool,
+        typer.Option("--copy-pictures", help="Copy the pictures outside the space, too."),
+    ] = False,
+    salvage: Annotated[
+        bool, typer.Option("--salvage", help="Save what can be read of a damaged space.")
+    ] = False,
+) -> None:
+    """Write records, vectors and pictures as plain files."""
+    from unisem.exchange import export_space, salvage_space
+
+    if not salvage:
+        existing_manifest(space)
+    write = salvage_space if salvage else export_space
+    with progress_bar("exporting") as advance:
+        report = write(
+            space, directory, layout=layout, copy_pictures=copy_pictures, progress=advance
+        )
+    results().print(
+        f"exported {amount(report.records, 'record')}, {amount(report.vectors, 'vector')} and "
+        f"{amount(report.pictures, 'picture')} to {plain(str(directory))}",
+        soft_wrap=True,
+    )
+    if salvage:
+        results().print(
+            f"{report.lost:,} could not be read; {report.without_vectors:,} have lost their "
+            "vectors, which importing makes anew",
+            soft_wrap=True,
+        )
+    _list(report.missing, "not copied")
+
+
+def import_(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="An export.")],
+    into: Annotated[
+        Path, typer.Option("--into", metavar="SPACE", help="The space; created if absent.")
+    ],
+    encoder: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="mini, a directory or a hub id, for a new space."),
+    ] = None,
+    vectors: Annotated[
+        Literal["keep", "renew"],
+        typer.Option(help="Keep the export's vectors, or embed everything anew."),
+    ] = "keep",
+    image_roots: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--image-root",
+            metavar="FOLDER",
+            help="A folder that the export's pictures may lie in; may be repeated.",
+        ),
+    ] = None,
+) -> None:
+    """Add an export's records to a space, replacing those of the same id."""
+    from unisem.encoders import load_encoder
+    from unisem.exchange import import_space
+    from unisem.exchange.importing import check_encoder
+    from unisem.exchange.info import ExportInfo
+    from unisem.manifest import Manifest
+    from unisem.space import SemanticSpace
+
+    info = ExportInfo.read(directory)  # before a space is made for nothing
+    chosen = None
+    if Manifest.read(into) is None:
+        if encoder is None and info.encoder is not None and vectors == "keep":
+            # A name that comes from a file is looked for on this machine only.
+            chosen = load_encoder(info.encoder, local_only=True)
+        else:
+            chosen = load_encoder(encoder or "mini")
+        if vectors == "keep":
+            check_encoder(info, chosen.fingerprint, directory)
+        info.verify(directory)
+    with (
+        SemanticSpace.open(into, encoder=chosen or encoder) as space,
+        progress_bar("importing") as advance,
+    ):
+        report = import_space(
+            directory, space, vectors=vectors, image_roots=image_roots or (), progress=advance
+        )
+        results().print(
+            f"imported {amount(report.records, 'record')}, {report.embedded:,} embedded anew; "
+            f"{plain(str(into))} holds {amount(len(space), 'record')} "
+            f"(encoder {plain(space.encoder.name)})",
+            soft_wrap=True,
+        )
+    _list(report.skipped, "skipped")
+
+
+def existing_manifest(space: Path) -> Manifest:
+    """The manifest of a space that must be there.
+
+    Raises:
+        UniSemError: There is none, or it cannot be read.
+    """
+    from unisem.manifest import Manifest
+
+    manifest = Manifest.read(space)
+    if manifest is None:
+        raise UniSemError(f"no space at {space}")
+    return manifest
+
+
+def _list(skipped: Sequence[Skipped], what: str) -> None:
+    for item in skipped[:_SHOWN]:
+        note(f"{what}: {item.name}: {item.reason}")
+    if len(skipped) > _SHOWN:
+        note(f"{what}: and {len(skipped) - _SHOWN:,} more")

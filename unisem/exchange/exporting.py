@@ -1,0 +1,231 @@
+"""`export_space`: a space's records, vectors and pictures as plain files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from secrets import token_hex
+
+from unisem.errors import CorruptStoreError, ExchangeError, ImageError, StoreError
+from unisem.exchange.entries import EntryWriter
+from unisem.exchange.info import ExportInfo, Layout, check_layout, digests
+from unisem.exchange.jsonl import JsonLinesWriter
+from unisem.exchange.parquet import ParquetWriter
+from unisem.exchange.places import copied, reference_of
+from unisem.manifest import Manifest
+from unisem.pictures import Pictures
+from unisem.readers import Skipped
+from unisem.search import EmbeddedRecord
+from unisem.space import SemanticSpace
+from unisem.stores.faiss import FaissStore
+from unisem.stores.faiss.readonly import read_only
+from unisem.stores.faiss.salvage import Salvage
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What was written.
+
+    Attributes:
+        records: Records.
+        vectors: Vectors.
+        pictures: Records whose picture was copied.
+        missing: Pictures that should have been copied and could not be; they are referred to.
+        lost: Rows of a damaged catalogue that could not be read.
+        without_vectors: Records of it whose vectors could not be read; their import embeds them.
+    """
+
+    records: int
+    vectors: int
+    pictures: int
+    missing: tuple[Skipped, ...] = ()
+    lost: int = 0
+    without_vectors: int = 0
+
+
+@dataclass(slots=True)
+class _Source:
+    items: Iterable[EmbeddedRecord]
+    pictures: Pictures
+    count: int
+    dimension: int | None
+    encoder: str | None
+    fingerprint: str | None
+
+
+def export_space(
+    space: SemanticSpace | str | os.PathLike[str],
+    directory: str | os.PathLike[str],
+    *,
+    layout: Layout = "jsonl",
+    copy_pictures: bool = False,
+    progress: Progress | None = None,
+) -> ExportReport:
+    """Write a space's present state into a new directory; see ``docs/exchange.md``.
+
+    Pictures that came as bytes and lie in the space are copied in any case.
+
+    Args:
+        space: An open space, or the directory of one; its encoder is not needed then.
+        directory: Where to; must not exist, or be empty. It appears when it is complete.
+        layout: ``"jsonl"`` or ``"parquet"``.
+        copy_pictures: Copy the pictures that lie outside the space, too.
+        progress: Called with (records done, records in all).
+
+    Raises:
+        ExchangeError: The directory holds something, or pyarrow is missing.
+        CorruptStoreError: The catalogue cannot be read to its end; see `salvage_space`.
+    """
+    with _opened(space) as source:
+        return _write(source, Path(directory), check_layout(layout), copy_pictures, progress)
+
+
+def salvage_space(
+    path: str | os.PathLike[str],
+    directory: str | os.PathLike[str],
+    *,
+    layout: Layout = "jsonl",
+    copy_pictures: bool = False,
+    progress: Progress | None = None,
+) -> ExportReport:
+    """Export what can still be read of a damaged space, row by row; it is not changed.
+
+    Args:
+        path: The space's directory.
+        directory: As in `export_space`.
+        layout: As in `export_space`.
+        copy_pictures: As in `export_space`.
+        progress: As in `export_space`.
+
+    Raises:
+        ExchangeError: As in `export_space`.
+        CorruptStoreError: Nothing can be read.
+    """
+    origin = Path(path)
+    try:
+        manifest = Manifest.read(origin)
+    except CorruptStoreError:
+        manifest = None
+    with read_only(origin) as database:
+        pictures = Pictures(origin)
+        salvage = Salvage(database, pictures)
+        source = _Source(
+            salvage,
+            pictures,
+            0,
+            salvage.dimension,
+            None if manifest is None else manifest.encoder,
+            None if manifest is None else manifest.fingerprint,
+        )
+        report = _write(source, Path(directory), check_layout(layout), copy_pictures, progress)
+        return replace(report, lost=salvage.lost, without_vectors=salvage.without_vectors)
+
+
+@contextmanager
+def _opened(space: SemanticSpace | str | os.PathLike[str]) -> Iterator[_Source]:
+    if isinstance(space, SemanticSpace):
+        store, encoder = space.store, space.encoder
+        items, pictures = store.embedded(), space.pictures
+        yield _Source(
+            items, pictures, len(store), encoder.dimension, encoder.name, encoder.fingerprint
+        )
+        return
+    path = Path(space)
+    manifest = Manifest.read(path)
+    if manifest is None:
+        raise StoreError(f"no space at {path}")
+    pictures = Pictures(path)
+    opened = FaissStore(path, pictures)
+    try:
+        items, name, fingerprint = opened.embedded(), manifest.encoder, manifest.fingerprint
+        yield _Source(items, pictures, len(opened), opened.dimension, name, fingerprint)
+    finally:
+        opened.close()
+
+
+def _write(
+    source: _Source,
+    directory: Path,
+    layout: Layout,
+    copy_pictures: bool,
+    progress: Progress | None,
+) -> ExportReport:
+    if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
+        raise ExchangeError(f"{directory} is not a directory")
+    if directory.exists() and any(directory.iterdir()):
+        raise ExchangeError(f"{directory} is not empty; name a new directory")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = directory.with_name(f".{directory.name}.{token_hex(8)}")
+    unfinished.mkdir()
+    try:
+        report = _fill(source, unfinished, layout, copy_pictures, progress)
+        if directory.exists():
+            directory.rmdir()
+        unfinished.rename(directory)
+    except (sqlite3.DatabaseError, CorruptStoreError) as error:
+        raise CorruptStoreError(
+            f"the catalogue cannot be read to its end ({error}); `unisem store check` says more, "
+            "and `unisem store export --salvage` saves what can be read"
+        ) from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return report
+
+
+def _fill(
+    source: _Source,
+    unfinished: Path,
+    layout: Layout,
+    copy_pictures: bool,
+    progress: Progress | None,
+) -> ExportReport:
+    records = pictures = 0
+    missing: list[Skipped] = []
+    writer: EntryWriter = (
+        JsonLinesWriter(unfinished)
+        if layout == "jsonl"
+        else ParquetWriter(unfinished, source.dimension)
+    )
+    with writer:
+        for item in source.items:
+            record = item.record
+            place = None if record.image is None else reference_of(record.image)
+            if record.image is not None and (copy_pictures or source.pictures.holds(record.image)):
+                try:
+                    place = copied(record.image, unfinished)
+                    pictures += 1
+                except ImageError as error:
+                    missing.append(Skipped(record.image.name, error.reason))
+            fields = {
+                "id": record.id,
+                "text": record.text,
+                "image": place,
+                "metadata": dict(record.metadata),
+                "links": dict(record.links),
+                "source_id": record.source_id,
+                "payload": dict(record.payload),
+            }
+            writer.add(fields, item.vectors)
+            records += 1
+            if progress is not None:
+                progress(records, max(source.count, records))
+    vectors = writer.vectors
+    info = ExportInfo(
+        layout=layout,
+        encoder=source.encoder,
+        fingerprint=source.fingerprint,
+        dimension=source.dimension if vectors else None,
+        records=records,
+        vectors=vectors,
+        pictures=pictures,
+        files=digests(unfinished, layout),
+    )
+    info.write(unfinished)
+    return ExportReport(records, vectors, pictures, tuple(missing))

@@ -1,0 +1,292 @@
+"""`Finding`: something wrong with a store's files, or worth knowing; `check_store` looks for them.
+
+Nothing is changed. What is derived (the segment, the word index) can be built anew; what is not
+(the catalogue, the manifest, the pictures inside the space) comes back from a copy only, or in
+part by salvage.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisem.errors import CorruptStoreError, ImageError
+from unisem.pictures import Pictures
+from unisem.records import Record
+from unisem.search import EmbeddedRecord, Vector
+from unisem.stores.faiss import words
+from unisem.stores.faiss.rawvectors import VectorId
+from unisem.stores.faiss.readonly import read_only
+from unisem.stores.faiss.salvage import Salvage
+from unisem.stores.faiss.segment import Segment
+from unisem.stores.faiss.upgrades import FORMAT
+from unisem.stores.faiss.wordcheck import damaged_word_indexes
+
+UNIT_TOLERANCE = 1e-3
+"""How far from 1 a stored vector's length may be: what half precision loses, and a little."""
+
+_LISTED = 5  # examples named in one finding
+_PAGE = 4096
+
+Area = Literal["catalogue", "records", "vectors", "segment", "words", "pictures"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing found.
+
+    Attributes:
+        area: What it is about.
+        is_problem: Whether something is wrong; else it is only worth knowing.
+        text: What, and what to do about it.
+    """
+
+    area: Area
+    is_problem: bool
+    text: str
+
+
+def check_store(
+    directory: Path, pictures: Pictures, *, progress: Callable[[str], None] | None = None
+) -> Iterator[Finding]:
+    """Look through a store's catalogue, vectors, segment and word index; see `check_pictures`.
+
+    Args:
+        directory: The store.
+        pictures: Where its pictures lie.
+        progress: Told what is being looked at.
+
+    Raises:
+        StoreError: There is no store here.
+    """
+    say = progress or (lambda _: None)
+    try:
+        with read_only(directory) as database:
+            say("catalogue")
+            findings = list(_catalogue(database))
+            yield from findings
+            if any(finding.is_problem for finding in findings):
+                say("what can be saved")
+                yield _salvageable(database, pictures)
+                return  # what follows would only report the same damage again
+            facts = dict(database.execute("SELECT name, value FROM facts").fetchall())
+            say("records")
+            yield from _records(database, pictures)
+            say("vectors")
+            vector_ids, vector_findings = _vectors(database, facts.get("dimension"))
+            yield from vector_findings
+            say("segment")
+            yield from _segment(database, directory, facts, vector_ids)
+            say("words")
+            yield from _words(database, facts)
+    except CorruptStoreError as error:
+        yield Finding("catalogue", True, f"{error}; nothing can be saved from it")
+
+
+def check_pictures(
+    directory: Path, pictures: Pictures, *, progress: Callable[[int, int], None] | None = None
+) -> Iterator[Finding]:
+    """Read every picture and compare it with what was stored; see also `check_store`.
+
+    Args:
+        directory: The store.
+        pictures: Where its pictures lie.
+        progress: Called with (records done, records in all).
+    """
+    missing: list[str] = []
+    changed: list[str] = []
+    with read_only(directory) as database:
+        try:
+            (total,) = database.execute("SELECT count(*) FROM records").fetchone()
+            for done, item in enumerate(Salvage(database, pictures), start=1):
+                if progress is not None:
+                    progress(done, total)
+                state = _state_of(item.record)
+                if state is not None:
+                    (changed if state == "changed" else missing).append(
+                        f"{item.record.id!r} ({state})"
+                    )
+        except sqlite3.Error as error:
+            yield Finding("pictures", True, f"the catalogue cannot be read ({error})")
+    if missing:
+        yield Finding("pictures", True, f"cannot be read: {_named(missing)}")
+    if changed:
+        advice = "add their records again so that their vectors fit"
+        yield Finding(
+            "pictures", True, f"changed since they were added: {_named(changed)}; {advice}"
+        )
+
+
+def _state_of(record: Record) -> str | None:
+    if record.image is None:
+        return None
+    try:
+        data = record.image.read_bytes()
+    except ImageError as error:
+        return f"{error.name} {error.summary}"
+    expected = record.image.sha256
+    same = expected is None or hashlib.sha256(data).hexdigest() == expected
+    return None if same else "changed"
+
+
+def _catalogue(database: sqlite3.Connection) -> Iterator[Finding]:
+    try:
+        stored = database.execute("SELECT value FROM facts WHERE name = 'format'").fetchone()
+        if stored is None or stored[0] != FORMAT:
+            found = None if stored is None else stored[0]
+            if isinstance(found, int) and found < FORMAT:
+                yield Finding("catalogue", False, f"has format {found}; opening it upgrades it")
+            else:
+                text = f"has format {found}, this version reads {FORMAT}; upgrade unisem"
+                yield Finding("catalogue", True, text)
+        lines = [line for (line,) in database.execute("PRAGMA integrity_check(10)")]
+    except sqlite3.Error as error:
+        lines = [str(error)]
+    if lines != ["ok"]:
+        shown = "; ".join(" ".join(str(line).split()) for line in lines)
+        yield Finding("catalogue", True, f"is damaged: {shown}")
+
+
+def _salvageable(database: sqlite3.Connection, pictures: Pictures) -> Finding:
+    salvage = Salvage(database, pictures)
+    for _ in salvage:
+        pass
+    text = (
+        f"{salvage.read:,} records can be read, {salvage.without_vectors:,} of them without all "
+        f"their vectors; {salvage.lost:,} cannot. Restore a copy of the space, or save these: "
+        "`unisem store export --salvage SPACE DIR`, then `unisem store import DIR --into NEW`"
+    )
+    return Finding("catalogue", True, text)
+
+
+def _records(database: sqlite3.Connection, pictures: Pictures) -> Iterator[Finding]:
+    salvage = Salvage(database, pictures)
+    wrong: list[str] = []
+    for item in salvage:
+        stored = "text" if item.record.image is None else "image"
+        if item.record.modality != stored or not _fits(item):
+            wrong.append(repr(item.record.id))
+    if salvage.lost:
+        yield Finding("records", True, f"{salvage.lost:,} cannot be understood")
+    if wrong:
+        yield Finding("records", True, f"have a picture's vector but no picture: {_named(wrong)}")
+    without = [
+        repr(record_id)
+        for (record_id,) in database.execute(
+            "SELECT id FROM records WHERE NOT EXISTS (SELECT 1 FROM vectors"
+            " WHERE vector_id BETWEEN row << 12 AND (row + 1 << 12) - 1) ORDER BY row"
+        )
+    ]
+    if without:
+        text = f"have no vector and cannot be found by meaning: {_named(without)}; add them again"
+        yield Finding("records", True, text)
+    mismatched = database.execute(
+        "SELECT id FROM records WHERE modality IS NOT iif(image IS NULL, 'text', 'image')"
+    )
+    if names := [repr(record_id) for (record_id,) in mismatched]:
+        yield Finding("records", True, f"are listed under the wrong modality: {_named(names)}")
+
+
+def _fits(item: EmbeddedRecord) -> bool:
+    return item.record.image is not None or "image" not in item.vectors
+
+
+def _vectors(
+    database: sqlite3.Connection, dimension: int | None
+) -> tuple[NDArray[np.int64], list[Finding]]:
+    rows = _numbers(database, "SELECT row FROM records ORDER BY row")
+    numbers = _numbers(database, "SELECT vector_id FROM vectors ORDER BY vector_id")
+    groups: dict[str, list[str]] = {}
+    orphans = numbers[~np.isin(VectorId.rows(numbers), rows)]
+    if len(orphans):
+        groups["belong to no record"] = [str(number) for number in orphans.tolist()]
+    found = database.execute("SELECT vector_id, vector FROM vectors ORDER BY vector_id")
+    while page := found.fetchmany(_PAGE):
+        for number, blob in page:
+            fault = _fault(blob, dimension)
+            if fault is not None:
+                groups.setdefault(fault, []).append(_owner(database, number))
+    findings = [
+        Finding("vectors", True, f"{fault}: {_named(names)}") for fault, names in groups.items()
+    ]
+    return numbers, findings
+
+
+def _fault(blob: Any, dimension: int | None) -> str | None:
+    if not isinstance(blob, bytes) or len(blob) != 4 * (dimension or 0):
+        return f"are not {dimension} numbers of 4 bytes"
+    vector: Vector = np.frombuffer(blob, "<f4")
+    length = float(np.sqrt(np.einsum("i,i", vector, vector, dtype=np.float64)))
+    if not np.isfinite(length):
+        return "are not finite"
+    return None if abs(length - 1) <= UNIT_TOLERANCE else "are not of unit length"
+
+
+def _owner(database: sqlite3.Connection, number: int) -> str:
+    found = database.execute("SELECT id FROM records WHERE row = ?", (number >> 12,)).fetchone()
+    return (
+        str(number) if found is None else f"{'picture' if number & 1 else 'text'} of {found[0]!r}"
+    )
+
+
+def _segment(
+    database: sqlite3.Connection,
+    directory: Path,
+    facts: dict[str, Any],
+    vector_ids: NDArray[np.int64],
+) -> Iterator[Finding]:
+    forgotten, current = int(facts.get("forgotten") or 0), int(facts.get("transaction") or 0)
+    rebuilt = "it is built anew when the space is opened, and saved by `unisem store compact`"
+    if facts.get("dimension") is None:
+        return
+    segment = Segment.load(directory, facts["dimension"])
+    if segment is None:
+        if (directory / "vectors.json").exists():
+            yield Finding("segment", True, f"does not agree with its seal; {rebuilt}")
+        elif forgotten:
+            yield Finding("segment", False, f"is missing; {rebuilt}")
+        return
+    if not forgotten <= segment.transaction <= current:
+        text = f"is of write {segment.transaction}, the catalogue of {forgotten} to {current}"
+        yield Finding("segment", True, f"{text}; {rebuilt}")
+        return
+    indexed = np.asarray(segment.vector_ids)
+    removed = _numbers(database, "SELECT row FROM removals ORDER BY row")
+    gone = np.setdiff1d(indexed, vector_ids, assume_unique=True)
+    unknown = gone[~np.isin(VectorId.rows(gone), removed)]
+    last = int(indexed[-1]) if len(indexed) else -1
+    lacking = np.setdiff1d(vector_ids[vector_ids <= last], indexed, assume_unique=True)
+    remedy = "run `unisem store compact`"
+    if np.any(np.diff(indexed) <= 0):
+        yield Finding("segment", True, f"its numbers do not ascend; {remedy}")
+    if len(unknown):
+        text = f"has {len(unknown):,} vectors that the catalogue never removed and does not have"
+        yield Finding("segment", True, f"{text}; {remedy}")
+    if len(lacking):
+        yield Finding("segment", True, f"lacks {len(lacking):,} vectors; {remedy}")
+
+
+def _words(database: sqlite3.Connection, facts: dict[str, Any]) -> Iterator[Finding]:
+    if facts.get("words") != words.VERSION:
+        text = "were indexed by other rules; the next write indexes them anew"
+        yield Finding("words", False, text)
+        return
+    for fault in damaged_word_indexes(database):
+        yield Finding("words", True, f"{fault}; export the space and import it into a new one")
+
+
+def _numbers(database: sqlite3.Connection, query: str) -> NDArray[np.int64]:
+    return np.fromiter((number for (number,) in database.execute(query)), np.int64)
+
+
+def _named(names: list[str]) -> str:
+    shown = ", ".join(names[:_LISTED])
+    rest = len(names) - _LISTED
+    return shown + (f" and {rest:,} more" if rest > 0 else "")

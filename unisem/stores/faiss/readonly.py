@@ -1,0 +1,80 @@
+"""Looking at a store's files without opening it as a store: nothing is upgraded, caught up, locked.
+
+SQLite may put an empty ``-wal`` and a ``-shm`` beside the catalogue meanwhile, as for any reader.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from unisem.errors import CorruptStoreError, StoreError
+
+
+@contextmanager
+def read_only(directory: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to a store's catalogue that cannot write; one transaction throughout.
+
+    Raises:
+        StoreError: There is no catalogue.
+        CorruptStoreError: It is no SQLite database.
+    """
+    path = directory / "catalog.sqlite"
+    if not path.is_file():
+        raise StoreError(f"there is no catalogue at {path}")
+    database = _connected(path)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    # On media that cannot be written a WAL database must be declared immutable to be read at all.
+    for mode in ("mode=ro", "immutable=1"):
+        database = sqlite3.connect(
+            f"file:{quote(str(path.absolute()))}?{mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=30,
+        )
+        try:
+            database.execute("PRAGMA trusted_schema = OFF")
+            database.execute("BEGIN")
+            database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            return database
+        except sqlite3.OperationalError as error:
+            database.close()
+            reason: sqlite3.Error = error
+        except sqlite3.DatabaseError as error:
+            database.close()
+            raise CorruptStoreError(f"{path} is no SQLite database ({error})") from error
+    raise StoreError(f"{path} cannot be opened ({reason})")
+
+
+def writer_of(directory: Path) -> str | None:
+    """Who is writing to a store, ``None`` if nobody is; does not keep a writer from starting."""
+    path = directory / "writer.lock"
+    if not path.exists() or not _is_locked(path):
+        return None
+    with suppress(OSError):
+        return (directory / "writer.json").read_text(encoding="utf-8")
+    return "another process"
+
+
+def _is_locked(path: Path) -> bool:
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:
+        return False  # where nobody can lock, nobody writes
+    lock.release()
+    return False

@@ -1,0 +1,130 @@
+"""`Salvage`: what can still be read of a damaged catalogue, record by record.
+
+SQLite reads until it meets a damaged page and then gives up. Here every row is a read of its own
+where reading in order fails, so only the rows on damaged pages are lost.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from unisem.errors import UniSemError
+from unisem.pictures import Pictures
+from unisem.records import Modality, Record
+from unisem.search import EmbeddedRecord, Vector
+from unisem.stores.faiss.rawvectors import RawVectors
+
+_READ = "SELECT row, id, source_id, text, image, metadata, links, payload FROM records"
+_PATIENCE = 100_000  # unreadable rows in a row after which the table is given up
+_LAST_ROW = (
+    "SELECT seq FROM sqlite_sequence WHERE name = 'records'",
+    "SELECT max(row) FROM records",
+    "SELECT max(vector_id) >> 12 FROM vectors",
+)
+_DIMENSION = (
+    "SELECT value FROM facts WHERE name = 'dimension'",
+    "SELECT length(vector) / 4 FROM vectors",
+)
+
+
+class Salvage:
+    """One pass over a catalogue that may be damaged; never writes.
+
+    Args:
+        database: A connection to it.
+        pictures: Where the records' pictures lie.
+
+    Attributes:
+        read: Records that could be read so far.
+        without_vectors: How many of them have lost some or all of their vectors; they come with
+            none.
+        dimension: Length of a vector, ``None`` if that cannot be found out.
+        lost: Rows that could not be read so far; rows on a damaged page that was never readable
+            may count although they were deleted before.
+    """
+
+    def __init__(self, database: sqlite3.Connection, pictures: Pictures) -> None:
+        self._db = database
+        self._pictures = pictures
+        self._raw = RawVectors(database)
+        self.dimension = self._first(_DIMENSION)
+        self.read = self.without_vectors = self.lost = 0
+
+    def __iter__(self) -> Iterator[EmbeddedRecord]:
+        """Yield what can be read, oldest first, with their vectors where those are whole."""
+        seen: set[str] = set()
+        for line in self._lines():
+            record = self._record(line)
+            if record is None or record.id in seen:
+                self.lost += 1
+                continue
+            seen.add(record.id)
+            self.read += 1
+            vectors, whole = self._vectors(line[0])
+            self.without_vectors += not whole
+            yield EmbeddedRecord(record, vectors)
+
+    def _lines(self) -> Iterator[tuple[Any, ...]]:
+        last, end = 0, self._last_row()
+        while last < end:
+            with suppress(sqlite3.Error):
+                for line in self._db.execute(f"{_READ} WHERE row > ? ORDER BY row", (last,)):
+                    last = line[0]
+                    yield line
+                return
+            start = last  # the next row lies on a damaged page: feel the way past it
+            while last < min(end, start + _PATIENCE):
+                last += 1
+                try:
+                    line = self._db.execute(f"{_READ} WHERE row = ?", (last,)).fetchone()
+                except sqlite3.Error:
+                    self.lost += 1
+                    continue
+                if line is not None:
+                    yield line
+                break  # this page is whole again
+            else:
+                return
+
+    def _last_row(self) -> int:
+        return max((self._first([query]) or 0 for query in _LAST_ROW), default=0)
+
+    def _first(self, queries: Sequence[str]) -> int | None:
+        """The answer of the first query that has one."""
+        for query in queries:
+            with suppress(sqlite3.Error, TypeError, ValueError):
+                return int(self._db.execute(query).fetchone()[0])
+        return None
+
+    def _record(self, line: tuple[Any, ...]) -> Record | None:
+        _, record_id, source_id, text, image, metadata, links, payload = line
+        try:
+            return Record(
+                id=record_id,
+                text=text,
+                image=None if image is None else self._pictures.from_json(image),
+                metadata=json.loads(metadata),
+                source_id=source_id,
+                links=json.loads(links),
+                payload=json.loads(payload),
+            )
+        except (UniSemError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+    def _vectors(self, row: int) -> tuple[dict[Modality, Vector], bool]:
+        """A record's vectors if they are whole, and whether they are."""
+        try:
+            vectors = self._raw.of_row(row)
+        except (sqlite3.Error, ValueError, TypeError):
+            return {}, False
+        whole = bool(vectors) and all(
+            np.isfinite(rows).all() and rows.shape[-1] == self.dimension
+            for rows in vectors.values()
+        )
+        return (vectors, True) if whole else ({}, False)

@@ -1,0 +1,130 @@
+"""`StoreStatistics`: what a store holds and what it costs, read from its files."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisem.errors import CorruptStoreError
+from unisem.stores.faiss.kinds import IndexKind, choose_kind
+from unisem.stores.faiss.rawvectors import VectorId
+from unisem.stores.faiss.readonly import read_only, writer_of
+from unisem.stores.faiss.segment import Segment
+
+_BY_MODALITY = "SELECT modality, count(*) FROM records GROUP BY modality"
+_BY_SOURCE = "SELECT vector_id & 1, count(*) FROM vectors GROUP BY vector_id & 1"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatistics:
+    """One committed state of a store.
+
+    Attributes:
+        records: Records by modality.
+        vectors: Vectors by what they were made from.
+        dimension: Length of a vector; ``None`` before the first.
+        transactions: Writes committed so far.
+        kind: Kind of the segment; ``None`` where there is none and all is scanned.
+        tail: Vectors that are not in the segment and are scanned.
+        dead_share: Share of the records in the segment that have been removed since.
+        suggested: The kind that ``compact`` would choose by size.
+        reason: Why it would.
+        catalog_bytes: Size of the catalogue, with its log.
+        free_bytes: How much of it is empty, and given back by ``compact``.
+        segment_bytes: Size of the segment's files.
+        blob_bytes: Size of the pictures inside the space.
+        writer: Who is writing, if anybody is.
+    """
+
+    records: dict[str, int]
+    vectors: dict[str, int]
+    dimension: int | None
+    transactions: int
+    kind: IndexKind | None
+    tail: int
+    dead_share: float
+    suggested: IndexKind
+    reason: str
+    catalog_bytes: int
+    free_bytes: int
+    segment_bytes: int
+    blob_bytes: int
+    writer: str | None
+
+    @classmethod
+    def of(cls, directory: Path) -> StoreStatistics:
+        """Read them from a store's files, which are not changed.
+
+        Raises:
+            StoreError: There is no store.
+            CorruptStoreError: Its catalogue cannot be read.
+        """
+        with read_only(directory) as database:
+            try:
+                facts = dict(database.execute("SELECT name, value FROM facts").fetchall())
+                records = dict(database.execute(_BY_MODALITY).fetchall())
+                vectors = dict(database.execute(_BY_SOURCE).fetchall())
+                rows = np.fromiter(
+                    (row for (row,) in database.execute("SELECT row FROM records ORDER BY row")),
+                    np.int64,
+                )
+                dimension = facts.get("dimension")
+                segment = _segment(directory, dimension, facts)
+                last = -1 if segment is None or not len(segment) else int(segment.vector_ids[-1])
+                (tail,) = database.execute(
+                    "SELECT count(*) FROM vectors WHERE vector_id > ?", (last,)
+                ).fetchone()
+                (pages,) = database.execute("PRAGMA freelist_count").fetchone()
+                (page,) = database.execute("PRAGMA page_size").fetchone()
+            except (sqlite3.Error, ValueError, TypeError) as error:
+                raise CorruptStoreError(
+                    f"the catalogue of {directory} cannot be read ({error}); "
+                    "`unisem store check` says more"
+                ) from error
+        suggested, reason = choose_kind(sum(vectors.values()))
+        return cls(
+            records={name: records.get(name, 0) for name in ("text", "image")},
+            vectors={"text": vectors.get(0, 0), "image": vectors.get(1, 0)},
+            dimension=dimension,
+            transactions=int(facts.get("transaction", 0)),
+            kind=None if segment is None else segment.kind,
+            tail=tail,
+            dead_share=0.0 if segment is None else _dead_share(segment, rows),
+            suggested=suggested,
+            reason=reason,
+            catalog_bytes=_size([directory / "catalog.sqlite", directory / "catalog.sqlite-wal"]),
+            free_bytes=pages * page,
+            segment_bytes=_size(directory.glob("vectors*")),
+            blob_bytes=_size(directory.glob("blobs/*/*")),
+            writer=writer_of(directory),
+        )
+
+
+def _segment(
+    directory: Path, dimension: int | None, facts: dict[str, int | None]
+) -> Segment | None:
+    """The segment that a store opened now would use."""
+    segment = None if dimension is None else Segment.load(directory, dimension)
+    forgotten, current = facts.get("forgotten") or 0, facts.get("transaction") or 0
+    if segment is None or not forgotten <= segment.transaction <= current:
+        return None
+    return segment
+
+
+def _dead_share(segment: Segment, rows: NDArray[np.int64]) -> float:
+    indexed = np.unique(VectorId.rows(segment.vector_ids))
+    return float(1 - np.isin(indexed, rows).mean()) if len(indexed) else 0.0
+
+
+def _size(paths: Iterable[Path]) -> int:
+    total = 0
+    for path in paths:
+        with suppress(OSError):  # it may vanish meanwhile
+            total += path.stat().st_size
+    return total

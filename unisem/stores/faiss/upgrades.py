@@ -1,0 +1,146 @@
+"""`Upgrade`: one numbered step from a format of the catalogue to the next.
+
+A catalogue of an older format is upgraded by the process that opens it, which must be the only
+writer:
+
+1. The writer's lock is taken.
+2. The catalogue is copied to ``catalog.format-N.sqlite`` by SQLite's backup, whole and fsynced.
+3. ``BEGIN IMMEDIATE``; every step from N on, in order; the new format's number.
+4. ``COMMIT``: the point at which the catalogue has the new format. A crash before it leaves the
+   old one.
+
+To change the format: raise `FORMAT`, change the schema in ``catalog.py``, append an `Upgrade` to
+`UPGRADES`. A step is plain SQL that holds however old the process's other code is, so it must not
+call functions that may change later.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unisem.errors import CorruptStoreError, StoreError, StoreLockedError
+from unisem.stores.faiss.segment import publish
+from unisem.stores.faiss.writerlock import WriterLock
+
+FORMAT = 1
+"""The format that this version reads and writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """How a catalogue of format ``number - 1`` becomes one of format ``number``.
+
+    Attributes:
+        number: The format after it.
+        summary: What changes, as a clause.
+        apply: Does it, inside a transaction that it must neither commit nor roll back (and
+            ``executescript`` commits).
+    """
+
+    number: int
+    summary: str
+    apply: Callable[[sqlite3.Connection], None]
+
+
+UPGRADES: tuple[Upgrade, ...] = ()
+"""Every step there is, ascending, without gaps."""
+
+
+def bring_up_to_date(database: sqlite3.Connection, path: Path | None) -> None:
+    """Upgrade a catalogue to `FORMAT`, or say why not; nothing happens if it has that.
+
+    Args:
+        database: Its connection, outside any transaction.
+        path: Its file, ``None`` in memory.
+
+    Raises:
+        CorruptStoreError: Its format is newer, unknown, or too old.
+        StoreLockedError: Somebody is writing to it.
+        StoreError: The disk refused; the catalogue is as it was.
+    """
+    name = str(path or "in-memory catalogue")
+    if not _steps_from(_format_of(database), name):
+        return
+    with _only_writer(path):
+        stored = _format_of(database)  # another process may have been quicker
+        steps = _steps_from(stored, name)
+        try:
+            if steps and path is not None:
+                _back_up(database, path.with_name(f"catalog.format-{stored}.sqlite"))
+            _apply(database, steps)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(
+                f"{name} could not be upgraded to format {FORMAT} and is as it was ({error})"
+            ) from error
+
+
+def _format_of(database: sqlite3.Connection) -> Any:
+    found = database.execute("SELECT value FROM facts WHERE name = 'format'").fetchone()
+    return None if found is None else found[0]
+
+
+def _steps_from(stored: Any, name: str) -> list[Upgrade]:
+    if not isinstance(stored, int) or stored > FORMAT:
+        raise CorruptStoreError(
+            f"{name} has format {stored}; this version of unisem reads format {FORMAT}. "
+            "Upgrade unisem, or export the space with the version that wrote it"
+        )
+    steps = [upgrade for upgrade in UPGRADES if upgrade.number > stored]
+    if [step.number for step in steps] != list(range(stored + 1, FORMAT + 1)):
+        raise CorruptStoreError(
+            f"{name} has format {stored}, from which this version of unisem knows no way to "
+            f"format {FORMAT}; export the space with the version that wrote it"
+        )
+    return steps
+
+
+def _apply(database: sqlite3.Connection, steps: list[Upgrade]) -> None:
+    if not steps:
+        return
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        for step in steps:
+            step.apply(database)
+            if not database.in_transaction:
+                raise AssertionError(f"upgrade {step.number} ended the transaction")
+        database.execute("UPDATE facts SET value = ? WHERE name = 'format'", (FORMAT,))
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+
+
+def _back_up(database: sqlite3.Connection, copy: Path) -> None:
+    temporary = copy.with_name(f".{copy.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    target = sqlite3.connect(temporary)
+    try:
+        database.backup(target)
+        target.execute("PRAGMA journal_mode = DELETE")  # the copy is one file
+    finally:
+        target.close()
+    publish(temporary, copy)
+
+
+@contextmanager
+def _only_writer(path: Path | None) -> Iterator[None]:
+    if path is None:
+        yield
+        return
+    lock = WriterLock(path.parent)
+    try:
+        lock.acquire()
+    except StoreLockedError as error:
+        raise StoreLockedError(
+            f"{path} has an older format and must be upgraded; {error}"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
