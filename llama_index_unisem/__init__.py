@@ -1,4 +1,4 @@
-"""UniSem for LlamaIndex: an embedding for texts and pictures, and a retriever over a space.
+"""UniSem for LlamaIndex: an embedding for texts and pictures, a retriever and a vector store.
 
 Names are imported when first used, so that importing the package costs milliseconds and loads
 neither torch nor Faiss.
@@ -14,13 +14,15 @@ from unisem._version import __version__
 if TYPE_CHECKING:
     from llama_index_unisem.embeddings.embedding import UniSemEmbedding
     from llama_index_unisem.retrievers.retriever import UniSemRetriever
+    from llama_index_unisem.vector_stores.store import UniSemVectorStore
 
 _HOMES = {
     "UniSemEmbedding": "llama_index_unisem.embeddings.embedding",
     "UniSemRetriever": "llama_index_unisem.retrievers.retriever",
+    "UniSemVectorStore": "llama_index_unisem.vector_stores.store",
 }
 
-__all__ = ["UniSemEmbedding", "UniSemRetriever", "__version__"]
+__all__ = ["UniSemEmbedding", "UniSemRetriever", "UniSemVectorStore", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -27,6 +27,7 @@ def test_import_loads_no_torch_no_faiss_and_little_else() -> None:
         "import llama_index_unisem\n"
         "assert 'unisem.space' not in sys.modules\n"
         "llama_index_unisem.UniSemEmbedding, llama_index_unisem.UniSemRetriever\n"
+        "llama_index_unisem.UniSemVectorStore\n"
         "cost = time.process_time() - start\n"
         "heavy = {'torch', 'faiss', 'sentence_transformers', 'transformers'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
@@ -49,7 +50,9 @@ def test_missing_llama_index_is_named_with_what_to_install() -> None:
 
 def test_names() -> None:
     assert llama_index_unisem.__version__ == __version__
-    assert {"UniSemEmbedding", "UniSemRetriever"} <= set(dir(llama_index_unisem))
+    assert {"UniSemEmbedding", "UniSemRetriever", "UniSemVectorStore"} <= set(
+        dir(llama_index_unisem)
+    )
     for name in llama_index_unisem.__all__:
         assert getattr(llama_index_unisem, name) is not None
     with pytest.raises(AttributeError, match="UniSemTelepathy"):

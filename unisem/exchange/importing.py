@@ -21,7 +21,7 @@ from unisem.readers import Skipped
 from unisem.records import Record
 from unisem.search import EmbeddedRecord
 from unisem.space import SemanticSpace
-from unisem.stores.faiss.checking import UNIT_TOLERANCE
+from unisem.stores.faiss.salvage import are_unit
 
 _BATCH = 256
 _OTHER = (RecursionError, TypeError, AttributeError, ValueError)
@@ -172,15 +172,9 @@ class _Import:
         if image is None and "image" in entry.vectors:
             raise ExchangeError(f"{where}: a picture's vector, but no picture")
         for rows in entry.vectors.values():
-            lengths = np.linalg.norm(np.atleast_2d(rows).astype(np.float64), axis=1)
-            if not np.isfinite(lengths).all():
-                raise ExchangeError(
-                    f"{where}: record {record.id!r} has a vector that is not finite"
-                )
-            if np.abs(lengths - 1).max() > UNIT_TOLERANCE:
-                raise ExchangeError(
-                    f"{where}: record {record.id!r} has a vector that is not of unit length"
-                )
+            if not are_unit(rows):
+                fault = "of unit length" if np.isfinite(rows).all() else "finite"
+                raise ExchangeError(f"{where}: record {record.id!r} has a vector that is not {fault}")
         return [EmbeddedRecord(record, entry.vectors)]
 
     def _completed(self, items: list[EmbeddedRecord]) -> list[EmbeddedRecord]:

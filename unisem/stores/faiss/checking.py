@@ -24,13 +24,10 @@ from unisem.search import EmbeddedRecord, Vector
 from unisem.stores.faiss import words
 from unisem.stores.faiss.rawvectors import VectorId
 from unisem.stores.faiss.readonly import read_only
-from unisem.stores.faiss.salvage import Salvage
+from unisem.stores.faiss.salvage import UNIT_TOLERANCE, Salvage
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.upgrades import FORMAT
 from unisem.stores.faiss.wordcheck import damaged_word_indexes
-
-UNIT_TOLERANCE = 1e-3
-"""How far from 1 a stored vector's length may be: what half precision loses, and a little."""
 
 _LISTED = 5  # examples named in one finding
 _PAGE = 4096

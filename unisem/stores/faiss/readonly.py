@@ -50,7 +50,7 @@ def _connected(path: Path) -> sqlite3.Connection:
         except sqlite3.OperationalError as error:
             database.close()
             reason: sqlite3.Error = error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # of a message with nonsense
             database.close()
             raise CorruptStoreError(f"{path} is no SQLite database ({error})") from error
     raise StoreError(f"{path} cannot be opened ({reason})")

@@ -21,7 +21,7 @@ from unisem.search import EmbeddedRecord, Vector
 from unisem.stores.faiss.rawvectors import RawVectors
 
 _READ = "SELECT row, id, source_id, text, image, metadata, links, payload FROM records"
-_PATIENCE = 100_000  # unreadable rows in a row after which the table is given up
+_PATIENCE = 20_000  # rows without any that can be read, after which the rest is given up
 _LAST_ROW = (
     "SELECT seq FROM sqlite_sequence WHERE name = 'records'",
     "SELECT max(row) FROM records",
@@ -31,6 +31,13 @@ _DIMENSION = (
     "SELECT value FROM facts WHERE name = 'dimension'",
     "SELECT length(vector) / 4 FROM vectors",
 )
+
+
+UNIT_TOLERANCE = 1e-3
+"""How far from 1 a stored vector's length may be: what half precision loses, and a little."""
+
+_FAILURES = (sqlite3.Error, ValueError, TypeError, OverflowError)
+"""How reading from a damaged file fails: also messages that are not Unicode, numbers that are none."""
 
 
 class Salvage:
@@ -71,34 +78,34 @@ class Salvage:
             yield EmbeddedRecord(record, vectors)
 
     def _lines(self) -> Iterator[tuple[Any, ...]]:
-        last, end = 0, self._last_row()
-        while last < end:
-            with suppress(sqlite3.Error):
+        last, end, patience = 0, self._last_row(), _PATIENCE
+        while last < end and patience:
+            with suppress(*_FAILURES):
                 for line in self._db.execute(f"{_READ} WHERE row > ? ORDER BY row", (last,)):
-                    last = line[0]
+                    if not last < line[0] <= end:
+                        break  # a damaged page's number; what follows is not in order either
+                    last, patience = line[0], _PATIENCE
                     yield line
-                return
-            start = last  # the next row lies on a damaged page: feel the way past it
-            while last < min(end, start + _PATIENCE):
-                last += 1
-                try:
-                    line = self._db.execute(f"{_READ} WHERE row = ?", (last,)).fetchone()
-                except sqlite3.Error:
-                    self.lost += 1
-                    continue
-                if line is not None:
-                    yield line
-                break  # this page is whole again
-            else:
-                return
+                else:
+                    return
+            last += 1  # the next row lies on a damaged page: feel the way past it
+            patience -= 1
+            try:
+                line = self._db.execute(f"{_READ} WHERE row = ?", (last,)).fetchone()
+            except _FAILURES:
+                self.lost += 1
+                continue
+            if line is not None:
+                patience = _PATIENCE
+                yield line
 
     def _last_row(self) -> int:
-        return max((self._first([query]) or 0 for query in _LAST_ROW), default=0)
+        return self._first(_LAST_ROW) or 0
 
     def _first(self, queries: Sequence[str]) -> int | None:
         """The answer of the first query that has one."""
         for query in queries:
-            with suppress(sqlite3.Error, TypeError, ValueError):
+            with suppress(*_FAILURES):  # try the next
                 return int(self._db.execute(query).fetchone()[0])
         return None
 
@@ -121,10 +128,15 @@ class Salvage:
         """A record's vectors if they are whole, and whether they are."""
         try:
             vectors = self._raw.of_row(row)
-        except (sqlite3.Error, ValueError, TypeError):
+        except _FAILURES:
             return {}, False
         whole = bool(vectors) and all(
-            np.isfinite(rows).all() and rows.shape[-1] == self.dimension
-            for rows in vectors.values()
+            rows.shape[-1] == self.dimension and are_unit(rows) for rows in vectors.values()
         )
         return (vectors, True) if whole else ({}, False)
+
+
+def are_unit(rows: Vector) -> bool:
+    """Whether vectors, ``(d,)`` or ``(n, d)``, are finite and of unit length."""
+    lengths = np.linalg.norm(rows.astype(np.float64), axis=-1)
+    return bool(np.all(np.abs(lengths - 1) <= UNIT_TOLERANCE))  # nothing is near a NaN

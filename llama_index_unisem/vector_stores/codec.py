@@ -1,0 +1,295 @@
+"""`record_of` and `nodes_from`: a LlamaIndex node as a record, and back without loss.
+
+What a space searches lies where it searches: the text or caption in ``Record.text``, the metadata
+in ``Record.metadata``, the picture in ``Record.image``, the document's id in ``Record.source_id``.
+The rest of the node is JSON in ``Record.payload``. Inline bytes of a picture become a
+content-addressed file; other inline bytes, which no record has a place for, stay in the payload as
+base64. Vectors are the store's; a caption's comes back from there.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from llama_index.core.schema import (
+    BaseNode,
+    Document,
+    ImageDocument,
+    ImageNode,
+    IndexNode,
+    Node,
+    RelatedNodeInfo,
+    TextNode,
+)
+
+from llama_index_unisem.hits import _RELATIONS, node_of
+from llama_index_unisem.nodes import PictureNode
+from llama_index_unisem.pictures import picture_of
+from llama_index_unisem.vector_stores.opened import Opened
+from unisem.errors import ImageError, RecordError
+from unisem.images import ImageRef
+from unisem.records import Modality, Record
+from unisem.search import EmbeddedRecord, Match, Vector
+from unisem.stores import Store
+
+_log = logging.getLogger(__name__)
+
+_KEY = "llama_index"
+_CLASSES: dict[str, type[BaseNode]] = {
+    cls.__name__: cls
+    for cls in (PictureNode, ImageNode, IndexNode, TextNode, ImageDocument, Document, Node)
+}
+_RESOURCES = ("text_resource", "image_resource", "audio_resource", "video_resource")
+
+
+def embedded(node: BaseNode, opened: Opened, match: Match = "any") -> EmbeddedRecord:
+    """Turn a node with its vectors into a record with its vectors.
+
+    Args:
+        node: Has an ``embedding``; of a picture it is the picture's, and a caption's is in
+            ``text_embedding`` or ``text_resource.embeddings["dense"]``.
+        opened: Where it is going to.
+        match: As which vector ``embedding`` is kept, if not ``"any"``.
+
+    Raises:
+        ValueError: No vector, a zero vector, or one that is no list of numbers; names the node.
+        RecordError: Metadata that are not JSON; names the key.
+        ImageError: A picture outside the space's folders.
+    """
+    kind: Modality = "image" if _is_picture(node) else "text"
+    if match != "any":
+        kind = match
+    if node.embedding is None:
+        raise ValueError(
+            f"node {node.node_id!r} has no embedding; let an index or an IngestionPipeline embed "
+            "it, for example with UniSemEmbedding"
+        )
+    vectors = {kind: unit(node.embedding, f"the embedding of node {node.node_id!r}")}
+    caption = _caption_vector(node)
+    if caption is not None and kind == "image":
+        vectors["text"] = unit(caption, f"the text embedding of node {node.node_id!r}")
+    return EmbeddedRecord(record=record_of(node, opened), vectors=vectors)
+
+
+def unit(values: Any, what: str) -> Vector:
+    """Scale a vector to length 1, as ``(d,)`` float32.
+
+    Raises:
+        ValueError: Zero, not finite, or not one row of numbers.
+    """
+    row = np.asarray(values, np.float64)
+    if row.ndim != 1 or not row.size:
+        raise ValueError(f"{what} must be one row of numbers, not of shape {row.shape}")
+    largest = float(np.abs(row).max())
+    if not np.isfinite(largest) or largest == 0:
+        raise ValueError(f"{what} is {'zero' if largest == 0 else 'not finite'}")
+    row = row / largest  # so that no square overflows
+    return (row / np.linalg.norm(row)).astype(np.float32)
+
+
+def record_of(node: BaseNode, opened: Opened) -> Record:
+    """Turn a node into a record.
+
+    Raises:
+        RecordError: Metadata that are not JSON; names the key.
+        ImageError: A picture outside the space's folders.
+    """
+    if not isinstance(node, TextNode | Node):
+        raise TypeError(f"expected a LlamaIndex TextNode or Node, not {type(node).__name__}")
+    image = _kept_picture(node, opened)
+    inline = image is not None and _has_inline_picture(node)
+    kept = _payload(node, inline=inline)
+    if isinstance(node, TextNode):
+        text: str | None = node.text
+    else:
+        text = None if node.text_resource is None else node.text_resource.text
+    if not text:
+        text = None if image is not None else ""
+    try:
+        return Record(
+            id=node.node_id,
+            text=text,
+            image=image,
+            metadata=node.metadata,
+            source_id=node.ref_doc_id,
+            links={
+                relation: info.node_id
+                for relation, name in _RELATIONS.items()
+                if isinstance(info := node.relationships.get(name), RelatedNodeInfo)
+            },
+            payload={_KEY: kept},
+        )
+    except RecordError as error:
+        raise RecordError(f"cannot store node {node.node_id!r}: {error}") from None
+
+
+def is_own_source(record: Record) -> bool:
+    """Whether the record is a whole document, which no other node is the source of."""
+    kept = record.payload.get(_KEY)
+    documents = ("Document", "ImageDocument")
+    return record.source_id is None and kept is not None and kept["type"] in documents
+
+
+def nodes_from(records: Sequence[Record], store: Store) -> list[BaseNode]:
+    """Rebuild nodes; a record that came another way becomes a `TextNode` or a `PictureNode`."""
+    wanting = [record.id for record in records if "norm" in record.payload.get(_KEY, ())]
+    found = dict(zip(wanting, store.vectors(wanting), strict=True)) if wanting else {}
+    nodes = []
+    for record in records:
+        node = _node(record)
+        vectors = found.get(record.id)
+        if vectors and "text" in vectors:
+            caption = np.atleast_2d(vectors["text"])[0].astype(np.float64)
+            _put_caption_vector(node, (caption * record.payload[_KEY]["norm"]).tolist())
+        nodes.append(node)
+    return nodes
+
+
+def _payload(node: TextNode | Node, *, inline: bool) -> dict[str, Any]:
+    """All of the node that the record has no other place for."""
+    dumped = node.model_dump(mode="json", exclude={"metadata", "embedding", "text_embedding"})
+    dumped.pop("class_name", None)
+    dumped.pop("text", None)
+    known = next(name for name, cls in _CLASSES.items() if isinstance(node, cls))
+    kept: dict[str, Any] = {"type": known, "node": dumped}
+    if type(node) is not _CLASSES[known]:
+        kept["class"] = _name(type(node))
+    caption = _caption_vector(node)
+    if caption is not None:
+        kept["norm"] = float(np.linalg.norm(np.asarray(caption, np.float64)))
+    if inline:
+        kept["inline"] = True
+    if isinstance(node, ImageNode):
+        if inline:
+            dumped["image"] = None
+    elif isinstance(node, Node):
+        for name in _RESOURCES:
+            resource = getattr(node, name)
+            if resource is None:
+                continue
+            if resource.data is not None and not (inline and name == "image_resource"):
+                dumped[name]["data"] = resource.data.decode("ascii")
+            if name == "text_resource":
+                if resource.text:
+                    del dumped[name]["text"]
+                if caption is not None:
+                    dumped[name]["embeddings"].pop("dense")
+    return kept
+
+
+def _node(record: Record) -> BaseNode:
+    kept = record.payload.get(_KEY)
+    if kept is None:
+        return node_of(record)
+    cls = _class(kept)
+    parts: dict[str, Any] = {**kept["node"], "metadata": dict(record.metadata)}
+    if issubclass(cls, TextNode):
+        parts["text"] = record.text or ""
+    elif parts["text_resource"] is not None:
+        parts["text_resource"] = {"text": record.text, **parts["text_resource"]}
+    if record.image is not None:
+        _put_picture(parts, record.image, inline="inline" in kept, flat=issubclass(cls, ImageNode))
+    return cls.from_dict(parts)
+
+
+def _put_picture(parts: dict[str, Any], image: ImageRef, *, inline: bool, flat: bool) -> None:
+    """Give the bytes back, or the path, which may be another one since a space was moved."""
+    if not flat:
+        parts["image_resource"] = dict(parts["image_resource"])
+    place, prefix = (parts, "image_") if flat else (parts["image_resource"], "")
+    if inline:
+        try:
+            data = b64encode(image.read_bytes()).decode("ascii")
+        except ImageError as error:
+            _log.warning("the picture of node %r is lost: %s", parts["id_"], error)
+        else:
+            place["image" if flat else "data"] = data
+        return
+    given = place[f"{prefix}path"]
+    if not os.path.exists(given) and image.path is not None and image.path.exists():
+        place[f"{prefix}path"] = str(image.path)
+
+
+def _is_picture(node: BaseNode) -> bool:
+    if isinstance(node, ImageNode):
+        return True
+    return isinstance(node, Node) and node.image_resource is not None
+
+
+def _has_inline_picture(node: BaseNode) -> bool:
+    if isinstance(node, ImageNode):
+        return bool(node.image)
+    return isinstance(node, Node) and bool(node.image_resource and node.image_resource.data)
+
+
+def _kept_picture(node: BaseNode, opened: Opened) -> ImageRef | None:
+    """The node's picture where the store will find it; ``None`` if there is no file to refer to.
+
+    The vectors have been made already, so that a missing file costs nothing here.
+    """
+    try:
+        image = picture_of(node)
+    except ImageError:
+        return None  # only a URL, or text that is not base64: the payload has it
+    if image is None:
+        return None
+    if image.data is not None:
+        try:
+            return opened.pictures.keep(image, image.data)
+        except ImageError:
+            return None  # of no format that can be shown; the payload has it
+    assert image.path is not None
+    try:
+        admitted = opened.pictures.admit(image)
+    except ImageError:
+        if not opened.tolerant:
+            raise
+        path = Path(os.path.abspath(image.path))
+        admitted = ImageRef(path=path, root=image.root or path.parent)
+    try:
+        return admitted.inspected()
+    except ImageError as error:
+        _log.warning("the picture of node %r cannot be read now: %s", node.node_id, error)
+        return admitted
+
+
+def _caption_vector(node: BaseNode) -> list[float] | None:
+    if isinstance(node, ImageNode):
+        return node.text_embedding
+    if isinstance(node, Node) and node.image_resource and node.text_resource:
+        return (node.text_resource.embeddings or {}).get("dense")
+    return None
+
+
+def _put_caption_vector(node: BaseNode, vector: list[float]) -> None:
+    if isinstance(node, ImageNode):
+        node.text_embedding = vector
+    elif isinstance(node, Node) and node.text_resource is not None:
+        others = node.text_resource.embeddings or {}
+        node.text_resource.embeddings = {**others, "dense": vector}
+
+
+def _class(kept: dict[str, Any]) -> type[BaseNode]:
+    """The node's own class if the program has loaded it; nothing is imported by name."""
+    name = kept.get("class")
+    if name is not None:
+        for cls in _subclasses(BaseNode):  # type: ignore[type-abstract]
+            if _name(cls) == name:
+                return cls
+    return _CLASSES[kept["type"]]
+
+
+def _subclasses(cls: type[BaseNode]) -> Iterator[type[BaseNode]]:
+    for child in cls.__subclasses__():
+        yield child
+        yield from _subclasses(child)
+
+
+def _name(cls: type) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"

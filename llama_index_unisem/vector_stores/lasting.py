@@ -1,0 +1,187 @@
+"""`LastingVectorStore`: where a vector store lives, and how it is found again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import fsspec  # type: ignore[import-untyped]
+from llama_index.core.bridge.pydantic import Field, PrivateAttr
+from llama_index.core.vector_stores.types import (
+    DEFAULT_PERSIST_DIR,
+    DEFAULT_PERSIST_FNAME,
+    BasePydanticVectorStore,
+)
+
+from llama_index_unisem.vector_stores.opened import Lease, Opened
+from llama_index_unisem.vector_stores.persistence import find, save
+from unisem.search import Match
+
+if TYPE_CHECKING:
+    from unisem import SemanticSpace
+    from unisem.stores import Store
+
+_DEFAULT_PATH = os.path.join(DEFAULT_PERSIST_DIR, f"default__{DEFAULT_PERSIST_FNAME}")
+_NOWHERE = (
+    "this store has no directory of its own to be opened from again; give it a path, or persist it "
+    "and use from_persist_path"
+)
+
+
+class LastingVectorStore(BasePydanticVectorStore):
+    """A store in memory, in a directory or in a space; opened, persisted, copied, closed."""
+
+    stores_text: bool = True
+    is_embedding_query: bool = True
+    path: str | None = Field(default=None, description="The directory; None in memory.")
+    image_roots: list[str] | None = Field(
+        default=None, description="The only folders that pictures may lie in."
+    )
+    match: Match = Field(
+        default="any", description="Which of a node's vectors are compared, and given."
+    )
+    _lease: Lease = PrivateAttr()
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        space: SemanticSpace | None = None,
+        image_roots: Sequence[str | os.PathLike[str]] | None = None,
+        match: Match = "any",
+    ) -> None:
+        """Open a directory, or create it.
+
+        Args:
+            path: The directory, by custom named ``*.unisem``; ``None`` for a store in memory.
+            space: A space to share, instead of a path; vectors must come from its encoder.
+            image_roots: The only folders that nodes' pictures may lie in; any if ``None``.
+            match: As the field; see `view`.
+
+        Raises:
+            CorruptStoreError: The directory holds other things, or damaged files.
+            ValueError: A path and a space.
+        """
+        if space is not None and (path is not None or image_roots is not None):
+            raise ValueError("give a space, or a path and its image_roots")
+        place = None if path is None else os.path.abspath(path)
+        roots = None if image_roots is None else [os.path.abspath(root) for root in image_roots]
+        opened = Opened.at(place, roots) if space is None else Opened.of(space)
+        self._begin(opened, match, place, roots)
+
+    def _begin(
+        self, opened: Opened, match: Match, path: str | None, image_roots: list[str] | None
+    ) -> None:
+        super().__init__(stores_text=True)
+        self.path = path
+        self.image_roots = image_roots
+        self.match = match
+        self._lease = Lease(opened)
+
+    def _sharing(self, match: Match) -> Self:
+        twin = type(self).__new__(type(self))
+        twin._begin(self._opened, match, self.path, self.image_roots)
+        return twin
+
+    @property
+    def client(self) -> Store:
+        """The `unisem.stores.Store` that keeps the records; ``len(store.client)`` counts them."""
+        return self._opened.store
+
+    @property
+    def _opened(self) -> Opened:
+        return self._lease.opened
+
+    def view(self, match: Match) -> Self:
+        """The same nodes seen by their ``"text"`` or by their ``"image"`` vectors only.
+
+        What is added to a view is added as such a vector, beside the other one if the node is
+        stored already; what is deleted is deleted whole. `MultiModalVectorStoreIndex` takes two
+        views for its two stores.
+        """
+        return self._sharing(match)
+
+    # -- persistence ---------------------------------------------------------------------------
+
+    def persist(
+        self, persist_path: str = _DEFAULT_PATH, fs: fsspec.AbstractFileSystem | None = None
+    ) -> None:
+        """Write a copy of everything, for `from_persist_path`.
+
+        Args:
+            persist_path: A small file, beside which a directory is made.
+            fs: Where; this machine if ``None``.
+
+        Raises:
+            StoreLockedError: A process is writing to the store that would be replaced.
+        """
+        save(self._opened, str(persist_path), fs)
+
+    @classmethod
+    def from_persist_dir(
+        cls,
+        persist_dir: str = DEFAULT_PERSIST_DIR,
+        namespace: str = "default",
+        fs: fsspec.AbstractFileSystem | None = None,
+    ) -> Self:
+        """Open what a `StorageContext` persisted; see `from_persist_path`."""
+        name = f"{namespace}__{DEFAULT_PERSIST_FNAME}"
+        return cls.from_persist_path(f"{str(persist_dir).rstrip('/')}/{name}", fs)
+
+    @classmethod
+    def from_persist_path(
+        cls, persist_path: str, fs: fsspec.AbstractFileSystem | None = None
+    ) -> Self:
+        """Open what `persist` wrote, in place: what is added from now on is stored there at once.
+
+        From another file system a copy is opened, and `persist` writes it back.
+
+        Raises:
+            ValueError: There is nothing, or another store's file.
+            CorruptStoreError: Files are missing, damaged, or from a newer version.
+        """
+        directory, scratch = find(str(persist_path), fs)
+        store = cls(directory)
+        store._opened.temporary = scratch
+        return store
+
+    def close(self) -> None:
+        """Write derived files and let go of locks, if nobody else in this process uses them."""
+        self._lease.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], **kwargs: Any) -> Self:
+        """Open the directory of `to_dict` again.
+
+        Raises:
+            ValueError: It was in memory, or a space's.
+        """
+        parts = {**data, **kwargs}
+        if parts.get("path") is None and parts.get("space") is None:
+            raise ValueError(_NOWHERE)
+        names = ("path", "space", "image_roots", "match")
+        return cls(**{name: parts[name] for name in names if name in parts})
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.path is None:
+            raise TypeError(_NOWHERE)
+        return {"path": self.path, "image_roots": self.image_roots, "match": self.match}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        return self._sharing(self.match)

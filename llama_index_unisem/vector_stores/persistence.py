@@ -1,0 +1,193 @@
+"""`save` and `find`: a store's files where LlamaIndex's storage contexts look for them.
+
+``{namespace}__vector_store.json`` is the marker. It is a JSON list: LlamaIndex's own loader takes
+any JSON object for a store, an empty one if nothing in it is known, and fails on a list. The marker
+names the directory beside it that holds the records. That directory is new each time, and the
+marker is replaced in one step, so that whoever loads finds the old state or the new one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import uuid4
+
+import fsspec  # type: ignore[import-untyped]
+from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
+
+from llama_index_unisem.vector_stores.opened import Opened
+from unisem.errors import CorruptStoreError, ImageError
+from unisem.images import ImageRef
+from unisem.pictures import Pictures
+from unisem.search import EmbeddedRecord
+from unisem.stores.faiss.writerlock import WriterLock
+
+_log = logging.getLogger(__name__)
+
+_BATCH = 1000
+_FORMAT = 1
+_NOTE = (
+    "This is a UniSemVectorStore and no SimpleVectorStore. "
+    "Load it with llama_index_unisem.UniSemVectorStore.from_persist_path."
+)
+
+
+def save(opened: Opened, path: str, fs: fsspec.AbstractFileSystem | None) -> None:
+    """Write a copy of a store, pictures that came as bytes included.
+
+    Raises:
+        StoreLockedError: A process is writing to the store that would be replaced.
+    """
+    files, path = _local(path, fs)
+    folder = files._parent(path)
+    old = _directory(path, files) if files.exists(path) else None
+    if isinstance(files, LocalFileSystem):
+        if old is not None and opened.directory == Path(old).resolve():
+            return  # it lives there
+        if old is not None and Path(old).is_dir():
+            lock = WriterLock(Path(old))
+            lock.acquire()
+            lock.release()
+    files.makedirs(folder, exist_ok=True)
+    stem = path.rsplit("/", 1)[-1].removesuffix(".json")
+    name = f"{stem}.{uuid4().hex[:8]}.unisem"
+    target = f"{folder}/{name}"
+    if isinstance(files, LocalFileSystem):
+        _copy(opened, Path(target))
+    else:
+        with TemporaryDirectory(prefix="unisem-") as scratch:
+            _copy(opened, Path(scratch) / name)
+            for file in sorted((Path(scratch) / name).rglob("*")):
+                if file.is_file():
+                    place = f"{target}/{file.relative_to(Path(scratch) / name).as_posix()}"
+                    files.makedirs(files._parent(place), exist_ok=True)
+                    files.put_file(str(file), place)
+    _mark(path, name, files)
+    if old is not None and files.exists(old):
+        files.rm(old, recursive=True)
+
+
+def find(path: str, fs: fsspec.AbstractFileSystem | None) -> tuple[Path, TemporaryDirectory[str]]:
+    """Find a saved store's directory; one that is not on this machine is copied here.
+
+    Returns:
+        The directory, and a temporary one that must live as long as the store is in use.
+
+    Raises:
+        ValueError: There is nothing, or another store's file.
+    """
+    files, path = _local(path, fs)
+    if not files.exists(path):
+        raise ValueError(f"no UniSemVectorStore at {path}")
+    directory = _directory(path, files)
+    if directory is None:
+        raise ValueError(
+            f"{path} was not written by UniSemVectorStore; load it with the class that wrote it, "
+            "for example SimpleVectorStore"
+        )
+    if not files.exists(directory):
+        raise CorruptStoreError(f"{path} names {directory}, which is missing; restore both")
+    scratch = TemporaryDirectory(prefix="unisem-")
+    if isinstance(files, LocalFileSystem):
+        return Path(directory), scratch
+    copy = Path(scratch.name) / "store"
+    for file in files.find(directory):
+        place = copy / file[len(directory) :].lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        files.get_file(file, str(place))
+    return copy, scratch
+
+
+def _local(
+    path: str, fs: fsspec.AbstractFileSystem | None
+) -> tuple[fsspec.AbstractFileSystem, str]:
+    files = fsspec.filesystem("file") if fs is None else fs
+    if isinstance(files, LocalFileSystem):
+        path = os.path.abspath(os.path.expanduser(path))
+    return files, files._strip_protocol(path)
+
+
+def _directory(path: str, files: fsspec.AbstractFileSystem) -> str | None:
+    """The directory that a marker names; ``None`` if the file is no marker of ours.
+
+    Raises:
+        CorruptStoreError: A marker of a newer version.
+    """
+    with files.open(path, "rb") as file:
+        if file.read(1) != b"[":  # another store's file may be large
+            return None
+        try:
+            _, facts = json.loads(b"[" + file.read())
+            name, version = facts["directory"], facts["format"]
+        except (ValueError, TypeError, KeyError):
+            return None
+    if version != _FORMAT:
+        raise CorruptStoreError(
+            f"{path} has format {version!r}; this version of unisem reads format {_FORMAT}"
+        )
+    if not isinstance(name, str) or "/" in name or "\\" in name or name.startswith("."):
+        return None  # nothing outside the folder is opened or removed
+    return f"{files._parent(path)}/{name}"
+
+
+def _mark(path: str, name: str, files: fsspec.AbstractFileSystem) -> None:
+    text = json.dumps([_NOTE, {"directory": name, "format": _FORMAT}], indent=1)
+    if not isinstance(files, LocalFileSystem):
+        files.pipe_file(path, text.encode())
+        return
+    temporary = Path(f"{path}.{uuid4().hex[:8]}")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _copy(opened: Opened, target: Path) -> None:
+    from unisem.stores.faiss import FaissStore
+
+    pictures = Pictures(target)
+    try:
+        store = FaissStore(target, pictures)
+        try:
+            rest = opened.store.select()
+            while records := list(islice(rest, _BATCH)):
+                vectors = opened.store.vectors([record.id for record in records])
+                store.add(
+                    [
+                        EmbeddedRecord(
+                            record=record
+                            if record.image is None
+                            else record.with_image(_moved(record.image, opened.pictures, pictures)),
+                            vectors=kinds,
+                        )
+                        for record, kinds in zip(records, vectors, strict=True)
+                        if kinds
+                    ]
+                )
+        finally:
+            store.close()
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
+
+
+def _moved(image: ImageRef, source: Pictures, target: Pictures) -> ImageRef:
+    """A picture that came as bytes goes along; a file stays where it is."""
+    if "blob" not in json.loads(source.to_json(image)):
+        return image
+    try:
+        data = image.read_bytes()
+        return target.keep(replace(image, path=None, root=None, data=data), data)
+    except ImageError as error:
+        _log.warning("a picture is not copied: %s", error)
+        return image

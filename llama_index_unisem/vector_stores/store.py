@@ -1,0 +1,220 @@
+"""`UniSemVectorStore`: texts and pictures of any embedding as a LlamaIndex vector store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from llama_index.core.schema import BaseNode
+from llama_index.core.vector_stores.types import (
+    MetadataFilters,
+    VectorStoreQuery,
+    VectorStoreQueryResult,
+)
+
+from llama_index_unisem.filters import to_filter
+from llama_index_unisem.vector_stores.codec import embedded, is_own_source, nodes_from
+from llama_index_unisem.vector_stores.lasting import LastingVectorStore
+from llama_index_unisem.vector_stores.queries import run
+from unisem.errors import StoreError
+from unisem.filters import Filter
+from unisem.records import Record, to_json
+from unisem.search import EmbeddedRecord, Selection
+
+
+class UniSemVectorStore(LastingVectorStore):
+    """Nodes with their vectors, in memory, in a directory, or in a semantic space.
+
+    Vectors may come from any embedding; the first one stored settles the dimension. A captioned
+    picture may have two, its own and its caption's, and is still one node and one result. Threads
+    may share a store; everything has an async twin that works in a thread.
+
+    >>> from llama_index.core.schema import TextNode
+    >>> from llama_index.core.vector_stores.types import VectorStoreQuery
+    >>> from llama_index_unisem import UniSemVectorStore
+    >>> store = UniSemVectorStore()
+    >>> store.add([TextNode(id_="a", text="a tiger", embedding=[0.6, 0.8])])
+    ['a']
+    >>> store.query(VectorStoreQuery(query_embedding=[1.0, 0.0])).ids
+    ['a']
+    """
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name under which LlamaIndex serialises this class."""
+        return "UniSemVectorStore"
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
+        """Insert nodes, or replace by id, all of them or none.
+
+        Args:
+            nodes: With their embeddings.
+            **kwargs: Other stores' options; not looked at.
+
+        Returns:
+            The node ids, in order.
+
+        Raises:
+            ValueError: A node without a usable vector; names it.
+            StoreError: Vectors of another dimension.
+            RecordError: Metadata that are not JSON; names the key.
+            ImageError: A picture outside the allowed folders.
+        """
+        opened = self._opened
+        items = [embedded(node, opened, self.match) for node in nodes]
+        if opened.space is not None:
+            _check_dimension(items, opened.space.encoder.dimension)
+        with opened.mutex:
+            opened.store.add(items if self.match == "any" else self._beside(items))
+        return [node.node_id for node in nodes]
+
+    def _beside(self, items: Sequence[EmbeddedRecord]) -> list[EmbeddedRecord]:
+        """Keep the other vectors of nodes that are stored already and have not changed."""
+        ids = [item.record.id for item in items]
+        store = self._opened.store
+        known = zip(store.get(ids), store.vectors(ids), strict=True)
+        return [
+            EmbeddedRecord(item.record, {**vectors, **item.vectors})
+            if old is not None and vectors and _content(old) == _content(item.record)
+            else item
+            for item, (old, vectors) in zip(items, known, strict=True)
+        ]
+
+    def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
+        """Remove the nodes of a document, or the document itself if it was stored whole.
+
+        Args:
+            ref_doc_id: The document's id.
+            **delete_kwargs: Other stores' options; not looked at.
+        """
+        store = self._opened.store
+        with self._opened.mutex:
+            store.delete(Selection(source_ids=(ref_doc_id,)))
+            whole = store.get([ref_doc_id])[0]
+            if whole is not None and is_own_source(whole):
+                store.delete(Selection(ids=(ref_doc_id,)))
+
+    def delete_nodes(
+        self,
+        node_ids: list[str] | None = None,
+        filters: MetadataFilters | Filter | None = None,
+        **delete_kwargs: Any,
+    ) -> None:
+        """Remove nodes that have one of the ids, and match the filters.
+
+        Args:
+            node_ids: Unknown ids are no error; no ids remove nothing.
+            filters: As in a query.
+            **delete_kwargs: Other stores' options; not looked at.
+
+        Without both nothing happens: `clear` empties a store.
+        """
+        condition = to_filter(filters)
+        if node_ids is None and condition is None:
+            return
+        self._opened.store.delete(Selection(ids=_ids(node_ids), filter=condition))
+
+    def clear(self) -> None:
+        """Remove everything, of a space also what was added to it in other ways."""
+        self._opened.store.delete(Selection())
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def get_nodes(
+        self,
+        node_ids: list[str] | None = None,
+        filters: MetadataFilters | Filter | None = None,
+    ) -> list[BaseNode]:
+        """Nodes that have one of the ids, and match the filters; all without both.
+
+        Returns:
+            Nodes in the order of the ids, unknown ones left out; without ids the oldest first.
+        """
+        store = self._opened.store
+        ids = _ids(node_ids)
+        records = list(store.select(Selection(ids=ids, filter=to_filter(filters))))
+        if ids is not None:
+            found = {record.id: record for record in records}
+            records = [found[name] for name in dict.fromkeys(ids) if name in found]
+        return nodes_from(records, store)
+
+    def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
+        """Search; see ``docs/llama_index.md`` for the modes.
+
+        Args:
+            query: ``node_ids`` and ``doc_ids`` restrict if they are not empty.
+            **kwargs: ``mmr_threshold``, ``mmr_prefetch_k``, ``mmr_prefetch_factor``.
+
+        Returns:
+            Nodes, similarities and ids, best first; empty lists if there are none.
+
+        Raises:
+            ValueError: The query lacks what its mode needs, or a value is out of range.
+            StoreError: A vector of another dimension.
+        """
+        found = run(self._opened.store, query, self.match, kwargs)
+        return VectorStoreQueryResult(
+            nodes=nodes_from([record for record, _ in found], self._opened.store),
+            similarities=[score for _, score in found],
+            ids=[record.id for record, _ in found],
+        )
+
+    # -- async twins ---------------------------------------------------------------------------
+
+    async def async_add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
+        """As `add`."""
+        return await asyncio.to_thread(self.add, nodes, **kwargs)
+
+    async def adelete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
+        """As `delete`."""
+        await asyncio.to_thread(self.delete, ref_doc_id, **delete_kwargs)
+
+    async def adelete_nodes(
+        self,
+        node_ids: list[str] | None = None,
+        filters: MetadataFilters | Filter | None = None,
+        **delete_kwargs: Any,
+    ) -> None:
+        """As `delete_nodes`."""
+        await asyncio.to_thread(self.delete_nodes, node_ids, filters, **delete_kwargs)
+
+    async def aclear(self) -> None:
+        """As `clear`."""
+        await asyncio.to_thread(self.clear)
+
+    async def aget_nodes(
+        self,
+        node_ids: list[str] | None = None,
+        filters: MetadataFilters | Filter | None = None,
+    ) -> list[BaseNode]:
+        """As `get_nodes`."""
+        return await asyncio.to_thread(self.get_nodes, node_ids, filters)
+
+    async def aquery(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
+        """As `query`."""
+        return await asyncio.to_thread(self.query, query, **kwargs)
+
+
+def _ids(node_ids: Sequence[str] | None) -> tuple[str, ...] | None:
+    if isinstance(node_ids, str):
+        raise TypeError("pass a list of node ids, for example [node_id]")
+    return None if node_ids is None else tuple(node_ids)
+
+
+def _content(record: Record) -> tuple[Any, ...]:
+    path = None if record.image is None else record.image.path
+    mappings = to_json(record.metadata), to_json(record.payload)
+    return record.text, record.source_id, path, *mappings
+
+
+def _check_dimension(items: Sequence[EmbeddedRecord], dimension: int) -> None:
+    for item in items:
+        for vector in item.vectors.values():
+            if len(vector) != dimension:
+                raise StoreError(
+                    f"the embedding of node {item.record.id!r} has dimension {len(vector)}, the "
+                    f"space's encoder {dimension}; use UniSemEmbedding(encoder=space.encoder)"
+                )
