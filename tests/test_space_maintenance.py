@@ -7,14 +7,17 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support.pictures import solid
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
-from unisem.errors import RecordError, StoreLockedError
+from unisem.errors import RecordError, StoreError, StoreLockedError
 from unisem.filters import Field
+from unisem.search import EmbeddedRecord
 from unisem.stores.faiss import FaissStore
+from unisem.stores.faiss.rawvectors import MOST_VECTORS
 
 
 @pytest.fixture(params=["disk", "memory"])
@@ -215,3 +218,11 @@ def test_copied_folders_are_unchanged_the_second_time(
         assert len(list(path.glob("blobs/*/*"))) == 6
         report = space.add_folder(cards)
         assert (report.added, report.unchanged) == (0, 7)
+
+
+def test_more_vectors_than_their_numbers_allow_are_refused(years: SemanticSpace) -> None:
+    rows = np.tile(years.store.vectors(["r2001"])[0]["text"], (MOST_VECTORS + 1, 1))
+    with pytest.raises(StoreError, match=r"more than 2,?048"):
+        years.store.add([EmbeddedRecord(Record(id="many", text="x"), {"text": rows})])
+    years.store.add([EmbeddedRecord(Record(id="many", text="x"), {"text": rows[:-1]})])
+    assert years.store.vectors(["many"])[0]["text"].shape == (MOST_VECTORS, 48)

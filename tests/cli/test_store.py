@@ -61,12 +61,19 @@ def test_check_finds_changed_pictures_only_if_asked(run: Run, built: Path, cards
     assert [finding["area"] for finding in found] == ["pictures", "pictures"]
 
 
-def test_check_and_salvage_of_a_damaged_space(run: Run, built: Path) -> None:
-    catalog = built / "catalog.sqlite"
+def damage(space: Path, needle: bytes) -> None:
+    """Fill the page of the catalogue that holds some text with nonsense."""
+    catalog = space / "catalog.sqlite"
     data = bytearray(catalog.read_bytes())
-    page = data.index(b"a red card") // 4096
+    page = data.index(needle) // 4096
     data[page * 4096 : (page + 1) * 4096] = b"\xa5" * 4096
     catalog.write_bytes(data)
+
+
+def test_check_and_salvage_of_a_damaged_space(run: Run, built: Path, toy: ToyEncoder) -> None:
+    with SemanticSpace.open(built, encoder=toy) as space:
+        space.add(Record(id=f"{n}", text=f"{n} " + "filler" * 50) for n in range(100))
+    damage(built, b"50 filler")
     result = run("store", "check", built)
     assert result.exit_code == 1
     assert "catalogue: is damaged" in result.stdout
@@ -77,6 +84,20 @@ def test_check_and_salvage_of_a_damaged_space(run: Run, built: Path) -> None:
     saved = run("store", "export", "--salvage", built, "out")
     assert saved.exit_code == 0
     assert "could not be read" in saved.stdout
+    refused = run("store", "import", "out", "--into", "new.unisem")
+    assert "made by the encoder None (unknown)" in refused.stderr  # the manifest is gone
+    assert not Path("new.unisem").exists()
+    into = ("--into", built.parent / "new.unisem")  # beside the old one, where the cards are
+    assert run("store", "import", "out", *into, "--vectors", "renew").exit_code == 0
+
+
+def test_a_space_beyond_saving(run: Run, built: Path) -> None:
+    damage(built, b"a red card")  # so small a space has one page of records
+    assert "no record can be read" in run("store", "check", built).stdout
+    result = run("store", "export", "--salvage", built, "out")
+    assert result.exit_code == 1
+    assert "no record of" in result.stderr
+    assert not Path("out").exists()
 
 
 def test_compact(run: Run, built: Path) -> None:

@@ -21,12 +21,14 @@ import numpy as np
 import pytest
 
 from unisem import Record
+from unisem.errors import StoreLockedError
 from unisem.filters import Field
 from unisem.pictures import Pictures
 from unisem.search import EVERYTHING, EmbeddedRecord, Hit, Selection
 from unisem.stores import Store
 from unisem.stores.faiss import FaissStore, store
 from unisem.stores.faiss.kinds import KINDS
+from unisem.stores.faiss.segment import Segment
 
 DIMENSION = 8
 COUNT = 40
@@ -232,6 +234,63 @@ def run_threads(path: Path | None, seconds: float, monkeypatch: pytest.MonkeyPat
     assert finished > 20
     assert min(answers) > 20
     opened.close()
+
+
+def test_a_compaction_that_another_overtakes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, build = FaissStore(tmp_path / "s", Pictures(tmp_path / "s")), Segment.build
+    opened.add([item(f"r{n}", 1) for n in range(9)])
+
+    def overtaken(*arguments: Any) -> Segment:
+        monkeypatch.setattr(Segment, "build", build)
+        opened.delete(Selection(ids=("r3", "r4")))
+        opened.compact()
+        return build(*arguments)
+
+    monkeypatch.setattr(Segment, "build", overtaken)
+    opened.compact("hnsw")
+    for _ in range(2):
+        (hits,) = opened.search(vector("r3", 1)[None], 9)
+        assert sorted(hit.record.id for hit in hits) == ["r0", "r1", "r2", "r5", "r6", "r7", "r8"]
+        opened.close()
+        opened = FaissStore(tmp_path / "s", Pictures(tmp_path / "s"))
+    assert opened.index_kind == "hnsw"
+    opened.close()
+
+
+def test_many_processes_make_one_store(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    barrier, outcomes = context.Barrier(4), context.Queue()
+    for round_ in range(2):
+        arguments = (tmp_path / f"{round_}", barrier, outcomes)
+        processes = [context.Process(target=_make, args=(*arguments, n)) for n in range(4)]
+        for process in processes:
+            process.start()
+        assert [outcomes.get(timeout=60) for _ in processes] == ["made"] * 4
+        for process in processes:
+            process.join(60)
+        made = FaissStore(tmp_path / f"{round_}", Pictures(tmp_path / f"{round_}"))
+        assert len(made) == 4
+        (hits,) = made.search(vector("r0", 1)[None], 9)
+        assert len(hits) == 4
+        made.close()
+
+
+def _make(path: Path, barrier: Any, outcomes: Any, number: int) -> None:
+    try:
+        barrier.wait(60)
+        opened = FaissStore(path, Pictures(path))
+        while True:
+            try:
+                opened.add([item(f"r{number}", 1)])
+                break
+            except StoreLockedError:
+                time.sleep(0.01)
+        opened.close()
+        outcomes.put("made")
+    except BaseException:  # noqa: BLE001 - shown by the test
+        outcomes.put(traceback.format_exc())
 
 
 def test_processes(tmp_path: Path) -> None:

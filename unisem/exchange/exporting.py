@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 from secrets import token_hex
 
@@ -106,7 +107,7 @@ def salvage_space(
 
     Raises:
         ExchangeError: As in `export_space`.
-        CorruptStoreError: Nothing can be read.
+        CorruptStoreError: No record can be read.
     """
     origin = Path(path)
     try:
@@ -116,8 +117,12 @@ def salvage_space(
     with read_only(origin) as database:
         pictures = Pictures(origin)
         salvage = Salvage(database, pictures)
+        items = iter(salvage)
+        first = list(islice(items, 1))
+        if not first and salvage.lost:
+            raise CorruptStoreError(f"no record of {origin} can be read; restore it from a copy")
         source = _Source(
-            salvage,
+            chain(first, items),
             pictures,
             0,
             salvage.dimension,

@@ -174,7 +174,9 @@ class _Import:
         for rows in entry.vectors.values():
             if not are_unit(rows):
                 fault = "of unit length" if np.isfinite(rows).all() else "finite"
-                raise ExchangeError(f"{where}: record {record.id!r} has a vector that is not {fault}")
+                raise ExchangeError(
+                    f"{where}: record {record.id!r} has a vector that is not {fault}"
+                )
         return [EmbeddedRecord(record, entry.vectors)]
 
     def _completed(self, items: list[EmbeddedRecord]) -> list[EmbeddedRecord]:

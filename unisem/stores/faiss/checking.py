@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from unisem.errors import CorruptStoreError, ImageError
 from unisem.pictures import Pictures
 from unisem.records import Record
-from unisem.search import EmbeddedRecord, Vector
+from unisem.search import Vector
 from unisem.stores.faiss import words
 from unisem.stores.faiss.rawvectors import VectorId
 from unisem.stores.faiss.readonly import read_only
@@ -31,6 +31,17 @@ from unisem.stores.faiss.wordcheck import damaged_word_indexes
 
 _LISTED = 5  # examples named in one finding
 _PAGE = 4096
+
+_FAULTS = {
+    "NOT EXISTS (SELECT 1 FROM vectors"
+    " WHERE vector_id BETWEEN row << 12 AND (row + 1 << 12) - 1)": "have no vector, so that "
+    "nothing finds them by meaning",
+    "image IS NULL AND EXISTS (SELECT 1 FROM vectors"
+    " WHERE vector_id BETWEEN row << 12 AND (row + 1 << 12) - 1 AND vector_id & 1)": "have a "
+    "picture's vector but no picture",
+    "modality IS NOT iif(image IS NULL, 'text', 'image')": "are listed under the wrong modality",
+}
+"""Conditions that must hold for no record, and what it means where they do."""
 
 Area = Literal["catalogue", "records", "vectors", "segment", "words", "pictures"]
 
@@ -155,6 +166,8 @@ def _salvageable(database: sqlite3.Connection, pictures: Pictures) -> Finding:
     salvage = Salvage(database, pictures)
     for _ in salvage:
         pass
+    if not salvage.read:
+        return Finding("catalogue", True, "no record can be read; restore a copy of the space")
     text = (
         f"{salvage.read:,} records can be read, {salvage.without_vectors:,} of them without all "
         f"their vectors; {salvage.lost:,} cannot. Restore a copy of the space, or save these: "
@@ -165,34 +178,14 @@ def _salvageable(database: sqlite3.Connection, pictures: Pictures) -> Finding:
 
 def _records(database: sqlite3.Connection, pictures: Pictures) -> Iterator[Finding]:
     salvage = Salvage(database, pictures)
-    wrong: list[str] = []
-    for item in salvage:
-        stored = "text" if item.record.image is None else "image"
-        if item.record.modality != stored or not _fits(item):
-            wrong.append(repr(item.record.id))
+    for _ in salvage:
+        pass
     if salvage.lost:
         yield Finding("records", True, f"{salvage.lost:,} cannot be understood")
-    if wrong:
-        yield Finding("records", True, f"have a picture's vector but no picture: {_named(wrong)}")
-    without = [
-        repr(record_id)
-        for (record_id,) in database.execute(
-            "SELECT id FROM records WHERE NOT EXISTS (SELECT 1 FROM vectors"
-            " WHERE vector_id BETWEEN row << 12 AND (row + 1 << 12) - 1) ORDER BY row"
-        )
-    ]
-    if without:
-        text = f"have no vector and cannot be found by meaning: {_named(without)}; add them again"
-        yield Finding("records", True, text)
-    mismatched = database.execute(
-        "SELECT id FROM records WHERE modality IS NOT iif(image IS NULL, 'text', 'image')"
-    )
-    if names := [repr(record_id) for (record_id,) in mismatched]:
-        yield Finding("records", True, f"are listed under the wrong modality: {_named(names)}")
-
-
-def _fits(item: EmbeddedRecord) -> bool:
-    return item.record.image is not None or "image" not in item.vectors
+    for condition, fault in _FAULTS.items():
+        query = f"SELECT id FROM records WHERE {condition} ORDER BY row"  # noqa: S608 - constants
+        if names := [repr(record_id) for (record_id,) in database.execute(query)]:
+            yield Finding("records", True, f"{fault}: {_named(names)}; add them again")
 
 
 def _vectors(

@@ -37,7 +37,7 @@ UNIT_TOLERANCE = 1e-3
 """How far from 1 a stored vector's length may be: what half precision loses, and a little."""
 
 _FAILURES = (sqlite3.Error, ValueError, TypeError, OverflowError)
-"""How reading from a damaged file fails: also messages that are not Unicode, numbers that are none."""
+"""How reading from a damaged file fails; SQLite's own messages may not be Unicode then."""
 
 
 class Salvage:
@@ -74,6 +74,8 @@ class Salvage:
             seen.add(record.id)
             self.read += 1
             vectors, whole = self._vectors(line[0])
+            if record.image is None and "image" in vectors:
+                vectors, whole = {}, False
             self.without_vectors += not whole
             yield EmbeddedRecord(record, vectors)
 

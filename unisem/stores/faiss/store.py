@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.errors import StoreError
+from unisem.errors import CorruptStoreError, StoreError
 from unisem.pictures import Pictures
 from unisem.records import Modality, Record
 from unisem.search import EVERYTHING, EmbeddedRecord, Hit, Match, Selection, Vector
@@ -144,7 +144,13 @@ class FaissStore(Store):
             if found is not None:
                 return found
         with self._reading():  # writes are faster than this search; they wait for it
-            return self._search(queries, k, selection, match) or [[] for _ in queries]
+            found = self._search(queries, k, selection, match)
+        if found is None:
+            raise CorruptStoreError(
+                f"{self._directory}: there are vectors of records that are not there; "
+                "restore it from a copy"
+            )
+        return found
 
     def _search(
         self, queries: Vector, k: int, selection: Selection, match: Match
