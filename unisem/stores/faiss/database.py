@@ -1,0 +1,169 @@
+"""`Database`: a SQLite file with whole transactions, consistent reads, and errors that explain."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from unisem.errors import CorruptStoreError, StoreError
+
+_PATIENCE = 30  # seconds to wait for another process
+_Refusal = (sqlite3.Error, UnicodeDecodeError)
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_OF_THE_SYSTEM = (
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+)
+
+
+class Database:
+    """One connection to a catalogue's file.
+
+    Args:
+        path: The file, or ``None`` for one in memory.
+        durability: ``"full"`` fsyncs every commit, ``"relaxed"`` leaves that to the system.
+
+    Raises:
+        CorruptStoreError: The file is no catalogue.
+        StoreError: The file cannot be opened.
+    """
+
+    def __init__(self, path: Path | None, *, durability: str) -> None:
+        self._path = path
+        self._name = str(path or "in-memory catalogue")
+        try:
+            self._db = sqlite3.connect(
+                path or ":memory:", isolation_level=None, check_same_thread=False, timeout=_PATIENCE
+            )
+            try:
+                self._configure("FULL" if durability == "full" else "NORMAL")
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            if _is_of_the_system(error):
+                raise StoreError(f"{self._name} cannot be opened: {error}") from error
+            raise CorruptStoreError(
+                f"{self._name} cannot be read as a catalogue ({error}); restore it from a copy. "
+                "the vector index is derived from it and cannot replace it"
+            ) from error
+
+    def _prepare(self) -> None:
+        """Make the tables, or bring them up to date; for the subclass."""
+
+    def _configure(self, level: str) -> None:
+        self._db.create_function("casefold", 1, str.casefold, deterministic=True)
+        self._use_log()
+        self._db.execute(f"PRAGMA synchronous = {level}")
+        self._db.execute("PRAGMA trusted_schema = OFF")
+        self._db.execute("PRAGMA cell_size_check = ON")  # notices more kinds of damage
+
+    def _use_log(self) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while True:  # while another process makes the file SQLite refuses, without waiting
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.01)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One all-or-nothing write; reading inside sees one consistent state.
+
+        Raises:
+            StoreError: The disk refused; nothing of this was written.
+            CorruptStoreError: The file is damaged.
+        """
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            self._roll_back()
+            if isinstance(error, _Refusal):
+                raise self._explained(error, "nothing was written") from error
+            raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Several reads of one committed state: the outermost snapshot's or transaction's.
+
+        Raises:
+            StoreError: The disk refused.
+            CorruptStoreError: The file is damaged.
+        """
+        outermost = not self._db.in_transaction
+        try:
+            if outermost:
+                self._db.execute("BEGIN DEFERRED")
+            yield
+        except _Refusal as error:
+            raise self._explained(error, "reading failed") from error
+        finally:
+            if outermost:
+                self._roll_back()
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:  # SQLite has done so itself after some errors
+            with suppress(sqlite3.Error):  # there is one already, and it says more
+                self._db.execute("ROLLBACK")
+
+    def _explained(self, error: Exception, what: str) -> StoreError:
+        message = f"{self._name}: {what} ({error})"
+        # An error that no call of SQLite gave is of a text, or its own message, not in Unicode.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        if code in _DAMAGE:
+            return CorruptStoreError(f"{message}; restore it from a copy")
+        return StoreError(message)
+
+    def fact(self, name: str) -> Any:
+        """A single named value, ``None`` if unset."""
+        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else row[0]
+
+    def set_fact(self, name: str, value: Any) -> None:
+        """Set a named value, inside the caller's transaction."""
+        self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    @property
+    def version(self) -> int:
+        """A number that changes when another connection has committed; costs microseconds."""
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    def _checkpoint(self) -> bool:
+        """Move the log into the file; ``False`` if a reader is in the way."""
+        busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
+    @contextmanager
+    def _decoding(self, what: str) -> Iterator[None]:
+        """What is stored was checked before; if it cannot be read now, the file is damaged."""
+        try:
+            yield
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise CorruptStoreError(
+                f"{self._name}: {what} is damaged ({error}); restore it from a copy"
+            ) from error
+
+    def close(self) -> None:
+        """Close the file; uncommitted work is rolled back by SQLite."""
+        self._db.close()
+
+
+def _is_of_the_system(error: Exception) -> bool:
+    """Whether the disk or another process is at fault rather than the file's contents."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_SYSTEM
