@@ -33,7 +33,7 @@ SUFFIXES = {
 }
 """How blobs of each type are named."""
 
-_YOUNG = 600  # seconds
+_YOUNG = 24 * 3600  # seconds; a long `add` writes blobs well before its records
 
 
 class Pictures:
@@ -181,7 +181,7 @@ class Pictures:
     def collect(self, used: set[str]) -> int:
         """Delete blobs that no record refers to; return how many.
 
-        A blob younger than a few minutes may belong to a record that is just being added.
+        A blob younger than a day may belong to a record that is just being added.
 
         Args:
             used: Places inside ``blobs/``, as `to_json` writes them.

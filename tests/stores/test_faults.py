@@ -42,7 +42,7 @@ from unisem.errors import CorruptStoreError, ImageError, StoreError
 from unisem.images import ImageRef
 from unisem.pictures import Pictures
 from unisem.search import EmbeddedRecord, Selection
-from unisem.stores.faiss import FaissStore
+from unisem.stores.faiss import FaissStore, segment
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.snapshot import Snapshot
 
@@ -156,10 +156,9 @@ def test_files_that_may_not_grow(filled: tuple[Path, BruteForce], name: str, eve
                 else:
                     store = perform(store, directory, TASKS[name])
             outcomes["worked"] += 1
-            if name == "compact":
-                assert Segment.load(directory, DIMENSION) is not None
         except StoreError:
             outcomes["refused"] += 1
+        assert Segment.load(directory, DIMENSION) is not None  # the one before, or a whole one
         if reopened:
             store = open_store(directory)
         state = before_or_after(store, state, TASKS[name])
@@ -167,6 +166,30 @@ def test_files_that_may_not_grow(filled: tuple[Path, BruteForce], name: str, eve
         assert_no_rests(directory)
     assert outcomes["worked"]
     assert outcomes["refused"] or name == "close"
+
+
+def test_compacting_again_that_fails_leaves_the_segment_before(
+    filled: tuple[Path, BruteForce], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, oracle = filled
+    store = open_store(directory)
+    store.compact("flat")
+    publish = segment.publish
+
+    def refuse_the_seal(temporary: Path, final: Path) -> None:
+        if final.name == "vectors.json":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        publish(temporary, final)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(segment, "publish", refuse_the_seal)
+        with pytest.raises(StoreError, match="nothing that was stored is lost"):
+            store.compact("hnsw")  # of the same state, so the files would have the same names
+    sealed = Segment.load(directory, DIMENSION)
+    assert sealed is not None
+    assert sealed.kind == "flat"
+    assert_state(store, oracle)
+    store.close()
 
 
 def assert_no_rests(directory: Path) -> None:

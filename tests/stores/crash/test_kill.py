@@ -11,9 +11,10 @@ import pytest
 
 from tests.stores.crash.checks import assert_state
 from tests.stores.crash.controller import Server, assert_reader_sees, resolve, run_and_kill
-from tests.stores.crash.workload import after, item, open_store, operation
+from tests.stores.crash.workload import DIMENSION, after, item, open_store, operation
 from tests.support.oracle import BruteForce
 from unisem.search import EVERYTHING
+from unisem.stores.faiss.segment import Segment
 
 _MOST = 30  # operations of a writer that is killed at one of its steps
 
@@ -141,6 +142,8 @@ def test_killed_at_each_step(
             reader.answer()
         run = run_and_kill(server, directory, seed, first=first, count=count, deadly=(number, step))
         assert run.done == list(range(first, number))
+        if list(before.glob("vectors.json")):
+            assert Segment.load(directory, DIMENSION) is not None  # nothing need be built anew
         state = resolve(directory, oracle, seed, number, step)
         if with_reader:
             assert_reader_sees(reader, directory, state, step)
