@@ -45,6 +45,7 @@ from unisem.search import EmbeddedRecord, Selection
 from unisem.stores.faiss import FaissStore, segment
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.snapshot import Snapshot
+from unisem.stores.faiss.timeline import Timeline
 
 FIRST = Operation("add", items=tuple((record_id, n) for n, record_id in enumerate("abcdefgh", 1)))
 SECOND = Operation("delete", selection=Selection(ids=("b", "c")))
@@ -65,7 +66,7 @@ def filled(tmp_path: Path) -> tuple[Path, BruteForce]:
         store = perform(store, directory, task)
         oracle = after(oracle, task)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FaissStore, "_is_stale", lambda store: False)
+        patch.setattr(Timeline, "is_stale", lambda store: False)
         store.close()
     return directory, oracle
 
@@ -373,9 +374,9 @@ def test_reading_that_fails_says_so_and_works_again(
 @pytest.mark.parametrize(
     ("owner", "function"),
     [
-        (FaissStore, "_move_on"),
-        (FaissStore, "_catch_up"),
-        (FaissStore, "_publish"),
+        (Timeline, "move_on"),
+        (Timeline, "_catch_up"),
+        (Timeline, "_publish"),
         (Snapshot, "after"),
         (Snapshot, "of"),
         (Snapshot, "__init__"),

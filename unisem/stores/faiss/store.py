@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -22,14 +21,12 @@ from unisem.stores.faiss.catalog import Catalog, Changes
 from unisem.stores.faiss.kinds import KINDS, IndexKind, choose_kind
 from unisem.stores.faiss.rawvectors import MOST_VECTORS, VectorId
 from unisem.stores.faiss.segment import Segment
-from unisem.stores.faiss.snapshot import Eligible, Snapshot
-from unisem.stores.faiss.table import RecordTable
+from unisem.stores.faiss.snapshot import Snapshot
+from unisem.stores.faiss.timeline import Timeline
 from unisem.stores.faiss.writerlock import WriterLock
 
 _log = logging.getLogger(__name__)
 _PAGE = 1024  # records that `select` reads at a time
-_REMEMBERED = 16  # selections whose records are remembered until the next write
-_STALE = 0.05  # share of unindexed or removed vectors from which `close` writes a new segment
 _PATIENCE = 5  # how often a search starts over because records vanished under it
 
 
@@ -73,7 +70,6 @@ class FaissStore(Store):
         if oversampling < 1:
             raise ValueError(f"oversampling must be at least 1, not {oversampling}")
         self._wanted_kind = index
-        self._oversampling = oversampling
         self._mutex = threading.RLock()
         self._writer = WriterLock(directory)
         self._closed = False
@@ -81,10 +77,7 @@ class FaissStore(Store):
             directory.mkdir(parents=True, exist_ok=True)
         path = directory / "catalog.sqlite" if directory else None
         self._catalog = Catalog(path, pictures, durability=durability)
-        self._seen_version = -1
-        self._snapshot: Snapshot | None = None
-        self._table = RecordTable(self._catalog)
-        self._choices: OrderedDict[tuple[str, str], Eligible] = OrderedDict()
+        self._timeline = Timeline(self._catalog, directory, oversampling)
 
     def add(self, items: Sequence[EmbeddedRecord]) -> None:
         if not items:
@@ -92,25 +85,25 @@ class FaissStore(Store):
         with self._mutex:
             self._lock_for_writing()
             dimension = _common_dimension(items)
-            before = self._newest()
-            with self._writing():
+            before = self._timeline.newest()
+            with self._timeline.moving():
                 with self._catalog.transaction():
                     self._catalog.settle_dimension(dimension)
                     changes = self._catalog.add(items)
                     transaction = self._catalog.transaction_number
-                self._move_on(before or Snapshot.of(None, dimension), changes, transaction)
+                self._timeline.move_on(before or Snapshot.of(None, dimension), changes, transaction)
 
     def delete(self, selection: Selection) -> int:
         with self._mutex:
             self._lock_for_writing()
-            before = self._newest()
-            with self._writing():
+            before = self._timeline.newest()
+            with self._timeline.moving():
                 with self._catalog.transaction():
                     rows = self._catalog.remove(selection)
                     transaction = self._catalog.transaction_number
                 if before is not None and len(rows):
                     nothing = np.empty(0, np.int64), np.empty((0, 0), np.float32)
-                    self._move_on(before, Changes(rows, *nothing), transaction)
+                    self._timeline.move_on(before, Changes(rows, *nothing), transaction)
             return len(rows)
 
     def select(self, selection: Selection = EVERYTHING) -> Iterator[Record]:
@@ -157,11 +150,11 @@ class FaissStore(Store):
     ) -> list[list[Hit]] | None:
         """Search the newest state, ``None`` if records that were found vanished meanwhile."""
         with self._reading():
-            snapshot = self._newest()
+            snapshot = self._timeline.newest()
             if snapshot is None or not len(queries):
                 return [[] for _ in queries]
             self._check_dimension(queries)
-            eligible = self._eligible(snapshot, selection, match)
+            eligible = self._timeline.eligible(snapshot, selection, match)
         try:
             found = snapshot.search(queries, k, eligible, self._raw_vectors)
         except _GoneError:
@@ -219,7 +212,7 @@ class FaissStore(Store):
     def index_kind(self) -> IndexKind | None:
         """Kind of the present segment; ``None`` while everything is scanned."""
         with self._reading():
-            snapshot = self._newest()
+            snapshot = self._timeline.newest()
         return None if snapshot is None or snapshot.segment is None else snapshot.segment.kind
 
     def compact(self, kind: IndexKind | Literal["auto"] | None = None) -> str:
@@ -238,7 +231,7 @@ class FaissStore(Store):
         while True:
             with self._mutex:
                 self._lock_for_writing()
-                if self._newest() is None:
+                if self._timeline.newest() is None:
                     return "there is nothing to index yet"
             with (
                 self._mutex if self._directory is None else nullcontext(),
@@ -262,10 +255,10 @@ class FaissStore(Store):
         if self._directory is not None:
             segment.save(self._directory)
             segment = Segment.load(self._directory, segment.dimension) or segment
-        with self._writing():
+        with self._timeline.moving():
             self._catalog.forget_removals(segment.transaction)
             with self._reading():
-                self._adopt(segment)
+                self._timeline.adopt(segment)
                 self._pictures.collect(self._catalog.blobs())
 
     def shrink(self) -> str:
@@ -286,7 +279,7 @@ class FaissStore(Store):
             if self._closed:
                 return
             try:
-                if self._writer.is_held and self._is_stale():
+                if self._writer.is_held and self._timeline.is_stale():
                     kind = self.index_kind or "flat"
                     if kind in ("flat", "sq8"):  # a graph is built when asked for
                         self.compact(kind)
@@ -297,14 +290,6 @@ class FaissStore(Store):
                 self._catalog.close()
                 self._writer.release()
 
-    def _is_stale(self) -> bool:
-        """Whether opening this space again would have much to catch up."""
-        snapshot = self._newest()
-        if snapshot is None or self._directory is None:
-            return False
-        indexed = len(snapshot.vector_ids) - snapshot.tail_length
-        return snapshot.tail_length > _STALE * indexed or snapshot.dead_share > _STALE
-
     @contextmanager
     def _reading(self) -> Iterator[None]:
         """Hold the store; the catalogue shows one committed state as long as this lasts."""
@@ -312,81 +297,6 @@ class FaissStore(Store):
             self._check_open()
             with self._catalog.snapshot():
                 yield
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Between a commit and its snapshot: if this is left early, the next call catches up."""
-        seen, self._seen_version = self._seen_version, -1
-        yield
-        self._seen_version = seen
-
-    def _newest(self) -> Snapshot | None:
-        """The state after the latest commit; ``None`` while nothing was ever stored."""
-        with self._catalog.snapshot():
-            dimension = self._catalog.dimension
-            if dimension is None:
-                return None
-            version = self._catalog.version
-            if self._snapshot is not None and version == self._seen_version:
-                return self._snapshot
-            if self._snapshot is None or self._snapshot.transaction < self._catalog.forgotten:
-                self._adopt(self._load_segment(dimension))
-            else:
-                self._catch_up(self._snapshot)
-            self._seen_version = version
-            return self._snapshot
-
-    def _adopt(self, segment: Segment | None) -> None:
-        """Start from a segment, and apply what was committed after it."""
-        dimension = self._catalog.dimension
-        assert dimension is not None
-        self._snapshot = None
-        self._table = RecordTable(self._catalog)  # ordinals mean other records now
-        if segment is not None:
-            segment.oversampling = self._oversampling
-        self._catch_up(Snapshot.of(segment, dimension))
-
-    def _catch_up(self, snapshot: Snapshot) -> None:
-        transaction = self._catalog.transaction_number
-        if snapshot.transaction == transaction:
-            self._publish(snapshot)
-        else:
-            changes = self._catalog.changes_since(snapshot.transaction, snapshot.last_vector_id)
-            self._move_on(snapshot, changes, transaction)
-
-    def _move_on(self, snapshot: Snapshot, changes: Changes, transaction: int) -> None:
-        self._snapshot = None  # its arrays grow; were that interrupted, they would be of no use
-        self._publish(snapshot.after(changes, transaction))
-
-    def _publish(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-        self._choices.clear()
-
-    def _load_segment(self, dimension: int) -> Segment | None:
-        if self._directory is None:
-            return None
-        for _ in range(2):  # a writer may replace the files while they are being opened
-            segment = Segment.load(self._directory, dimension)
-            if segment is not None:
-                break
-        current = self._catalog.transaction_number
-        if segment is not None and self._catalog.forgotten <= segment.transaction <= current:
-            return segment
-        if self._catalog.forgotten:  # so there was one
-            _log.warning("%s: the vector index is missing or damaged; rebuilding", self._directory)
-        return None
-
-    def _eligible(self, snapshot: Snapshot, selection: Selection, match: Match) -> Eligible:
-        key = (repr(selection), match)  # as text, 1 and True differ
-        eligible = self._choices.get(key)
-        if eligible is None:
-            everything = selection.is_everything
-            records = None if everything else self._table.choose(selection, snapshot)
-            eligible = self._choices[key] = snapshot.eligible(records, match)
-            while len(self._choices) > _REMEMBERED:
-                self._choices.popitem(last=False)
-        self._choices.move_to_end(key)
-        return eligible
 
     def _raw_vectors(self, vector_ids: NDArray[np.int64]) -> Vector:
         with self._reading():

@@ -1,0 +1,126 @@
+"""`Timeline`: the newest snapshot of a store, and how it moves on."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from unisem.search import Match, Selection
+from unisem.stores.faiss.catalog import Catalog, Changes
+from unisem.stores.faiss.segment import Segment
+from unisem.stores.faiss.snapshot import Eligible, Snapshot
+from unisem.stores.faiss.table import RecordTable
+
+_log = logging.getLogger(__name__)
+_REMEMBERED = 16  # selections whose records are remembered until the next write
+_STALE = 0.05  # share of unindexed or removed vectors from which a new segment is worth writing
+
+
+class Timeline:
+    """Follows the catalogue's commits, one snapshot after the other.
+
+    Not thread-safe by itself; the store holds a lock around it. The snapshots that it gives out
+    need none.
+
+    Args:
+        catalog: What is committed.
+        directory: Where segments are; ``None`` for memory.
+        oversampling: Handed on to every segment.
+    """
+
+    def __init__(self, catalog: Catalog, directory: Path | None, oversampling: int) -> None:
+        self._catalog = catalog
+        self._directory = directory
+        self._oversampling = oversampling
+        self._seen_version = -1
+        self._snapshot: Snapshot | None = None
+        self._table = RecordTable(catalog)
+        self._choices: OrderedDict[tuple[str, str], Eligible] = OrderedDict()
+
+    def newest(self) -> Snapshot | None:
+        """The state after the latest commit; ``None`` while nothing was ever stored."""
+        with self._catalog.snapshot():
+            dimension = self._catalog.dimension
+            if dimension is None:
+                return None
+            version = self._catalog.version
+            if self._snapshot is not None and version == self._seen_version:
+                return self._snapshot
+            if self._snapshot is None or self._snapshot.transaction < self._catalog.forgotten:
+                self.adopt(self._load_segment(dimension))
+            else:
+                self._catch_up(self._snapshot)
+            self._seen_version = version
+            return self._snapshot
+
+    def adopt(self, segment: Segment | None) -> None:
+        """Start from a segment, and apply what was committed after it."""
+        dimension = self._catalog.dimension
+        assert dimension is not None
+        self._snapshot = None
+        self._table = RecordTable(self._catalog)  # ordinals mean other records now
+        if segment is not None:
+            segment.oversampling = self._oversampling
+        self._catch_up(Snapshot.of(segment, dimension))
+
+    def _catch_up(self, snapshot: Snapshot) -> None:
+        transaction = self._catalog.transaction_number
+        if snapshot.transaction == transaction:
+            self._publish(snapshot)
+        else:
+            changes = self._catalog.changes_since(snapshot.transaction, snapshot.last_vector_id)
+            self.move_on(snapshot, changes, transaction)
+
+    def move_on(self, snapshot: Snapshot, changes: Changes, transaction: int) -> None:
+        """Make the state after a later transaction the newest."""
+        self._snapshot = None  # its arrays grow; were that interrupted, they would be of no use
+        self._publish(snapshot.after(changes, transaction))
+
+    def _publish(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._choices.clear()
+
+    def _load_segment(self, dimension: int) -> Segment | None:
+        if self._directory is None:
+            return None
+        for _ in range(2):  # a writer may replace the files while they are being opened
+            segment = Segment.load(self._directory, dimension)
+            if segment is not None:
+                break
+        current = self._catalog.transaction_number
+        if segment is not None and self._catalog.forgotten <= segment.transaction <= current:
+            return segment
+        if self._catalog.forgotten:  # so there was one
+            _log.warning("%s: the vector index is missing or damaged; rebuilding", self._directory)
+        return None
+
+    def eligible(self, snapshot: Snapshot, selection: Selection, match: Match) -> Eligible:
+        """Which positions of a snapshot a search may find; remembered until the next write."""
+        key = (repr(selection), match)  # as text, 1 and True differ
+        eligible = self._choices.get(key)
+        if eligible is None:
+            everything = selection.is_everything
+            records = None if everything else self._table.choose(selection, snapshot)
+            eligible = self._choices[key] = snapshot.eligible(records, match)
+            while len(self._choices) > _REMEMBERED:
+                self._choices.popitem(last=False)
+        self._choices.move_to_end(key)
+        return eligible
+
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        """Between a commit and its snapshot: if this is left early, the next call catches up."""
+        seen, self._seen_version = self._seen_version, -1
+        yield
+        self._seen_version = seen
+
+    def is_stale(self) -> bool:
+        """Whether opening this space again would have much to catch up."""
+        snapshot = self.newest()
+        if snapshot is None or self._directory is None:
+            return False
+        indexed = len(snapshot.vector_ids) - snapshot.tail_length
+        return snapshot.tail_length > _STALE * indexed or snapshot.dead_share > _STALE
