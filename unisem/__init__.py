@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from unisem.encoders import Encoder, load_encoder
     from unisem.images import ImageRef
     from unisem.records import Record
+    from unisem.rerank import Reranker
     from unisem.search import Hit, Query
     from unisem.space import IngestReport, SemanticSpace
 
@@ -24,6 +25,7 @@ _HOMES = {
     "IngestReport": "unisem.space",
     "Query": "unisem.search",
     "Record": "unisem.records",
+    "Reranker": "unisem.rerank",
     "SemanticSpace": "unisem.space",
     "load_encoder": "unisem.encoders",
 }
@@ -35,6 +37,7 @@ __all__ = [
     "IngestReport",
     "Query",
     "Record",
+    "Reranker",
     "SemanticSpace",
     "__version__",
     "load_encoder",

@@ -47,6 +47,10 @@ class EncoderMismatchError(EncoderError):
     """A space was built with one encoder and opened with another."""
 
 
+class RerankerError(UniSemError):
+    """A reranker that cannot be loaded or cannot judge what it is asked."""
+
+
 class StoreError(UniSemError):
     """A store that cannot do what was asked; what was stored before is untouched."""
 

@@ -13,6 +13,7 @@ from unisem.filters import Filter
 from unisem.fusion import Fusion, RankFusion
 from unisem.images import ImageRef, ImageSource
 from unisem.records import Modality, Record, check_unicode
+from unisem.rerank import Reranker
 
 Vector = NDArray[np.float32]
 Match = Literal["any", "text", "image"]
@@ -85,8 +86,9 @@ class Query:
             search it does not touch them.
         diversity: From 0, the best hits, to 1, the least alike; ``None`` is 0 without the work.
             It is ``1 - lambda`` of maximal marginal relevance, see `unisem.diversity`.
-        fetch_k: How many candidates are fetched for fusion and for diversity, from each list;
-            ``max(50, 4 * k)`` if ``None``, and never fewer than ``k``.
+        reranker: What orders the candidates anew, by looking at query and record together.
+        fetch_k: How many candidates are fetched for fusion, for the reranker and for diversity,
+            from each list; ``max(50, 4 * k)`` if ``None``, and never fewer than ``k``.
     """
 
     text: str | None = None
@@ -100,6 +102,7 @@ class Query:
     fusion: Fusion = field(default_factory=RankFusion)
     min_score: float | None = None
     diversity: float | None = None
+    reranker: Reranker | None = None
     fetch_k: int | None = None
 
     def __post_init__(self) -> None:
@@ -121,6 +124,8 @@ class Query:
             raise TypeError(f"fusion must be a unisem.fusion.Fusion, not {self.fusion!r}")
         if self.diversity is not None and not 0 <= self.diversity <= 1:
             raise ValueError(f"diversity must be between 0 and 1, not {self.diversity!r}")
+        if self.reranker is not None and not isinstance(self.reranker, Reranker):
+            raise TypeError(f"reranker must be a unisem.rerank.Reranker, not {self.reranker!r}")
         if self.min_score is not None and not math.isfinite(self.min_score):
             raise ValueError(f"min_score must be a number, not {self.min_score!r}")
 
@@ -142,11 +147,14 @@ class Query:
                 raise ValueError('min_score is a cosine, and mode "keyword" has none')
         elif self.image is not None and self.vector is not None:
             raise ValueError("a query has an image or a vector, not both")
+        if self.reranker is not None and self.text is None and self.image is None:
+            raise ValueError("a reranker looks at the query's text or image; a vector is neither")
 
     @property
     def candidates(self) -> int:
         """How many hits to fetch from each list."""
-        if not self.k or (self.mode != "hybrid" and self.diversity is None):
+        plain = self.mode != "hybrid" and self.diversity is None and self.reranker is None
+        if not self.k or plain:
             return self.k
         return max(self.k, self.fetch_k or max(_LEAST_CANDIDATES, 4 * self.k))
 
@@ -163,7 +171,8 @@ class Hit:
     Attributes:
         record: The record.
         score: Higher is better. Of a search by vector the cosine similarity, the best over the
-            record's vectors; by keyword BM25, above 0; of a hybrid search what its fusion gives.
+            record's vectors; by keyword BM25, above 0; of a hybrid search what its fusion gives;
+            after a reranker its score.
         matched: Which vector reached that score; ``"text"`` if the words did.
     """
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from unisem.diversity import choose, likeness_of
 from unisem.encoders import Encoder
+from unisem.images import ImageRef
+from unisem.rerank import reorder
 from unisem.search import Hit, Query, Vector
 from unisem.stores import Store
 
@@ -20,9 +22,11 @@ class Searcher:
     2. **Fetch.** Queries of the same selection, match and number of candidates are one search of
        the store; `Query.min_score` cuts their lists. Keywords are looked up query by query.
     3. **Fuse.** A hybrid query's two lists become one.
-    4. **Choose.** The first ``k``, or with `Query.diversity` those ``k`` that say different things.
+    4. **Rerank.** `Query.reranker` orders the candidates anew, query by query.
+    5. **Choose.** The first ``k``, or with `Query.diversity` those ``k`` that say different things.
        The choice weighs the cosine to the query against the cosines among the hits; scores that
-       are no cosines count as their share of the best one.
+       are no cosines count as their share of the best one, and a reranker's from 0, the least,
+       to 1, the best.
     """
 
     def __init__(self, encoder: Encoder, store: Store) -> None:
@@ -33,7 +37,7 @@ class Searcher:
         """Each query's hits, best first; with diversity, in the order they were chosen."""
         by_vector = self._by_vector(queries)
         return [
-            self._choose(query, self._fetched(query, hits))[: query.k]
+            self._choose(query, _reranked(query, self._fetched(query, hits)))[: query.k]
             for query, hits in zip(queries, by_vector, strict=True)
         ]
 
@@ -101,10 +105,19 @@ class Searcher:
         if not candidates:
             return []
         relevance = np.array([hit.score for hit in candidates])
-        if query.mode != "vector":
+        if query.reranker is not None:
+            relevance = (relevance - relevance.min()) / max(np.ptp(relevance), 1e-30)
+        elif query.mode != "vector":
             relevance /= max(relevance.max(), 1e-30)
         order = choose(relevance, likeness_of(groups), query.k, balance=1 - query.diversity)
         return [candidates[position] for position in order]
+
+
+def _reranked(query: Query, hits: list[Hit]) -> list[Hit]:
+    if query.reranker is None:
+        return hits
+    assert query.image is None or isinstance(query.image, ImageRef)  # a `Query` makes it one
+    return reorder(query.reranker, query.text, query.image, hits)
 
 
 def _unit(vector: Vector) -> Vector:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +23,7 @@ from unisem.manifest import Manifest
 from unisem.pictures import Pictures
 from unisem.readers import FolderReader, Reader
 from unisem.records import Modality, Record
+from unisem.rerank import Reranker
 from unisem.search import EmbeddedRecord, Hit, Match, Mode, Query, Selection, Vector
 from unisem.searching import Searcher
 from unisem.stores import Store
@@ -148,6 +150,29 @@ class SemanticSpace:
         self._store.add(items)
         return [item.record.id for item in items]
 
+    def add_embedded(self, items: Iterable[EmbeddedRecord]) -> list[str]:
+        """Store records whose vectors are known already, all of them or none.
+
+        The vectors must come from this space's encoder, or be comparable with its queries.
+        Pictures are checked and kept as by `add`; nothing is embedded.
+
+        Returns:
+            The ids, in the order given.
+
+        Raises:
+            ImageError: A picture cannot be used; names it. Nothing was added.
+            StoreError: A vector is of another dimension, or the store refused; nothing was added.
+        """
+        kept = [replace(item, record=self._kept(item.record)) for item in items]
+        self._store.add(kept)
+        return [item.record.id for item in kept]
+
+    def _kept(self, record: Record) -> Record:
+        if record.image is None:
+            return record
+        image = self._pictures.admit(record.image)
+        return record.with_image(self._pictures.keep(image, image.read_bytes()))
+
     def add_folder(
         self,
         folder: str | os.PathLike[str],
@@ -222,6 +247,7 @@ class SemanticSpace:
         fusion: Fusion | None = None,
         min_score: float | None = None,
         diversity: float | None = None,
+        reranker: Reranker | None = None,
         fetch_k: int | None = None,
     ) -> list[Hit]:
         """Find the records nearest to a text, a picture, or both.
@@ -240,7 +266,8 @@ class SemanticSpace:
             fusion: How a hybrid search's lists become one; `RankFusion` if ``None``.
             min_score: The least cosine of a hit by vector.
             diversity: From 0, the best hits, to 1, the least alike.
-            fetch_k: How many candidates hybrid search and diversity choose from.
+            reranker: What orders the candidates anew, see `unisem.rerank`.
+            fetch_k: How many candidates hybrid search, reranker and diversity choose from.
 
         Returns:
             Hits, best first, ties by id; with diversity, in the order they were chosen.
@@ -265,6 +292,7 @@ class SemanticSpace:
             fusion=RankFusion() if fusion is None else fusion,
             min_score=min_score,
             diversity=diversity,
+            reranker=reranker,
             fetch_k=fetch_k,
         )
         return self.search_query(query)
