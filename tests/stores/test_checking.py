@@ -179,8 +179,9 @@ def overwrite_pages(path: Path, needle: bytes) -> None:
     """Fill the page of the catalogue that holds some text with nonsense."""
     catalog = path / "catalog.sqlite"
     data = bytearray(catalog.read_bytes())
-    page = data.index(needle) // 4096
-    data[page * 4096 : (page + 1) * 4096] = b"\xa5" * 4096
+    size = int.from_bytes(data[16:18], "big")  # of the file's pages, in SQLite's header
+    page = data.index(needle) // size
+    data[page * size : (page + 1) * size] = b"\xa5" * size
     catalog.write_bytes(data)
 
 
@@ -196,7 +197,7 @@ def test_a_damaged_catalogue_and_what_is_saved(
     with pytest.raises(CorruptStoreError, match="--salvage"):
         export_space(path, tmp_path / "out")
     report = salvage_space(path, tmp_path / "out")
-    assert 380 <= report.records < 401
+    assert 360 <= report.records < 401
     assert 1 <= report.lost <= 401 - report.records + 3  # a page may hold deleted rows' numbers
     assert f"{report.records:,} records can be read" in saved
     with SemanticSpace.open(tmp_path / "new.unisem", encoder=encoder) as new:

@@ -1,4 +1,4 @@
-"""Upgrading the catalogue: a made-up format 0, because there is no older one yet."""
+"""Upgrading the catalogue: a made-up format before the present one, and the real ones."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ from filelock import FileLock
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.errors import CorruptStoreError, StoreError, StoreLockedError
+from unisem.pictures import Pictures
 from unisem.stores.faiss import upgrades
-from unisem.stores.faiss.upgrades import Upgrade
+from unisem.stores.faiss.checking import check_store
+from unisem.stores.faiss.statistics import StoreStatistics
+from unisem.stores.faiss.upgrades import FORMAT, Upgrade
+
+OLD = FORMAT - 1
 
 
 def rename(database: sqlite3.Connection) -> None:
@@ -23,13 +28,13 @@ def rename(database: sqlite3.Connection) -> None:
 
 @pytest.fixture
 def old(tmp_path: Path, encoder: ToyEncoder) -> Path:
-    """A space as of format 0, in which ``payload`` was called ``extra``."""
+    """A space as of format `OLD`, in which ``payload`` was called ``extra``."""
     path = tmp_path / "old.unisem"
     with SemanticSpace.open(path, encoder=encoder) as space:
         space.add([Record(id="a", text="a tiger"), Record(id="b", text="a teapot")])
     database = sqlite3.connect(path / "catalog.sqlite")
     database.execute("ALTER TABLE records RENAME COLUMN payload TO extra")
-    database.execute("UPDATE facts SET value = 0 WHERE name = 'format'")
+    database.execute("UPDATE facts SET value = ? WHERE name = 'format'", (OLD,))
     database.commit()
     database.close()
     return path
@@ -54,15 +59,15 @@ def columns(path: Path) -> tuple[int, set[str]]:
 def test_an_old_catalogue_is_upgraded_on_open_and_kept(
     old: Path, encoder: ToyEncoder, known: Callable[..., None]
 ) -> None:
-    known(Upgrade(1, "extra is called payload", rename))
+    known(Upgrade(FORMAT, "extra is called payload", rename))
     with SemanticSpace.open(old, encoder=encoder) as space:
         assert [record.payload for record in space.get(["a", "b"])] == [{"was": "{}"}] * 2
         assert space.search("a tiger", k=1)[0].record.id == "a"
         space.add([Record(id="c", text="new")])
-    assert columns(old / "catalog.sqlite")[0] == 1
-    backup = old / "catalog.format-0.sqlite"
+    assert columns(old / "catalog.sqlite")[0] == FORMAT
+    backup = old / f"catalog.format-{OLD}.sqlite"
     format, names = columns(backup)
-    assert format == 0
+    assert format == OLD
     assert "extra" in names
     assert sqlite3.connect(backup).execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     before = backup.stat().st_mtime_ns
@@ -78,11 +83,11 @@ def test_a_failing_upgrade_changes_nothing(
         rename(database)
         database.execute("SELECT * FROM nowhere")
 
-    known(Upgrade(1, "fails half-way", fail))
+    known(Upgrade(FORMAT, "fails half-way", fail))
     with pytest.raises(StoreError, match=r"could not be upgraded.*is as it was"):
         SemanticSpace.open(old, encoder=encoder)
-    assert columns(old / "catalog.sqlite") == columns(old / "catalog.format-0.sqlite")
-    known(Upgrade(1, "works", rename))
+    assert columns(old / "catalog.sqlite") == columns(old / f"catalog.format-{OLD}.sqlite")
+    known(Upgrade(FORMAT, "works", rename))
     with SemanticSpace.open(old, encoder=encoder) as space:
         assert len(space) == 2
 
@@ -90,7 +95,7 @@ def test_a_failing_upgrade_changes_nothing(
 def test_a_step_that_commits_is_a_mistake_that_shows(
     old: Path, encoder: ToyEncoder, known: Callable[..., None]
 ) -> None:
-    known(Upgrade(1, "commits", lambda database: database.executescript("SELECT 1;")))
+    known(Upgrade(FORMAT, "commits", lambda database: database.executescript("SELECT 1;")))
     with pytest.raises(AssertionError, match="ended the transaction"):
         SemanticSpace.open(old, encoder=encoder)
 
@@ -98,22 +103,22 @@ def test_a_step_that_commits_is_a_mistake_that_shows(
 def test_nobody_else_may_be_writing(
     old: Path, encoder: ToyEncoder, known: Callable[..., None]
 ) -> None:
-    known(Upgrade(1, "works", rename))
+    known(Upgrade(FORMAT, "works", rename))
     with (
         FileLock(old / "writer.lock"),
         pytest.raises(StoreLockedError, match="older format"),
     ):
         SemanticSpace.open(old, encoder=encoder)
-    assert columns(old / "catalog.sqlite")[0] == 0
+    assert columns(old / "catalog.sqlite")[0] == OLD
     with SemanticSpace.open(old, encoder=encoder) as space:
         assert len(space) == 2
 
 
-@pytest.mark.parametrize("format", [-1, 2, "1", None, 1.5])
+@pytest.mark.parametrize("format", [-1, FORMAT + 1, str(FORMAT), None, FORMAT + 0.5])
 def test_formats_without_a_way_are_refused(
     old: Path, encoder: ToyEncoder, known: Callable[..., None], format: object
 ) -> None:
-    known(Upgrade(1, "works", rename))
+    known(Upgrade(FORMAT, "works", rename))
     database = sqlite3.connect(old / "catalog.sqlite")
     database.execute("UPDATE facts SET value = ? WHERE name = 'format'", (format,))
     database.commit()
@@ -121,6 +126,25 @@ def test_formats_without_a_way_are_refused(
     with pytest.raises(CorruptStoreError, match=r"has format .*export the space"):
         SemanticSpace.open(old, encoder=encoder)
     assert not list(old.glob("catalog.format-*"))
+
+
+def test_format_1_whose_vectors_left_at_once(tmp_path: Path, encoder: ToyEncoder) -> None:
+    path = tmp_path / "old.unisem"
+    with SemanticSpace.open(path, encoder=encoder) as space:
+        space.add([Record(id="a", text="a tiger"), Record(id="b", text="a teapot")])
+    database = sqlite3.connect(path / "catalog.sqlite")
+    database.execute("DROP TABLE dropped")
+    database.execute("UPDATE facts SET value = 1 WHERE name = 'format'")
+    database.commit()
+    database.close()
+    assert [finding.text for finding in check_store(path, Pictures(path))] == [
+        "has format 1; opening it upgrades it"
+    ]
+    assert StoreStatistics.of(path).vectors == {"text": 2, "image": 0}
+    with SemanticSpace.open(path, encoder=encoder) as space:
+        assert space.delete(["b"]) == 1
+        assert [hit.record.id for hit in space.search("a teapot")] == ["a"]
+    assert list(check_store(path, Pictures(path))) == []
 
 
 def test_the_registry_has_no_gaps() -> None:

@@ -136,11 +136,11 @@ def test_any_text_finds_itself_or_has_no_terms(text: str) -> None:
     index = WordIndex(database)
     index.rebuild()
     database.execute("INSERT INTO records VALUES (1, 'a', ?, '{}')", (text,))
-    index.add(1, text, "{}")
+    index.add([(1, text, {})])
     assert len(index.search(text, 5, EVERYTHING)) <= 1
     if re.search("[a-zA-Z0-9]", text):
         assert [row for row, _ in index.search(text, 5, EVERYTHING)] == [1]
-    index.remove(1)
+    index.remove([1])
     assert index.search(text, 5, EVERYTHING) == []
     database.execute("INSERT INTO words (words) VALUES ('integrity-check')")
 

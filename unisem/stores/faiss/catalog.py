@@ -3,7 +3,8 @@
 One write is one transaction, in this order:
 
 1. ``BEGIN IMMEDIATE``.
-2. Rows of replaced or deleted records go; their numbers are noted in ``removals``.
+2. Rows of replaced or deleted records go; their numbers are noted in ``removals``, and in
+   ``dropped`` until their vectors go as well.
 3. New rows get numbers that were never used before (``AUTOINCREMENT``).
 4. ``COMMIT``: the point at which the write exists. Before it a crash leaves nothing of the write,
    after it everything.
@@ -93,7 +94,7 @@ class Catalog(Database):
     def _create(self) -> None:
         with self.transaction():
             if self._is_blank():  # else another process was first, and may have written already
-                for statement in (*_SCHEMA.split(";\n"), RawVectors.SCHEMA):
+                for statement in (*_SCHEMA.split(";\n"), *RawVectors.SCHEMA):
                     self._db.execute(statement)
                 self.set_fact("format", FORMAT)
                 self.set_fact("transaction", 0)
@@ -133,10 +134,11 @@ class Catalog(Database):
             kept.pop(item.record.id, None)
             kept[item.record.id] = item
         removed = self.remove(Selection(ids=tuple(kept)), record_transaction=False)
+        first = self._first_free_row()
+        self._insert([item.record for item in kept.values()], first)
         vector_ids: list[int] = []
         parts: list[Vector] = []
-        for item in kept.values():
-            row = self._insert(item.record)
+        for row, item in enumerate(kept.values(), first):
             for modality, given in item.vectors.items():
                 rows = np.atleast_2d(given)
                 vector_ids += (VectorId.make(row, slot, modality) for slot in range(len(rows)))
@@ -154,9 +156,8 @@ class Catalog(Database):
         rows = self.rows(selection)
         at = self.transaction_number + 1
         listed = rows.tolist()
-        self._raw.remove(listed)
-        for row in listed:
-            self._words.remove(row)
+        self._raw.drop(listed)
+        self._words.remove(listed)
         self._db.executemany("DELETE FROM records WHERE row = ?", ((row,) for row in listed))
         self._db.executemany("INSERT INTO removals VALUES (?, ?)", ((row, at) for row in listed))
         if record_transaction and len(rows):
@@ -172,25 +173,32 @@ class Catalog(Database):
     def _advance(self) -> None:
         self.set_fact("transaction", self.transaction_number + 1)
 
-    def _insert(self, record: Record) -> int:
-        metadata = to_json(record.metadata)
-        cursor = self._db.execute(
-            "INSERT INTO records (id, source_id, modality, text, image, metadata, links, payload)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    def _first_free_row(self) -> int:
+        """The number after every one that was ever used (SQLite counts, by ``AUTOINCREMENT``)."""
+        used = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
+        return 1 if used is None else int(used[0]) + 1
+
+    def _insert(self, records: Sequence[Record], first: int) -> None:
+        self._db.executemany(
+            "INSERT INTO records"
+            " (row, id, source_id, modality, text, image, metadata, links, payload)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                record.id,
-                record.source_id,
-                record.modality,
-                record.text,
-                None if record.image is None else self._pictures.to_json(record.image),
-                metadata,
-                to_json(record.links),
-                to_json(record.payload),
+                (
+                    row,
+                    record.id,
+                    record.source_id,
+                    record.modality,
+                    record.text,
+                    None if record.image is None else self._pictures.to_json(record.image),
+                    to_json(record.metadata),
+                    to_json(record.links),
+                    to_json(record.payload),
+                )
+                for row, record in enumerate(records, first)
             ),
         )
-        assert cursor.lastrowid is not None
-        self._words.add(cursor.lastrowid, record.text, metadata)
-        return cursor.lastrowid
+        self._words.add((row, it.text, it.metadata) for row, it in enumerate(records, first))
 
     def rows(self, selection: Selection) -> NDArray[np.int64]:
         """Row numbers of the selected records, ascending."""
@@ -358,8 +366,9 @@ class Catalog(Database):
             return int(self.fact("forgotten") or 0)
 
     def forget_removals(self, transaction: int) -> None:
-        """Let go of the list of removals that a segment reflects."""
+        """Let go of the list of removals that a segment reflects, and of dropped vectors."""
         with self.transaction():
+            self._raw.sweep()
             self._db.execute("DELETE FROM removals WHERE at <= ?", (transaction,))
             self.set_fact("forgotten", transaction)
 

@@ -22,7 +22,7 @@ from unisem.pictures import Pictures
 from unisem.records import Record
 from unisem.search import Vector
 from unisem.stores.faiss import words
-from unisem.stores.faiss.rawvectors import VectorId
+from unisem.stores.faiss.rawvectors import VectorId, dropped_rows
 from unisem.stores.faiss.readonly import read_only
 from unisem.stores.faiss.salvage import UNIT_TOLERANCE, Salvage
 from unisem.stores.faiss.segment import Segment
@@ -194,7 +194,13 @@ def _vectors(
     rows = _numbers(database, "SELECT row FROM records ORDER BY row")
     numbers = _numbers(database, "SELECT vector_id FROM vectors ORDER BY vector_id")
     groups: dict[str, list[str]] = {}
+    dropped = dropped_rows(database)
+    numbers = numbers[~np.isin(VectorId.rows(numbers), dropped)]
     orphans = numbers[~np.isin(VectorId.rows(numbers), rows)]
+    if len(doomed := np.intersect1d(rows, dropped)):
+        groups["are to be dropped, though their records are there"] = [
+            _owner(database, row << 12) for row in doomed.tolist()
+        ]
     if len(orphans):
         groups["belong to no record"] = [str(number) for number in orphans.tolist()]
     found = database.execute("SELECT vector_id, vector FROM vectors ORDER BY vector_id")

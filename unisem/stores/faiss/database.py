@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from unisem.errors import CorruptStoreError, StoreError
+from unisem.stores.faiss.checkpointer import MOST_PAGES, Checkpointer
 
 _PATIENCE = 30  # seconds to wait for another process
+_CACHE_KIB = 32_768  # so that a large write reads each page once
+_PAGE_BYTES = 8192  # of new files: SQLite's 4096 would hold one vector of 512 numbers, half empty
 _Refusal = (sqlite3.Error, UnicodeDecodeError)
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _OF_THE_SYSTEM = (
@@ -40,6 +43,7 @@ class Database:
     def __init__(self, path: Path | None, *, durability: str) -> None:
         self._path = path
         self._name = str(path or "in-memory catalogue")
+        self._checkpointer = None if path is None else Checkpointer(path)
         try:
             self._db = sqlite3.connect(
                 path or ":memory:", isolation_level=None, check_same_thread=False, timeout=_PATIENCE
@@ -63,8 +67,11 @@ class Database:
 
     def _configure(self, level: str) -> None:
         self._db.create_function("casefold", 1, str.casefold, deterministic=True)
+        self._db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # before the file has its first page
         self._use_log()
         self._db.execute(f"PRAGMA synchronous = {level}")
+        self._db.execute(f"PRAGMA wal_autocheckpoint = {MOST_PAGES}")
+        self._db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self._db.execute("PRAGMA trusted_schema = OFF")
         self._db.execute("PRAGMA cell_size_check = ON")  # notices more kinds of damage
 
@@ -88,6 +95,7 @@ class Database:
             StoreError: The disk refused; nothing of this was written.
             CorruptStoreError: The file is damaged.
         """
+        before = self._db.total_changes
         try:
             self._db.execute("BEGIN IMMEDIATE")
             yield
@@ -97,6 +105,8 @@ class Database:
             if isinstance(error, _Refusal):
                 raise self._explained(error, "nothing was written") from error
             raise
+        if self._checkpointer is not None:
+            self._checkpointer.committed(self._db.total_changes - before)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -146,6 +156,8 @@ class Database:
 
     def _checkpoint(self) -> bool:
         """Move the log into the file; ``False`` if a reader is in the way."""
+        if self._checkpointer is not None:
+            self._checkpointer.wait()
         busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
 
@@ -161,6 +173,8 @@ class Database:
 
     def close(self) -> None:
         """Close the file; uncommitted work is rolled back by SQLite."""
+        if self._checkpointer is not None:
+            self._checkpointer.wait()
         self._db.close()
 
 

@@ -1,9 +1,15 @@
-"""`RawVectors`: the vectors as they were given, in the catalogue's database."""
+"""`RawVectors`: the vectors as they were given, in the catalogue's database.
+
+To take the vectors of a removed record off the disk means to find and write a page for each of
+them, which is most of what a removal would cost. So their rows are only noted in ``dropped`` at
+first. They go when the store is compacted, and, so that a file whose records are replaced for ever
+does not grow for ever, a few with each removal once there are many.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +21,7 @@ _SLOT_BITS = 12
 MOST_VECTORS = 1 << (_SLOT_BITS - 1)
 """How many vectors of each modality a record may have."""
 _PAGE = 4096
+_MOST_DROPPED = 20_000  # records whose vectors may wait to be taken off the disk
 
 
 class VectorId:
@@ -41,13 +48,16 @@ class VectorId:
 
 
 class RawVectors:
-    """The ``vectors`` table: little-endian float32 by vector number.
+    """The tables ``vectors``, little-endian float32 by vector number, and ``dropped``.
 
     Args:
         database: The catalogue's connection, whose transactions cover what happens here.
     """
 
-    SCHEMA = "CREATE TABLE IF NOT EXISTS vectors (vector_id INTEGER PRIMARY KEY, vector BLOB)"
+    SCHEMA = (
+        "CREATE TABLE IF NOT EXISTS vectors (vector_id INTEGER PRIMARY KEY, vector BLOB)",
+        "CREATE TABLE IF NOT EXISTS dropped (row INTEGER PRIMARY KEY)",
+    )
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._db = database
@@ -59,14 +69,29 @@ class RawVectors:
             "INSERT INTO vectors VALUES (?, ?)", zip(vector_ids.tolist(), blobs, strict=True)
         )
 
-    def remove(self, rows: Iterable[int]) -> None:
-        """Delete all vectors of records."""
+    def drop(self, rows: Sequence[int]) -> None:
+        """Drop all vectors of records; they leave the disk later."""
+        self._db.executemany("INSERT INTO dropped VALUES (?)", ((row,) for row in rows))
+        (waiting,) = self._db.execute("SELECT count(*) FROM dropped").fetchone()
+        if waiting > _MOST_DROPPED:
+            self.sweep(min(waiting - _MOST_DROPPED, 2 * len(rows)))
+
+    def sweep(self, most: int = -1) -> None:
+        """Take dropped vectors off the disk.
+
+        Args:
+            most: Of so many records; of all of them by default.
+        """
+        found = self._db.execute("SELECT row FROM dropped ORDER BY row LIMIT ?", (most,))
+        rows = [row for (row,) in found]
         self._db.executemany(
             "DELETE FROM vectors WHERE vector_id BETWEEN ? AND ?", map(_numbers_of, rows)
         )
+        self._db.executemany("DELETE FROM dropped WHERE row = ?", ((row,) for row in rows))
 
     def after(self, last: int, dimension: int) -> tuple[NDArray[np.int64], Vector]:
         """Numbers, ascending, and ``(n, d)`` float32 vectors with a larger number than ``last``."""
+        dropped = dropped_rows(self._db)
         (count,) = self._db.execute(
             "SELECT count(*) FROM vectors WHERE vector_id > ?", (last,)
         ).fetchone()
@@ -77,12 +102,15 @@ class RawVectors:
         )
         done = 0
         while page := found.fetchmany(_PAGE):
-            numbers, blobs = zip(*page, strict=True)
-            vector_ids[done : done + len(page)] = numbers
-            block = np.frombuffer(b"".join(blobs), "<f4")
-            vectors[done : done + len(page)] = block.reshape(len(page), dimension)
-            done += len(page)
-        return vector_ids, vectors
+            listed, blobs = zip(*page, strict=True)
+            numbers = np.array(listed, np.int64)
+            block = np.frombuffer(b"".join(blobs), "<f4").reshape(len(page), dimension)
+            kept = ~np.isin(VectorId.rows(numbers), dropped)
+            end = done + int(kept.sum())
+            vector_ids[done:end] = numbers[kept]
+            vectors[done:end] = block[kept]
+            done = end
+        return vector_ids[:done], vectors[:done]
 
     def of(self, vector_ids: NDArray[np.int64], dimension: int) -> Vector | None:
         """The vectors of these numbers, in order; ``None`` if one of them has been removed."""
@@ -110,6 +138,14 @@ class RawVectors:
             modality: rows[0] if len(rows) == 1 else np.stack(rows)
             for modality, rows in parts.items()
         }
+
+
+def dropped_rows(database: sqlite3.Connection) -> NDArray[np.int64]:
+    """Rows whose vectors are still on the disk though their records are gone, ascending."""
+    if not database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'dropped'").fetchone():
+        return np.empty(0, np.int64)  # of a format before, which a check may look at
+    found = database.execute("SELECT row FROM dropped ORDER BY row")
+    return np.fromiter((row for (row,) in found), np.int64)
 
 
 def _numbers_of(row: int) -> tuple[int, int]:

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from unisem.errors import CorruptStoreError
 from unisem.stores.faiss.kinds import IndexKind, choose_kind
-from unisem.stores.faiss.rawvectors import VectorId
+from unisem.stores.faiss.rawvectors import VectorId, dropped_rows
 from unisem.stores.faiss.readonly import read_only, writer_of
 from unisem.stores.faiss.segment import Segment
 
 _BY_MODALITY = "SELECT modality, count(*) FROM records GROUP BY modality"
-_BY_SOURCE = "SELECT vector_id & 1, count(*) FROM vectors GROUP BY vector_id & 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +68,13 @@ class StoreStatistics:
             try:
                 facts = dict(database.execute("SELECT name, value FROM facts").fetchall())
                 records = dict(database.execute(_BY_MODALITY).fetchall())
-                vectors = dict(database.execute(_BY_SOURCE).fetchall())
-                rows = np.fromiter(
-                    (row for (row,) in database.execute("SELECT row FROM records ORDER BY row")),
-                    np.int64,
-                )
+                rows = _numbers(database, "SELECT row FROM records ORDER BY row")
+                vector_ids = _numbers(database, "SELECT vector_id FROM vectors")
+                dropped = np.isin(VectorId.rows(vector_ids), dropped_rows(database))
+                vector_ids = vector_ids[~dropped]
                 dimension = facts.get("dimension")
                 segment = _segment(directory, dimension, facts)
                 last = -1 if segment is None or not len(segment) else int(segment.vector_ids[-1])
-                (tail,) = database.execute(
-                    "SELECT count(*) FROM vectors WHERE vector_id > ?", (last,)
-                ).fetchone()
                 (pages,) = database.execute("PRAGMA freelist_count").fetchone()
                 (page,) = database.execute("PRAGMA page_size").fetchone()
             except (sqlite3.Error, ValueError, TypeError) as error:
@@ -87,14 +82,15 @@ class StoreStatistics:
                     f"the catalogue of {directory} cannot be read ({error}); "
                     "`unisem store check` says more"
                 ) from error
-        suggested, reason = choose_kind(sum(vectors.values()))
+        images = int(VectorId.are_images(vector_ids).sum())
+        suggested, reason = choose_kind(len(vector_ids))
         return cls(
             records={name: records.get(name, 0) for name in ("text", "image")},
-            vectors={"text": vectors.get(0, 0), "image": vectors.get(1, 0)},
+            vectors={"text": len(vector_ids) - images, "image": images},
             dimension=dimension,
             transactions=int(facts.get("transaction", 0)),
             kind=None if segment is None else segment.kind,
-            tail=tail,
+            tail=int((vector_ids > last).sum()),
             dead_share=0.0 if segment is None else _dead_share(segment, rows),
             suggested=suggested,
             reason=reason,
@@ -104,6 +100,10 @@ class StoreStatistics:
             blob_bytes=_size(directory.glob("blobs/*/*")),
             writer=writer_of(directory),
         )
+
+
+def _numbers(database: sqlite3.Connection, query: str) -> NDArray[np.int64]:
+    return np.fromiter((number for (number,) in database.execute(query)), np.int64)
 
 
 def _segment(

@@ -27,7 +27,7 @@ from unisem.errors import CorruptStoreError, StoreError, StoreLockedError
 from unisem.stores.faiss.segment import publish
 from unisem.stores.faiss.writerlock import WriterLock
 
-FORMAT = 1
+FORMAT = 2
 """The format that this version reads and writes."""
 
 
@@ -47,7 +47,13 @@ class Upgrade:
     apply: Callable[[sqlite3.Connection], None]
 
 
-UPGRADES: tuple[Upgrade, ...] = ()
+def _let_vectors_wait(database: sqlite3.Connection) -> None:
+    database.execute("CREATE TABLE dropped (row INTEGER PRIMARY KEY)")
+
+
+UPGRADES: tuple[Upgrade, ...] = (
+    Upgrade(2, "vectors of removed records leave the disk later", _let_vectors_wait),
+)
 """Every step there is, ascending, without gaps."""
 
 

@@ -18,7 +18,9 @@ import json
 import re
 import sqlite3
 import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
+from typing import Any
 
 from unisem.search import Selection
 from unisem.stores.faiss.sql import compile_selection
@@ -31,6 +33,9 @@ MAX_CHARACTERS = 10_000
 """So much of a query is read."""
 MAX_TERMS = 64
 """So many different terms of a query count, the first ones."""
+
+Entry = tuple[int, str | None, Mapping[str, Any]]
+"""A record's row, its text and its metadata."""
 
 _TABLE = """
 CREATE VIRTUAL TABLE words USING fts5(
@@ -78,24 +83,24 @@ class WordIndex:
         """Make the index anew from the records."""
         self._db.execute("DROP TABLE IF EXISTS words")
         self._db.execute(_TABLE)
-        for row, text, metadata in self._db.execute("SELECT row, text, metadata FROM records"):
-            self.add(row, text, metadata)
+        self.add(_parsed(self._db.execute("SELECT row, text, metadata FROM records")))
 
-    def add(self, row: int, text: str | None, metadata: str) -> None:
-        """Enter a record by the values in its columns."""
-        self._db.execute(
+    def add(self, records: Iterable[Entry]) -> None:
+        """Enter records."""
+        self._db.executemany(
             "INSERT INTO words (rowid, text, metadata) VALUES (?, ?, ?)",
-            (row, *_searchable(text, metadata)),
+            ((row, *_searchable(text, metadata)) for row, text, metadata in records),
         )
 
-    def remove(self, row: int) -> None:
-        """Take a record out; it must still be in ``records``, as it was entered."""
-        text, metadata = self._db.execute(
-            "SELECT text, metadata FROM records WHERE row = ?", (row,)
-        ).fetchone()
-        self._db.execute(
+    def remove(self, rows: Iterable[int]) -> None:
+        """Take records out; they must still be in ``records``, as they were entered."""
+        entered = self._db.execute(
+            "SELECT row, text, metadata FROM records WHERE row IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(rows)),),
+        )
+        self._db.executemany(
             "INSERT INTO words (words, rowid, text, metadata) VALUES ('delete', ?, ?, ?)",
-            (row, *_searchable(text, metadata)),
+            ((row, *_searchable(text, metadata)) for row, text, metadata in _parsed(entered)),
         )
 
     def search(self, text: str, k: int, selection: Selection) -> list[tuple[int, float]]:
@@ -134,10 +139,15 @@ def terms(text: str) -> list[str]:
     return list(found)[:MAX_TERMS]
 
 
-def _searchable(text: str | None, metadata: str) -> tuple[str, str]:
+def _parsed(lines: Iterable[tuple[int, str | None, str]]) -> Iterator[Entry]:
+    for row, text, metadata in lines:
+        yield row, text, json.loads(metadata)
+
+
+def _searchable(text: str | None, metadata: Mapping[str, Any]) -> tuple[str, str]:
     strings = []
-    for value in json.loads(metadata).values():
-        items = value if isinstance(value, list) else [value]
+    for value in metadata.values():
+        items = value if isinstance(value, list | tuple) else [value]
         strings += [item for item in items if isinstance(item, str)]
     return _segmented(text or ""), _segmented("\n".join(strings))
 
