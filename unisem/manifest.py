@@ -9,6 +9,7 @@ from pathlib import Path
 
 from unisem._version import __version__
 from unisem.errors import CorruptStoreError
+from unisem.publishing import publish
 
 _FILE = "manifest.json"
 FORMAT = 1
@@ -68,6 +69,4 @@ class Manifest:
         directory.mkdir(parents=True, exist_ok=True)
         temporary = directory / f".{_FILE}.{os.getpid()}"
         temporary.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(directory / _FILE)
+        publish(temporary, directory / _FILE)

@@ -22,6 +22,7 @@ from typing import Any
 
 from unisem.errors import ImageError, StoreError
 from unisem.images import ImageRef
+from unisem.publishing import fsync_folder, publish
 
 SUFFIXES = {
     "image/jpeg": ".jpg",
@@ -234,19 +235,8 @@ def _write_durably(path: Path, data: bytes) -> None:
     try:
         with temporary.open("wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        for folder in (path.parent, path.parent.parent):
-            _fsync_folder(folder)
+        publish(temporary, path)
+        fsync_folder(path.parent.parent)  # which may have got a new folder
     finally:
         with suppress(OSError):
             temporary.unlink()
-
-
-def _fsync_folder(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

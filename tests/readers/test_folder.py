@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,26 @@ def test_chunks_lose_nothing_and_fit(size: int) -> None:
 def test_chunks_keep_paragraphs_together() -> None:
     assert chunk_text("aa bb\n\ncc\n\ndd ee ff", size=10) == ["aa bb\n\ncc", "dd ee ff"]
     assert chunk_text(" \n\n ") == []
+
+
+def test_captions_are_not_read_from_outside_the_folder(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret", encoding="utf-8")
+    (tmp_path / "rows.jsonl").write_text('{"file_name": "a.png", "text": "secret"}\n')
+    for name in ("a", "b"):
+        solid("red").save(folder / f"{name}.png")
+    (folder / "b.txt").symlink_to(tmp_path / "secret")
+    (folder / "metadata.jsonl").symlink_to(tmp_path / "rows.jsonl")
+    records, skipped = read(folder)
+    assert [record.text for record in records.values()] == [None, None]
+    assert any("leads outside" in reason for reason in skipped.values())
+
+
+def test_a_pipe_beside_a_picture_does_not_stop_the_reader(folder: Path) -> None:
+    solid("red").save(folder / "a.png")
+    os.mkfifo(folder / "a.txt")
+    os.mkfifo(folder / "metadata.jsonl")
+    os.mkfifo(folder / "notes.md")
+    records, skipped = read(folder)
+    assert [record.text for record in records.values()] == [None]
+    assert all("not a regular file" in reason for reason in skipped.values())
+    assert len(skipped) == 2

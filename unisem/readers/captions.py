@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from unisem.readers.base import Skipped
+from unisem.readers.texts import read_text
 
 METADATA_FILES = ("metadata.jsonl", "metadata.csv")
 
@@ -27,15 +28,16 @@ class Description:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-def read_metadata(path: Path) -> Iterator[tuple[str, Description] | Skipped]:
+def read_metadata(path: Path, folder: Path) -> Iterator[tuple[str, Description] | Skipped]:
     """Yield ``(file_name, description)`` for each line; unusable lines as `Skipped`.
 
     Args:
         path: A ``metadata.jsonl`` or ``metadata.csv``, UTF-8.
+        folder: What it must lie in, symbolic links resolved.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path, folder)
+    except ValueError as error:
         yield Skipped(str(path), f"cannot be read ({error})")
         return
     lines = _json_lines if path.suffix == ".jsonl" else _csv_lines
@@ -56,12 +58,17 @@ def read_metadata(path: Path) -> Iterator[tuple[str, Description] | Skipped]:
         yield name, Description(caption, row)
 
 
-def read_sidecar(picture: Path) -> str | None:
-    """The caption beside a picture: ``tiger.txt`` for ``tiger.png``."""
+def read_sidecar(picture: Path, folder: Path) -> str | None:
+    """The caption beside a picture: ``tiger.txt`` for ``tiger.png``; ``None`` if it has none.
+
+    Args:
+        picture: The picture.
+        folder: What the text must lie in, symbolic links resolved.
+    """
     path = picture.with_suffix(".txt")
     try:
-        return path.read_text(encoding="utf-8-sig").strip()
-    except (OSError, UnicodeDecodeError):
+        return read_text(path, folder).strip()
+    except ValueError:
         return None
 
 

@@ -12,6 +12,7 @@ from unisem.images import ImageRef
 from unisem.readers.base import Reader, Skipped
 from unisem.readers.captions import METADATA_FILES, Description, read_metadata, read_sidecar
 from unisem.readers.chunks import chunk_text
+from unisem.readers.texts import read_text
 from unisem.records import Record
 
 PICTURES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
@@ -84,7 +85,7 @@ class FolderReader(Reader):
 
     def _describe(self, path: Path, described: dict[Path, Description]) -> Iterator[Skipped]:
         known = set(self._files)
-        for entry in read_metadata(path):
+        for entry in read_metadata(path, self.folder):
             if isinstance(entry, Skipped):
                 yield entry
                 continue
@@ -105,7 +106,7 @@ class FolderReader(Reader):
         try:
             return Record(
                 id=f"{self.folder.name}/{name}",
-                text=description.caption or read_sidecar(path) or None,
+                text=description.caption or read_sidecar(path, self.folder) or None,
                 image=ImageRef(path=path, root=self.folder),
                 metadata={"file_name": name} | description.metadata,
                 source_id=self._locate(path),
@@ -115,11 +116,9 @@ class FolderReader(Reader):
 
     def _text(self, path: Path) -> Iterator[Record | Skipped]:
         try:
-            if not path.resolve().is_relative_to(self.folder):
-                raise ValueError("it leads outside the folder")
             path.name.encode()  # a name that is not Unicode could not be stored
-            text = path.read_text(encoding="utf-8-sig")
-        except (OSError, ValueError) as error:
+            text = read_text(path, self.folder)
+        except ValueError as error:
             yield Skipped(str(path), f"cannot be read as UTF-8 text: {error}")
             return
         chunks = chunk_text(text, self._chunk_size)

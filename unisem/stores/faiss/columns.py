@@ -63,7 +63,7 @@ class Column:
     def mask(self, comparison: Comparison, length: int) -> Mask:
         """``(length,)``: for which of the first records the comparison holds."""
         table = self._decide(comparison)
-        decided: Mask = table[self._codes.view[:length]]
+        decided: Mask = table.take(self._codes.view[:length])
         return decided
 
     def equals(self, value: Any, length: int) -> Mask:

@@ -127,6 +127,19 @@ class Database:
             if outermost:
                 self._roll_back()
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """A single statement that reads, which needs no transaction to see one state.
+
+        Raises:
+            StoreError: The disk refused.
+            CorruptStoreError: The file is damaged.
+        """
+        try:
+            yield
+        except _Refusal as error:
+            raise self._explained(error, "reading failed") from error
+
     def _roll_back(self) -> None:
         if self._db.in_transaction:  # SQLite has done so itself after some errors
             with suppress(sqlite3.Error):  # there is one already, and it says more

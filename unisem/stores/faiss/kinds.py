@@ -69,7 +69,7 @@ def search_parameters(kind: IndexKind, index: Any, fetch: int, bits: Any, share:
 
     selector = None if bits is None else faiss.IDSelectorBitmap(bits)
     if kind == "hnsw":
-        effort = int(max(_EFFORT, 2 * fetch) / max(share, 1e-6) ** 0.5)
+        effort = int(max(_EFFORT, 2 * fetch) / max(share, 1e-6) ** 0.35)
         return faiss.SearchParametersHNSW(sel=selector, efSearch=min(effort, _MOST_EFFORT))
     if kind == "ivf":
         probes = max(8, index.nlist // 16) / max(share, 1e-6) ** 0.5

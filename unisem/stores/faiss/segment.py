@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import mmap
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -25,6 +24,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from unisem.errors import StoreError
+from unisem.publishing import publish
 from unisem.search import Vector
 from unisem.stores.faiss.kinds import (
     KINDS,
@@ -37,7 +37,7 @@ from unisem.stores.faiss.kinds import (
 _SEAL = "vectors.json"
 _CHUNK = 1 << 24  # bytes that are hashed or scanned at a time
 _FEW = 2_000  # vectors so few that scanning them beats any index
-_SPARSE = 0.02  # a selection this small is scanned; a graph would lose its way in it
+_SPARSE = 0.03  # a selection this small is scanned; a graph would lose its way in it
 
 Found = tuple[NDArray[np.floating[Any]], NDArray[np.int64]]
 """Scores, descending, and positions (or numbers) of the vectors that have them."""
@@ -254,14 +254,3 @@ def _finished(path: Path) -> Iterator[BinaryIO]:
         yield file
     publish(temporary, path)
 
-
-def publish(temporary: Path, final: Path) -> None:
-    """Rename a finished file into its place so that it survives a power cut, whole."""
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(final)
-    folder = os.open(final.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

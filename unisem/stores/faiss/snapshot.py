@@ -65,6 +65,7 @@ class Snapshot:
         self.rows: NDArray[np.int64] = rows.view
         self.alive: Mask = alive.view
         self._all_alive = bool(self.alive.all())
+        self._one_each = len(self.rows) == len(self.vector_ids)  # so ordinals are positions
 
     @classmethod
     def of(cls, segment: Segment | None, dimension: int) -> Snapshot:
@@ -101,6 +102,11 @@ class Snapshot:
             vector_ids.append(changes.vector_ids)
             tail.append(changes.vectors)
         return Snapshot(self.segment, transaction, tail, vector_ids, owners, rows, alive)
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return int(self._tail.shape[1])
 
     @property
     def last_vector_id(self) -> int:
@@ -140,8 +146,8 @@ class Snapshot:
             return Eligible(None, indexed, np.arange(len(self._tail)))
         if records is None:
             mask = np.ones(len(self.vector_ids), np.bool_)
-        elif len(self.rows) == len(self.vector_ids):
-            mask = records.copy()  # one vector each: ordinals are positions
+        elif self._one_each:
+            mask = records.copy()
         else:
             mask = records[self._owners]
         if match != "any":
@@ -167,7 +173,7 @@ class Snapshot:
         nothing: Found = (np.empty(0, np.float32), np.empty(0, np.int64))
         results = [nothing] * len(queries)
         pending = list(range(len(queries))) if k else []
-        fetch = 2 * k + 8
+        fetch = k + 8 if self._one_each else 2 * k + 8
         while pending:
             fetched = self._search_segment(queries[pending], fetch, eligible, raw)
             unfinished: list[int] = []
@@ -196,11 +202,18 @@ class Snapshot:
     ) -> tuple[NDArray[np.int64], float]:
         """Positions that may be among the best ``k`` records, and the least score of these."""
         order = np.argsort(-scores, kind="stable")
-        _, first = np.unique(self._owners[positions[order]], return_index=True)
+        first = self._first_of_each(positions[order])
         if len(first) <= k:
             return positions, -np.inf
-        least = float(scores[order[np.sort(first)[k - 1]]]) - _MARGIN
+        least = float(scores[order[first[k - 1]]]) - _MARGIN
         return positions[scores >= least], least
+
+    def _first_of_each(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where each record comes first in a list of positions, ascending."""
+        if self._one_each:
+            return np.arange(len(positions))
+        _, first = np.unique(self._owners[positions], return_index=True)
+        return np.sort(first)
 
     def _score(self, query: Vector, positions: NDArray[np.int64], raw: Raw) -> Found:
         """Score positions exactly, and keep each record's best vector, best first.
@@ -217,8 +230,7 @@ class Snapshot:
         # Without BLAS, whose result for a row depends on the rows around it.
         scores = np.einsum("ij,j->i", vectors.astype(np.float64), query.astype(np.float64))
         order = np.lexsort((positions, -scores))
-        _, first = np.unique(self._owners[positions[order]], return_index=True)
-        kept = order[np.sort(first)]
+        kept = order[self._first_of_each(positions[order])]
         return scores[kept], self.vector_ids[positions[kept]]
 
     def _search_segment(

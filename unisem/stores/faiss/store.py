@@ -149,18 +149,19 @@ class FaissStore(Store):
         self, queries: Vector, k: int, selection: Selection, match: Match
     ) -> list[list[Hit]] | None:
         """Search the newest state, ``None`` if records that were found vanished meanwhile."""
-        with self._reading():
+        # What a selection holds is read from the catalogue, in the state of the snapshot.
+        with self._alone() if selection.is_everything else self._reading():
             snapshot = self._timeline.newest()
             if snapshot is None or not len(queries):
                 return [[] for _ in queries]
-            self._check_dimension(queries)
+            _check_dimension(queries, snapshot.dimension)
             eligible = self._timeline.eligible(snapshot, selection, match)
         try:
             found = snapshot.search(queries, k, eligible, self._raw_vectors)
         except _GoneError:
             return None
         rows = np.unique(np.concatenate([VectorId.rows(ids) for _, ids in found]))
-        with self._reading():
+        with self._alone(), self._catalog.reading():
             records = self._catalog.records(rows)
         if len(records) < len(rows):
             return None
@@ -291,12 +292,17 @@ class FaissStore(Store):
                 self._writer.release()
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """Hold the store; the catalogue shows one committed state as long as this lasts."""
+    def _alone(self) -> Iterator[None]:
+        """Hold the store, which must be open."""
         with self._mutex:
             self._check_open()
-            with self._catalog.snapshot():
-                yield
+            yield
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Hold the store; the catalogue shows one committed state as long as this lasts."""
+        with self._alone(), self._catalog.snapshot():
+            yield
 
     def _raw_vectors(self, vector_ids: NDArray[np.int64]) -> Vector:
         with self._reading():
@@ -305,13 +311,6 @@ class FaissStore(Store):
             raise _GoneError
         return vectors
 
-    def _check_dimension(self, queries: Vector) -> None:
-        if queries.shape[1] != self._catalog.dimension:
-            raise StoreError(
-                f"query vectors have dimension {queries.shape[1]}, "
-                f"the stored ones {self._catalog.dimension}; they come from another encoder"
-            )
-
     def _check_open(self) -> None:
         if self._closed:
             raise StoreError("this space has been closed; open it again")
@@ -319,6 +318,14 @@ class FaissStore(Store):
     def _lock_for_writing(self) -> None:
         self._check_open()
         self._writer.acquire()
+
+
+def _check_dimension(queries: Vector, stored: int) -> None:
+    if queries.shape[1] != stored:
+        raise StoreError(
+            f"query vectors have dimension {queries.shape[1]}, the stored ones {stored}; "
+            "they come from another encoder"
+        )
 
 
 def _common_dimension(items: Sequence[EmbeddedRecord]) -> int:

@@ -42,13 +42,15 @@ class Timeline:
 
     def newest(self) -> Snapshot | None:
         """The state after the latest commit; ``None`` while nothing was ever stored."""
+        with self._catalog.reading():  # no transaction where nothing is new, which is the rule
+            version = self._catalog.version
+        if self._snapshot is not None and version == self._seen_version:
+            return self._snapshot
         with self._catalog.snapshot():
             dimension = self._catalog.dimension
             if dimension is None:
                 return None
             version = self._catalog.version
-            if self._snapshot is not None and version == self._seen_version:
-                return self._snapshot
             if self._snapshot is None or self._snapshot.transaction < self._catalog.forgotten:
                 self.adopt(self._load_segment(dimension))
             else:
@@ -99,10 +101,10 @@ class Timeline:
 
     def eligible(self, snapshot: Snapshot, selection: Selection, match: Match) -> Eligible:
         """Which positions of a snapshot a search may find; remembered until the next write."""
-        key = (repr(selection), match)  # as text, 1 and True differ
+        everything = selection.is_everything
+        key = ("" if everything else repr(selection), match)  # as text, 1 and True differ
         eligible = self._choices.get(key)
         if eligible is None:
-            everything = selection.is_everything
             records = None if everything else self._table.choose(selection, snapshot)
             eligible = self._choices[key] = snapshot.eligible(records, match)
             while len(self._choices) > _REMEMBERED:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from unisem.errors import CorruptStoreError, StoreError, StoreLockedError
-from unisem.stores.faiss.segment import publish
+from unisem.publishing import publish
 from unisem.stores.faiss.writerlock import WriterLock
 
 FORMAT = 2
