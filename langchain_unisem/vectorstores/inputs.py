@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import numpy as np
 from langchain_core.documents import Document
 
-from unisem.images import ImageSource, sources_as_list
+from langchain_unisem.picture_documents import picture_of
+from unisem.images import ImageRef, ImageSource, sources_as_list
 from unisem.records import Record
+from unisem.search import EmbeddedRecord, Vector
 
 _Item = TypeVar("_Item")
 
@@ -51,7 +55,8 @@ def records_of_images(
     Raises:
         ImageError: A URL, or what is no picture.
     """
-    items = sources_as_list(images)
+    # What the caller gives now counts, whatever digest a reference from a search still has.
+    items = [replace(ImageRef.of(image), sha256=None) for image in sources_as_list(images)]
     return [
         Record(id=name, image=image, text=caption, metadata=metadata)
         for image, caption, metadata, name in zip(
@@ -67,7 +72,15 @@ def records_of_images(
 def records_of_documents(
     documents: Iterable[Document], ids: Sequence[str | None] | None
 ) -> list[Record]:
-    """One record for each document; an id of ``ids`` goes before the document's own."""
+    """One record for each document; an id of ``ids`` goes before the document's own.
+
+    A document that refers to a picture gives a record with that picture, whose reference has the
+    digest that the file must have.
+
+    Raises:
+        TypeError: An item is no document.
+        RecordError: As `records_of_texts`, or an incomplete reference to a picture.
+    """
     items = list(documents)
     for position, item in enumerate(items):
         if not isinstance(item, Document):
@@ -76,11 +89,33 @@ def records_of_documents(
         document.id if name is None else name
         for document, name in zip(items, _each(ids, "ids", items), strict=True)
     ]
-    return records_of_texts(
-        [document.page_content for document in items],
-        [document.metadata for document in items],
-        names,
-    )
+    return [
+        _record_of(document, name) for document, name in zip(items, _ids(names, items), strict=True)
+    ]
+
+
+def embedded_of_texts(
+    text_embeddings: Iterable[tuple[str, Sequence[float]]],
+    metadatas: Sequence[Mapping[str, Any] | None] | None,
+    ids: Sequence[str | None] | None,
+    dimension: int,
+) -> list[EmbeddedRecord]:
+    """One record for each text with its vector, scaled to length 1.
+
+    Raises:
+        TypeError: An item is no pair of a text and a vector.
+        ValueError: A vector of another dimension, of length zero or not finite; names it.
+        RecordError: As `records_of_texts`.
+    """
+    pairs = list(text_embeddings)
+    for position, pair in enumerate(pairs):
+        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+            raise TypeError(f"text_embeddings[{position}] must be a pair of a text and a vector")
+    records = records_of_texts([text for text, _ in pairs], metadatas, ids)
+    return [
+        EmbeddedRecord(record, {"text": _unit(vector, dimension, position)})
+        for position, (record, (_, vector)) in enumerate(zip(records, pairs, strict=True))
+    ]
 
 
 def last_of_each_id(records: Iterable[Record]) -> list[Record]:
@@ -90,6 +125,34 @@ def last_of_each_id(records: Iterable[Record]) -> list[Record]:
         kept.pop(record.id, None)
         kept[record.id] = record
     return list(kept.values())
+
+
+def _record_of(document: Document, name: str) -> Record:
+    image = picture_of(document)
+    text = document.page_content
+    return Record(
+        id=name,
+        text=text or None if image is not None else text,
+        image=image,
+        metadata=document.metadata,
+    )
+
+
+def _unit(vector: Sequence[float], dimension: int, position: int) -> Vector:
+    label = f"the vector of text_embeddings[{position}]"
+    try:
+        values = np.array(vector, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{label} is no list of numbers") from None
+    if values.shape != (dimension,):
+        raise ValueError(
+            f"{label} has the shape {values.shape}; this store's embeddings make {(dimension,)}"
+        )
+    norm = np.linalg.norm(values)
+    if not np.isfinite(norm) or norm == 0:
+        raise ValueError(f"{label} is zero or not finite; it cannot be compared")
+    unit: Vector = (values / norm).astype(np.float32)
+    return unit
 
 
 def _ids(ids: Sequence[str | None] | None, items: Sequence[object]) -> list[str]:

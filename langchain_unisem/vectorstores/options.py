@@ -14,6 +14,7 @@ from unisem.filters import Filter
 from unisem.fusion import Fusion, RankFusion
 from unisem.images import ImageSource
 from unisem.records import Modality
+from unisem.rerank import Reranker
 from unisem.search import Hit, Match, Mode, Query, Selection
 from unisem.space import SemanticSpace
 
@@ -55,6 +56,7 @@ def search(
     *,
     vector: Any = None,
     diversity: float | None = None,
+    reranker: Reranker | None = None,
 ) -> list[Hit]:
     """Run one search.
 
@@ -65,6 +67,7 @@ def search(
         options: `StoreSearchOptions`.
         vector: A ready vector instead of a query.
         diversity: As in `unisem.search.Query`.
+        reranker: As there; ``score_threshold`` is held against the scores before it.
 
     Raises:
         TypeError: An option is unknown, or the query is neither text nor `ImageQuery`.
@@ -96,9 +99,10 @@ def search(
             # A hair less than asked, as halving and doubling round; what is too little goes below.
             min_score=None if threshold is None else 2 * threshold - 1 - 1e-9,
             diversity=diversity,
+            reranker=reranker,
         )
     )
-    if threshold is None:
+    if threshold is None or reranker is not None:
         return hits
     return [hit for hit in hits if relevance(hit.score) >= threshold]
 

@@ -9,6 +9,7 @@ from typing import Any
 from langchain_core.documents import Document
 
 from langchain_unisem.vectorstores.inputs import (
+    embedded_of_texts,
     last_of_each_id,
     records_of_documents,
     records_of_images,
@@ -16,9 +17,10 @@ from langchain_unisem.vectorstores.inputs import (
 )
 from langchain_unisem.vectorstores.options import DocumentFilter, select
 from langchain_unisem.vectorstores.searches import SpaceSearches
+from unisem.errors import ImageError
 from unisem.images import ImageSource
 from unisem.records import Record
-from unisem.search import Selection
+from unisem.search import EmbeddedRecord, Selection
 
 Metadatas = Sequence[Mapping[str, Any] | None]
 
@@ -66,9 +68,53 @@ class SpaceWrites(SpaceSearches):
         ids: Sequence[str | None] | None = None,
         batch_size: int | None = None,
     ) -> list[str]:
-        """Add documents as `add_texts` does; ``ids`` go before the documents' own."""
+        """Add documents as `add_texts` does; ``ids`` go before the documents' own.
+
+        A document from a picture loader, or from `picture_document`, is stored as a picture with
+        its caption.
+
+        Raises:
+            ImageError: A picture is gone, damaged, outside the allowed folders, or has changed
+                since its document was made; names it.
+            RecordError: As `add_texts`, or an incomplete reference to a picture.
+            EncoderError: A picture, and the embeddings know texts only.
+        """
         del batch_size
         return self._add(records_of_documents(documents, ids))
+
+    def add_embeddings(
+        self,
+        text_embeddings: Iterable[tuple[str, Sequence[float]]],
+        metadatas: Metadatas | None = None,
+        *,
+        ids: Sequence[str | None] | None = None,
+    ) -> list[str]:
+        """Add texts whose vectors are known, as `add_texts` does; nothing is embedded.
+
+        Args:
+            text_embeddings: Pairs of a text and its vector, which must come from this store's own
+                embeddings; it is scaled to length 1.
+            metadatas: As in `add_texts`.
+            ids: As in `add_texts`.
+
+        Raises:
+            ValueError: A vector of another dimension, of length zero or not finite; names it.
+        """
+        dimension = self.space.encoder.dimension
+        items = embedded_of_texts(text_embeddings, metadatas, ids, dimension)
+        last = {item.record.id: item for item in items}
+        self.space.add_embedded(list(last.values()))
+        return [item.record.id for item in items]
+
+    async def aadd_embeddings(
+        self,
+        text_embeddings: Iterable[tuple[str, Sequence[float]]],
+        metadatas: Metadatas | None = None,
+        *,
+        ids: Sequence[str | None] | None = None,
+    ) -> list[str]:
+        """As `add_embeddings`, in a thread."""
+        return await asyncio.to_thread(self.add_embeddings, text_embeddings, metadatas, ids=ids)
 
     def add_images(
         self,
@@ -138,5 +184,19 @@ class SpaceWrites(SpaceSearches):
         return True
 
     def _add(self, records: list[Record]) -> list[str]:
-        self.space.add(last_of_each_id(records))
+        items = list(self.space.embed(last_of_each_id(records)))
+        _check_digests(records, items)
+        self.space.store.add(items)
         return [record.id for record in records]
+
+
+def _check_digests(records: list[Record], items: list[EmbeddedRecord]) -> None:
+    """Refuse pictures other than those that documents refer to; the bytes that count are read."""
+    wanted = {record.id: record.image.sha256 for record in records if record.image is not None}
+    for item in items:
+        image = item.record.image
+        digest = wanted.get(item.record.id)
+        if image is not None and digest is not None and image.sha256 != digest:
+            raise ImageError(
+                image.name, "has changed since its document was made", "; load it again"
+            )

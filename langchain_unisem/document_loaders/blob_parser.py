@@ -1,0 +1,130 @@
+"""`PictureBlobParser`: LangChain's blobs that are pictures, as documents."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from langchain_core.document_loaders import BaseBlobParser
+from langchain_core.documents import Document
+from langchain_core.documents.base import Blob
+
+from langchain_unisem.document_loaders.skipping import OnSkip, log_skipped
+from langchain_unisem.picture_documents import picture_document, read_picture
+from unisem.errors import ImageError
+from unisem.images import ImageRef
+from unisem.readers import Skipped
+from unisem.readers.captions import read_sidecar
+from unisem.space import SemanticSpace
+
+
+def caption_of_blob(blob: Blob) -> str | None:
+    """The caption in the blob's metadata, or else in the text file beside the picture.
+
+    ``metadata["caption"]`` if that is a string; for a blob that is a file, ``tiger.txt`` beside
+    ``tiger.png``, unless it leads into another folder.
+    """
+    caption = blob.metadata.get("caption")
+    if isinstance(caption, str):
+        return caption
+    if blob.data is not None or blob.path is None:
+        return None
+    picture = Path(blob.path)
+    return read_sidecar(picture, picture.parent)
+
+
+class PictureBlobParser(BaseBlobParser):
+    """Parse a blob that is a picture into one document.
+
+    Setup:
+        ``pip install "unisem[langchain]"``
+
+    Key init args:
+        space: Where in-memory pictures are kept, as the space's blobs: a document only refers to
+            its picture. `SemanticSpace.compact` removes those that no document has brought there
+            within a day. Files are referred to where they are, and must lie in the space's
+            picture folders. Without a space only blobs that are files are taken.
+        caption: Gives a blob's caption; `caption_of_blob` by default.
+        on_skip: As of `PictureFolderLoader`; a blob that is no picture is skipped.
+
+    Instantiate:
+        ```python
+        from langchain_unisem import PictureBlobParser
+
+        parser = PictureBlobParser(space=space)
+        ```
+
+    Parse:
+        ```python
+        from langchain_core.document_loaders.base import Blob
+
+        documents = parser.parse(Blob.from_data(data, path="scan-7", metadata={"caption": "a cat"}))
+        ```
+
+    Use with LangChain's loaders:
+        ```python
+        loader = GenericLoader(FileSystemBlobLoader("photos/", glob="**/*.jpg"), parser)
+        ```
+
+    The document's ``page_content`` is the caption; its ``id`` is the blob's, or else its source, or
+    else the digest; its metadata are the blob's, ``source`` if the blob has one, ``sha256``,
+    ``mime_type`` (by content, whatever the blob says) and ``unisem_image``.
+    """
+
+    def __init__(
+        self,
+        *,
+        space: SemanticSpace | None = None,
+        caption: Callable[[Blob], str | None] = caption_of_blob,
+        on_skip: OnSkip | None = None,
+    ) -> None:
+        self._space = space
+        self._caption = caption
+        self._on_skip = log_skipped if on_skip is None else on_skip
+
+    def lazy_parse(self, blob: Blob) -> Iterator[Document]:
+        """Yield the picture's document; nothing if it cannot be used.
+
+        Raises:
+            ValueError: The blob is in memory, and there is no space to keep it.
+        """
+        if blob.data is not None and self._space is None:
+            raise ValueError(
+                f"{blob.source or 'the blob'} is in memory, and a document only refers to its "
+                "picture; give PictureBlobParser(space=…), which keeps the bytes in that space"
+            )
+        try:
+            document = self._document(blob)
+        except ImageError as error:
+            self._on_skip(Skipped(_source(blob) or error.name, error.reason))
+            return
+        yield document
+
+    def _document(self, blob: Blob) -> Document:
+        image = _reference(blob)
+        if self._space is not None:
+            image = self._space.pictures.admit(image)
+        data = read_picture(image)
+        if self._space is not None:
+            image = self._space.pictures.keep(image, data)
+        else:
+            image = image.inspected(data)
+        source = _source(blob)
+        return picture_document(
+            image,
+            caption=self._caption(blob),
+            metadata=blob.metadata | ({} if source is None else {"source": source}),
+            id=blob.id or source or image.sha256,
+        )
+
+
+def _source(blob: Blob) -> str | None:
+    return None if blob.source is None else str(blob.source)  # metadata may hold a Path
+
+
+def _reference(blob: Blob) -> ImageRef:
+    if blob.data is not None:
+        return ImageRef(data=blob.as_bytes())
+    assert blob.path is not None
+    return ImageRef(path=Path(os.path.abspath(blob.path)))

@@ -1,0 +1,116 @@
+"""`PictureFolderLoader`: a folder's captioned pictures as LangChain documents."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+from langchain_core.document_loaders import BaseLoader
+from langchain_core.documents import Document
+
+from langchain_unisem.document_loaders.skipping import OnSkip, log_skipped
+from langchain_unisem.picture_documents import (
+    IMAGE_KEY,
+    MIME_TYPE_KEY,
+    SHA256_KEY,
+    picture_document,
+    read_picture,
+)
+from unisem.errors import ImageError
+from unisem.readers import FolderReader, Skipped
+from unisem.records import Record
+
+_BATCH = 32
+_THREADS = 4
+_OURS = {"source", IMAGE_KEY, SHA256_KEY, MIME_TYPE_KEY}
+
+
+class PictureFolderLoader(BaseLoader):
+    """Load a folder's pictures, subfolders included, each with its caption.
+
+    Captions and metadata are found as `unisem.readers.FolderReader` finds them: in a
+    ``metadata.jsonl`` or ``metadata.csv``, or in a text file beside the picture. The folder's
+    texts are left to other loaders.
+
+    Setup:
+        ``pip install "unisem[langchain]"``
+
+    Key init args:
+        folder: The folder. No picture outside it is read, symbolic links resolved.
+        on_skip: Called with each picture or line that cannot be used, as `Skipped` with ``name``
+            and ``reason``; the rest is loaded. By default they are logged as warnings. To count
+            them give a list's ``append``; to stop at the first, something that raises.
+
+    Instantiate:
+        ```python
+        from langchain_unisem import PictureFolderLoader
+
+        skipped = []
+        loader = PictureFolderLoader("photos/", on_skip=skipped.append)
+        ```
+
+    Load:
+        ```python
+        documents = loader.load()
+        store.add_documents(documents)  # as pictures
+        ```
+
+    Lazy load, async:
+        ```python
+        for document in loader.lazy_load(): ...
+        async for document in loader.alazy_load(): ...
+        ```
+
+    A document's ``page_content`` is the caption, ``""`` without one; its ``id`` is the folder's
+    name and the path inside, and stays the same from one run to the next; its metadata are the
+    columns of the metadata file, ``file_name``, ``source`` (the file's absolute path), ``sha256``,
+    ``mime_type`` and ``unisem_image``, by which a `UniSemVectorStore` finds the picture. A column
+    of one of these names comes as ``original_source`` and so on. Pictures are read to take their
+    digest and to see that they can be decoded, four at a time; no pixels are kept.
+
+    Raises:
+        NotADirectoryError: There is no such folder.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], *, on_skip: OnSkip | None = None) -> None:
+        self._folder = _PictureReader(folder).folder
+        self._on_skip = log_skipped if on_skip is None else on_skip
+
+    def lazy_load(self) -> Iterator[Document]:
+        """Yield the documents in a fixed order, reading a few dozen ahead."""
+        items = iter(_PictureReader(self._folder, locate=Path.as_posix))
+        with ThreadPoolExecutor(_THREADS, "unisem-load") as pool:
+            while batch := list(islice(items, _BATCH)):
+                for loaded in pool.map(_load, batch):
+                    if isinstance(loaded, Skipped):
+                        self._on_skip(loaded)
+                    else:
+                        yield loaded
+
+
+class _PictureReader(FolderReader):
+    """Passes over the folder's texts unread."""
+
+    def _text(self, path: Path) -> Iterator[Record | Skipped]:
+        del path
+        return iter(())
+
+
+def _load(item: Record | Skipped) -> Document | Skipped:
+    if isinstance(item, Skipped):
+        return item
+    assert item.image is not None
+    try:
+        image = item.image.inspected(read_picture(item.image))
+    except ImageError as error:
+        return Skipped(error.name, error.reason)
+    columns = {
+        f"original_{name}" if name in _OURS else name: value
+        for name, value in item.metadata.items()
+    }
+    return picture_document(
+        image, caption=item.text, metadata={"source": item.source_id, **columns}, id=item.id
+    )

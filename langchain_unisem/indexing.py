@@ -1,0 +1,49 @@
+"""`picture_key`: what tells LangChain's indexing API that a picture has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from langchain_core.documents import Document
+
+from langchain_unisem.documents import DETAILS_KEY, SCORE_KEY
+from langchain_unisem.picture_documents import IMAGE_KEY, picture_of
+
+_OF_THE_SEARCH = {SCORE_KEY, DETAILS_KEY}
+_OF_THE_PLACE = {IMAGE_KEY}
+
+
+def picture_key(document: Document) -> str:
+    """Digest of a document's text, metadata and picture, for ``index(…, key_encoder=picture_key)``.
+
+    The key changes with the text or caption, with any metadata, and with the bytes of the picture.
+    It does not change with the order of metadata, with what a search has added to them, or with
+    the place where a space keeps the picture. Texts and pictures may be mixed.
+
+    Args:
+        document: From a loader, from `picture_document`, or a text.
+
+    Returns:
+        64 hex digits, SHA-256.
+
+    Raises:
+        ValueError: Metadata that are not JSON, or an incomplete reference to a picture.
+
+    >>> picture_key(Document("a", metadata={"x": 1, "y": 2}))[:8]
+    '8b1978c0'
+    >>> picture_key(Document("a", metadata={"y": 2, "x": 1}))[:8]
+    '8b1978c0'
+    """
+    image = picture_of(document)
+    left_out = _OF_THE_SEARCH if image is None else _OF_THE_SEARCH | _OF_THE_PLACE
+    metadata = {name: value for name, value in document.metadata.items() if name not in left_out}
+    parts = [document.page_content, metadata, None if image is None else image.sha256]
+    try:
+        text = json.dumps(parts, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"document {document.id!r} has metadata that are not JSON ({error}); "
+            "convert them to strings, numbers, booleans, lists or dictionaries"
+        ) from error
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,110 @@
+"""`picture_document`: a document that stands for a picture, which a store takes in as a picture.
+
+A document has no place for pixels, and code on its way to a store copies only text, id and
+metadata. So a picture travels as a reference in two metadata keys: where the file is, and the
+SHA-256 of its bytes. A store opens the file only if it lies in the store's own picture folders, and
+keeps the record only if the bytes have that digest: whoever writes a document cannot make a store
+show a file whose content they do not know already.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from langchain_core.documents import Document
+
+from unisem.decoding import decode_image
+from unisem.errors import ImageError, RecordError
+from unisem.images import ImageRef
+
+IMAGE_KEY = "unisem_image"
+"""The picture's file, as an absolute path."""
+SHA256_KEY = "sha256"
+"""The hex digest of the file's bytes."""
+MIME_TYPE_KEY = "mime_type"
+"""The picture's type, by its content."""
+
+_ENOUGH = 64  # pixels a side: large JPEGs are decoded at reduced scale, and to their end
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def picture_document(
+    image: ImageRef | str | os.PathLike[str],
+    *,
+    caption: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    id: str | None = None,
+) -> Document:
+    """Return a document that `UniSemVectorStore.add_documents` stores as a picture.
+
+    Args:
+        image: A path, which is read; or a reference that has been inspected, which is not.
+        caption: Becomes ``page_content``; ``""`` without one.
+        metadata: JSON values. The keys ``unisem_image``, ``sha256`` and ``mime_type`` are added.
+        id: As of every document.
+
+    Raises:
+        ImageError: The picture cannot be used; or it is bytes, which a document cannot hold.
+    """
+    reference = ImageRef.of(image)
+    if reference.path is None:
+        raise ImageError(
+            reference.name,
+            "has no file",
+            "; a document only refers to its picture. Use UniSemVectorStore.add_images, or "
+            "PictureBlobParser(space=…), which keeps the bytes in the space",
+        )
+    if reference.sha256 is None:
+        reference = reference.inspected(read_picture(reference))
+    return Document(
+        id=id,
+        page_content=caption or "",
+        metadata={
+            **(metadata or {}),
+            IMAGE_KEY: os.path.abspath(reference.path or ""),
+            SHA256_KEY: reference.sha256,
+            MIME_TYPE_KEY: reference.mime_type,
+        },
+    )
+
+
+def picture_of(document: Document) -> ImageRef | None:
+    """The picture that a document refers to, with the digest it must have; ``None`` for a text.
+
+    Nothing is opened.
+
+    Raises:
+        RecordError: The reference is incomplete.
+    """
+    place = document.metadata.get(IMAGE_KEY)
+    if place is None:
+        return None
+    digest = document.metadata.get(SHA256_KEY)
+    if not isinstance(place, str) or not place:
+        raise RecordError(
+            f"document {document.id!r}: metadata[{IMAGE_KEY!r}] must be a path, not {place!r}"
+        )
+    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        raise RecordError(
+            f"document {document.id!r} refers to a picture without its digest in "
+            f"metadata[{SHA256_KEY!r}]; make it with picture_document or a loader, or remove "
+            f"metadata[{IMAGE_KEY!r}] to store the caption alone"
+        )
+    return ImageRef(path=Path(place), sha256=digest)
+
+
+def read_picture(image: ImageRef) -> bytes:
+    """Return a picture's bytes if they can be decoded to the end.
+
+    A store takes in all documents of a call or none, so a damaged picture is to be found before.
+
+    Raises:
+        ImageError: It cannot be read or decoded.
+    """
+    data = image.read_bytes()
+    decode_image(data, image.name, min_side=_ENOUGH)
+    return data

@@ -1,0 +1,215 @@
+"""LangChain's indexing API over folders of pictures."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.documents import Document
+from langchain_core.documents.base import Blob
+from langchain_core.indexing import InMemoryRecordManager, aindex, index
+
+from langchain_unisem import (
+    ImageQuery,
+    PictureBlobParser,
+    PictureFolderLoader,
+    UniSemRetriever,
+    UniSemVectorStore,
+    picture_document,
+    picture_key,
+)
+from tests.support.pictures import encoded, solid
+from tests.support.toy import ToyEncoder
+from unisem import SemanticSpace
+from unisem.readers import Skipped
+
+
+@pytest.fixture
+def records() -> InMemoryRecordManager:
+    manager = InMemoryRecordManager("pictures")
+    manager.create_schema()
+    return manager
+
+
+@pytest.fixture
+def store(space: SemanticSpace) -> UniSemVectorStore:
+    return UniSemVectorStore(space=space)
+
+
+def result(added: int, skipped: int, deleted: int) -> dict[str, int]:
+    return {
+        "num_added": added,
+        "num_updated": 0,
+        "num_skipped": skipped,
+        "num_deleted": deleted,
+    }
+
+
+def looking(store: UniSemVectorStore, colour: str) -> list[str]:
+    """The captions of the pictures that look like this, whatever the captions say."""
+    query = ImageQuery(solid(colour, (6, 6)))
+    found = store.similarity_search_with_score(query, 99, match="image", modality="image")
+    return sorted(document.page_content for document, score in found if score > 0.9)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "key"), [(1, picture_key), (100, picture_key), (4, "blake2b")]
+)
+@pytest.mark.parametrize("cleanup", ["incremental", "full", "scoped_full"])
+@pytest.mark.parametrize("twin", ["sync", "async"])
+def test_a_picture_that_changed(
+    cards: Path,
+    store: UniSemVectorStore,
+    records: InMemoryRecordManager,
+    encoder: ToyEncoder,
+    cleanup: Any,
+    batch_size: int,
+    key: Any,
+    twin: str,
+) -> None:
+    loader = PictureFolderLoader(cards)
+
+    def run(embedded: int) -> dict[str, int]:
+        options: dict[str, Any] = {"cleanup": cleanup, "source_id_key": "source"}
+        options |= {"batch_size": batch_size, "key_encoder": key}
+        before = encoder.images_encoded
+        if twin == "sync":
+            done = index(loader, records, store, **options)
+        else:
+            done = asyncio.run(aindex(loader, records, store, **options))
+        assert encoder.images_encoded - before == embedded
+        return dict(done)
+
+    assert run(embedded=6) == result(6, 0, 0)
+    assert run(embedded=0) == result(0, 6, 0)
+    assert looking(store, "red") == ["a red card"]
+
+    solid("blue", (12, 12)).save(cards / "red.png")  # the same path, the same caption
+    assert run(embedded=1) == result(1, 5, 1)
+    assert looking(store, "blue") == ["a blue card", "a red card"]
+    assert looking(store, "red") == []
+    (found,) = store.similarity_search("a red card", k=1)
+    (record,) = store.space.get([str(found.id)])
+    assert record
+    assert record.image
+    assert record.image.open().size == (12, 12)
+    assert len(store) == 6
+
+    (cards / "red.txt").write_text("a card that was red")
+    assert run(embedded=1) == result(1, 5, 1)
+    (cards / "green.png").unlink()
+    assert run(embedded=0) == result(0, 5, 1 if cleanup == "full" else 0)
+    assert len(store) == (5 if cleanup == "full" else 6)
+
+
+def test_what_the_default_misses(
+    cards: Path, store: UniSemVectorStore, records: InMemoryRecordManager
+) -> None:
+    """A document with path and caption only is skipped when the bytes change; ours is not."""
+
+    def plain() -> list[Document]:
+        return [Document("a red card", metadata={"source": str(cards / "red.png")})]
+
+    def ours() -> list[Document]:
+        return [picture_document(cards / "red.png", caption="a red card")]
+
+    for documents, added in ((plain, 0), (ours, 1)):
+        index(documents(), records, store, key_encoder="blake2b")
+        solid("blue", (added + 2, 2)).save(cards / "red.png")
+        done = index(documents(), records, store, key_encoder="blake2b")
+        assert done == result(added, 1 - added, 0)
+
+
+def test_texts_and_pictures_together(
+    cards: Path, store: UniSemVectorStore, records: InMemoryRecordManager
+) -> None:
+    notes = [Document("Cards are paper.", metadata={"source": "notes"})]
+
+    def run() -> dict[str, int]:
+        documents = [*PictureFolderLoader(cards).lazy_load(), *notes]
+        return dict(index(documents, records, store, cleanup="full", key_encoder=picture_key))
+
+    assert run() == result(7, 0, 0)
+    notes[0].page_content = "Cards are plastic."
+    assert run() == result(1, 6, 1)
+    kinds = [record.modality for record in store.space.store.select()]
+    assert sorted(kinds) == ["image"] * 6 + ["text"]
+
+
+def test_a_bad_picture_costs_itself_only(
+    cards: Path, store: UniSemVectorStore, records: InMemoryRecordManager
+) -> None:
+    (cards / "bad.png").write_bytes(encoded(solid("red", (90, 90)))[:60])
+    skipped: list[Skipped] = []
+    loader = PictureFolderLoader(cards, on_skip=skipped.append)
+    options: dict[str, Any] = {"cleanup": "full", "key_encoder": picture_key}
+    assert index(loader, records, store, **options) == result(6, 0, 0)
+    assert [item.name for item in skipped] == [str(cards / "bad.png")]
+    solid("red", (90, 90)).save(cards / "bad.png")
+    assert index(loader, records, store, **options) == result(1, 6, 0)
+
+
+def test_pictures_kept_in_the_space(
+    space: SemanticSpace, store: UniSemVectorStore, records: InMemoryRecordManager
+) -> None:
+    parser = PictureBlobParser(space=space)
+
+    def run(*colours: str) -> dict[str, int]:
+        blobs = [Blob.from_data(encoded(solid(c)), path=f"scan-{n}") for n, c in enumerate(colours)]
+        documents = [document for blob in blobs for document in parser.lazy_parse(blob)]
+        options: dict[str, Any] = {"cleanup": "incremental", "source_id_key": "source"}
+        return dict(index(documents, records, store, key_encoder=picture_key, **options))
+
+    assert run("red", "blue") == result(2, 0, 0)
+    assert run("red", "blue") == result(0, 2, 0)
+    assert run("red", "green") == result(1, 1, 1)
+    (found,) = store.similarity_search_by_image(solid("green"), k=1)
+    assert found.metadata["source"] == "scan-1"
+
+
+class TestKey:
+    """What changes the key, and what does not."""
+
+    def test_changes(self, cards: Path) -> None:
+        documents = [
+            picture_document(cards / "red.png", caption="a", metadata={"source": "x"}),
+            picture_document(cards / "red.png", caption="b", metadata={"source": "x"}),
+            picture_document(cards / "red.png", caption="a", metadata={"source": "y"}),
+            picture_document(cards / "red.png", caption="a", metadata={"source": "x", "n": 1}),
+            picture_document(cards / "blue.png", caption="a", metadata={"source": "x"}),
+            Document("a", metadata={"source": "x"}),
+            Document("", metadata={"source": "x"}),
+            Document("a", metadata={"source": "x", "n": 1}),
+            Document("a", metadata={"source": "x", "n": "1"}),
+            Document("a", metadata={"source": "x", "n": None}),
+            Document("a", metadata={"source": "x", "n": [1]}),
+            Document('a", {"source": "x"}', metadata={}),
+        ]
+        keys = [picture_key(document) for document in documents]
+        assert len(set(keys)) == len(documents)
+        assert all(len(key) == 64 and int(key, 16) for key in keys)
+
+    def test_stays(self, cards: Path, tmp_path: Path, space: SemanticSpace) -> None:
+        metadata = {"source": "x", "n": {"b": 2, "a": 1}}
+        document = picture_document(cards / "red.png", caption="a", metadata=metadata, id="1")
+        key = picture_key(document)
+        turned = dict(reversed(document.metadata.items())) | {"n": {"a": 1, "b": 2}}
+        assert picture_key(Document("a", metadata=turned)) == key
+        copy = tmp_path / "copy.png"
+        copy.write_bytes((cards / "red.png").read_bytes())
+        assert picture_key(picture_document(copy, caption="a", metadata=metadata)) == key
+        UniSemVectorStore(space=space).add_documents([document])
+        (found,) = UniSemRetriever(space=space, k=1).invoke("a")
+        assert "relevance_score" in found.metadata
+        assert picture_key(found) == key
+
+    @pytest.mark.parametrize("value", [{1, 2}, b"x", float("nan"), object(), {("a",): 1}])
+    def test_not_json(self, value: Any) -> None:
+        with pytest.raises(ValueError, match="document 'd' has metadata that are not JSON"):
+            picture_key(Document("a", id="d", metadata={"bad": value}))
+
+    def test_incomplete_reference(self) -> None:
+        with pytest.raises(ValueError, match="without its digest"):
+            picture_key(Document("a", metadata={"unisem_image": "/x.png"}))
