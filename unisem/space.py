@@ -28,7 +28,7 @@ from unisem.search import EmbeddedRecord, Hit, Match, Mode, Query, Selection, Ve
 from unisem.searching import Searcher
 from unisem.stores import Store
 from unisem.stores.faiss import FaissStore
-from unisem.stores.faiss.kinds import IndexKind
+from unisem.stores.faiss.kinds import Index, IndexKind
 
 __all__ = ["IngestReport", "SemanticSpace"]
 
@@ -65,7 +65,7 @@ class SemanticSpace:
         *,
         encoder: str | Encoder | None = None,
         image_roots: Sequence[str | os.PathLike[str]] | None = None,
-        index: IndexKind | Literal["auto"] = "auto",
+        index: Index = "auto",
         durability: Literal["full", "relaxed"] = "full",
         copy_images: bool = False,
     ) -> Self:
@@ -78,7 +78,7 @@ class SemanticSpace:
             image_roots: The only folders from which pictures are read. By default the folder
                 that holds the space, the working directory, and folders that are added.
             index: Kind of index that `compact` builds: ``"flat"``, ``"hnsw"``, ``"ivf"``,
-                ``"sq8"``, or by size.
+                ``"sq8"``, or by size; or `IndexSettings`, which also say how hard to try.
             durability: ``"full"``: every commit is fsynced; ``"relaxed"``: a power cut may cost
                 the last ones, a crash of the process none.
             copy_images: Keep a copy of every picture that is added inside the space, so that it

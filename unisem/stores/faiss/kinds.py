@@ -1,8 +1,10 @@
-"""The kinds of Faiss index that a segment can be, and which one a size asks for."""
+"""`IndexSettings`: the kinds of Faiss index that a segment can be, and how they are used."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,42 @@ _LINKS = 16  # HNSW's M
 _BUILD_EFFORT = 80  # HNSW's efConstruction
 _EFFORT = 128  # HNSW's efSearch where nothing is filtered out
 _MOST_EFFORT = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSettings:
+    """How a space indexes its vectors and how hard a search tries.
+
+    Attributes:
+        kind: Kind of index that compaction builds; ``"auto"`` chooses by size.
+        effort: How much of a graph (``efSearch``) or how many lists (``nprobe``) a search looks at,
+            as a multiple of what is usual here; more finds more and takes longer. ``flat`` and
+            ``sq8`` look at everything.
+        oversampling: Of ``sq8``: how many times more vectors than wanted are rescored exactly.
+    """
+
+    kind: IndexKind | Literal["auto"] = "auto"
+    effort: float = 1.0
+    oversampling: int = 4
+
+    def __post_init__(self) -> None:
+        if self.kind not in (*KINDS, "auto"):
+            raise ValueError(f"index must be one of {', '.join(KINDS)} or auto, not {self.kind!r}")
+        if not 0 < self.effort < math.inf:
+            raise ValueError(f"effort must be a number above 0, not {self.effort!r}")
+        if not isinstance(self.oversampling, int) or self.oversampling < 1:
+            raise ValueError(
+                f"oversampling must be a whole number of at least 1, not {self.oversampling!r}"
+            )
+
+    @classmethod
+    def of(cls, index: Index) -> IndexSettings:
+        """Take a kind for usual settings of that kind."""
+        return index if isinstance(index, cls) else cls(kind=cast(Any, index))
+
+
+Index = IndexKind | Literal["auto"] | IndexSettings
+"""What a space may be told of its index: a kind, or more."""
 
 
 def choose_kind(count: int) -> tuple[IndexKind, str]:
@@ -55,7 +93,9 @@ def build_index(kind: IndexKind, vectors: Vector, seed: int = 0) -> Any:
     return index
 
 
-def search_parameters(kind: IndexKind, index: Any, fetch: int, bits: Any, share: float) -> Any:
+def search_parameters(
+    kind: IndexKind, index: Any, fetch: int, bits: Any, share: float, effort: float = 1.0
+) -> Any:
     """What Faiss is told for one search.
 
     Args:
@@ -64,16 +104,18 @@ def search_parameters(kind: IndexKind, index: Any, fetch: int, bits: Any, share:
         fetch: Vectors wanted.
         bits: ``IDSelectorBitmap`` bits, or ``None`` for all.
         share: Share of the vectors that may be found; the fewer, the wider the search.
+        effort: How wide, as a multiple of the usual.
     """
     import faiss
 
     selector = None if bits is None else faiss.IDSelectorBitmap(bits)
     if kind == "hnsw":
-        effort = int(max(_EFFORT, 2 * fetch) / max(share, 1e-6) ** 0.35)
-        return faiss.SearchParametersHNSW(sel=selector, efSearch=min(effort, _MOST_EFFORT))
+        width = int(effort * max(_EFFORT, 2 * fetch) / max(share, 1e-6) ** 0.35)
+        width = max(fetch, min(width, _MOST_EFFORT))
+        return faiss.SearchParametersHNSW(sel=selector, efSearch=width)
     if kind == "ivf":
-        probes = max(8, index.nlist // 16) / max(share, 1e-6) ** 0.5
-        return faiss.SearchParametersIVF(sel=selector, nprobe=int(min(probes, index.nlist)))
+        probes = int(effort * max(8, index.nlist // 16) / max(share, 1e-6) ** 0.5)
+        return faiss.SearchParametersIVF(sel=selector, nprobe=max(1, min(probes, index.nlist)))
     return None if selector is None else faiss.SearchParameters(sel=selector)
 
 

@@ -29,6 +29,7 @@ from unisem.search import Vector
 from unisem.stores.faiss.kinds import (
     KINDS,
     IndexKind,
+    IndexSettings,
     build_index,
     raw_vectors,
     search_parameters,
@@ -53,10 +54,10 @@ class Segment:
         kind: Which kind of index.
         vector_ids: ``(n,)`` int64, ascending; a vector's position is its place here.
         transaction: The catalogue transaction that the contents reflect.
-        oversampling: How many times more vectors than wanted a quantised kind looks up to rescore.
+        settings: How hard a search tries.
     """
 
-    oversampling: int = 4
+    settings: IndexSettings = IndexSettings()
 
     def __init__(
         self, kind: IndexKind, index: Any, vector_ids: NDArray[np.int64], transaction: int
@@ -105,13 +106,15 @@ class Segment:
             For each query ``min(fetch, count)`` vectors, scored as exactly as float32 allows.
         """
         wanted = min(fetch, count)
-        fetch = min(wanted * self.oversampling, count) if self.kind == "sq8" else wanted
+        fetch = min(wanted * self.settings.oversampling, count) if self.kind == "sq8" else wanted
         if not fetch:
             return [(np.empty(0, np.float32), np.empty(0, np.int64)) for _ in queries]
         if not self.is_exact and (count <= _FEW or count <= _SPARSE * len(self)):
             return [self._scan(query, fetch, eligible) for query in queries]
         bits = None if eligible is None else np.packbits(eligible, bitorder="little")
-        parameters = search_parameters(self.kind, self._index, fetch, bits, count / len(self))
+        parameters = search_parameters(
+            self.kind, self._index, fetch, bits, count / len(self), self.settings.effort
+        )
         scores, positions = self._index.search(queries, fetch, params=parameters)
         found: list[Found] = []
         for query, row, places in zip(queries, scores, positions, strict=True):
@@ -253,4 +256,3 @@ def _finished(path: Path) -> Iterator[BinaryIO]:
     with temporary.open("wb") as file:
         yield file
     publish(temporary, path)
-

@@ -18,7 +18,7 @@ from unisem.records import Modality, Record
 from unisem.search import EVERYTHING, EmbeddedRecord, Hit, Match, Selection, Vector
 from unisem.stores.base import Store
 from unisem.stores.faiss.catalog import Catalog, Changes
-from unisem.stores.faiss.kinds import KINDS, IndexKind, choose_kind
+from unisem.stores.faiss.kinds import Index, IndexKind, IndexSettings, choose_kind
 from unisem.stores.faiss.rawvectors import MOST_VECTORS, VectorId
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.snapshot import Snapshot
@@ -43,10 +43,9 @@ class FaissStore(Store):
     Args:
         directory: Where the files are, created if absent; ``None`` for memory.
         pictures: Where the records' pictures lie.
-        index: Kind of index that `compact` builds; ``"auto"`` chooses by size.
+        index: Kind of index that `compact` builds; ``"auto"`` chooses by size. Or `IndexSettings`.
         durability: ``"full"``: every commit is fsynced. ``"relaxed"``: a power cut may cost the
             last commits, a crash of the process none.
-        oversampling: With ``sq8``, how many times more vectors than wanted are rescored exactly.
 
     Raises:
         CorruptStoreError: The catalogue cannot be read.
@@ -57,19 +56,15 @@ class FaissStore(Store):
         directory: Path | None,
         pictures: Pictures,
         *,
-        index: IndexKind | Literal["auto"] = "auto",
+        index: Index = "auto",
         durability: Literal["full", "relaxed"] = "full",
-        oversampling: int = 4,
     ) -> None:
-        if index not in (*KINDS, "auto"):
-            raise ValueError(f"index must be one of {', '.join(KINDS)} or auto, not {index!r}")
+        settings = IndexSettings.of(index)
         if durability not in ("full", "relaxed"):
             raise ValueError(f'durability must be "full" or "relaxed", not {durability!r}')
         self._directory = directory
         self._pictures = pictures
-        if oversampling < 1:
-            raise ValueError(f"oversampling must be at least 1, not {oversampling}")
-        self._wanted_kind = index
+        self._wanted_kind = settings.kind
         self._mutex = threading.RLock()
         self._writer = WriterLock(directory)
         self._closed = False
@@ -77,7 +72,7 @@ class FaissStore(Store):
             directory.mkdir(parents=True, exist_ok=True)
         path = directory / "catalog.sqlite" if directory else None
         self._catalog = Catalog(path, pictures, durability=durability)
-        self._timeline = Timeline(self._catalog, directory, oversampling)
+        self._timeline = Timeline(self._catalog, directory, settings)
 
     def add(self, items: Sequence[EmbeddedRecord]) -> None:
         if not items:
@@ -227,8 +222,7 @@ class FaissStore(Store):
         Returns:
             Which kind was built and why, as a sentence.
         """
-        if kind not in (None, *KINDS, "auto"):
-            raise ValueError(f"index must be one of {', '.join(KINDS)} or auto, not {kind!r}")
+        wanted = self._wanted_kind if kind is None else IndexSettings(kind).kind
         while True:
             with self._mutex:
                 self._lock_for_writing()
@@ -239,7 +233,6 @@ class FaissStore(Store):
                 self._catalog.reader() as it,
             ):
                 transaction, vector_ids, vectors = it.all_vectors()
-            wanted = kind or self._wanted_kind
             chosen, reason = choose_kind(len(vectors)) if wanted == "auto" else (wanted, "as asked")
             if not len(vectors):
                 chosen, reason = "flat", "nothing is left"

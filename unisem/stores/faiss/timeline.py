@@ -10,6 +10,7 @@ from pathlib import Path
 
 from unisem.search import Match, Selection
 from unisem.stores.faiss.catalog import Catalog, Changes
+from unisem.stores.faiss.kinds import IndexSettings
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.snapshot import Eligible, Snapshot
 from unisem.stores.faiss.table import RecordTable
@@ -28,13 +29,13 @@ class Timeline:
     Args:
         catalog: What is committed.
         directory: Where segments are; ``None`` for memory.
-        oversampling: Handed on to every segment.
+        settings: Handed on to every segment.
     """
 
-    def __init__(self, catalog: Catalog, directory: Path | None, oversampling: int) -> None:
+    def __init__(self, catalog: Catalog, directory: Path | None, settings: IndexSettings) -> None:
         self._catalog = catalog
         self._directory = directory
-        self._oversampling = oversampling
+        self._settings = settings
         self._seen_version = -1
         self._snapshot: Snapshot | None = None
         self._table = RecordTable(catalog)
@@ -65,7 +66,7 @@ class Timeline:
         self._snapshot = None
         self._table = RecordTable(self._catalog)  # ordinals mean other records now
         if segment is not None:
-            segment.oversampling = self._oversampling
+            segment.settings = self._settings
         self._catch_up(Snapshot.of(segment, dimension))
 
     def _catch_up(self, snapshot: Snapshot) -> None:

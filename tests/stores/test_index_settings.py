@@ -1,0 +1,100 @@
+"""How hard a search tries: recall against brute force, for more effort and for less."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from unisem import Record, SemanticSpace
+from unisem.pictures import Pictures
+from unisem.search import EmbeddedRecord
+from unisem.stores.faiss import FaissStore, IndexSettings
+from unisem.stores.faiss.catalog import Catalog
+
+ROWS, DIMENSION, K = 6_000, 48, 10
+RNG = np.random.default_rng(0)
+VECTORS = RNG.standard_normal((ROWS, DIMENSION)).astype(np.float32)
+VECTORS /= np.linalg.norm(VECTORS, axis=1, keepdims=True)
+QUERIES = RNG.standard_normal((50, DIMENSION)).astype(np.float32)
+QUERIES /= np.linalg.norm(QUERIES, axis=1, keepdims=True)
+EXACT = np.argsort(-QUERIES @ VECTORS.T, axis=1)[:, :K]
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("settings") / "s"
+    with closing(FaissStore(path, Pictures(path))) as store:
+        store.add(
+            [
+                EmbeddedRecord(Record(id=str(i), text="x"), {"text": vector})
+                for i, vector in enumerate(VECTORS)
+            ]
+        )
+    return path
+
+
+def recall(path: Path, settings: IndexSettings) -> float:
+    with closing(FaissStore(path, Pictures(path), index=settings)) as store:
+        if store.index_kind != settings.kind:
+            store.compact()
+        found = store.search(QUERIES, K)
+    hits = [
+        len({hit.record.id for hit in of} & {str(i) for i in true})
+        for of, true in zip(found, EXACT, strict=True)
+    ]
+    return sum(hits) / (K * len(QUERIES))
+
+
+@pytest.mark.parametrize("kind", ["hnsw", "ivf"])
+def test_more_effort_finds_more(filled: Path, kind: str) -> None:
+    little, usual, much = (
+        recall(filled, IndexSettings(kind, effort=effort))  # type: ignore[arg-type]
+        for effort in (0.1, 1, 50)
+    )
+    assert little < usual <= much
+    assert much > 0.999
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_oversampling_says_how_many_are_rescored(
+    filled: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    looked_up: list[int] = []
+    raw_vectors = Catalog.raw_vectors
+
+    def counted(self: Catalog, vector_ids: np.ndarray) -> Any:
+        looked_up.append(len(vector_ids))
+        return raw_vectors(self, vector_ids)
+
+    settings = IndexSettings("sq8", oversampling=times)
+    assert recall(filled, settings) == 1
+    with closing(FaissStore(filled, Pictures(filled), index=settings)) as store:
+        monkeypatch.setattr(Catalog, "raw_vectors", counted)
+        store.search(QUERIES[:1], K)
+    assert looked_up[0] == times * (K + 8)
+
+
+def test_a_space_takes_settings(tmp_path: Path, encoder: object) -> None:
+    settings = IndexSettings("hnsw", effort=2)
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder, index=settings) as space:  # type: ignore[arg-type]
+        space.add([Record(id="a", text="a tiger")])
+        assert space.compact().startswith("hnsw: as asked")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"kind": "tree"}, "index must be one of flat, hnsw"),
+        ({"effort": 0}, "effort must be a number above 0"),
+        ({"effort": float("nan")}, "effort must be a number above 0"),
+        ({"oversampling": 0}, "oversampling must be a whole number"),
+        ({"oversampling": 1.5}, "oversampling must be a whole number"),
+    ],
+)
+def test_nonsense_is_refused(arguments: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        IndexSettings(**arguments)  # type: ignore[arg-type]
