@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from unisem.encoders import Encoder, load_encoder
     from unisem.images import ImageRef
     from unisem.records import Record
-    from unisem.rerank import Reranker
+    from unisem.rerank import Reranker, load_reranker
     from unisem.search import Hit, Query
     from unisem.space import IngestReport, SemanticSpace
 
@@ -28,6 +28,7 @@ _HOMES = {
     "Reranker": "unisem.rerank",
     "SemanticSpace": "unisem.space",
     "load_encoder": "unisem.encoders",
+    "load_reranker": "unisem.rerank",
 }
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "SemanticSpace",
     "__version__",
     "load_encoder",
+    "load_reranker",
 ]
 
 

@@ -47,6 +47,10 @@ class EncoderMismatchError(EncoderError):
     """A space was built with one encoder and opened with another."""
 
 
+class TrainingError(UniSemError):
+    """A training run that cannot start or cannot go on; the last checkpoint is untouched."""
+
+
 class RerankerError(UniSemError):
     """A reranker that cannot be loaded or cannot judge what it is asked."""
 

@@ -196,6 +196,15 @@ def test_fingerprint_follows_the_weights_not_the_place(tmp_path: Path) -> None:
     assert load_encoder(str(first)).fingerprint != load_encoder(str(tmp_path / "b")).fingerprint
 
 
+def test_a_pickled_part_beside_safe_ones_is_refused(tmp_path: Path) -> None:
+    directory = save_two_towers(tmp_path)
+    first, second, *_ = sorted(directory.rglob("model.safetensors"))
+    second.rename(second.with_name("pytorch_model.bin"))
+    assert first.exists()
+    with pytest.raises(EncoderError, match=r"parts without \.safetensors.*/pytorch_model\.bin"):
+        load_encoder(str(directory))
+
+
 def test_pickled_weights_are_refused(tmp_path: Path) -> None:
     directory = save_clip(tmp_path)
     (directory / "model.safetensors").rename(directory / "pytorch_model.bin")

@@ -26,7 +26,7 @@ def load_model(name: str, directory: Path, device: str | None, dtype: str) -> An
     from sentence_transformers import SentenceTransformer
 
     try:
-        with _without_progress_bars():
+        with without_progress_bars():
             model = SentenceTransformer(
                 str(directory),
                 device=device,
@@ -50,13 +50,13 @@ def load_model(name: str, directory: Path, device: str | None, dtype: str) -> An
         if isinstance(module, torch.nn.Softmax) and module.dim is None:
             module.dim = -1  # a saved Dense forgets the axis of its activation
         if hasattr(module, "auto_model"):
-            module.register_forward_pre_hook(_suit_the_weights)
+            module.register_forward_pre_hook(suit_the_weights)
             if module.tokenizer is not None:
-                _limit_text_length(module)
+                limit_text_length(module)
     return model
 
 
-def _suit_the_weights(transformer: Any, arguments: tuple[dict[str, Any], ...]) -> None:
+def suit_the_weights(transformer: Any, arguments: tuple[dict[str, Any], ...]) -> None:
     """Give pixels the floating type and memory layout of the weights; some models do not."""
     import torch
 
@@ -68,7 +68,7 @@ def _suit_the_weights(transformer: Any, arguments: tuple[dict[str, Any], ...]) -
 
 
 @contextmanager
-def _without_progress_bars() -> Iterator[None]:
+def without_progress_bars() -> Iterator[None]:
     """Loading from disk takes a second; a bar per tower is only noise on a user's terminal."""
     from transformers.utils import logging
 
@@ -81,7 +81,7 @@ def _without_progress_bars() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _limit_text_length(transformer: Any) -> None:
+def limit_text_length(transformer: Any) -> None:
     """Make texts as long as the model was trained on, at most and for SigLIP exactly.
 
     A tokenizer that states no limit would let an over-long text crash the model. SigLIP was

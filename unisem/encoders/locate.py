@@ -40,21 +40,34 @@ def locate_model(name: str, *, local_only: bool = False) -> Path:
     elif Path(name).is_dir():
         directory = Path(name).resolve()
     elif name.count("/") == 1 and not name.startswith((".", "/", "~")):
-        directory = _hub_directory(name, local_only)
+        directory = hub_directory(name, local_only)
     else:
         raise EncoderError(
             f"no encoder {name!r}: pass 'mini', an existing directory with a saved model, "
             "or a hub id such as 'openai/clip-vit-base-patch32'"
         )
-    weights = list(directory.rglob("*.safetensors"))
-    if not weights:
-        pickled = [path.name for pattern in _PICKLED for path in directory.rglob(pattern)]
-        found = f"only {', '.join(sorted(pickled)[:3])}" if pickled else "no weights at all"
-        raise EncoderError(
-            f"{name!r} has no .safetensors weights ({found}). Pickled weights can run code and "
-            "are not loaded; convert them with save_pretrained()"
-        )
+    if fault := unsafe_weights(directory):
+        raise EncoderError(f"{name!r} {fault}")
     return directory
+
+
+def unsafe_weights(directory: Path) -> str | None:
+    """Why a model's weights are not loaded, as words that go on from its name; ``None`` if safe.
+
+    Every part must have its own safetensors: of a part that has only ``pytorch_model.bin``,
+    sentence-transformers would unpickle that, however safe its neighbours are.
+    """
+    safe = {path.parent for path in directory.rglob("*.safetensors")}
+    alone = [path for path in directory.rglob("pytorch_model*.bin") if path.parent not in safe]
+    if safe and not alone:
+        return None
+    pickled = alone or [path for pattern in _PICKLED for path in directory.rglob(pattern)]
+    listed = ", ".join(sorted(path.relative_to(directory).as_posix() for path in pickled)[:3])
+    return (
+        f"has {'parts without' if safe else 'no'} .safetensors weights "
+        f"({f'only {listed}' if pickled else 'no weights at all'}). Pickled weights can run code "
+        "and are not loaded; convert them with save_pretrained()"
+    )
 
 
 def fingerprint_model(directory: Path) -> str:
@@ -68,7 +81,12 @@ def fingerprint_model(directory: Path) -> str:
     return digest.hexdigest()
 
 
-def _hub_directory(name: str, local_only: bool) -> Path:
+def hub_directory(name: str, local_only: bool) -> Path:
+    """Return where a hub model's safe files are, fetching what is missing.
+
+    Raises:
+        EncoderError: It is not here and could not be fetched.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from unisem.errors import RerankerError
 from unisem.images import ImageRef
 from unisem.rerank.base import Reranker
+from unisem.rerank.ranking import rank
 
 if TYPE_CHECKING:
     from unisem.search import Hit
@@ -27,17 +25,8 @@ def reorder(
     Raises:
         RerankerError: The reranker gives something other than one score for each record.
     """
-    if not hits:
-        return []
-    scores = np.asarray(reranker.score(text, image, [hit.record for hit in hits]), np.float32)
-    if scores.shape != (len(hits),):
-        raise RerankerError(
-            f"{reranker.name} gave scores of the shape {scores.shape} for {len(hits)} records"
-        )
-    judged = ~np.isnan(scores)
-    if not judged.any():
-        return list(hits)
-    least = float(scores[judged].min())
-    known = [replace(hits[i], score=float(scores[i])) for i in np.flatnonzero(judged).tolist()]
-    known.sort(key=lambda hit: (-hit.score, hit.record.id))
-    return known + [replace(hits[i], score=least) for i in np.flatnonzero(~judged).tolist()]
+    ranked = rank(reranker, text, image, [hit.record for hit in hits])
+    return [
+        hits[position] if score is None else replace(hits[position], score=score)
+        for position, score in ranked
+    ]

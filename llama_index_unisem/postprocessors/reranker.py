@@ -1,0 +1,261 @@
+"""`UniSemReranker`: nodes of any retriever in the order of a UniSem reranker."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from llama_index.core.bridge.pydantic import Field, PrivateAttr
+from llama_index.core.callbacks.base import CallbackManager
+from llama_index.core.callbacks.schema import CBEventType, EventPayload
+from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
+from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
+
+from llama_index_unisem.nodes import PictureNode
+from llama_index_unisem.retrievers.bundles import image_of
+from llama_index_unisem.shown import _picture
+from unisem.errors import ImageError
+from unisem.images import ImageRef
+from unisem.records import Record
+from unisem.rerank import Reranker, load_reranker, rank
+
+if TYPE_CHECKING:
+    from unisem.space import SemanticSpace
+
+RETRIEVAL_SCORE = "retrieval_score"
+"""Where LlamaIndex's rerankers keep the score that the retriever gave."""
+
+_LEFT_OUT = "is left out"
+_dispatcher = get_dispatcher(__name__)
+_log = logging.getLogger(__name__)
+
+
+class UniSemReranker(BaseNodePostprocessor):
+    """Put texts and pictures in the order of a model that reads each one with the query.
+
+    A node is judged by its text and, if the model sees pictures, by its picture. The query's
+    picture (``QueryBundle.image_path``, or an `ImageQueryBundle`) is judged as well. Nodes that
+    the model cannot judge (a picture without caption, and a model that reads texts only) come last
+    in the order they had, with the least score that it gave; if it can judge none of them all keep
+    order and score. Nodes are never changed: what differs is a copy. See docs/rerankers.md.
+
+    A retrieval's limit of pictures that a chat model is shown goes by the new order.
+    """
+
+    model: str = Field(description="The cross encoder: a directory or a hub id.")
+    top_n: int | None = Field(
+        default=None, ge=1, strict=True, description="Nodes at most; all of them if None."
+    )
+    keep_retrieval_score: bool = Field(
+        default=False, description="Keep the retriever's score in metadata['retrieval_score']."
+    )
+    metadata_mode: MetadataMode = Field(
+        default=MetadataMode.NONE,
+        description="Which metadata are judged with a node's text; LlamaIndex's own use EMBED.",
+    )
+    image_roots: list[str] = Field(
+        default_factory=list,
+        description="Folders from which pictures of other retrievers' nodes may be read.",
+    )
+    device: str | None = Field(default=None, description="Where a model that was named computes.")
+    dtype: str = Field(default="float32", description="In which precision it computes.")
+    _reranker: Reranker = PrivateAttr()
+    _space: SemanticSpace | None = PrivateAttr()
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        reranker: Reranker | None = None,
+        space: SemanticSpace | None = None,
+        top_n: int | None = None,
+        keep_retrieval_score: bool = False,
+        metadata_mode: MetadataMode | Literal["all", "embed", "llm", "none"] = MetadataMode.NONE,
+        image_roots: Sequence[str | os.PathLike[str]] = (),
+        device: str | None = None,
+        dtype: str = "float32",
+        callback_manager: CallbackManager | None = None,
+    ) -> None:
+        """Find the model; its weights are loaded when it first scores.
+
+        Args:
+            model: A directory with a cross encoder, or a hub id; see `load_reranker`.
+            reranker: A reranker, instead of a name.
+            space: Where pictures are looked up by the nodes' ids. A `UniSemRetriever`'s nodes
+                bring their own, those of an index over a space's vectors need not.
+            top_n: As the field.
+            keep_retrieval_score: As the field. The key is excluded from what models are shown.
+            metadata_mode: As the field.
+            image_roots: As the field. A picture elsewhere is judged by its caption.
+            device: As the field.
+            dtype: As the field.
+            callback_manager: As in every LlamaIndex component.
+
+        Raises:
+            RerankerError: No such model.
+            TypeError: ``reranker`` is no `Reranker`, ``space`` no `SemanticSpace`, or
+                ``image_roots`` one folder.
+            ValueError: No model at all, a name and a reranker of another name, or an argument out
+                of range.
+        """
+        name = None if model is None else os.fspath(model)
+        if reranker is None:
+            if name is None:
+                raise ValueError("say which model reranks: model=, a directory or a hub id")
+            reranker = load_reranker(name, device=device, dtype=dtype)
+        elif not isinstance(reranker, Reranker):
+            raise TypeError(f"reranker must be a unisem.Reranker, not {type(reranker).__name__}")
+        elif name not in (None, reranker.name):
+            raise ValueError(
+                f"model={name!r} and reranker={reranker.name!r} differ; give one of them"
+            )
+        from unisem.space import SemanticSpace
+
+        if space is not None and not isinstance(space, SemanticSpace):
+            raise TypeError(f"space must be a unisem.SemanticSpace, not {type(space).__name__}")
+        if isinstance(image_roots, str | os.PathLike):
+            raise TypeError("image_roots must be a list of folders, not one")
+        super().__init__(  # type: ignore[call-arg]  # the base states no fields
+            model=reranker.name,
+            top_n=top_n,
+            keep_retrieval_score=keep_retrieval_score,
+            metadata_mode=metadata_mode,
+            image_roots=[os.fspath(root) for root in image_roots],
+            device=device,
+            dtype=dtype,
+            callback_manager=callback_manager or CallbackManager([]),
+        )
+        self._reranker = reranker
+        self._space = space
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name under which LlamaIndex serialises this class."""
+        return "UniSemReranker"
+
+    @property
+    def reranker(self) -> Reranker:
+        """What scores."""
+        return self._reranker
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        private = state.get("__pydantic_private__") or {}
+        self.__init__(reranker=private.get("_reranker"), **state["__dict__"])  # type: ignore[misc]
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> UniSemReranker:
+        memo = {} if memo is None else memo
+        for shared in (self._reranker, self._space):  # large, and full of locks
+            memo[id(shared)] = shared
+        return super().__deepcopy__(memo)
+
+    def _postprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+    ) -> list[NodeWithScore]:
+        if query_bundle is None:
+            raise ValueError("a reranker needs the query: pass query_bundle or query_str")
+        text, image = query_bundle.query_str or None, image_of(query_bundle)
+        if text is None and image is None:
+            raise ValueError("the query has neither query_str nor picture; a reranker reads both")
+        if not nodes:
+            return []
+        top_n = len(nodes) if self.top_n is None else self.top_n
+        payload: dict[str, Any] = {
+            EventPayload.NODES: nodes,
+            EventPayload.MODEL_NAME: self.model,
+            EventPayload.QUERY_STR: query_bundle.query_str,
+            EventPayload.TOP_K: top_n,
+        }
+        _dispatcher.event(
+            ReRankStartEvent(
+                query=query_bundle.query_str, nodes=nodes, top_n=top_n, model_name=self.model
+            )
+        )
+        with self.callback_manager.event(CBEventType.RERANKING, payload=payload) as event:
+            asked = None if image is None else ImageRef.of(image)
+            ranked = rank(self._reranker, text, asked, self._records(nodes))[:top_n]
+            best = [self._scored(nodes[position], score) for position, score in ranked]
+            best = _share_anew(nodes, best)
+            event.on_end(payload={EventPayload.NODES: best})
+        _dispatcher.event(ReRankEndEvent(nodes=best))
+        return best
+
+    def _records(self, nodes: Sequence[NodeWithScore]) -> list[Record]:
+        found: Sequence[Record | None] = [None] * len(nodes)
+        if self._space is not None:
+            found = self._space.get([hit.node.node_id for hit in nodes])
+        return [self._record(hit.node, known) for hit, known in zip(nodes, found, strict=True)]
+
+    def _record(self, node: BaseNode, known: Record | None) -> Record:
+        """What is judged: the node's text as it is now, and its picture."""
+        image = None if known is None else known.image
+        if image is None:
+            picture = _picture(node, self.image_roots)
+            if isinstance(picture, ImageError):
+                _log.warning("the picture of %r is not judged: %s", node.node_id, picture)
+            else:
+                image = picture
+        # Metadata around an empty caption would be judged in the picture's place.
+        text = node.get_content(MetadataMode.NONE)
+        if text.strip() and self.metadata_mode != MetadataMode.NONE:
+            text = node.get_content(self.metadata_mode)
+        return Record.restored(
+            id=node.node_id,
+            text=text.encode("utf-8", "replace").decode("utf-8"),
+            image=image,
+            metadata=node.metadata,
+            source_id=node.ref_doc_id,
+            links={},
+            payload={},
+        )
+
+    def _scored(self, hit: NodeWithScore, score: float | None) -> NodeWithScore:
+        node = hit.node
+        if self.keep_retrieval_score:
+            node = node.model_copy(
+                update={
+                    "metadata": {**node.metadata, RETRIEVAL_SCORE: hit.score},
+                    "excluded_embed_metadata_keys": [
+                        *node.excluded_embed_metadata_keys,
+                        RETRIEVAL_SCORE,
+                    ],
+                    "excluded_llm_metadata_keys": [
+                        *node.excluded_llm_metadata_keys,
+                        RETRIEVAL_SCORE,
+                    ],
+                }
+            )
+        return hit.model_copy(update={"node": node, "score": hit.score if score is None else score})
+
+
+def _share_anew(
+    before: Sequence[NodeWithScore], after: Sequence[NodeWithScore]
+) -> list[NodeWithScore]:
+    """Give the places for pictures in a message to the nodes that are the first ones now.
+
+    A `PictureNode` keeps whether it is among the pictures that its retrieval sends, which was
+    decided by the old order.
+    """
+    pictures = [hit.node for hit in before if isinstance(hit.node, PictureNode)]
+    left_out = [reason for node in pictures if (reason := _left_out(node)) is not None]
+    places = sum(node.image_omitted is None for node in pictures)
+    shared = []
+    for hit in after:
+        node = hit.node
+        if left_out and isinstance(node, PictureNode):
+            reason = None if places > 0 else left_out[0]
+            if node.image_omitted is None or _left_out(node) is not None:
+                places -= 1
+                if reason != node.image_omitted:
+                    copied = node.model_copy(update={"image_omitted": reason})
+                    hit = hit.model_copy(update={"node": copied})
+        shared.append(hit)
+    return shared
+
+
+def _left_out(node: PictureNode) -> str | None:
+    reason = node.image_omitted
+    return reason if reason is not None and reason.startswith(_LEFT_OUT) else None

@@ -1,0 +1,114 @@
+"""What is loaded as a reranker, and what is refused before anything of it runs."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.checkpoints import save_clip, save_text_cross_encoder, save_two_towers
+from unisem import Record
+from unisem.errors import RerankerError
+from unisem.rerank import load_reranker
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return save_text_cross_encoder(tmp_path / "model")
+
+
+class _Payload:
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (str(self.trace),)
+
+
+def test_pickled_weights_are_refused_unread(directory: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "it ran"
+    (directory / "model.safetensors").unlink()
+    (directory / "pytorch_model.bin").write_bytes(pickle.dumps(_Payload(trace)))
+    with pytest.raises(RerankerError, match=r"only pytorch_model\.bin.*save_pretrained"):
+        load_reranker(directory)
+    assert not trace.exists()
+
+
+def test_a_pickled_part_beside_safe_ones_is_refused(directory: Path, tmp_path: Path) -> None:
+    part = directory / "1_Dense"
+    part.mkdir()
+    (part / "pytorch_model.bin").write_bytes(pickle.dumps(_Payload(tmp_path / "it ran")))
+    with pytest.raises(RerankerError, match=r"parts without.*1_Dense/pytorch_model\.bin"):
+        load_reranker(directory)
+    (part / "pytorch_model.bin").unlink()
+    (directory / "training_args.bin").write_bytes(b"a trainer leaves these beside the weights")
+    assert np.isfinite(load_reranker(directory).score("a", None, [Record(text="red")])).all()
+
+
+def test_an_encoder_is_no_reranker(tmp_path: Path) -> None:
+    with pytest.raises(RerankerError, match=r"is a SentenceTransformer.*load_encoder"):
+        load_reranker(save_two_towers(tmp_path / "towers"))
+    (tmp_path / "clip").mkdir()
+    with pytest.raises(RerankerError, match=r"no head that scores a pair.*CLIPModel"):
+        load_reranker(save_clip(tmp_path / "clip"))
+
+
+def test_a_classifier_of_several_labels_is_no_reranker(tmp_path: Path) -> None:
+    reranker = load_reranker(save_text_cross_encoder(tmp_path, labels=3))
+    with pytest.raises(RerankerError, match="gives 3 labels"):
+        reranker.score("a", None, [Record(text="red")])
+
+
+def test_a_model_with_code_of_its_own_is_refused(directory: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "it ran"
+    (directory / "mine.py").write_text(f"import os; os.mkdir({str(trace)!r})\n")
+    config = (directory / "config.json").read_text()
+    own = '{"auto_map": {"AutoConfig": "mine.C", "AutoModelForSequenceClassification": "mine.M"},'
+    config = config.replace("{", own, 1).replace('"model_type": "bert"', '"model_type": "mine"')
+    (directory / "config.json").write_text(config)
+    with pytest.raises(RerankerError, match="does not load"):
+        load_reranker(directory).score("a", None, [Record(text="red")])
+    assert not trace.exists()
+
+
+def test_damaged_files(directory: Path, tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(directory, tmp_path / "broken"))
+    weights = (broken / "model.safetensors").read_bytes()
+    (broken / "model.safetensors").write_bytes(weights[: len(weights) // 2])
+    with pytest.raises(RerankerError, match="does not load"):
+        load_reranker(broken).score("a", None, [Record(text="red")])
+    (directory / "config.json").write_text("{")
+    with pytest.raises(RerankerError, match=r"damaged config\.json"):
+        load_reranker(directory)
+
+
+@pytest.mark.parametrize("name", ["mini", "./nowhere", "a/b/c"])
+def test_no_such_model(name: str) -> None:
+    with pytest.raises(RerankerError, match=r"no reranker .*pass an existing directory"):
+        load_reranker(name)
+
+
+def test_a_hub_model_is_not_fetched_if_that_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    with pytest.raises(RerankerError, match="not in the local cache"):
+        load_reranker("nobody-of-that-name/no-such-reranker", local_only=True)
+
+
+def test_naming_a_reranker_imports_no_torch(directory: Path) -> None:
+    program = (
+        "import sys; from unisem.rerank import load_reranker\n"
+        f"load_reranker({str(directory)!r})\n"
+        "assert not {'torch', 'transformers', 'sentence_transformers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,0 +1,70 @@
+"""`PairFormat`: how a query and a record are handed to a cross encoder: as data, nothing else."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from PIL import Image
+
+Side = str | dict[str, Any]
+"""One half of a pair: a text, or its parts by name."""
+
+
+class PairFormat:
+    """Writes the halves of a pair as a model reads them.
+
+    sentence-transformers guesses what a bare string is, and a model that sees pictures would fetch
+    one that looks like a URL. Where the model reads messages every part is labelled, so a string is
+    text and only text.
+
+    Names of special tokens are taken out of texts. In a caption, ``<image>`` would break the
+    model's input, and ``<|im_end|>`` would let a stored text end its message and write the verdict.
+
+    Args:
+        model: A loaded ``CrossEncoder``.
+
+    Attributes:
+        sees_pictures: Whether a half may have a picture.
+    """
+
+    def __init__(self, model: Any) -> None:
+        formatter = getattr(model[0], "input_formatter", None)
+        chats = "message" in model.modalities
+        self._labelled = chats and getattr(formatter, "message_format", None) != "flat"
+        self.sees_pictures: bool = self._labelled and bool(model.supports("image"))
+        self._special = _special_tokens(model)
+
+    def side(self, text: str | None, picture: Image.Image | None = None) -> Side:
+        """Write one half.
+
+        Args:
+            text: Its words; ``None`` only beside a picture.
+            picture: Its picture, for a model that sees pictures.
+        """
+        plain = None if text is None else self._special.sub(" ", text)
+        if not self._labelled:
+            return plain or ""
+        parts: dict[str, Any] = {}
+        if picture is not None:
+            parts["image"] = picture
+        if plain is not None:
+            parts["text"] = plain
+        return parts
+
+
+def _special_tokens(model: Any) -> re.Pattern[str]:
+    tokenizer, processor = model.tokenizer, model.processor
+    known = set(getattr(tokenizer, "all_special_tokens", ()))
+    known |= {
+        str(token)
+        for token in getattr(tokenizer, "added_tokens_decoder", {}).values()
+        if getattr(token, "special", False)
+    }
+    known |= {getattr(processor, f"{kind}_token", None) for kind in ("image", "video", "audio")}
+    # Some vocabularies declare plain words or signs special; those are left to the texts.
+    names = [
+        name for name in known if isinstance(name, str) and re.fullmatch(r"[<\[].+[>\]]", name)
+    ]
+    alternatives = "|".join(map(re.escape, sorted(names, key=lambda name: (-len(name), name))))
+    return re.compile(alternatives or r"(?!)", re.IGNORECASE)
