@@ -18,37 +18,56 @@ if find_spec("langchain_core") is None:
     )
 
 if TYPE_CHECKING:
+    from langchain_unisem.document_compressors import UniSemReranker
+    from langchain_unisem.document_loaders import PictureBlobParser, PictureFolderLoader
     from langchain_unisem.embeddings import UniSemEmbeddings
+    from langchain_unisem.indexing import picture_key
     from langchain_unisem.messages import aformat_documents, format_documents
+    from langchain_unisem.picture_documents import picture_document
     from langchain_unisem.prompts import MultimodalPrompt
     from langchain_unisem.queries import ImageQuery
     from langchain_unisem.retrievers import UniSemRetriever
     from langchain_unisem.structured_queries import UniSemTranslator
+    from langchain_unisem.tools import UniSemInlineRetrievalTool, UniSemRetrievalTool
     from langchain_unisem.vectorstores import EmbeddingsEncoder, UniSemVectorStore
 
 _HOMES = {
     "EmbeddingsEncoder": "langchain_unisem.vectorstores",
     "ImageQuery": "langchain_unisem.queries",
     "MultimodalPrompt": "langchain_unisem.prompts",
+    "PictureBlobParser": "langchain_unisem.document_loaders",
+    "PictureFolderLoader": "langchain_unisem.document_loaders",
     "UniSemEmbeddings": "langchain_unisem.embeddings",
+    "UniSemInlineRetrievalTool": "langchain_unisem.tools",
+    "UniSemReranker": "langchain_unisem.document_compressors",
+    "UniSemRetrievalTool": "langchain_unisem.tools",
     "UniSemRetriever": "langchain_unisem.retrievers",
     "UniSemTranslator": "langchain_unisem.structured_queries",
     "UniSemVectorStore": "langchain_unisem.vectorstores",
     "aformat_documents": "langchain_unisem.messages",
     "format_documents": "langchain_unisem.messages",
+    "picture_document": "langchain_unisem.picture_documents",
+    "picture_key": "langchain_unisem.indexing",
 }
 
 __all__ = [
     "EmbeddingsEncoder",
     "ImageQuery",
     "MultimodalPrompt",
+    "PictureBlobParser",
+    "PictureFolderLoader",
     "UniSemEmbeddings",
+    "UniSemInlineRetrievalTool",
+    "UniSemReranker",
+    "UniSemRetrievalTool",
     "UniSemRetriever",
     "UniSemTranslator",
     "UniSemVectorStore",
     "__version__",
     "aformat_documents",
     "format_documents",
+    "picture_document",
+    "picture_key",
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -27,8 +28,19 @@ def record_to_document(record: Record) -> Document:
     )
 
 
-def hit_to_document(hit: Hit) -> Document:
-    """Return a hit as a document, its score and details as JSON in two metadata keys."""
+def relevance(cosine: float) -> float:
+    """Scale a cosine to LangChain's relevance: 0 (opposite) to 1 (same), as a Python float."""
+    return min(1.0, max(0.0, (1.0 + float(cosine)) / 2.0))
+
+
+def hit_to_document(hit: Hit, scale: Callable[[float], float] | None = relevance) -> Document:
+    """Return a hit as a document, its score and details as JSON in two metadata keys.
+
+    Args:
+        hit: The hit.
+        scale: From the hit's score to ``metadata["relevance_score"]``; ``None`` for a score that
+            no reader of that key would understand, which then has no such key.
+    """
     document = record_to_document(hit.record)
     details: dict[str, Any] = {
         "modality": hit.record.modality,
@@ -37,13 +49,11 @@ def hit_to_document(hit: Hit) -> Document:
     }
     if hit.record.source_id is not None:
         details["source_id"] = hit.record.source_id
-    if hit.record.image is not None:
-        details["mime_type"] = hit.record.image.mime_type
-        details["sha256"] = hit.record.image.sha256
-    document.metadata |= {SCORE_KEY: relevance(hit.score), DETAILS_KEY: details}
+    if (image := hit.record.image) is not None:
+        details |= {"mime_type": image.mime_type, "sha256": image.sha256}
+        details |= {"width": image.width, "height": image.height}
+    document.metadata.pop(SCORE_KEY, None)
+    if scale is not None:
+        document.metadata[SCORE_KEY] = scale(hit.score)
+    document.metadata[DETAILS_KEY] = details
     return document
-
-
-def relevance(cosine: float) -> float:
-    """Scale a cosine to LangChain's relevance: 0 (opposite) to 1 (same), as a Python float."""
-    return min(1.0, max(0.0, (1.0 + float(cosine)) / 2.0))

@@ -77,8 +77,13 @@ def image_block(image: ModelImage) -> ImageContentBlock:
     return ImageContentBlock(type="image", base64=image.base64, mime_type=image.mime_type)
 
 
+def fenced(text: str) -> str:
+    """Return retrieved text so that it cannot close the ``<result>`` that marks it as data."""
+    return _TAG.sub("&lt;", text)
+
+
 def _label(number: int, document: Document, content: Content | None) -> str:
-    text = _TAG.sub("&lt;", document.page_content)
+    text = fenced(document.page_content)
     label = f"[{number}] <result>{text}</result>"
     if content is not None and content.image is not None:
         return label if text else f"[{number}] (a picture without caption)"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, TypedDict, Unpack
+from collections.abc import Sequence
+from typing import Any, Self, Unpack, cast
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForRetrieverRun,
@@ -12,29 +13,29 @@ from langchain_core.callbacks import (
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
 from langchain_core.runnables import RunnableConfig
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from langchain_unisem.documents import hit_to_document
-from langchain_unisem.filters import FilterLike, to_filter
+from langchain_unisem.documents import (
+    DETAILS_KEY,
+    hit_to_document,
+    record_to_document,
+    relevance,
+)
+from langchain_unisem.filters import to_filter
 from langchain_unisem.queries import ImageQuery, image_of, text_of
-from unisem.images import ImageSource
-from unisem.records import Modality
-from unisem.search import Match, Query, Selection
+from langchain_unisem.retrievers.options import (
+    SearchOptions,
+    SearchType,
+    check_options,
+    mode_of,
+)
+from langchain_unisem.vectorstores.options import DocumentFilter, search
+from unisem.filters import matches
+from unisem.fusion import Fusion
+from unisem.records import Modality, Record
+from unisem.rerank import Reranker
+from unisem.search import Match
 from unisem.space import SemanticSpace
-
-
-class SearchOptions(TypedDict, total=False):
-    """What one call may set; each replaces the retriever's own setting.
-
-    ``image`` is a picture to search with beside the text, or alone if the text is ``""``.
-    """
-
-    k: int
-    filter: FilterLike | None
-    modality: Modality | None
-    match: Match
-    text_weight: float
-    image: ImageSource | None
 
 
 class UniSemRetriever(BaseRetriever):
@@ -46,10 +47,18 @@ class UniSemRetriever(BaseRetriever):
     Key init args:
         space: The `unisem.SemanticSpace` to search.
         k: How many documents at most; exactly ``min(k, matching records)`` come back.
-        filter: A dictionary such as ``{"year": {"$gte": 2020}}`` or a `unisem.filters.Filter`.
+        search_type: ``"similarity"``, ``"mmr"``, ``"similarity_score_threshold"``,
+            ``"keyword"`` or ``"hybrid"``.
+        filter: A dictionary such as ``{"year": {"$gte": 2020}}``, a `unisem.filters.Filter`, an
+            expression of `langchain_core.structured_query`, or a function that is shown documents.
         modality: ``"image"`` for records with a picture, ``"text"`` for those without.
         match: Compare with records' ``"text"`` vectors, ``"image"`` vectors, or ``"any"``.
         text_weight: Share of the text, from 0 to 1, in a query of text and picture.
+        score_threshold: The least relevance, (1 + cosine) / 2, of a hit by vector.
+        lambda_mult: For ``"mmr"``: from 0, only diversity after the first, to 1, only relevance.
+        fetch_k: How many candidates ``"mmr"``, ``"hybrid"`` and a reranker choose from.
+        fusion: How the two lists of ``"hybrid"`` become one.
+        reranker: A `unisem.rerank.Reranker` that orders the candidates anew.
 
     Instantiate:
         ```python
@@ -63,6 +72,7 @@ class UniSemRetriever(BaseRetriever):
         ```python
         retriever.invoke("a striped cat")
         retriever.invoke("a striped cat", k=1, modality="image")
+        retriever.invoke("XJ-9000", search_type="keyword")
         retriever.invoke(ImageQuery("tiger.jpg", text="but white"))
         ```
 
@@ -78,23 +88,35 @@ class UniSemRetriever(BaseRetriever):
         ```
 
     Documents hold the record's id, its text or caption and its metadata, with
-    ``metadata["relevance_score"]`` from 0 to 1 and the details of the search in
-    ``metadata["unisem"]``; see docs/langchain.md.
+    ``metadata["relevance_score"]`` (from 0 to 1, or the reranker's score; none for keywords and
+    hybrid searches) and the details of the search in ``metadata["unisem"]``; see
+    docs/langchain.md.
     """
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
     space: SemanticSpace
     k: int = Field(default=4, ge=0, strict=True)
-    filter: FilterLike | None = None
+    search_type: SearchType = "similarity"
+    filter: DocumentFilter | None = None
     modality: Modality | None = None
     match: Match = "any"
     text_weight: float = Field(default=0.5, ge=0, le=1)
+    score_threshold: float | None = Field(default=None, ge=0, le=1)
+    lambda_mult: float = Field(default=0.5, ge=0, le=1)
+    fetch_k: int | None = Field(default=None, ge=1, strict=True)
+    fusion: Fusion | None = None
+    reranker: Reranker | None = None
 
     @field_validator("filter", mode="plain")
     @classmethod
-    def _translate(cls, value: FilterLike | None) -> FilterLike | None:
-        return to_filter(value)
+    def _translate(cls, value: DocumentFilter | None) -> DocumentFilter | None:
+        return value if callable(value) else to_filter(value)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        check_options(self._settings)
+        return self
 
     def invoke(
         self, input: str | ImageQuery, config: RunnableConfig | None = None, **kwargs: Any
@@ -141,25 +163,51 @@ class UniSemRetriever(BaseRetriever):
     ) -> list[Document]:
         return await asyncio.to_thread(self._search, query, options)
 
+    def records(self, ids: Sequence[str]) -> list[Record | None]:
+        """Return the record of each id, in order, if this retriever could find it.
+
+        Returns:
+            ``None`` where there is no such record, or the retriever's own `filter` and `modality`
+            leave it out: what may not be found may not be looked up either.
+        """
+        found = self.space.get(list(ids))
+        return [record if record and self._allows(record) else None for record in found]
+
+    def _allows(self, record: Record) -> bool:
+        if self.modality not in (None, record.modality):
+            return False
+        if callable(self.filter):
+            return bool(self.filter(record_to_document(record)))
+        condition = to_filter(self.filter)
+        return condition is None or matches(condition, record.metadata)
+
+    @property
+    def _settings(self) -> SearchOptions:
+        names = SearchOptions.__annotations__.keys() - {"image"}
+        return cast(SearchOptions, {name: getattr(self, name) for name in names})
+
     def _search(self, text: str, options: SearchOptions) -> list[Document]:
-        if unknown := options.keys() - SearchOptions.__annotations__.keys():
-            raise TypeError(
-                f"unknown search option {', '.join(sorted(unknown))}; "
-                f"known are {', '.join(SearchOptions.__annotations__)}"
-            )
-        image = options.get("image")
-        query = Query(
-            text=None if image is not None and not text else text,
-            image=image,
-            k=options.get("k", self.k),
-            match=options.get("match", self.match),
-            text_weight=options.get("text_weight", self.text_weight),
-            selection=Selection(
-                filter=to_filter(options.get("filter", self.filter)),
-                modality=options.get("modality", self.modality),
-            ),
+        chosen: dict[str, Any] = {**self._settings, **options}
+        check_options(cast(SearchOptions, chosen))
+        search_type = chosen.pop("search_type")
+        reranker = chosen.pop("reranker")
+        lambda_mult = chosen.pop("lambda_mult")
+        mode = mode_of(search_type)
+        hits = search(
+            self.space,
+            text,
+            chosen.pop("k"),
+            {**chosen, "mode": mode},
+            diversity=1 - lambda_mult if search_type == "mmr" else None,
+            reranker=reranker,
         )
-        return [hit_to_document(hit) for hit in self.space.search_query(query)]
+        scale = relevance if mode == "vector" else None
+        documents = [hit_to_document(hit, scale if reranker is None else float) for hit in hits]
+        for document in documents:
+            document.metadata[DETAILS_KEY]["search_type"] = search_type
+            if reranker is not None:
+                document.metadata[DETAILS_KEY]["reranker"] = reranker.name
+        return documents
 
     def _get_ls_params(self, **_kwargs: Any) -> LangSmithRetrieverParams:
         return LangSmithRetrieverParams(

@@ -14,13 +14,20 @@ NAMES = [
     "EmbeddingsEncoder",
     "ImageQuery",
     "MultimodalPrompt",
+    "PictureBlobParser",
+    "PictureFolderLoader",
     "UniSemEmbeddings",
+    "UniSemInlineRetrievalTool",
+    "UniSemReranker",
+    "UniSemRetrievalTool",
     "UniSemRetriever",
     "UniSemTranslator",
     "UniSemVectorStore",
     "__version__",
     "aformat_documents",
     "format_documents",
+    "picture_document",
+    "picture_key",
 ]
 HEAVY = "{'torch', 'faiss', 'sentence_transformers', 'transformers'}"
 

@@ -68,10 +68,19 @@ def test_what_a_document_holds(retriever: UniSemRetriever, cards: Path) -> None:
         "source_id": record.source_id,
         "mime_type": "image/png",
         "sha256": record.image.sha256,
+        "width": 40,
+        "height": 30,
+        "search_type": "similarity",
     }
     text = retriever.invoke("paper", k=1)[0]
     assert text.id == "cards/about.md"
-    assert text.metadata["unisem"].keys() == {"modality", "matched", "score", "source_id"}
+    assert text.metadata["unisem"].keys() == {
+        "modality",
+        "matched",
+        "score",
+        "source_id",
+        "search_type",
+    }
 
 
 def test_documents_are_json_without_pixels(encoder: ToyEncoder) -> None:
@@ -238,11 +247,11 @@ def test_bad_construction(card_space: SemanticSpace) -> None:
 
 
 CALL_ERRORS: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
-    ("red", {"top_k": 3}, TypeError, "unknown search option top_k; known are k, filter"),
+    ("red", {"top_k": 3}, TypeError, "unknown search option top_k; known are search_type, k"),
     ("red", {"k": -1}, ValueError, "k must be a whole number of at least 0, not -1"),
     ("red", {"modality": "video"}, ValueError, 'modality must be "text", "image" or None'),
     ("red", {"filter": {"a": {"$regex": "x"}}}, FilterError, "unknown filter operator"),
-    ("red", {"filter": lambda document: True}, FilterError, "function cannot be decided"),
+    ("red", {"filter": 3}, FilterError, "a filter must be a dictionary or"),
     ("red", {"image": "http://127.0.0.1:9/x.png"}, ImageError, "fetches nothing"),
     (
         {"text": "red"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -73,8 +73,14 @@ class ChatServer:
 @contextmanager
 def chat_server(
     replies: Sequence[str | list[tuple[str, dict[str, Any]]]] = ("Here it is.",),
+    *,
+    rule: Callable[[dict[str, Any]], str | None] | None = None,
 ) -> Iterator[ChatServer]:
-    """Run a `ChatServer` on a free port of 127.0.0.1 for the length of the block."""
+    """Run a `ChatServer` on a free port of 127.0.0.1 for the length of the block.
+
+    With a ``rule`` (such as `tests.support.chat_rules.broken_rule`) a request that breaks it is
+    answered with status 400 and the rule's words, and takes no reply from the script.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -84,6 +90,9 @@ def chat_server(
             body = json.loads(self.rfile.read(length))
             if not self.path.endswith("/chat/completions"):
                 self.send_error(404)
+                return
+            if rule is not None and (broken := rule(body)) is not None:
+                self._refuse(broken)
                 return
             with lock:
                 server.requests.append(body)
@@ -102,9 +111,13 @@ def chat_server(
                 choice = {"message": message, "finish_reason": reason}
                 self._send("application/json", json.dumps(_completion("chat.completion", choice)))
 
-        def _send(self, content_type: str, text: str) -> None:
+        def _refuse(self, broken: str) -> None:
+            error = {"error": {"message": broken, "type": "invalid_request_error"}}
+            self._send("application/json", json.dumps(error), 400)
+
+        def _send(self, content_type: str, text: str, status: int = 200) -> None:
             data = text.encode()
-            self.send_response(200)
+            self.send_response(status)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()

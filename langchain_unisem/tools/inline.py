@@ -1,0 +1,61 @@
+"""`UniSemInlineRetrievalTool`: the search tool whose answer holds the pictures themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from langchain_core.messages.content import ContentBlock, TextContentBlock
+from pydantic import ConfigDict
+
+from langchain_unisem.messages import image_block
+from langchain_unisem.tools.results import HEADER, Result
+from langchain_unisem.tools.retrieval import ToolContent, UniSemRetrievalTool
+from unisem.content import ImageLimits, contents
+
+_ORDER = " A picture belongs to the result before it."
+
+
+class UniSemInlineRetrievalTool(UniSemRetrievalTool):
+    """As `UniSemRetrievalTool`, with each picture as an image block of the tool's message.
+
+    It needs no middleware, but a model whose interface accepts pictures in the messages of tools,
+    which OpenAI's chat completions do not. The pictures become part of the agent's state, in
+    base64: every checkpoint and every trace holds them, for as long as the conversation is kept.
+
+    Key init args:
+        limits: How many pictures of how many pixels and bytes; `ImageLimits` by default.
+
+    The other arguments are those of `UniSemRetrievalTool`.
+
+    Instantiate:
+        ```python
+        from langchain_unisem import UniSemInlineRetrievalTool
+
+        tool = UniSemInlineRetrievalTool(retriever=retriever)
+        agent = create_agent(model, tools=[tool])
+        ```
+    """
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    limits: ImageLimits = ImageLimits()
+
+    def _content(self, results: Sequence[Result]) -> ToolContent:
+        blocks: list[ContentBlock] = [_text(HEADER + _ORDER)]
+        records = self.retriever.records([result.id for result in results])
+        shown = contents([record for record in records if record is not None], self.limits)
+        for result, record in zip(results, records, strict=True):
+            text = result.as_text(self.fields)
+            content = None if record is None else next(shown)
+            if result.image is not None and content is None:
+                text += " (its picture has been deleted)"
+            elif content is not None and content.omitted is not None:
+                text += f" (its picture {content.omitted})"
+            blocks.append(_text(text))
+            if content is not None and content.image is not None:
+                blocks.append(image_block(content.image))
+        return blocks
+
+
+def _text(text: str) -> TextContentBlock:
+    return TextContentBlock(type="text", text=text)
