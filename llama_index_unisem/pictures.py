@@ -1,4 +1,4 @@
-"""`picture_of`: the picture that a LlamaIndex node carries."""
+"""`picture_of` and `has_picture`: the picture that a LlamaIndex node carries."""
 
 from __future__ import annotations
 
@@ -46,3 +46,13 @@ def picture_of(node: BaseNode) -> ImageRef | None:
     if url:
         raise ImageError(url, "is a URL; UniSem fetches nothing. Download the picture first")
     return None
+
+
+def has_picture(node: BaseNode) -> bool:
+    """Whether a node carries a picture, were it only a URL; nothing is opened."""
+    match node:
+        case ImageNode():
+            return bool(node.image or node.image_path or node.image_url)
+        case Node(image_resource=resource) if resource is not None:
+            return bool(resource.data or resource.path or resource.url)
+    return False

@@ -17,7 +17,7 @@ from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, Query
 
 from llama_index_unisem.nodes import PictureNode
 from llama_index_unisem.retrievers.bundles import image_of
-from llama_index_unisem.shown import _picture
+from llama_index_unisem.shown import confined_picture
 from unisem.errors import ImageError
 from unisem.images import ImageRef
 from unisem.records import Record
@@ -193,7 +193,7 @@ class UniSemReranker(BaseNodePostprocessor):
         """What is judged: the node's text as it is now, and its picture."""
         image = None if known is None else known.image
         if image is None:
-            picture = _picture(node, self.image_roots)
+            picture = confined_picture(node, self.image_roots)
             if isinstance(picture, ImageError):
                 _log.warning("the picture of %r is not judged: %s", node.node_id, picture)
             else:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from llama_index.core.base.base_multi_modal_retriever import MultiModalRetriever
 from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.schema import IndexNode, NodeWithScore, QueryBundle, QueryType
-from llama_index.core.vector_stores.types import MetadataFilters
+from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters
 
 from llama_index_unisem.filters import to_filter
 from llama_index_unisem.hits import nodes_of
+from llama_index_unisem.retrievers.bundles import image_of, picture_only, words_only
+from llama_index_unisem.retrievers.neighbors import with_neighbors
+from llama_index_unisem.retrievers.observed import ObservedReranker
 from unisem.content import ImageLimits
-from unisem.filters import Filter
+from unisem.filters import And, Filter
+from unisem.fusion import Fusion, RankFusion
+from unisem.images import ImageRef
 from unisem.records import Modality
-from unisem.search import Match, Query, Selection
+from unisem.rerank import Reranker, reorder
+from unisem.search import Hit, Match, Mode, Query, Selection
 
 if TYPE_CHECKING:
     from unisem.space import SemanticSpace
@@ -27,9 +34,9 @@ if TYPE_CHECKING:
 class UniSemRetriever(MultiModalRetriever):
     """Texts and pictures of a space, ranked together, as nodes that show a model both.
 
-    A query is a text, a picture (``QueryBundle.image_path``), both, or a ready vector
-    (``QueryBundle.embedding``, which then stands for the whole query). A picture's node carries
-    its caption and, when a message is built, its pixels; with ``RetrieverQueryEngine.from_args(
+    A query is a text, a picture (``QueryBundle.image_path``, or an `ImageQueryBundle`), both, or a
+    ready vector (``QueryBundle.embedding``). A picture's node carries its caption and, when a
+    message is built, its pixels; with ``RetrieverQueryEngine.from_args(
     UniSemRetriever(space=space), llm=llm, multimodal=True)`` the model sees both.
 
     >>> from unisem import Record, SemanticSpace
@@ -45,10 +52,19 @@ class UniSemRetriever(MultiModalRetriever):
         space: SemanticSpace,
         *,
         similarity_top_k: int = 4,
-        filters: Filter | MetadataFilters | None = None,
+        filters: Filter | MetadataFilters | MetadataFilter | None = None,
         modality: Modality | None = None,
+        node_ids: Sequence[str] | None = None,
+        doc_ids: Sequence[str] | None = None,
         match: Match = "any",
         text_weight: float = 0.5,
+        mode: Mode = "vector",
+        fusion: Fusion | None = None,
+        min_score: float | None = None,
+        diversity: float | None = None,
+        reranker: Reranker | None = None,
+        fetch_k: int | None = None,
+        neighbors: int = 0,
         image_limits: ImageLimits | None = None,
         callback_manager: CallbackManager | None = None,
         object_map: dict[str, Any] | None = None,
@@ -62,8 +78,19 @@ class UniSemRetriever(MultiModalRetriever):
             similarity_top_k: How many nodes at most; ``min(k, matching records)`` come back.
             filters: Condition on metadata: UniSem's or LlamaIndex's, nested as you like.
             modality: ``"image"`` for records with a picture, ``"text"`` for those without.
+            node_ids: Only these records; an empty list finds nothing.
+            doc_ids: Only records cut from these sources; an empty list finds nothing.
             match: Compare with records' ``"text"`` vectors, ``"image"`` vectors, or ``"any"``.
             text_weight: Share of the text, if a query has text and picture.
+            mode: ``"vector"`` by meaning, ``"keyword"`` by the text's words, ``"hybrid"`` both.
+            fusion: How a hybrid search's lists become one; `RankFusion` if ``None``.
+            min_score: The least cosine of a hit by vector.
+            diversity: From 0, the best hits, to 1, the least alike; ``1 - mmr_threshold``.
+            reranker: What orders the candidates anew, see `unisem.rerank`.
+            fetch_k: How many candidates hybrid search, reranker and diversity choose from.
+            neighbors: How many records before and after each hit come with it, by its links. They
+                are not counted by ``similarity_top_k``; see `with_neighbors` for their order and
+                score.
             image_limits: What one retrieval's pictures may amount to when shown to a model.
             callback_manager: As in every LlamaIndex retriever.
             object_map: As in every LlamaIndex retriever.
@@ -71,7 +98,7 @@ class UniSemRetriever(MultiModalRetriever):
             verbose: As in every LlamaIndex retriever.
 
         Raises:
-            TypeError: ``space`` is no `SemanticSpace`.
+            TypeError: ``space`` is no `SemanticSpace`, or ``reranker`` no `Reranker`.
             ValueError: An argument out of range, or a filter that means nothing.
         """
         from unisem.space import SemanticSpace
@@ -81,18 +108,28 @@ class UniSemRetriever(MultiModalRetriever):
                 f"space must be a unisem.SemanticSpace, not {type(space).__name__}; "
                 "for example SemanticSpace.open('photos.unisem')"
             )
-        if isinstance(similarity_top_k, bool) or not isinstance(similarity_top_k, int):
-            raise ValueError(f"similarity_top_k must be a whole number, not {similarity_top_k!r}")
-        if similarity_top_k < 0:
-            raise ValueError(f"similarity_top_k must not be negative, not {similarity_top_k}")
+        _check_count(similarity_top_k, "similarity_top_k")
+        _check_count(neighbors, "neighbors")
         self._space = space
         self._limits = image_limits or ImageLimits()
+        self._neighbors = neighbors
         self._settings = Query(
             text="(none yet)",
             k=similarity_top_k,
-            selection=Selection(filter=to_filter(filters), modality=modality),
+            selection=Selection(
+                ids=None if node_ids is None else _ids(node_ids, "node_ids"),
+                source_ids=None if doc_ids is None else _ids(doc_ids, "doc_ids"),
+                filter=to_filter(filters),
+                modality=modality,
+            ),
             match=match,
             text_weight=text_weight,
+            mode=mode,
+            fusion=RankFusion() if fusion is None else fusion,
+            min_score=min_score,
+            diversity=diversity,
+            reranker=reranker,
+            fetch_k=fetch_k,
         )
         super().__init__(
             callback_manager=callback_manager,
@@ -106,29 +143,112 @@ class UniSemRetriever(MultiModalRetriever):
         """Where this retriever looks."""
         return self._space
 
+    @property
+    def settings(self) -> Query:
+        """How it looks; the text is a placeholder."""
+        return self._settings
+
+    @property
+    def image_limits(self) -> ImageLimits:
+        """What one retrieval's pictures may amount to when shown to a model."""
+        return self._limits
+
+    def narrowed(
+        self,
+        *,
+        similarity_top_k: int | None = None,
+        filters: Filter | MetadataFilters | MetadataFilter | None = None,
+        modality: Modality | None = None,
+    ) -> Self:
+        """Return a copy that finds less: the restrictions given hold beside its own.
+
+        Args:
+            similarity_top_k: How many nodes at most; its own number if ``None``.
+            filters: A further condition.
+            modality: A modality, if it has none of its own.
+
+        Raises:
+            ValueError: It is for another modality, or a filter means nothing.
+        """
+        selection = self._settings.selection
+        if modality is not None and selection.modality not in (None, modality):
+            raise ValueError(
+                f'only records of modality "{selection.modality}" can be found here, '
+                f'not "{modality}"'
+            )
+        parts = tuple(part for part in (selection.filter, to_filter(filters)) if part is not None)
+        chosen = replace(
+            selection,
+            filter=And(parts) if parts else None,
+            modality=selection.modality if modality is None else modality,
+        )
+        copied = copy.copy(self)
+        if similarity_top_k is not None:
+            _check_count(similarity_top_k, "similarity_top_k")
+        k = self._settings.k if similarity_top_k is None else similarity_top_k
+        copied._settings = replace(self._settings, k=k, selection=chosen)
+        return copied
+
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        hits = self._space.search_query(self._query(query_bundle))
+        hits = self._search(query_bundle)
+        if self._neighbors:
+            # A text's picture is of another modality, and belongs to it all the same.
+            reachable = replace(self._settings.selection, modality=None)
+            hits = with_neighbors(self._space.store, hits, self._neighbors, reachable)
         return nodes_of(hits, self._limits)
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return await asyncio.to_thread(self._retrieve, query_bundle)
 
-    def _query(self, bundle: QueryBundle) -> Query:
-        """Translate a bundle, which is left as it is."""
+    def _search(self, bundle: QueryBundle) -> list[Hit]:
         settings = self._settings
+        if settings.reranker is None:
+            return self._space.search_query(self._query(bundle, settings))
+        reranker = ObservedReranker(settings.reranker, self.callback_manager, settings.k)
+        query = self._query(bundle, replace(settings, reranker=None))
+        judged_as_asked = query.text == (bundle.query_str or None)
+        if judged_as_asked and (query.text is not None or query.image is not None):
+            return self._space.search_query(replace(query, reranker=reranker))
+        # What is embedded stands for something else than the question, which the reranker judges.
+        image = image_of(bundle)
+        if not bundle.query_str and image is None:
+            raise ValueError(
+                "the query has an embedding only, and a reranker looks at its query_str or picture"
+            )
+        if settings.diversity:
+            raise ValueError(
+                "reranker and diversity together need a query that is embedded as it is; this one "
+                "has its own embedding or custom_embedding_strs"
+            )
+        hits = self._space.search_query(replace(query, k=settings.candidates))
+        asked = None if image is None else ImageRef.of(image)
+        return reorder(reranker, bundle.query_str or None, asked, hits)[: settings.k]
+
+    def _query(self, bundle: QueryBundle, settings: Query) -> Query:
+        """Translate a bundle, which is left as it is."""
+        image = image_of(bundle)
+        words = bundle.query_str or None
+        if settings.mode == "keyword":
+            if words is None:
+                raise ValueError('the query has no query_str, and mode "keyword" looks for words')
+            return replace(settings, text=words, image=image)
+        if words is None:
+            settings = replace(settings, mode="vector")  # there are no words to look for
+        kept = words if settings.mode == "hybrid" else None
         if bundle.embedding is not None:
-            return replace(settings, text=None, vector=bundle.embedding)
-        image = bundle.image_path or None
+            return replace(settings, text=kept, vector=bundle.embedding)
         texts = bundle.embedding_strs
         if not texts and image is None:
             raise ValueError(
                 "the query is empty; a QueryBundle needs query_str, image_path or embedding"
             )
-        if len(texts) < 2:
+        if len(texts) < 2 and (kept is None or texts == [kept]):
             return replace(settings, text=texts[0] if texts else None, image=image)
-        parts = [replace(settings, text=text, image=image) for text in texts]
+        weight = settings.text_weight
+        strings: list[str | None] = [*texts] if texts else [None]
+        parts = [Query(text=text, image=image, text_weight=weight) for text in strings]
         vectors = [self._space.embed_query(part) for part in parts]
-        return replace(settings, text=None, vector=np.mean(vectors, axis=0))
+        return replace(settings, text=kept, vector=np.mean(vectors, axis=0))
 
     # -- the narrower calls of `MultiModalRetriever` ---------------------------------------------
 
@@ -140,48 +260,49 @@ class UniSemRetriever(MultiModalRetriever):
 
     def text_retrieve(self, str_or_query_bundle: QueryType) -> list[NodeWithScore]:
         """Find records without a picture, by words."""
-        return self._only("text").retrieve(_words(str_or_query_bundle))
+        return self._only("text").retrieve(words_only(str_or_query_bundle))
 
     async def atext_retrieve(self, str_or_query_bundle: QueryType) -> list[NodeWithScore]:
         """Find records without a picture, by words."""
-        return await self._only("text").aretrieve(_words(str_or_query_bundle))
+        return await self._only("text").aretrieve(words_only(str_or_query_bundle))
 
     def text_to_image_retrieve(self, str_or_query_bundle: QueryType) -> list[NodeWithScore]:
         """Find pictures by words."""
-        return self._only("image").retrieve(_words(str_or_query_bundle))
+        return self._only("image").retrieve(words_only(str_or_query_bundle))
 
     async def atext_to_image_retrieve(self, str_or_query_bundle: QueryType) -> list[NodeWithScore]:
         """Find pictures by words."""
-        return await self._only("image").aretrieve(_words(str_or_query_bundle))
+        return await self._only("image").aretrieve(words_only(str_or_query_bundle))
 
     def image_to_image_retrieve(self, str_or_query_bundle: QueryType) -> list[NodeWithScore]:
         """Find pictures by a picture; a string is its path, as LlamaIndex defines this call."""
-        return self._only("image").retrieve(_picture(str_or_query_bundle))
+        return self._only("image").retrieve(picture_only(str_or_query_bundle))
 
     async def aimage_to_image_retrieve(self, str_or_query_bundle: QueryType) -> list[NodeWithScore]:
         """Find pictures by a picture; a string is its path, as LlamaIndex defines this call."""
-        return await self._only("image").aretrieve(_picture(str_or_query_bundle))
+        return await self._only("image").aretrieve(picture_only(str_or_query_bundle))
 
     def _text_to_image_retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return self._only("image")._retrieve(_words(query_bundle))
+        return self._only("image")._retrieve(words_only(query_bundle))
 
     async def _atext_to_image_retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return await self._only("image")._aretrieve(_words(query_bundle))
+        return await self._only("image")._aretrieve(words_only(query_bundle))
 
     def _image_to_image_retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return self._only("image")._retrieve(_picture(query_bundle))
+        return self._only("image")._retrieve(picture_only(query_bundle))
 
     async def _aimage_to_image_retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return await self._only("image")._aretrieve(_picture(query_bundle))
+        return await self._only("image")._aretrieve(picture_only(query_bundle))
 
 
-def _words(query: QueryType) -> QueryBundle:
-    """The query without its picture."""
-    bundle = QueryBundle(query) if isinstance(query, str) else query
-    return replace(bundle, image_path=None)
+def _check_count(value: object, name: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{name} must be a whole number, not {value!r}")
+    if value < 0:
+        raise ValueError(f"{name} must not be negative, not {value}")
 
 
-def _picture(query: QueryType) -> QueryBundle:
-    """The query without its words."""
-    bundle = QueryBundle("", image_path=query) if isinstance(query, str) else query
-    return replace(bundle, query_str="", custom_embedding_strs=None)
+def _ids(ids: Sequence[str], name: str) -> tuple[str, ...]:
+    if isinstance(ids, str):
+        raise TypeError(f"{name} must be a list of strings, not one string")
+    return tuple(ids)

@@ -1,0 +1,105 @@
+"""`ImagesForLLM`: pictures of any retriever, ready for a chat model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+from llama_index.core.bridge.pydantic import Field, field_validator
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.schema import (
+    BaseNode,
+    MediaResource,
+    MetadataMode,
+    NodeWithScore,
+    QueryBundle,
+)
+
+from llama_index_unisem.read_pictures import ReadPicture
+from llama_index_unisem.shown import Shown, shown
+from unisem.content import MAX_BYTES, MAX_SIDE, ImageLimits
+
+_KEPT = (
+    "audio_resource",
+    "video_resource",
+    "excluded_embed_metadata_keys",
+    "excluded_llm_metadata_keys",
+    "metadata_template",
+    "metadata_separator",
+    "text_template",
+)
+
+
+class ImagesForLLM(BaseNodePostprocessor):
+    """Read hits' pictures, so that a chat model sees picture and caption whatever found them.
+
+    Put it last: it looks at the order that the others have left. Each node with a picture becomes
+    a ``Node`` with ``text_resource`` and ``image_resource`` of the same id, score, metadata and
+    relationships; texts pass as they are. A picture that cannot be sent costs its own place only:
+    the caption stays, and the text says why.
+
+    >>> from llama_index.core.schema import ImageNode, NodeWithScore
+    >>> hit = NodeWithScore(node=ImageNode(text="a tiger", image_path="gone.jpg"), score=0.5)
+    >>> read = ImagesForLLM(image_roots=["."]).postprocess_nodes([hit])[0]
+    >>> read.node.image_omitted, read.get_content(), read.score
+    ('does not exist', 'a tiger', 0.5)
+    """
+
+    image_roots: list[str | Path] = Field(
+        default_factory=list,
+        description="Folders from which pictures of other retrievers' nodes may be read.",
+    )
+    max_images: int = Field(default=8, ge=0, description="Pictures at most; the first ones.")
+    max_side: int = Field(
+        default=MAX_SIDE, ge=1, description="Pixels of a picture's longer side; scaled down."
+    )
+    max_bytes: int = Field(
+        default=MAX_BYTES, ge=1, description="Bytes of all pictures, each an equal share."
+    )
+
+    @field_validator("image_roots", mode="before")
+    @classmethod
+    def _as_strings(cls, roots: object) -> object:
+        if isinstance(roots, str | os.PathLike):
+            raise ValueError("image_roots must be a list of folders, not one")
+        return [os.fspath(root) for root in roots] if isinstance(roots, Sequence) else roots
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Its name in serialised form."""
+        return "ImagesForLLM"
+
+    def _postprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+    ) -> list[NodeWithScore]:
+        limits = ImageLimits(count=self.max_images, side=self.max_side, bytes=self.max_bytes)
+        found = shown([hit.node for hit in nodes], limits, self.image_roots)
+        return [
+            NodeWithScore(node=_read(part), score=hit.score)
+            for hit, part in zip(nodes, found, strict=True)
+        ]
+
+
+def _read(part: Shown) -> BaseNode:
+    node = part.node
+    if part.image is None and part.omitted is None:
+        return node
+    image = None
+    if part.image is not None:
+        data = part.image.base64.encode("ascii")
+        image = MediaResource(data=data, mimetype=part.image.mime_type)
+    parts: dict[str, Any] = {
+        "id_": node.node_id,
+        "text_resource": MediaResource(text=node.get_content(MetadataMode.NONE)),
+        "image_resource": image,
+        "image_omitted": part.omitted,
+        "metadata": dict(node.metadata),
+        "relationships": dict(node.relationships),
+    }
+    for name in _KEPT:
+        if hasattr(node, name):
+            parts[name] = copy(getattr(node, name))
+    return ReadPicture(**parts)

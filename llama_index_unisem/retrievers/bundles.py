@@ -1,0 +1,72 @@
+"""`ImageQueryBundle`: a LlamaIndex query that brings its picture in any form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from llama_index.core.schema import QueryBundle, QueryType
+
+from unisem.images import ImageRef, ImageSource
+
+
+class ImageQueryBundle(QueryBundle):
+    """A query with a picture that is no path: bytes, a Pillow picture, an `ImageRef`.
+
+    It goes wherever a ``QueryBundle`` goes. The picture is no field of it, so that events and
+    traces, which write out fields, hold no pixels.
+
+    Attributes:
+        image: The picture.
+
+    >>> ImageQueryBundle("in blue", image="tiger.jpg").image.name
+    'tiger.jpg'
+    """
+
+    image: ImageRef
+
+    def __init__(
+        self,
+        query_str: str = "",
+        *,
+        image: ImageSource,
+        custom_embedding_strs: Sequence[str] | None = None,
+    ) -> None:
+        """Keep a reference; a path is not opened yet.
+
+        Args:
+            query_str: Words to search with as well.
+            image: A path, bytes, a Pillow picture or an `ImageRef`.
+            custom_embedding_strs: As in ``QueryBundle``.
+
+        Raises:
+            ImageError: ``image`` is a URL or of a type that is no picture.
+        """
+        strings = None if custom_embedding_strs is None else list(custom_embedding_strs)
+        super().__init__(query_str, custom_embedding_strs=strings)
+        self.image = ImageRef.of(image)
+
+
+def image_of(bundle: QueryBundle) -> ImageSource | None:
+    """The picture of a query, if it has one."""
+    if isinstance(bundle, ImageQueryBundle):
+        return bundle.image
+    return bundle.image_path or None
+
+
+def words_only(query: QueryType) -> QueryBundle:
+    """The query without its picture."""
+    if isinstance(query, str):
+        return QueryBundle(query)
+    if isinstance(query, ImageQueryBundle):
+        return QueryBundle(query.query_str, custom_embedding_strs=query.custom_embedding_strs)
+    return replace(query, image_path=None)
+
+
+def picture_only(query: QueryType) -> QueryBundle:
+    """The query without its words; a string is a picture's path."""
+    if isinstance(query, str):
+        return QueryBundle("", image_path=query)
+    if isinstance(query, ImageQueryBundle):
+        return ImageQueryBundle(image=query.image)
+    return replace(query, query_str="", custom_embedding_strs=None)

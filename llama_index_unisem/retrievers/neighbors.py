@@ -1,0 +1,116 @@
+"""`with_neighbors`: hits among the records that come before and after them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from unisem.records import Record
+from unisem.search import Hit, Selection
+from unisem.stores import Store
+
+
+def with_neighbors(
+    store: Store, hits: Sequence[Hit], count: int, selection: Selection
+) -> list[Hit]:
+    """Put around each hit the records that its links lead to, in the order of the document.
+
+    Args:
+        store: Where the records are.
+        hits: Best first.
+        count: How many links are followed from each hit, ``"previous"`` and ``"next"`` each.
+        selection: What a neighbour must meet; a chain ends at a record that does not.
+
+    Returns:
+        Passages, in the order of their best hits; inside one, the document's order. Passages that
+        share a record are one, and no record comes twice. A hit keeps its score; a neighbour has
+        the score of the best hit that it belongs to, so that a cutoff keeps or drops both.
+    """
+    found = _Records(store, selection, {hit.record.id: hit.record for hit in hits})
+    windows = _windows(found, [hit.record for hit in hits], count)
+    inherited: dict[str, float] = {}
+    before: dict[str, str] = {}
+    after: dict[str, str] = {}
+    for hit, window in zip(hits, windows, strict=True):
+        for record_id in window:
+            inherited[record_id] = max(hit.score, inherited.get(record_id, hit.score))
+        for first, second in pairwise(window):
+            after.setdefault(first, second)
+            before.setdefault(second, first)
+    known = {hit.record.id: hit for hit in hits}
+    ordered = _in_document_order(list(known), before, after)
+    return [
+        known.get(record_id)
+        or Hit(found[record_id], inherited[record_id], found[record_id].modality)
+        for record_id in ordered
+    ]
+
+
+@dataclass
+class _Records:
+    """Records by id, each looked up once; all that a step needs in one look."""
+
+    store: Store
+    selection: Selection
+    known: dict[str, Record]
+    absent: set[str] = field(default_factory=set)
+
+    def __getitem__(self, record_id: str) -> Record:
+        return self.known[record_id]
+
+    def __contains__(self, record_id: str) -> bool:
+        return record_id in self.known
+
+    def load(self, ids: set[str]) -> None:
+        allowed = self.selection.ids
+        unknown = ids - self.known.keys() - self.absent
+        wanted = unknown if allowed is None else unknown.intersection(allowed)
+        if wanted:
+            chosen = Selection(
+                ids=tuple(wanted),
+                source_ids=self.selection.source_ids,
+                filter=self.selection.filter,
+                modality=self.selection.modality,
+            )
+            self.known.update((record.id, record) for record in self.store.select(chosen))
+        self.absent |= unknown - self.known.keys()
+
+
+def _windows(found: _Records, records: Sequence[Record], count: int) -> list[list[str]]:
+    """Of each record the ids around it, itself included, in order."""
+    windows = [[record.id] for record in records]
+    for _ in range(count):
+        ends = [
+            (window, relation, found[window[place]].links.get(relation))
+            for window in windows
+            for relation, place in (("previous", 0), ("next", -1))
+        ]
+        found.load({target for _, _, target in ends if target is not None})
+        for window, relation, target in ends:
+            if target is None or target not in found or target in window:
+                continue
+            window.insert(0 if relation == "previous" else len(window), target)
+    return windows
+
+
+def _in_document_order(
+    ids: Sequence[str], before: dict[str, str], after: dict[str, str]
+) -> Iterator[str]:
+    """Walk from each id back to where its passage begins, and on to where it ends."""
+    told: set[str] = set()
+    for record_id in ids:
+        if record_id in told:
+            continue
+        start, seen = record_id, {record_id}
+        while (previous := before.get(start)) and previous not in seen | told:
+            start = previous
+            seen.add(start)
+        place: str | None = start
+        while place is not None and place not in told:
+            told.add(place)
+            yield place
+            place = after.get(place)
+        if record_id not in told:  # links that contradict each other led elsewhere
+            told.add(record_id)
+            yield record_id

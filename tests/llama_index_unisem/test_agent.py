@@ -1,0 +1,263 @@
+"""Agents over real HTTP, against a server that refuses what the chat-completions API refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from llama_index.core.agent.workflow import AgentStream, FunctionAgent, ReActAgent
+from llama_index.core.base.llms.types import ChatMessage, ImageBlock, MessageRole, TextBlock
+from llama_index.core.memory import Memory
+from llama_index.core.query_engine import RetrieverQueryEngine
+from llama_index.llms.openai import OpenAI
+
+from llama_index_unisem import (
+    ToolPictures,
+    UniSemQueryEngineTool,
+    UniSemRetriever,
+    UniSemRetrieverTool,
+)
+from llama_index_unisem.tools.tool_pictures import pictures_after_tools
+from tests.support.chat_rules import broken_rule
+from tests.support.chat_server import ChatServer, chat_server
+from tests.support.pictures import encoded, solid
+from unisem import SemanticSpace
+from unisem.content import ImageLimits
+
+QUESTION = "Which card is red?"
+SEARCH: list[tuple[str, dict[str, Any]]] = [("search", {"query": "red card", "top_k": 2})]
+ANSWER = "It is [cards/red.png]."
+
+
+class PictureOpenAI(ToolPictures, OpenAI):
+    """OpenAI's chat completions, shown the pictures of tool results."""
+
+
+def model(server: ChatServer, **options: Any) -> PictureOpenAI:
+    return PictureOpenAI(model="gpt-4o", api_base=server.url, api_key="x", max_retries=0, **options)
+
+
+def search_tool(space: SemanticSpace, **options: Any) -> UniSemRetrieverTool:
+    return UniSemRetrieverTool(UniSemRetriever(space), **options)
+
+
+def check_seen(server: ChatServer, colours: list[str], request: int = -1) -> None:
+    """Captions in the tool's message, then each picture, to the pixel, after its id."""
+    messages = server.requests[request]["messages"]
+    for sent, colour in zip(server.images(request), colours, strict=True):
+        np.testing.assert_array_equal(np.asarray(sent), np.asarray(solid(colour)))
+    results = "".join(str(m["content"]) for m in messages if m["role"] == "tool")
+    shown = [
+        part
+        for message in messages
+        if message["role"] == "user" and isinstance(message["content"], list)
+        for part in message["content"]
+        if part["type"] == "image_url" or part["text"].startswith("Picture ")
+    ]
+    labels = [part["text"] for part in shown[::2]]
+    assert all(part["type"] == "image_url" for part in shown[1::2])
+    for number, (label, colour) in enumerate(zip(labels, colours, strict=True), 1):
+        assert label == f"Picture {number}, of [cards/{colour}.png]:\n"
+        assert f"a {colour} card</result> (its picture follows)\n(Picture {number} is " in results
+        assert f"[cards/{colour}.png] <result>" in results
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_a_function_agent_sees_and_cites_what_it_finds(
+    card_space: SemanticSpace, streaming: bool
+) -> None:
+    with chat_server([SEARCH, ANSWER], rule=broken_rule) as server:
+        agent = FunctionAgent(
+            tools=[search_tool(card_space)],
+            llm=model(server),
+            streaming=streaming,
+            system_prompt="Cite ids.",
+        )
+        running = agent.run(QUESTION)
+        deltas = [e.delta async for e in running.stream_events() if isinstance(e, AgentStream)]
+        answer = await running
+        assert str(answer) == ANSWER
+        assert ("".join(deltas) == ANSWER) is streaming
+        assert [request["stream"] for request in server.requests] == [streaming] * 2
+        best = [hit.record.id for hit in card_space.search("red card", k=2)]
+        check_seen(server, [name[6:-4] for name in best])
+        (call,) = answer.tool_calls
+        assert [hit.node_id for hit in call.tool_output.raw_output] == best
+        function = server.requests[0]["tools"][0]["function"]
+        assert set(function["parameters"]["properties"]) == {
+            *("query", "image", "modality", "top_k", "filter")
+        }
+
+
+async def test_without_tool_pictures_openai_drops_them(card_space: SemanticSpace) -> None:
+    """The trap that `ToolPictures` is for; captions arrive all the same."""
+    with chat_server([SEARCH, ANSWER], rule=broken_rule) as server:
+        llm = OpenAI(model="gpt-4o", api_base=server.url, api_key="x", max_retries=0)
+        await FunctionAgent(tools=[search_tool(card_space)], llm=llm).run(QUESTION)
+        assert server.parts(type="image_url") == []
+        assert "[cards/red.png] <result>" in server.text()
+
+
+async def test_a_picture_found_is_searched_in_the_next_step(card_space: SemanticSpace) -> None:
+    """Two searches: the second by the first one's picture, which is not sent twice."""
+    more = [("search", {"query": "", "image": "cards/red.png", "modality": "image", "top_k": 3})]
+    with chat_server([SEARCH, more, ANSWER], rule=broken_rule) as server:
+        agent = FunctionAgent(tools=[search_tool(card_space)], llm=model(server))
+        await agent.run(QUESTION)
+        first = [hit.record.id[6:-4] for hit in card_space.search("red card", k=2)]
+        check_seen(server, first, request=1)
+        red = card_space.get(["cards/red.png"])[0]
+        assert red is not None
+        alike = [
+            h.record.id[6:-4] for h in card_space.search(image=red.image, k=3, modality="image")
+        ]
+        check_seen(server, list(dict.fromkeys([*first, *alike])), request=2)
+        assert "(Picture 1 is shown above.)" in server.text()
+
+
+async def test_parallel_calls_and_a_mistake(card_space: SemanticSpace) -> None:
+    calls = [
+        ("search", {"query": "red card", "top_k": 1}),
+        ("search", {"query": "red", "image": "/etc/passwd"}),
+        ("search", {"query": "blue card", "top_k": 1, "modality": "image"}),
+    ]
+    with chat_server([calls, ANSWER], rule=broken_rule) as server:
+        tools = [search_tool(card_space)]
+        agent = FunctionAgent(tools=tools, llm=model(server), streaming=False)
+        answer = await agent.run(QUESTION)
+        assert str(answer) == ANSWER
+        assert len(server.images()) == 2
+        assert "there is no picture with the id '/etc/passwd'" in server.text()
+        assert [call.tool_output.is_error for call in answer.tool_calls].count(True) == 1
+
+
+async def test_a_conversation_goes_on_and_survives_serialisation(
+    card_space: SemanticSpace,
+) -> None:
+    with chat_server([SEARCH, ANSWER, "Still that one."], rule=broken_rule) as server:
+        agent = FunctionAgent(tools=[search_tool(card_space)], llm=model(server))
+        memory = Memory.from_defaults(token_limit=100_000)
+        await agent.run(QUESTION, memory=memory)
+        kept = await memory.aget()
+        roles = [MessageRole.USER, MessageRole.ASSISTANT, MessageRole.TOOL, MessageRole.ASSISTANT]
+        assert [m.role for m in kept] == roles, "no message that LlamaIndex did not put there"
+        await agent.run("Are you sure?", memory=memory)
+        stored = [ChatMessage.model_validate_json(m.model_dump_json()) for m in kept]
+        await agent.run("Are you sure?", chat_history=stored)
+        for request in (1, 2, 3):
+            assert len(server.images(request)) == 2
+            first = np.asarray(server.images(request)[0])
+            np.testing.assert_array_equal(first, np.asarray(solid("red")))
+
+
+async def test_a_forced_tool_is_forced_once(card_space: SemanticSpace) -> None:
+    """A picture message ends the conversation with a user's turn; the agent must not restart."""
+    with chat_server([SEARCH, ANSWER], rule=broken_rule) as server:
+        agent = FunctionAgent(
+            tools=[search_tool(card_space)], llm=model(server), initial_tool_choice="search"
+        )
+        await agent.run(QUESTION)
+        assert server.requests[0]["tool_choice"]["function"]["name"] == "search"
+        assert server.requests[1]["tool_choice"] == "auto"
+
+
+async def test_a_query_engine_as_a_tool(card_space: SemanticSpace) -> None:
+    with chat_server(
+        [[("answer", {"input": QUESTION})], "The red one.", ANSWER], rule=broken_rule
+    ) as server:
+        llm = model(server)
+        engine = RetrieverQueryEngine.from_args(
+            UniSemRetriever(card_space, similarity_top_k=2), llm=llm, multimodal=True
+        )
+        tool = UniSemQueryEngineTool(engine, image_limits=ImageLimits(count=1))
+        answer = await FunctionAgent(tools=[tool], llm=llm).run(QUESTION)
+        assert str(answer) == ANSWER
+        assert f"Query: {QUESTION}" in server.text(1)
+        assert "The red one.\n" in server.text()
+        check_seen(server, ["red"])
+        (call,) = answer.tool_calls
+        assert call.tool_output.raw_output.source_nodes[0].node_id == "cards/red.png"
+
+
+async def test_a_react_agent_reads_captions_and_ids(card_space: SemanticSpace) -> None:
+    action = 'Thought: I search.\nAction: search\nAction Input: {"query": "red card", "top_k": 1}\n'
+    with chat_server([action, f"Thought: I know.\nAnswer: {ANSWER}"], rule=broken_rule) as server:
+        agent = ReActAgent(tools=[search_tool(card_space)], llm=model(server))
+        assert str(await agent.run(QUESTION)) == ANSWER
+        assert "[cards/red.png] <result>" in server.text()
+
+
+def conversation(*results: list[str]) -> list[ChatMessage]:
+    """Tool messages, each with pictures of these colours, an assistant's between them."""
+    messages = [ChatMessage("Which?", role="user")]
+    for colours in results:
+        messages.append(ChatMessage("call", role="assistant"))
+        blocks: list[Any] = [TextBlock(text="found")]
+        blocks += [ImageBlock(image=encoded(solid(colour))) for colour in colours]
+        messages.append(ChatMessage(role="tool", blocks=blocks))
+    return messages
+
+
+def moved(messages: list[ChatMessage], most: int) -> tuple[list[str], list[int]]:
+    """What stands in the tools' messages, and how many pictures follow each."""
+    out = list(pictures_after_tools(messages, most))
+    notes = [b.text for m in out if m.role == "tool" for b in m.blocks if b.text != "found"]  # type: ignore[union-attr]
+    assert all(isinstance(b, TextBlock) for m in out if m.role == "tool" for b in m.blocks)
+    counts = [
+        sum(isinstance(block, ImageBlock) for block in after.blocks) if after.role == "user" else 0
+        for before, after in zip(out, [*out[1:], ChatMessage("end", role="assistant")], strict=True)
+        if before.role == "tool"
+    ]
+    return notes, counts
+
+
+@pytest.mark.parametrize(
+    ("results", "most", "notes", "counts"),
+    [
+        ([["red", "blue"]], 9, ["1 below", "2 below"], [2]),
+        ([["red", "blue"]], 1, ["1 below", "2 out"], [1]),
+        ([["red"], ["blue", "green"]], 2, ["1 out", "2 below", "3 below"], [0, 2]),
+        ([["red"], ["blue", "red"]], 9, ["1 below", "2 below", "1 above"], [1, 1]),
+        ([["red", "green"], ["red"]], 1, ["1 below", "2 out", "1 above"], [1, 0]),
+        ([["red"], []], 0, ["1 out"], [0, 0]),
+        ([], 3, [], []),
+    ],
+)
+def test_which_pictures_are_sent(
+    results: list[list[str]], most: int, notes: list[str], counts: list[int]
+) -> None:
+    messages = conversation(*results)
+    before = [message.model_dump() for message in messages]
+    words = {"below": "shown below", "above": "shown above", "out": "left out"}
+    said = [note.split() for note in notes]
+    expected = [f"(Picture {number} is {words[place]}.)\n" for number, place in said]
+    assert moved(messages, most) == (expected, counts)
+    assert [message.model_dump() for message in messages] == before
+
+
+def test_other_messages_pass_as_they_are() -> None:
+    picture = ImageBlock(image=encoded(solid("red")))
+    messages = [
+        ChatMessage("system", role="system"),
+        ChatMessage(role="user", blocks=[TextBlock(text="this"), picture]),
+        ChatMessage("call", role="assistant"),
+        ChatMessage("only text", role="tool"),
+    ]
+    out = list(pictures_after_tools(messages, 3))
+    assert out[:3] == messages[:3]
+    assert out[3].blocks == messages[3].blocks
+    assert len(out) == 4
+
+
+def test_tool_pictures_changes_nothing_else(card_space: SemanticSpace) -> None:
+    with chat_server(["Hello."]) as server:
+        llm = model(server, max_tool_pictures=3)
+        plain = OpenAI(model="gpt-4o", api_base=server.url, api_key="x", max_retries=0)
+        assert llm.metadata == plain.metadata
+        assert llm.class_name() == plain.class_name()
+        assert str(llm.chat([ChatMessage("Hi")])) == "assistant: Hello."
+        assert next(r.delta for r in llm.stream_chat([ChatMessage("Hi")])) == "Hello."
+        assert server.requests[0]["messages"] == [{"role": "user", "content": "Hi"}]
+        with pytest.raises(ValueError, match="max_tool_pictures"):
+            model(server, max_tool_pictures=-1)
