@@ -69,6 +69,15 @@ def shown(
 def confined_picture(
     node: BaseNode, roots: Sequence[str | os.PathLike[str]]
 ) -> ImageRef | ImageError | None:
+    """A node's picture if it may be read: one of a space, bytes, or a file inside the roots.
+
+    Args:
+        node: The node.
+        roots: Folders that files may be read from.
+
+    Returns:
+        ``None`` if it has no picture, an `ImageError` if it has one that may not be read.
+    """
     try:
         ref = picture_of(node)
     except ImageError as error:
