@@ -370,3 +370,31 @@ def test_the_catalogue_holds_plain_columns_not_objects(tmp_path: Path) -> None:
     assert record_id == "r0"
     assert json.loads(metadata) == {"year": 2000, "seed": 0}
     database.close()
+
+
+def test_a_reader_that_opens_while_the_segment_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = open_store(tmp_path)
+    writer.add([item(str(n), n) for n in range(30)])
+    writer.compact()
+    load, left = segment.Segment.load, iter((True, True))
+
+    def load_slowly(directory: Path, dimension: int) -> segment.Segment | None:
+        loaded = load(directory, dimension)
+        if next(left, False):  # the writer is faster, twice
+            monkeypatch.setattr(segment.Segment, "load", load)
+            writer.delete(Selection(ids=(str(len(writer) - 1),)))
+            writer.compact()
+            monkeypatch.setattr(segment.Segment, "load", load_slowly)
+        return loaded
+
+    monkeypatch.setattr(segment.Segment, "load", load_slowly)
+    reader = open_store(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        found = reader.search(query(1)[None], 50)[0]
+    assert {hit.record.id for hit in found} == {str(n) for n in range(28)}
+    assert reader.index_kind == "flat"  # not built anew from the catalogue
+    assert caplog.messages == []
+    reader.close()
+    writer.close()

@@ -144,13 +144,15 @@ class FaissStore(Store):
         self, queries: Vector, k: int, selection: Selection, match: Match
     ) -> list[list[Hit]] | None:
         """Search the newest state, ``None`` if records that were found vanished meanwhile."""
-        # What a selection holds is read from the catalogue, in the state of the snapshot.
-        with self._alone() if selection.is_everything else self._reading():
+        with self._alone():
             snapshot = self._timeline.newest()
             if snapshot is None or not len(queries):
                 return [[] for _ in queries]
             _check_dimension(queries, snapshot.dimension)
-            eligible = self._timeline.eligible(snapshot, selection, match)
+            # What a selection holds is read from the catalogue, in the state of the snapshot.
+            with nullcontext() if selection.is_everything else self._catalog.snapshot():
+                snapshot = self._timeline.newest() or snapshot
+                eligible = self._timeline.eligible(snapshot, selection, match)
         try:
             found = snapshot.search(queries, k, eligible, self._raw_vectors)
         except _GoneError:
@@ -207,7 +209,7 @@ class FaissStore(Store):
     @property
     def index_kind(self) -> IndexKind | None:
         """Kind of the present segment; ``None`` while everything is scanned."""
-        with self._reading():
+        with self._alone():
             snapshot = self._timeline.newest()
         return None if snapshot is None or snapshot.segment is None else snapshot.segment.kind
 

@@ -16,6 +16,7 @@ from unisem.stores.faiss.snapshot import Eligible, Snapshot
 from unisem.stores.faiss.table import RecordTable
 
 _log = logging.getLogger(__name__)
+_PATIENCE = 4  # how often files are looked for that a writer may be replacing
 _REMEMBERED = 16  # selections whose records are remembered until the next write
 _STALE = 0.05  # share of unindexed or removed vectors from which a new segment is worth writing
 
@@ -47,17 +48,38 @@ class Timeline:
             version = self._catalog.version
         if self._snapshot is not None and version == self._seen_version:
             return self._snapshot
-        with self._catalog.snapshot():
-            dimension = self._catalog.dimension
-            if dimension is None:
-                return None
-            version = self._catalog.version
-            if self._snapshot is None or self._snapshot.transaction < self._catalog.forgotten:
-                self.adopt(self._load_segment(dimension))
-            else:
-                self._catch_up(self._snapshot)
-            self._seen_version = version
-            return self._snapshot
+        segment, loads = None, 0
+        while True:
+            with self._catalog.snapshot():
+                dimension = self._catalog.dimension
+                if dimension is None:
+                    return None
+                is_last = loads >= (_PATIENCE if segment else 2)
+                if self._reach_present(segment, is_last=is_last or self._directory is None):
+                    return self._snapshot
+            # Between transactions, as a writer may replace the files meanwhile: what is read from
+            # the catalogue next is then never older than the segment.
+            assert self._directory is not None
+            segment, loads = Segment.load(self._directory, dimension), loads + 1
+
+    def _reach_present(self, segment: Segment | None, *, is_last: bool) -> bool:
+        """Move on to the present state; ``False`` if that needs a segment other than this."""
+        version, forgotten = self._catalog.version, self._catalog.forgotten
+        current = self._catalog.transaction_number
+        if self._snapshot is not None and self._snapshot.transaction >= forgotten:
+            self._catch_up(self._snapshot)
+        elif segment is not None and forgotten <= segment.transaction <= current:
+            self.adopt(segment)
+        elif is_last:
+            if forgotten:  # so there was a segment
+                _log.warning(
+                    "%s: the vector index is missing or damaged; rebuilding", self._directory
+                )
+            self.adopt(None)
+        else:
+            return False
+        self._seen_version = version
+        return True
 
     def adopt(self, segment: Segment | None) -> None:
         """Start from a segment, and apply what was committed after it."""
@@ -85,20 +107,6 @@ class Timeline:
     def _publish(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._choices.clear()
-
-    def _load_segment(self, dimension: int) -> Segment | None:
-        if self._directory is None:
-            return None
-        for _ in range(2):  # a writer may replace the files while they are being opened
-            segment = Segment.load(self._directory, dimension)
-            if segment is not None:
-                break
-        current = self._catalog.transaction_number
-        if segment is not None and self._catalog.forgotten <= segment.transaction <= current:
-            return segment
-        if self._catalog.forgotten:  # so there was one
-            _log.warning("%s: the vector index is missing or damaged; rebuilding", self._directory)
-        return None
 
     def eligible(self, snapshot: Snapshot, selection: Selection, match: Match) -> Eligible:
         """Which positions of a snapshot a search may find; remembered until the next write."""
