@@ -41,6 +41,7 @@ from unisem.stores import Store
 _log = logging.getLogger(__name__)
 
 _KEY = "llama_index"
+_ROUNDING = 1e-6  # how far float32 arithmetic takes a unit vector's length from 1
 _CLASSES: dict[str, type[BaseNode]] = {
     cls.__name__: cls
     for cls in (PictureNode, ImageNode, IndexNode, TextNode, ImageDocument, Document, Node)
@@ -78,7 +79,7 @@ def embedded(node: BaseNode, opened: Opened, match: Match = "any") -> EmbeddedRe
 
 
 def unit(values: Any, what: str) -> Vector:
-    """Scale a vector to length 1, as ``(d,)`` float32.
+    """Scale a vector to length 1, as ``(d,)`` float32; one of an encoder is kept to the last bit.
 
     Raises:
         ValueError: Zero, not finite, or not one row of numbers.
@@ -89,6 +90,8 @@ def unit(values: Any, what: str) -> Vector:
     largest = float(np.abs(row).max())
     if not np.isfinite(largest) or largest == 0:
         raise ValueError(f"{what} is {'zero' if largest == 0 else 'not finite'}")
+    if abs(float(np.linalg.norm(row / largest)) * largest - 1) <= _ROUNDING:
+        return row.astype(np.float32)  # so that scores are those of a space
     row = row / largest  # so that no square overflows
     return (row / np.linalg.norm(row)).astype(np.float32)
 
@@ -148,6 +151,24 @@ def nodes_from(records: Sequence[Record], store: Store) -> list[BaseNode]:
             caption = np.atleast_2d(vectors["text"])[0].astype(np.float64)
             _put_caption_vector(node, (caption * record.payload[_KEY]["norm"]).tolist())
         nodes.append(node)
+    return nodes
+
+
+def nodes_with_vectors(records: Sequence[Record], store: Store, match: Match) -> list[BaseNode]:
+    """As `nodes_from`, each with its vector, of length 1, so that another store can take it.
+
+    Args:
+        records: The records.
+        store: Where they are.
+        match: Which vector; ``"any"`` is the picture's if there is a picture, else the text's.
+    """
+    nodes = nodes_from(records, store)
+    stored = store.vectors([record.id for record in records])
+    for node, record, vectors in zip(nodes, records, stored, strict=True):
+        if vectors:  # else deleted a moment ago
+            kind = record.modality if match == "any" else match
+            rows = vectors.get(kind, next(iter(vectors.values())))
+            node.embedding = np.atleast_2d(rows)[0].tolist()
     return nodes
 
 

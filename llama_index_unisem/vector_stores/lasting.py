@@ -16,7 +16,7 @@ from llama_index.core.vector_stores.types import (
 )
 
 from llama_index_unisem.vector_stores.opened import Lease, Opened
-from llama_index_unisem.vector_stores.persistence import find, save
+from llama_index_unisem.vector_stores.persistence import find, save, saved_namespaces
 from unisem.search import Match
 
 if TYPE_CHECKING:
@@ -91,6 +91,11 @@ class LastingVectorStore(BasePydanticVectorStore):
         return self._opened.store
 
     @property
+    def space(self) -> SemanticSpace | None:
+        """The space that the store shares, if it was given one."""
+        return self._opened.space
+
+    @property
     def _opened(self) -> Opened:
         return self._lease.opened
 
@@ -129,6 +134,23 @@ class LastingVectorStore(BasePydanticVectorStore):
         """Open what a `StorageContext` persisted; see `from_persist_path`."""
         name = f"{namespace}__{DEFAULT_PERSIST_FNAME}"
         return cls.from_persist_path(f"{str(persist_dir).rstrip('/')}/{name}", fs)
+
+    @classmethod
+    def from_namespaced_persist_dir(
+        cls,
+        persist_dir: str = DEFAULT_PERSIST_DIR,
+        fs: fsspec.AbstractFileSystem | None = None,
+    ) -> dict[str, BasePydanticVectorStore]:
+        """Open every store that a `StorageContext` persisted, by its namespace.
+
+        The result is what ``StorageContext.from_defaults`` takes as ``vector_stores``.
+
+        Raises:
+            ValueError: There is none, or one is another store's.
+            CorruptStoreError: As `from_persist_path`.
+        """
+        found = saved_namespaces(str(persist_dir), fs)
+        return {name: cls.from_persist_dir(persist_dir, name, fs) for name in found}
 
     @classmethod
     def from_persist_path(

@@ -76,8 +76,7 @@ class Opened:
     @classmethod
     def of(cls, space: SemanticSpace) -> Opened:
         """Take part in a space."""
-        # The space offers no public way to keep a picture without embedding it.
-        return cls(space.store, space._pictures, space.path, space=space, tolerant=False)
+        return cls(space.store, space.pictures, space.path, space=space, tolerant=False)
 
     @classmethod
     def at(cls, path: str | None, roots: Sequence[str] | None = None) -> Opened:

@@ -1,9 +1,11 @@
 """`save` and `find`: a store's files where LlamaIndex's storage contexts look for them.
 
-``{namespace}__vector_store.json`` is the marker. It is a JSON list: LlamaIndex's own loader takes
-any JSON object for a store, an empty one if nothing in it is known, and fails on a list. The marker
-names the directory beside it that holds the records. That directory is new each time, and the
-marker is replaced in one step, so that whoever loads finds the old state or the new one.
+``{namespace}__vector_store.json`` is the marker. LlamaIndex's own loader takes any JSON object for
+a store, an empty one if nothing in it is known. The marker therefore has, where that loader expects
+the numbers of a vector, a sentence that says what to load it with: the loader fails on it with a
+``ValueError`` that quotes the sentence. The marker names the directory beside it that holds the
+records. That directory is new each time, and the marker is replaced in one step, so that whoever
+loads finds the old state or the new one.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from uuid import uuid4
 
 import fsspec  # type: ignore[import-untyped]
 from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
+from llama_index.core.vector_stores.types import DEFAULT_PERSIST_FNAME
 
 from llama_index_unisem.vector_stores.opened import Opened
 from unisem.errors import CorruptStoreError, ImageError
@@ -32,9 +35,12 @@ _log = logging.getLogger(__name__)
 
 _BATCH = 1000
 _FORMAT = 1
+_KEY = "unisem_vector_store"
+_MARKER_BYTES = 4096  # another store's file may be large, and is not read whole
 _NOTE = (
-    "This is a UniSemVectorStore and no SimpleVectorStore. "
-    "Load it with llama_index_unisem.UniSemVectorStore.from_persist_path."
+    "This is a UniSemVectorStore and no SimpleVectorStore. Load it with "
+    "llama_index_unisem.UniSemVectorStore.from_persist_dir and hand it to the StorageContext: "
+    "StorageContext.from_defaults(persist_dir=..., vector_store=...)"
 )
 
 
@@ -104,6 +110,23 @@ def find(path: str, fs: fsspec.AbstractFileSystem | None) -> tuple[Path, Tempora
     return copy, scratch
 
 
+def saved_namespaces(directory: str, fs: fsspec.AbstractFileSystem | None) -> list[str]:
+    """The namespaces of the stores that were persisted in a directory, in order.
+
+    Raises:
+        ValueError: There is none.
+    """
+    files, directory = _local(directory, fs)
+    ending = f"__{DEFAULT_PERSIST_FNAME}"
+    names = files.ls(directory, detail=False) if files.isdir(directory) else []
+    found = sorted(
+        name.rsplit("/", 1)[-1].removesuffix(ending) for name in names if name.endswith(ending)
+    )
+    if not found:
+        raise ValueError(f"no UniSemVectorStore in {directory}")
+    return found
+
+
 def _local(
     path: str, fs: fsspec.AbstractFileSystem | None
 ) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -120,13 +143,12 @@ def _directory(path: str, files: fsspec.AbstractFileSystem) -> str | None:
         CorruptStoreError: A marker of a newer version.
     """
     with files.open(path, "rb") as file:
-        if file.read(1) != b"[":  # another store's file may be large
-            return None
-        try:
-            _, facts = json.loads(b"[" + file.read())
-            name, version = facts["directory"], facts["format"]
-        except (ValueError, TypeError, KeyError):
-            return None
+        text = file.read(_MARKER_BYTES + 1)
+    try:
+        facts = json.loads(text)[_KEY]
+        name, version = facts["directory"], facts["format"]
+    except (ValueError, TypeError, KeyError):
+        return None
     if version != _FORMAT:
         raise CorruptStoreError(
             f"{path} has format {version!r}; this version of unisem reads format {_FORMAT}"
@@ -137,7 +159,8 @@ def _directory(path: str, files: fsspec.AbstractFileSystem) -> str | None:
 
 
 def _mark(path: str, name: str, files: fsspec.AbstractFileSystem) -> None:
-    text = json.dumps([_NOTE, {"directory": name, "format": _FORMAT}], indent=1)
+    facts = {"directory": name, "format": _FORMAT}
+    text = json.dumps({_KEY: facts, "embedding_dict": {"note": [_NOTE]}}, indent=1)
     if not isinstance(files, LocalFileSystem):
         files.pipe_file(path, text.encode())
         return

@@ -12,7 +12,7 @@ from llama_index_unisem.filters import to_filter
 from llama_index_unisem.vector_stores.codec import unit
 from unisem.diversity import choose, likeness_of
 from unisem.fusion import Fusion, RankFusion, WeightedFusion
-from unisem.records import Record
+from unisem.records import Modality, Record
 from unisem.search import Hit, Match, Selection, Vector
 from unisem.stores import Store
 
@@ -38,15 +38,15 @@ def run(store: Store, query: VectorStoreQuery, match: Match, options: Mapping[st
         store: Where to look.
         query: What for; see ``docs/llama_index.md`` for what its parts mean.
         match: Which of a record's vectors are compared.
-        options: ``mmr_threshold``, ``mmr_prefetch_k`` and ``mmr_prefetch_factor``; the rest is
-            other stores' and is not looked at.
+        options: ``modality``, ``mmr_threshold``, ``mmr_prefetch_k`` and ``mmr_prefetch_factor``;
+            the rest is other stores' and is not looked at.
 
     Raises:
         ValueError: The query lacks what its mode needs, or a value is out of range.
         FilterError: A filter means nothing.
     """
     mode = VectorStoreQueryMode(query.mode)
-    selection = _selection(query, match, mode)
+    selection = _selection(query, match, mode, options.get("modality"))
     k = query.similarity_top_k
     if mode in _WORDS:
         words = _words(query, mode)
@@ -61,14 +61,16 @@ def run(store: Store, query: VectorStoreQuery, match: Match, options: Mapping[st
     return _plain(store.search(vector[None], k, selection, match)[0])
 
 
-def _selection(query: VectorStoreQuery, match: Match, mode: VectorStoreQueryMode) -> Selection:
+def _selection(
+    query: VectorStoreQuery, match: Match, mode: VectorStoreQueryMode, modality: Modality | None
+) -> Selection:
     # An index passes node_ids=[] when it keeps no list of nodes, which restricts nothing.
     words_of_pictures = match == "image" and mode in (*_WORDS, *_HYBRID)
     return Selection(
         ids=tuple(query.node_ids) if query.node_ids else None,
         source_ids=tuple(query.doc_ids) if query.doc_ids else None,
         filter=to_filter(query.filters),
-        modality="image" if words_of_pictures else None,
+        modality="image" if words_of_pictures and modality is None else modality,
     )
 
 
@@ -104,6 +106,8 @@ def _diverse(
     if not 0 <= balance <= 1:
         raise ValueError(f"mmr_threshold must be between 0 and 1, not {balance!r}")
     factor, fetch = options.get("mmr_prefetch_factor"), options.get("mmr_prefetch_k")
+    if factor is not None and fetch is not None:
+        raise ValueError("give mmr_prefetch_k or mmr_prefetch_factor, not both")
     if fetch is None:
         fetch = max(_MMR_CANDIDATES, 4 * k) if factor is None else int(factor * k)
     hits = store.search(vector[None], max(fetch, k), selection, match)[0]
@@ -178,7 +182,9 @@ def _vector(query: VectorStoreQuery, mode: VectorStoreQueryMode) -> Vector:
             f'mode "{mode.value}" compares vectors, and the query has no query_embedding; '
             'mode "text_search" looks for words'
         )
-    return unit(query.query_embedding, "the query's embedding")
+    row = unit(query.query_embedding, "the query's embedding")
+    scaled: Vector = (row / float(np.linalg.norm(row))).astype(np.float32)
+    return scaled  # as `Searcher` does it, so that scores are those of a space
 
 
 def _words(query: VectorStoreQuery, mode: VectorStoreQueryMode) -> str:

@@ -14,7 +14,12 @@ from llama_index.core.vector_stores.types import (
 )
 
 from llama_index_unisem.filters import to_filter
-from llama_index_unisem.vector_stores.codec import embedded, is_own_source, nodes_from
+from llama_index_unisem.vector_stores.codec import (
+    embedded,
+    is_own_source,
+    nodes_from,
+    nodes_with_vectors,
+)
 from llama_index_unisem.vector_stores.lasting import LastingVectorStore
 from llama_index_unisem.vector_stores.queries import run
 from unisem.errors import StoreError
@@ -39,6 +44,8 @@ class UniSemVectorStore(LastingVectorStore):
     >>> store.query(VectorStoreQuery(query_embedding=[1.0, 0.0])).ids
     ['a']
     """
+
+    __init__ = LastingVectorStore.__init__  # type checkers would make up one from the fields
 
     @classmethod
     def class_name(cls) -> str:
@@ -131,7 +138,8 @@ class UniSemVectorStore(LastingVectorStore):
         """Nodes that have one of the ids, and match the filters; all without both.
 
         Returns:
-            Nodes in the order of the ids, unknown ones left out; without ids the oldest first.
+            Nodes with their embeddings, which have length 1, in the order of the ids, unknown ones
+            left out; without ids the oldest first.
         """
         store = self._opened.store
         ids = _ids(node_ids)
@@ -139,14 +147,15 @@ class UniSemVectorStore(LastingVectorStore):
         if ids is not None:
             found = {record.id: record for record in records}
             records = [found[name] for name in dict.fromkeys(ids) if name in found]
-        return nodes_from(records, store)
+        return nodes_with_vectors(records, store, self.match)
 
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
         """Search; see ``docs/llama_index.md`` for the modes.
 
         Args:
             query: ``node_ids`` and ``doc_ids`` restrict if they are not empty.
-            **kwargs: ``mmr_threshold``, ``mmr_prefetch_k``, ``mmr_prefetch_factor``.
+            **kwargs: ``modality`` (``"image"`` or ``"text"``: only nodes with, or without, a
+                picture), ``mmr_threshold``, ``mmr_prefetch_k``, ``mmr_prefetch_factor``.
 
         Returns:
             Nodes, similarities and ids, best first; empty lists if there are none.

@@ -146,7 +146,10 @@ def test_round_trip(name: str, place: str, picture: str, tmp_path: Path) -> None
         store = UniSemVectorStore(path)
     found = store.query(VectorStoreQuery(query_embedding=[1.0, 0.0], similarity_top_k=1))
     expected = node.model_copy(update={"embedding": None})
-    for got in [*store.get_nodes([node.node_id]), *(found.nodes or [])]:
+    [stored] = store.get_nodes([node.node_id])
+    assert stored.embedding == pytest.approx([0.6, 0.8]), "another store can take it"
+    stored.embedding = None
+    for got in [stored, *(found.nodes or [])]:
         assert type(got) is type(node)
         assert got == expected
         assert got.hash == node.hash
