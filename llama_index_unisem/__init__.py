@@ -13,16 +13,51 @@ from unisem._version import __version__
 
 if TYPE_CHECKING:
     from llama_index_unisem.embeddings.embedding import UniSemEmbedding
+    from llama_index_unisem.indices.index import UniSemIndex
+    from llama_index_unisem.postprocessors.images_for_llm import ImagesForLLM
+    from llama_index_unisem.postprocessors.modality_cutoff import ModalityCutoff
+    from llama_index_unisem.postprocessors.reranker import UniSemReranker
+    from llama_index_unisem.readers.pictures import PictureReader
+    from llama_index_unisem.retrievers.bundles import ImageQueryBundle
     from llama_index_unisem.retrievers.retriever import UniSemRetriever
+    from llama_index_unisem.tools.query_engine_tool import UniSemQueryEngineTool
+    from llama_index_unisem.tools.retriever_tool import UniSemRetrieverTool
+    from llama_index_unisem.tools.tool_pictures import ToolPictures
+    from llama_index_unisem.transformations.texts_only import TextsOnly
     from llama_index_unisem.vector_stores.store import UniSemVectorStore
 
 _HOMES = {
+    "ImageQueryBundle": "llama_index_unisem.retrievers.bundles",
+    "ImagesForLLM": "llama_index_unisem.postprocessors.images_for_llm",
+    "ModalityCutoff": "llama_index_unisem.postprocessors.modality_cutoff",
+    "PictureReader": "llama_index_unisem.readers.pictures",
+    "TextsOnly": "llama_index_unisem.transformations.texts_only",
+    "ToolPictures": "llama_index_unisem.tools.tool_pictures",
     "UniSemEmbedding": "llama_index_unisem.embeddings.embedding",
+    "UniSemIndex": "llama_index_unisem.indices.index",
+    "UniSemQueryEngineTool": "llama_index_unisem.tools.query_engine_tool",
+    "UniSemReranker": "llama_index_unisem.postprocessors.reranker",
     "UniSemRetriever": "llama_index_unisem.retrievers.retriever",
+    "UniSemRetrieverTool": "llama_index_unisem.tools.retriever_tool",
     "UniSemVectorStore": "llama_index_unisem.vector_stores.store",
 }
 
-__all__ = ["UniSemEmbedding", "UniSemRetriever", "UniSemVectorStore", "__version__"]
+__all__ = [
+    "ImageQueryBundle",
+    "ImagesForLLM",
+    "ModalityCutoff",
+    "PictureReader",
+    "TextsOnly",
+    "ToolPictures",
+    "UniSemEmbedding",
+    "UniSemIndex",
+    "UniSemQueryEngineTool",
+    "UniSemReranker",
+    "UniSemRetriever",
+    "UniSemRetrieverTool",
+    "UniSemVectorStore",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,141 @@
+"""`NodeEmbedder`: copies of nodes with their vectors, pictures by any LlamaIndex embedding."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from io import BytesIO
+
+from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
+from llama_index.core.embeddings.multi_modal_base import MultiModalEmbedding
+from llama_index.core.schema import BaseNode, MetadataMode, Node
+
+from llama_index_unisem.embeddings.embedding import UniSemEmbedding
+from llama_index_unisem.embeddings.plan import NodePlan
+from llama_index_unisem.pictures import has_picture, picture_of
+from unisem.errors import ImageError
+from unisem.images import ImageRef
+from unisem.readers import Skipped
+
+_log = logging.getLogger(__name__)
+
+_PROBE = 32  # pixels; a JPEG is decoded at reduced size
+
+
+class NodeEmbedder:
+    """Gives nodes their vectors; those that have one keep it.
+
+    A picture is embedded as a picture, its caption beside it; see `NodePlan`. An embedding for
+    texts only embeds a picture by its caption.
+
+    Args:
+        model: A `UniSemEmbedding`, any ``MultiModalEmbedding``, or an embedding for texts.
+        skipped: Gets an entry for each node whose picture cannot be used; it is left out.
+    """
+
+    def __init__(self, model: BaseEmbedding, skipped: list[Skipped]) -> None:
+        self._model = model
+        self._skipped = skipped
+
+    def embed(self, nodes: Sequence[BaseNode], show_progress: bool = False) -> list[BaseNode]:
+        """Return copies with vectors, without the nodes that had to be skipped.
+
+        Raises:
+            ValueError: A picture without a caption, and an embedding for texts.
+        """
+        copies = [_copy(node) for node in nodes]
+        try:
+            self._fill(copies, show_progress)
+        except ImageError:
+            copies = self._usable(copies)
+            self._fill(copies, show_progress)
+        return copies
+
+    async def aembed(
+        self, nodes: Sequence[BaseNode], show_progress: bool = False
+    ) -> list[BaseNode]:
+        """As `embed`."""
+        copies = [_copy(node) for node in nodes]
+        try:
+            await self._afill(copies, show_progress)
+        except ImageError:
+            copies = self._usable(copies)
+            await self._afill(copies, show_progress)
+        return copies
+
+    def _fill(self, nodes: Sequence[BaseNode], show_progress: bool) -> None:
+        missing = [node for node in nodes if node.embedding is None]
+        model = self._model
+        if not missing:
+            return
+        if isinstance(model, UniSemEmbedding):
+            model(missing, show_progress=show_progress)
+        elif isinstance(model, MultiModalEmbedding):
+            plan = NodePlan(missing)
+            pictures = model.get_image_embedding_batch(_files(plan.images), show_progress)
+            plan.keep(pictures, model.get_text_embedding_batch(plan.texts, show_progress))
+        else:
+            texts = self._texts(missing)
+            _keep(missing, model.get_text_embedding_batch(texts, show_progress))
+
+    async def _afill(self, nodes: Sequence[BaseNode], show_progress: bool) -> None:
+        missing = [node for node in nodes if node.embedding is None]
+        model = self._model
+        if not missing:
+            return
+        if isinstance(model, UniSemEmbedding):
+            await model.acall(missing, show_progress=show_progress)
+        elif isinstance(model, MultiModalEmbedding):
+            plan = NodePlan(missing)
+            pictures = await model.aget_image_embedding_batch(_files(plan.images), show_progress)
+            plan.keep(pictures, await model.aget_text_embedding_batch(plan.texts, show_progress))
+        else:
+            texts = self._texts(missing)
+            _keep(missing, await model.aget_text_embedding_batch(texts, show_progress))
+
+    def _texts(self, nodes: Sequence[BaseNode]) -> list[str]:
+        for node in nodes:
+            if has_picture(node) and not node.get_content(MetadataMode.EMBED):
+                raise ValueError(
+                    f"{type(self._model).__name__} embeds texts only, and node {node.node_id!r} is "
+                    "a picture without a caption; use UniSemEmbedding or another "
+                    "MultiModalEmbedding"
+                )
+        return [node.get_content(MetadataMode.EMBED) for node in nodes]
+
+    def _usable(self, nodes: Sequence[BaseNode]) -> list[BaseNode]:
+        """Leave out the nodes whose pictures cannot be read."""
+        kept: list[BaseNode] = []
+        for node in nodes:
+            try:
+                image = picture_of(node) if node.embedding is None else None
+                if image is not None:
+                    image.open(min_side=_PROBE)
+            except ImageError as error:
+                _log.warning("node %r is left out: %s", node.node_id, error)
+                self._skipped.append(Skipped(node.node_id, str(error)))
+            else:
+                kept.append(node)
+        return kept
+
+
+def _copy(node: BaseNode) -> BaseNode:
+    copied = node.model_copy()
+    if isinstance(copied, Node) and copied.text_resource is not None:
+        copied.text_resource = copied.text_resource.model_copy()  # a caption's vector goes there
+    return copied
+
+
+def _keep(nodes: Sequence[BaseNode], embeddings: Sequence[Embedding]) -> None:
+    for node, embedding in zip(nodes, embeddings, strict=True):
+        node.embedding = embedding
+
+
+def _files(images: Sequence[ImageRef]) -> list[str | BytesIO]:
+    """What LlamaIndex's embeddings take for a picture; a path is confined to its folder first."""
+    return [
+        str(image.path)
+        if image.path is not None and image.root is None
+        else BytesIO(image.read_bytes())
+        for image in images
+    ]

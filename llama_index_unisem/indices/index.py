@@ -1,0 +1,352 @@
+"""`UniSemIndex`: texts and pictures in one LlamaIndex index, with one ranked list."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from llama_index.core.base.base_query_engine import BaseQueryEngine
+from llama_index.core.callbacks.base import CallbackManager
+from llama_index.core.data_structs.data_structs import IndexDict
+from llama_index.core.embeddings.utils import EmbedType
+from llama_index.core.indices.registry import INDEX_STRUCT_TYPE_TO_INDEX_CLASS
+from llama_index.core.indices.vector_store.base import VectorStoreIndex
+from llama_index.core.ingestion import run_transformations
+from llama_index.core.llms.utils import LLMType, resolve_llm
+from llama_index.core.schema import (
+    BaseNode,
+    Document,
+    IndexNode,
+    MetadataMode,
+    TransformComponent,
+)
+from llama_index.core.settings import Settings
+from llama_index.core.storage.docstore.types import RefDocInfo
+from llama_index.core.storage.storage_context import StorageContext
+from llama_index.core.utils import iter_batch
+from llama_index.core.vector_stores.types import BasePydanticVectorStore
+
+from llama_index_unisem.indices.embedding import NodeEmbedder
+from llama_index_unisem.indices.parts import embedding_for, leading_pictures_round, storage_for
+from llama_index_unisem.indices.retriever import UniSemIndexRetriever
+from llama_index_unisem.indices.struct import STRUCT_TYPE, UniSemIndexStruct
+from llama_index_unisem.pictures import has_picture
+from llama_index_unisem.vector_stores.codec import is_own_source
+from llama_index_unisem.vector_stores.store import UniSemVectorStore
+from unisem.readers import Skipped
+
+if TYPE_CHECKING:
+    from unisem import SemanticSpace
+
+_log = logging.getLogger(__name__)
+
+_RETRIEVER_OPTIONS = (
+    "similarity_top_k",
+    "vector_store_query_mode",
+    "filters",
+    "alpha",
+    "node_ids",
+    "doc_ids",
+    "sparse_top_k",
+    "hybrid_top_k",
+    "modality",
+    "text_weight",
+    "image_limits",
+    "vector_store_kwargs",
+    "embed_model",
+    "verbose",
+)
+_TEXT_TEMPLATES = ("text_qa_template", "refine_template")
+
+
+class UniSemIndex(VectorStoreIndex):
+    """An index of nodes with and without pictures, kept in a `UniSemVectorStore`.
+
+    Pictures are embedded as pictures, with or without a caption, and splitters are led round them.
+    `as_retriever` ranks everything in one list; `as_query_engine` shows a chat model captions and
+    pictures. A picture that cannot be used is left out and listed in ``skipped``.
+
+    >>> from llama_index.core.schema import TextNode
+    >>> from llama_index_unisem import UniSemIndex
+    >>> index = UniSemIndex([TextNode(id_="a", text="a tiger"), TextNode(id_="b", text="a teapot")])
+    >>> index.as_retriever(similarity_top_k=1).retrieve("a big cat")[0].node_id
+    'a'
+    """
+
+    index_struct_cls = UniSemIndexStruct
+    _vector_store: UniSemVectorStore
+
+    def __init__(
+        self,
+        nodes: Sequence[BaseNode] | None = None,
+        use_async: bool = False,
+        store_nodes_override: bool = False,
+        embed_model: EmbedType | None = None,
+        insert_batch_size: int = 2048,
+        objects: Sequence[IndexNode] | None = None,
+        index_struct: IndexDict | None = None,
+        storage_context: StorageContext | None = None,
+        callback_manager: CallbackManager | None = None,
+        transformations: list[TransformComponent] | None = None,
+        show_progress: bool = False,
+        *,
+        space: SemanticSpace | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Embed and store nodes; without any the index is what its store holds already.
+
+        Args:
+            nodes: The nodes; documents go to ``from_documents``.
+            use_async: Embed these nodes by the embedding's async calls.
+            store_nodes_override: Keep nodes in the document store as well.
+            embed_model: A space's own encoder if ``None``; else ``Settings.embed_model`` if the
+                program has set one, else ``UniSemEmbedding()``, which needs no network.
+            insert_batch_size: Nodes that are embedded and stored at once; each such batch is kept
+                whole or not at all.
+            objects: As in every LlamaIndex index.
+            index_struct: As ``load_index_from_storage`` passes it.
+            storage_context: With a `UniSemVectorStore`; a new one in memory if ``None``.
+            callback_manager: As in every LlamaIndex index.
+            transformations: What documents go through; ``Settings.transformations`` if ``None``.
+            show_progress: As in every LlamaIndex index.
+            space: A space to index, instead of a storage context's vector store.
+            **kwargs: Other stores' options; not looked at.
+
+        Raises:
+            TypeError: The storage context has another vector store.
+            ValueError: A space and a vector store.
+            EncoderMismatchError: The embedding is not the space's.
+        """
+        storage = storage_for(storage_context, space)
+        store = storage.vector_store
+        assert isinstance(store, UniSemVectorStore)
+        self._skipped: list[Skipped] = []
+        if nodes is None and objects is None and index_struct is None:
+            nodes = []
+        super().__init__(
+            nodes=nodes,
+            use_async=use_async,
+            store_nodes_override=store_nodes_override,
+            embed_model=embedding_for(embed_model, store, callback_manager),
+            insert_batch_size=insert_batch_size,
+            objects=list(objects) if objects is not None else None,
+            index_struct=index_struct,
+            storage_context=storage,
+            callback_manager=callback_manager,
+            transformations=leading_pictures_round(transformations or Settings.transformations),
+            show_progress=show_progress,
+            **kwargs,
+        )
+
+    @classmethod
+    def from_documents(
+        cls,
+        documents: Sequence[Document],
+        storage_context: StorageContext | None = None,
+        show_progress: bool = False,
+        callback_manager: CallbackManager | None = None,
+        transformations: list[TransformComponent] | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Build an index of documents; splitters are led round those with a picture.
+
+        Args:
+            documents: The documents.
+            storage_context: As in the constructor.
+            show_progress: As in every LlamaIndex index.
+            callback_manager: As in every LlamaIndex index.
+            transformations: As in the constructor.
+            **kwargs: The constructor's other arguments.
+        """
+        steps = leading_pictures_round(transformations or Settings.transformations)
+        manager = callback_manager or Settings.callback_manager
+        with manager.as_trace("index_construction"):
+            index = cls(
+                nodes=run_transformations(documents, steps, show_progress=show_progress),
+                storage_context=storage_context,
+                callback_manager=callback_manager,
+                show_progress=show_progress,
+                transformations=steps,
+                **kwargs,
+            )
+            # Last, so that documents count as indexed only when they are.
+            for document in documents:
+                index.docstore.set_document_hash(document.id_, document.hash)
+        return index
+
+    @classmethod
+    def from_vector_store(
+        cls,
+        vector_store: BasePydanticVectorStore,
+        embed_model: EmbedType | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Open an index over what a `UniSemVectorStore` holds.
+
+        Args:
+            vector_store: The store.
+            embed_model: What its vectors came from; see the constructor.
+            **kwargs: The constructor's other arguments.
+
+        Raises:
+            TypeError: Another kind of store.
+        """
+        kwargs.pop("storage_context", None)
+        storage = StorageContext.from_defaults(vector_store=vector_store)
+        return cls(embed_model=embed_model, storage_context=storage, **kwargs)
+
+    @property
+    def vector_store(self) -> UniSemVectorStore:
+        """Where the nodes are."""
+        return self._vector_store
+
+    @property
+    def space(self) -> SemanticSpace | None:
+        """The space that is indexed, if there is one."""
+        return self._vector_store.space
+
+    @property
+    def skipped(self) -> list[Skipped]:
+        """The nodes that this object has left out, and why."""
+        return list(self._skipped)
+
+    # -- asking --------------------------------------------------------------------------------
+
+    def as_retriever(self, **kwargs: Any) -> UniSemIndexRetriever:
+        """Make a retriever.
+
+        Args:
+            **kwargs: Those of `UniSemIndexRetriever`; others, which LlamaIndex passes along for
+                query and chat engines, are not looked at.
+        """
+        options = {name: kwargs[name] for name in _RETRIEVER_OPTIONS if name in kwargs}
+        return UniSemIndexRetriever(
+            self,
+            callback_manager=kwargs.get("callback_manager", self._callback_manager),
+            object_map={**self._object_map, **(kwargs.get("object_map") or {})},
+            **options,
+        )
+
+    def as_query_engine(self, llm: LLMType | None = None, **kwargs: Any) -> BaseQueryEngine:
+        """Make a query engine; a chat model sees captions and pictures.
+
+        Args:
+            llm: The model; ``Settings.llm`` if ``None``.
+            **kwargs: Those of the retriever and of ``RetrieverQueryEngine.from_args``. Give
+                ``multimodal=False`` for a chat model that reads text only.
+
+        Raises:
+            ValueError: A template for texts, which LlamaIndex does not use for pictures.
+        """
+        manager = self._callback_manager
+        model = resolve_llm(llm, callback_manager=manager) if llm else Settings.llm
+        if "multimodal" not in kwargs:
+            kwargs["multimodal"] = model.metadata.is_chat_model
+            for name in _TEXT_TEMPLATES if kwargs["multimodal"] else ():
+                if kwargs.get(name) is not None:
+                    raise ValueError(
+                        f"{name} is for texts; a model that sees pictures needs "
+                        "chat_content_qa_template (or chat_content_refine_template). For texts "
+                        "alone say multimodal=False"
+                    )
+        return super().as_query_engine(llm=model, **kwargs)
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def build_index_from_nodes(self, nodes: Sequence[BaseNode], **insert_kwargs: Any) -> IndexDict:
+        """Store the first nodes; LlamaIndex's own drops pictures without text."""
+        return self._build_index_from_nodes(nodes, **insert_kwargs)
+
+    def _add_nodes_to_index(
+        self,
+        index_struct: IndexDict,
+        nodes: Sequence[BaseNode],
+        show_progress: bool = False,
+        **insert_kwargs: Any,
+    ) -> None:
+        embedder = NodeEmbedder(self._embed_model, self._skipped)
+        for batch in iter_batch(self._with_content(nodes), self._insert_batch_size):
+            embedded = embedder.embed(batch, show_progress)
+            self._vector_store.add(embedded, **insert_kwargs)
+            if self._store_nodes_override:
+                self._docstore.add_documents(_kept(index_struct, embedded), allow_update=True)
+
+    async def _async_add_nodes_to_index(
+        self,
+        index_struct: IndexDict,
+        nodes: Sequence[BaseNode],
+        show_progress: bool = False,
+        **insert_kwargs: Any,
+    ) -> None:
+        embedder = NodeEmbedder(self._embed_model, self._skipped)
+        for batch in iter_batch(self._with_content(nodes), self._insert_batch_size):
+            embedded = await embedder.aembed(batch, show_progress)
+            await self._vector_store.async_add(embedded, **insert_kwargs)
+            if self._store_nodes_override:
+                kept = _kept(index_struct, embedded)
+                await self._docstore.async_add_documents(kept, allow_update=True)
+
+    def _with_content(self, nodes: Sequence[BaseNode]) -> list[BaseNode]:
+        kept: list[BaseNode] = []
+        for node in nodes:
+            if (
+                has_picture(node)
+                or node.embedding is not None
+                or node.get_content(metadata_mode=MetadataMode.EMBED)
+            ):
+                kept.append(node)
+            else:
+                _log.warning("node %r is left out: it has neither text nor picture", node.node_id)
+                self._skipped.append(Skipped(node.node_id, "has neither text nor picture"))
+        return kept
+
+    # -- deleting ------------------------------------------------------------------------------
+
+    def delete_ref_doc(
+        self, ref_doc_id: str, delete_from_docstore: bool = False, **delete_kwargs: Any
+    ) -> None:
+        """Remove a document's nodes; `refresh_ref_docs` with the document brings them back.
+
+        Args:
+            ref_doc_id: The document's id.
+            delete_from_docstore: From the document store, too.
+            **delete_kwargs: Other stores' options; not looked at.
+        """
+        super().delete_ref_doc(ref_doc_id, delete_from_docstore, **delete_kwargs)
+        if delete_from_docstore:
+            self._docstore.delete_document(ref_doc_id, raise_error=False)
+        elif self._docstore.get_document_hash(ref_doc_id) is not None:
+            self._docstore.set_document_hash(ref_doc_id, "")
+
+    async def adelete_ref_doc(
+        self, ref_doc_id: str, delete_from_docstore: bool = False, **delete_kwargs: Any
+    ) -> None:
+        """As `delete_ref_doc`."""
+        await super().adelete_ref_doc(ref_doc_id, delete_from_docstore, **delete_kwargs)
+        if delete_from_docstore:
+            await self._docstore.adelete_document(ref_doc_id, raise_error=False)
+        elif await self._docstore.aget_document_hash(ref_doc_id) is not None:
+            await self._docstore.aset_document_hash(ref_doc_id, "")
+
+    @property
+    def ref_doc_info(self) -> dict[str, RefDocInfo]:
+        """The ingested documents with their nodes' ids; reads every record once."""
+        found: dict[str, RefDocInfo] = {}
+        for record in self._vector_store.client.select():
+            source = record.id if is_own_source(record) else record.source_id
+            if source is not None:
+                info = found.setdefault(source, RefDocInfo(metadata=dict(record.metadata)))
+                info.node_ids.append(record.id)
+        return found
+
+
+def _kept(index_struct: IndexDict, nodes: Sequence[BaseNode]) -> list[BaseNode]:
+    """The nodes as the document store keeps them, without vectors, their ids noted."""
+    kept = [node.model_copy(update={"embedding": None}) for node in nodes]
+    for node in kept:
+        index_struct.add_node(node, text_id=node.node_id)
+    return kept
+
+
+INDEX_STRUCT_TYPE_TO_INDEX_CLASS[STRUCT_TYPE] = UniSemIndex

@@ -1,0 +1,280 @@
+"""`PictureReader`: a folder of pictures with captions, and of texts, as LlamaIndex documents."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from llama_index.core.bridge.pydantic import Field, PrivateAttr
+from llama_index.core.readers.base import BasePydanticReader, ResourcesReaderMixin
+from llama_index.core.schema import Document, ImageDocument, MediaResource
+
+from unisem.decoding import decode_image
+from unisem.errors import ImageError
+from unisem.images import ImageRef
+from unisem.readers import FolderReader, Skipped
+from unisem.readers.captions import METADATA_FILES, Description, read_metadata, read_sidecar
+from unisem.readers.chunks import chunk_text
+from unisem.readers.folder import PICTURES
+from unisem.readers.texts import read_text
+from unisem.records import Record
+
+_log = logging.getLogger(__name__)
+
+_PROBE = 32  # pixels; a JPEG is decoded at reduced size
+_NOT_EMBEDDED = ["file_name", "file_path", "sha256"]
+_NOT_SHOWN = ["file_path", "sha256"]
+
+
+class PictureReader(BasePydanticReader, ResourcesReaderMixin):
+    """Documents of a folder's pictures and texts, subfolders included, in sorted order.
+
+    A picture is an ``ImageDocument``: its caption, if it has one, is the text, and its bytes stay
+    in the file. Captions, metadata and ids are those of `unisem.readers.FolderReader`; a text is
+    one document, whole. ``metadata["sha256"]`` is the digest of the file's bytes, so that pipeline
+    caches, ``refresh_ref_docs`` and upserts notice a picture that has changed under its name.
+
+    Every picture is decoded once, small. What cannot be used is left out, counted in the log, and
+    listed in ``skipped``.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from PIL import Image
+    >>> from llama_index_unisem import PictureReader
+    >>> with TemporaryDirectory() as folder:
+    ...     Image.new("RGB", (8, 8)).save(f"{folder}/black.png")
+    ...     [document.metadata["file_name"] for document in PictureReader(folder).load_data()]
+    ['black.png']
+    """
+
+    input_dir: str | None = Field(default=None, description="The folder to read.")
+    _skipped: list[Skipped] = PrivateAttr(default_factory=list)
+    _described: dict[Path, tuple[tuple[int, int], dict[Path, Description]]] = PrivateAttr(
+        default_factory=dict
+    )
+
+    def __init__(
+        self, input_dir: str | os.PathLike[str] | None = None, *, is_remote: bool = False
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            input_dir: The folder; not needed for reading single files, as
+                ``SimpleDirectoryReader`` does through its ``file_extractor``.
+            is_remote: As in every LlamaIndex reader.
+
+        Raises:
+            NotADirectoryError: There is no such folder.
+        """
+        folder = None if input_dir is None else os.path.realpath(input_dir)
+        if folder is not None and not os.path.isdir(folder):
+            raise NotADirectoryError(f"{input_dir} is not a folder")
+        super().__init__(is_remote=is_remote)
+        self.input_dir = folder
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name under which LlamaIndex serialises this class."""
+        return "PictureReader"
+
+    @property
+    def skipped(self) -> list[Skipped]:
+        """What was left out since the last whole folder was begun, and why."""
+        return list(self._skipped)
+
+    def lazy_load_data(
+        self,
+        file: str | os.PathLike[str] | None = None,
+        extra_info: dict[str, Any] | None = None,
+        fs: Any = None,
+    ) -> Iterator[Document]:
+        """Read one document after the other.
+
+        Args:
+            file: One picture or text; the whole of ``input_dir`` if ``None``.
+            extra_info: More metadata for every document; the reader's own count before them.
+            fs: ``None``: pictures are read from this machine.
+
+        Raises:
+            ValueError: Neither a file nor an ``input_dir``, or a file system.
+        """
+        if fs is not None:
+            raise ValueError("PictureReader reads files of this machine only; give no fs")
+        if file is None and self.input_dir is None:
+            raise ValueError("give PictureReader an input_dir, or load_data a file")
+        return self._documents(None if file is None else Path(file), extra_info or {})
+
+    def load_data(
+        self,
+        file: str | os.PathLike[str] | None = None,
+        extra_info: dict[str, Any] | None = None,
+        fs: Any = None,
+    ) -> list[Document]:
+        """Read the folder, or one file; see `lazy_load_data`."""
+        return list(self.lazy_load_data(file, extra_info, fs))
+
+    # -- resources -----------------------------------------------------------------------------
+
+    def list_resources(self, *args: Any, **kwargs: Any) -> list[str]:
+        """The paths of the pictures and texts in ``input_dir``.
+
+        Args:
+            *args: None.
+            **kwargs: None.
+        """
+        return [str(self._path(item)) for item in self._folder() if isinstance(item, Record)]
+
+    def get_resource_info(self, resource_id: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Path, name and size of a file.
+
+        Args:
+            resource_id: Its path.
+            *args: None.
+            **kwargs: None.
+        """
+        path = Path(resource_id)
+        size = path.stat().st_size
+        return {"file_path": str(path), "file_name": self._name(path), "file_size": size}
+
+    def load_resource(self, resource_id: str, *args: Any, **kwargs: Any) -> list[Document]:
+        """Read one file.
+
+        Args:
+            resource_id: Its path.
+            *args: None.
+            **kwargs: ``extra_info``, as in `load_data`.
+        """
+        return self.load_data(resource_id, kwargs.get("extra_info"))
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def _documents(self, file: Path | None, extra: dict[str, Any]) -> Iterator[Document]:
+        if file is not None:
+            items: Iterator[Record | Skipped] = iter([self._single(_place(file))])
+        else:
+            self._skipped.clear()
+            items = iter(self._folder())
+        for item in items:
+            try:
+                if isinstance(item, Record):
+                    yield self._document(item, extra)
+                    continue
+                skipped = item
+            except ImageError as error:
+                skipped = Skipped(error.name, error.reason)
+            self._skipped.append(skipped)
+            _log.warning("%s is left out: %s", skipped.name, skipped.reason)
+        if file is None and self._skipped:
+            _log.warning("%d inputs were left out", len(self._skipped))
+
+    def _folder(self) -> FolderReader:
+        if self.input_dir is None:
+            raise ValueError("give PictureReader an input_dir")
+        return FolderReader(self.input_dir, chunk_size=sys.maxsize)
+
+    def _single(self, path: Path) -> Record | Skipped:
+        root = self._root(path)
+        name = path.relative_to(root).as_posix()
+        # Two folders of one name must not share ids where nobody has said which folder it is.
+        known = str(path) if self.input_dir is None else f"{root.name}/{name}"
+        if path.suffix.lower() not in PICTURES:
+            try:
+                text = read_text(path, root)
+            except ValueError as error:
+                return Skipped(str(path), f"cannot be read as UTF-8 text: {error}")
+            whole = chunk_text(text, sys.maxsize)
+            if not whole:
+                return Skipped(str(path), "is empty")
+            return Record(
+                id=known, text=whole[0], metadata={"file_name": name}, source_id=str(path)
+            )
+        described = self._description(path, root)
+        return Record(
+            id=known,
+            text=described.caption or read_sidecar(path, root) or None,
+            image=ImageRef(path=path, root=root),
+            metadata={"file_name": name} | described.metadata,
+            source_id=str(path),
+        )
+
+    def _document(self, record: Record, extra: dict[str, Any]) -> Document:
+        """Read a picture's bytes, or a text's, once.
+
+        Raises:
+            ImageError: The picture is missing, damaged, too large, or outside the folder.
+        """
+        path = self._path(record)
+        metadata = {**extra, **record.metadata, "file_path": str(path)}
+        common: dict[str, Any] = {
+            "id_": record.id,
+            "excluded_embed_metadata_keys": list(_NOT_EMBEDDED),
+            "excluded_llm_metadata_keys": list(_NOT_SHOWN),
+        }
+        if record.image is None:
+            text = record.text or ""
+            metadata["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+            return Document(text=text, metadata=metadata, **common)
+        data = record.image.read_bytes()
+        image = record.image.inspected(data)
+        decode_image(data, image.name, min_side=_PROBE)  # a truncated file has a good header
+        metadata["sha256"] = image.sha256
+        return ImageDocument(
+            # A document without any text resource is known to pipeline caches by nothing at all.
+            text_resource=MediaResource(text=record.text or ""),
+            image_resource=MediaResource(path=path, mimetype=image.mime_type),
+            metadata=metadata,
+            **common,
+        )
+
+    def _path(self, record: Record) -> Path:
+        if record.image is not None and record.image.path is not None:
+            return record.image.path
+        return Path(record.source_id or "")
+
+    def _root(self, path: Path) -> Path:
+        folder = None if self.input_dir is None else Path(self.input_dir)
+        if folder is not None and not path.is_relative_to(folder):
+            raise ValueError(f"{path} is not in the reader's input_dir, {folder}")
+        return folder or path.parent
+
+    def _name(self, path: Path) -> str:
+        place = _place(path)
+        return place.relative_to(self._root(place)).as_posix()
+
+    def _description(self, picture: Path, root: Path) -> Description:
+        """What the metadata files say, the outermost folder's first."""
+        folders = [folder for folder in picture.parents if folder.is_relative_to(root)]
+        for folder in reversed(folders):
+            for name in sorted(METADATA_FILES):
+                found = self._described_by(folder / name, root).get(picture)
+                if found is not None:
+                    return found
+        return Description(None)
+
+    def _described_by(self, path: Path, root: Path) -> dict[Path, Description]:
+        """A metadata file's lines, read again when the file has changed."""
+        try:
+            status = path.stat()
+        except OSError:
+            return {}
+        version = (status.st_mtime_ns, status.st_size)
+        known = self._described.get(path)
+        if known is None or known[0] != version:
+            lines: dict[Path, Description] = {}
+            for entry in read_metadata(path, root):
+                if isinstance(entry, Skipped):
+                    self._skipped.append(entry)
+                    _log.warning("%s is left out: %s", entry.name, entry.reason)
+                else:
+                    lines.setdefault(Path(os.path.normpath(path.parent / entry[0])), entry[1])
+            known = self._described[path] = (version, lines)
+        return known[1]
+
+
+def _place(path: str | os.PathLike[str]) -> Path:
+    """The path in its real folder, as `FolderReader` finds it; the file itself may be a link."""
+    return Path(os.path.realpath(os.path.dirname(os.path.abspath(path))), os.path.basename(path))
