@@ -77,3 +77,18 @@ def test_bad_parts_are_refused(parts: dict[str, Any], message: str) -> None:
 
 def test_empty_text_is_a_text() -> None:
     assert Record(text="").modality == "text"
+
+
+@pytest.mark.parametrize(
+    ("parts", "named"),
+    [
+        ({"id": "a\0b"}, "id"),
+        ({"source_id": "a\0"}, "source_id"),
+        ({"metadata": {"k": ["x", {"y": "\0"}]}}, r"metadata\['k'\]\[1\]\['y'\]"),
+        ({"metadata": {"k\0": 1}}, "the key"),
+    ],
+)
+def test_nul_is_refused_where_things_are_looked_for(parts: dict[str, Any], named: str) -> None:
+    with pytest.raises(RecordError, match=named + ".* holds a NUL"):
+        Record(**({"text": "a"} | parts))
+    assert Record(text="a\0b", payload={"x": "\0"}).text == "a\0b"

@@ -85,6 +85,8 @@ class Record:
             _check_text(target, f"links[{relation!r}]", name)
         for label, mapping in (("metadata", metadata), ("payload", payload)):
             _check_json(mapping or {}, f"record {name!r}: {label}")
+        for label, value in (("id", name), ("source_id", source_id), ("metadata", metadata)):
+            _check_findable(value, f"record {name!r}: {label}")
         put = object.__setattr__
         put(self, "id", name)
         put(self, "text", text)
@@ -146,6 +148,20 @@ def _check_text(value: object, label: str, record_id: object) -> None:
             f"record {record_id!r}: {label} must be a string, not {type(value).__name__}"
         )
     check_unicode(value, f"record {record_id!r}: {label}")
+
+
+def _check_findable(value: object, where: str) -> None:
+    """Refuse NUL in what is looked for: SQLite ends a string there, so it would find others."""
+    match value:
+        case str() if "\0" in value:
+            raise RecordError(f"{where} holds a NUL character; replace it, it cannot be found by")
+        case Mapping():
+            for key, item in value.items():
+                _check_findable(key, f"{where}: the key {key!r}")
+                _check_findable(item, f"{where}[{key!r}]")
+        case list() | tuple():
+            for position, item in enumerate(value):
+                _check_findable(item, f"{where}[{position}]")
 
 
 def _check_json(value: object, where: str) -> None:

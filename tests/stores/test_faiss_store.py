@@ -398,3 +398,16 @@ def test_a_reader_that_opens_while_the_segment_is_replaced(
     assert caplog.messages == []
     reader.close()
     writer.close()
+
+
+def test_nul_in_what_is_asked_finds_nothing_else(store: FaissStore) -> None:
+    store.add([item("a", 1, source="s")])
+    for selection in (
+        Selection(ids=("a\0b",)),
+        Selection(source_ids=("s\0",)),
+        Selection(filter=Field("year").is_in(["2000\0", "\0"])),
+    ):
+        assert store.search(query(1)[None], 5, selection) == [[]]
+        assert store.delete(selection) == 0
+    assert store.get(["a\0"]) == [None]
+    assert len(store) == 1

@@ -34,7 +34,7 @@ def compile_selection(selection: Selection) -> Condition:
         if values is not None:
             # One parameter however many ids: SQLite limits the number of parameters.
             text = f"({column} IN (SELECT value FROM json_each(?)))"
-            parts.append((text, [json.dumps(values)]))
+            parts.append((text, [_as_list(values)]))
     if selection.modality is not None:
         parts.append(("(modality = ?)", [selection.modality]))
     if selection.filter is not None:
@@ -130,8 +130,13 @@ def _equal_any(alias: str, values: Sequence[Any]) -> Condition:
                 f"({alias}.type IN {_TYPES[name]}"
                 f" AND {alias}.value IN (SELECT value FROM json_each(?)))"
             )
-            parts.append((text, [json.dumps(group)]))
+            parts.append((text, [_as_list(group)]))
     return _joined(parts, "OR", "FALSE")
+
+
+def _as_list(values: Sequence[Any]) -> str:
+    """What ``json_each`` takes apart; a string with NUL, which nothing has, would lose its end."""
+    return json.dumps([it for it in values if not (isinstance(it, str) and "\0" in it)])
 
 
 def _bound(value: Any) -> Any:

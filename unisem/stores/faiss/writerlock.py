@@ -44,8 +44,8 @@ class WriterLock:
             lock.acquire(timeout=0)
         except Timeout:
             raise StoreLockedError(
-                f"{self._directory} is being written by {self._holder()}; close that space first, "
-                "or open yours in the same process"
+                f"{self._directory} is being written by {self._holder()}; close that space first. "
+                "Threads of a process share one space: hand it on instead of opening it again"
             ) from None
         except OSError as error:
             raise StoreError(f"{self._directory} cannot be written ({error})") from error
