@@ -53,13 +53,13 @@ def format_documents(
             "documents must be a list of langchain_core.documents.Document, as a retriever returns"
         )
     if not documents:
-        return [TextContentBlock(type="text", text=_NOTHING)]
+        return [text_block(_NOTHING)]
     found = space.get([document.id or "" for document in documents])
     shown = contents([record for record in found if record is not None], limits)
-    blocks: list[ContentBlock] = [TextContentBlock(type="text", text=_HEADER)]
+    blocks: list[ContentBlock] = [text_block(_HEADER)]
     for number, (document, record) in enumerate(zip(documents, found, strict=True), 1):
         content = None if record is None else next(shown)
-        blocks.append(TextContentBlock(type="text", text=_label(number, document, content)))
+        blocks.append(text_block(_label(number, document, content)))
         if content is not None and content.image is not None:
             blocks.append(image_block(content.image))
     return blocks
@@ -70,6 +70,11 @@ async def aformat_documents(
 ) -> list[ContentBlock]:
     """As `format_documents`, in a thread."""
     return await asyncio.to_thread(format_documents, documents, space=space, limits=limits)
+
+
+def text_block(text: str) -> TextContentBlock:
+    """Return a text as a content block with no random id."""
+    return TextContentBlock(type="text", text=text)
 
 
 def image_block(image: ModelImage) -> ImageContentBlock:

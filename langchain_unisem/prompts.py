@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Self
 
+from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage, HumanMessage
-from langchain_core.messages.content import ContentBlock, TextContentBlock
+from langchain_core.messages.content import ContentBlock
 from langchain_core.prompts.chat import BaseChatPromptTemplate
 from pydantic import ConfigDict, Field
 
-from langchain_unisem.messages import format_documents, image_block
+from langchain_unisem.messages import format_documents, image_block, text_block
 from langchain_unisem.queries import ImageQuery
 from unisem.content import ImageLimits, image_for_model
 from unisem.space import SemanticSpace
@@ -21,6 +22,9 @@ class MultimodalPrompt(BaseChatPromptTemplate):
 
     Captions and pictures come first, as `format_documents` writes them, then the question: a
     string, or an `ImageQuery`, whose picture is shown as well. Neither is treated as a template.
+
+    Setup:
+        ``pip install "unisem[langchain]"``
 
     Key init args:
         space: Where the documents' pictures are.
@@ -49,6 +53,9 @@ class MultimodalPrompt(BaseChatPromptTemplate):
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
     input_variables: list[str] = Field(default_factory=lambda: ["context", "question"])
+    input_types: dict[str, Any] = Field(
+        default_factory=lambda: {"context": list[Document], "question": Any}
+    )
     space: SemanticSpace
     limits: ImageLimits = ImageLimits()
 
@@ -93,16 +100,12 @@ class MultimodalPrompt(BaseChatPromptTemplate):
     def _question(self, question: object) -> list[ContentBlock]:
         match question:
             case str():
-                return [_text(f"Question: {question}")]
+                return [text_block(f"Question: {question}")]
             case ImageQuery():
                 picture = image_for_model(question.image, side=self.limits.side)
                 words = f"Question: {question.text}" if question.text else "Question:"
-                return [_text(f"{words} (with this picture)"), image_block(picture)]
+                return [text_block(f"{words} (with this picture)"), image_block(picture)]
         raise TypeError(
             "question must be a string, or an ImageQuery for a picture, "
             f"not {type(question).__name__}"
         )
-
-
-def _text(text: str) -> TextContentBlock:
-    return TextContentBlock(type="text", text=text)

@@ -57,14 +57,15 @@ class PictureBlobParser(BaseBlobParser):
 
     Parse:
         ```python
-        from langchain_core.document_loaders.base import Blob
+        from langchain_core.document_loaders import Blob
 
         documents = parser.parse(Blob.from_data(data, path="scan-7", metadata={"caption": "a cat"}))
         ```
 
-    Use with LangChain's loaders:
+    Use with a loader of blobs, such as ``FileSystemBlobLoader`` of ``langchain_community``:
         ```python
-        loader = GenericLoader(FileSystemBlobLoader("photos/", glob="**/*.jpg"), parser)
+        for blob in blob_loader.yield_blobs():
+            store.add_documents(parser.parse(blob))
         ```
 
     The document's ``page_content`` is the caption; its ``id`` is the blob's, or else its source, or

@@ -10,9 +10,9 @@ from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
 from langchain_core.messages import AnyMessage, HumanMessage
-from langchain_core.messages.content import ContentBlock, TextContentBlock
+from langchain_core.messages.content import ContentBlock
 
-from langchain_unisem.messages import image_block
+from langchain_unisem.messages import image_block, text_block
 from langchain_unisem.middleware.mentions import SOURCE, Mention, Results, mentioned
 from langchain_unisem.middleware.shown import ShownPictures
 from langchain_unisem.tools import UniSemInlineRetrievalTool, UniSemRetrievalTool
@@ -117,7 +117,7 @@ class PictureMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
                 whole.append(_message(_blocks(results.mentions, pictures, shown)))
                 shown |= {m for m in results.mentions if isinstance(pictures[m], ModelImage)}
             else:
-                whole.append(_message([_text(_OLD)]))
+                whole.append(_message([text_block(_OLD)]))
         return [*whole, *messages[start:]]
 
     def _is_recent(self, results: Results) -> bool:
@@ -169,22 +169,18 @@ def _blocks(
     pictures: dict[Mention, ModelImage | str],
     shown: set[Mention],
 ) -> list[ContentBlock]:
-    blocks: list[ContentBlock] = [_text(_HEADER)]
+    blocks: list[ContentBlock] = [text_block(_HEADER)]
     for mention in mentions:
         picture = _ABOVE if mention in shown else pictures[mention]
         if isinstance(picture, str):
-            blocks.append(_text(f"{quoted(mention.id)}: this picture {picture}."))
+            blocks.append(text_block(f"{quoted(mention.id)}: this picture {picture}."))
         else:
-            blocks += [_text(f"{quoted(mention.id)}:"), image_block(picture)]
+            blocks += [text_block(f"{quoted(mention.id)}:"), image_block(picture)]
     return blocks
 
 
 def _message(blocks: list[ContentBlock]) -> HumanMessage:
     return HumanMessage(content_blocks=blocks, additional_kwargs={"lc_source": SOURCE})
-
-
-def _text(text: str) -> TextContentBlock:
-    return TextContentBlock(type="text", text=text)
 
 
 def _check(tools: Sequence[object], turns: object) -> None:

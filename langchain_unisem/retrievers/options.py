@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict, get_args
 
-from langchain_unisem.vectorstores.options import DocumentFilter
+from langchain_unisem.vectorstores.options import DocumentFilter, check_share
 from unisem.fusion import Fusion
 from unisem.images import ImageSource
 from unisem.records import Modality
@@ -62,9 +62,7 @@ def check_options(options: SearchOptions) -> None:
             f'search_type "{search_type}" has no relevance from 0 to 1; '
             "leave score_threshold out, or set it to None"
         )
-    weight = options.get("lambda_mult", 0.5)
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= 1:
-        raise ValueError(f"lambda_mult must be between 0 and 1, not {weight!r}")
+    check_share(options.get("lambda_mult", 0.5), "lambda_mult")
 
 
 def mode_of(search_type: SearchType) -> Mode:

@@ -18,7 +18,6 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from langchain_unisem.documents import (
     DETAILS_KEY,
     hit_to_document,
-    record_to_document,
     relevance,
 )
 from langchain_unisem.filters import to_filter
@@ -29,7 +28,7 @@ from langchain_unisem.retrievers.options import (
     check_options,
     mode_of,
 )
-from langchain_unisem.vectorstores.options import DocumentFilter, search
+from langchain_unisem.vectorstores.options import DocumentFilter, holds, search
 from unisem.filters import matches
 from unisem.fusion import Fusion
 from unisem.records import Modality, Record
@@ -177,7 +176,7 @@ class UniSemRetriever(BaseRetriever):
         if self.modality not in (None, record.modality):
             return False
         if callable(self.filter):
-            return bool(self.filter(record_to_document(record)))
+            return holds(self.filter, record)
         condition = to_filter(self.filter)
         return condition is None or matches(condition, record.metadata)
 
@@ -198,7 +197,7 @@ class UniSemRetriever(BaseRetriever):
             text,
             chosen.pop("k"),
             {**chosen, "mode": mode},
-            diversity=1 - lambda_mult if search_type == "mmr" else None,
+            lambda_mult=lambda_mult if search_type == "mmr" else None,
             reranker=reranker,
         )
         scale = relevance if mode == "vector" else None

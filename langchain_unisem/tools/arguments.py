@@ -111,7 +111,7 @@ def narrowed(own: DocumentFilter | None, asked: Filter | None) -> DocumentFilter
         return known & asked
 
     def both(document: Document) -> bool:
-        return own(document) and matches(asked, document.metadata)
+        return matches(asked, document.metadata) and own(document)
 
     return both
 

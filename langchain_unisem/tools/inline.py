@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from langchain_core.messages.content import ContentBlock, TextContentBlock
+from langchain_core.messages.content import ContentBlock
 from pydantic import ConfigDict
 
-from langchain_unisem.messages import image_block
+from langchain_unisem.messages import image_block, text_block
 from langchain_unisem.tools.results import HEADER, Result
 from langchain_unisem.tools.retrieval import ToolContent, UniSemRetrievalTool
 from unisem.content import ImageLimits, contents
@@ -21,6 +21,9 @@ class UniSemInlineRetrievalTool(UniSemRetrievalTool):
     It needs no middleware, but a model whose interface accepts pictures in the messages of tools,
     which OpenAI's chat completions do not. The pictures become part of the agent's state, in
     base64: every checkpoint and every trace holds them, for as long as the conversation is kept.
+
+    Setup:
+        ``pip install "unisem[langchain]"``
 
     Key init args:
         limits: How many pictures of how many pixels and bytes; `ImageLimits` by default.
@@ -41,7 +44,7 @@ class UniSemInlineRetrievalTool(UniSemRetrievalTool):
     limits: ImageLimits = ImageLimits()
 
     def _content(self, results: Sequence[Result]) -> ToolContent:
-        blocks: list[ContentBlock] = [_text(HEADER + _ORDER)]
+        blocks: list[ContentBlock] = [text_block(HEADER + _ORDER)]
         records = self.retriever.records([result.id for result in results])
         shown = contents([record for record in records if record is not None], self.limits)
         for result, record in zip(results, records, strict=True):
@@ -51,11 +54,7 @@ class UniSemInlineRetrievalTool(UniSemRetrievalTool):
                 text += " (its picture has been deleted)"
             elif content is not None and content.omitted is not None:
                 text += f" (its picture {content.omitted})"
-            blocks.append(_text(text))
+            blocks.append(text_block(text))
             if content is not None and content.image is not None:
                 blocks.append(image_block(content.image))
         return blocks
-
-
-def _text(text: str) -> TextContentBlock:
-    return TextContentBlock(type="text", text=text)

@@ -23,6 +23,17 @@ class EmbeddingsEncoder(Encoder):
     Vectors are scaled to length 1. A picture is decoded here, with UniSem's limits, and handed
     over as a temporary PNG file, since a path is what ``embed_image`` takes.
 
+    Setup:
+        ``pip install "unisem[langchain]"``
+
+    Instantiate:
+        ```python
+        from langchain_unisem import EmbeddingsEncoder
+        from unisem import SemanticSpace
+
+        space = SemanticSpace.open("notes.unisem", encoder=EmbeddingsEncoder(embeddings))
+        ```
+
     Args:
         embeddings: Called from several threads.
         fingerprint: As `Encoder.fingerprint`; derived from class and settings if ``None``.

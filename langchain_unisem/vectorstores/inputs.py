@@ -11,6 +11,7 @@ import numpy as np
 from langchain_core.documents import Document
 
 from langchain_unisem.picture_documents import picture_of
+from unisem.errors import RecordError
 from unisem.images import ImageRef, ImageSource, sources_as_list
 from unisem.records import Record
 from unisem.search import EmbeddedRecord, Vector
@@ -28,7 +29,7 @@ def records_of_texts(
     Raises:
         TypeError: ``texts`` is one string, or an item is no string.
         ValueError: There are fewer or more metadatas or ids than texts.
-        RecordError: An id or metadata that cannot be kept; names it.
+        RecordError: An id or metadata that cannot be kept; names it and the text's position.
     """
     if isinstance(texts, str):
         raise TypeError("pass a list of texts, for example [text]")
@@ -36,11 +37,10 @@ def records_of_texts(
     for position, text in enumerate(items):
         if not isinstance(text, str):
             raise TypeError(f"texts[{position}] must be a string, not {type(text).__name__}")
+    parts = zip(items, _metadatas(metadatas, items), _ids(ids, items), strict=True)
     return [
-        Record(id=name, text=text, metadata=metadata)
-        for text, metadata, name in zip(
-            items, _each(metadatas, "metadatas", items), _ids(ids, items), strict=True
-        )
+        _record(f"texts[{position}]", id=name, text=text, metadata=metadata)
+        for position, (text, metadata, name) in enumerate(parts)
     ]
 
 
@@ -57,15 +57,16 @@ def records_of_images(
     """
     # What the caller gives now counts, whatever digest a reference from a search still has.
     items = [replace(ImageRef.of(image), sha256=None) for image in sources_as_list(images)]
+    parts = zip(
+        items,
+        _each(captions, "captions", items),
+        _metadatas(metadatas, items),
+        _ids(ids, items),
+        strict=True,
+    )
     return [
-        Record(id=name, image=image, text=caption, metadata=metadata)
-        for image, caption, metadata, name in zip(
-            items,
-            _each(captions, "captions", items),
-            _each(metadatas, "metadatas", items),
-            _ids(ids, items),
-            strict=True,
-        )
+        _record(f"images[{position}]", id=name, image=image, text=caption, metadata=metadata)
+        for position, (image, caption, metadata, name) in enumerate(parts)
     ]
 
 
@@ -81,16 +82,14 @@ def records_of_documents(
         TypeError: An item is no document.
         RecordError: As `records_of_texts`, or an incomplete reference to a picture.
     """
-    items = list(documents)
-    for position, item in enumerate(items):
-        if not isinstance(item, Document):
-            raise TypeError(f"documents[{position}] must be a Document, not {type(item).__name__}")
+    items = _documents(documents)
     names = [
         document.id if name is None else name
         for document, name in zip(items, _each(ids, "ids", items), strict=True)
     ]
     return [
-        _record_of(document, name) for document, name in zip(items, _ids(names, items), strict=True)
+        _record_of(document, name, f"documents[{position}]")
+        for position, (document, name) in enumerate(zip(items, _ids(names, items), strict=True))
     ]
 
 
@@ -127,15 +126,41 @@ def last_of_each_id(records: Iterable[Record]) -> list[Record]:
     return list(kept.values())
 
 
-def _record_of(document: Document, name: str) -> Record:
+def _documents(given: Any) -> list[Document]:
+    if isinstance(given, Document | str):
+        raise TypeError("pass a list of documents, for example [document]")
+    items = list(given)
+    for position, item in enumerate(items):
+        if not isinstance(item, Document):
+            raise TypeError(f"documents[{position}] must be a Document, not {type(item).__name__}")
+    return items
+
+
+def _record_of(document: Document, name: str, place: str) -> Record:
     image = picture_of(document)
     text = document.page_content
-    return Record(
+    return _record(
+        place,
         id=name,
         text=text or None if image is not None else text,
         image=image,
         metadata=document.metadata,
     )
+
+
+def _record(
+    place: str,
+    *,
+    id: str,
+    text: str | None,
+    metadata: Mapping[str, Any] | None,
+    image: ImageRef | None = None,
+) -> Record:
+    """A record; what is wrong with it is said with its place, as its id may be made up."""
+    try:
+        return Record(id=id, text=text, image=image, metadata=metadata)
+    except RecordError as error:
+        raise RecordError(f"{place}: {error}") from error
 
 
 def _unit(vector: Sequence[float], dimension: int, position: int) -> Vector:
@@ -157,6 +182,18 @@ def _unit(vector: Sequence[float], dimension: int, position: int) -> Vector:
 
 def _ids(ids: Sequence[str | None] | None, items: Sequence[object]) -> list[str]:
     return [uuid4().hex if name is None else name for name in _each(ids, "ids", items)]
+
+
+def _metadatas(
+    metadatas: Sequence[Mapping[str, Any] | None] | None, items: Sequence[object]
+) -> list[Mapping[str, Any] | None]:
+    given = _each(metadatas, "metadatas", items)
+    for position, metadata in enumerate(given):
+        if metadata is not None and not isinstance(metadata, Mapping):
+            raise TypeError(
+                f"metadatas[{position}] must be a dictionary, not {type(metadata).__name__}"
+            )
+    return given
 
 
 def _each(

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import isawaitable, iscoroutine
 from typing import Any, TypedDict
 
+import numpy as np
 from langchain_core.documents import Document
 
 from langchain_unisem.documents import record_to_document, relevance
 from langchain_unisem.filters import FilterLike, to_filter
 from langchain_unisem.queries import ImageQuery, image_of, text_of
+from unisem.errors import FilterError
 from unisem.filters import Filter
 from unisem.fusion import Fusion, RankFusion
 from unisem.images import ImageSource
-from unisem.records import Modality
+from unisem.records import Modality, Record
 from unisem.rerank import Reranker
-from unisem.search import Hit, Match, Mode, Query, Selection
+from unisem.search import Hit, Match, Mode, Query, Selection, Vector
 from unisem.space import SemanticSpace
 
 DocumentFilter = FilterLike | Callable[[Document], bool]
@@ -50,23 +53,23 @@ class StoreSearchOptions(TypedDict, total=False):
 
 def search(
     space: SemanticSpace,
-    query: str | ImageQuery | None,
+    query: str | ImageQuery,
     k: int,
     options: dict[str, Any],
     *,
-    vector: Any = None,
-    diversity: float | None = None,
+    vector: Vector | None = None,
+    lambda_mult: float | None = None,
     reranker: Reranker | None = None,
 ) -> list[Hit]:
     """Run one search.
 
     Args:
         space: Where.
-        query: Text or picture; ``None`` if there is a vector.
+        query: Text or picture; not looked at if there is a vector.
         k: Hits at most.
         options: `StoreSearchOptions`.
-        vector: A ready vector instead of a query.
-        diversity: As in `unisem.search.Query`.
+        vector: A ready vector instead of a query, see `vector_of`.
+        lambda_mult: The share of relevance in maximal marginal relevance; ``None`` for none of it.
         reranker: As there; ``score_threshold`` is held against the scores before it.
 
     Raises:
@@ -79,7 +82,7 @@ def search(
     threshold = _threshold(options)
     image = options.get("image")
     text = None
-    if query is not None:
+    if vector is None:
         text = text_of(query)
         image = image_of(query) if image is None else image
     elif image is not None:
@@ -92,13 +95,13 @@ def search(
             k=k,
             selection=select(space, options.get("filter"), options.get("modality")),
             match=options.get("match", "any"),
-            text_weight=options.get("text_weight", 0.5),
+            text_weight=check_share(options.get("text_weight", 0.5), "text_weight"),
             mode=options.get("mode", "vector"),
             fusion=options.get("fusion") or RankFusion(),
             fetch_k=options.get("fetch_k"),
             # A hair less than asked, as halving and doubling round; what is too little goes below.
             min_score=None if threshold is None else 2 * threshold - 1 - 1e-9,
-            diversity=diversity,
+            diversity=None if lambda_mult is None else 1 - lambda_mult,
             reranker=reranker,
         )
     )
@@ -117,13 +120,55 @@ def select(
     with the store.
 
     Raises:
-        FilterError: The filter means nothing.
+        FilterError: The filter means nothing, or the function is asynchronous.
     """
     if callable(condition) and not isinstance(condition, Filter):
         candidates = space.store.select(Selection(modality=modality))
-        ids = [record.id for record in candidates if condition(record_to_document(record))]
+        ids = [record.id for record in candidates if holds(condition, record)]
         return Selection(ids=tuple(ids), modality=modality)
     return Selection(filter=to_filter(condition), modality=modality)
+
+
+def holds(condition: Callable[[Document], bool], record: Record) -> bool:
+    """Whether a function is true of a record, of which it is shown a copy.
+
+    Raises:
+        FilterError: It is asynchronous: what it returns counts as true before it is awaited.
+    """
+    answer: object = condition(record_to_document(record))
+    if isawaitable(answer):
+        if iscoroutine(answer):
+            answer.close()
+        raise FilterError("a function that is a filter must not be asynchronous")
+    return bool(answer)
+
+
+def check_share(value: object, name: str) -> float:
+    """Return a number from 0 to 1.
+
+    Raises:
+        ValueError: It is none; says the argument's name.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name} must be a number from 0 to 1, not {value!r}")
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must be between 0 and 1, not {value!r}")
+    return float(value)
+
+
+def vector_of(embedding: object) -> Vector:
+    """Return a vector that a user gives to search with, as it is.
+
+    Raises:
+        ValueError: It is no list of numbers.
+    """
+    try:
+        vector = np.asarray(embedding, np.float32)
+    except (TypeError, ValueError):
+        vector = np.empty((), np.float32)
+    if vector.ndim != 1:
+        raise ValueError("a vector to search with is a list of numbers, as embed_query returns it")
+    return vector
 
 
 def _check_known(options: dict[str, Any]) -> None:
@@ -138,10 +183,7 @@ def _threshold(options: dict[str, Any]) -> float | None:
     threshold = options.get("score_threshold")
     if threshold is None:
         return None
-    if isinstance(threshold, bool) or not isinstance(threshold, int | float):
-        raise ValueError(f"score_threshold must be a number from 0 to 1, not {threshold!r}")
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"score_threshold must be between 0 and 1, not {threshold!r}")
+    share = check_share(threshold, "score_threshold")
     if options.get("mode", "vector") != "vector":
         raise ValueError('score_threshold is a relevance, which only mode "vector" has')
-    return float(threshold)
+    return share

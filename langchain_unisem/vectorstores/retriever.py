@@ -36,7 +36,10 @@ class UniSemVectorStoreRetriever(VectorStoreRetriever):
     def invoke(
         self, input: str | ImageQuery, config: RunnableConfig | None = None, **kwargs: Any
     ) -> list[Document]:
-        """Search with a text or an `ImageQuery`; keyword arguments replace `search_kwargs`."""
+        """Search with a text or an `ImageQuery`.
+
+        Keyword arguments replace `search_kwargs`, and `search_type` if that is one of them.
+        """
         return super().invoke(text_of(input), config, **_with_image(input, kwargs))
 
     async def ainvoke(
@@ -48,13 +51,15 @@ class UniSemVectorStoreRetriever(VectorStoreRetriever):
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **kwargs: Any
     ) -> list[Document]:
-        return self.vectorstore.search(query, self.search_type, **(self.search_kwargs | kwargs))
+        return self.vectorstore.search(query, **self._options(kwargs))
 
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **kwargs: Any
     ) -> list[Document]:
-        options = self.search_kwargs | kwargs
-        return await self.vectorstore.asearch(query, self.search_type, **options)
+        return await self.vectorstore.asearch(query, **self._options(kwargs))
+
+    def _options(self, of_the_call: dict[str, Any]) -> dict[str, Any]:
+        return {"search_type": self.search_type, **self.search_kwargs, **of_the_call}
 
     def _get_ls_params(self, **kwargs: Any) -> LangSmithRetrieverParams:
         params = super()._get_ls_params(**kwargs)

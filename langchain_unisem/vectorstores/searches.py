@@ -11,7 +11,7 @@ from langchain_core.vectorstores import VectorStore
 
 from langchain_unisem.documents import record_to_document, relevance
 from langchain_unisem.queries import ImageQuery
-from langchain_unisem.vectorstores.options import search
+from langchain_unisem.vectorstores.options import check_share, search, vector_of
 from langchain_unisem.vectorstores.retriever import MODES, UniSemVectorStoreRetriever
 from unisem.images import ImageSource
 from unisem.search import Hit
@@ -94,15 +94,15 @@ class SpaceSearches(VectorStore):
 
         Raises:
             StoreError: The vector's dimension is not the store's.
-            ValueError: It is zero or not finite.
+            ValueError: It is no list of numbers, zero or not finite.
         """
-        return _documents(search(self.space, None, k, kwargs, vector=embedding))
+        return _documents(self._by_vector(embedding, k, kwargs))
 
     def similarity_search_with_score_by_vector(
         self, embedding: list[float], k: int = 4, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         """As `similarity_search_by_vector`, each with its cosine."""
-        return _scored(search(self.space, None, k, kwargs, vector=embedding), float)
+        return _scored(self._by_vector(embedding, k, kwargs), float)
 
     async def asimilarity_search_with_score_by_vector(
         self, embedding: list[float], k: int = 4, **kwargs: Any
@@ -160,7 +160,8 @@ class SpaceSearches(VectorStore):
             Documents in the order they were chosen.
         """
         kwargs["fetch_k"] = fetch_k
-        return _documents(search(self.space, query, k, kwargs, diversity=1 - lambda_mult))
+        share = check_share(lambda_mult, "lambda_mult")
+        return _documents(search(self.space, query, k, kwargs, lambda_mult=share))
 
     def max_marginal_relevance_search_by_vector(
         self,
@@ -172,8 +173,8 @@ class SpaceSearches(VectorStore):
     ) -> list[Document]:
         """As `max_marginal_relevance_search`, for a vector."""
         kwargs["fetch_k"] = fetch_k
-        hits = search(self.space, None, k, kwargs, vector=embedding, diversity=1 - lambda_mult)
-        return _documents(hits)
+        share = check_share(lambda_mult, "lambda_mult")
+        return _documents(self._by_vector(embedding, k, kwargs, share))
 
     def search(self, query: str | ImageQuery, search_type: str, **kwargs: Any) -> list[Document]:
         """Search by type.
@@ -183,9 +184,15 @@ class SpaceSearches(VectorStore):
             search_type: ``"similarity"``, ``"mmr"``, ``"similarity_score_threshold"``,
                 ``"keyword"`` or ``"hybrid"``.
             **kwargs: What the search of that type takes.
+
+        Raises:
+            ValueError: There is no such type, or as `similarity_search`.
         """
         if search_type in MODES:
             return self.similarity_search(query, **({"mode": search_type} | kwargs))
+        if search_type not in (known := UniSemVectorStoreRetriever.allowed_search_types):
+            names = ", ".join(f'"{name}"' for name in known)
+            raise ValueError(f"search_type must be one of {names}, not {search_type!r}")
         return super().search(query, search_type, **kwargs)  # type: ignore[arg-type]
 
     async def asearch(
@@ -210,6 +217,16 @@ class SpaceSearches(VectorStore):
         return UniSemVectorStoreRetriever(
             vectorstore=self, tags=list(tags), search_kwargs=options, **kwargs
         )
+
+    def _by_vector(
+        self,
+        embedding: list[float],
+        k: int,
+        options: dict[str, Any],
+        lambda_mult: float | None = None,
+    ) -> list[Hit]:
+        vector = vector_of(embedding)
+        return search(self.space, "", k, options, vector=vector, lambda_mult=lambda_mult)
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
         return relevance

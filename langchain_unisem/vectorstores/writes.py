@@ -19,6 +19,7 @@ from langchain_unisem.vectorstores.options import DocumentFilter, select
 from langchain_unisem.vectorstores.searches import SpaceSearches
 from unisem.errors import ImageError
 from unisem.images import ImageSource
+from unisem.ingest import embed_prepared
 from unisem.records import Record
 from unisem.search import EmbeddedRecord, Selection
 
@@ -184,7 +185,11 @@ class SpaceWrites(SpaceSearches):
         return True
 
     def _add(self, records: list[Record]) -> list[str]:
-        items = list(self.space.embed(last_of_each_id(records)))
+        kept = last_of_each_id(records)
+        texts = [record for record in kept if record.image is None]
+        items = list(self.space.embed(record for record in kept if record.image is not None))
+        if texts:  # in one call: how many go at once is the embeddings' own setting
+            items += embed_prepared(self.space.encoder, texts, [])
         _check_digests(records, items)
         self.space.store.add(items)
         return [record.id for record in records]

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from langchain.chat_models import init_chat_model
 
 import langchain_unisem.filters
+import langchain_unisem.indexing
 import langchain_unisem.queries
 import langchain_unisem.structured_queries
 from tests.support.chat_server import ChatServer, chat_server
@@ -115,10 +117,26 @@ def test_code_of_the_page_runs(workplace: Path, server: ChatServer) -> None:
     names["space"].close()
 
 
+def test_code_of_the_readme_runs(
+    workplace: Path, server: ChatServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    solid("red").save(workplace / "tiger.jpg")
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {"llm": init_chat_model("openai:scripted")}
+    for block in blocks:
+        if "SemanticSpace" in block or "langchain_unisem" in block:
+            exec(compile(block, "README.md", "exec"), names)
+    assert capsys.readouterr().out == "Number [1].\n"
+    assert server.images(0)
+    names["space"].close()
+
+
 @pytest.mark.parametrize(
     "module",
     [
         langchain_unisem.filters,
+        langchain_unisem.indexing,
         langchain_unisem.queries,
         langchain_unisem.structured_queries,
     ],

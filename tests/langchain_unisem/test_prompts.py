@@ -98,6 +98,13 @@ def test_partial(prompt: MultimodalPrompt, retriever: UniSemRetriever) -> None:
     assert prompt.input_variables == ["context", "question"]
 
 
+def test_input_schema(prompt: MultimodalPrompt) -> None:
+    parts = prompt.get_input_jsonschema()["properties"]
+    assert parts["context"]["type"] == "array"
+    assert "type" not in parts["question"]  # a string or an `ImageQuery`
+    assert list(prompt.partial(question="?").get_input_jsonschema()["properties"]) == ["context"]
+
+
 def test_bad_input(prompt: MultimodalPrompt, card_space: SemanticSpace) -> None:
     with pytest.raises(KeyError, match=r"missing variables \{'context'\}"):
         prompt.invoke({"question": "?"})

@@ -244,7 +244,7 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
     ({"search_type": "keyword", "score_threshold": 0.5}, 'search_type "keyword" has no relevance'),
     ({"score_threshold": 1.5}, "score_threshold must be between 0 and 1"),
     ({"lambda_mult": 2}, "lambda_mult must be between 0 and 1, not 2"),
-    ({"lambda_mult": "x"}, "lambda_mult must be between 0 and 1, not 'x'"),
+    ({"lambda_mult": "x"}, "lambda_mult must be a number from 0 to 1, not 'x'"),
     ({"fetch_k": 0, "search_type": "mmr"}, "fetch_k must be a whole number of at least 1"),
     ({"search_type": "keyword", "image": solid("red")}, 'mode "keyword" looks for text only'),
 ]

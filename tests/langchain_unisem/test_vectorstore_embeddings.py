@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 from pydantic import BaseModel, SecretStr
 
-from langchain_unisem import EmbeddingsEncoder
+from langchain_unisem import EmbeddingsEncoder, UniSemVectorStore
 from langchain_unisem.vectorstores.identity import fingerprint_of, name_of
 from tests.support.pictures import encoded, solid
 from tests.support.text_embeddings import FixedEmbeddings, PictureEmbeddings, WordEmbeddings
@@ -135,3 +136,22 @@ def test_answers_of_the_wrong_shape() -> None:
         EmbeddingsEncoder(Nested()).encode_images([solid("red")])
     with pytest.raises(EncoderError, match=r"TooFew returned an array of shape \(1, 24\) for 2"):
         EmbeddingsEncoder(TooFew()).encode_texts(["a", "b"])
+
+
+def test_how_many_texts_go_at_once_is_the_embeddings_own_setting() -> None:
+    """A call over the network for every few texts would take minutes where seconds will do."""
+    calls: list[int] = []
+
+    class Counting(PictureEmbeddings):
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            calls.append(len(texts))
+            return super().embed_documents(texts)
+
+    store = UniSemVectorStore(embedding=Counting())
+    names = store.add_texts([f"red {n}" for n in range(200)])
+    store.add_documents([Document(f"blue {n}") for n in range(200)])
+    assert calls == [200, 200]
+    assert [d.page_content for d in store.get_by_ids(names)] == [f"red {n}" for n in range(200)]
+    assert [d.page_content for d in store.similarity_search("blue 7", k=1)] == ["blue 7"]
+    store.add_images([solid("red")], captions=["a caption"])
+    assert calls == [200, 200, 1]

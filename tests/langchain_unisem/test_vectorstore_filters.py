@@ -16,7 +16,12 @@ from langchain_core.structured_query import (
     StructuredQuery,
 )
 
-from langchain_unisem import UniSemTranslator, UniSemVectorStore
+from langchain_unisem import (
+    UniSemRetrievalTool,
+    UniSemRetriever,
+    UniSemTranslator,
+    UniSemVectorStore,
+)
 from tests.support.text_embeddings import WordEmbeddings
 from unisem import Record, SemanticSpace
 from unisem.errors import FilterError
@@ -165,8 +170,14 @@ def test_a_function_and_a_modality(card_space: SemanticSpace) -> None:
     assert sorted(map(str, shown)) == ["cards/about.md", "t"]
 
 
+async def asynchronous(document: Document) -> bool:
+    """What it returns before it is awaited counts as true."""
+    return not document
+
+
 @pytest.mark.parametrize(
-    "condition", ["year > 3", 3, ["year"], {"$where": "1"}, {"year": {"$near": 1}}, {3: 1}]
+    "condition",
+    ["year > 3", 3, ["year"], {"$where": "1"}, {"year": {"$near": 1}}, {3: 1}, asynchronous],
 )
 def test_filters_that_mean_nothing(places: UniSemVectorStore, condition: Any) -> None:
     for act in (
@@ -177,3 +188,17 @@ def test_filters_that_mean_nothing(places: UniSemVectorStore, condition: Any) ->
         with pytest.raises(FilterError):
             act()
     assert len(places) == 5
+
+
+def test_an_asynchronous_function_is_refused(places: UniSemVectorStore) -> None:
+    retriever = UniSemRetriever(space=places.space, filter=asynchronous)
+    tool = UniSemRetrievalTool(retriever=retriever, fields={"year": "a number"})
+    for act in (
+        lambda: retriever.invoke("x"),
+        lambda: retriever.records(["0"]),
+        lambda: places.as_retriever(search_kwargs={"filter": asynchronous}).invoke("x"),
+    ):
+        with pytest.raises(FilterError, match="must not be asynchronous"):
+            act()
+    said = tool.invoke({"query": "x", "filter": {"year": {"$exists": True}}})
+    assert "must not be asynchronous" in said

@@ -135,7 +135,7 @@ async def test_keyword_and_hybrid(full: UniSemVectorStore) -> None:
     assert len(full.search("hat", "similarity", k=2)) == 2
     assert len(full.search("hat", "mmr", k=2)) == 2
     assert full.search("red hat", "similarity_score_threshold", score_threshold=0.999) != []
-    with pytest.raises(ValueError, match="search_type of fuzzy not allowed"):
+    with pytest.raises(ValueError, match='"keyword", "hybrid", not \'fuzzy\''):
         full.search("hat", "fuzzy")
 
 
@@ -204,7 +204,9 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"modality": "video"}, ValueError, "modality must be"),
     ({"match": "both"}, ValueError, "match must be"),
     ({"mode": "fuzzy"}, ValueError, "mode"),
-    ({"text_weight": 2}, ValueError, "text_weight must be"),
+    ({"text_weight": 2}, ValueError, "text_weight must be between 0 and 1, not 2"),
+    ({"text_weight": "x"}, ValueError, "text_weight must be a number from 0 to 1, not 'x'"),
+    ({"text_weight": None}, ValueError, "text_weight must be a number from 0 to 1, not None"),
     ({"filter": {"n": {"$regex": "x"}}}, FilterError, "unknown filter operator"),
     ({"filter": "n > 3"}, FilterError, "must be a dictionary"),
     ({"score_threshold": 1.5}, ValueError, "between 0 and 1, not 1.5"),
@@ -231,7 +233,7 @@ async def test_bad_options(
 
 def test_bad_queries(full: UniSemVectorStore) -> None:
     for query in (None, 3, Path("x.png"), {"text": "red"}):
-        with pytest.raises((TypeError, ValueError)):
+        with pytest.raises(TypeError, match="ImageQuery for a picture"):
             full.similarity_search(query)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="ImageQuery for a picture"):
             full.as_retriever().invoke(query)  # type: ignore[arg-type]
@@ -239,9 +241,20 @@ def test_bad_queries(full: UniSemVectorStore) -> None:
         full.similarity_search_by_vector([1.0] * 24, image=solid("red"))
     with pytest.raises(EncoderError, match="embeds no pictures"):
         full.similarity_search(ImageQuery(solid("red")))
-    for balance in (-0.1, 1.1):
-        with pytest.raises(ValueError, match="between 0 and 1"):
-            full.max_marginal_relevance_search("red", lambda_mult=balance)
+    for balance in (-0.1, 1.1, None, "x", True):
+        with pytest.raises(ValueError, match=f"lambda_mult must be .* 1, not {balance!r}"):
+            full.max_marginal_relevance_search("red", lambda_mult=balance)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("vector", ["red", None, {}, [[1.0] * 24], 1.0, ["a"] * 24])
+def test_vectors_that_are_none(full: UniSemVectorStore, vector: Any) -> None:
+    for search in (
+        full.similarity_search_by_vector,
+        full.similarity_search_with_score_by_vector,
+        full.max_marginal_relevance_search_by_vector,
+    ):
+        with pytest.raises(ValueError, match="a list of numbers, as embed_query returns"):
+            search(vector)
 
 
 async def test_retriever(full: UniSemVectorStore) -> None:
@@ -252,6 +265,12 @@ async def test_retriever(full: UniSemVectorStore) -> None:
     assert len(retriever.invoke("red")) == 2
     assert len(retriever.invoke("red", k=3)) == len(await retriever.ainvoke("red", k=3)) == 3
     assert [len(found) for found in retriever.batch(["red", "hat"], k=1)] == [1, 1]
+    keyword = full.as_retriever(search_type="keyword").invoke("hat")
+    assert keyword == full.as_retriever().invoke("hat", search_type="keyword")
+    assert keyword == await full.as_retriever().ainvoke("hat", search_type="keyword")
+    assert len(keyword) < len(
+        full.as_retriever(search_type="keyword").invoke("hat", search_type="mmr")
+    )
     assert [len(found) for found in await retriever.abatch(["red", "hat"])] == [2, 2]
     assert retriever.add_documents([Document("red red", id="new", metadata={"n": 0})]) == ["new"]
     params = retriever._get_ls_params()

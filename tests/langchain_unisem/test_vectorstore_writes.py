@@ -25,7 +25,7 @@ def everything(store: UniSemVectorStore) -> list[Document]:
     return store.get_by_ids([record.id for record in store.space.store.select()])
 
 
-def test_generators(store: UniSemVectorStore) -> None:
+async def test_generators(store: UniSemVectorStore) -> None:
     names = store.add_texts((text for text in ("red", "blue")), iter([{"n": 1}, None]))
     assert [(d.page_content, d.metadata) for d in store.get_by_ids(names)] == [
         ("red", {"n": 1}),
@@ -34,6 +34,9 @@ def test_generators(store: UniSemVectorStore) -> None:
     names = store.add_documents((Document(text) for text in ("black", "white")), ids=iter("xy"))
     assert names == ["x", "y"]
     assert len(store) == 4
+    assert await store.aadd_texts((text for text in ("a", "b")), ids=iter("pq")) == ["p", "q"]
+    assert await store.aadd_documents(Document(text, id=text) for text in "xz") == ["x", "z"]
+    assert len(store) == 7
 
 
 def test_mixed_ids(store: UniSemVectorStore) -> None:
@@ -83,6 +86,9 @@ REFUSED: list[tuple[list[Any], dict[str, Any], type[Exception], str]] = [
     (["red"], {"metadatas": [{3: 1}]}, RecordError, "has the key 3; keys must be strings"),
     (["red"], {"metadatas": [{"x": {1, 2}}]}, RecordError, r"metadata\['x'\] is set"),
     (["red", "\ud800"], {}, RecordError, "not valid Unicode"),
+    (["red", "x"], {"metadatas": [{}, "a"]}, TypeError, r"metadatas\[1\] must be a dictionary"),
+    (["red"], {"metadatas": [""]}, TypeError, r"metadatas\[0\] must be a dictionary, not str"),
+    (["red", "x"], {"metadatas": [{}, {"n": b"x"}]}, RecordError, r"texts\[1\]: .*metadata\['n'\]"),
     (["red"], {"metadata": [{}]}, TypeError, "unexpected keyword argument 'metadata'"),
 ]
 
@@ -104,8 +110,13 @@ def test_nothing_half_added(
 def test_documents_that_are_none(store: UniSemVectorStore) -> None:
     with pytest.raises(TypeError, match=r"documents\[1\] must be a Document, not str"):
         store.add_documents([Document("red"), "blue"])
+    for one in (Document("red"), "red"):
+        with pytest.raises(TypeError, match=r"pass a list of documents, for example \[document\]"):
+            store.add_documents(one)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="pass a list of texts"):
         store.add_texts("red")
+    with pytest.raises(RecordError, match=r"documents\[1\]: .*metadata\['n'\]"):
+        store.add_documents([Document("red"), Document("blue", metadata={"n": b"x"})])
     with pytest.raises(ValueError, match="got 2 ids for 1 inputs"):
         store.add_documents([Document("red")], ids=["a", "b"])
     assert len(store) == 0
