@@ -19,11 +19,12 @@ from unisem.content import ImageLimits
 from unisem.records import Record
 from unisem.search import Hit
 
-_RELATIONS = {
+RELATIONS = {
     "previous": NodeRelationship.PREVIOUS,
     "next": NodeRelationship.NEXT,
     "parent": NodeRelationship.PARENT,
 }
+"""A record's links as LlamaIndex names them."""
 
 
 def nodes_of(hits: Sequence[Hit], limits: ImageLimits) -> list[NodeWithScore]:
@@ -51,9 +52,9 @@ def nodes_of(hits: Sequence[Hit], limits: ImageLimits) -> list[NodeWithScore]:
 def node_of(record: Record) -> BaseNode:
     """Turn a record into a `TextNode`, or a `PictureNode` if it has a picture."""
     relationships: dict[NodeRelationship, RelatedNodeType] = {
-        _RELATIONS[relation]: RelatedNodeInfo(node_id=target)
+        RELATIONS[relation]: RelatedNodeInfo(node_id=target)
         for relation, target in record.links.items()
-        if relation in _RELATIONS
+        if relation in RELATIONS
     }
     if record.source_id is not None:
         relationships[NodeRelationship.SOURCE] = RelatedNodeInfo(node_id=record.source_id)

@@ -29,11 +29,13 @@ class ReadPicture(Node):
         """The picture, then its node id, metadata and caption; sound and video after them."""
         content = self.get_content(metadata_mode)
         picture = self.image_resource
-        others = [
-            block
-            for block in super().get_content_blocks(metadata_mode)
-            if not isinstance(block, TextBlock | ImageBlock)
-        ]
+        others: list[BaseContentBlock] = []
+        if self.audio_resource is not None or self.video_resource is not None:
+            others = [
+                block
+                for block in super().get_content_blocks(metadata_mode)
+                if not isinstance(block, TextBlock | ImageBlock)
+            ]
         if picture is None or picture.data is None:
             reason = f"Its picture {self.image_omitted or 'is missing'}."
             return [TextBlock(text=f"[{self.node_id}] {reason}\n{content}"), *others]

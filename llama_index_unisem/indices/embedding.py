@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from io import BytesIO
@@ -59,7 +60,7 @@ class NodeEmbedder:
         try:
             await self._afill(copies, show_progress)
         except ImageError:
-            copies = self._usable(copies)
+            copies = await asyncio.to_thread(self._usable, copies)
             await self._afill(copies, show_progress)
         return copies
 
@@ -87,7 +88,8 @@ class NodeEmbedder:
             await model.acall(missing, show_progress=show_progress)
         elif isinstance(model, MultiModalEmbedding):
             plan = NodePlan(missing)
-            pictures = await model.aget_image_embedding_batch(_files(plan.images), show_progress)
+            files = await asyncio.to_thread(_files, plan.images)
+            pictures = await model.aget_image_embedding_batch(files, show_progress)
             plan.keep(pictures, await model.aget_text_embedding_batch(plan.texts, show_progress))
         else:
             texts = self._texts(missing)

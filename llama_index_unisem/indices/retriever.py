@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -15,20 +16,21 @@ from llama_index.core.indices.vector_store.retrievers import VectorIndexRetrieve
 from llama_index.core.schema import NodeWithScore, QueryBundle
 from llama_index.core.vector_stores.types import (
     MetadataFilters,
-    VectorStoreQuery,
     VectorStoreQueryMode,
-    VectorStoreQueryResult,
 )
 
 from llama_index_unisem.embeddings.embedding import UniSemEmbedding
 from llama_index_unisem.filters import to_filter
+from llama_index_unisem.indices.refinement import Refinement
 from llama_index_unisem.indices.scored import scored_nodes
 from llama_index_unisem.retrievers.bundles import image_of
+from llama_index_unisem.vector_stores.codec import nodes_from
 from unisem.content import ImageLimits
 from unisem.filters import Filter
 from unisem.images import ImageRef, ImageSource
 from unisem.records import Modality
-from unisem.search import Selection
+from unisem.rerank import Reranker
+from unisem.search import Hit, Selection
 
 if TYPE_CHECKING:
     from llama_index_unisem.indices.index import UniSemIndex
@@ -56,6 +58,10 @@ class UniSemIndexRetriever(VectorIndexRetriever):
         *,
         modality: Modality | None = None,
         text_weight: float = 0.5,
+        min_score: float | None = None,
+        reranker: Reranker | None = None,
+        fetch_k: int | None = None,
+        neighbors: int = 0,
         image_limits: ImageLimits | None = None,
         vector_store_kwargs: dict[str, Any] | None = None,
         embed_model: BaseEmbedding | None = None,
@@ -77,6 +83,11 @@ class UniSemIndexRetriever(VectorIndexRetriever):
             hybrid_top_k: As in ``VectorStoreQuery``.
             modality: ``"image"`` for nodes with a picture, ``"text"`` for those without.
             text_weight: Share of the text, if a query has text and picture.
+            min_score: The least cosine of a hit, in mode ``"default"``.
+            reranker: What orders the candidates anew, see `unisem.rerank`.
+            fetch_k: How many candidates the reranker chooses from.
+            neighbors: How many records before and after each hit come with it, as in
+                `UniSemRetriever`.
             image_limits: What one retrieval's pictures may amount to when shown to a model.
             vector_store_kwargs: As `UniSemVectorStore.query` has them.
             embed_model: Embeds the queries; the index's own if ``None``.
@@ -85,7 +96,7 @@ class UniSemIndexRetriever(VectorIndexRetriever):
             verbose: As in every LlamaIndex retriever.
 
         Raises:
-            TypeError: One id instead of a list.
+            TypeError: One id instead of a list, or ``reranker`` is no `Reranker`.
             ValueError: An argument out of range, or a filter that means nothing.
         """
         if isinstance(similarity_top_k, bool) or not isinstance(similarity_top_k, int):
@@ -98,13 +109,16 @@ class UniSemIndexRetriever(VectorIndexRetriever):
             if isinstance(ids, str):
                 raise TypeError(f"{name} must be a list of ids, for example [{ids!r}]")
         Selection(filter=to_filter(filters), modality=modality)  # says now what is wrong with them
+        mode = VectorStoreQueryMode(vector_store_query_mode)
+        self._refinement = Refinement(min_score, reranker, fetch_k, neighbors)
+        self._refinement.check_mode(mode)
         options = dict(vector_store_kwargs or {})
         if modality is not None:
             options["modality"] = modality
         super().__init__(
             index,
             similarity_top_k=similarity_top_k,
-            vector_store_query_mode=VectorStoreQueryMode(vector_store_query_mode),
+            vector_store_query_mode=mode,
             filters=filters,  # type: ignore[arg-type]
             alpha=alpha,
             node_ids=None if node_ids is None else list(node_ids),
@@ -130,8 +144,7 @@ class UniSemIndexRetriever(VectorIndexRetriever):
                 model = self._multi_modal()
                 by_image = model.get_image_embedding(_given(image, model))
             embedding = self._mixed(by_text, by_image)
-        query = self._vector_store_query(query_bundle, embedding)
-        return self._shown(self._vector_store.query(query, **self._kwargs))
+        return self._found(query_bundle, embedding)
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         embedding = query_bundle.embedding
@@ -144,8 +157,7 @@ class UniSemIndexRetriever(VectorIndexRetriever):
                 seeing = self._multi_modal()
                 by_image = await seeing.aget_image_embedding(_given(image, seeing))
             embedding = self._mixed(by_text, by_image)
-        query = self._vector_store_query(query_bundle, embedding)
-        return self._shown(await self._vector_store.aquery(query, **self._kwargs))
+        return await asyncio.to_thread(self._found, query_bundle, embedding)
 
     def _asks(self, bundle: QueryBundle) -> bool:
         """Whether the query has to be embedded.
@@ -189,16 +201,32 @@ class UniSemIndexRetriever(VectorIndexRetriever):
         mixed: Embedding = (weight * first + (1 - weight) * second).tolist()
         return mixed
 
-    def _vector_store_query(
-        self, bundle: QueryBundle, embedding: Embedding | None
-    ) -> VectorStoreQuery:
-        return self._build_vector_store_query(QueryBundle(bundle.query_str, embedding=embedding))
-
-    def _shown(self, result: VectorStoreQueryResult) -> list[NodeWithScore]:
-        scores = result.similarities or []
-        return scored_nodes(
-            result.nodes or [], scores, self._index.vector_store.client, self._limits
+    def _found(self, bundle: QueryBundle, embedding: Embedding | None) -> list[NodeWithScore]:
+        query = self._build_vector_store_query(
+            QueryBundle(bundle.query_str, embedding=embedding)  # the caller's stays as it is
         )
+        query.similarity_top_k = self._refinement.candidates(self._similarity_top_k)
+        result = self._vector_store.query(query, **self._kwargs)
+        nodes, scores = result.nodes or [], result.similarities or []
+        store = self._index.vector_store.client
+        if self._refinement.changes:
+            records = store.get([node.node_id for node in nodes])
+            hits = [
+                Hit(record, score, record.modality)
+                for record, score in zip(records, scores, strict=True)
+                if record is not None  # else deleted a moment ago
+            ]
+            selection = Selection(
+                ids=tuple(query.node_ids) if query.node_ids else None,
+                source_ids=tuple(query.doc_ids) if query.doc_ids else None,
+                filter=to_filter(query.filters),
+            )
+            hits = self._refinement.apply(
+                hits, self._similarity_top_k, bundle, store, selection, self.callback_manager
+            )
+            nodes = nodes_from([hit.record for hit in hits], store)
+            scores = [hit.score for hit in hits]
+        return scored_nodes(nodes, scores, store, self._limits)
 
 
 def _given(image: ImageRef, model: MultiModalEmbedding) -> Any:

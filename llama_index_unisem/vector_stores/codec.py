@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import os
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,25 +28,41 @@ from llama_index.core.schema import (
     TextNode,
 )
 
-from llama_index_unisem.hits import _RELATIONS, node_of
+from llama_index_unisem.hits import RELATIONS, node_of
 from llama_index_unisem.nodes import PictureNode
 from llama_index_unisem.pictures import picture_of
 from llama_index_unisem.vector_stores.opened import Opened
+from llama_index_unisem.vector_stores.vectors import caption_vector, put_caption_vector, unit
 from unisem.errors import ImageError, RecordError
 from unisem.images import ImageRef
 from unisem.records import Modality, Record
-from unisem.search import EmbeddedRecord, Match, Vector
+from unisem.search import EmbeddedRecord, Match
 from unisem.stores import Store
 
 _log = logging.getLogger(__name__)
 
 _KEY = "llama_index"
-_ROUNDING = 1e-6  # how far float32 arithmetic takes a unit vector's length from 1
 _CLASSES: dict[str, type[BaseNode]] = {
     cls.__name__: cls
     for cls in (PictureNode, ImageNode, IndexNode, TextNode, ImageDocument, Document, Node)
 }
 _RESOURCES = ("text_resource", "image_resource", "audio_resource", "video_resource")
+
+
+def listed(nodes: Iterable[object]) -> list[BaseNode]:
+    """The nodes as a list.
+
+    Raises:
+        TypeError: One node, or something that is none.
+    """
+    if isinstance(nodes, BaseNode | str):  # a node can be iterated over, too
+        raise TypeError(f"pass a list of nodes, not one {type(nodes).__name__}")
+    found: list[BaseNode] = []
+    for node in nodes:
+        if not isinstance(node, TextNode | Node):
+            raise TypeError(f"expected a LlamaIndex TextNode or Node, not {type(node).__name__}")
+        found.append(node)
+    return found
 
 
 def embedded(node: BaseNode, opened: Opened, match: Match = "any") -> EmbeddedRecord:
@@ -72,28 +88,10 @@ def embedded(node: BaseNode, opened: Opened, match: Match = "any") -> EmbeddedRe
             "it, for example with UniSemEmbedding"
         )
     vectors = {kind: unit(node.embedding, f"the embedding of node {node.node_id!r}")}
-    caption = _caption_vector(node)
+    caption = caption_vector(node)
     if caption is not None and kind == "image":
         vectors["text"] = unit(caption, f"the text embedding of node {node.node_id!r}")
     return EmbeddedRecord(record=record_of(node, opened), vectors=vectors)
-
-
-def unit(values: Any, what: str) -> Vector:
-    """Scale a vector to length 1, as ``(d,)`` float32; one of an encoder is kept to the last bit.
-
-    Raises:
-        ValueError: Zero, not finite, or not one row of numbers.
-    """
-    row = np.asarray(values, np.float64)
-    if row.ndim != 1 or not row.size:
-        raise ValueError(f"{what} must be one row of numbers, not of shape {row.shape}")
-    largest = float(np.abs(row).max())
-    if not np.isfinite(largest) or largest == 0:
-        raise ValueError(f"{what} is {'zero' if largest == 0 else 'not finite'}")
-    if abs(float(np.linalg.norm(row / largest)) * largest - 1) <= _ROUNDING:
-        return row.astype(np.float32)  # so that scores are those of a space
-    row = row / largest  # so that no square overflows
-    return (row / np.linalg.norm(row)).astype(np.float32)
 
 
 def record_of(node: BaseNode, opened: Opened) -> Record:
@@ -103,8 +101,7 @@ def record_of(node: BaseNode, opened: Opened) -> Record:
         RecordError: Metadata that are not JSON; names the key.
         ImageError: A picture outside the space's folders.
     """
-    if not isinstance(node, TextNode | Node):
-        raise TypeError(f"expected a LlamaIndex TextNode or Node, not {type(node).__name__}")
+    assert isinstance(node, TextNode | Node)  # see `listed`
     image = _kept_picture(node, opened)
     inline = image is not None and _has_inline_picture(node)
     kept = _payload(node, inline=inline)
@@ -123,7 +120,7 @@ def record_of(node: BaseNode, opened: Opened) -> Record:
             source_id=node.ref_doc_id,
             links={
                 relation: info.node_id
-                for relation, name in _RELATIONS.items()
+                for relation, name in RELATIONS.items()
                 if isinstance(info := node.relationships.get(name), RelatedNodeInfo)
             },
             payload={_KEY: kept},
@@ -149,7 +146,7 @@ def nodes_from(records: Sequence[Record], store: Store) -> list[BaseNode]:
         vectors = found.get(record.id)
         if vectors and "text" in vectors:
             caption = np.atleast_2d(vectors["text"])[0].astype(np.float64)
-            _put_caption_vector(node, (caption * record.payload[_KEY]["norm"]).tolist())
+            put_caption_vector(node, (caption * record.payload[_KEY]["norm"]).tolist())
         nodes.append(node)
     return nodes
 
@@ -181,7 +178,7 @@ def _payload(node: TextNode | Node, *, inline: bool) -> dict[str, Any]:
     kept: dict[str, Any] = {"type": known, "node": dumped}
     if type(node) is not _CLASSES[known]:
         kept["class"] = _name(type(node))
-    caption = _caption_vector(node)
+    caption = caption_vector(node)
     if caption is not None:
         kept["norm"] = float(np.linalg.norm(np.asarray(caption, np.float64)))
     if inline:
@@ -278,22 +275,6 @@ def _kept_picture(node: BaseNode, opened: Opened) -> ImageRef | None:
     except ImageError as error:
         _log.warning("the picture of node %r cannot be read now: %s", node.node_id, error)
         return admitted
-
-
-def _caption_vector(node: BaseNode) -> list[float] | None:
-    if isinstance(node, ImageNode):
-        return node.text_embedding
-    if isinstance(node, Node) and node.image_resource and node.text_resource:
-        return (node.text_resource.embeddings or {}).get("dense")
-    return None
-
-
-def _put_caption_vector(node: BaseNode, vector: list[float]) -> None:
-    if isinstance(node, ImageNode):
-        node.text_embedding = vector
-    elif isinstance(node, Node) and node.text_resource is not None:
-        others = node.text_resource.embeddings or {}
-        node.text_resource.embeddings = {**others, "dense": vector}
 
 
 def _class(kept: dict[str, Any]) -> type[BaseNode]:

@@ -16,7 +16,13 @@ from llama_index.core.vector_stores.types import (
 )
 
 from llama_index_unisem.vector_stores.opened import Lease, Opened
-from llama_index_unisem.vector_stores.persistence import find, save, saved_namespaces
+from llama_index_unisem.vector_stores.persistence import (
+    contents_of,
+    fill,
+    find,
+    save,
+    saved_namespaces,
+)
 from unisem.search import Match
 
 if TYPE_CHECKING:
@@ -83,6 +89,7 @@ class LastingVectorStore(BasePydanticVectorStore):
     def _sharing(self, match: Match) -> Self:
         twin = type(self).__new__(type(self))
         twin._begin(self._opened, match, self.path, self.image_roots)
+        twin.stores_text = self.stores_text
         return twin
 
     @property
@@ -166,7 +173,8 @@ class LastingVectorStore(BasePydanticVectorStore):
         """
         directory, scratch = find(str(persist_path), fs)
         store = cls(directory)
-        store._opened.temporary = scratch
+        if scratch is not None:
+            store._opened.keep(scratch)
         return store
 
     def close(self) -> None:
@@ -198,12 +206,18 @@ class LastingVectorStore(BasePydanticVectorStore):
         return cls(**{name: parts[name] for name in names if name in parts})
 
     def __getstate__(self) -> dict[str, Any]:
-        if self.path is None:
+        if self.space is not None:
             raise TypeError(_NOWHERE)
-        return {"path": self.path, "image_roots": self.image_roots, "match": self.match}
+        names = ("path", "image_roots", "match", "stores_text")
+        state = {name: getattr(self, name) for name in names}
+        return state if self.path else {**state, "contents": contents_of(self._opened)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+        path, roots = state["path"], state["image_roots"]
+        # Not the constructor, which a subclass may have changed.
+        self._begin(Opened.at(path, roots), state["match"], path, roots)
+        self.stores_text = state["stores_text"]
+        fill(self._opened, state.get("contents", ()))
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         return self._sharing(self.match)

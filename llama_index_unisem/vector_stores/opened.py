@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary, finalize
 
 from unisem.errors import CorruptStoreError
 from unisem.pictures import Pictures
@@ -64,9 +64,14 @@ class Opened:
         self.directory = directory
         self.space = space
         self.tolerant = tolerant
-        self.temporary: TemporaryDirectory[str] | None = None
         self.leases: WeakSet[Lease] = WeakSet()
         self.mutex = threading.RLock()
+        if space is None and directory is None:
+            finalize(store, pictures.close)  # nobody closes a store in memory
+
+    def keep(self, folder: TemporaryDirectory[str]) -> None:
+        """Remove a folder when the store is no longer in use."""
+        finalize(self, folder.cleanup)
 
     @property
     def key(self) -> tuple[int, Path]:

@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -26,8 +27,8 @@ from llama_index.core.vector_stores.types import DEFAULT_PERSIST_FNAME
 
 from llama_index_unisem.vector_stores.opened import Opened
 from unisem.errors import CorruptStoreError, ImageError
-from unisem.images import ImageRef
 from unisem.pictures import Pictures
+from unisem.records import Record
 from unisem.search import EmbeddedRecord
 from unisem.stores.faiss.writerlock import WriterLock
 
@@ -79,11 +80,14 @@ def save(opened: Opened, path: str, fs: fsspec.AbstractFileSystem | None) -> Non
         files.rm(old, recursive=True)
 
 
-def find(path: str, fs: fsspec.AbstractFileSystem | None) -> tuple[Path, TemporaryDirectory[str]]:
+def find(
+    path: str, fs: fsspec.AbstractFileSystem | None
+) -> tuple[Path, TemporaryDirectory[str] | None]:
     """Find a saved store's directory; one that is not on this machine is copied here.
 
     Returns:
-        The directory, and a temporary one that must live as long as the store is in use.
+        The directory and, of another file system, the temporary one that holds it, which must
+        live as long as the store is in use.
 
     Raises:
         ValueError: There is nothing, or another store's file.
@@ -99,9 +103,9 @@ def find(path: str, fs: fsspec.AbstractFileSystem | None) -> tuple[Path, Tempora
         )
     if not files.exists(directory):
         raise CorruptStoreError(f"{path} names {directory}, which is missing; restore both")
-    scratch = TemporaryDirectory(prefix="unisem-")
     if isinstance(files, LocalFileSystem):
-        return Path(directory), scratch
+        return Path(directory), None
+    scratch = TemporaryDirectory(prefix="unisem-")
     copy = Path(scratch.name) / "store"
     for file in files.find(directory):
         place = copy / file[len(directory) :].lstrip("/")
@@ -182,21 +186,8 @@ def _copy(opened: Opened, target: Path) -> None:
     try:
         store = FaissStore(target, pictures)
         try:
-            rest = opened.store.select()
-            while records := list(islice(rest, _BATCH)):
-                vectors = opened.store.vectors([record.id for record in records])
-                store.add(
-                    [
-                        EmbeddedRecord(
-                            record=record
-                            if record.image is None
-                            else record.with_image(_moved(record.image, opened.pictures, pictures)),
-                            vectors=kinds,
-                        )
-                        for record, kinds in zip(records, vectors, strict=True)
-                        if kinds
-                    ]
-                )
+            for items in _batches(opened):
+                store.add([_settled(item, pictures) for item in items])
         finally:
             store.close()
     except BaseException:
@@ -204,13 +195,42 @@ def _copy(opened: Opened, target: Path) -> None:
         raise
 
 
-def _moved(image: ImageRef, source: Pictures, target: Pictures) -> ImageRef:
-    """A picture that came as bytes goes along; a file stays where it is."""
-    if "blob" not in json.loads(source.to_json(image)):
-        return image
+def contents_of(opened: Opened) -> list[EmbeddedRecord]:
+    """All that a store holds, pictures that came as bytes as bytes, for `fill`."""
+    return [item for items in _batches(opened) for item in items]
+
+
+def fill(opened: Opened, items: Sequence[EmbeddedRecord]) -> None:
+    """Add to an empty store what `contents_of` gave."""
+    if items:
+        opened.store.add([_settled(item, opened.pictures) for item in items])
+
+
+def _batches(opened: Opened) -> Iterator[list[EmbeddedRecord]]:
+    rest = opened.store.select()
+    while records := list(islice(rest, _BATCH)):
+        vectors = opened.store.vectors([record.id for record in records])
+        yield [
+            EmbeddedRecord(record=_movable(record, opened.pictures), vectors=kinds)
+            for record, kinds in zip(records, vectors, strict=True)
+            if kinds  # else deleted a moment ago
+        ]
+
+
+def _movable(record: Record, pictures: Pictures) -> Record:
+    """A picture that came as bytes goes along as bytes; a file stays where it is."""
+    image = record.image
+    if image is None or "blob" not in json.loads(pictures.to_json(image)):
+        return record
     try:
-        data = image.read_bytes()
-        return target.keep(replace(image, path=None, root=None, data=data), data)
+        return record.with_image(replace(image, path=None, root=None, data=image.read_bytes()))
     except ImageError as error:
-        _log.warning("a picture is not copied: %s", error)
-        return image
+        _log.warning("the picture of node %r is not copied: %s", record.id, error)
+        return record
+
+
+def _settled(item: EmbeddedRecord, pictures: Pictures) -> EmbeddedRecord:
+    image = item.record.image
+    if image is None or image.data is None:
+        return item
+    return replace(item, record=item.record.with_image(pictures.keep(image, image.data)))

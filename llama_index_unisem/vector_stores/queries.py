@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
 from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryMode
+from numpy.typing import NDArray
 
 from llama_index_unisem.filters import to_filter
-from llama_index_unisem.vector_stores.codec import unit
+from llama_index_unisem.vector_stores.vectors import unit
 from unisem.diversity import choose, likeness_of
 from unisem.fusion import Fusion, RankFusion, WeightedFusion
 from unisem.records import Modality, Record
@@ -22,6 +24,7 @@ Scored = list[tuple[Record, float]]
 _LEAST_CANDIDATES = 50  # of each list that hybrid search fuses
 _MMR_CANDIDATES = 256  # from which diversity chooses
 _LEARNER_CANDIDATES = 1000  # to which a learner is fitted
+_LEARNER_C = 0.1  # LlamaIndex's inverse strength of regularisation
 _WORDS = (VectorStoreQueryMode.SPARSE, VectorStoreQueryMode.TEXT_SEARCH)
 _HYBRID = (VectorStoreQueryMode.HYBRID, VectorStoreQueryMode.SEMANTIC_HYBRID)
 _LEARNERS = (
@@ -42,10 +45,13 @@ def run(store: Store, query: VectorStoreQuery, match: Match, options: Mapping[st
             the rest is other stores' and is not looked at.
 
     Raises:
+        TypeError: One id instead of a list.
         ValueError: The query lacks what its mode needs, or a value is out of range.
         FilterError: A filter means nothing.
     """
     mode = VectorStoreQueryMode(query.mode)
+    for name in ("similarity_top_k", "sparse_top_k", "hybrid_top_k"):
+        _check_count(getattr(query, name), name)
     selection = _selection(query, match, mode, options.get("modality"))
     k = query.similarity_top_k
     if mode in _WORDS:
@@ -67,8 +73,8 @@ def _selection(
     # An index passes node_ids=[] when it keeps no list of nodes, which restricts nothing.
     words_of_pictures = match == "image" and mode in (*_WORDS, *_HYBRID)
     return Selection(
-        ids=tuple(query.node_ids) if query.node_ids else None,
-        source_ids=tuple(query.doc_ids) if query.doc_ids else None,
+        ids=ids_of(query.node_ids, "node_ids") or None,
+        source_ids=ids_of(query.doc_ids, "doc_ids") or None,
         filter=to_filter(query.filters),
         modality="image" if words_of_pictures and modality is None else modality,
     )
@@ -88,7 +94,7 @@ def _hybrid(
     words = _words(query, VectorStoreQueryMode(query.mode))
     by_word = store.search_words(words, _count(query.sparse_top_k, enough), selection)
     fusion: Fusion = RankFusion() if alpha is None else WeightedFusion(alpha)
-    return _plain(fusion.fuse(by_vector, by_word)[: max(wanted, 0)])
+    return _plain(fusion.fuse(by_vector, by_word)[:wanted])
 
 
 def _diverse(
@@ -136,15 +142,12 @@ def _learned(
     """Fit a model that tells the query from the nearest records, and rank these by it."""
     hits = store.search(vector[None], max(_LEARNER_CANDIDATES, k), selection, match)[0]
     hits, groups = _with_vectors(store, hits, match)
-    if not hits or k <= 0:
+    if not hits or not k:
         return []
     rows = np.stack([rows[int(np.argmax(rows @ vector))] for rows in groups])
     scores: Sequence[float]
     if mode == VectorStoreQueryMode.LINEAR_REGRESSION:  # LlamaIndex's own fails for this one
-        from sklearn.linear_model import LinearRegression  # type: ignore[import-untyped]
-
-        target = np.array([1.0] + [0.0] * len(rows))
-        scores = LinearRegression().fit(np.vstack([vector, rows]), target).predict(rows).tolist()
+        scores = _regressed(vector, rows).tolist()
     else:
         from llama_index.core.indices.query.embedding_utils import get_top_k_embeddings_learner
 
@@ -155,6 +158,22 @@ def _learned(
         scores = [float(found[place]) for place in range(len(rows))]
     order = sorted(range(len(hits)), key=lambda place: (-scores[place], hits[place].record.id))
     return [(hits[place].record, scores[place]) for place in order[:k]]
+
+
+def _regressed(vector: Vector, rows: Vector) -> NDArray[np.float64]:
+    """A linear regression's prediction for each row, the query being 1 and the rows 0.
+
+    It is regularised, and the classes weigh the same, as LlamaIndex has it for the other learners
+    (``C=0.1``, ``"balanced"``). Plain least squares reaches 0 for every row where there are fewer
+    rows than dimensions, and what is left to rank by is rounding.
+    """
+    from sklearn.linear_model import Ridge  # type: ignore[import-untyped]
+
+    target = np.array([1.0] + [0.0] * len(rows))
+    weights = np.array([1.0] + [1.0 / len(rows)] * len(rows)) * (len(rows) + 1) / 2
+    model = Ridge(alpha=1 / (2 * _LEARNER_C)).fit(np.vstack([vector, rows]), target, weights)
+    predicted: NDArray[np.float64] = model.predict(rows).astype(np.float64)
+    return predicted
 
 
 def _with_vectors(
@@ -195,3 +214,25 @@ def _words(query: VectorStoreQuery, mode: VectorStoreQueryMode) -> str:
 
 def _count(wanted: int | None, otherwise: int) -> int:
     return otherwise if wanted is None else wanted
+
+
+def _check_count(value: object, name: str) -> None:
+    if value is None and name != "similarity_top_k":
+        return
+    try:
+        count = index(value)  # type: ignore[arg-type]  # what it refuses is what is looked for
+    except TypeError:
+        raise ValueError(f"{name} must be a whole number, not {value!r}") from None
+    if count < 0:
+        raise ValueError(f"{name} must not be negative, not {count}")
+
+
+def ids_of(ids: Sequence[str] | None, name: str) -> tuple[str, ...] | None:
+    """The ids, or ``None``.
+
+    Raises:
+        TypeError: One id instead of a list.
+    """
+    if isinstance(ids, str):
+        raise TypeError(f"{name} must be a list of ids, for example [{ids!r}]")
+    return None if ids is None else tuple(ids)

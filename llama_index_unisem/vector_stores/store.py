@@ -17,11 +17,12 @@ from llama_index_unisem.filters import to_filter
 from llama_index_unisem.vector_stores.codec import (
     embedded,
     is_own_source,
+    listed,
     nodes_from,
     nodes_with_vectors,
 )
 from llama_index_unisem.vector_stores.lasting import LastingVectorStore
-from llama_index_unisem.vector_stores.queries import run
+from llama_index_unisem.vector_stores.queries import ids_of, run
 from unisem.errors import StoreError
 from unisem.filters import Filter
 from unisem.records import Record, to_json
@@ -65,12 +66,14 @@ class UniSemVectorStore(LastingVectorStore):
             The node ids, in order.
 
         Raises:
+            TypeError: Something that is no node.
             ValueError: A node without a usable vector; names it.
             StoreError: Vectors of another dimension.
             RecordError: Metadata that are not JSON; names the key.
             ImageError: A picture outside the allowed folders.
         """
         opened = self._opened
+        nodes = listed(nodes)
         items = [embedded(node, opened, self.match) for node in nodes]
         if opened.space is not None:
             _check_dimension(items, opened.space.encoder.dimension)
@@ -122,7 +125,7 @@ class UniSemVectorStore(LastingVectorStore):
         condition = to_filter(filters)
         if node_ids is None and condition is None:
             return
-        self._opened.store.delete(Selection(ids=_ids(node_ids), filter=condition))
+        self._opened.store.delete(Selection(ids=ids_of(node_ids, "node_ids"), filter=condition))
 
     def clear(self) -> None:
         """Remove everything, of a space also what was added to it in other ways."""
@@ -142,7 +145,7 @@ class UniSemVectorStore(LastingVectorStore):
             left out; without ids the oldest first.
         """
         store = self._opened.store
-        ids = _ids(node_ids)
+        ids = ids_of(node_ids, "node_ids")
         records = list(store.select(Selection(ids=ids, filter=to_filter(filters))))
         if ids is not None:
             found = {record.id: record for record in records}
@@ -205,12 +208,6 @@ class UniSemVectorStore(LastingVectorStore):
     async def aquery(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
         """As `query`."""
         return await asyncio.to_thread(self.query, query, **kwargs)
-
-
-def _ids(node_ids: Sequence[str] | None) -> tuple[str, ...] | None:
-    if isinstance(node_ids, str):
-        raise TypeError("pass a list of node ids, for example [node_id]")
-    return None if node_ids is None else tuple(node_ids)
 
 
 def _content(record: Record) -> tuple[Any, ...]:

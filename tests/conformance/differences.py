@@ -75,10 +75,7 @@ EXPECTED = (
         "LlamaIndex's own retriever asks such a store for the pictures only; UniSemIndex for all",
         _SHIPPED,
     ),
-    Difference(
-        f"{_INDICES}/test_simple.py::test_simple_pickle",
-        "pickles a store in memory; ours says that it needs a directory to be found again",
-    ),
+    Difference(f"{_INDICES}/test_simple.py::test_simple_pickle", _NODES_DICT, _SHIPPED),
     Difference(f"{_INDICES}/test_simple.py::test_build_simple", _NODES_DICT, _SHIPPED),
     Difference(f"{_INDICES}/test_simple.py::test_simple_delete", _NODES_DICT, _SHIPPED),
     Difference(f"{_INDICES}/test_simple.py::test_simple_async", _NODES_DICT, _SHIPPED),

@@ -347,6 +347,8 @@ def test_a_template_for_texts_is_refused_and_not_ignored(
     template = PromptTemplate("Say {query_str} of {context_str}")
     with pytest.raises(ValueError, match="chat_content_qa_template"):
         index.as_query_engine(llm=llm, text_qa_template=template)
+    with pytest.raises(ValueError, match="chat_content_qa_template"):
+        index.as_query_engine(llm=llm, text_qa_template=template, multimodal=True)
     index.as_query_engine(llm=llm, text_qa_template=template, multimodal=False).query("red")
     assert "Say red of" in server.text()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,14 @@ from llama_index.core import (
     load_index_from_storage,
 )
 from llama_index.core.node_parser import SentenceSplitter
-from llama_index.core.schema import Document, ImageNode, MediaResource, Node, TextNode
+from llama_index.core.schema import (
+    Document,
+    ImageNode,
+    MediaResource,
+    Node,
+    QueryBundle,
+    TextNode,
+)
 from llama_index.core.storage.docstore import SimpleDocumentStore
 
 from llama_index_unisem import PictureReader, TextsOnly, UniSemEmbedding, UniSemIndex
@@ -23,6 +32,7 @@ from llama_index_unisem import UniSemVectorStore as Store
 from tests.support.pictures import solid
 from tests.support.toy import ToyEncoder
 from unisem import SemanticSpace
+from unisem.images import ImageRef
 
 
 @pytest.fixture
@@ -199,6 +209,48 @@ def test_persist_and_load_index_from_storage(
     assert "cards/blue.png" not in again.docstore.docs
     assert len(again.docstore.docs) == (5 if override else 0)
     store.close()
+
+
+async def test_async_calls_open_no_picture_on_the_event_loop(
+    embedding: UniSemEmbedding, cards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+
+    def noted(call: Any) -> Any:
+        def noting(*args: Any, **options: Any) -> Any:
+            threads.append(threading.get_ident())
+            return call(*args, **options)
+
+        return noting
+
+    for name in ("open", "read_bytes", "inspected"):
+        monkeypatch.setattr(ImageRef, name, noted(getattr(ImageRef, name)))
+    (cards / "bad.png").write_bytes(b"no picture")
+    index = UniSemIndex(embed_model=embedding)
+    await index.ainsert_nodes(
+        [ImageNode(id_=name, image_path=str(cards / f"{name}.png")) for name in ("red", "bad")]
+    )
+    picture = QueryBundle("", image_path=str(cards / "red.png"))
+    assert [hit.node_id for hit in await index.as_retriever().aretrieve(picture)] == ["red"]
+    assert len(threads) > 3
+    assert threading.get_ident() not in threads
+
+
+async def test_an_index_in_memory_is_pickled_with_its_nodes(
+    embedding: UniSemEmbedding, cards: Path
+) -> None:
+    nodes = [
+        TextNode(id_="about", text="cards are made of paper"),
+        ImageNode(id_="red", image_path=str(cards / "red.png")),
+    ]
+    index = UniSemIndex(nodes, embed_model=embedding)
+    twin = pickle.loads(pickle.dumps(index))
+    before = [(hit.node_id, hit.score) for hit in index.as_retriever().retrieve("red")]
+    assert [(hit.node_id, hit.score) for hit in twin.as_retriever().retrieve("red")] == before
+    twin.insert_nodes([TextNode(id_="new", text="violet")])
+    twin.delete_nodes(["red"])
+    assert [hit.node_id for hit in twin.as_retriever().retrieve("violet")] == ["new", "about"]
+    assert [(hit.node_id, hit.score) for hit in index.as_retriever().retrieve("red")] == before
 
 
 def test_whoever_has_a_store_can_load_the_index(embedding: UniSemEmbedding, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -20,11 +21,12 @@ from llama_index.core.schema import QueryBundle
 from llama_index.llms.openai import OpenAI
 from PIL import Image
 
-from llama_index_unisem import UniSemRetriever
+from llama_index_unisem import ImagesForLLM, UniSemRetriever
 from tests.support.chat_server import ChatServer, chat_server
 from tests.support.pictures import solid
 from unisem import Record, SemanticSpace
 from unisem.content import ImageLimits
+from unisem.images import ImageRef
 
 QUESTION = "Which card is red?"
 
@@ -80,6 +82,24 @@ async def test_aquery(card_space: SemanticSpace, server: ChatServer) -> None:
     response = await engine(card_space, server).aquery(QUESTION)
     assert str(response) == "The first one, [cards/red.png]."
     check_request(server, card_space)
+
+
+async def test_images_for_llm_reads_pictures_off_the_event_loop(
+    card_space: SemanticSpace, server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+    read = ImageRef.read_bytes
+
+    def noted(image: ImageRef) -> bytes:
+        threads.append(threading.get_ident())
+        return read(image)
+
+    monkeypatch.setattr(ImageRef, "read_bytes", noted)
+    seeing = engine(card_space, server, node_postprocessors=[ImagesForLLM()])
+    await seeing.aquery(QUESTION)
+    assert len(server.images()) == 3
+    assert len(threads) == 3
+    assert threading.get_ident() not in threads
 
 
 def test_streaming(card_space: SemanticSpace, server: ChatServer) -> None:

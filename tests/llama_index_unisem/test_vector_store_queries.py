@@ -392,13 +392,49 @@ def test_learner_modes_against_the_models(store: UniSemVectorStore, mode: str) -
         model = linear_model.LogisticRegression(class_weight="balanced")
         score = model.fit(rows, target).decision_function
     else:
-        score = linear_model.LinearRegression().fit(rows, target).predict
+        weights = [len(rows) / 2] + [len(rows) / 2 / len(names)] * len(names)
+        score = linear_model.Ridge(alpha=5).fit(rows, target, weights).predict
     expected = dict(zip(names, score(rows[1:]).tolist(), strict=True))
     found = store.query(ask(6, mode=mode))
     assert check(found) == sorted(names, key=lambda name: -expected[name])[:6]
     assert found.similarities == pytest.approx(
         [expected[name] for name in found.ids or []], abs=1e-3
     )
+
+
+@pytest.mark.parametrize("mode", ["svm", "logistic_regression", "linear_regression"])
+def test_learner_modes_find_the_nearest_where_dimensions_outnumber_nodes(mode: str) -> None:
+    """Plain least squares predicts 0 for every node there, and rounding would rank them."""
+    rows = np.random.default_rng(5).standard_normal((8, 64))
+    store = UniSemVectorStore()
+    store.add([TextNode(id_=f"{n}", text="x", embedding=list(row)) for n, row in enumerate(rows)])
+    for place, row in enumerate(rows):
+        query = VectorStoreQuery(
+            query_embedding=list(row + 0.1), similarity_top_k=3, mode=VectorStoreQueryMode(mode)
+        )
+        found = store.query(query)
+        assert found.ids is not None
+        assert found.ids[0] == f"{place}"
+        assert found.similarities is not None
+        assert found.similarities[0] > found.similarities[1] + 0.01
+
+
+@pytest.mark.parametrize("mode", list(VectorStoreQueryMode))
+@pytest.mark.parametrize("k", [-1, 2.5, "3", None])
+def test_a_bad_number_of_results_is_refused(
+    store: UniSemVectorStore, mode: VectorStoreQueryMode, k: Any
+) -> None:
+    with pytest.raises(ValueError, match="similarity_top_k must"):
+        store.query(ask(k, mode=mode))
+
+
+def test_restrictions_that_are_no_lists_are_named(store: UniSemVectorStore) -> None:
+    for name in ("node_ids", "doc_ids"):
+        with pytest.raises(TypeError, match=rf"{name} must be a list of ids.*\['12'\]"):
+            store.query(ask(3, **{name: "12"}))
+    for name in ("sparse_top_k", "hybrid_top_k"):
+        with pytest.raises(ValueError, match=f"{name} must not be negative"):
+            store.query(ask(3, mode=VectorStoreQueryMode.HYBRID, **{name: -1}))
 
 
 def test_svm_as_simple_vector_store(store: UniSemVectorStore, simple: SimpleVectorStore) -> None:
