@@ -130,17 +130,15 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_text(run: Run, tmp_path: Path, toy: ToyEncoder, text: str) -> None:
-    path = tmp_path / "evil.unisem"
+    path, asked = tmp_path / "evil.unisem", text.replace("\x00", "")  # which ids may not hold
     with SemanticSpace.open(path, encoder=toy) as space:
         space.add(
             [
-                Record(id=f"p{text}", text=text, image=solid("red")),
-                Record(id=f"t{text}", text=text, metadata={"x": text}),
+                Record(id=f"p{asked}", text=text, image=solid("red")),
+                Record(id=f"t{asked}", text=text, metadata={"x": asked}),
             ]
         )
-    run(
-        "search", path, text.replace("\x00", ""), "--html", "page.html", "--filter", f"x != {text}y"
-    )
+    run("search", path, asked, "--html", "page.html", "--filter", f"x != {asked}y")
     seen = read(Path("page.html"))
     shown = text.replace("\x1b", "").replace("\x00", "").replace("\u202e", "")
     assert seen.texts.count(shown) == 2

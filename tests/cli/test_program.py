@@ -12,8 +12,9 @@ import pytest
 from tests.cli.conftest import Run
 from unisem import __version__
 from unisem.cli.filtering import parse_filter
-from unisem.cli.terminal import amount, plain, shortened
+from unisem.cli.terminal import amount
 from unisem.filters import matches
+from unisem.showing import plain, shortened
 
 ROOT = Path(__file__).parents[2]
 _TOY = """

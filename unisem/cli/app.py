@@ -11,10 +11,12 @@ from typer.core import TyperGroup
 
 from unisem import __version__
 from unisem.cli.demo import demo
+from unisem.cli.evaluate import evaluate
 from unisem.cli.index import index
 from unisem.cli.search import search
 from unisem.cli.store import store
 from unisem.cli.terminal import complain
+from unisem.cli.train import train
 from unisem.errors import UniSemError
 
 INTERRUPTED = 130
@@ -54,6 +56,8 @@ app = typer.Typer(
 app.command()(index)
 app.command()(search)
 app.command()(demo)
+app.command()(train)
+app.command()(evaluate)
 app.add_typer(store, name="store")
 
 

@@ -23,7 +23,8 @@ from unisem.cli.messages import (
     langchain_messages,
     llama_index_messages,
 )
-from unisem.cli.terminal import amount, note, plain, results
+from unisem.cli.terminal import amount, note, results
+from unisem.showing import plain
 
 if TYPE_CHECKING:
     from unisem.cli.page import Section

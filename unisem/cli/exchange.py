@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from unisem.cli.progress import progress_bar
-from unisem.cli.terminal import amount, note, plain, results
+from unisem.cli.terminal import amount, note, results
 from unisem.errors import UniSemError
+from unisem.showing import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

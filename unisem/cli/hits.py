@@ -10,7 +10,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from unisem.cli.terminal import plain, shortened
+from unisem.showing import plain, shortened
 
 if TYPE_CHECKING:
     from unisem.records import Record

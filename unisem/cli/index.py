@@ -10,7 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from unisem.cli.terminal import amount, notices, plain, results
+from unisem.cli.terminal import amount, notices, results
+from unisem.showing import plain
 
 if TYPE_CHECKING:
     from unisem.ingest import IngestReport

@@ -14,8 +14,9 @@ from rich.text import Text
 
 from unisem.cli.exchange import existing_manifest, export_, import_
 from unisem.cli.progress import progress_bar
-from unisem.cli.terminal import amount, plain, results
+from unisem.cli.terminal import amount, results
 from unisem.errors import UniSemError
+from unisem.showing import plain
 
 if TYPE_CHECKING:
     from unisem.manifest import Manifest

@@ -1,17 +1,13 @@
-"""What is written to the terminal, and how text from anybody is made harmless there."""
+"""What is written to the terminal."""
 
 from __future__ import annotations
-
-import re
 
 from rich.console import Console
 from rich.text import Text
 
-_PIPE_WIDTH = 120  # columns of a table that goes to a file or another program
+from unisem.showing import plain
 
-# Escape sequences begin with one of these; bidirectional overrides reorder the rest of a line.
-_HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_HALF_SURROGATE = re.compile(r"[\ud800-\udfff]")  # from file names that are not Unicode
+_PIPE_WIDTH = 120  # columns of a table that goes to a file or another program
 
 
 def results() -> Console:
@@ -36,34 +32,6 @@ def complain(message: str) -> None:
 def note(message: str) -> None:
     """Print a remark as one line."""
     notices().print(Text(plain(message), style="dim"), soft_wrap=True)
-
-
-def plain(text: str, *, lines: bool = False) -> str:
-    r"""Make a text of unknown origin printable.
-
-    Control characters (with them every terminal escape) and bidirectional overrides go, white
-    space becomes single spaces, half surrogates become ``U+FFFD``.
-
-    Args:
-        text: The text.
-        lines: Keep the line breaks.
-
-    >>> plain("red\x1b[31m  tiger\r\n")
-    'red[31m tiger'
-    >>> plain("one\n\ntwo \t three", lines=True)
-    'one\n\ntwo three'
-    """
-    if lines:
-        return "\n".join(plain(line) for line in text.splitlines()).strip()
-    return _HALF_SURROGATE.sub("\ufffd", _HARMFUL.sub("", " ".join(text.split())))
-
-
-def shortened(text: str, length: int) -> str:
-    """Cut a text after a word, at ``length`` characters at most, and say so with ``…``."""
-    if len(text) <= length:
-        return text
-    head, space, _ = text[:length].rpartition(" ")
-    return (head if space else text[: length - 1]).rstrip(" ,;:.") + "…"
 
 
 def amount(number: int, noun: str) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from unisem.evaluation.bootstrap import Floats, bootstrap_interval
+
+__all__ = ["Floats", "Ranking", "bootstrap_interval"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,35 +24,67 @@ class Ranking:
 
     Attributes:
         ranks: For each query the ranks of its relevant candidates, ascending, from 1.
+        gains: How relevant those candidates are, in the same order; all 1 if ``None``.
     """
 
     ranks: tuple[NDArray[np.int64], ...]
+    gains: tuple[Floats, ...] | None = None
 
     @classmethod
-    def of(cls, scores: Floats, relevant: Sequence[Sequence[int]]) -> Self:
-        """Rank candidates by score, ties by position, as trec_eval would with sorted names.
+    def of(
+        cls,
+        scores: NDArray[Any],
+        relevant: Sequence[Sequence[int]],
+        gains: Sequence[Sequence[float]] | None = None,
+    ) -> Self:
+        """Rank candidates by score, ties by position; so sort candidates by id beforehand.
 
         Args:
-            scores: ``(queries, candidates)``, higher is better.
+            scores: ``(queries, candidates)``, higher is better; not-a-number comes last.
             relevant: For each query the positions of its relevant candidates, at least one.
+            gains: How relevant each of them is, above 0; graded relevance for nDCG.
 
         Raises:
-            ValueError: Another number of queries, or one without a relevant candidate.
+            ValueError: Another number of queries or gains, a query without a relevant candidate,
+                a gain that is not above 0.
         """
         if len(scores) != len(relevant):
             raise ValueError(f"{len(scores)} rows of scores but {len(relevant)} relevant lists")
-        ranks = []
-        for row, wanted in zip(scores, relevant, strict=True):
+        if gains is not None and len(gains) != len(relevant):
+            raise ValueError(f"{len(relevant)} relevant lists but {len(gains)} lists of gains")
+        ranks, sorted_gains = [], []
+        for number, (row, wanted) in enumerate(zip(scores, relevant, strict=True)):
             if not len(wanted):
                 raise ValueError("every query needs at least one relevant candidate")
-            position = np.empty(len(row), np.int64)
-            position[np.argsort(-row, kind="stable")] = np.arange(1, len(row) + 1)
-            ranks.append(np.sort(position[np.asarray(wanted, np.int64)]))
-        return cls(tuple(ranks))
+            found = _ranks(np.where(np.isnan(row), -np.inf, row), np.asarray(wanted, np.int64))
+            order = np.argsort(found)
+            ranks.append(found[order])
+            if gains is not None:
+                given = np.asarray(gains[number], np.float64)
+                if given.shape != found.shape or not (given > 0).all():
+                    raise ValueError(
+                        f"query {number} needs one gain above 0 per relevant candidate"
+                    )
+                sorted_gains.append(given[order])
+        return cls(tuple(ranks), None if gains is None else tuple(sorted_gains))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The rankings of consecutive queries as one; all with gains, or none."""
+        graded = [part.gains for part in parts if part.gains is not None]
+        return cls(
+            tuple(ranks for part in parts for ranks in part.ranks),
+            tuple(gains for part in graded for gains in part) if graded else None,
+        )
+
+    @property
+    def first(self) -> NDArray[np.int64]:
+        """``(queries,)`` ranks of the first relevant candidate."""
+        return np.array([ranks[0] for ranks in self.ranks], np.int64)
 
     def hit(self, k: int) -> Floats:
         """``(queries,)`` of 1 where any relevant candidate is among the first ``k``, else 0."""
-        return np.array([float(ranks[0] <= k) for ranks in self.ranks])
+        return (self.first <= k).astype(np.float64)
 
     def recall(self, k: int) -> Floats:
         """``(queries,)`` shares of the relevant candidates that are among the first ``k``."""
@@ -58,34 +92,45 @@ class Ranking:
 
     def reciprocal_rank(self) -> Floats:
         """``(queries,)`` of 1 / rank of the first relevant candidate; their mean is MRR."""
-        return np.array([1.0 / float(ranks[0]) for ranks in self.ranks])
+        return 1.0 / self.first
 
     def ndcg(self, k: int) -> Floats:
-        """``(queries,)`` of nDCG@k with binary gains and the ideal over all relevant ones."""
+        """``(queries,)`` of nDCG@k, gain / log2(rank + 1), the ideal over all relevant ones.
+
+        The gain is the relevance itself, as in trec_eval. Source: Järvelin and Kekäläinen 2002,
+        "Cumulated gain-based evaluation of IR techniques".
+        """
         values = []
-        for ranks in self.ranks:
-            gain = (1 / np.log2(ranks[ranks <= k] + 1)).sum()
-            ideal = (1 / np.log2(np.arange(1, min(k, len(ranks)) + 1) + 1)).sum()
+        for number, ranks in enumerate(self.ranks):
+            gains = np.ones(len(ranks)) if self.gains is None else self.gains[number]
+            among = ranks <= k
+            gain = (gains[among] / np.log2(ranks[among] + 1)).sum()
+            best = np.sort(gains)[::-1][:k]
+            ideal = (best / np.log2(np.arange(1, len(best) + 1) + 1)).sum()
             values.append(float(gain / ideal))
         return np.array(values)
 
+    def measures(self, ks: Sequence[int] = (1, 5, 10)) -> dict[str, Floats]:
+        """All measures by the field's names, each ``(queries,)``.
 
-def bootstrap_interval(
-    values: Floats, *, confidence: float = 0.95, rounds: int = 10_000, seed: int = 0
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of a mean (Efron 1979), over queries.
+        Args:
+            ks: The cutoffs of hit@k and recall@k.
 
-    For two systems pass the differences query by query: that is the paired bootstrap.
+        >>> list(Ranking((np.array([2]),)).measures([1, 10]))
+        ['hit@1', 'hit@10', 'recall@1', 'recall@10', 'mrr', 'ndcg@10']
+        """
+        return {
+            **{f"hit@{k}": self.hit(k) for k in ks},
+            **{f"recall@{k}": self.recall(k) for k in ks},
+            "mrr": self.reciprocal_rank(),
+            "ndcg@10": self.ndcg(10),
+        }
 
-    Args:
-        values: ``(queries,)`` of a measure.
-        confidence: Coverage, between 0 and 1.
-        rounds: Resamples.
-        seed: Makes the interval reproducible.
-    """
-    rng = np.random.default_rng(seed)
-    means = np.array(
-        [values[rng.integers(0, len(values), len(values))].mean() for _ in range(rounds)]
-    )
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
+
+def _ranks(row: NDArray[Any], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """1 + how many are better, or as good and earlier: a stable sort's rank without the sort."""
+    ranks = np.empty(len(wanted), np.int64)
+    for number, position in enumerate(wanted):
+        score = row[position]
+        ranks[number] = 1 + (row > score).sum() + (row[:position] == score).sum()
+    return ranks

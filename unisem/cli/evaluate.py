@@ -1,0 +1,248 @@
+"""``unisem evaluate``: how well an encoder retrieves, and where it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from unisem.cli.terminal import amount, note, notices, results
+from unisem.showing import plain
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+    from unisem.evaluation.embeddings import Progress
+    from unisem.evaluation.report import EncoderResult, Estimate, Report
+
+_SHOWN = 5  # inputs that are named when they cannot be used
+
+
+def evaluate(
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="A folder of pictures or tar shards; .jsonl, .csv, .tsv, .parquet; COCO .json."
+        ),
+    ],
+    encoder: Annotated[
+        str, typer.Option(metavar="NAME", help="mini, a directory or a hub id.")
+    ] = "mini",
+    against: Annotated[
+        str | None, typer.Option(metavar="OTHER", help="An encoder to compare it with.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="PAGE", help="Write a page with figures and pictures.")
+    ] = None,
+    as_json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON.")
+    ] = None,
+    ks: Annotated[
+        list[int] | None,
+        typer.Option("-k", metavar="N", min=1, help="Of hit@k; may be repeated. [1, 5, 10]"),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=2, help="Draw about so many pairs.")
+    ] = None,
+    held_out: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Only what `unisem train` with this share kept aside."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides every draw.")] = 0,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Take HTML, URLs and file names out of captions.")
+    ] = False,
+    cache: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep vectors there, and go on from them next time."),
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="What a file's picture paths start from.")
+    ] = None,
+    image_column: Annotated[str, typer.Option(help="A table's column of paths.")] = "filepath",
+    caption_column: Annotated[str, typer.Option(help="A table's column of captions.")] = "title",
+) -> None:
+    """Measure retrieval in both directions and in a mixed corpus, alone or against another."""
+    if held_out is not None and held_out <= 0:
+        raise typer.BadParameter("must be above 0", param_hint="--held-out")
+    if cache is None and (data.suffix.lower() == ".tar" or any(data.glob("*.tar"))):
+        raise typer.BadParameter(
+            "pictures in tar shards are unpacked first; say where to", param_hint="--cache"
+        )
+    for path in (report, as_json):
+        if path is not None:
+            _check_writable(path)  # before minutes of encoding are lost to a mistyped name
+    from unisem.encoders import load_encoder
+    from unisem.evaluation import EvaluationOptions
+    from unisem.evaluation import evaluate as run
+    from unisem.training import CaptionCleaning, PairDataset
+    from unisem.training.sources.tables import Columns
+
+    options = EvaluationOptions(
+        ks=tuple(ks or (1, 5, 10)),
+        limit=limit,
+        held_out=held_out if held_out is None or held_out < 1 else int(held_out),
+        seed=seed,
+    )
+    chosen = load_encoder(encoder)
+    other = None if against is None else load_encoder(against)
+    pairs = PairDataset.read(
+        data,
+        columns=Columns(image_column, caption_column),
+        image_root=images,
+        unpack_to=None if cache is None else cache / "pictures",
+    )
+    if clean:
+        pairs = CaptionCleaning().apply(pairs)
+    try:
+        with _progress() as show:
+            found = run(
+                chosen,
+                pairs,
+                against=other,
+                options=options,
+                name=str(data),
+                cache=cache,
+                progress=show,
+            )
+    except KeyboardInterrupt:
+        if cache is not None:
+            note(f"interrupted; what was encoded is kept in {cache}")
+        raise
+    _print(found)
+    if as_json is not None:
+        found.write_json(as_json)
+        note(f"wrote {as_json}")
+    if report is not None:
+        found.write_html(report)
+        note(f"wrote {report}")
+
+
+def _check_writable(path: Path) -> None:
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A progress bar for each thing that is done, on a terminal only."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    console = notices()
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    tasks: dict[str, TaskID] = {}
+
+    def show(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            tasks[what] = bar.add_task(plain(what), total=total)
+        bar.update(tasks[what], completed=done, total=total)
+
+    with bar:
+        yield show
+
+
+def _print(report: Report) -> None:
+    out = results()
+    data = report.data
+    out.print(
+        f"{plain(data.name)}: {amount(data.pairs, 'pair')}, {amount(data.pictures, 'picture')}, "
+        f"{amount(data.captions, 'caption')}",
+        soft_wrap=True,
+    )
+    for line in _unusable(report):
+        out.print(line, soft_wrap=True)
+    out.print(_figures(report))
+    for name, result in zip(report.names, report.encoders, strict=True):
+        out.print(_diagnosis(plain(name), result), soft_wrap=True)
+    if all(task.single for task in report.encoder.tasks):
+        note("every query has one relevant answer, so recall@k is hit@k")
+    if report.against is not None and report.against.fingerprint == report.encoder.fingerprint:
+        note("both encoders are the same model")
+
+
+def _unusable(report: Report) -> list[str]:
+    skipped = report.data.skipped
+    lines = [f"  left out {plain(item.name)}: {plain(item.reason)}" for item in skipped[:_SHOWN]]
+    if len(skipped) > _SHOWN:
+        lines.append(f"  and {len(skipped) - _SHOWN:,} more; --json lists all")
+    return lines
+
+
+def _figures(report: Report) -> Table:
+    """A row per task and measure; with another encoder its figure and the difference, too."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    interval = f"{100 * report.options.confidence:g} % interval"
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("task")
+    table.add_column("measure")
+    for name in report.names:
+        table.add_column(Text(plain(name)), justify="right", overflow="fold")
+    if report.against is not None:
+        table.add_column("difference", justify="right")
+    table.add_column(interval, no_wrap=True)
+    for number, task in enumerate(report.encoder.tasks):
+        names = [name for name in task.measures if not (task.single and name[:6] == "recall")]
+        for position, name in enumerate(names):
+            table.add_row(
+                task.task if position == 0 else "",
+                name,
+                *_cells(report, number, name),
+                end_section=position == len(names) - 1,
+            )
+    return table
+
+
+def _cells(report: Report, number: int, name: str) -> list[str | Text]:
+    from rich.text import Text
+
+    ours = report.encoder.tasks[number].measures[name]
+    if report.against is None:
+        return [f"{ours.value:.3f}", f"{ours.low:.3f} to {ours.high:.3f}"]
+    theirs = report.against.tasks[number].measures[name]
+    change = report.differences[number].measures[name]
+    return [
+        f"{theirs.value:.3f}",
+        f"{ours.value:.3f}",
+        Text(f"{change.value:+.3f}", style=_style(change)),
+        f"{change.low:+.3f} to {change.high:+.3f}",
+    ]
+
+
+def _style(change: Estimate) -> str:
+    if not change.excludes_zero:
+        return ""
+    return "green" if change.value > 0 else "red"
+
+
+def _diagnosis(name: str, result: EncoderResult) -> str:
+    worst = max(result.tasks, key=lambda task: task.hubness.largest)
+    told_apart = result.geometry.separability
+    return (
+        f"{name}: modality gap {result.geometry.centroid_distance:.3f}, "
+        + ("" if told_apart is None else f"separability {told_apart:.3f}, ")
+        + f"largest hub in {100 * worst.hubness.largest:.0f} % of the first tens ({worst.task})"
+    )

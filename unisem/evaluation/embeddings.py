@@ -1,0 +1,167 @@
+"""`Embeddings`: the vectors that one encoder gives a set of texts and pictures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisem.encoders.base import Encoder, Role
+from unisem.errors import EncoderError, ImageError
+from unisem.evaluation.vector_cache import VectorCache
+from unisem.readers.base import Skipped
+from unisem.records import Record
+from unisem.search import Vector
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+_CHUNK = 128  # inputs: what an interruption costs, and what one bad picture makes slow
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embeddings:
+    """Unit vectors by what they are of.
+
+    Attributes:
+        queries: ``(d,)`` float32 by text, embedded as queries.
+        texts: ``(d,)`` float32 by text, embedded as documents.
+        images: ``(d,)`` float32 by the record's id.
+        skipped: Pictures that could not be embedded, by the record's id.
+        seconds: Spent, what came from the cache included.
+    """
+
+    queries: Mapping[str, Vector] = field(repr=False)
+    texts: Mapping[str, Vector] = field(repr=False)
+    images: Mapping[str, Vector] = field(repr=False)
+    skipped: Mapping[str, Skipped]
+    seconds: float
+
+    @classmethod
+    def of(
+        cls,
+        encoder: Encoder,
+        texts: Sequence[Record],
+        images: Sequence[Record],
+        *,
+        cache: VectorCache | None = None,
+        progress: Progress | None = None,
+    ) -> Embeddings:
+        """Embed texts in both roles, and pictures; a picture that does not open is skipped.
+
+        Args:
+            encoder: Embeds them.
+            texts: Records with a text.
+            images: Records with a picture whose digest is known.
+            cache: Where vectors are kept and taken from.
+            progress: Called after each chunk.
+
+        Raises:
+            EncoderError: The model has no image side, or gives vectors of no length.
+        """
+        began = time.perf_counter()
+        run = _Run(encoder, cache, progress, 2 * len(texts) + len(images))
+        words = [record.text or "" for record in texts]
+        queries = run.texts(words, "query")
+        documents = run.texts(words, "document")
+        pixels, skipped = run.images(images)
+        return cls(
+            dict(zip(words, queries, strict=True)),
+            dict(zip(words, documents, strict=True)),
+            pixels,
+            skipped,
+            time.perf_counter() - began,
+        )
+
+    def of_queries(self, records: Sequence[Record]) -> Vector:
+        """``(n, d)`` vectors of texts or pictures that are asked."""
+        return np.stack(
+            [
+                self.images[record.id] if record.text is None else self.queries[record.text]
+                for record in records
+            ]
+        )
+
+    def of_candidates(self, records: Sequence[Record]) -> tuple[Vector, NDArray[np.int64]]:
+        """Vectors of what can be found: ``(v, d)``, and ``(n,)`` where each record's begin."""
+        rows: list[Vector] = []
+        starts = []
+        for record in records:
+            starts.append(len(rows))
+            if record.text is not None:
+                rows.append(self.texts[record.text])
+            if record.image is not None:
+                rows.append(self.images[record.id])
+        return np.stack(rows), np.array(starts, np.int64)
+
+
+class _Run:
+    """One encoder at work, chunk by chunk."""
+
+    def __init__(
+        self, encoder: Encoder, cache: VectorCache | None, progress: Progress | None, total: int
+    ) -> None:
+        self._encoder = encoder
+        self._cache = cache
+        self._progress = progress
+        self._done = 0
+        self._total = total
+
+    def texts(self, texts: Sequence[str], role: Role) -> list[Vector]:
+        rows: list[Vector] = []
+        for start in range(0, len(texts), _CHUNK):
+            chunk = texts[start : start + _CHUNK]
+            encode = partial(self._encoder.encode_texts, chunk, role)
+            rows.extend(self._vectors(f"text {role}", chunk, encode))
+        return rows
+
+    def images(self, records: Sequence[Record]) -> tuple[dict[str, Vector], dict[str, Skipped]]:
+        vectors: dict[str, Vector] = {}
+        skipped: dict[str, Skipped] = {}
+        for start in range(0, len(records), _CHUNK):
+            chunk = records[start : start + _CHUNK]
+            try:
+                rows = self._pictures(chunk)
+            except ImageError:
+                self._one_by_one(chunk, vectors, skipped)
+            else:
+                vectors.update(zip((record.id for record in chunk), rows, strict=True))
+        return vectors, skipped
+
+    def _pictures(self, records: Sequence[Record]) -> Vector:
+        references = [record.image for record in records if record.image is not None]
+        digests = [reference.sha256 or reference.name for reference in references]
+        return self._vectors("image", digests, partial(self._encoder.encode_images, references))
+
+    def _one_by_one(
+        self, records: Sequence[Record], vectors: dict[str, Vector], skipped: dict[str, Skipped]
+    ) -> None:
+        for record in records:
+            try:
+                vectors[record.id] = self._pictures([record])[0]
+            except ImageError as error:
+                skipped[record.id] = Skipped(error.name, error.reason)
+                self._advance(1)
+
+    def _vectors(self, kind: str, inputs: Sequence[str], encode: Callable[[], Vector]) -> Vector:
+        if self._cache is None:
+            vectors = encode()
+        else:
+            vectors = self._cache.vectors(self._encoder.fingerprint, kind, inputs, encode)
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not np.isfinite(norms).all() or not norms.all():
+            raise EncoderError(
+                f"the encoder {self._encoder.name!r} gave a vector that is zero or not finite"
+            )
+        self._advance(len(inputs))
+        unit: Vector = (vectors / norms).astype(np.float32)
+        return unit
+
+    def _advance(self, count: int) -> None:
+        self._done += count
+        if self._progress is not None:
+            self._progress(f"encoding with {self._encoder.name}", self._done, self._total)

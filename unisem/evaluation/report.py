@@ -1,0 +1,239 @@
+"""`Report`: what an evaluation found, in values that code can use."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from unisem.evaluation.environment import Environment
+from unisem.evaluation.geometry import Geometry
+from unisem.evaluation.hubness import Hubness
+from unisem.evaluation.options import EvaluationOptions
+from unisem.evaluation.projection import Projection
+from unisem.readers.base import Skipped
+from unisem.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over queries, or a mean difference, with its bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval lies on one side of zero, as a difference's should."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """One encoder on one task.
+
+    Attributes:
+        task: Its name.
+        queries: How many.
+        groups: How many independent groups of queries, which is what intervals rest on.
+        candidates: How many.
+        single: Whether every query has one relevant candidate; recall@k is then hit@k.
+        measures: By name, ``hit@1`` … ``ndcg@10``.
+        hubness: Who has the first places.
+    """
+
+    task: str
+    queries: int
+    groups: int
+    candidates: int
+    single: bool
+    measures: dict[str, Estimate]
+    hubness: Hubness
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderResult:
+    """All that was measured of one encoder.
+
+    Attributes:
+        name: The encoder's.
+        fingerprint: The encoder's.
+        dimension: The encoder's.
+        seconds: Spent encoding; less than it takes if vectors came from a cache.
+        tasks: One result per task.
+        geometry: The modality gap.
+        projection: The plot.
+    """
+
+    name: str
+    fingerprint: str
+    dimension: int
+    seconds: float
+    tasks: tuple[TaskResult, ...]
+    geometry: Geometry
+    projection: Projection = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The encoder's measures minus the other's, over the same queries of one task."""
+
+    task: str
+    measures: dict[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A candidate near the top of a list.
+
+    Attributes:
+        record: The candidate.
+        captions: What is said of it, if it is a picture.
+        score: Its cosine.
+        relevant: Whether it was wanted.
+    """
+
+    record: Record
+    captions: tuple[str, ...]
+    score: float
+    relevant: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one encoder made of one query.
+
+    Attributes:
+        rank: Where the first relevant candidate was found.
+        score: Its cosine.
+        found: The best candidates, best first.
+    """
+
+    rank: int
+    score: float
+    found: tuple[Found, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A query to look at.
+
+    Attributes:
+        task: Name of its task.
+        query: What was asked.
+        captions: What is said of the query, if it is a picture.
+        wanted: The relevant candidate that was found first.
+        wanted_captions: What is said of that, if it is a picture.
+        answer: The encoder's.
+        before: The other encoder's, in a comparison.
+    """
+
+    task: str
+    query: Record
+    captions: tuple[str, ...]
+    wanted: Record
+    wanted_captions: tuple[str, ...]
+    answer: Answer
+    before: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DataSummary:
+    """What was evaluated on.
+
+    Attributes:
+        name: Where it came from.
+        digest: SHA-256 over the captions and the pictures' digests, in sorted order.
+        read: Pairs that were read, before a limit.
+        pairs: Pairs that were used.
+        pictures: Distinct, by content.
+        captions: Distinct.
+        repeated: Pairs left out because they are there again.
+        empty_captions: Pairs left out for want of a caption.
+        skipped: Inputs and pictures that could not be used.
+    """
+
+    name: str
+    digest: str
+    read: int
+    pairs: int
+    pictures: int
+    captions: int
+    repeated: int
+    empty_captions: int
+    skipped: tuple[Skipped, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an evaluation found.
+
+    Attributes:
+        data: What was evaluated on.
+        options: How.
+        encoder: The encoder's figures.
+        against: The other encoder's, in a comparison.
+        differences: Encoder minus other, one per task; empty without another.
+        failures: The encoder's worst queries, worst first, task by task.
+        gained: Queries that the encoder answers most better than the other.
+        lost: Queries that it answers most worse.
+        environment: Where and when.
+    """
+
+    data: DataSummary
+    options: EvaluationOptions
+    encoder: EncoderResult
+    against: EncoderResult | None
+    differences: tuple[Difference, ...]
+    failures: tuple[Example, ...]
+    gained: tuple[Example, ...]
+    lost: tuple[Example, ...]
+    environment: Environment
+
+    @property
+    def encoders(self) -> tuple[EncoderResult, ...]:
+        """The encoder alone, or the one it is compared with and then the encoder."""
+        return (self.encoder,) if self.against is None else (self.against, self.encoder)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of `encoders`, with a piece of the fingerprint where they are equal."""
+        names = tuple(result.name for result in self.encoders)
+        if len(set(names)) == len(names):
+            return names
+        return tuple(f"{result.name} ({result.fingerprint[:8]})" for result in self.encoders)
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as JSON values; see ``docs/evaluation.md`` for what is where."""
+        from unisem.evaluation.as_json import report_as_json
+
+        return report_as_json(self)
+
+    def write_json(self, path: str | os.PathLike[str]) -> None:
+        """Write `as_json` as UTF-8; the file appears whole.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        import json
+
+        text = json.dumps(self.as_json(), indent=2, ensure_ascii=False, allow_nan=False)
+        _write(Path(path), text + "\n")
+
+    def write_html(self, path: str | os.PathLike[str]) -> None:
+        """Write a page with figures and pictures that needs nothing else; it appears whole.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        from unisem.evaluation.page import render_report
+
+        _write(Path(path), render_report(self))
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".partial")
+    temporary.write_text(text, encoding="utf-8", errors="replace")
+    temporary.replace(path)

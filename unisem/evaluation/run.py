@@ -1,0 +1,291 @@
+"""`evaluate`: an encoder on captioned pictures, alone or against another."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from unisem.encoders.base import Encoder
+from unisem.errors import UniSemError
+from unisem.evaluation.answers import Answers
+from unisem.evaluation.bootstrap import Floats, bootstrap_intervals
+from unisem.evaluation.embeddings import Embeddings, Progress
+from unisem.evaluation.environment import Environment
+from unisem.evaluation.examples import largest_changes, worst_failures
+from unisem.evaluation.geometry import Geometry
+from unisem.evaluation.hubness import Hubness
+from unisem.evaluation.options import EvaluationOptions
+from unisem.evaluation.pair_tasks import PairTasks
+from unisem.evaluation.projection import Projection
+from unisem.evaluation.report import (
+    DataSummary,
+    Difference,
+    EncoderResult,
+    Estimate,
+    Report,
+    TaskResult,
+)
+from unisem.evaluation.vector_cache import VectorCache
+from unisem.readers.base import Skipped
+from unisem.training.pairs import PairDataset
+from unisem.training.splits import split_pairs
+from unisem.training.validation import CheckedPairs, check_pairs
+
+_DEFAULTS = EvaluationOptions()
+
+
+def evaluate(
+    encoder: Encoder,
+    pairs: PairDataset,
+    *,
+    against: Encoder | None = None,
+    options: EvaluationOptions = _DEFAULTS,
+    name: str = "",
+    cache: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Measure how well an encoder finds pictures by captions and captions by pictures.
+
+    Every picture is opened first; what cannot be used is left out and listed. With another
+    encoder both answer the same queries, and the report has the paired differences, encoder minus
+    other.
+
+    Args:
+        encoder: What is evaluated.
+        pairs: Captioned pictures that it was not trained on.
+        against: What it is compared with: the start model, another model.
+        options: Cutoffs, seed, how many examples.
+        name: What to call the data in the report.
+        cache: A folder to keep vectors in; an interrupted evaluation goes on from there.
+        progress: Called with what is being done, how much is done, and how much there is.
+
+    Raises:
+        UniSemError: Too few usable pairs; says how many there were and what was wrong with them.
+        TrainingError: ``options.held_out`` asks for a split that cannot be made.
+        EncoderError: A model does not load, or has no image side.
+        OSError: The cache cannot be written.
+
+    Example::
+
+        from unisem import load_encoder
+        from unisem.evaluation import evaluate
+        from unisem.training import PairDataset
+
+        report = evaluate(load_encoder("mini"), PairDataset.read("examples/gallery"))
+        report.encoder.tasks[0].measures["hit@10"]   # Estimate(value=…, low=…, high=…)
+        report.write_html("report.html")
+    """
+    encoders = [encoder] if against is None else [encoder, against]
+    checked = _checked(_unicode_only(pairs), options, name, progress)
+    folder = None if cache is None else VectorCache(Path(cache))
+    dataset = checked.dataset
+    everything = PairTasks.of(dataset, seed=options.seed)
+    embeddings = [
+        Embeddings.of(one, everything.texts, everything.images, cache=folder, progress=progress)
+        for one in encoders
+    ]
+    skipped = {key: item for one in embeddings for key, item in one.skipped.items()}
+    if skipped:  # both encoders must answer the same queries
+        bad = {
+            record.image.sha256
+            for record in everything.images
+            if record.image is not None and record.id in skipped
+        }
+        dataset = PairDataset(tuple(pair for pair in dataset if pair.image.sha256 not in bad))
+        _require(dataset, name, checked, list(skipped.values()))
+        everything = PairTasks.of(dataset, seed=options.seed)
+    measured = [
+        _measured(one, vectors, everything, options)
+        for one, vectors in zip(encoders, embeddings, strict=True)
+    ]
+    failures, gained, lost = [], [], []
+    for number, answers in enumerate(measured[0].answers):
+        failures += worst_failures(answers, everything.captions, options.examples)
+        if against is not None:
+            before = measured[1].answers[number]
+            better, worse = largest_changes(answers, before, everything.captions, options.examples)
+            gained += better
+            lost += worse
+    return Report(
+        data=_summary(name, pairs, dataset, checked, everything, tuple(skipped.values())),
+        options=options,
+        encoder=measured[0].result,
+        against=None if against is None else measured[1].result,
+        differences=() if against is None else _differences(measured[0], measured[1], options),
+        failures=tuple(failures),
+        gained=tuple(gained),
+        lost=tuple(lost),
+        environment=Environment.here(),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Measured:
+    """One encoder's result, and what it rests on."""
+
+    result: EncoderResult
+    answers: tuple[Answers, ...]
+
+
+def _checked(
+    pairs: PairDataset, options: EvaluationOptions, name: str, progress: Progress | None
+) -> CheckedPairs:
+    report = None if progress is None else lambda done, total: progress("checking", done, total)
+    if options.held_out is None:
+        checked = check_pairs(_limited(pairs, options), progress=report)
+    else:  # the split depends on all of the pictures' contents, so all are checked
+        checked = check_pairs(pairs, progress=report)
+        _require(checked.dataset, name, checked, [])
+        split = split_pairs(checked.dataset, held_out=options.held_out, seed=options.seed)
+        checked = CheckedPairs(_limited(split.held_out, options), checked.report)
+    _require(checked.dataset, name, checked, [])
+    return checked
+
+
+def _unicode_only(pairs: PairDataset) -> PairDataset:
+    """Leave out lone surrogates, from JSON or from file names, which no model can read."""
+    kept, skipped = [], []
+    for pair in pairs:
+        try:
+            f"{pair.caption}{pair.picture}".encode()
+        except UnicodeEncodeError as error:
+            skipped.append(Skipped(pair.image.name, f"is not valid Unicode ({error.reason})"))
+        else:
+            kept.append(pair)
+    return PairDataset(tuple(kept), (*pairs.skipped, *skipped)) if skipped else pairs
+
+
+def _limited(pairs: PairDataset, options: EvaluationOptions) -> PairDataset:
+    """A seeded draw of whole groups, so that a picture keeps all its captions."""
+    if options.limit is None or options.limit >= len(pairs):
+        return pairs
+    groups = pairs.groups
+    sizes = np.bincount(groups)
+    order = np.random.default_rng(options.seed).permutation(len(sizes))
+    enough = int(np.searchsorted(np.cumsum(sizes[order]), options.limit)) + 1
+    chosen = np.flatnonzero(np.isin(groups, order[:enough]))
+    return PairDataset(pairs.select(chosen).pairs, pairs.skipped)
+
+
+def _require(
+    dataset: PairDataset, name: str, checked: CheckedPairs, unencodable: list[Skipped]
+) -> None:
+    """Say what was wrong with data of which too little is left."""
+    pictures, captions = set(dataset.image_ids.tolist()), set(dataset.caption_ids.tolist())
+    if len(pictures) >= 2 and len(captions) >= 2:
+        return
+    report = checked.report
+    bad = [*report.missing, *report.broken, *unencodable, *report.unread]
+    reasons = "; ".join(f"{item.name}: {item.reason}" for item in bad[:3])
+    more = f", and {len(bad) - 3:,} more" if len(bad) > 3 else ""
+    raise UniSemError(
+        f"{name or 'the data'} has {len(pictures):,} usable pictures and {len(captions):,} "
+        "captions; an evaluation needs at least two of each"
+        + (f" ({reasons}{more})" if bad else "")
+    )
+
+
+def _measured(
+    encoder: Encoder, embeddings: Embeddings, tasks: PairTasks, options: EvaluationOptions
+) -> _Measured:
+    answers = tuple(Answers.of(task, embeddings) for task in tasks.tasks)
+    images = np.stack([embeddings.images[record.id] for record in tasks.images])
+    texts = np.stack([embeddings.texts[record.text or ""] for record in tasks.texts])
+    result = EncoderResult(
+        name=encoder.name,
+        fingerprint=encoder.fingerprint,
+        dimension=encoder.dimension,
+        seconds=embeddings.seconds,
+        tasks=tuple(_task_result(one, options) for one in answers),
+        geometry=Geometry.of(
+            images,
+            texts,
+            np.array([tasks.groups[record.id] for record in tasks.images]),
+            np.array([tasks.groups[record.id] for record in tasks.texts]),
+            seed=options.seed,
+        ),
+        projection=_projection(embeddings, tasks, options),
+    )
+    return _Measured(result, answers)
+
+
+def _projection(embeddings: Embeddings, tasks: PairTasks, options: EvaluationOptions) -> Projection:
+    rng = np.random.default_rng(options.seed)
+    count = min(options.points, len(tasks.images))
+    chosen = np.sort(rng.choice(len(tasks.images), count, replace=False))
+    shown = [tasks.images[position].id for position in chosen]
+    labels = tuple(tasks.captions[image][0] for image in shown)
+    return Projection.of(
+        np.stack([embeddings.images[image] for image in shown]),
+        np.stack([embeddings.texts[label] for label in labels]),
+        labels,
+    )
+
+
+def _task_result(answers: Answers, options: EvaluationOptions) -> TaskResult:
+    task = answers.task
+    return TaskResult(
+        task=task.name,
+        queries=len(task.queries),
+        groups=len(np.unique(task.groups)),
+        candidates=len(task.candidates),
+        single=all(len(wanted) == 1 for wanted in task.relevant),
+        measures=_estimates(answers.ranking.measures(options.ks), answers, options),
+        hubness=Hubness.of(answers),
+    )
+
+
+def _differences(
+    encoder: _Measured, against: _Measured, options: EvaluationOptions
+) -> tuple[Difference, ...]:
+    differences = []
+    for ours, theirs in zip(encoder.answers, against.answers, strict=True):
+        ones, others = ours.ranking.measures(options.ks), theirs.ranking.measures(options.ks)
+        change = {name: ones[name] - others[name] for name in ones}
+        differences.append(Difference(ours.task.name, _estimates(change, ours, options)))
+    return tuple(differences)
+
+
+def _estimates(
+    measures: dict[str, Floats], answers: Answers, options: EvaluationOptions
+) -> dict[str, Estimate]:
+    intervals = bootstrap_intervals(
+        np.column_stack(list(measures.values())),
+        groups=answers.task.groups,
+        confidence=options.confidence,
+        rounds=options.rounds,
+        seed=options.seed,
+    )
+    return {
+        name: Estimate(float(values.mean()), float(low), float(high))
+        for (name, values), (low, high) in zip(measures.items(), intervals, strict=True)
+    }
+
+
+def _summary(
+    name: str,
+    pairs: PairDataset,
+    used: PairDataset,
+    checked: CheckedPairs,
+    tasks: PairTasks,
+    unencodable: tuple[Skipped, ...],
+) -> DataSummary:
+    digest = hashlib.sha256()
+    for line in sorted(f"{pair.image.sha256} {pair.caption}" for pair in used):
+        digest.update(hashlib.sha256(line.encode()).digest())
+    report = checked.report
+    return DataSummary(
+        name=name,
+        digest=digest.hexdigest(),
+        read=len(pairs),
+        pairs=len(used),
+        pictures=len(tasks.images),
+        captions=len(tasks.texts),
+        repeated=report.repeated,
+        empty_captions=report.empty_captions,
+        skipped=(*report.unread, *report.missing, *report.broken, *unencodable),
+    )

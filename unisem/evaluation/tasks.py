@@ -1,0 +1,66 @@
+"""`RetrievalTask`: queries, one list of candidates, and what is relevant to what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisem.records import Record
+
+Form = Literal["text", "image", "captioned image"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RetrievalTask:
+    """One retrieval task over one list of candidates, of whatever forms.
+
+    Queries and candidates are records: a text, a picture, or, among candidates, a captioned
+    picture, which is found by the better of its two vectors.
+
+    Attributes:
+        name: What to call it in a report.
+        queries: What is asked; ids are unique, each is a text or a picture.
+        candidates: What can be found, sorted by id, so that ties are broken by id.
+        relevant: For each query the relevant candidates' ids and how relevant each is, above 0.
+        groups: ``(queries,)`` numbers; queries of one group are resampled together.
+    """
+
+    name: str
+    queries: tuple[Record, ...]
+    candidates: tuple[Record, ...]
+    relevant: tuple[Mapping[str, float], ...]
+    groups: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        if not len(self.queries) == len(self.relevant) == len(self.groups):
+            raise ValueError(
+                f"task {self.name!r}: {len(self.queries)} queries, {len(self.relevant)} sets of "
+                f"relevant candidates and {len(self.groups)} groups; they must be as many"
+            )
+        for query in self.queries:
+            if form_of(query) == "captioned image":
+                raise ValueError(
+                    f"task {self.name!r}: the query {query.id!r} is a text and a picture"
+                )
+        ordered = tuple(sorted(self.candidates, key=lambda record: record.id))
+        object.__setattr__(self, "candidates", ordered)
+        ids = {record.id for record in ordered}
+        if len(ids) < len(ordered):
+            raise ValueError(f"task {self.name!r}: two candidates have the same id")
+        for query, wanted in zip(self.queries, self.relevant, strict=True):
+            if not wanted or not ids.issuperset(wanted):
+                raise ValueError(
+                    f"task {self.name!r}: the query {query.id!r} needs relevant candidates, "
+                    "and all of them among the candidates"
+                )
+
+
+def form_of(record: Record) -> Form:
+    """What a record consists of."""
+    if record.image is None:
+        return "text"
+    return "image" if record.text is None else "captioned image"

@@ -1,0 +1,18 @@
+"""Adversarial alignment of captions and pictures; `docs/adversarial.md` says when it helps."""
+
+from unisem.training.adversarial.collapse import ModeCollapseWarning
+from unisem.training.adversarial.discriminator import Discriminator
+from unisem.training.adversarial.gradient_reversal import GradientReversal, reversal_strength
+from unisem.training.adversarial.reversal import AdversarialReversal
+from unisem.training.adversarial.translation import AdversarialTranslation
+from unisem.training.adversarial.translator import Translator
+
+__all__ = [
+    "AdversarialReversal",
+    "AdversarialTranslation",
+    "Discriminator",
+    "GradientReversal",
+    "ModeCollapseWarning",
+    "Translator",
+    "reversal_strength",
+]

@@ -1,0 +1,134 @@
+"""A `PairTrainer` set up from a `Recipe`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
+
+from unisem.errors import TrainingError
+from unisem.training.collator import PairCollator
+from unisem.training.evaluator import HitEvaluator
+from unisem.training.processes import process_count
+from unisem.training.recipe import Recipe
+from unisem.training.trainer import PairTrainer
+from unisem.training.unfreezing import GradualUnfreezing
+
+
+def make_trainer(
+    loss: torch.nn.Module,
+    collator: PairCollator,
+    pairs: int,
+    evaluator: HitEvaluator | None,
+    recipe: Recipe,
+    folder: Path,
+    tensorboard: str | os.PathLike[str] | None,
+    progress: Callable[[str, int, int], None],
+) -> PairTrainer:
+    """Set up a trainer.
+
+    Args:
+        loss: An `EmbeddingLoss` or `CachedLoss`.
+        collator: Makes batches of pairs by number.
+        pairs: How many pairs there are.
+        evaluator: What early stopping goes by, if it is wanted.
+        recipe: With everything filled in that depends on model and pairs.
+        folder: For checkpoints.
+        tensorboard: For TensorBoard's files.
+        progress: Called after every step.
+
+    Raises:
+        TrainingError: ``datasets``, ``accelerate`` or ``tensorboard`` is not installed.
+    """
+    try:
+        from datasets import Dataset  # type: ignore[import-untyped]
+        from sentence_transformers import SentenceTransformerTrainingArguments
+    except ImportError:
+        raise TrainingError("training needs pip install 'unisem[train]'") from None
+    assert recipe.batch_size is not None
+    assert recipe.learning_rate is not None
+    every = "epoch" if recipe.checkpoint_steps is None else "steps"
+    model: Any = loss.model
+    if tensorboard is not None:
+        os.environ["TENSORBOARD_LOGGING_DIR"] = str(tensorboard)
+    arguments = SentenceTransformerTrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=float(recipe.epochs or 1),
+        per_device_train_batch_size=recipe.batch_size,
+        gradient_accumulation_steps=recipe.accumulate,
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        warmup_steps=recipe.warmup,
+        lr_scheduler_type="cosine",
+        bf16=recipe.precision == "bfloat16",
+        fp16=recipe.precision == "float16",
+        save_strategy=every,
+        save_steps=recipe.checkpoint_steps or 500,
+        eval_strategy="no" if evaluator is None else every,
+        eval_steps=recipe.checkpoint_steps,
+        load_best_model_at_end=evaluator is not None,
+        metric_for_best_model=None if evaluator is None else f"eval_{evaluator.primary_metric}",
+        greater_is_better=True,
+        logging_strategy="epoch",
+        logging_nan_inf_filter=False,
+        report_to=[] if tensorboard is None else ["tensorboard"],
+        disable_tqdm=True,
+        use_cpu=model.device.type == "cpu",
+        ddp_find_unused_parameters=False,
+        seed=recipe.seed,
+    )
+    _freeze_unused(model, collator)
+    callbacks: list[TrainerCallback] = [_ShowProgress(progress)]
+    if evaluator is not None and recipe.patience is not None:
+        callbacks.append(EarlyStoppingCallback(early_stopping_patience=recipe.patience))
+    if recipe.unfreeze_every is not None:
+        if process_count() > 1:
+            raise TrainingError("gradual unfreezing works in one process only")
+        callbacks.append(GradualUnfreezing(model, recipe.unfreeze_every))
+    trainer = PairTrainer(
+        loss=loss,
+        args=arguments,
+        train_dataset=Dataset.from_dict({"pair": list(range(pairs))}),
+        data_collator=collator,
+        evaluator=evaluator,
+        callbacks=callbacks,
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _freeze_unused(model: Any, collator: PairCollator) -> None:
+    """Freeze what no vector depends on, such as a pooler behind the layer that is pooled.
+
+    ``DistributedDataParallel`` waits for the gradient of every parameter that is trained.
+    """
+    batch = collator([{"pair": 0}])
+    with torch.random.fork_rng():
+        for column in ("caption_", "picture_"):
+            features = {
+                key.removeprefix(column): value.to(model.device)
+                if isinstance(value, torch.Tensor)
+                else value
+                for key, value in batch.items()
+                if key.startswith(column)
+            }
+            vectors = model(features)["sentence_embedding"]
+            if vectors.requires_grad:
+                vectors.sum().backward()
+    for parameter in model.parameters():
+        if parameter.grad is None:
+            parameter.requires_grad_(False)
+        parameter.grad = None
+
+
+class _ShowProgress(TrainerCallback):  # type: ignore[misc]
+    def __init__(self, progress: Callable[[str, int, int], None]) -> None:
+        self._progress = progress
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **options: Any) -> None:
+        if state.is_world_process_zero:
+            self._progress("training", state.global_step, state.max_steps)

@@ -1,0 +1,46 @@
+"""`interpolate_weights`: between the start model and the trained one, to keep old skills."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+
+def trainable_state(model: nn.Module) -> dict[str, Tensor]:
+    """Copies of the parameters that are trained, by name."""
+    return {
+        name: parameter.detach().clone()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+
+
+def interpolate_weights(model: nn.Module, start: Mapping[str, Tensor], weight: float) -> None:
+    r"""Move a trained model's parameters towards where they started (WiSE-FT).
+
+    .. math:: θ = (1 - w)\, θ_{start} + w\, θ_{trained}
+
+    Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models",
+    https://arxiv.org/abs/2109.01903: on the way back, skills of the start model return faster than
+    those that were trained are lost.
+
+    Args:
+        model: The trained model, changed in place.
+        start: Parameters of the start model by name; others are left as they are.
+        weight: w, 0 for the start model, 1 for the trained one.
+
+    >>> layer = nn.Linear(1, 1, bias=False)
+    >>> _ = layer.weight.data.fill_(4.0)
+    >>> interpolate_weights(layer, {"weight": torch.zeros(1, 1)}, 0.25)
+    >>> float(layer.weight.detach())
+    1.0
+    """
+    if not 0 <= weight <= 1:
+        raise ValueError(f"weight must be from 0 to 1, not {weight}")
+    parameters = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, origin in start.items():
+            target = parameters[name]
+            target.lerp_(origin.to(target), 1 - weight)

@@ -1,0 +1,71 @@
+"""LoRA: small matrices beside frozen ones, folded into them when training is done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from unisem.errors import TrainingError
+
+
+def add_lora(model: Any, rank: int, *, alpha: int | None = None) -> None:
+    """Replace the training of networks by that of low-rank additions to their linear layers.
+
+    Every linear layer with a trainable weight inside a pretrained network gets one, and the network
+    is frozen; heads after the networks are trained as they are.
+
+    Source: Hu et al. 2021, "LoRA", https://arxiv.org/abs/2106.09685; the layers are those of
+    ``peft``.
+
+    Args:
+        model: A ``SentenceTransformer``, frozen as wished before.
+        rank: Rank of the additions.
+        alpha: Their scale is ``alpha / rank``; twice the rank if ``None``.
+
+    Raises:
+        TrainingError: ``peft`` is not installed, or there is no such layer.
+    """
+    try:
+        from peft import LoraConfig
+    except ImportError:
+        raise TrainingError("LoRA needs pip install 'unisem[train]'") from None
+    if rank < 1:
+        raise ValueError(f"rank must be at least 1, not {rank}")
+    adapted = 0
+    for inner in _networks(model):
+        layers = [
+            name
+            for name, module in inner.named_modules()
+            if isinstance(module, nn.Linear) and module.weight.requires_grad
+        ]
+        for parameter in inner.parameters():
+            parameter.requires_grad_(False)
+        if layers:
+            config = LoraConfig(r=rank, lora_alpha=alpha or 2 * rank, target_modules=layers)
+            inner.add_adapter(config)
+            adapted += len(layers)
+    if not adapted:
+        raise TrainingError(
+            "LoRA found no linear layer to adapt: the networks are frozen, or have convolutions "
+            "only. Freeze less (freeze none), or train without LoRA"
+        )
+
+
+def merge_lora(model: Any) -> None:
+    """Fold the additions into the layers and take ``peft`` out of the model again."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for inner in _networks(model):
+        for name, module in list(inner.named_modules()):
+            if isinstance(module, BaseTunerLayer):
+                module.merge()
+                inner.set_submodule(name, module.get_base_layer())
+        if getattr(inner, "_hf_peft_config_loaded", False):
+            inner._hf_peft_config_loaded = False
+            del inner.peft_config
+
+
+def _networks(model: Any) -> list[Any]:
+    found = [getattr(module, "auto_model", None) for module in model.modules()]
+    return list(dict.fromkeys(inner for inner in found if inner is not None))

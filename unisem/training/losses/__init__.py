@@ -1,0 +1,20 @@
+"""Losses over vectors of captions and pictures; `docs/training.md` describes the seam."""
+
+from unisem.training.losses.base import PairLabels, PairLoss
+from unisem.training.losses.cached import CachedLoss
+from unisem.training.losses.embedding import EmbeddingLoss
+from unisem.training.losses.info_nce import InfoNCE
+from unisem.training.losses.matryoshka import Matryoshka
+from unisem.training.losses.sigmoid import Sigmoid
+from unisem.training.losses.triplet import Triplet
+
+__all__ = [
+    "CachedLoss",
+    "EmbeddingLoss",
+    "InfoNCE",
+    "Matryoshka",
+    "PairLabels",
+    "PairLoss",
+    "Sigmoid",
+    "Triplet",
+]

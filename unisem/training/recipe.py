@@ -1,0 +1,133 @@
+"""`Recipe`: everything that decides a training run beside the encoder and the pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from unisem.training.augmentation import Augmentation
+
+if TYPE_CHECKING:
+    from unisem.training.losses import PairLoss
+    from unisem.training.losses.triplet import Mining
+    from unisem.training.sides import Part
+
+LossName = Literal["infonce", "sigmoid", "triplet"]
+AdversaryName = Literal["reversal", "translation"]
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How to train.
+
+    Attributes:
+        loss: Which loss; see `unisem.training.losses`.
+        temperature: Of InfoNCE.
+        learned_temperature: Train InfoNCE's temperature with the model.
+        mask_above: Cosine from which InfoNCE holds two captions to say the same; ``None``: never.
+        margin: Of the triplet loss.
+        mining: Which negatives the triplet loss takes.
+        dimensions: Lengths that vectors may be cut to (Matryoshka), beside the full one.
+        adversary: What opposes the loss, so that captions and pictures get alike; see
+            `unisem.training.adversarial`. ``None``: nothing.
+        adversary_weight: How much the model heeds it, once it knows something.
+        mini_batch_size: Embed so many inputs at a time (cached gradients); ``None``: all.
+        hard_negatives: Pictures mined from the store per caption, before training.
+        freeze: Parts that are not trained; what suits the model if ``None``.
+        lora: Rank of LoRA additions to the networks that are not frozen; ``None``: train them.
+        unfreeze_every: Epochs between layers becoming trainable, last layers first; ``None``: all
+            are from the start.
+        epochs: Passes over the pairs; 20 for heads, 5 otherwise if ``None``.
+        batch_size: Pairs per step and process, at most; 128 or all pairs, if fewer, if ``None``.
+        accumulate: Steps whose gradients are added up before weights move.
+        learning_rate: At its peak; 1e-3 for heads, 1e-4 for LoRA, 1e-5 otherwise if ``None``.
+        weight_decay: AdamW's, on matrices.
+        warmup: Share of the steps during which the learning rate rises; then it falls (cosine).
+        precision: What the model computes in; losses are computed in float32.
+        augmentation: Random changes to pictures. They cannot be stored, so training with them runs
+            the picture network in every epoch.
+        interpolation: How far weights go from the start model (0) to the trained one (1).
+        patience: Evaluations without a better hit@k before training stops and the best weights
+            come back; ``None``: train to the end and hold no pairs back for it.
+        validation: Share of the training pairs that ``patience`` is judged by.
+        k: Of hit@k.
+        checkpoint_steps: Steps between checkpoints; ``None``: one per epoch.
+        seed: Decides order, dropout and random changes.
+    """
+
+    loss: LossName = "infonce"
+    temperature: float = 0.05
+    learned_temperature: bool = False
+    mask_above: float | None = None
+    margin: float = 0.2
+    mining: Mining = "semi-hard"
+    dimensions: tuple[int, ...] = ()
+    adversary: AdversaryName | None = None
+    adversary_weight: float = 1.0
+    mini_batch_size: int | None = None
+    hard_negatives: int = 0
+    freeze: tuple[Part, ...] | None = None
+    lora: int | None = None
+    unfreeze_every: float | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    accumulate: int = 1
+    learning_rate: float | None = None
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    precision: Precision = "float32"
+    augmentation: Augmentation | None = None
+    interpolation: float = 1.0
+    patience: int | None = None
+    validation: float = 0.1
+    k: int = 10
+    checkpoint_steps: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.loss not in ("infonce", "sigmoid", "triplet"):
+            raise ValueError(f"loss must be infonce, sigmoid or triplet, not {self.loss!r}")
+        if self.adversary not in (None, "reversal", "translation"):
+            raise ValueError(f"adversary must be reversal or translation, not {self.adversary!r}")
+        if not self.adversary_weight > 0:
+            raise ValueError(f"adversary_weight must be above 0, not {self.adversary_weight}")
+        if self.precision not in ("float32", "bfloat16", "float16"):
+            raise ValueError(f"unknown precision {self.precision!r}")
+        for name in ("epochs", "batch_size", "accumulate", "patience", "k", "checkpoint_steps"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value}")
+        if self.batch_size == 1:
+            raise ValueError("batch_size must be at least 2: one pair has no negatives")
+        if self.hard_negatives < 0:
+            raise ValueError(f"hard_negatives must not be negative: {self.hard_negatives}")
+        if self.learning_rate is not None and not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be above 0, not {self.learning_rate}")
+        for name in ("interpolation", "validation", "warmup"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be from 0 to 1, not {getattr(self, name)}")
+
+    def make_loss(self, dimension: int) -> PairLoss:
+        """Make the loss for vectors of ``dimension`` numbers."""
+        from unisem.training.losses import InfoNCE, Matryoshka, Sigmoid, Triplet
+
+        loss: PairLoss
+        if self.loss == "triplet":
+            loss = Triplet(self.margin, mining=self.mining)
+        elif self.loss == "sigmoid":
+            loss = Sigmoid()
+        else:
+            loss = InfoNCE(
+                self.temperature, learned=self.learned_temperature, mask_above=self.mask_above
+            )
+        if self.dimensions:
+            loss = Matryoshka(loss, sorted({dimension, *self.dimensions}, reverse=True))
+        if self.adversary is not None:
+            from unisem.training.adversarial import AdversarialReversal, AdversarialTranslation
+
+            against = (
+                AdversarialReversal if self.adversary == "reversal" else AdversarialTranslation
+            )
+            loss = against(loss, dimension, weight=self.adversary_weight, seed=self.seed)
+        return loss

@@ -1,0 +1,270 @@
+"""`train_encoder`: a start encoder and pairs in, a better encoder's directory out.
+
+Beside the output, ``<output>.training/`` holds what a run needs while it runs: ``features/``, the
+stored outputs of frozen modules, and ``checkpoints/``, which go when the run is done.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from unisem.encoders import Encoder, load_encoder
+from unisem.encoders.hub import HubEncoder
+from unisem.errors import TrainingError
+from unisem.training.checkpoints import checkpoints
+from unisem.training.collator import PairCollator
+from unisem.training.evaluator import EvaluationPairs, HitEvaluator, Rankings, embed, rank_pairs
+from unisem.training.interpolation import interpolate_weights, trainable_state
+from unisem.training.lora import add_lora, merge_lora
+from unisem.training.losses import CachedLoss, EmbeddingLoss, PairLoss
+from unisem.training.mining import mine_hard_negatives, store_of_pictures
+from unisem.training.pairs import Ids, PairDataset
+from unisem.training.preparing import prepare_pairs, stored_depths
+from unisem.training.processes import first_process_first, is_first_process
+from unisem.training.recipe import Recipe
+from unisem.training.report import TrainingReport
+from unisem.training.saving import check_output, save_encoder
+from unisem.training.sides import default_parts, freeze
+from unisem.training.splits import split_pairs
+from unisem.training.validation import check_pairs
+from unisem.training.view import training_view
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+_BATCH, _HEAD_EPOCHS, _EPOCHS = 128, 20, 5
+_HEAD_RATE, _LORA_RATE, _RATE = 1e-3, 1e-4, 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What training and evaluation work on."""
+
+    view: Any
+    train: EvaluationPairs
+    validation: EvaluationPairs | None
+    held_out: EvaluationPairs | None
+
+
+def train_encoder(
+    encoder: str | Encoder,
+    train: PairDataset,
+    output: str | os.PathLike[str],
+    *,
+    held_out: PairDataset | None = None,
+    recipe: Recipe | None = None,
+    loss: PairLoss | None = None,
+    resume: bool = False,
+    features: str | os.PathLike[str] | None = None,
+    tensorboard: str | os.PathLike[str] | None = None,
+    progress: Progress = lambda what, done, total: None,
+) -> TrainingReport:
+    """Train an encoder on pairs.
+
+    Several processes, started by ``torchrun`` or ``accelerate launch``, share the work; the loss is
+    that of their joint batch.
+
+    Args:
+        encoder: As for `load_encoder`, or one that it gave, which is changed by training.
+        train: Pairs to train on; checked first if that has not been done.
+        output: The directory for the trained encoder.
+        held_out: Pairs to compare the start model and the trained one on.
+        recipe: How to train.
+        loss: A loss of your own, instead of the recipe's.
+        resume: Go on from the newest checkpoint of a run with the same arguments, if there is one.
+        features: Where features are stored; beside the output if ``None``.
+        tensorboard: Folder for TensorBoard's files; none if ``None``.
+        progress: Called as work goes on.
+
+    Raises:
+        TrainingError: The pairs cannot be trained on, the loss is no number, the disk is full …;
+            the last checkpoint is intact.
+    """
+    recipe = recipe or Recipe()
+    place = Path(output)
+    check_output(place)
+    work = place.with_name(f"{place.name}.training")
+    loaded = load_encoder(encoder)
+    if not isinstance(loaded, HubEncoder):
+        raise TrainingError(
+            f"only sentence-transformers models can be trained, not {type(loaded).__name__}"
+        )
+    train = _checked(train, progress)
+    validation = None
+    if recipe.patience is not None:
+        split = split_pairs(train, held_out=recipe.validation, seed=recipe.seed)
+        train, validation = split.train, split.held_out
+    if held_out is not None:
+        held_out = _checked(held_out, progress)
+    _refuse_untrainable(train, recipe)
+
+    model = loaded.model
+    parts = recipe.freeze if recipe.freeze is not None else default_parts(model)
+    freeze(model, parts)
+    # Known before LoRA changes the layers: stored features are the start model's.
+    depths = stored_depths(loaded, augmented=recipe.augmentation is not None)
+    if recipe.lora is not None:
+        add_lora(model, recipe.lora)
+    cache = Path(features) if features is not None else work / "features"
+    with first_process_first():
+        prepared = _prepare(loaded, train, validation, held_out, depths, cache, recipe, progress)
+    recipe = _resolved(recipe, model, len(train))
+    before = None
+    if prepared.held_out is not None:
+        before = rank_pairs(prepared.view, prepared.held_out)
+    start = trainable_state(model)
+    negatives = _negatives(prepared, train, recipe)
+    chosen = loss if loss is not None else recipe.make_loss(loaded.dimension)
+    run = _fit(prepared, chosen, negatives, recipe, work, resume, tensorboard, progress)
+    interpolate_weights(model, start, recipe.interpolation)
+    after: Rankings | None = None
+    if prepared.held_out is not None:
+        after = rank_pairs(prepared.view, prepared.held_out)
+    if recipe.lora is not None:
+        merge_lora(model)
+    if is_first_process():
+        save_encoder(loaded, place, recipe)
+        shutil.rmtree(work / "checkpoints", ignore_errors=True)
+    return replace(run, output=place, before=before, after=after)
+
+
+def _checked(dataset: PairDataset, progress: Progress) -> PairDataset:
+    if all(pair.image.sha256 for pair in dataset):
+        return dataset
+    checked = check_pairs(dataset, progress=lambda done, n: progress("checking pictures", done, n))
+    return checked.dataset
+
+
+def _refuse_untrainable(train: PairDataset, recipe: Recipe) -> None:
+    if len(train) < 2:
+        raise TrainingError(
+            f"there is {len(train)} usable pair; contrastive training needs at least two"
+        )
+    if len(set(train.image_ids.tolist())) == 1:
+        raise TrainingError("all pairs have the same picture; there is nothing to tell apart")
+    if len(set(train.caption_ids.tolist())) == 1:
+        raise TrainingError(
+            f"all captions are equal ({train[0].caption[:60]!r}); there is nothing to tell apart. "
+            "Name the right caption column"
+        )
+    if recipe.batch_size is not None and recipe.batch_size > len(train):
+        raise TrainingError(
+            f"batch_size {recipe.batch_size:,} is larger than the {len(train):,} training pairs; "
+            f"use at most {len(train):,}"
+        )
+
+
+def _prepare(
+    encoder: HubEncoder,
+    train: PairDataset,
+    validation: PairDataset | None,
+    held_out: PairDataset | None,
+    depths: dict[Any, int],
+    cache: Path,
+    recipe: Recipe,
+    progress: Progress,
+) -> _Prepared:
+    parts = [train, validation, held_out]
+    total = sum(2 * len(part) for part in parts if part is not None)
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        progress("encoding what is frozen", done, total)
+
+    columns = [
+        None
+        if part is None
+        else prepare_pairs(
+            encoder,
+            part,
+            depths,
+            cache,
+            augmentation=recipe.augmentation if part is train else None,
+            advance=advance,
+        )
+        for part in parts
+    ]
+    first = columns[0]
+    assert first is not None
+    return _Prepared(training_view(encoder.model, depths), first, columns[1], columns[2])
+
+
+def _resolved(recipe: Recipe, model: Any, pairs: int) -> Recipe:
+    """Fill in what depends on the model and on the number of pairs."""
+    heads = not any(
+        parameter.requires_grad
+        for module in model.modules()
+        if getattr(module, "auto_model", None) is not None
+        for parameter in module.parameters()
+    )
+    rate = _HEAD_RATE if heads else _RATE if recipe.lora is None else _LORA_RATE
+    return replace(
+        recipe,
+        epochs=recipe.epochs or (_HEAD_EPOCHS if heads else _EPOCHS),
+        batch_size=recipe.batch_size or min(_BATCH, pairs),
+        learning_rate=recipe.learning_rate or rate,
+    )
+
+
+def _negatives(prepared: _Prepared, train: PairDataset, recipe: Recipe) -> Ids | None:
+    if not recipe.hard_negatives:
+        return None
+    pairs = prepared.train
+    captions = embed(prepared.view, pairs.texts, range(len(pairs.texts)))
+    images = embed(prepared.view, pairs.images, range(len(pairs.images)))
+    store = store_of_pictures(train, pairs.image_of, images)
+    count, seed = recipe.hard_negatives, recipe.seed
+    return mine_hard_negatives(store, train, captions, count=count, seed=seed)
+
+
+def _fit(
+    prepared: _Prepared,
+    loss: PairLoss,
+    negatives: Ids | None,
+    recipe: Recipe,
+    work: Path,
+    resume: bool,
+    tensorboard: str | os.PathLike[str] | None,
+    progress: Progress,
+) -> TrainingReport:
+    from unisem.training.fitting import make_trainer
+
+    pairs = prepared.train
+    collator = PairCollator(
+        pairs.texts,
+        pairs.images,
+        pairs.image_of,
+        pairs.image_ids,
+        pairs.caption_ids,
+        negatives,
+        recipe.seed,
+    )
+    module = (
+        EmbeddingLoss(prepared.view, loss)
+        if recipe.mini_batch_size is None
+        else CachedLoss(prepared.view, loss, mini_batch_size=recipe.mini_batch_size)
+    )
+    evaluator = None
+    if prepared.validation is not None:
+        evaluator = HitEvaluator(prepared.validation, recipe.k)
+    folder = work / "checkpoints"
+    if not resume:
+        shutil.rmtree(folder, ignore_errors=True)
+    trainer = make_trainer(
+        module, collator, len(pairs.texts), evaluator, recipe, folder, tensorboard, progress
+    )
+    kept = checkpoints(folder)
+    began = time.perf_counter()
+    trainer.train(resume_from_checkpoint=str(kept[-1]) if kept else None)
+    seconds = time.perf_counter() - began
+    history = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
+    trained = sum(p.numel() for p in prepared.view.parameters() if p.requires_grad)
+    return TrainingReport(work, trained, trainer.state.global_step, tuple(history), seconds)

@@ -1,0 +1,144 @@
+"""The text side and the image side of a model, and freezing parts of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, get_args
+
+from torch import nn
+
+from unisem.errors import TrainingError
+
+Modality = Literal["text", "image"]
+Part = Literal["text", "image", "text-backbone", "image-backbone"]
+
+_TASKS = {"text": "query", "image": "document"}
+# How transformers name the halves of a joint model (CLIP, SigLIP, AltCLIP, ALIGN, CLAP …).
+_PREFIXES = {
+    "text": ("text_model.", "text_projection."),
+    "image": ("vision_model.", "visual_projection."),
+}
+_BACKBONES = {"text": ("text_model.",), "image": ("vision_model.",)}
+
+
+def side_modules(model: Any, modality: Modality) -> list[nn.Module]:
+    """The modules that inputs of one modality pass before the modules that both sides share.
+
+    Args:
+        model: A ``SentenceTransformer``: a ``Router`` with a route per modality and modules after
+            it, or modules that take both modalities.
+        modality: Which side.
+    """
+    from sentence_transformers.base.modules import Router
+
+    modules = list(model.children())
+    if not isinstance(modules[0], Router):
+        return modules
+    route = modules[0]._resolve_route(task=_TASKS[modality], modality=modality)
+    return list(modules[0].sub_modules[route])
+
+
+def shared_tail(model: Any) -> list[nn.Module]:
+    """The modules after a ``Router``; none where there is no router."""
+    from sentence_transformers.base.modules import Router
+
+    modules = list(model.children())
+    return modules[1:] if isinstance(modules[0], Router) else []
+
+
+def side_parameters(module: nn.Module, modality: Modality) -> Iterator[nn.Parameter]:
+    """The parameters of a module of a side that this modality's inputs meet."""
+    inner = getattr(module, "auto_model", None)
+    if inner is None or not _is_joint(inner):
+        yield from module.parameters()
+        return
+    for name, parameter in inner.named_parameters():
+        if name.startswith(_PREFIXES[modality]):
+            yield parameter
+
+
+def backbone_parameters(module: nn.Module, modality: Modality) -> Iterator[nn.Parameter]:
+    """The parameters of a pretrained network among a side's modules, projections left out."""
+    inner = getattr(module, "auto_model", None)
+    if inner is None:
+        return
+    for name, parameter in inner.named_parameters():
+        if not _is_joint(inner) or name.startswith(_BACKBONES[modality]):
+            yield parameter
+
+
+def default_parts(model: Any) -> tuple[Part, ...]:
+    """What is frozen unless a user says otherwise.
+
+    The backbones, if the image side has a head after its backbone to train; else nothing.
+    """
+    for module in side_modules(model, "image"):
+        if getattr(module, "auto_model", None) is None and any(True for _ in module.parameters()):
+            return ("text-backbone", "image-backbone")
+    return ()
+
+
+def freeze(model: Any, parts: Iterable[Part]) -> None:
+    """Make exactly the other parts trainable.
+
+    Freezing one whole side is LiT (Zhai et al. 2022, "LiT: Zero-Shot Transfer with Locked-image
+    text Tuning", https://arxiv.org/abs/2111.07991).
+
+    Args:
+        model: A ``SentenceTransformer``.
+        parts: ``text`` and ``image`` are whole sides, ``…-backbone`` the network without the
+            modules after it.
+
+    Raises:
+        TrainingError: Unknown part, nothing left to train, or a side that cannot be told apart.
+    """
+    parts = set(parts)
+    if unknown := parts - set(get_args(Part)):
+        raise TrainingError(
+            f"cannot freeze {', '.join(sorted(unknown))}; parts are {', '.join(get_args(Part))}"
+        )
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    sides: tuple[Modality, ...] = ("text", "image")
+    modules = {side: side_modules(model, side) for side in sides}
+    if parts and any(
+        one is other and hasattr(one, "auto_model") and not _is_joint(one.auto_model)
+        for one in modules["text"]
+        for other in modules["image"]
+    ):
+        raise TrainingError(
+            "this model has one network for texts and pictures, so neither side can be frozen"
+        )
+    for side in sides:
+        if side in parts:
+            continue
+        frozen = {
+            id(parameter)
+            for module in modules[side]
+            for parameter in backbone_parameters(module, side)
+            if f"{side}-backbone" in parts
+        }
+        for module in modules[side]:
+            for parameter in side_parameters(module, side):
+                if parameter.is_floating_point():
+                    parameter.requires_grad_(id(parameter) not in frozen)
+    for module in shared_tail(model):
+        module.requires_grad_(True)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise TrainingError(
+            f"with {', '.join(sorted(parts))} frozen nothing is left to train; freeze less"
+        )
+
+
+def frozen_depth(model: Any, modality: Modality) -> int:
+    """How many modules at the beginning of a side have nothing to train."""
+    depth = 0
+    for module in side_modules(model, modality):
+        if any(parameter.requires_grad for parameter in side_parameters(module, modality)):
+            break
+        depth += 1
+    return depth
+
+
+def _is_joint(inner: Any) -> bool:
+    return hasattr(inner, "text_model") and hasattr(inner, "vision_model")
