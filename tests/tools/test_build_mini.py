@@ -1,4 +1,4 @@
-"""The shipped encoder is the one its recipe builds, and puts texts and pictures into one space."""
+"""The shipped encoder has the towers that its recipe builds, and one space for both."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ from unisem.encoders.mini import MODEL_DIRECTORY
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = json.loads((ROOT / "tools" / "mini.lock.json").read_text(encoding="utf-8"))
+TRAINED = json.loads((ROOT / "tools" / "train_mini.lock.json").read_text(encoding="utf-8"))
+HEAD = ("README.md", "image_1_Dense/", "image_2_Dense/")  # what training replaces
 INPUTS = Path(os.environ.get("UNISEM_MINI_INPUTS", ROOT / "build" / "mini"))
 
 # all-MiniLM-L6-v2 itself, in float32, from the wheel that the recipe names.
@@ -110,7 +112,13 @@ def test_shipped_files_are_the_locked_ones() -> None:
         path.relative_to(MODEL_DIRECTORY).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files
     }
-    assert found == LOCK["files"]
+    assert found == TRAINED["files"]
+
+
+def test_training_replaced_the_head_and_nothing_else() -> None:
+    assert TRAINED["files"].keys() == LOCK["files"].keys()
+    changed = {name for name in LOCK["files"] if TRAINED["files"][name] != LOCK["files"][name]}
+    assert changed == {name for name in LOCK["files"] if name.startswith(HEAD)}
 
 
 def test_lock_names_the_inputs_of_the_recipe(recipe: ModuleType) -> None:
@@ -130,7 +138,8 @@ def test_card_names_every_input_and_every_licence_file() -> None:
     card = (MODEL_DIRECTORY / "README.md").read_text(encoding="utf-8")
     licences = [path.name for path in (MODEL_DIRECTORY / "licenses").iterdir()]
     assert len(licences) == 4
-    for mentioned in (*licences, *LOCK["inputs"].values()):
+    sources = [source["sha256"] for source in TRAINED["sources"]]
+    for mentioned in (*licences, *LOCK["inputs"].values(), *sources):
         assert mentioned in card
 
 
@@ -160,7 +169,7 @@ def test_stock_sentence_transformers_loads_it_offline() -> None:
 
 
 def test_parameters(model: SentenceTransformer) -> None:
-    assert sum(parameter.numel() for parameter in model.parameters()) == 28_385_764
+    assert sum(parameter.numel() for parameter in model.parameters()) == 29_451_364
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert model.max_seq_length == 256
 
@@ -185,18 +194,22 @@ def test_texts_lie_where_minilm_puts_them(
 @pytest.mark.parametrize(
     ("index", "name"), [(0, "tench"), (134, "crane bird"), (292, "tiger"), (949, "strawberry")]
 )
-def test_a_certain_class_lands_on_its_name(
+def test_a_certain_class_lands_near_its_name(
     model: SentenceTransformer, index: int, name: str
 ) -> None:
-    believed = torch.nn.functional.one_hot(torch.tensor([index]), 1000).float()
+    classes = model[0].sub_modules["image"][1].linear.out_features
+    believed = torch.nn.functional.one_hot(torch.tensor([index]), classes).float()
     with torch.no_grad():
         placed = model[0].sub_modules["image"][2]({"sentence_embedding": believed})
         vector = model[1](placed)["sentence_embedding"].numpy()[0]
-    assert float(vector @ texts(model, f"a photo of a {name}")[0]) > 0.99999
+    others = ["a photo of a teapot", "a photo of a violin", "a photo of a school bus"]
+    near, *far = (vector @ texts(model, f"a photo of a {name}", *others).T).tolist()
+    assert near > 0.5
+    assert near > max(far) + 0.3
 
 
 def test_a_picture_is_the_weighted_mean_of_class_vectors(model: SentenceTransformer) -> None:
-    """ConSE's formula by hand: softmax over the classes, mean of their vectors, unit length."""
+    """The head by hand: softmax over the classes, mean of their vectors, unit length."""
     body, classifier, names = model[0].sub_modules["image"]
     with torch.no_grad():
         features = body(body.preprocess([{"image": clock()}]))["sentence_embedding"].numpy()
@@ -238,7 +251,7 @@ def test_drawings_find_their_names_and_names_their_drawings(model: SentenceTrans
     scores = written @ drawn.T
     assert scores.argmax(0).tolist() == [0, 1, 2]
     assert scores.argmax(1).tolist() == [0, 1, 2]
-    assert scores.diagonal().min() > scores[~np.eye(3, dtype=bool)].max() + 0.3
+    assert scores.diagonal().min() > scores[~np.eye(3, dtype=bool)].max() + 0.1
 
 
 def test_recipe_refuses_other_bytes(recipe: ModuleType, tmp_path: Path) -> None:
@@ -277,7 +290,7 @@ def test_recipe_writes_nothing_that_differs_from_the_lock(
 
 
 @pytest.mark.slow
-def test_two_builds_equal_the_shipped_directory(tmp_path: Path) -> None:
+def test_two_builds_equal_the_lock_and_have_the_shipped_towers(tmp_path: Path) -> None:
     """Needs the four wheels in $UNISEM_MINI_INPUTS or build/mini, or an index to fetch from."""
     shipped = {path.relative_to(MODEL_DIRECTORY) for path in MODEL_DIRECTORY.rglob("*")}
     for run in ("first", "second"):
@@ -286,7 +299,7 @@ def test_two_builds_equal_the_shipped_directory(tmp_path: Path) -> None:
         subprocess.run([*command, "--inputs", INPUTS, "--output", output], check=True)
         assert {path.relative_to(output) for path in output.rglob("*")} == shipped
         for path in shipped:
-            if (MODEL_DIRECTORY / path).is_file():
+            if (MODEL_DIRECTORY / path).is_file() and not path.as_posix().startswith(HEAD):
                 assert (output / path).read_bytes() == (MODEL_DIRECTORY / path).read_bytes(), path
 
 
@@ -318,8 +331,10 @@ def test_image_tower_equals_the_published_code(
 
 
 @pytest.mark.slow
-def test_rounding_to_float16_is_harmless(recipe: ModuleType, model: SentenceTransformer) -> None:
+def test_rounding_to_float16_is_harmless(recipe: ModuleType, tmp_path: Path) -> None:
     exact = recipe.assemble(INPUTS).float()
+    recipe.write(recipe.assemble(INPUTS), INPUTS, tmp_path / "rounded")
+    model = SentenceTransformer(str(tmp_path / "rounded"), device="cpu", local_files_only=True)
     written = ("a tiger", "a big striped cat", "How do I reset my password?", "tiger " * 400, "")
     drawn = (traffic_light(), clock(), crossword(), *(noise(seed, 300, 200) for seed in range(8)))
     assert (texts(exact, *written) * texts(model, *written)).sum(1).min() > 0.9999
