@@ -110,7 +110,7 @@ def search_parameters(
 
     selector = None if bits is None else faiss.IDSelectorBitmap(bits)
     if kind == "hnsw":
-        width = int(effort * max(_EFFORT, 2 * fetch) / max(share, 1e-6) ** 0.35)
+        width = int(effort * max(_EFFORT, 2 * fetch) / max(share, 1e-6) ** 0.25)
         width = max(fetch, min(width, _MOST_EFFORT))
         return faiss.SearchParametersHNSW(sel=selector, efSearch=width)
     if kind == "ivf":
