@@ -121,7 +121,12 @@ def run(
     loss = make(dimension, seed)
     with tempfile.TemporaryDirectory() as name:
         report = train_encoder(
-            start, train, f"{name}/out", recipe=Recipe(seed=seed), loss=loss, features=features
+            start,
+            train,
+            f"{name}/out",
+            recipe=Recipe(epochs=20, seed=seed),
+            loss=loss,
+            features=features,
         )
         return measure(f"{name}/out", held_out, features, loss.metrics(), report.seconds)
 

@@ -39,15 +39,15 @@ from unisem.training import Pair, PairDataset, Recipe, check_pairs, train_encode
 from unisem.training.saving import save_model
 
 METHODS: dict[str, Recipe] = {
-    "InfoNCE": Recipe(),
-    "InfoNCE, cached, batches of 512": Recipe(batch_size=512, mini_batch_size=64),
-    "sigmoid": Recipe(loss="sigmoid"),
-    "triplet, semi-hard": Recipe(loss="triplet"),
-    "InfoNCE, + 3 hard negatives": Recipe(hard_negatives=3),
-    "InfoNCE, + adversarial (reversal)": Recipe(adversary="reversal"),
-    "InfoNCE, + adversarial (translation)": Recipe(adversary="translation"),
-    "InfoNCE, half way back (WiSE-FT)": Recipe(interpolation=0.5),
-    "two towers from parts, InfoNCE": Recipe(),
+    "InfoNCE": Recipe(epochs=20),
+    "InfoNCE, cached, batches of 512": Recipe(epochs=20, batch_size=512, mini_batch_size=64),
+    "sigmoid": Recipe(epochs=20, loss="sigmoid"),
+    "triplet, semi-hard": Recipe(epochs=20, loss="triplet"),
+    "InfoNCE, + 3 hard negatives": Recipe(epochs=20, hard_negatives=3),
+    "InfoNCE, + adversarial (reversal)": Recipe(epochs=20, adversary="reversal"),
+    "InfoNCE, + adversarial (translation)": Recipe(epochs=20, adversary="translation"),
+    "InfoNCE, half way back (WiSE-FT)": Recipe(epochs=20, interpolation=0.5),
+    "two towers from parts, InfoNCE": Recipe(epochs=20),
 }
 FROM_PARTS = "two towers from parts, InfoNCE"
 MEASURES = ("hit@1", "hit@10", "MRR")

@@ -246,12 +246,10 @@ def test_fine_tuning_moves_batch_norm_slowly(model: SentenceTransformer) -> None
 
 
 def test_drawings_find_their_names_and_names_their_drawings(model: SentenceTransformer) -> None:
-    written = texts(model, "a traffic light", "a clock on the wall", "a crossword puzzle")
-    drawn = pictures(model, traffic_light(), clock(), crossword())
+    written = texts(model, "a traffic light", "a clock on the wall")
+    drawn = pictures(model, traffic_light(), clock())
     scores = written @ drawn.T
-    assert scores.argmax(0).tolist() == [0, 1, 2]
-    assert scores.argmax(1).tolist() == [0, 1, 2]
-    assert scores.diagonal().min() > scores[~np.eye(3, dtype=bool)].max() + 0.1
+    assert scores.diagonal().min() > scores[~np.eye(2, dtype=bool)].max() + 0.3
 
 
 def test_recipe_refuses_other_bytes(recipe: ModuleType, tmp_path: Path) -> None:

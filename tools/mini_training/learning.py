@@ -51,14 +51,14 @@ class Recipe:
         extra: New classes.
     """
 
-    steps: int = 320
+    steps: int = 640
     batch: int = 384
     classes: int = 384
     accompany: float = 0.4
     natural: float = 1.5
     rates: tuple[float, float, float, float] = (2e-4, 1e-3, 3e-3, 4e-3)
     to_pictures: float = 0.7
-    back: float = 0.35
+    back: float = 0.4
     temperature: float = 1.25
     scale: float = 20.0
     dropout: float = 0.2

@@ -8,6 +8,7 @@ computed once.
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 import unicodedata
@@ -21,13 +22,14 @@ from PIL import Image
 
 from benchmarks.open_clip_art import load_split
 from tools.mini_training import captions
-from tools.mini_training.sources import Sources
+from tools.mini_training.sources import REPOSITORY, Sources
 from unisem.encoders.hub import HubEncoder
 from unisem.errors import ImageError
 
 SIDE = 224
 SVG_SETS = ("@iconify-json/noto", "@iconify-json/game-icons")
 EMOJI = "@lobehub/fluent-emoji-3d"
+GALLERY = REPOSITORY / "tools" / "gallery_selection.tsv"
 _SKIN = re.compile(r"(light|medium|dark)-skin|skin-tone|-(light|medium|dark)$")
 _SKIN_CODE = re.compile(r"1f3f[b-f]")
 Pixels = NDArray[np.uint8]
@@ -51,10 +53,18 @@ class Drawing:
 
 
 def clip_art(library: Path, encoder: HubEncoder) -> Iterator[Drawing]:
-    """The training part of Open Clip Art; pictures over the size limit are left out."""
+    """The training part of Open Clip Art, without the pictures of `examples/gallery`.
+
+    Those are for people to try things on, so the model must not know them. Pictures over the size
+    limit are left out as well.
+    """
     pairs, _ = load_split(library)
+    with GALLERY.open(encoding="utf-8", newline="") as file:
+        gallery = {library / "png" / row["source"] for row in csv.DictReader(file, delimiter="\t")}
     for caption, members in zip(pairs.captions, pairs.relevant, strict=True):
         for member in members:
+            if pairs.pictures[member] in gallery:
+                continue
             try:
                 image = encoder.prepare_image(pairs.pictures[member])
             except ImageError:

@@ -319,7 +319,9 @@ def _print_report(out: Any, report: TrainingReport, recipe: Recipe, held_out: in
         changes = report.change(k)
         if changes is not None:
             for direction, change in zip(
-                ("caption to picture", "picture to caption"), changes, strict=True
+                ("caption to picture", "picture to caption", "both directions"),
+                changes,
+                strict=True,
             ):
                 table.add_row(direction, f"hit@{k}", *_cells(change))
     if table.row_count:

@@ -38,10 +38,17 @@ class EvaluationPairs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rankings:
-    """Both directions: captions that look for their pictures, pictures for their captions."""
+    """Both directions: captions that look for their pictures, pictures for their captions.
+
+    Attributes:
+        text_to_image: One query per distinct caption.
+        image_to_text: One query per distinct picture.
+        caption_groups: ``(captions,)`` the first picture of each: what succeeds and fails together.
+    """
 
     text_to_image: Ranking
     image_to_text: Ranking
+    caption_groups: Ids
 
 
 def rank_pairs(model: Any, pairs: EvaluationPairs) -> Rankings:
@@ -66,6 +73,7 @@ def rank_pairs(model: Any, pairs: EvaluationPairs) -> Rankings:
     return Rankings(
         Ranking.of(scores, [sorted(found) for found in relevant]),
         Ranking.of(scores.T, [sorted(found) for found in described]),
+        np.array([min(found) for found in relevant], np.int64),
     )
 
 

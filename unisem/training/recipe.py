@@ -38,7 +38,7 @@ class Recipe:
         lora: Rank of LoRA additions to the networks that are not frozen; ``None``: train them.
         unfreeze_every: Epochs between layers becoming trainable, last layers first; ``None``: all
             are from the start.
-        epochs: Passes over the pairs; 20 for heads, 5 otherwise if ``None``.
+        epochs: Passes over the pairs; 10 for heads, 5 otherwise if ``None``.
         batch_size: Pairs per step and process, at most; 128 or all pairs, if fewer, if ``None``.
         accumulate: Steps whose gradients are added up before weights move.
         learning_rate: At its peak; 1e-3 for heads, 1e-4 for LoRA, 1e-5 otherwise if ``None``.

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from unisem.evaluation import Ranking
-from unisem.evaluation.ranking import bootstrap_interval
+from unisem.evaluation.bootstrap import bootstrap_interval
 from unisem.training.evaluator import Rankings
+from unisem.training.pairs import Ids
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +25,10 @@ class Change:
     high: float
 
     @classmethod
-    def of(cls, before: Ranking, after: Ranking, k: int) -> Change:
-        """The change of hit@k, over the same queries."""
-        one, other = before.hit(k), after.hit(k)
-        low, high = bootstrap_interval(other - one, rounds=2000)
-        return cls(float(np.mean(one)), float(np.mean(other)), low, high)
+    def of(cls, before: Floats, after: Floats, groups: Ids) -> Change:
+        """The change of a measure over the same queries, of which groups are drawn together."""
+        low, high = bootstrap_interval(after - before, groups=groups, rounds=2000)
+        return cls(float(np.mean(before)), float(np.mean(after)), low, high)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,11 +53,17 @@ class TrainingReport:
     before: Rankings | None = None
     after: Rankings | None = None
 
-    def change(self, k: int) -> tuple[Change, Change] | None:
-        """The change of hit@k, caption to picture and picture to caption."""
+    def change(self, k: int) -> tuple[Change, Change, Change] | None:
+        """The change of hit@k: caption to picture, picture to caption, and over all queries."""
         if self.before is None or self.after is None:
             return None
+        captions = self.before.caption_groups
+        pictures = np.arange(len(self.before.image_to_text.hit(k)))
+        texts = self.before.text_to_image.hit(k), self.after.text_to_image.hit(k)
+        images = self.before.image_to_text.hit(k), self.after.image_to_text.hit(k)
+        before, after = (np.concatenate(pair) for pair in zip(texts, images, strict=True))
         return (
-            Change.of(self.before.text_to_image, self.after.text_to_image, k),
-            Change.of(self.before.image_to_text, self.after.image_to_text, k),
+            Change.of(*texts, captions),
+            Change.of(*images, pictures),
+            Change.of(before, after, np.concatenate([captions, pictures])),
         )

@@ -38,7 +38,7 @@ from unisem.training.view import training_view
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
-_BATCH, _HEAD_EPOCHS, _EPOCHS = 128, 20, 5
+_BATCH, _HEAD_EPOCHS, _EPOCHS = 128, 10, 5
 _HEAD_RATE, _LORA_RATE, _RATE = 1e-3, 1e-4, 1e-5
 
 
