@@ -4,11 +4,11 @@
 
 Every method starts from the same encoder (or, for the two towers, from that encoder's networks with
 new projections), trains its heads on the same pairs for 20 passes, else with the recipe's defaults,
-and ranks the held-out captions against their pictures; see `benchmarks.open_clip_art`. Each run is a
-process of its own, so that its memory can be told. Networks are frozen; what they give is computed once,
-before, and not counted in the time. Pictures that are refused (too many pixels) are left out on
-both sides, and captions that differ in case only are one, so that figures are a little higher than
-`benchmarks.retrieval`'s. The table has means over seeds; intervals are a paired
+and ranks the held-out captions against their pictures; see `benchmarks.open_clip_art`. Each run is
+a process of its own, so that its memory can be told. Networks are frozen; what they give is
+computed once, before, and not counted in the time. Pictures that are refused (too many pixels) are
+left out on both sides, and captions that differ in case only are one, so that figures are a little
+higher than `benchmarks.retrieval`'s. The table has means over seeds; intervals are a paired
 bootstrap over captions of the change from the start model, seeds averaged per caption.
 """
 
