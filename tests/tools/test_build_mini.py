@@ -299,6 +299,21 @@ def test_two_builds_equal_the_lock_and_have_the_shipped_towers(tmp_path: Path) -
         for path in shipped:
             if (MODEL_DIRECTORY / path).is_file() and not path.as_posix().startswith(HEAD):
                 assert (output / path).read_bytes() == (MODEL_DIRECTORY / path).read_bytes(), path
+    check_start_model(SentenceTransformer(str(tmp_path / "first")))
+
+
+def check_start_model(model: SentenceTransformer) -> None:
+    """What holds for the start model exactly, and for the trained one less strictly."""
+    scores = (
+        texts(model, "a traffic light", "a clock on the wall", "a crossword puzzle")
+        @ pictures(model, traffic_light(), clock(), crossword()).T
+    )
+    assert scores.diagonal().min() > scores[~np.eye(3, dtype=bool)].max() + 0.3
+    believed = torch.nn.functional.one_hot(torch.tensor([292]), 1000).float()
+    with torch.no_grad():
+        placed = model[0].sub_modules["image"][2]({"sentence_embedding": believed})
+        vector = model[1](placed)["sentence_embedding"].numpy()[0]
+    assert float(vector @ texts(model, "a photo of a tiger")[0]) > 0.99999
 
 
 @pytest.mark.slow
