@@ -13,12 +13,13 @@ from itertools import islice
 
 from PIL import Image
 
+from unisem.embedding import embed_prepared
 from unisem.encoders import Encoder
 from unisem.errors import ImageError
 from unisem.pictures import Pictures
 from unisem.readers import Reader, Skipped
-from unisem.records import Modality, Record
-from unisem.search import EmbeddedRecord, Selection, Vector
+from unisem.records import Record
+from unisem.search import Selection
 from unisem.stores import Store
 
 _BATCH = 32
@@ -172,28 +173,6 @@ class Ingestion:
     def _skip(self, record: Record, reason: str) -> None:
         name = record.image.name if record.image is not None else record.id
         self._skipped.append(Skipped(name, reason))
-
-
-def embed_prepared(
-    encoder: Encoder, records: list[Record], images: list[Image.Image]
-) -> Iterator[EmbeddedRecord]:
-    """Give records their vectors.
-
-    Args:
-        encoder: Embeds them.
-        records: Records whose pictures are inspected.
-        images: The prepared pictures of those records that have one, in order.
-    """
-    captioned = [record for record in records if record.image is None or record.text]
-    text_rows = iter(encoder.encode_texts([record.text or "" for record in captioned]))
-    image_rows = iter(encoder.encode_images(images) if images else ())
-    for record in records:  # by position, not by id: one call may hold an id twice
-        vectors: dict[Modality, Vector] = {}
-        if record.image is None or record.text:
-            vectors["text"] = next(text_rows)
-        if record.image is not None:
-            vectors["image"] = next(image_rows)
-        yield EmbeddedRecord(record, vectors)
 
 
 def _same(new: Record, old: Record) -> bool:

@@ -6,10 +6,14 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unisem._version import __version__
-from unisem.errors import CorruptStoreError
+from unisem.errors import CorruptStoreError, EncoderMismatchError
 from unisem.publishing import publish
+
+if TYPE_CHECKING:
+    from unisem.encoders import Encoder
 
 _FILE = "manifest.json"
 FORMAT = 1
@@ -63,6 +67,23 @@ class Manifest:
                 f"{FORMAT}. Upgrade unisem"
             )
         return manifest
+
+    def check(self, encoder: Encoder, directory: Path) -> None:
+        """Refuse an encoder whose vectors cannot be compared with the space's.
+
+        Raises:
+            EncoderMismatchError: It is another than the one that built the space.
+        """
+        if self.fingerprint == encoder.fingerprint:
+            return
+        remedy = f"Open it with encoder={self.encoder!r}, or build a new space"
+        if self.encoder == encoder.name:
+            remedy = "The model of that name has changed since; build the space anew"
+        raise EncoderMismatchError(
+            f"{directory} was built with the encoder {self.encoder!r} "
+            f"({self.fingerprint[:12]}), not {encoder.name!r} "
+            f"({encoder.fingerprint[:12]}); their vectors cannot be compared. {remedy}"
+        )
 
     def write(self, directory: Path) -> None:
         """Write the manifest, whole or not at all."""

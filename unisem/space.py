@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, Self
 
-from PIL import Image
-
+from unisem.embedding import RecordEmbedder
 from unisem.encoders import Encoder, load_encoder
-from unisem.errors import EncoderMismatchError, ImageError, StoreError
+from unisem.errors import StoreError
 from unisem.filters import Filter
 from unisem.fusion import Fusion, RankFusion
 from unisem.images import ImageSource
-from unisem.ingest import Ingestion, IngestReport, embed_prepared
+from unisem.ingest import Ingestion, IngestReport
 from unisem.manifest import Manifest
 from unisem.pictures import Pictures
 from unisem.readers import FolderReader, Reader
@@ -31,9 +27,6 @@ from unisem.stores.faiss import FaissStore
 from unisem.stores.faiss.kinds import Index, IndexKind
 
 __all__ = ["IngestReport", "SemanticSpace"]
-
-_BATCH = 64
-_THREADS = 4
 
 
 class SemanticSpace:
@@ -56,6 +49,7 @@ class SemanticSpace:
         self._store = store
         self._pictures = pictures
         self._path = path
+        self._embedder = RecordEmbedder(encoder, pictures)
         self._searcher = Searcher(encoder, store)
 
     @classmethod
@@ -90,24 +84,7 @@ class SemanticSpace:
             CorruptStoreError: The space's files are damaged or from a newer version.
         """
         directory = None if path is None else Path(path)
-        manifest = None if directory is None else Manifest.read(directory)
-        if encoder is None and manifest is not None:
-            # A name that comes from a file is looked for on this machine only.
-            loaded = load_encoder(manifest.encoder, local_only=True)
-        else:
-            loaded = load_encoder(encoder or "mini")
-        if manifest is None:
-            if directory is not None:
-                Manifest(encoder=loaded.name, fingerprint=loaded.fingerprint).write(directory)
-        elif manifest.fingerprint != loaded.fingerprint:
-            remedy = f"Open it with encoder={manifest.encoder!r}, or build a new space"
-            if manifest.encoder == loaded.name:
-                remedy = "The model of that name has changed since; build the space anew"
-            raise EncoderMismatchError(
-                f"{directory} was built with the encoder {manifest.encoder!r} "
-                f"({manifest.fingerprint[:12]}), not {loaded.name!r} "
-                f"({loaded.fingerprint[:12]}); their vectors cannot be compared. {remedy}"
-            )
+        loaded = _encoder_of(directory, encoder)
         roots = None if image_roots is None else [Path(root) for root in image_roots]
         pictures = Pictures(directory, roots, copy=copy_images)
         store = FaissStore(directory, pictures, index=index, durability=durability)
@@ -213,23 +190,7 @@ class SemanticSpace:
             ImageError: Names the first picture that cannot be used.
             TypeError: An item is no `Record`.
         """
-        checked = map(_as_record, records)
-        with ThreadPoolExecutor(_THREADS, "unisem-decode") as pool:
-            while batch := list(islice(checked, _BATCH)):
-                prepared = list(pool.map(self._prepare, batch))
-                images = [image for _, image in prepared if image is not None]
-                yield from embed_prepared(self._encoder, [record for record, _ in prepared], images)
-
-    def _prepare(self, record: Record) -> tuple[Record, Image.Image | None]:
-        if record.image is None:
-            return record, None
-        image = self._pictures.admit(record.image)
-        data = image.read_bytes()
-        try:
-            decoded = self._encoder.prepare_image(data)
-            return record.with_image(self._pictures.keep(image, data)), decoded
-        except ImageError as error:
-            raise ImageError(record.image.name, error.reason) from error
+        return self._embedder.embed(records)
 
     def search(
         self,
@@ -379,22 +340,27 @@ class SemanticSpace:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def _encoder_of(directory: Path | None, encoder: str | Encoder | None) -> Encoder:
+    """The encoder to open a space with, which a new space's manifest then names."""
+    manifest = None if directory is None else Manifest.read(directory)
+    if encoder is None and manifest is not None:
+        # A name that comes from a file is looked for on this machine only.
+        loaded = load_encoder(manifest.encoder, local_only=True)
+    else:
+        loaded = load_encoder(encoder or "mini")
+    if directory is not None:
+        if manifest is None:
+            Manifest(encoder=loaded.name, fingerprint=loaded.fingerprint).write(directory)
+        else:
+            manifest.check(loaded, directory)
+    return loaded
 
 
 def _as_ids(ids: Sequence[str] | None) -> tuple[str, ...] | None:
     if isinstance(ids, str):
         raise TypeError("pass a list of ids, for example [id]")
     return None if ids is None else tuple(ids)
-
-
-def _as_record(record: object) -> Record:
-    if not isinstance(record, Record):
-        raise TypeError(f"expected a unisem.Record, not {type(record).__name__}")
-    return record

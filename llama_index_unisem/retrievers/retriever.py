@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 from llama_index.core.base.base_multi_modal_retriever import MultiModalRetriever
 from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.schema import IndexNode, NodeWithScore, QueryBundle, QueryType
@@ -19,6 +18,7 @@ from llama_index_unisem.hits import nodes_of
 from llama_index_unisem.retrievers.bundles import image_of, picture_only, words_only
 from llama_index_unisem.retrievers.neighbors import with_neighbors
 from llama_index_unisem.retrievers.observed import ObservedReranker
+from llama_index_unisem.retrievers.translation import query_of
 from unisem.content import ImageLimits
 from unisem.filters import And, Filter
 from unisem.fusion import Fusion, RankFusion
@@ -203,9 +203,9 @@ class UniSemRetriever(MultiModalRetriever):
     def _search(self, bundle: QueryBundle) -> list[Hit]:
         settings = self._settings
         if settings.reranker is None:
-            return self._space.search_query(self._query(bundle, settings))
+            return self._space.search_query(query_of(bundle, settings, self._space))
         reranker = ObservedReranker(settings.reranker, self.callback_manager, settings.k)
-        query = self._query(bundle, replace(settings, reranker=None))
+        query = query_of(bundle, replace(settings, reranker=None), self._space)
         judged_as_asked = query.text == (bundle.query_str or None)
         if judged_as_asked and (query.text is not None or query.image is not None):
             return self._space.search_query(replace(query, reranker=reranker))
@@ -223,32 +223,6 @@ class UniSemRetriever(MultiModalRetriever):
         hits = self._space.search_query(replace(query, k=settings.candidates))
         asked = None if image is None else ImageRef.of(image)
         return reorder(reranker, bundle.query_str or None, asked, hits)[: settings.k]
-
-    def _query(self, bundle: QueryBundle, settings: Query) -> Query:
-        """Translate a bundle, which is left as it is."""
-        image = image_of(bundle)
-        words = bundle.query_str or None
-        if settings.mode == "keyword":
-            if words is None:
-                raise ValueError('the query has no query_str, and mode "keyword" looks for words')
-            return replace(settings, text=words, image=image)
-        if words is None:
-            settings = replace(settings, mode="vector")  # there are no words to look for
-        kept = words if settings.mode == "hybrid" else None
-        if bundle.embedding is not None:
-            return replace(settings, text=kept, vector=bundle.embedding)
-        texts = bundle.embedding_strs
-        if not texts and image is None:
-            raise ValueError(
-                "the query is empty; a QueryBundle needs query_str, image_path or embedding"
-            )
-        if len(texts) < 2 and (kept is None or texts == [kept]):
-            return replace(settings, text=texts[0] if texts else None, image=image)
-        weight = settings.text_weight
-        strings: list[str | None] = [*texts] if texts else [None]
-        parts = [Query(text=text, image=image, text_weight=weight) for text in strings]
-        vectors = [self._space.embed_query(part) for part in parts]
-        return replace(settings, text=kept, vector=np.mean(vectors, axis=0))
 
     # -- the narrower calls of `MultiModalRetriever` ---------------------------------------------
 

@@ -212,6 +212,14 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
         load_encoder(str(directory))
 
 
+def test_damaged_weights_are_an_error_of_the_encoder(tmp_path: Path) -> None:
+    directory = save_clip(tmp_path)
+    weights = directory / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
+    with pytest.raises(EncoderError, match="does not load"):
+        load_encoder(str(directory)).encode_texts(["a"])
+
+
 def test_foreign_code_is_not_run(tmp_path: Path) -> None:
     directory = save_two_towers(tmp_path)
     modules = (directory / "modules.json").read_text()

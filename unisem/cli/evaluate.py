@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unisem.cli.terminal import amount, note, notices, results
+from unisem.cli.options import CaptionColumn, Clean, Data, ImageColumn, Images
+from unisem.cli.pairs import read_pairs, share_or_number
+from unisem.cli.progress import progress_bars
+from unisem.cli.skipped import skipped_lines
+from unisem.cli.terminal import amount, note, results
 from unisem.showing import plain
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from unisem.evaluation.embeddings import Progress
     from unisem.evaluation.report import EncoderResult, Estimate, Report
-
-_SHOWN = 5  # inputs that are named when they cannot be used
 
 
 def evaluate(
-    data: Annotated[
-        Path,
-        typer.Option(
-            help="A folder of pictures or tar shards; .jsonl, .csv, .tsv, .parquet; COCO .json."
-        ),
-    ],
+    data: Data,
     encoder: Annotated[
         str, typer.Option(metavar="NAME", help="mini, a directory or a hub id.")
     ] = "mini",
@@ -53,18 +47,14 @@ def evaluate(
         typer.Option(metavar="SHARE", help="Only what `unisem train` with this share kept aside."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides every draw.")] = 0,
-    clean: Annotated[
-        bool, typer.Option("--clean", help="Take HTML, URLs and file names out of captions.")
-    ] = False,
+    clean: Clean = False,
     cache: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Keep vectors there, and go on from them next time."),
     ] = None,
-    images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="What a file's picture paths start from.")
-    ] = None,
-    image_column: Annotated[str, typer.Option(help="A table's column of paths.")] = "filepath",
-    caption_column: Annotated[str, typer.Option(help="A table's column of captions.")] = "title",
+    images: Images = None,
+    image_column: ImageColumn = "filepath",
+    caption_column: CaptionColumn = "title",
 ) -> None:
     """Measure retrieval in both directions and in a mixed corpus, alone or against another."""
     if held_out is not None and held_out <= 0:
@@ -79,27 +69,25 @@ def evaluate(
     from unisem.encoders import load_encoder
     from unisem.evaluation import EvaluationOptions
     from unisem.evaluation import evaluate as run
-    from unisem.training import CaptionCleaning, PairDataset
-    from unisem.training.sources.tables import Columns
 
     options = EvaluationOptions(
         ks=tuple(ks or (1, 5, 10)),
         limit=limit,
-        held_out=held_out if held_out is None or held_out < 1 else int(held_out),
+        held_out=None if held_out is None else share_or_number(held_out),
         seed=seed,
     )
     chosen = load_encoder(encoder)
     other = None if against is None else load_encoder(against)
-    pairs = PairDataset.read(
+    pairs = read_pairs(
         data,
-        columns=Columns(image_column, caption_column),
-        image_root=images,
+        images=images,
+        image_column=image_column,
+        caption_column=caption_column,
+        clean=clean,
         unpack_to=None if cache is None else cache / "pictures",
     )
-    if clean:
-        pairs = CaptionCleaning().apply(pairs)
     try:
-        with _progress() as show:
+        with progress_bars() as show:
             found = run(
                 chosen,
                 pairs,
@@ -129,39 +117,6 @@ def _check_writable(path: Path) -> None:
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
 
 
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """A progress bar for each thing that is done, on a terminal only."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskID,
-        TextColumn,
-        TimeElapsedColumn,
-    )
-
-    console = notices()
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    tasks: dict[str, TaskID] = {}
-
-    def show(what: str, done: int, total: int) -> None:
-        if what not in tasks:
-            tasks[what] = bar.add_task(plain(what), total=total)
-        bar.update(tasks[what], completed=done, total=total)
-
-    with bar:
-        yield show
-
-
 def _print(report: Report) -> None:
     out = results()
     data = report.data
@@ -170,7 +125,7 @@ def _print(report: Report) -> None:
         f"{amount(data.captions, 'caption')}",
         soft_wrap=True,
     )
-    for line in _unusable(report):
+    for line in skipped_lines(data.skipped, fate="left out ", remedy="; --json lists all"):
         out.print(line, soft_wrap=True)
     out.print(_figures(report))
     for name, result in zip(report.names, report.encoders, strict=True):
@@ -179,14 +134,6 @@ def _print(report: Report) -> None:
         note("every query has one relevant answer, so recall@k is hit@k")
     if report.against is not None and report.against.fingerprint == report.encoder.fingerprint:
         note("both encoders are the same model")
-
-
-def _unusable(report: Report) -> list[str]:
-    skipped = report.data.skipped
-    lines = [f"  left out {plain(item.name)}: {plain(item.reason)}" for item in skipped[:_SHOWN]]
-    if len(skipped) > _SHOWN:
-        lines.append(f"  and {len(skipped) - _SHOWN:,} more; --json lists all")
-    return lines
 
 
 def _figures(report: Report) -> Table:

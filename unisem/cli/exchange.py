@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from unisem.cli.options import Into, NewEncoder, Space
 from unisem.cli.progress import progress_bar
 from unisem.cli.terminal import amount, note, results
 from unisem.errors import UniSemError
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from unisem.readers import Skipped
 
 _SHOWN = 10  # skipped inputs that are listed
-
-Space = Annotated[Path, typer.Argument(help="The space.")]
 
 
 def export_(
@@ -63,13 +62,8 @@ def export_(
 
 def import_(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="An export.")],
-    into: Annotated[
-        Path, typer.Option("--into", metavar="SPACE", help="The space; created if absent.")
-    ],
-    encoder: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="mini, a directory or a hub id, for a new space."),
-    ] = None,
+    into: Into,
+    encoder: NewEncoder = None,
     vectors: Annotated[
         Literal["keep", "renew"],
         typer.Option(help="Keep the export's vectors, or embed everything anew."),

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from unisem.cli.options import Into, NewEncoder
 from unisem.cli.terminal import amount, notices, results
 from unisem.showing import plain
 
@@ -23,13 +24,8 @@ _SHOWN = 10  # skipped inputs that are listed unasked
 
 def index(
     folder: Annotated[Path, typer.Argument(help="Pictures, captions and texts.")],
-    into: Annotated[
-        Path, typer.Option("--into", metavar="SPACE", help="The space; created if absent.")
-    ],
-    encoder: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="mini, a directory or a hub id, for a new space."),
-    ] = None,
+    into: Into,
+    encoder: NewEncoder = None,
     show_skipped: Annotated[
         bool, typer.Option("--show-skipped", help="List every input that was skipped.")
     ] = False,

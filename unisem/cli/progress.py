@@ -1,21 +1,38 @@
-"""A progress bar on standard error, on a terminal only."""
+"""Progress bars on standard error, on a terminal only."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from unisem.cli.terminal import notices
+from unisem.showing import plain
 
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on a terminal; yields what to call with (done, in all)."""
+    """A bar for one thing; yields what to call with (done, in all)."""
+    with progress_bars() as show:
+        show(what, 0, 0)  # there before the first call, which may take a while
+        yield partial(show, what)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each thing that is done; yields what to call with (what, done, in all)."""
     console = notices()
-    bar = Progress(
-        TextColumn("{task.description}"),
+    bars = Progress(
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -23,6 +40,12 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
         transient=True,
         disable=not console.is_terminal,
     )
-    with bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total or None)
+    tasks: dict[str, TaskID] = {}
+
+    def show(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            tasks[what] = bars.add_task(plain(what), total=total or None)
+        bars.update(tasks[what], completed=done, total=total or None)
+
+    with bars:
+        yield show

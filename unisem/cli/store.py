@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -13,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unisem.cli.exchange import existing_manifest, export_, import_
+from unisem.cli.options import Space
 from unisem.cli.progress import progress_bar
 from unisem.cli.terminal import amount, results
 from unisem.errors import UniSemError
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from unisem.stores.faiss.checking import Finding
     from unisem.stores.faiss.statistics import StoreStatistics
 
-Space = Annotated[Path, typer.Argument(help="The space.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 store = typer.Typer(

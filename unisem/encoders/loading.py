@@ -1,12 +1,11 @@
-"""Loading a model directory through sentence-transformers, and mending what it leaves undone."""
+"""Loading an encoder's model through sentence-transformers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from unisem.encoders.offline import load_offline
 from unisem.errors import EncoderError
 
 
@@ -25,79 +24,16 @@ def load_model(name: str, directory: Path, device: str | None, dtype: str) -> An
     import torch
     from sentence_transformers import SentenceTransformer
 
-    try:
-        with without_progress_bars():
-            model = SentenceTransformer(
-                str(directory),
-                device=device,
-                local_files_only=True,
-                trust_remote_code=False,
-                model_kwargs={"dtype": getattr(torch, dtype), "use_safetensors": True},
-            )
-    except (
-        AttributeError,
-        ImportError,
-        KeyError,
-        OSError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as error:
-        raise EncoderError(f"the encoder {name!r} does not load: {error}") from error
-    # Convolutions run up to three times faster with the channels last in memory.
-    model = model.to(dtype=getattr(torch, dtype), memory_format=torch.channels_last).eval()
+    model = load_offline(
+        SentenceTransformer,
+        directory,
+        device=device,
+        dtype=dtype,
+        what=f"the encoder {name!r}",
+        failure=EncoderError,
+    )
     for module in model.modules():
         if isinstance(module, torch.nn.Softmax) and module.dim is None:
             module.dim = -1  # a saved Dense forgets the axis of its activation
-        if hasattr(module, "auto_model"):
-            module.register_forward_pre_hook(suit_the_weights)
-            if module.tokenizer is not None:
-                limit_text_length(module)
-    return model
-
-
-def suit_the_weights(transformer: Any, arguments: tuple[dict[str, Any], ...]) -> None:
-    """Give pixels the floating type and memory layout of the weights; some models do not."""
-    import torch
-
-    features = arguments[0]
-    pixels = features.get("pixel_values")
-    if pixels is not None and pixels.is_floating_point():
-        layout = torch.channels_last if pixels.dim() == 4 else torch.preserve_format
-        features["pixel_values"] = pixels.to(transformer.auto_model.dtype, memory_format=layout)
-
-
-@contextmanager
-def without_progress_bars() -> Iterator[None]:
-    """Loading from disk takes a second; a bar per tower is only noise on a user's terminal."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-
-
-def limit_text_length(transformer: Any) -> None:
-    """Make texts as long as the model was trained on, at most and for SigLIP exactly.
-
-    A tokenizer that states no limit would let an over-long text crash the model. SigLIP was
-    trained on texts padded to its full length and reads the last position, so padding to the
-    longest of a batch, the usual way, would make a text's vector depend on its neighbours.
-    """
-    tokenizer, config = transformer.tokenizer, transformer.auto_model.config
-    text_config = config.get_text_config() if hasattr(config, "get_text_config") else config
-    positions = getattr(text_config, "max_position_embeddings", None)
-    if not isinstance(positions, int):
-        return
-    if "roberta" in config.model_type:
-        positions -= 2  # RoBERTa counts positions from the padding index on
-    if tokenizer.model_max_length > positions:
-        tokenizer.model_max_length = positions
-    if config.model_type.startswith("siglip"):
-        text = {"padding": "max_length", "max_length": positions, "truncation": True}
-        chosen = transformer.processing_kwargs.get("text", {})
-        transformer.processing_kwargs = transformer.processing_kwargs | {"text": text | chosen}
+    # Convolutions run up to three times faster with the channels last in memory.
+    return model.to(memory_format=torch.channels_last)

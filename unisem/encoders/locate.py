@@ -39,7 +39,7 @@ def locate_model(name: str, *, local_only: bool = False) -> Path:
         directory = MINI
     elif Path(name).is_dir():
         directory = Path(name).resolve()
-    elif name.count("/") == 1 and not name.startswith((".", "/", "~")):
+    elif is_hub_id(name):
         directory = hub_directory(name, local_only)
     else:
         raise EncoderError(
@@ -49,6 +49,15 @@ def locate_model(name: str, *, local_only: bool = False) -> Path:
     if fault := unsafe_weights(directory):
         raise EncoderError(f"{name!r} {fault}")
     return directory
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name that is no directory's is looked for on the hub: ``owner/name``.
+
+    >>> [is_hub_id(name) for name in ("openai/clip-vit-base-patch32", "./mine", "mini")]
+    [True, False, False]
+    """
+    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
 
 
 def unsafe_weights(directory: Path) -> str | None:

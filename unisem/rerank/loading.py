@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from unisem.encoders.loading import limit_text_length, suit_the_weights, without_progress_bars
+from unisem.encoders.offline import load_offline
 from unisem.errors import RerankerError
 
 
@@ -25,40 +25,20 @@ def load_cross_encoder(
         RerankerError: The files do not load, would need code of their own, or the model does not
             give one score for a pair.
     """
-    import torch
-    from safetensors import SafetensorError
     from sentence_transformers import CrossEncoder
 
-    try:
-        with without_progress_bars():
-            model = CrossEncoder(
-                str(directory),
-                device=device,
-                local_files_only=True,
-                trust_remote_code=False,
-                model_kwargs={"dtype": getattr(torch, dtype), "use_safetensors": True},
-            )
-    except (
-        AttributeError,
-        ImportError,
-        KeyError,
-        OSError,
-        RuntimeError,
-        SafetensorError,
-        TypeError,
-        ValueError,
-    ) as error:
-        raise RerankerError(f"the reranker {name!r} does not load: {error}") from error
+    model = load_offline(
+        CrossEncoder,
+        directory,
+        device=device,
+        dtype=dtype,
+        what=f"the reranker {name!r}",
+        failure=RerankerError,
+    )
     if model.num_labels != 1:
         raise RerankerError(
             f"{name!r} gives {model.num_labels} labels for a pair; a reranker gives one score"
         )
-    model = model.to(dtype=getattr(torch, dtype)).eval()
-    for module in model.modules():
-        if hasattr(module, "auto_model"):
-            module.register_forward_pre_hook(suit_the_weights)
-            if module.tokenizer is not None:
-                limit_text_length(module)
     if max_length is not None:
         model.max_seq_length = min(max_length, model.max_seq_length or max_length)
     return model

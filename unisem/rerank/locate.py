@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from unisem.encoders.locate import hub_directory, unsafe_weights
+from unisem.encoders.locate import hub_directory, is_hub_id, unsafe_weights
 from unisem.errors import EncoderError, RerankerError
 
 _HEADS = ("ForSequenceClassification", "ForCausalLM")
@@ -27,7 +27,7 @@ def locate_reranker(name: str, *, local_only: bool = False) -> Path:
     """
     if Path(name).is_dir():
         directory = Path(name).resolve()
-    elif name.count("/") == 1 and not name.startswith((".", "/", "~")):
+    elif is_hub_id(name):
         directory = _downloaded(name, local_only)
     else:
         raise RerankerError(

@@ -15,7 +15,6 @@ again: what appeared has a larger number than anything it knows, what vanished i
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,33 +27,20 @@ from numpy.typing import NDArray
 
 from unisem.errors import StoreError
 from unisem.pictures import Pictures
-from unisem.records import Modality, Record, to_json
+from unisem.records import Modality, Record
 from unisem.search import EVERYTHING, EmbeddedRecord, Selection, Vector
 from unisem.stores.faiss import words
 from unisem.stores.faiss.database import Database
 from unisem.stores.faiss.rawvectors import RawVectors, VectorId
-from unisem.stores.faiss.sql import compile_selection
+from unisem.stores.faiss.recordrows import RecordRows
 from unisem.stores.faiss.upgrades import FORMAT, bring_up_to_date
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS records (
-    row INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    source_id TEXT,
-    modality TEXT NOT NULL,
-    text TEXT,
-    image TEXT,      -- JSON: its place, see unisem.pictures; sha256, mime_type, width, height
-    metadata TEXT NOT NULL,
-    links TEXT NOT NULL,
-    payload TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS records_by_source ON records (source_id) WHERE source_id IS NOT NULL;
-CREATE TABLE IF NOT EXISTS removals (row INTEGER PRIMARY KEY, at INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS removals_by_time ON removals (at);
-"""
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS removals (row INTEGER PRIMARY KEY, at INTEGER NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS removals_by_time ON removals (at)",
+)
 _PAGE = 256
-_COLUMNS = "row, id, source_id, text, image, metadata, links, payload"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +53,7 @@ class Changes:
 
 
 class Catalog(Database):
-    """The records table and the raw vectors, with numbered transactions.
+    """Records, raw vectors and words of one file, in step, with numbered transactions.
 
     Not thread-safe by itself; the store holds a lock around it.
 
@@ -85,6 +71,7 @@ class Catalog(Database):
         super().__init__(path, durability=durability)
 
     def _prepare(self) -> None:
+        self._records = RecordRows(self._db, self._pictures)
         self._words = words.WordIndex(self._db)
         self._raw = RawVectors(self._db)
         if self._is_blank():
@@ -94,7 +81,7 @@ class Catalog(Database):
     def _create(self) -> None:
         with self.transaction():
             if self._is_blank():  # else another process was first, and may have written already
-                for statement in (*_SCHEMA.split(";\n"), *RawVectors.SCHEMA):
+                for statement in (*_SCHEMA, *RecordRows.SCHEMA, *RawVectors.SCHEMA):
                     self._db.execute(statement)
                 self.set_fact("format", FORMAT)
                 self.set_fact("transaction", 0)
@@ -134,8 +121,10 @@ class Catalog(Database):
             kept.pop(item.record.id, None)
             kept[item.record.id] = item
         removed = self.remove(Selection(ids=tuple(kept)), record_transaction=False)
-        first = self._first_free_row()
-        self._insert([item.record for item in kept.values()], first)
+        first = self._records.first_free()
+        records = [item.record for item in kept.values()]
+        self._records.add(records, first)
+        self._words.add((row, it.text, it.metadata) for row, it in enumerate(records, first))
         vector_ids: list[int] = []
         parts: list[Vector] = []
         for row, item in enumerate(kept.values(), first):
@@ -158,7 +147,7 @@ class Catalog(Database):
         listed = rows.tolist()
         self._raw.drop(listed)
         self._words.remove(listed)
-        self._db.executemany("DELETE FROM records WHERE row = ?", ((row,) for row in listed))
+        self._records.remove(listed)
         self._db.executemany("INSERT INTO removals VALUES (?, ?)", ((row, at) for row in listed))
         if record_transaction and len(rows):
             self._advance()
@@ -173,51 +162,14 @@ class Catalog(Database):
     def _advance(self) -> None:
         self.set_fact("transaction", self.transaction_number + 1)
 
-    def _first_free_row(self) -> int:
-        """The number after every one that was ever used (SQLite counts, by ``AUTOINCREMENT``)."""
-        used = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
-        return 1 if used is None else int(used[0]) + 1
-
-    def _insert(self, records: Sequence[Record], first: int) -> None:
-        self._db.executemany(
-            "INSERT INTO records"
-            " (row, id, source_id, modality, text, image, metadata, links, payload)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (
-                    row,
-                    record.id,
-                    record.source_id,
-                    record.modality,
-                    record.text,
-                    None if record.image is None else self._pictures.to_json(record.image),
-                    to_json(record.metadata),
-                    to_json(record.links),
-                    to_json(record.payload),
-                )
-                for row, record in enumerate(records, first)
-            ),
-        )
-        self._words.add((row, it.text, it.metadata) for row, it in enumerate(records, first))
-
     def rows(self, selection: Selection) -> NDArray[np.int64]:
         """Row numbers of the selected records, ascending."""
-        condition, parameters = compile_selection(selection)
-        found = self._db.execute(
-            f"SELECT row FROM records WHERE {condition} ORDER BY row",  # noqa: S608 - bound
-            parameters,
-        )
-        return np.fromiter((row for (row,) in found), np.int64)
+        return self._records.chosen(selection)
 
     def records(self, rows: NDArray[np.int64]) -> dict[int, Record]:
         """The records of these rows, by row; without those that are no longer there."""
-        found = self._db.execute(
-            f"SELECT {_COLUMNS} FROM records"  # noqa: S608 - a constant
-            " WHERE row IN (SELECT value FROM json_each(?))",
-            (json.dumps(rows.tolist()),),
-        )
         with self._decoding("a record"):
-            return {line[0]: self._record(line) for line in found}
+            return self._records.of(rows)
 
     def all_records(self, rows: NDArray[np.int64]) -> dict[int, Record]:
         """The records of rows that this state has, by row.
@@ -258,50 +210,16 @@ class Catalog(Database):
     def values(
         self, field: str | None, after: int, last: int
     ) -> tuple[NDArray[np.int64], list[Any]]:
-        """A metadata field's values of rows in ``(after, last]`` that have it, by ascending row.
-
-        Args:
-            field: The field; ``None`` for the records' modality.
-            after: The row before the first.
-            last: The last row.
-        """
-        if field is None:
-            found = self._db.execute(
-                "SELECT row, 'text', modality FROM records WHERE row > ? AND row <= ? ORDER BY row",
-                (after, last),
-            )
-        else:
-            found = self._db.execute(
-                "SELECT r.row, f.type, f.value FROM records AS r, json_each(r.metadata) AS f"
-                " WHERE r.row > ? AND r.row <= ? AND f.key = ? ORDER BY r.row",
-                (after, last, field),
-            )
-        lines = found.fetchall()
-        rows = np.fromiter((line[0] for line in lines), np.int64, len(lines))
+        """As `RecordRows.values`."""
         with self._decoding(f"the field {field!r}"):
-            return rows, [_decode(name, value) for _, name, value in lines]
+            return self._records.values(field, after, last)
 
     def blobs(self) -> set[str]:
         """The places inside ``blobs/`` that any record refers to."""
-        found = self._db.execute(
-            "SELECT DISTINCT image ->> '$.blob' FROM records WHERE image ->> '$.blob' IS NOT NULL"
-        )
-        return {place for (place,) in found}
-
-    def _record(self, line: tuple[Any, ...]) -> Record:
-        _, record_id, source_id, text, image, metadata, links, payload = line
-        return Record.restored(
-            id=record_id,
-            text=text,
-            image=None if image is None else self._pictures.from_json(image),
-            metadata=_mapping(metadata),
-            source_id=source_id,
-            links=_mapping(links),
-            payload=_mapping(payload),
-        )
+        return self._records.blobs()
 
     def __len__(self) -> int:
-        return int(self._db.execute("SELECT count(*) FROM records").fetchone()[0])
+        return len(self._records)
 
     def changes_since(self, transaction: int, last_vector_id: int) -> Changes:
         """What a derived index that reflects ``transaction`` has missed."""
@@ -371,21 +289,3 @@ class Catalog(Database):
             self._raw.sweep()
             self._db.execute("DELETE FROM removals WHERE at <= ?", (transaction,))
             self.set_fact("forgotten", transaction)
-
-
-_parse = json.JSONDecoder().decode  # without the choices of `json.loads`, at each of a hit's parts
-
-
-def _mapping(text: str) -> dict[str, Any]:
-    parsed: dict[str, Any] = _parse(text) if text != "{}" else {}
-    return parsed
-
-
-def _decode(name: str, value: Any) -> Any:
-    """A JSON value from its type and SQLite's rendering of it."""
-    match name:
-        case "true" | "false":
-            return name == "true"
-        case "array" | "object":
-            return json.loads(value)
-    return value

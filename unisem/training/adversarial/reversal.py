@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unisem.training.adversarial.adam import OwnAdam
-from unisem.training.adversarial.checking import check_dimension
+from unisem.training.adversarial.base import AdversarialLoss
 from unisem.training.adversarial.discriminator import (
     Discriminator,
     modality_accuracy,
     modality_loss,
 )
 from unisem.training.adversarial.gap import modality_gap
-from unisem.training.adversarial.gradient_reversal import reversal_strength, reverse_gradient
-from unisem.training.adversarial.means import RunningMeans
+from unisem.training.adversarial.gradient_reversal import reverse_gradient
 from unisem.training.adversarial.seeding import seeded
-from unisem.training.losses.base import PairLabels, PairLoss
+from unisem.training.losses.base import PairLoss
 
 
-class AdversarialReversal(PairLoss):
+class AdversarialReversal(AdversarialLoss):
     r"""A loss, and against it a modality discriminator behind a gradient reversal.
 
     .. math:: \min_D L_D(t, v), \qquad \min_θ L_{base}(t, v) - λ\, L_D(t, v), \qquad λ = w λ_p
@@ -59,7 +56,7 @@ class AdversarialReversal(PairLoss):
     Shapes: ``texts (n, d)``, ``images (m, d)``, a dictionary of ``()``: the base loss's parts, and
     ``discriminator``.
 
-    >>> from unisem.training.losses import InfoNCE
+    >>> from unisem.training.losses import InfoNCE, PairLabels
     >>> _ = torch.manual_seed(0)
     >>> texts, images = torch.randn(4, 8), torch.randn(4, 8)
     >>> loss = AdversarialReversal(InfoNCE(), dimension=8)
@@ -84,52 +81,24 @@ class AdversarialReversal(PairLoss):
         steps: int = 1,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        if not weight > 0:
-            raise ValueError(f"weight must be above 0, not {weight}; without it use the base loss")
+        super().__init__(
+            base,
+            dimension,
+            weight=weight,
+            steepness=steepness,
+            measured=["discriminator_accuracy", "modality_gap", "reversal_strength"],
+        )
         if not 0 <= smoothing < 0.5:
             raise ValueError(f"smoothing must be from 0 to below 0.5, not {smoothing}")
         if steps < 1:
             raise ValueError(f"steps must be at least 1, not {steps}")
-        self.base = base
-        self.dimension = dimension
         with seeded(seed):
             self.discriminator = Discriminator(
                 dimension, hidden=hidden, spectral_norm=spectral_norm
             )
         self.optimizer = OwnAdam(self.discriminator.parameters(), rate=rate)
-        self.means = RunningMeans(["discriminator_accuracy", "modality_gap", "reversal_strength"])
-        self.weight = weight
-        self.steepness = steepness
         self.smoothing = smoothing
         self.steps = steps
-        self.strength = 0.0
-
-    def forward(self, texts: Tensor, images: Tensor, labels: PairLabels) -> dict[str, Tensor]:
-        """Compute the loss; while gradients are wanted, the discriminator learns from the batch."""
-        check_dimension(texts, self.dimension)
-        parts = parts_of(self.base(texts, images, labels))
-        if torch.is_grad_enabled() and self.training:
-            self._learn(texts.detach(), images.detach())
-        parts["discriminator"] = self._loss(
-            reverse_gradient(texts, self.strength),
-            reverse_gradient(images, self.strength),
-        )
-        return parts
-
-    def on_progress(self, share: float) -> None:
-        """Set λ; pass the share on to the base loss."""
-        self.strength = self.weight * reversal_strength(share, self.steepness)
-        self.base.on_progress(share)
-
-    def own_parameters(self) -> Iterator[nn.Parameter]:
-        """The discriminator's, and the base loss's."""
-        yield from self.optimizer.trained()
-        yield from self.base.own_parameters()
-
-    def metrics(self) -> dict[str, float]:
-        """Accuracy, gap and strength, and the base loss's."""
-        return self.base.metrics() | self.means.values()
 
     def _learn(self, texts: Tensor, images: Tensor) -> None:
         with torch.no_grad():
@@ -145,10 +114,9 @@ class AdversarialReversal(PairLoss):
         for _ in range(self.steps):
             self.optimizer.minimize(lambda: self._loss(texts, images))
 
+    def _opposition(self, texts: Tensor, images: Tensor) -> dict[str, Tensor]:
+        texts, images = (reverse_gradient(side, self.strength) for side in (texts, images))
+        return {"discriminator": self._loss(texts, images)}
+
     def _loss(self, texts: Tensor, images: Tensor) -> Tensor:
         return modality_loss(self.discriminator(texts), self.discriminator(images), self.smoothing)
-
-
-def parts_of(loss: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
-    """A base loss's parts by name; one that has none is called ``base``."""
-    return {"base": loss} if isinstance(loss, Tensor) else dict(loss)

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from unisem.training.adversarial.adam import OwnAdam
-from unisem.training.adversarial.checking import check_dimension
+from unisem.training.adversarial.base import AdversarialLoss
 from unisem.training.adversarial.collapse import CollapseWatch
 from unisem.training.adversarial.discriminator import Discriminator
 from unisem.training.adversarial.gap import modality_gap
-from unisem.training.adversarial.gradient_reversal import reversal_strength
-from unisem.training.adversarial.means import RunningMeans
-from unisem.training.adversarial.reversal import parts_of
 from unisem.training.adversarial.seeding import seeded
 from unisem.training.adversarial.translator import Translator, cycle_loss, squared_distance
-from unisem.training.losses.base import PairLabels, PairLoss
+from unisem.training.losses.base import PairLoss
 
 
-class AdversarialTranslation(PairLoss):
+class AdversarialTranslation(AdversarialLoss):
     r"""A loss, and beside it generators that turn either modality's vectors into the other's.
 
     G translates text to image, F image to text; D_I and D_T tell real vectors of their modality
@@ -76,7 +71,7 @@ class AdversarialTranslation(PairLoss):
     Shapes: ``texts (n, d)``, ``images (m, d)``, a dictionary of ``()``: the base loss's parts,
     ``translation_adversarial``, ``translation_cycle``, ``translation_pair``, each weighted.
 
-    >>> from unisem.training.losses import InfoNCE
+    >>> from unisem.training.losses import InfoNCE, PairLabels
     >>> _ = torch.manual_seed(0)
     >>> texts, images = torch.randn(4, 8), torch.randn(4, 8)
     >>> loss = AdversarialTranslation(InfoNCE(), dimension=8)
@@ -103,9 +98,19 @@ class AdversarialTranslation(PairLoss):
         collapse_patience: int = 20,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        if not weight > 0:
-            raise ValueError(f"weight must be above 0, not {weight}; without it use the base loss")
+        super().__init__(
+            base,
+            dimension,
+            weight=weight,
+            steepness=steepness,
+            measured=[
+                "discriminator_accuracy",
+                "cycle",
+                "modality_gap",
+                "image_diversity",
+                "text_diversity",
+            ],
+        )
         for name, value in (
             ("adversarial_weight", adversarial_weight),
             ("cycle_weight", cycle_weight),
@@ -114,8 +119,6 @@ class AdversarialTranslation(PairLoss):
         ):
             if value < 0:
                 raise ValueError(f"{name} must not be negative: {value}")
-        self.base = base
-        self.dimension = dimension
         with seeded(seed):
             self.to_image = Translator(dimension, hidden=hidden)
             self.to_text = Translator(dimension, hidden=hidden)
@@ -132,26 +135,10 @@ class AdversarialTranslation(PairLoss):
             CollapseWatch(what, below=collapse_below, patience=collapse_patience)
             for what in ("pictures translated from captions", "captions translated from pictures")
         )
-        self.means = RunningMeans(
-            ["discriminator_accuracy", "cycle", "modality_gap", "image_diversity", "text_diversity"]
-        )
-        self.weight = weight
         self.adversarial_weight = adversarial_weight
         self.cycle_weight = cycle_weight
         self.pair_weight = pair_weight
         self.penalty = penalty
-        self.steepness = steepness
-        self.strength = 0.0
-
-    def forward(self, texts: Tensor, images: Tensor, labels: PairLabels) -> dict[str, Tensor]:
-        """Compute the loss; while gradients are wanted, judges and translators learn first."""
-        check_dimension(texts, self.dimension)
-        parts = parts_of(self.base(texts, images, labels))
-        if torch.is_grad_enabled() and self.training:
-            self._learn(texts.detach(), images.detach())
-        for name, value in self.generator_parts(texts, images).items():
-            parts[f"translation_{name}"] = self.strength * value
-        return parts
 
     def generator_parts(self, texts: Tensor, images: Tensor) -> dict[str, Tensor]:
         """The weighted terms of L_G by name: ``adversarial``, ``cycle`` and ``pair``."""
@@ -166,20 +153,11 @@ class AdversarialTranslation(PairLoss):
             "pair": self.pair_weight * met,
         }
 
-    def on_progress(self, share: float) -> None:
-        """Set how much the encoders heed; pass the share on to the base loss."""
-        self.strength = self.weight * reversal_strength(share, self.steepness)
-        self.base.on_progress(share)
-
-    def own_parameters(self) -> Iterator[nn.Parameter]:
-        """The translators' and discriminators', and the base loss's."""
-        yield from self.translating.trained()
-        yield from self.judging.trained()
-        yield from self.base.own_parameters()
-
-    def metrics(self) -> dict[str, float]:
-        """What the class says, and the base loss's."""
-        return self.base.metrics() | self.means.values()
+    def _opposition(self, texts: Tensor, images: Tensor) -> dict[str, Tensor]:
+        return {
+            f"translation_{name}": self.strength * value
+            for name, value in self.generator_parts(texts, images).items()
+        }
 
     def _learn(self, texts: Tensor, images: Tensor) -> None:
         with torch.no_grad():

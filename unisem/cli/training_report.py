@@ -1,0 +1,81 @@
+"""What ``unisem train`` says about its pairs and about the trained encoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from unisem.cli.skipped import skipped_lines
+from unisem.cli.terminal import amount
+from unisem.showing import plain
+
+if TYPE_CHECKING:
+    from unisem.training.report import Change, TrainingReport
+    from unisem.training.validation import PairReport
+
+
+def print_pairs(out: Console, report: PairReport) -> None:
+    """Print how many pairs are usable, and the first of what is not."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column()
+    table.add_column(justify="right")
+    for name, count in (
+        ("pairs", report.pairs),
+        ("usable", report.usable),
+        ("distinct pictures", report.pictures),
+        ("distinct captions", report.captions),
+        ("not read", len(report.unread)),
+        ("missing pictures", len(report.missing)),
+        ("broken pictures", len(report.broken)),
+        ("empty captions", report.empty_captions),
+        ("repeated pairs", report.repeated),
+        ("captions of several pictures", report.shared_captions),
+        ("copies of pictures", report.copies),
+    ):
+        table.add_row(name, f"{count:,}")
+    out.print(table)
+    for line in skipped_lines([*report.unread, *report.missing, *report.broken]):
+        out.print(line, soft_wrap=True)
+
+
+def print_training(out: Console, report: TrainingReport, *, k: int, held_out: int) -> None:
+    """Print what training cost and gained.
+
+    Args:
+        out: Where to.
+        report: The run's.
+        k: Of hit@k, which is given beside hit@1.
+        held_out: How many pairs the encoders were compared on.
+    """
+    out.print(
+        f"trained {report.trained:,} numbers in {amount(report.steps, 'step')}, "
+        f"{report.seconds:.0f} s; loss {report.losses[0]:.3f} to {report.losses[-1]:.3f}"
+        if report.losses
+        else f"trained {report.trained:,} numbers: nothing was left to do",
+        soft_wrap=True,
+    )
+    table = Table("held-out pairs", "measure", "before", "after", "change (95 % interval)")
+    for at in dict.fromkeys((1, k)):
+        changes = report.change(at)
+        if changes is not None:
+            for direction, change in zip(
+                ("caption to picture", "picture to caption", "both directions"),
+                changes,
+                strict=True,
+            ):
+                table.add_row(direction, f"hit@{at}", *_cells(change))
+    if table.row_count:
+        out.print(f"{held_out:,} held-out pairs:")
+        out.print(table)
+    out.print(f"{plain(str(report.output))} is ready: pass it as the encoder", soft_wrap=True)
+
+
+def _cells(change: Change) -> tuple[str, str, str]:
+    difference = change.after - change.before
+    return (
+        f"{change.before:.3f}",
+        f"{change.after:.3f}",
+        f"{difference:+.3f} ({change.low:+.3f} to {change.high:+.3f})",
+    )

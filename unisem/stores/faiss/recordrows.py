@@ -1,0 +1,164 @@
+"""`RecordRows`: the records as rows of the catalogue's database."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisem.pictures import Pictures
+from unisem.records import Record, to_json
+from unisem.search import Selection
+from unisem.stores.faiss.sql import compile_selection
+
+_COLUMNS = "row, id, source_id, text, image, metadata, links, payload"
+
+
+class RecordRows:
+    """The table ``records``: all of a record but its vectors.
+
+    What is stored was checked on its way in; if it cannot be understood on its way out, the file is
+    damaged, and the caller says so of any ValueError, TypeError, KeyError or AttributeError.
+
+    Args:
+        database: The catalogue's connection, whose transactions cover what happens here.
+        pictures: Where the records' pictures lie.
+    """
+
+    SCHEMA = (
+        """CREATE TABLE IF NOT EXISTS records (
+    row INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    source_id TEXT,
+    modality TEXT NOT NULL,
+    text TEXT,
+    image TEXT,      -- JSON: its place, see unisem.pictures; sha256, mime_type, width, height
+    metadata TEXT NOT NULL,
+    links TEXT NOT NULL,
+    payload TEXT NOT NULL
+)""",
+        "CREATE INDEX IF NOT EXISTS records_by_source"
+        " ON records (source_id) WHERE source_id IS NOT NULL",
+    )
+
+    def __init__(self, database: sqlite3.Connection, pictures: Pictures) -> None:
+        self._db = database
+        self._pictures = pictures
+
+    def first_free(self) -> int:
+        """The number after every one that was ever used (SQLite counts, by ``AUTOINCREMENT``)."""
+        used = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
+        return 1 if used is None else int(used[0]) + 1
+
+    def add(self, records: Sequence[Record], first: int) -> None:
+        """Insert records as rows from ``first`` on."""
+        self._db.executemany(
+            "INSERT INTO records"
+            " (row, id, source_id, modality, text, image, metadata, links, payload)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (
+                    row,
+                    record.id,
+                    record.source_id,
+                    record.modality,
+                    record.text,
+                    None if record.image is None else self._pictures.to_json(record.image),
+                    to_json(record.metadata),
+                    to_json(record.links),
+                    to_json(record.payload),
+                )
+                for row, record in enumerate(records, first)
+            ),
+        )
+
+    def remove(self, rows: Sequence[int]) -> None:
+        """Delete rows."""
+        self._db.executemany("DELETE FROM records WHERE row = ?", ((row,) for row in rows))
+
+    def chosen(self, selection: Selection) -> NDArray[np.int64]:
+        """Row numbers of the selected records, ascending."""
+        condition, parameters = compile_selection(selection)
+        found = self._db.execute(
+            f"SELECT row FROM records WHERE {condition} ORDER BY row",  # noqa: S608 - bound
+            parameters,
+        )
+        return np.fromiter((row for (row,) in found), np.int64)
+
+    def of(self, rows: NDArray[np.int64]) -> dict[int, Record]:
+        """The records of these rows, by row; without those that are no longer there."""
+        found = self._db.execute(
+            f"SELECT {_COLUMNS} FROM records"  # noqa: S608 - a constant
+            " WHERE row IN (SELECT value FROM json_each(?))",
+            (json.dumps(rows.tolist()),),
+        )
+        return {line[0]: self._record(line) for line in found}
+
+    def values(
+        self, field: str | None, after: int, last: int
+    ) -> tuple[NDArray[np.int64], list[Any]]:
+        """A metadata field's values of rows in ``(after, last]`` that have it, by ascending row.
+
+        Args:
+            field: The field; ``None`` for the records' modality.
+            after: The row before the first.
+            last: The last row.
+        """
+        if field is None:
+            found = self._db.execute(
+                "SELECT row, 'text', modality FROM records WHERE row > ? AND row <= ? ORDER BY row",
+                (after, last),
+            )
+        else:
+            found = self._db.execute(
+                "SELECT r.row, f.type, f.value FROM records AS r, json_each(r.metadata) AS f"
+                " WHERE r.row > ? AND r.row <= ? AND f.key = ? ORDER BY r.row",
+                (after, last, field),
+            )
+        lines = found.fetchall()
+        rows = np.fromiter((line[0] for line in lines), np.int64, len(lines))
+        return rows, [_decode(name, value) for _, name, value in lines]
+
+    def blobs(self) -> set[str]:
+        """The places inside ``blobs/`` that any record refers to."""
+        found = self._db.execute(
+            "SELECT DISTINCT image ->> '$.blob' FROM records WHERE image ->> '$.blob' IS NOT NULL"
+        )
+        return {place for (place,) in found}
+
+    def __len__(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM records").fetchone()[0])
+
+    def _record(self, line: tuple[Any, ...]) -> Record:
+        _, record_id, source_id, text, image, metadata, links, payload = line
+        return Record.restored(
+            id=record_id,
+            text=text,
+            image=None if image is None else self._pictures.from_json(image),
+            metadata=_mapping(metadata),
+            source_id=source_id,
+            links=_mapping(links),
+            payload=_mapping(payload),
+        )
+
+
+_parse = json.JSONDecoder().decode  # without the choices of `json.loads`, at each of a hit's parts
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = _parse(text) if text != "{}" else {}
+    return parsed
+
+
+def _decode(name: str, value: Any) -> Any:
+    """A JSON value from its type and SQLite's rendering of it."""
+    match name:
+        case "true" | "false":
+            return name == "true"
+        case "array" | "object":
+            return json.loads(value)
+    return value
