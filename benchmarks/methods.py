@@ -9,7 +9,8 @@ a process of its own, so that its memory can be told. Networks are frozen; what 
 computed once, before, and not counted in the time. Pictures that are refused (too many pixels) are
 left out on both sides, and captions that differ in case only are one, so that figures are a little
 higher than `benchmarks.retrieval`'s. The table has means over seeds; intervals are a paired
-bootstrap over captions of the change from the start model, seeds averaged per caption.
+bootstrap over captions of the change from the start model, seeds averaged per caption. Memory is
+the peak of the whole process, the check of the pictures included.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from rich.console import Console
 
 from benchmarks.open_clip_art import Pairs, load_split
 from tools.open_clip_art import fetched_library
-from unisem import Encoder, load_encoder
+from unisem import load_encoder
 from unisem.encoders.locate import locate_model
 from unisem.evaluation.ranking import bootstrap_interval
 from unisem.images import ImageRef
@@ -97,7 +98,7 @@ def main() -> None:
             for method in METHODS:
                 console.print(f"seed {seed}: {method}")
                 runs.append(run_apart(method, seed, library, options))
-    write(runs, load_encoder(options.start), options.docs)
+    write(runs, options.start, options.docs)
     console.print((options.docs / "methods_benchmark.md").read_text(encoding="utf-8"))
 
 
@@ -176,8 +177,9 @@ def as_dataset(part: Pairs, library: Path, features: Path) -> PairDataset:
     return PairDataset(tuple(usable))
 
 
-def write(runs: list[Run], start: Encoder, docs: Path) -> None:
+def write(runs: list[Run], name: str, docs: Path) -> None:
     """Write the table and the plot."""
+    start = load_encoder(name)
     started = next(run for run in runs if run.method != FROM_PARTS)
     before = {name: np.array(started.before[name]) for name in MEASURES}
     lines = [
@@ -187,7 +189,7 @@ def write(runs: list[Run], start: Encoder, docs: Path) -> None:
         "",
         f"Start model {start.fingerprint[:12]}, {len(before['hit@1']):,} captions, "
         f"seeds {', '.join(map(str, sorted({run.seed for run in runs})))}. "
-        "`python -m benchmarks.methods` makes this page.",
+        f"`python -m benchmarks.methods --start {name}` makes this page.",
         "",
         "| method | hit@1 | hit@10 | MRR | change of hit@10 (95 % interval) | training | memory |",
         "|---|---|---|---|---|---|---|",

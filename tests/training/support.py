@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor
 
 from tests.support.checkpoints import save_two_towers
 from tests.support.pictures import noise
@@ -55,3 +58,26 @@ def coloured_pairs(folder: Path, count: int) -> PairDataset:
 def tiny_encoder(folder: Path) -> Path:
     """A BERT and ViT `Router` with random weights, saved."""
     return save_two_towers(folder)
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    """Every tensor of every safetensors file below a folder."""
+    found = {}
+    for path in sorted(folder.rglob("*.safetensors")):
+        for name, tensor in load_file(path).items():
+            found[f"{path.relative_to(folder)}:{name}"] = tensor
+    return found
+
+
+def assert_same_weights(one: Path, other: Path, tolerance: float = 0.0) -> None:
+    """Two models have the same tensors."""
+    ours, theirs = weights(one), weights(other)
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        torch.testing.assert_close(tensor, theirs[name], rtol=0, atol=tolerance, msg=name)
+
+
+def changed(one: Path, other: Path) -> set[str]:
+    """Names of the tensors that differ."""
+    ours, theirs = weights(one), weights(other)
+    return {name for name in ours if not torch.equal(ours[name], theirs[name])}

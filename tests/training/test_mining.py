@@ -14,7 +14,6 @@ from unisem import Record, SemanticSpace
 from unisem.errors import TrainingError
 from unisem.search import EmbeddedRecord, Vector
 from unisem.training import PairDataset
-from unisem.training.batches import EqualBatches
 from unisem.training.collator import PairCollator
 from unisem.training.columns import StoredColumn
 from unisem.training.evaluator import EvaluationPairs, rank_pairs
@@ -102,27 +101,6 @@ def test_pairs_without_any_negative_are_refused(dataset: PairDataset) -> None:
         mine_hard_negatives(store, same, unit(1, len(same)))
 
 
-@pytest.mark.parametrize(
-    ("count", "size", "processes"), [(10, 3, 1), (10, 10, 1), (7, 100, 1), (23, 5, 2), (8, 4, 2)]
-)
-def test_batches_are_equal_and_share_nothing(count: int, size: int, processes: int) -> None:
-    batches = EqualBatches(range(count), batch_size=size, seed=3, processes=processes)
-    epochs = []
-    for epoch in range(3):
-        batches.set_epoch(epoch)
-        drawn = list(batches)
-        assert len(drawn) == len(batches)
-        assert len(drawn) % processes == 0
-        assert {len(batch) for batch in drawn} == {batches.batch_size}
-        assert 2 <= batches.batch_size <= size
-        flat = [pair for batch in drawn for pair in batch]
-        assert len(set(flat)) == len(flat) > count - len(drawn)
-        epochs.append(flat)
-    assert epochs[0] != epochs[1] != epochs[2]
-    batches.set_epoch(1)
-    assert [pair for batch in batches for pair in batch] == epochs[1]
-
-
 def test_a_batch_has_its_negatives_last_and_their_labels() -> None:
     texts, images = unit(1, 4), unit(2, 3)
     image_of, captions = np.array([0, 1, 2, 0]), np.array([7, 8, 9, 6])
@@ -145,13 +123,36 @@ def test_a_batch_has_its_negatives_last_and_their_labels() -> None:
     assert batch["label"].tolist() == [[int(image_of[p]) + 10, int(captions[p])] for p in shown]
 
 
+class Same(torch.nn.Module):
+    """A model whose vectors are its features."""
+
+    device = torch.device("cpu")
+
+    def forward(self, features: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return features
+
+
+def test_equal_vectors_tie_in_every_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The products of a matrix differ in their last bits by place; ranks must not."""
+    texts, images = unit(1, 37, 384), unit(2, 37, 384)
+    images[36] = images[0]
+    numbers = np.arange(37)
+    pairs = EvaluationPairs(
+        StoredColumn(texts, "text"), StoredColumn(images, "image"), numbers, numbers, numbers
+    )
+    for at_once in (1, 100, 1_000_000):
+        monkeypatch.setattr("unisem.training.evaluator._SCORES_AT_ONCE", at_once)
+        ranked = rank_pairs(Same(), pairs)
+        first, last = ranked.text_to_image.first[0], ranked.text_to_image.first[36]
+        scores = (texts.astype(np.float64) @ images.astype(np.float64).T).astype(np.float32)
+        assert first == 1 + (scores[0] > scores[0, 0]).sum()
+        assert last == 2 + (scores[36] > scores[36, 0]).sum()  # behind its equal, by place
+        images_first = ranked.image_to_text.first
+        expected = [1 + (scores[:, n] > scores[n, n]).sum() for n in range(37)]
+        assert images_first.tolist() == expected
+
+
 def test_evaluation_ranks_distinct_captions_and_pictures() -> None:
-    class Same(torch.nn.Module):
-        device = torch.device("cpu")
-
-        def forward(self, features: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-            return features
-
     texts, images = unit(1, 5), unit(2, 4)
     # Pair 3 has picture 0 again; pairs 1 and 4 have the same caption, of pictures 1 and 3.
     texts[4] = texts[1]

@@ -3,64 +3,25 @@
 from __future__ import annotations
 
 import json
-import resource
-import signal
-import subprocess
-import sys
-import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
-from tests.training.support import coloured_pairs, numbered_pairs
+from tests.training.support import assert_same_weights, changed, weights
 from unisem import Record, SemanticSpace, load_encoder
 from unisem.errors import TrainingError
 from unisem.training import Augmentation, PairDataset, Recipe, train_encoder
-from unisem.training.checkpoints import checkpoints, read_checkpoint
-from unisem.training.losses import InfoNCE, PairLabels, PairLoss
+from unisem.training.evaluator import HitEvaluator
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 HEADS = Recipe(epochs=4, batch_size=6)
 EVERY_HEAD = Recipe(epochs=1, batch_size=9, loss="sigmoid")
 EVERYTHING = Recipe(epochs=3, batch_size=6, freeze=(), learning_rate=1e-3)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> PairDataset:
-    return coloured_pairs(tmp_path_factory.mktemp("colours"), 18)
-
-
-def weights(folder: Path) -> dict[str, Tensor]:
-    found = {}
-    for path in sorted(folder.rglob("*.safetensors")):
-        for name, tensor in load_file(path).items():
-            found[f"{path.relative_to(folder)}:{name}"] = tensor
-    return found
-
-
-def assert_same_weights(one: Path, other: Path, tolerance: float = 0.0) -> None:
-    ours, theirs = weights(one), weights(other)
-    assert ours.keys() == theirs.keys()
-    for name, tensor in ours.items():
-        torch.testing.assert_close(tensor, theirs[name], rtol=0, atol=tolerance, msg=name)
-
-
-def changed(one: Path, other: Path) -> set[str]:
-    ours, theirs = weights(one), weights(other)
-    return {name for name in ours if not torch.equal(ours[name], theirs[name])}
 
 
 def test_heads_are_trained_and_nothing_else(tiny: Path, pairs: PairDataset, tmp_path: Path) -> None:
@@ -221,199 +182,70 @@ def test_interpolation_leads_back_to_the_start(
         torch.testing.assert_close(half[name], (start[name] + end[name]) / 2)
 
 
-@pytest.mark.slow
-def test_early_stopping_keeps_the_best(tiny: Path, pairs: PairDataset, tmp_path: Path) -> None:
-    class Worse(PairLoss):
-        """Drives pairs apart, so that no evaluation is better than the first."""
-
-        def forward(self, texts: Tensor, images: Tensor, labels: PairLabels) -> Tensor:
-            return (texts * images).sum(dim=1).mean()
-
-    recipe = Recipe(epochs=30, patience=2, validation=0.3, k=1, learning_rate=1e-2)
-    report = train_encoder(str(tiny), pairs, tmp_path / "out", recipe=recipe, loss=Worse())
-    assert report.steps < 30
-
-
-@pytest.mark.slow
-def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(
-    tiny: Path, pairs: PairDataset, tmp_path: Path
-) -> None:
-    """SIGKILL in the middle of an epoch; dropout, moments, order, temperature must all go on."""
-    root = pairs[0].image.root
-    program = textwrap.dedent(
-        f"""
-        import os, signal, sys, torch
-        from pathlib import Path
-        from tests.training.support import coloured_pairs
-        from unisem.training import Recipe, train_encoder
-        torch.set_num_threads(1)
-        def stop(what, done, total):
-            if what == "training" and done == 8:
-                os.kill(os.getpid(), signal.SIGKILL)
-        train_encoder(
-            {str(tiny)!r}, coloured_pairs(Path({str(root)!r}), 18), {str(tmp_path / "killed")!r},
-            recipe=Recipe(**{OPTIONS!r}), progress=stop,
-        )
-        """
-    )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert result.returncode == -signal.SIGKILL, result.stderr
-    assert not (tmp_path / "killed").exists()
-    kept = checkpoints(tmp_path / "killed.training" / "checkpoints")
-    assert [path.name for path in kept] == ["checkpoint-5"]
-    assert not [p for p in kept[-1].iterdir() if p.suffix not in (".safetensors", ".json")]
-    for name, resume in (("killed", True), ("whole", False)):
-        report = train_encoder(
-            str(tiny), pairs, tmp_path / name, recipe=Recipe(**OPTIONS), resume=resume
-        )
-        assert report.steps == 12
-    assert changed(tiny, tmp_path / "whole")
-    assert_same_weights(tmp_path / "killed", tmp_path / "whole")
-
-
-OPTIONS: dict[str, Any] = {
-    "epochs": 4,
-    "batch_size": 6,
-    "freeze": (),
-    "learning_rate": 1e-3,
-    "learned_temperature": True,
-    "checkpoint_steps": 5,
-}
-
-
-class Broken(PairLoss):
-    """InfoNCE until a step, then something else."""
-
-    def __init__(self, step: int, then: Any) -> None:
-        super().__init__()
-        self.inner = InfoNCE()
-        self.step, self.then, self.calls = step, then, 0
-
-    def forward(self, texts: Tensor, images: Tensor, labels: PairLabels) -> Tensor:
-        self.calls += 1
-        value = self.inner(texts, images, labels)
-        return self.then(value) if self.calls == self.step else value
-
-
-def test_a_loss_that_is_no_number_ends_the_run_and_spares_the_checkpoint(
-    tiny: Path, pairs: PairDataset, tmp_path: Path
-) -> None:
-    loss = Broken(8, lambda value: value * float("nan"))
-    with pytest.raises(TrainingError, match=r"became nan at step 7.*checkpoint-6, is intact"):
-        train_encoder(str(tiny), pairs, tmp_path / "out", recipe=HEADS, loss=loss)
-    (*_, last) = checkpoints(tmp_path / "out.training" / "checkpoints")
-    read_checkpoint(last)
-    whole = tmp_path / "whole"
-    train_encoder(str(tiny), pairs, whole, recipe=HEADS, loss=Broken(99, None))
-    train_encoder(
-        str(tiny), pairs, tmp_path / "out", recipe=HEADS, loss=Broken(99, None), resume=True
-    )
-    assert_same_weights(tmp_path / "out", whole)
-
-
-def test_a_full_disk_spares_the_last_checkpoint(
-    tiny: Path, pairs: PairDataset, tmp_path: Path
-) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-
-    def fill(value: Tensor) -> Tensor:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-        return value
-
-    try:
-        with pytest.raises(TrainingError, match=r"checkpoint-6 cannot be written.*checkpoint-3,"):
-            train_encoder(str(tiny), pairs, tmp_path / "out", recipe=HEADS, loss=Broken(5, fill))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    folder = tmp_path / "out.training" / "checkpoints"
-    assert [path.name for path in folder.iterdir()] == ["checkpoint-3"]
-    train_encoder(
-        str(tiny), pairs, tmp_path / "out", recipe=HEADS, loss=Broken(99, None), resume=True
-    )
-    train_encoder(str(tiny), pairs, tmp_path / "whole", recipe=HEADS, loss=Broken(99, None))
-    assert_same_weights(tmp_path / "out", tmp_path / "whole")
-
-
-@pytest.mark.slow
-def test_an_encoder_that_cannot_be_written_leaves_the_old_one(
+def test_early_stopping_keeps_the_best(
     tiny: Path, pairs: PairDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train_encoder(str(tiny), pairs, tmp_path / "out", recipe=HEADS)
-    before = weights(tmp_path / "out")
+    scores = [0.1, 0.5, 0.2, 0.1, 0.9]
+    seen: list[list[Tensor]] = []
 
-    def full(*arguments: Any, **options: Any) -> None:
-        raise OSError(28, "No space left on device")
+    class Dictated(HitEvaluator):
+        def __call__(self, model: Any, *arguments: Any, **options: Any) -> dict[str, float]:
+            seen.append([p.detach().clone() for p in model.parameters()])
+            return {self.primary_metric: scores[len(seen) - 1]}
 
-    monkeypatch.setattr("unisem.training.saving.save_model", full)
-    with pytest.raises(TrainingError, match="No space left"):
-        train_encoder(str(tiny), pairs, tmp_path / "out", recipe=EVERYTHING)
-    assert all(torch.equal(weights(tmp_path / "out")[name], before[name]) for name in before)
-
-
-def test_a_damaged_checkpoint_is_named(tiny: Path, pairs: PairDataset, tmp_path: Path) -> None:
-    loss = Broken(8, lambda value: value * float("nan"))
-    with pytest.raises(TrainingError, match="nan"):
-        train_encoder(str(tiny), pairs, tmp_path / "out", recipe=HEADS, loss=loss)
-    (*_, last) = checkpoints(tmp_path / "out.training" / "checkpoints")
-    tensors = last / "tensors.safetensors"
-    tensors.write_bytes(tensors.read_bytes()[:50])
-    with pytest.raises(TrainingError, match=f"{last.name} cannot be read"):
-        train_encoder(str(tiny), pairs, tmp_path / "out", recipe=HEADS, resume=True)
+    monkeypatch.setattr("unisem.training.run.HitEvaluator", Dictated)
+    encoder = load_encoder(str(tiny))
+    recipe = Recipe(epochs=30, patience=2, validation=0.3, learning_rate=1e-2)
+    train_encoder(encoder, pairs, tmp_path / "out", recipe=recipe)
+    assert len(seen) == 4  # the second was the best, and two more were waited for
+    left = encoder.model.state_dict()  # type: ignore[attr-defined]
+    kept = [
+        all(any(torch.equal(one, other) for other in left.values()) for one in parameters)
+        for parameters in seen
+    ]
+    assert kept == [False, True, False, False]
 
 
-@pytest.mark.slow
-def test_another_run_s_checkpoint_is_refused(
+def test_the_only_step_of_a_run_moves_weights(
     tiny: Path, pairs: PairDataset, tmp_path: Path
 ) -> None:
-    loss = Broken(8, lambda value: value * float("nan"))
-    with pytest.raises(TrainingError, match="nan"):
-        train_encoder(str(tiny), pairs, tmp_path / "out", recipe=HEADS, loss=loss)
-    with pytest.raises(TrainingError, match="trained other parameters"):
-        train_encoder(str(tiny), pairs, tmp_path / "out", recipe=EVERYTHING, resume=True)
+    """A learning rate that warms up from 0 would spend it on nothing."""
+    report = train_encoder(str(tiny), pairs, tmp_path / "out", recipe=Recipe(epochs=1))
+    assert report.steps == 1
+    assert changed(tiny, tmp_path / "out")
 
 
-def test_pairs_that_cannot_be_trained_on_are_refused(tiny: Path, tmp_path: Path) -> None:
-    dataset = numbered_pairs(tmp_path / "p", 4, captions=2)
-    same = PairDataset(
-        tuple(pair.__class__(pair.image, "the same", pair.picture) for pair in dataset)
-    )
-    for pairs, recipe, says in (
-        (dataset.select([0]), HEADS, "1 usable pair"),
-        (PairDataset(()), HEADS, "0 usable pair"),
-        (dataset.select([0, 1]), HEADS, "the same picture"),
-        (same, HEADS, r"all captions are equal \('the same'\)"),
-        (dataset, Recipe(batch_size=9), "batch_size 9 is larger than the 8 training pairs"),
-    ):
-        with pytest.raises(TrainingError, match=says):
-            train_encoder(str(tiny), pairs, tmp_path / "out", recipe=recipe)
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_directory_of_something_else_is_not_replaced(
+def test_bfloat16_computes_in_it_and_float16_needs_a_gpu(
     tiny: Path, pairs: PairDataset, tmp_path: Path
 ) -> None:
-    (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(TrainingError, match="name another directory"):
-        train_encoder(str(tiny), pairs, tmp_path, recipe=HEADS)
-    with pytest.raises(TrainingError, match="is a file"):
-        train_encoder(str(tiny), pairs, tmp_path / "thesis.txt", recipe=HEADS)
+    losses = {
+        precision: train_encoder(
+            str(tiny), pairs, tmp_path / precision, recipe=Recipe(epochs=1, precision=precision)
+        ).losses[0]
+        for precision in ("float32", "bfloat16")
+    }
+    assert losses["bfloat16"] != losses["float32"]
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
+    recipe = Recipe(epochs=1, precision="float16")
+    encoder = load_encoder(str(tiny), device="cpu")
+    with pytest.raises(TrainingError, match="float16 needs a GPU"):
+        train_encoder(encoder, pairs, tmp_path / "float16", recipe=recipe)
+    assert not (tmp_path / "float16").exists()
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"loss": "hinge"}, "loss must be"),
-        ({"batch_size": 1}, "one pair has no negatives"),
-        ({"epochs": 0}, "epochs must be"),
-        ({"learning_rate": 0.0}, "learning_rate"),
-        ({"interpolation": 2.0}, "interpolation"),
-        ({"precision": "int8"}, "precision"),
-        ({"hard_negatives": -1}, "hard_negatives"),
-    ],
-)
-def test_nonsense_recipes_are_refused(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(ValueError, match=says):
-        Recipe(**options)
+def test_lora_is_interpolated_as_weights_and_decided_by_the_seed(
+    tiny: Path, pairs: PairDataset, tmp_path: Path
+) -> None:
+    """An addition is a product: half of both of its matrices would be a quarter of it."""
+    for name, weight in (("half", 0.5), ("end", 1.0), ("again", 1.0)):
+        recipe = Recipe(epochs=2, freeze=(), lora=2, learning_rate=1e-2, interpolation=weight)
+        train_encoder(str(tiny), pairs, tmp_path / name, recipe=recipe)
+    assert_same_weights(tmp_path / "end", tmp_path / "again")
+    start, half, end = (weights(p) for p in (tiny, tmp_path / "half", tmp_path / "end"))
+    moved = changed(tiny, tmp_path / "end")
+    assert any("attention" in name for name in moved)
+    for name in moved:
+        torch.testing.assert_close(half[name], (start[name] + end[name]) / 2)
 
 
 def test_the_trained_encoder_serves_space_and_frameworks(

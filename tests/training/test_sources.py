@@ -89,6 +89,19 @@ def test_a_csv_with_tabs(pictures: Path) -> None:
     table = write_table(pictures / "t.tsv", rows()).rename(pictures / "t.csv")
     dataset = PairDataset.read(table, columns=Columns(separator="\t"))
     assert found(dataset) == expected(pictures)
+    assert found(PairDataset.read(table)) == expected(pictures)  # open_clip writes them so
+
+
+def test_a_quote_that_is_not_closed_takes_no_rows_unnoticed(pictures: Path) -> None:
+    lines = ["filepath,title", "a.png,one", 'a.png,"two', "a.png,three", 'a.png,"four"', "a.png,5"]
+    (pictures / "t.csv").write_text("\n".join(lines))
+    dataset = PairDataset.read(pictures / "t.csv")
+    assert dataset.captions == ["one", "5"]
+    assert [item.name.rpartition(":")[2] for item in dataset.skipped] == ["5"]
+    (pictures / "t.csv").write_text("\n".join(lines[:4]))
+    dataset = PairDataset.read(pictures / "t.csv")
+    assert dataset.captions == ["one"]
+    assert "is not a row" in reasons(dataset)[0]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
@@ -107,12 +120,13 @@ def test_bad_lines_are_skipped(pictures: Path) -> None:
         '{"title": "no path"}',
         '{"filepath": "a.png", "title": 3}',
         "",
+        "[" * 100_000,
     ]
     table.write_text("\n".join(lines))
     dataset = PairDataset.read(table)
     assert dataset.captions == ["one", "two"]
     assert len(set(dataset.image_ids.tolist())) == 1
-    assert [item.name.rpartition(":")[2] for item in dataset.skipped] == ["2", "3", "4", "5"]
+    assert [item.name.rpartition(":")[2] for item in dataset.skipped] == ["2", "3", "4", "5", "7"]
 
 
 def test_coco_has_several_captions_of_a_picture(pictures: Path) -> None:
@@ -129,7 +143,7 @@ def test_coco_has_several_captions_of_a_picture(pictures: Path) -> None:
     assert reasons(dataset) == ["its image_id 7 is not among the images", 'has no "caption"']
 
 
-@pytest.mark.parametrize("content", ["no json", "[]", '{"images": []}'])
+@pytest.mark.parametrize("content", ["no json", "[]", '{"images": []}', "[" * 100_000])
 def test_what_is_no_coco_file_is_refused(tmp_path: Path, content: str) -> None:
     file = tmp_path / "captions.json"
     file.write_text(content)
@@ -214,6 +228,37 @@ def test_what_is_no_tar_is_refused(tmp_path: Path) -> None:
     (tmp_path / "0.tar").write_bytes(b"not a tar" * 100)
     with pytest.raises(TrainingError, match=r"0\.tar cannot be read"):
         PairDataset.read(tmp_path / "0.tar", unpack_to=tmp_path)
+
+
+def test_a_shard_s_json_may_have_several_captions(pictures: Path, tmp_path: Path) -> None:
+    picture = (pictures / "a.png").read_bytes()
+    members = {"0.png": picture, "0.json": b'{"caption": ["one ", "two"]}'}
+    members |= {"1.png": picture, "1.json": b'{"caption": [1]}', "2.png": picture}
+    members |= {"2.json": b"[" * 100_000}
+    dataset = PairDataset.read(write_shard(tmp_path / "0.tar", members), unpack_to=tmp_path / "u")
+    assert dataset.captions == ["one", "two"]
+    assert len(set(dataset.image_ids.tolist())) == 1
+    assert ["caption" in reason for reason in reasons(dataset)] == [True, True]
+
+
+def test_an_image_folder_of_hugging_face(pictures: Path, tmp_path: Path) -> None:
+    """It carries paths, which must lie in the folder that the caller names."""
+    from datasets import Dataset, Features, Image, Value
+
+    noise(5).save(pictures.parent / "secret.png")
+    names = [str(pictures / "a.png"), "sub/b.png", str(pictures.parent / "secret.png")]
+    dataset = Dataset.from_dict(
+        {
+            "image": [*({"bytes": None, "path": name} for name in names), None],
+            "caption": [*CAPTIONS.values(), "secret", "none"],
+        },
+        Features({"image": Image(), "caption": Value("string")}),
+    )
+    read = PairDataset.from_dataset(dataset, tmp_path / "u", image_root=pictures)
+    assert reasons(read) == ["has no picture"]
+    checked = check_pairs(read)
+    assert found(checked.dataset) == expected(pictures)
+    assert "outside the allowed folder" in checked.report.broken[0].reason
 
 
 def test_a_hugging_face_dataset(pictures: Path, tmp_path: Path) -> None:

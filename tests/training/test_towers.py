@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from transformers import AutoModel
 
 from tests.support.checkpoints import save_clip
 from tests.support.pictures import noise
@@ -93,6 +95,24 @@ def test_a_convolutional_tower_is_averaged_over_its_positions(tiny: Path, resnet
         expected = nn.functional.normalize(pooled @ weight.T, dim=1)
         ours = model.encode([{"image": noise(1)}], convert_to_tensor=True).cpu()
     torch.testing.assert_close(ours, expected, rtol=0, atol=1e-5)
+
+
+def test_a_tower_that_is_stored_in_half_precision(tiny: Path, tmp_path: Path) -> None:
+    bert, vit = tiny.parent / "parts/bert", tiny.parent / "parts/vit"
+    AutoModel.from_pretrained(bert, dtype=torch.bfloat16).save_pretrained(tmp_path / "half")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(bert / name, tmp_path / "half")
+    model = two_towers(tmp_path / "half", vit, dimension=12)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert model.encode(["a red tiger"]).shape == (1, 12)
+
+
+def test_a_damaged_tower_is_named(tiny: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny.parent / "parts/bert", tmp_path / "bert")
+    weights = tmp_path / "bert" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(EncoderError, match=r"the text tower .*bert' does not load"):
+        two_towers(tmp_path / "bert", tiny.parent / "parts/vit")
 
 
 def test_towers_that_are_none_are_refused(tiny: Path, tmp_path: Path) -> None:
@@ -229,6 +249,21 @@ def test_interpolation_is_linear_and_ends_at_both_models() -> None:
         torch.testing.assert_close(layer.weight.data, expected)
     with pytest.raises(ValueError, match="weight must be"):
         interpolate_weights(layer, start, 1.1)
+
+
+def test_interpolation_takes_running_means_along() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
+    start = trainable_state(model)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model(5 + torch.randn(16, 3))
+    moved = model[1].running_mean.clone()
+    assert not torch.equal(moved, before["1.running_mean"])
+    interpolate_weights(model, start, 0.5)
+    torch.testing.assert_close(model[1].running_mean, (before["1.running_mean"] + moved) / 2)
+    interpolate_weights(model, start, 0.0)
+    for name, tensor in start.items():
+        assert torch.equal(tensor, model.state_dict()[name])
 
 
 def test_layers_are_unfrozen_from_the_last(tiny: Path) -> None:

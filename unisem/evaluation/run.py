@@ -80,7 +80,7 @@ def evaluate(
         report.write_html("report.html")
     """
     encoders = [encoder] if against is None else [encoder, against]
-    checked = _checked(_unicode_only(pairs), options, name, progress)
+    checked = _checked(pairs, options, name, progress)
     folder = None if cache is None else VectorCache(Path(cache))
     dataset = checked.dataset
     everything = PairTasks.of(dataset, seed=options.seed)
@@ -144,19 +144,6 @@ def _checked(
         checked = CheckedPairs(_limited(split.held_out, options), checked.report)
     _require(checked.dataset, name, checked, [])
     return checked
-
-
-def _unicode_only(pairs: PairDataset) -> PairDataset:
-    """Leave out lone surrogates, from JSON or from file names, which no model can read."""
-    kept, skipped = [], []
-    for pair in pairs:
-        try:
-            f"{pair.caption}{pair.picture}".encode()
-        except UnicodeEncodeError as error:
-            skipped.append(Skipped(pair.image.name, f"is not valid Unicode ({error.reason})"))
-        else:
-            kept.append(pair)
-    return PairDataset(tuple(kept), (*pairs.skipped, *skipped)) if skipped else pairs
 
 
 def _limited(pairs: PairDataset, options: EvaluationOptions) -> PairDataset:

@@ -48,7 +48,8 @@ class Augmentation:
 
     def _cropped(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         area = rng.uniform(self.crop, 1)
-        stretch = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
+        widest = min(4 / 3, 1 / area)  # wider, and a side would be longer than the picture's
+        stretch = math.exp(rng.uniform(-math.log(widest), math.log(widest)))
         width = min(image.width, max(1, round(image.width * math.sqrt(area * stretch))))
         height = min(image.height, max(1, round(image.height * math.sqrt(area / stretch))))
         left = int(rng.integers(0, image.width - width + 1))

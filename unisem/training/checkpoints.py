@@ -4,7 +4,7 @@ A checkpoint is a folder ``checkpoint-<step>``:
 
 - ``tensors.safetensors``: the trained parameters and buffers, those of the loss, the optimiser's
   moments, the random generators' states.
-- ``state.json``: the optimiser's settings, schedule, gradient scale.
+- ``state.json``: what decided the run, the optimiser's settings, schedule, gradient scale.
 - ``trainer_state.json``: the trainer's own record: step, epoch, best evaluation.
 
 It is written beside its place, flushed to disk, and moved there, so what has a checkpoint's name is
@@ -88,6 +88,25 @@ def read_checkpoint(place: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise TrainingError(
             f"{place} cannot be read as a checkpoint: {error}. Delete it and resume again"
         ) from error
+
+
+def refuse_other_run(saved: Mapping[str, Any], run: Mapping[str, Any]) -> None:
+    """Refuse to go on with other pairs, another encoder, or another recipe than before.
+
+    Args:
+        saved: What decided the run that wrote the checkpoint, by name.
+        run: What decides this one.
+
+    Raises:
+        TrainingError: They differ; says in what.
+    """
+    names = [*run, *(name for name in saved if name not in run)]
+    other = [name for name in names if saved.get(name) != run.get(name)]
+    if other:
+        raise TrainingError(
+            f"the checkpoint was written by a run with other {', '.join(other)}; resume with what "
+            "that run had, or begin anew without resuming"
+        )
 
 
 def module_tensors(module: nn.Module, trained: Collection[str]) -> dict[str, Tensor]:

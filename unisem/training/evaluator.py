@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from unisem.training.columns import Column
 from unisem.training.pairs import Ids
 
 _BATCH = 32
+_SCORES_AT_ONCE = 8_000_000  # 64 MB in float64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +56,8 @@ class Rankings:
 def rank_pairs(model: Any, pairs: EvaluationPairs) -> Rankings:
     """Rank all distinct pictures for each distinct caption, and the other way round.
 
-    Relevant to a caption is every picture that it, or an equal caption, is paired with.
+    Relevant to a caption is every picture that it, or an equal caption, is paired with. Captions
+    are what a `TextColumn` makes of them, queries, in both directions.
 
     Args:
         model: A ``SentenceTransformer`` or a view of one, for the columns' features.
@@ -69,12 +72,23 @@ def rank_pairs(model: Any, pairs: EvaluationPairs) -> Rankings:
     for image, caption in zip(pairs.image_of, pairs.caption_ids, strict=True):
         relevant[row[int(caption)]].add(int(image))
         described[int(image)].add(row[int(caption)])
-    scores = texts.astype(np.float64) @ images.astype(np.float64).T
     return Rankings(
-        Ranking.of(scores, [sorted(found) for found in relevant]),
-        Ranking.of(scores.T, [sorted(found) for found in described]),
+        _ranked(texts, images, relevant),
+        _ranked(images, texts, described),
         np.array([min(found) for found in relevant], np.int64),
     )
+
+
+def _ranked(queries: Vector, candidates: Vector, relevant: Sequence[set[int]]) -> Ranking:
+    """Rank block by block; equal vectors tie, as in `unisem.evaluation.answers.Answers`."""
+    documents = candidates.astype(np.float64).T
+    step = max(1, _SCORES_AT_ONCE // len(candidates))
+    parts = []
+    for start in range(0, len(queries), step):
+        cosines = queries[start : start + step].astype(np.float64) @ documents
+        wanted = [sorted(found) for found in relevant[start : start + step]]
+        parts.append(Ranking.of(cosines.astype(np.float32), wanted))
+    return Ranking.joined(parts)
 
 
 def embed(model: Any, column: Column, positions: Any) -> Vector:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,15 +89,16 @@ class FeatureCache:
         return known
 
     def _write(self, digests: list[str], vectors: Vector) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         number = len(list(self._folder.glob("*.safetensors")))
         path = self._folder / f"{number:06}.safetensors"
         partial = path.with_suffix(f".{os.getpid()}.partial")
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)
             save_file({"features": vectors}, partial, metadata={"digests": json.dumps(digests)})
             os.replace(partial, path)
         except Exception as error:  # safetensors wraps what the disk says
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise TrainingError(f"features cannot be stored in {self._folder}: {error}") from error
 
 

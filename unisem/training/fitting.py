@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from datasets import Dataset  # type: ignore[import-untyped]
+from sentence_transformers import SentenceTransformerTrainingArguments
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 
 from unisem.errors import TrainingError
@@ -25,6 +28,7 @@ def make_trainer(
     pairs: int,
     evaluator: HitEvaluator | None,
     recipe: Recipe,
+    run: Mapping[str, Any],
     folder: Path,
     tensorboard: str | os.PathLike[str] | None,
     progress: Callable[[str, int, int], None],
@@ -37,18 +41,14 @@ def make_trainer(
         pairs: How many pairs there are.
         evaluator: What early stopping goes by, if it is wanted.
         recipe: With everything filled in that depends on model and pairs.
+        run: What decides the result beside the recipe, as JSON values by name.
         folder: For checkpoints.
         tensorboard: For TensorBoard's files.
         progress: Called after every step.
 
     Raises:
-        TrainingError: ``datasets``, ``accelerate`` or ``tensorboard`` is not installed.
+        TrainingError: Gradual unfreezing is wanted in several processes.
     """
-    try:
-        from datasets import Dataset  # type: ignore[import-untyped]
-        from sentence_transformers import SentenceTransformerTrainingArguments
-    except ImportError:
-        raise TrainingError("training needs pip install 'unisem[train]'") from None
     assert recipe.batch_size is not None
     assert recipe.learning_rate is not None
     every = "epoch" if recipe.checkpoint_steps is None else "steps"
@@ -91,6 +91,7 @@ def make_trainer(
         callbacks.append(GradualUnfreezing(model, recipe.unfreeze_every))
     trainer = PairTrainer(
         loss=loss,
+        run={**asdict(recipe), **run},
         args=arguments,
         train_dataset=Dataset.from_dict({"pair": list(range(pairs))}),
         data_collator=collator,

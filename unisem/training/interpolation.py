@@ -9,12 +9,14 @@ from torch import Tensor, nn
 
 
 def trainable_state(model: nn.Module) -> dict[str, Tensor]:
-    """Copies of the parameters that are trained, by name."""
-    return {
-        name: parameter.detach().clone()
-        for name, parameter in model.named_parameters()
-        if parameter.requires_grad
-    }
+    """Copies of what training changes, by name.
+
+    These are the parameters that are trained, and buffers of floating type, such as the running
+    means of a batch normalisation.
+    """
+    trained = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
+    running = {n: buffer for n, buffer in model.named_buffers() if buffer.is_floating_point()}
+    return {name: tensor.clone() for name, tensor in (trained | running).items()}
 
 
 def interpolate_weights(model: nn.Module, start: Mapping[str, Tensor], weight: float) -> None:
@@ -28,7 +30,7 @@ def interpolate_weights(model: nn.Module, start: Mapping[str, Tensor], weight: f
 
     Args:
         model: The trained model, changed in place.
-        start: Parameters of the start model by name; others are left as they are.
+        start: Parameters and buffers of the start model by name; others are left as they are.
         weight: w, 0 for the start model, 1 for the trained one.
 
     >>> layer = nn.Linear(1, 1, bias=False)
@@ -39,8 +41,8 @@ def interpolate_weights(model: nn.Module, start: Mapping[str, Tensor], weight: f
     """
     if not 0 <= weight <= 1:
         raise ValueError(f"weight must be from 0 to 1, not {weight}")
-    parameters = dict(model.named_parameters())
+    targets = dict(model.named_parameters()) | dict(model.named_buffers())
     with torch.no_grad():
         for name, origin in start.items():
-            target = parameters[name]
+            target = targets[name]
             target.lerp_(origin.to(target), 1 - weight)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from unisem.errors import TrainingError
 
 
-def add_lora(model: Any, rank: int, *, alpha: int | None = None) -> None:
+def add_lora(model: Any, rank: int, *, alpha: int | None = None, seed: int = 0) -> None:
     """Replace the training of networks by that of low-rank additions to their linear layers.
 
     Every linear layer with a trainable weight inside a pretrained network gets one, and the network
@@ -22,6 +23,7 @@ def add_lora(model: Any, rank: int, *, alpha: int | None = None) -> None:
         model: A ``SentenceTransformer``, frozen as wished before.
         rank: Rank of the additions.
         alpha: Their scale is ``alpha / rank``; twice the rank if ``None``.
+        seed: Decides how they begin.
 
     Raises:
         TrainingError: ``peft`` is not installed, or there is no such layer.
@@ -43,7 +45,9 @@ def add_lora(model: Any, rank: int, *, alpha: int | None = None) -> None:
             parameter.requires_grad_(False)
         if layers:
             config = LoraConfig(r=rank, lora_alpha=alpha or 2 * rank, target_modules=layers)
-            inner.add_adapter(config)
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)
+                inner.add_adapter(config)
             adapted += len(layers)
     if not adapted:
         raise TrainingError(

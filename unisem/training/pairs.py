@@ -182,11 +182,13 @@ class PairDataset:
         *,
         image: str = "image",
         caption: str = "caption",
+        image_root: str | os.PathLike[str] | None = None,
     ) -> PairDataset:
         """Pairs of a Hugging Face ``datasets.Dataset``; see `unisem.training.sources.hub`."""
         from unisem.training.sources.hub import read_dataset
 
-        return read_dataset(dataset, Path(unpack_to), image, caption)
+        root = None if image_root is None else Path(image_root)
+        return read_dataset(dataset, Path(unpack_to), image, caption, root)
 
 
 def caption_key(caption: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from unisem.errors import TrainingError
 from unisem.training.augmentation import Augmentation
 
 if TYPE_CHECKING:
@@ -15,6 +16,18 @@ if TYPE_CHECKING:
 LossName = Literal["infonce", "sigmoid", "triplet"]
 AdversaryName = Literal["reversal", "translation"]
 Precision = Literal["float32", "bfloat16", "float16"]
+
+_WHOLE = (
+    "epochs",
+    "batch_size",
+    "mini_batch_size",
+    "accumulate",
+    "patience",
+    "k",
+    "checkpoint_steps",
+    "lora",
+)
+_POSITIVE = ("temperature", "margin", "learning_rate", "adversary_weight", "unfreeze_every")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +56,9 @@ class Recipe:
         accumulate: Steps whose gradients are added up before weights move.
         learning_rate: At its peak; 1e-3 for heads, 1e-4 for LoRA, 1e-5 otherwise if ``None``.
         weight_decay: AdamW's, on matrices.
-        warmup: Share of the steps during which the learning rate rises; then it falls (cosine).
-        precision: What the model computes in; losses are computed in float32.
+        warmup: Share of the steps during which the learning rate rises from 0; then it falls
+            (cosine).
+        precision: What the model computes in; losses are computed in float32. float16 needs a GPU.
         augmentation: Random changes to pictures. They cannot be stored, so training with them runs
             the picture network in every epoch.
         interpolation: How far weights go from the start model (0) to the trained one (1).
@@ -90,28 +104,48 @@ class Recipe:
             raise ValueError(f"loss must be infonce, sigmoid or triplet, not {self.loss!r}")
         if self.adversary not in (None, "reversal", "translation"):
             raise ValueError(f"adversary must be reversal or translation, not {self.adversary!r}")
-        if not self.adversary_weight > 0:
-            raise ValueError(f"adversary_weight must be above 0, not {self.adversary_weight}")
+        if self.mining not in ("hard", "semi-hard"):
+            raise ValueError(f"mining must be hard or semi-hard, not {self.mining!r}")
         if self.precision not in ("float32", "bfloat16", "float16"):
             raise ValueError(f"unknown precision {self.precision!r}")
-        for name in ("epochs", "batch_size", "accumulate", "patience", "k", "checkpoint_steps"):
+        if isinstance(self.freeze, str):
+            raise ValueError(f"freeze is a tuple of parts, such as ({self.freeze!r},)")
+        for name in _WHOLE:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}")
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} must be above 0, not {value}")
+        if not 0 <= self.interpolation <= 1:
+            raise ValueError(f"interpolation must be from 0 to 1, not {self.interpolation}")
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"warmup must be from 0 to below 1, not {self.warmup}")
+        for name in ("hard_negatives", "weight_decay", "seed"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative: {getattr(self, name)}")
         if self.batch_size == 1:
             raise ValueError("batch_size must be at least 2: one pair has no negatives")
-        if self.hard_negatives < 0:
-            raise ValueError(f"hard_negatives must not be negative: {self.hard_negatives}")
-        if self.learning_rate is not None and not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be above 0, not {self.learning_rate}")
-        for name in ("interpolation", "validation", "warmup"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be from 0 to 1, not {getattr(self, name)}")
+        if not 0 < self.validation < 1:
+            raise ValueError(f"validation must be between 0 and 1, not {self.validation}")
+        if self.mask_above is not None and not -1 <= self.mask_above <= 1:
+            raise ValueError(f"mask_above is a cosine, from -1 to 1, not {self.mask_above}")
+        if any(length < 1 for length in self.dimensions):
+            raise ValueError(f"dimensions must be at least 1, not {self.dimensions}")
 
     def make_loss(self, dimension: int) -> PairLoss:
-        """Make the loss for vectors of ``dimension`` numbers."""
+        """Make the loss for vectors of ``dimension`` numbers.
+
+        Raises:
+            TrainingError: They cannot be cut to the recipe's ``dimensions``.
+        """
         from unisem.training.losses import InfoNCE, Matryoshka, Sigmoid, Triplet
 
+        if max(self.dimensions, default=0) > dimension:
+            raise TrainingError(
+                f"dimensions {self.dimensions}: the encoder's vectors have {dimension} numbers"
+            )
         loss: PairLoss
         if self.loss == "triplet":
             loss = Triplet(self.margin, mining=self.mining)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from unisem.evaluation.bootstrap import bootstrap_interval
 from unisem.training.evaluator import Rankings
 from unisem.training.pairs import Ids
+from unisem.training.splits import Leakage
 
 Floats = NDArray[np.float64]
 
@@ -43,6 +45,7 @@ class TrainingReport:
         seconds: Spent training, features and evaluation left out.
         before: Held-out pairs ranked by the start model; ``None`` without held-out pairs.
         after: The same by the trained model.
+        leakage: What held-out pairs have in common with those trained on; a `Split` has nothing.
     """
 
     output: Path
@@ -52,6 +55,7 @@ class TrainingReport:
     seconds: float
     before: Rankings | None = None
     after: Rankings | None = None
+    leakage: Leakage | None = None
 
     def change(self, k: int) -> tuple[Change, Change, Change] | None:
         """The change of hit@k: caption to picture, picture to caption, and over all queries."""
@@ -67,3 +71,30 @@ class TrainingReport:
             Change.of(*images, pictures),
             Change.of(before, after, np.concatenate([captions, pictures])),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as JSON values.
+
+        Under ``before`` and ``after`` there are the means of ``hit@k``, ``recall@k``, ``mrr`` and
+        ``ndcg@10`` by direction, for k of 1, 5 and 10; ``None`` without held-out pairs.
+        """
+        return {
+            "output": str(self.output),
+            "trained": self.trained,
+            "steps": self.steps,
+            "losses": list(self.losses),
+            "seconds": round(self.seconds, 3),
+            "before": None if self.before is None else _means(self.before),
+            "after": None if self.after is None else _means(self.after),
+            "leakage": None if self.leakage is None else asdict(self.leakage),
+        }
+
+
+def _means(rankings: Rankings) -> dict[str, dict[str, float]]:
+    return {
+        direction: {name: float(values.mean()) for name, values in ranking.measures().items()}
+        for direction, ranking in (
+            ("text to image", rankings.text_to_image),
+            ("image to text", rankings.image_to_text),
+        )
+    }

@@ -6,6 +6,7 @@ stored outputs of frozen modules, and ``checkpoints/``, which go when the run is
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import time
@@ -20,6 +21,7 @@ from unisem.errors import TrainingError
 from unisem.training.checkpoints import checkpoints
 from unisem.training.collator import PairCollator
 from unisem.training.evaluator import EvaluationPairs, HitEvaluator, Rankings, embed, rank_pairs
+from unisem.training.extras import require_libraries
 from unisem.training.interpolation import interpolate_weights, trainable_state
 from unisem.training.lora import add_lora, merge_lora
 from unisem.training.losses import CachedLoss, EmbeddingLoss, PairLoss
@@ -31,7 +33,7 @@ from unisem.training.recipe import Recipe
 from unisem.training.report import TrainingReport
 from unisem.training.saving import check_output, save_encoder
 from unisem.training.sides import default_parts, freeze
-from unisem.training.splits import split_pairs
+from unisem.training.splits import leakage, split_pairs
 from unisem.training.validation import check_pairs
 from unisem.training.view import training_view
 
@@ -74,7 +76,8 @@ def train_encoder(
         encoder: As for `load_encoder`, or one that it gave, which is changed by training.
         train: Pairs to train on; checked first if that has not been done.
         output: The directory for the trained encoder.
-        held_out: Pairs to compare the start model and the trained one on.
+        held_out: Pairs to compare the start model and the trained one on; what they have in common
+            with ``train`` is counted in the report.
         recipe: How to train.
         loss: A loss of your own, instead of the recipe's.
         resume: Go on from the newest checkpoint of a run with the same arguments, if there is one.
@@ -90,27 +93,36 @@ def train_encoder(
     place = Path(output)
     check_output(place)
     work = place.with_name(f"{place.name}.training")
+    require_libraries(tensorboard=tensorboard is not None)
     loaded = load_encoder(encoder)
     if not isinstance(loaded, HubEncoder):
         raise TrainingError(
             f"only sentence-transformers models can be trained, not {type(loaded).__name__}"
         )
     train = _checked(train, progress)
+    common = None
+    if held_out is not None:
+        held_out = _checked(held_out, progress)
+        if not len(held_out):
+            raise TrainingError("none of the held-out pairs can be used; check them, or pass None")
+        common = leakage(train, held_out)
     validation = None
     if recipe.patience is not None:
         split = split_pairs(train, held_out=recipe.validation, seed=recipe.seed)
         train, validation = split.train, split.held_out
-    if held_out is not None:
-        held_out = _checked(held_out, progress)
     _refuse_untrainable(train, recipe)
 
     model = loaded.model
+    if recipe.precision == "float16" and model.device.type == "cpu":
+        raise TrainingError("float16 needs a GPU; on a CPU train in float32 or bfloat16")
+    chosen = loss if loss is not None else recipe.make_loss(loaded.dimension)
     parts = recipe.freeze if recipe.freeze is not None else default_parts(model)
     freeze(model, parts)
     # Known before LoRA changes the layers: stored features are the start model's.
     depths = stored_depths(loaded, augmented=recipe.augmentation is not None)
+    start = trainable_state(model) if recipe.interpolation < 1 else {}
     if recipe.lora is not None:
-        add_lora(model, recipe.lora)
+        add_lora(model, recipe.lora, seed=recipe.seed)
     cache = Path(features) if features is not None else work / "features"
     with first_process_first():
         prepared = _prepare(loaded, train, validation, held_out, depths, cache, recipe, progress)
@@ -118,20 +130,19 @@ def train_encoder(
     before = None
     if prepared.held_out is not None:
         before = rank_pairs(prepared.view, prepared.held_out)
-    start = trainable_state(model)
     negatives = _negatives(prepared, train, recipe)
-    chosen = loss if loss is not None else recipe.make_loss(loaded.dimension)
-    run = _fit(prepared, chosen, negatives, recipe, work, resume, tensorboard, progress)
+    decided = {"encoder": loaded.fingerprint, "pairs": _digest(train)}
+    run = _fit(prepared, chosen, negatives, recipe, decided, work, resume, tensorboard, progress)
+    if recipe.lora is not None:  # before weights are interpolated: additions are products of two
+        merge_lora(model)
     interpolate_weights(model, start, recipe.interpolation)
     after: Rankings | None = None
     if prepared.held_out is not None:
         after = rank_pairs(prepared.view, prepared.held_out)
-    if recipe.lora is not None:
-        merge_lora(model)
     if is_first_process():
         save_encoder(loaded, place, recipe)
         shutil.rmtree(work / "checkpoints", ignore_errors=True)
-    return replace(run, output=place, before=before, after=after)
+    return replace(run, output=place, before=before, after=after, leakage=common)
 
 
 def _checked(dataset: PairDataset, progress: Progress) -> PairDataset:
@@ -139,6 +150,12 @@ def _checked(dataset: PairDataset, progress: Progress) -> PairDataset:
         return dataset
     checked = check_pairs(dataset, progress=lambda done, n: progress("checking pictures", done, n))
     return checked.dataset
+
+
+def _digest(dataset: PairDataset) -> str:
+    """Tells whether pairs are the same, by content and in order."""
+    lines = (f"{pair.image.sha256} {pair.caption}\0" for pair in dataset)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _refuse_untrainable(train: PairDataset, recipe: Recipe) -> None:
@@ -230,6 +247,7 @@ def _fit(
     loss: PairLoss,
     negatives: Ids | None,
     recipe: Recipe,
+    decided: dict[str, str],
     work: Path,
     resume: bool,
     tensorboard: str | os.PathLike[str] | None,
@@ -259,7 +277,15 @@ def _fit(
     if not resume:
         shutil.rmtree(folder, ignore_errors=True)
     trainer = make_trainer(
-        module, collator, len(pairs.texts), evaluator, recipe, folder, tensorboard, progress
+        module,
+        collator,
+        len(pairs.texts),
+        evaluator,
+        recipe,
+        decided,
+        folder,
+        tensorboard,
+        progress,
     )
     kept = checkpoints(folder)
     began = time.perf_counter()

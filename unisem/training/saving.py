@@ -6,12 +6,15 @@ import dataclasses
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from unisem.encoders.hub import HubEncoder
 from unisem.errors import TrainingError
 from unisem.training.recipe import Recipe
+from unisem.training.unchanged import keep_unchanged_tensors
 
 RECORD = "training.json"
 """The file that says how an encoder was trained."""
@@ -19,6 +22,8 @@ RECORD = "training.json"
 
 def save_encoder(encoder: HubEncoder, output: Path, recipe: Recipe | None = None) -> None:
     """Write an encoder's model beside its place, then move it there.
+
+    What training did not change has the floating type of the start model's files, and their bytes.
 
     Args:
         encoder: The encoder, its model trained.
@@ -33,6 +38,7 @@ def save_encoder(encoder: HubEncoder, output: Path, recipe: Recipe | None = None
     try:
         partial.mkdir(parents=True)
         save_model(encoder.model, partial)
+        keep_unchanged_tensors(encoder.directory, partial)
         for name in ("unisem_config.json", "licenses"):  # what the start model's files say beside
             source = encoder.directory / name
             if source.is_dir():
@@ -48,6 +54,10 @@ def save_encoder(encoder: HubEncoder, output: Path, recipe: Recipe | None = None
         described.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         for weights in partial.rglob("*.safetensors"):  # else for their owner's eyes only
             weights.chmod(described.stat().st_mode)
+        for path in partial.rglob("*"):
+            if path.is_file():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())  # checkpoints go when this is done
         shutil.rmtree(output, ignore_errors=True)
         os.replace(partial, output)
     except Exception as error:  # the disk's words come wrapped by safetensors and by others
@@ -57,12 +67,19 @@ def save_encoder(encoder: HubEncoder, output: Path, recipe: Recipe | None = None
 
 def save_model(model: Any, directory: Path) -> None:
     """Save a ``SentenceTransformer`` as safetensors, without a model card and progress bars."""
+    with without_progress_bars():
+        model.save(str(directory), create_model_card=False, safe_serialization=True)
+
+
+@contextmanager
+def without_progress_bars() -> Iterator[None]:
+    """Reading and writing files takes a second; a bar per network is only noise."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        model.save(str(directory), create_model_card=False, safe_serialization=True)
+        yield
     finally:
         if shown:
             logging.enable_progress_bar()

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from unisem.encoders.locate import locate_model
 from unisem.errors import EncoderError, TrainingError
+from unisem.training.saving import without_progress_bars
 
 TextPooling = Literal["cls", "mean"]
 
@@ -72,19 +73,31 @@ def two_towers(
 
 
 def _tower(name: str | os.PathLike[str], modality: str, local_only: bool) -> Any:
+    import torch
+    from safetensors import SafetensorError
     from sentence_transformers.base.modules import Transformer
 
     directory: Path = locate_model(str(name), local_only=local_only)
     try:
-        tower: Any = Transformer(
-            str(directory),
-            model_kwargs={"use_safetensors": True},
-            modality_config={
-                modality: {"method": "forward", "method_output_name": "last_hidden_state"}
-            },
-            module_output_name="token_embeddings",
-        )
-    except (AttributeError, ImportError, KeyError, OSError, RuntimeError, ValueError) as error:
+        with without_progress_bars():
+            tower: Any = Transformer(
+                str(directory),
+                # Networks may be stored in half precision; projections and training are not in it.
+                model_kwargs={"use_safetensors": True, "dtype": torch.float32},
+                modality_config={
+                    modality: {"method": "forward", "method_output_name": "last_hidden_state"}
+                },
+                module_output_name="token_embeddings",
+            )
+    except (
+        AttributeError,
+        ImportError,
+        KeyError,
+        OSError,
+        RuntimeError,
+        SafetensorError,
+        ValueError,
+    ) as error:
         raise EncoderError(f"the {modality} tower {str(name)!r} does not load: {error}") from error
     return tower
 

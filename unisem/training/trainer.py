@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from unisem.training.checkpoints import (
     optimizer_tensors,
     random_tensors,
     read_checkpoint,
+    refuse_other_run,
     restore_module,
     restore_random,
     write_checkpoint,
@@ -42,6 +44,7 @@ from unisem.training.checkpoints import (
 from unisem.training.losses import PairLoss
 
 _KEPT = 2  # checkpoints, the best one beside them
+_REMEDY = "A lower learning rate usually helps; with float16, bfloat16 or float32 does"
 
 
 class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
@@ -49,11 +52,14 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
 
     Args:
         loss: An `EmbeddingLoss` or `CachedLoss`; also says which model is trained.
+        run: What decides the result, as JSON values by name. It is kept in checkpoints, and a
+            checkpoint of another run is not resumed.
         **options: As ``SentenceTransformerTrainer``; ``data_collator`` is a `PairCollator`.
     """
 
-    def __init__(self, *, loss: nn.Module, **options: Any) -> None:
+    def __init__(self, *, loss: nn.Module, run: Mapping[str, Any], **options: Any) -> None:
         super().__init__(model=loss.model, loss=loss, **options)
+        self._run = json.loads(json.dumps(run))
         # The outermost: it passes on to a loss that it wraps, and its state holds that loss's.
         self.pair_losses = [m for m in loss.modules() if isinstance(m, PairLoss)][:1]
         # Taken now: gradual unfreezing makes some of them wait.
@@ -87,6 +93,12 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         options["optimizer_dict"] = [group for group in groups if group["params"]]
         return optimizer, options
 
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """The usual one; a step that is the only one is not spent on warming up."""
+        if num_training_steps == 1:  # the learning rate of a first warming step is 0
+            self.args.warmup_steps = 0
+        return super().create_scheduler(num_training_steps, optimizer)
+
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], *arguments: Any, **options: Any
     ) -> Any:
@@ -103,8 +115,7 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         if not torch.isfinite(value.detach()):
             raise TrainingError(
                 f"the loss became {float(value.detach())} at step {self.state.global_step}; "
-                f"{self._last_checkpoint()}. A lower learning rate usually helps; with float16, "
-                "bfloat16 or float32 does"
+                f"{self._last_checkpoint()}. {_REMEDY}"
             )
         return result
 
@@ -122,6 +133,7 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         folder = Path(self.args.output_dir)
         place = folder / f"checkpoint-{self.state.global_step}"
+        self._refuse_broken_weights()
         best = folder / f"checkpoint-{self.state.best_global_step}"
         if self.state.best_global_step and (best == place or best.exists()):
             self.state.best_model_checkpoint = str(best)
@@ -141,6 +153,15 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
                     shutil.rmtree(old, ignore_errors=True)
         self.accelerator.wait_for_everyone()
 
+    def _refuse_broken_weights(self) -> None:
+        """A loss that is a number may have a gradient that is none; no checkpoint keeps that."""
+        for name, parameter in self.model.named_parameters():
+            if name in self._trained and not torch.isfinite(parameter.detach()).all():
+                raise TrainingError(
+                    f"the weights {name} became infinite or no numbers by step "
+                    f"{self.state.global_step}; {self._last_checkpoint()}. {_REMEDY}"
+                )
+
     def _resumable(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors = {
             f"model.{name}": t for name, t in module_tensors(self.model, self._trained).items()
@@ -151,6 +172,7 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         tensors |= {f"optimizer.{name}": value for name, value in moments.items()}
         scaler = getattr(self.accelerator, "scaler", None)
         return tensors, {
+            "run": self._run,
             "optimizer": optimizer,
             "schedule": self.lr_scheduler.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
@@ -165,7 +187,8 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         return everyone
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        tensors, _ = read_checkpoint(Path(resume_from_checkpoint))
+        tensors, state = read_checkpoint(Path(resume_from_checkpoint))
+        refuse_other_run(state.get("run", {}), self._run)
         restore_module(self.model, self._trained, _under("model.", tensors))
         for number, loss in enumerate(self.pair_losses):
             loss.load_state_dict(_under(f"loss.{number}.", tensors))

@@ -61,12 +61,14 @@ def check_pairs(
     """Open every picture once and leave out the pairs that cannot be trained on.
 
     Args:
-        dataset: The pairs as read.
+        dataset: The pairs as read. Those that are not valid Unicode (lone surrogates, from JSON or
+            from file names) count as not read, since no model can read them.
         progress: Called with pictures done and pictures in all.
 
     Returns:
         Pairs whose `ImageRef` carries the content's SHA-256, and what was left out.
     """
+    dataset, count = _unicode_only(dataset), len(dataset)
     references = {pair.picture: pair.image for pair in dataset}
     opened: dict[str, ImageRef] = {}
     missing: list[Skipped] = []
@@ -100,7 +102,7 @@ def check_pairs(
         pictures_of.setdefault(key, set()).add(digest)
     contents = {image.sha256 for image in opened.values()}
     report = PairReport(
-        pairs=len(dataset),
+        pairs=count,
         usable=len(usable),
         pictures=len({digest for digest, _ in seen}),
         captions=len(pictures_of),
@@ -113,6 +115,18 @@ def check_pairs(
         copies=len(opened) - len(contents),
     )
     return CheckedPairs(PairDataset(tuple(usable)), report)
+
+
+def _unicode_only(dataset: PairDataset) -> PairDataset:
+    kept, skipped = [], []
+    for pair in dataset:
+        try:
+            f"{pair.caption}{pair.picture}".encode()
+        except UnicodeEncodeError as error:
+            skipped.append(Skipped(pair.image.name, f"is not valid Unicode ({error.reason})"))
+        else:
+            kept.append(pair)
+    return PairDataset(tuple(kept), (*dataset.skipped, *skipped)) if skipped else dataset
 
 
 def _opened(image: ImageRef) -> ImageRef | ImageError:

@@ -13,10 +13,12 @@ from unisem.training.losses import (
     EmbeddingLoss,
     InfoNCE,
     Matryoshka,
+    PairLabels,
     PairLoss,
     Sigmoid,
     Triplet,
 )
+from unisem.training.losses.base import total
 
 
 class Towers(nn.Module):
@@ -79,6 +81,28 @@ def test_cached_is_plain(name: str, size: int, scale: float) -> None:
     assert any(gradient.abs().max() > 1e-3 for gradient in ours.values())
     for parameter, gradient in plain.items():
         torch.testing.assert_close(ours[parameter], gradient, rtol=0, atol=1e-5)
+
+
+def test_parts_of_a_loss_keep_their_names_and_gradients() -> None:
+    class Parts(PairLoss):
+        def forward(self, texts: Tensor, images: Tensor, labels: PairLabels) -> dict[str, Tensor]:
+            inner = InfoNCE(0.1)
+            return {"near": inner(texts, images, labels), "small": texts.square().mean()}
+
+    model = Towers()
+    features, labels = batch()
+    plain = EmbeddingLoss(model, Parts())(features, labels)
+    assert isinstance(plain, dict)
+    total(plain).backward()
+    gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    cached = CachedLoss(model, Parts(), mini_batch_size=2)(features, labels)
+    assert isinstance(cached, dict)
+    values = {name: float(part.detach()) for name, part in plain.items()}
+    assert {n: float(part.detach()) for n, part in cached.items()} == pytest.approx(values, 1e-5)
+    total(cached).backward()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.grad, gradients[name], rtol=0, atol=1e-5)
 
 
 def test_dropout_draws_the_same_masks_both_times() -> None:

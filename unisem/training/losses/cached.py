@@ -25,10 +25,14 @@ class CachedLoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
     .. math:: \frac{∂L}{∂θ} = \sum_i \frac{∂L}{∂x_i} \frac{∂x_i}{∂θ}
 
     The machinery is sentence-transformers' ``CachedLossMixin``. Added here: a loss's own parameters
-    (a learned temperature) get the outer scale too, as gradient accumulation and float16 need; and
+    (a learned temperature) get the outer scale too, as gradient accumulation and float16 need;
+    what a loss returns by name is returned by name; and
     with several processes gradients are averaged here. ``DistributedDataParallel`` would wait for
     every parameter's gradient in the last part's backward pass, and that part is one tower's only:
     it would never average anything.
+
+    A trained network with batch normalisation takes its statistics from one part at a time, so
+    there the gradients are not quite those of `EmbeddingLoss`.
 
     Source: Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited
     Setup", https://arxiv.org/abs/2101.06983.
@@ -50,6 +54,7 @@ class CachedLoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
         self.loss = loss
         self.mini_batch_size = mini_batch_size
         self._own: list[tuple[nn.Parameter, Tensor]] = []
+        self._parts: dict[str, Tensor] = {}
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "model" and isinstance(value, DistributedDataParallel):
@@ -57,9 +62,12 @@ class CachedLoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
             value = value.module
         super().__setattr__(name, value)
 
-    def forward(self, features: Sequence[dict[str, Any]], labels: Tensor) -> Tensor:
+    def forward(
+        self, features: Sequence[dict[str, Any]], labels: Tensor
+    ) -> Tensor | dict[str, Tensor]:
         """Compute the loss of a batch; see `EmbeddingLoss.forward`."""
         result: Tensor = CachedLossMixin.forward_cached(self, features, labels)
+        parts, self._parts = self._parts, {}
         if torch.is_grad_enabled():
             own, self._own = self._own, []
             # Hooks run in the order of their registration, this one after the mixin's.
@@ -67,7 +75,11 @@ class CachedLoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
             result.register_hook(  # type: ignore[no-untyped-call]
                 lambda scale: _finish(own, scale, parallel)
             )
-        return result
+        if not parts:
+            return result
+        # Values of the parts, and the way back from their sum to the hooks on the whole.
+        first = next(iter(parts))
+        return parts | {first: parts[first] + (result - result.detach())}
 
     def calculate_loss(
         self,
@@ -79,7 +91,10 @@ class CachedLoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
         """The loss of the whole batch from its parts' vectors; called by the mixin."""
         assert labels is not None
         texts, images = (torch.cat(column) for column in reps)
-        loss = total(apply_loss(self.loss, texts, images, labels))
+        result = apply_loss(self.loss, texts, images, labels)
+        loss = total(result)
+        if isinstance(result, dict):
+            self._parts = {name: part.detach() for name, part in result.items()}
         if not with_backward:
             return loss
         vectors = [part for column in reps for part in column]

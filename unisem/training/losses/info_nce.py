@@ -24,9 +24,10 @@ class InfoNCE(PairLoss):
         \frac{\exp(t_i \cdot v_i / τ)}{\sum_{j \in N(i)} \exp(t_i \cdot v_j / τ)}
 
     where N(i) is i itself and every j that is no false negative of i: not the same picture, not the
-    same caption, and, with ``mask_above``, no caption whose cosine with caption i is at least that.
-    Image to text is the same with the sides exchanged, over the n captions. The loss is the mean
-    over the directions.
+    same caption, and, with ``mask_above``, no caption of the batch whose cosine with caption i is
+    at least that (hard negatives come without their captions, so they are not compared). Image to
+    text is the same with the sides exchanged, over the n captions. The loss is the mean over the
+    directions.
 
     Where nothing is masked and the temperature is fixed, this is sentence-transformers'
     ``MultipleNegativesRankingLoss(directions=("query_to_doc", "doc_to_query"),
@@ -78,6 +79,15 @@ class InfoNCE(PairLoss):
     def temperature(self) -> float:
         """The temperature now."""
         return 1 / float(self._scale().detach())
+
+    def on_progress(self, share: float) -> None:
+        """Bring a learned scale that went over its limit back to it, as CLIP does.
+
+        Beyond the limit it would have no gradient, and never return.
+        """
+        with torch.no_grad():
+            if self.log_scale.requires_grad:
+                self.log_scale.clamp_(max=math.log(_MAX_SCALE))
 
     def forward(self, texts: Tensor, images: Tensor, labels: PairLabels) -> Tensor:
         """Compute the loss; see `PairLoss.forward`."""

@@ -26,7 +26,7 @@ def read_coco(annotations: Path, images: Path) -> PairDataset:
     """
     try:
         content = json.loads(annotations.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise TrainingError(f"{annotations} cannot be read as JSON: {error}") from error
     if not isinstance(content, dict) or not all(
         isinstance(content.get(key), list) for key in ("images", "annotations")

@@ -1,7 +1,8 @@
 """Pairs of a Hugging Face ``datasets.Dataset``.
 
-Pictures are taken as the bytes that the dataset carries and put down as files. A dataset that
-carries paths or URLs instead is refused: the library would open or fetch what they name.
+Pictures are taken as the bytes that the dataset carries and put down as files. Where it carries
+paths instead (``imagefolder`` does), they must lie in a folder that the caller names; the library,
+which would open or fetch whatever they say, is not asked.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from unisem.errors import ImageError, TrainingError
+from unisem.images import ImageRef
 from unisem.readers.base import Skipped
 from unisem.training.pairs import Pair, PairDataset
 from unisem.training.sources.unpacking import Unpacked
 
 
-def read_dataset(dataset: Any, unpack_to: Path, image: str, caption: str) -> PairDataset:
+def read_dataset(
+    dataset: Any, unpack_to: Path, image: str, caption: str, image_root: Path | None = None
+) -> PairDataset:
     """Read a dataset's rows.
 
     Args:
@@ -23,6 +27,8 @@ def read_dataset(dataset: Any, unpack_to: Path, image: str, caption: str) -> Pai
         unpack_to: The folder for its pictures.
         image: The name of the picture column.
         caption: The name of the caption column; strings, or lists of strings.
+        image_root: The folder that pictures which are carried as paths must lie in; such rows are
+            skipped if ``None``.
 
     Raises:
         TrainingError: Not a dataset, or without these columns.
@@ -45,11 +51,12 @@ def read_dataset(dataset: Any, unpack_to: Path, image: str, caption: str) -> Pai
     if not isinstance(dataset.features[image], Image):
         raise TrainingError(f"the column {image!r} is not of the type datasets.Image")
     unpacked = Unpacked(unpack_to)
+    root = None if image_root is None else image_root.resolve()
     rows = dataset.select_columns([image, caption]).cast_column(image, Image(decode=False))
     pairs: list[Pair] = []
     skipped: list[Skipped] = []
     for number, row in enumerate(rows):
-        found = _pairs_of(row[image], row[caption], f"row {number}", unpacked)
+        found = _pairs_of(row[image], row[caption], f"row {number}", unpacked, root)
         if isinstance(found, str):
             skipped.append(Skipped(f"row {number}", found))
         else:
@@ -57,16 +64,27 @@ def read_dataset(dataset: Any, unpack_to: Path, image: str, caption: str) -> Pai
     return PairDataset(tuple(pairs), tuple(skipped))
 
 
-def _pairs_of(picture: Any, captions: Any, name: str, unpacked: Unpacked) -> list[Pair] | str:
-    data = picture.get("bytes") if isinstance(picture, dict) else None
-    if not isinstance(data, bytes):
-        return "its picture is not carried as bytes; read a folder or a table instead"
+def _pairs_of(
+    picture: Any, captions: Any, name: str, unpacked: Unpacked, root: Path | None
+) -> list[Pair] | str:
     if isinstance(captions, str):
         captions = [captions]
     if not isinstance(captions, list) or not all(isinstance(text, str) for text in captions):
         return "its caption must be a string or a list of strings"
     try:
-        image = unpacked.add(data, name)
+        image = _image(picture, name, unpacked, root)
     except ImageError as error:
         return error.reason
-    return [Pair(image, caption, name) for caption in captions]
+    return image if isinstance(image, str) else [Pair(image, text, name) for text in captions]
+
+
+def _image(picture: Any, name: str, unpacked: Unpacked, root: Path | None) -> ImageRef | str:
+    if not isinstance(picture, dict):
+        return "has no picture"
+    if isinstance(picture.get("bytes"), bytes):
+        return unpacked.add(picture["bytes"], name)
+    if not isinstance(picture.get("path"), str):
+        return "has no picture"
+    if root is None:
+        return "its picture is not carried as bytes but as a path; name its folder (image_root)"
+    return ImageRef(path=root / picture["path"], root=root)

@@ -1,5 +1,8 @@
 """Pairs of WebDataset tar shards: ``000012.jpg`` beside ``000012.txt`` or ``000012.json``.
 
+In JSON the caption, or a list of captions of the one picture, is under ``caption``, ``text`` or
+``title``.
+
 The library ``webdataset`` opens the files and groups their members by key. Its decoders are not
 used: they would unpickle members named ``.pkl`` or ``.pyd``. Nor is its way of opening names, which
 runs a shell for one that begins with ``pipe:``; it is handed open files. Members that are neither
@@ -65,7 +68,8 @@ def _samples(shard: Path) -> Iterator[dict[str, Any]]:
     except Exception as error:  # tarfile and webdataset raise many kinds; all mean a bad shard
         if isinstance(error, TrainingError | ImageError):
             raise
-        raise TrainingError(f"{shard} cannot be read as a tar shard: {error}") from error
+        what = error.args[0] if error.args else error  # webdataset adds the open file to the words
+        raise TrainingError(f"{shard} cannot be read as a tar shard: {what}") from error
 
 
 def _pairs_of(
@@ -98,9 +102,11 @@ def _captions(members: dict[str, bytes]) -> list[str] | str:
         if "txt" in members:
             return [members["txt"].decode("utf-8-sig").strip()]
         content = json.loads(members["json"]) if "json" in members else {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return f"its caption cannot be read ({error})"
     for name in _CAPTION_KEYS if isinstance(content, dict) else ():
-        if isinstance(content.get(name), str):
-            return [content[name].strip()]
+        found = content.get(name)
+        captions = [found] if isinstance(found, str) else found
+        if isinstance(captions, list) and all(isinstance(text, str) for text in captions):
+            return [text.strip() for text in captions]
     return "has no caption: no .txt, and no caption, text or title in a .json"

@@ -28,7 +28,8 @@ class Columns:
     Attributes:
         image: The column of picture paths.
         caption: The column of captions.
-        separator: What separates a CSV file's cells; by its ending (comma, tab) if ``None``.
+        separator: What separates a CSV file's cells. If ``None``, a tab in a ``.tsv`` file, a comma
+            in a ``.csv`` file, or a tab there, too, if its header has one (open_clip's default).
     """
 
     image: str = "filepath"
@@ -60,7 +61,7 @@ def read_table(table: Path, columns: Columns, image_root: Path) -> PairDataset:
             else:
                 pairs += found
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TrainingError(f"{table} cannot be read: {error}") from error
+        raise TrainingError(f"{table} cannot be read: {' '.join(str(error).split())}") from error
     return PairDataset(tuple(pairs), tuple(skipped))
 
 
@@ -83,19 +84,34 @@ def _json_lines(table: Path, columns: Columns) -> Iterator[tuple[int, Row | str]
                 continue
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError as error:
+            except (json.JSONDecodeError, RecursionError) as error:
                 yield number, f"is not JSON ({error})"
                 continue
             yield number, row if isinstance(row, dict) else "is not a JSON object"
 
 
 def _csv(table: Path, columns: Columns) -> Iterator[tuple[int, Row | str]]:
-    separator = columns.separator or ("\t" if table.suffix.lower() == ".tsv" else ",")
     with table.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file, delimiter=separator)
+        separator = columns.separator
+        if separator is None:
+            is_tabbed = table.suffix.lower() == ".tsv" or "\t" in file.readline()
+            separator = "\t" if is_tabbed else ","
+            file.seek(0)
+        # Strict: else a quote that is never closed takes all rows behind it into one cell.
+        rows = csv.DictReader(file, delimiter=separator, strict=True)
         _require(table, columns, rows.fieldnames or [])
-        for number, row in enumerate(rows, start=2):
-            yield number, "has more cells than the header" if None in row else row
+        while True:
+            try:
+                row = next(rows)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield (
+                    rows.reader.line_num,
+                    f"is not a row, nor are those its quotes reach over ({error})",
+                )
+                continue
+            yield rows.line_num, "has more cells than the header" if None in row else row
 
 
 def _parquet(table: Path, columns: Columns) -> Iterator[tuple[int, Row | str]]:
