@@ -319,5 +319,4 @@ def _rows(device: torch.device) -> int:
 
 if __name__ == "__main__":
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # the trainer spreads over all that it sees
     main()

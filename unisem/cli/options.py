@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+_PAIRS = "Reading pairs"
+
 Space = Annotated[Path, typer.Argument(help="The space.")]
 Into = Annotated[
     Path, typer.Option("--into", metavar="SPACE", help="The space; created if absent.")
@@ -23,10 +25,22 @@ Data = Annotated[
     ),
 ]
 Images = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="What a file's picture paths start from.")
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="What a file's picture paths start from.", rich_help_panel=_PAIRS
+    ),
 ]
-ImageColumn = Annotated[str, typer.Option(help="A table's column of paths.")]
-CaptionColumn = Annotated[str, typer.Option(help="A table's column of captions.")]
+ImageColumn = Annotated[
+    str, typer.Option(metavar="NAME", help="A table's column of paths.", rich_help_panel=_PAIRS)
+]
+CaptionColumn = Annotated[
+    str, typer.Option(metavar="NAME", help="A table's column of captions.", rich_help_panel=_PAIRS)
+]
 Clean = Annotated[
-    bool, typer.Option("--clean", help="Take HTML, URLs and file names out of captions.")
+    bool,
+    typer.Option(
+        "--clean",
+        help="Take HTML, URLs and file names out of captions.",
+        rich_help_panel=_PAIRS,
+    ),
 ]

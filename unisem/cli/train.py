@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from unisem.cli import training_options as option
+from unisem.cli.idle_options import refuse_idle_options
 from unisem.cli.options import CaptionColumn, Clean, Data, ImageColumn, Images
 from unisem.cli.pairs import read_pairs, share_or_number
 from unisem.cli.progress import progress_bars
@@ -16,37 +17,49 @@ from unisem.errors import TrainingError
 
 
 def train(
+    context: typer.Context,
     data: Data,
     output: option.Output,
     encoder: option.Encoder = None,
+    resume: option.Resume = False,
+    images: Images = None,
+    image_column: ImageColumn = "filepath",
+    caption_column: CaptionColumn = "title",
+    clean: Clean = False,
     text_tower: option.TextTower = None,
     image_tower: option.ImageTower = None,
     dimension: option.Dimension = 512,
     loss: option.Loss = "infonce",
     temperature: option.Temperature = 0.05,
+    learned_temperature: option.LearnedTemperature = False,
+    mask_above: option.MaskAbove = None,
+    margin: option.Margin = 0.2,
+    mining: option.Mining = "semi-hard",
+    dimensions: option.Dimensions = None,
+    hard_negatives: option.HardNegatives = 0,
     adversary: option.Adversary = None,
     adversary_weight: option.AdversaryWeight = 1.0,
+    freeze: option.Freeze = None,
+    lora: option.Lora = None,
+    unfreeze_every: option.UnfreezeEvery = None,
+    interpolate: option.Interpolate = 1.0,
+    crop: option.Crop = None,
+    flip: option.Flip = 0.0,
+    colour: option.Colour = 0.0,
     epochs: option.Epochs = None,
     batch_size: option.BatchSize = None,
     mini_batch_size: option.MiniBatchSize = None,
     accumulate: option.Accumulate = 1,
     learning_rate: option.LearningRate = None,
-    freeze: option.Freeze = None,
-    lora: option.Lora = None,
-    unfreeze_every: option.UnfreezeEvery = None,
-    hard_negatives: option.HardNegatives = 0,
-    crop: option.Crop = None,
-    clean: Clean = False,
-    interpolate: option.Interpolate = 1.0,
+    warmup: option.Warmup = 0.1,
+    weight_decay: option.WeightDecay = 0.01,
     precision: option.Precision = "float32",
-    patience: option.Patience = None,
-    k: option.K = 10,
-    held_out: option.HeldOut = 0.2,
+    checkpoint_steps: option.CheckpointSteps = None,
     seed: option.Seed = 0,
-    resume: option.Resume = False,
-    images: Images = None,
-    image_column: ImageColumn = "filepath",
-    caption_column: CaptionColumn = "title",
+    held_out: option.HeldOut = 0.2,
+    k: option.K = 10,
+    patience: option.Patience = None,
+    validation: option.Validation = 0.1,
     features: option.Features = None,
     tensorboard: option.TensorBoard = None,
 ) -> None:
@@ -55,26 +68,39 @@ def train(
     from unisem.training.processes import is_first_process
     from unisem.training.saving import check_output
 
+    refuse_idle_options(context)
+    cut = option.lengths(dimensions)
+    changed = crop is not None or flip or colour
     try:
+        augmentation = Augmentation(1.0 if crop is None else crop, flip, colour)
         recipe = Recipe(
             loss=loss,
             temperature=temperature,
+            learned_temperature=learned_temperature,
+            mask_above=mask_above,
+            margin=margin,
+            mining=mining,
+            dimensions=cut,
             adversary=adversary,
             adversary_weight=adversary_weight,
-            epochs=epochs,
-            batch_size=batch_size,
             mini_batch_size=mini_batch_size,
-            accumulate=accumulate,
-            learning_rate=learning_rate,
+            hard_negatives=hard_negatives,
             freeze=option.parts_to_freeze(freeze),
             lora=lora,
             unfreeze_every=unfreeze_every,
-            hard_negatives=hard_negatives,
-            augmentation=None if crop is None else Augmentation(crop=crop),
-            interpolation=interpolate,
+            epochs=epochs,
+            batch_size=batch_size,
+            accumulate=accumulate,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            warmup=warmup,
             precision=precision,
+            augmentation=augmentation if changed else None,
+            interpolation=interpolate,
             patience=patience,
+            validation=validation,
             k=k,
+            checkpoint_steps=checkpoint_steps,
             seed=seed,
         )
     except ValueError as error:

@@ -23,12 +23,11 @@ from PIL import Image
 from unisem.encoders.base import Encoder, Progress, Role
 from unisem.encoders.loading import load_model
 from unisem.encoders.locate import fingerprint_model, locate_model
+from unisem.encoders.threads import decoding_threads
 from unisem.errors import EncoderError
 from unisem.images import ImageSource, open_image, sources_as_list
 from unisem.records import check_unicode
 from unisem.search import Vector
-
-_DECODERS = 4  # threads; Pillow lets go of the interpreter while it decodes
 
 
 class HubEncoder(Encoder):
@@ -146,10 +145,25 @@ class HubEncoder(Encoder):
             return canvas
         return opened
 
+    def preprocess_texts(self, texts: Sequence[str], role: Role) -> dict[str, Any]:
+        """Tokenize texts, with the role's prompt: what the model takes as its input features."""
+        model = self.model
+        inputs, prompt = [{"text": text} for text in texts], model.prompts.get(role) or None
+        with self._lock:
+            features: dict[str, Any] = model.preprocess(inputs, prompt=prompt, task=role)
+        return features
+
+    def preprocess_images(self, images: Sequence[Image.Image]) -> dict[str, Any]:
+        """Make input features of pictures from `prepare_image`; threads may do so side by side."""
+        features: dict[str, Any] = self.model.preprocess(
+            [{"image": image} for image in images], task="document"
+        )
+        return features
+
     def _prepared(self, sources: list[ImageSource], size: int) -> Iterator[list[Image.Image]]:
         """Yield decoded batches, later ones decoding while the caller uses this one."""
         waiting = iter(sources)
-        with ThreadPoolExecutor(_DECODERS, "unisem-decode") as pool:
+        with ThreadPoolExecutor(decoding_threads(), "unisem-decode") as pool:
             ahead = deque(pool.submit(self.prepare_image, image) for image in islice(waiting, 16))
             while ahead:
                 ahead.extend(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from unisem.encoders.quiet import without_progress_bars
 from unisem.errors import UniSemError
 
 
@@ -34,7 +34,7 @@ def load_offline(
 
     weights_dtype = getattr(torch, dtype)
     try:
-        with _without_progress_bars():
+        with without_progress_bars():
             model = architecture(
                 str(directory),
                 device=device,
@@ -70,20 +70,6 @@ def _suit_the_weights(transformer: Any, arguments: tuple[dict[str, Any], ...]) -
     if pixels is not None and pixels.is_floating_point():
         layout = torch.channels_last if pixels.dim() == 4 else torch.preserve_format
         features["pixel_values"] = pixels.to(transformer.auto_model.dtype, memory_format=layout)
-
-
-@contextmanager
-def _without_progress_bars() -> Iterator[None]:
-    """Loading from disk takes a second; a bar per tower is only noise on a user's terminal."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 def _limit_text_length(transformer: Any) -> None:

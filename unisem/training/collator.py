@@ -50,10 +50,15 @@ class PairCollator:
         self.epoch = 0
 
     def __call__(self, rows: Sequence[dict[str, int]]) -> dict[str, Any]:
+        """Make a batch of the epoch that is set; see `make`."""
+        return self.make(rows, self.epoch)
+
+    def make(self, rows: Sequence[dict[str, int]], epoch: int) -> dict[str, Any]:
         """Make a batch.
 
         Args:
             rows: ``{"pair": number}`` for each of n pairs.
+            epoch: Decides the random changes of pictures, together with the seed.
 
         Returns:
             Features of n captions (``caption_…``), of ``n * (1 + h)`` pictures (``picture_…``, hard
@@ -64,8 +69,7 @@ class PairCollator:
         if self._negatives is not None:
             shown += self._negatives[pairs].flatten().tolist()
         texts = self._texts.features(pairs)
-        seed = (self._seed, self.epoch)
-        images = self._images.features(self._image_of[shown].tolist(), seed)
+        images = self._images.features(self._image_of[shown].tolist(), (self._seed, epoch))
         return (
             {f"caption_{key}": value for key, value in texts.items()}
             | {f"picture_{key}": value for key, value in images.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +13,13 @@ import torch
 from PIL import Image
 
 from unisem.encoders.hub import HubEncoder
+from unisem.encoders.threads import decoding_threads
 from unisem.images import ImageRef, open_image
 from unisem.search import Vector
 from unisem.training.augmentation import Augmentation
 from unisem.training.sides import Modality
 
-_DECODERS = 4  # threads; Pillow lets go of the interpreter while it decodes
+_CHUNK = 16  # pictures that a thread takes at a time, at most
 _MIN_SIDE = 512  # pixels that a picture keeps for random crops; JPEGs are decoded at less scale
 
 Seed = tuple[int, ...]
@@ -49,18 +51,15 @@ class TextColumn(Column):
     """
 
     def __init__(self, encoder: HubEncoder, texts: Sequence[str]) -> None:
-        self._model = encoder.model
+        self._encoder = encoder
         self._texts = list(texts)
-        self._prompt = self._model.prompts.get("query") or None
 
     def __len__(self) -> int:
         return len(self._texts)
 
     def features(self, positions: Sequence[int], seed: Seed | None = None) -> dict[str, Any]:
         """Tokenize; see `Column.features`."""
-        inputs = [{"text": self._texts[position]} for position in positions]
-        features: dict[str, Any] = self._model.preprocess(inputs, prompt=self._prompt, task="query")
-        return features
+        return self._encoder.preprocess_texts([self._texts[p] for p in positions], "query")
 
 
 class ImageColumn(Column):
@@ -81,18 +80,32 @@ class ImageColumn(Column):
         self._encoder = encoder
         self._images = list(images)
         self._augmentation = augmentation
+        self._in_parts = True  # until this model's features turn out not to join
 
     def __len__(self) -> int:
         return len(self._images)
 
     def features(self, positions: Sequence[int], seed: Seed | None = None) -> dict[str, Any]:
-        """Decode, change, preprocess; see `Column.features`."""
-        with ThreadPoolExecutor(_DECODERS, "unisem-decode") as pool:
-            opened = list(pool.map(lambda position: self._open(position, seed), positions))
-        features: dict[str, Any] = self._encoder.model.preprocess(
-            [{"image": image} for image in opened], task="document"
-        )
-        return features
+        """Decode, change, preprocess, a few pictures per thread; see `Column.features`."""
+        threads = decoding_threads()
+        size = max(1, min(_CHUNK, math.ceil(len(positions) / threads)))
+        chunks = [positions[start : start + size] for start in range(0, len(positions), size)]
+        with ThreadPoolExecutor(threads, "unisem-decode") as pool:
+            done = list(pool.map(lambda chunk: self._opened(chunk, seed), chunks))
+        if self._in_parts and len(done) == 1:
+            return done[0][1]
+        if self._in_parts:
+            features = _joined([part for _, part in done], [len(chunk) for chunk in chunks])
+            if features is not None:
+                return features
+            self._in_parts = False
+        return self._encoder.preprocess_images([image for images, _ in done for image in images])
+
+    def _opened(
+        self, positions: Sequence[int], seed: Seed | None
+    ) -> tuple[list[Image.Image], dict[str, Any]]:
+        images = [self._open(position, seed) for position in positions]
+        return images, self._encoder.preprocess_images(images) if self._in_parts else {}
 
     def _open(self, position: int, seed: Seed | None) -> Image.Image:
         reference = self._images[position]
@@ -124,3 +137,27 @@ class StoredColumn(Column):
             "sentence_embedding": self._vectors[torch.as_tensor(list(positions))],
             "modality": self._modality,
         }
+
+
+def _joined(parts: list[dict[str, Any]], counts: list[int]) -> dict[str, Any] | None:
+    """Features of parts of a batch as those of the batch, where that is certain.
+
+    It is where a picture is one ``(c, h, w)`` array of pixels, the same size in all parts, and
+    nothing else was measured: then no picture's pixels depend on its neighbours. Models that cut
+    pictures to patches or pad them to the largest of the batch give more tensors, or other shapes.
+    """
+    pixels: list[torch.Tensor] = []
+    others: list[dict[str, Any]] = []
+    for part, count in zip(parts, counts, strict=True):
+        rest = dict(part)
+        found = rest.pop("pixel_values", None)
+        if not isinstance(found, torch.Tensor) or found.dim() != 4 or len(found) != count:
+            return None
+        if any(isinstance(value, torch.Tensor) for value in rest.values()):
+            return None
+        pixels.append(found)
+        others.append(rest)
+    same = all(found.shape[1:] == pixels[0].shape[1:] for found in pixels)
+    if not same or any(rest != others[0] for rest in others):
+        return None
+    return others[0] | {"pixel_values": torch.cat(pixels)}

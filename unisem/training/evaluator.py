@@ -12,6 +12,7 @@ from sentence_transformers.base.evaluation import BaseEvaluator
 
 from unisem.evaluation import Ranking
 from unisem.search import Vector
+from unisem.training.ahead import made_ahead
 from unisem.training.columns import Column
 from unisem.training.pairs import Ids
 
@@ -97,12 +98,12 @@ def embed(model: Any, column: Column, positions: Any) -> Vector:
     was_training = model.training
     model.eval()
     rows = []
+    batches = [positions[start : start + _BATCH] for start in range(0, len(positions), _BATCH)]
     with torch.inference_mode():
-        for start in range(0, len(positions), _BATCH):
-            features = column.features(positions[start : start + _BATCH])
+        for made in made_ahead(column.features, batches):
             features = {
                 key: value.to(model.device) if isinstance(value, torch.Tensor) else value
-                for key, value in features.items()
+                for key, value in made.items()
             }
             vectors = model(features)["sentence_embedding"].float()
             rows.append(torch.nn.functional.normalize(vectors, dim=1).cpu().numpy())

@@ -19,6 +19,7 @@ from unisem.encoders.hub import HubEncoder
 from unisem.encoders.locate import fingerprint_model
 from unisem.errors import TrainingError
 from unisem.search import Vector
+from unisem.training.ahead import made_ahead
 from unisem.training.columns import Column
 from unisem.training.sides import Modality, side_modules
 
@@ -153,12 +154,11 @@ def compute_features(
         size = _CPU_IMAGE_BATCH if model.device.type == "cpu" else _GPU_IMAGE_BATCH
     modules = side_modules(model, modality)[:depth]
     rows = []
-    for start in range(0, len(positions), size):
-        batch = positions[start : start + size]
-        features = column.features(batch)
+    batches = [positions[start : start + size] for start in range(0, len(positions), size)]
+    for batch, made in zip(batches, made_ahead(column.features, batches), strict=True):
         features = {
             key: value.to(model.device) if isinstance(value, torch.Tensor) else value
-            for key, value in features.items()
+            for key, value in made.items()
         }
         with torch.inference_mode():
             for module in modules:

@@ -55,7 +55,7 @@ def make_trainer(
     model: Any = loss.model
     if tensorboard is not None:
         os.environ["TENSORBOARD_LOGGING_DIR"] = str(tensorboard)
-    arguments = SentenceTransformerTrainingArguments(
+    arguments = _OneDeviceArguments(
         output_dir=str(folder),
         num_train_epochs=float(recipe.epochs or 1),
         per_device_train_batch_size=recipe.batch_size,
@@ -100,6 +100,19 @@ def make_trainer(
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+class _OneDeviceArguments(SentenceTransformerTrainingArguments):  # type: ignore[misc]
+    """Arguments of a process that trains on one device, however many it sees.
+
+    With several, transformers would wrap the model in ``torch.nn.DataParallel``: batches would be
+    that many times larger than the recipe says, and every step would copy the model to each device.
+    Several devices are for several processes.
+    """
+
+    @property
+    def n_gpu(self) -> int:
+        return min(1, int(super().n_gpu))
 
 
 def _freeze_unused(model: Any, collator: PairCollator) -> None:

@@ -20,6 +20,7 @@ from unisem.encoders.hub import HubEncoder
 from unisem.errors import TrainingError
 from unisem.training.checkpoints import checkpoints
 from unisem.training.collator import PairCollator
+from unisem.training.devices import check_device
 from unisem.training.evaluator import EvaluationPairs, HitEvaluator, Rankings, embed, rank_pairs
 from unisem.training.extras import require_libraries
 from unisem.training.interpolation import interpolate_weights, trainable_state
@@ -113,8 +114,7 @@ def train_encoder(
     _refuse_untrainable(train, recipe)
 
     model = loaded.model
-    if recipe.precision == "float16" and model.device.type == "cpu":
-        raise TrainingError("float16 needs a GPU; on a CPU train in float32 or bfloat16")
+    check_device(model.device, recipe.precision)
     chosen = loss if loss is not None else recipe.make_loss(loaded.dimension)
     parts = recipe.freeze if recipe.freeze is not None else default_parts(model)
     freeze(model, parts)

@@ -6,12 +6,11 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from unisem.encoders.hub import HubEncoder
+from unisem.encoders.quiet import without_progress_bars
 from unisem.errors import TrainingError
 from unisem.training.recipe import Recipe
 from unisem.training.unchanged import keep_unchanged_tensors
@@ -69,20 +68,6 @@ def save_model(model: Any, directory: Path) -> None:
     """Save a ``SentenceTransformer`` as safetensors, without a model card and progress bars."""
     with without_progress_bars():
         model.save(str(directory), create_model_card=False, safe_serialization=True)
-
-
-@contextmanager
-def without_progress_bars() -> Iterator[None]:
-    """Reading and writing files takes a second; a bar per network is only noise."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 def check_output(output: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unisem.encoders.locate import locate_model
+from unisem.encoders.quiet import without_progress_bars
 from unisem.errors import EncoderError, TrainingError
-from unisem.training.saving import without_progress_bars
 
 TextPooling = Literal["cls", "mean"]
 

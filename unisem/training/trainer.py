@@ -9,6 +9,8 @@ What sentence-transformers 6 and transformers 5 do otherwise, and why it is chan
 - A loss that is not a number is logged as the average of those before. Here it ends the run.
 - Frozen networks are put into training mode, where dropout and batch statistics go on changing
   what they give. Here they stay as they are used.
+- Batches are made when they are needed, while the device waits, or by worker processes. Here a
+  thread makes the next one meanwhile.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
 from unisem.errors import TrainingError
+from unisem.training.ahead import AheadCollator, Awaited
 from unisem.training.batches import EqualBatches
 from unisem.training.checkpoints import (
     checkpoints,
@@ -41,6 +45,7 @@ from unisem.training.checkpoints import (
     restore_random,
     write_checkpoint,
 )
+from unisem.training.collator import PairCollator
 from unisem.training.losses import PairLoss
 
 _KEPT = 2  # checkpoints, the best one beside them
@@ -56,6 +61,8 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             checkpoint of another run is not resumed.
         **options: As ``SentenceTransformerTrainer``; ``data_collator`` is a `PairCollator`.
     """
+
+    data_collator: Any
 
     def __init__(self, *, loss: nn.Module, run: Mapping[str, Any], **options: Any) -> None:
         super().__init__(model=loss.model, loss=loss, **options)
@@ -78,6 +85,23 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             processes=self.args.world_size,
         )
         return self.batches
+
+    def train(self, *arguments: Any, **options: Any) -> Any:
+        """Train, every batch being made while the model computes the one before."""
+        collator: PairCollator = self.data_collator
+        ahead = AheadCollator(collator)
+        self.data_collator = ahead
+        try:
+            return super().train(*arguments, **options)
+        finally:
+            ahead.close()
+            self.data_collator = collator
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
+    ) -> tuple[Any, None]:
+        """Batches of the next step, and no count of tokens."""
+        return Awaited(islice(epoch_iterator, num_batches)), None
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
         """Matrices; biases, norms and temperatures do not decay."""
