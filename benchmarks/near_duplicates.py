@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.open_clip_art import Pairs
-from tools.mini_training.pictures import cut_to_content
+from tools.mini_training.views import cut_to_content
 from unisem.errors import ImageError
 from unisem.images import open_image
 

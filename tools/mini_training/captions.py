@@ -51,6 +51,26 @@ def of_emoji(name: str, keywords: Sequence[str]) -> list[str]:
     return [full, full, name, name, drawing, listed, f"{name}. {', '.join(kept[:5])}", photo]
 
 
+def of_flag(name: str, kinds: Sequence[str]) -> list[str]:
+    """Texts of a flag.
+
+    Args:
+        name: Whose it is: ``"Kenya"``.
+        kinds: Where that lies, nearest first: ``["Eastern Africa", "Africa"]``.
+    """
+    listed = ", ".join(kinds)
+    return [
+        f"{name}. flag, {listed}",
+        f"{name}. {listed}, flag",
+        f"flag of {name}",
+        f"the flag of {name}",
+        f"{name} flag",
+        f"{kinds[0]} - {name}. flag, sign",
+        name,
+        f"{name}. country, flag",
+    ]
+
+
 def split_caption(caption: str) -> tuple[str, list[str]]:
     """Title and keywords, without the keywords that are remains of the library's tools."""
     title, _, keywords = caption.rpartition(". ")

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from tools.mini_training import pictures
 from tools.mini_training.captions import VARIANTS
 from tools.mini_training.learning import Pictures
+from tools.mini_training.pictures import KINDS, Drawing
+from tools.mini_training.views import SIDE, Pixels, views
 from unisem.encoders.hub import HubEncoder
 
 
@@ -39,11 +40,11 @@ class Tower:
         plain = _without_gates(copy.deepcopy(self.network))
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the tracer's advice
-            example = torch.zeros(1, 3, pictures.SIDE, pictures.SIDE)
+            example = torch.zeros(1, 3, SIDE, SIDE)
             traced = torch.jit.trace(_Pooled(plain).eval(), example, strict=False)
             self._run = torch.jit.optimize_for_inference(torch.jit.freeze(traced))
 
-    def __call__(self, pixels: pictures.Pixels) -> np.ndarray:
+    def __call__(self, pixels: Pixels) -> np.ndarray:
         """``(224, 224, 3)`` bytes to ``(1280,)`` float32."""
         scaled = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float()
         with torch.inference_mode():
@@ -62,25 +63,25 @@ def _without_gates(module: nn.Module) -> nn.Module:
 
 
 def extract(
-    tower: Tower, encoder: HubEncoder, drawings: Iterable[pictures.Drawing], store: Path
+    tower: Tower, encoder: HubEncoder, drawings: Iterable[Drawing], store: Path
 ) -> Pictures:
     """Features of all views and vectors of all texts; read from ``store`` if it is there.
 
     Random views depend on the drawing's group and place in it, not on its neighbours.
     """
     if not store.exists():
-        looks, texts, groups, accompany = [], [], [], []
+        looks, texts, groups, kinds = [], [], [], []
         met: dict[str, int] = {}
         numbers: dict[str, int] = {}
         for count, drawing in enumerate(drawings):
             met[drawing.group] = met.get(drawing.group, 0) + 1
             seed = [*drawing.group.encode(), met[drawing.group]]
-            found = pictures.views(drawing, np.random.default_rng(seed))
+            found = views(drawing, np.random.default_rng(seed))
             seen = {id(view): tower(view) for view in found}
             looks.append([seen[id(view)] for view in found])
             texts.append(drawing.texts)
             groups.append(numbers.setdefault(drawing.group, len(numbers)))
-            accompany.append(drawing.accompanies)
+            kinds.append(KINDS.index(drawing.kind))
             if count % 500 == 0:
                 print(f"{count:,} pictures", flush=True)
         vectors = embed(encoder, [text for several in texts for text in several])
@@ -90,11 +91,11 @@ def extract(
             features=np.asarray(looks, np.float16),
             texts=vectors.reshape(len(texts), VARIANTS, -1),
             groups=np.asarray(groups),
-            accompany=np.asarray(accompany),
+            kinds=np.asarray(kinds),
         )
     with np.load(store) as held:
         return Pictures(
-            held["features"].astype(np.float32), held["texts"], held["groups"], held["accompany"]
+            held["features"].astype(np.float32), held["texts"], held["groups"], held["kinds"]
         )
 
 

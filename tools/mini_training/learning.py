@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,13 +23,13 @@ class Pictures:
         features: ``(n, 5, 1280)``, the views.
         texts: ``(n, 8, 384)``.
         groups: ``(n,)``; equal numbers have the same caption.
-        accompany: ``(n,)`` booleans: emoji and icons, as against clip art.
+        kinds: ``(n,)``, places in `pictures.KINDS`.
     """
 
     features: np.ndarray
     texts: np.ndarray
     groups: np.ndarray
-    accompany: np.ndarray
+    kinds: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Recipe:
         steps: Optimiser steps; the learning rates rise for 20 and fall as a cosine.
         batch: Pictures a step.
         classes: Natural features a step.
-        accompany: Share of icons and emoji in a batch.
+        shares: Of a batch: clip art, icons and emoji, flags.
         natural: Weight of the loss on natural features.
         rates: Learning rates of ImageNet's classes in both layers, of the new ones in both.
         to_pictures: Weight of the direction text to picture, the rest being the other's.
@@ -51,18 +51,18 @@ class Recipe:
         extra: New classes.
     """
 
-    steps: int = 640
+    steps: int = 1000
     batch: int = 384
     classes: int = 384
-    accompany: float = 0.4
+    shares: tuple[float, float, float] = (0.45, 0.35, 0.2)
     natural: float = 1.5
     rates: tuple[float, float, float, float] = (2e-4, 1e-3, 3e-3, 4e-3)
     to_pictures: float = 0.7
-    back: float = 0.4
-    temperature: float = 1.25
+    back: float = 0.6
+    temperature: float = 1.45
     scale: float = 20.0
-    dropout: float = 0.2
-    extra: int = 640
+    dropout: float = 0.3
+    extra: int = 1000
 
 
 def info_nce(
@@ -117,7 +117,7 @@ def train(
     parts += ([new["weight"], new["bias"]], [new["places"]])
     groups_of_rates = [{"params": part, "lr": 0.0} for part in parts]
     optimiser = torch.optim.AdamW(groups_of_rates, weight_decay=0.0)
-    weights = sampling_weights(pictures.accompany, recipe.accompany)
+    weights = sampling_weights(pictures.kinds, recipe.shares)
     view_odds = torch.tensor([0.35, 0.2, 0.15, 0.15, 0.15])
     text_odds = torch.tensor([0.35, *[0.65 / 7] * 7])
     head.train()
@@ -143,9 +143,10 @@ def train(
     return head.eval()
 
 
-def sampling_weights(accompany: np.ndarray, share: float) -> np.ndarray:
-    """Odds ``(n,)`` that fill batches with ``share`` of accompanying pictures."""
-    if not accompany.any():
-        return np.full(len(accompany), 1 / len(accompany))
-    odds = np.where(accompany, share / accompany.sum(), (1 - share) / (~accompany).sum())
+def sampling_weights(kinds: np.ndarray, shares: Sequence[float]) -> np.ndarray:
+    """Odds ``(n,)`` that fill batches with these shares of the kinds that are there."""
+    odds = np.zeros(len(kinds))
+    for kind, share in enumerate(shares):
+        of_kind = kinds == kind
+        odds[of_kind] = share / max(1, of_kind.sum())
     return np.asarray(odds / odds.sum())
