@@ -124,7 +124,7 @@ def run(
             start,
             train,
             f"{name}/out",
-            recipe=Recipe(epochs=20, seed=seed),
+            recipe=Recipe(epochs=20, interpolation=1, seed=seed),
             loss=loss,
             features=features,
         )

@@ -42,7 +42,7 @@ def train(
     freeze: option.Freeze = None,
     lora: option.Lora = None,
     unfreeze_every: option.UnfreezeEvery = None,
-    interpolate: option.Interpolate = 1.0,
+    interpolate: option.Interpolate = None,
     crop: option.Crop = None,
     flip: option.Flip = 0.0,
     colour: option.Colour = 0.0,

@@ -127,11 +127,13 @@ UnfreezeEvery = Annotated[
     ),
 ]
 Interpolate = Annotated[
-    float,
+    float | None,
     typer.Option(
+        metavar="SHARE",
         min=0,
         max=1,
-        help="How far to go from the start model's weights.",
+        help="How far to go from the start model's weights. [default: heads as far as pairs held "
+        "back for it say; else 1]",
         rich_help_panel=_TRAINED,
     ),
 ]

@@ -56,6 +56,8 @@ def print_training(out: Console, report: TrainingReport, *, k: int, held_out: in
         else f"trained {report.trained:,} numbers: nothing was left to do",
         soft_wrap=True,
     )
+    if report.share != 1:
+        out.print(f"kept {report.share:.0%} of the way from the start model's weights")
     table = Table("held-out pairs", "measure", "before", "after", "change (95 % interval)")
     for at in dict.fromkeys((1, k)):
         changes = report.change(at)

@@ -1,8 +1,10 @@
-"""A `PairTrainer` set up from a `Recipe`."""
+"""`fit_pairs`: a model trained on pairs as a `Recipe` says."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,12 +16,76 @@ from sentence_transformers import SentenceTransformerTrainingArguments
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 
 from unisem.errors import TrainingError
+from unisem.training.checkpoints import checkpoints
 from unisem.training.collator import PairCollator
-from unisem.training.evaluator import HitEvaluator
+from unisem.training.evaluator import EvaluationPairs, HitEvaluator
+from unisem.training.losses import CachedLoss, EmbeddingLoss, PairLoss
+from unisem.training.pairs import Ids
 from unisem.training.processes import process_count
 from unisem.training.recipe import Recipe
+from unisem.training.report import TrainingReport
 from unisem.training.trainer import PairTrainer
 from unisem.training.unfreezing import GradualUnfreezing
+
+
+def fit_pairs(
+    view: Any,
+    pairs: EvaluationPairs,
+    loss: PairLoss,
+    recipe: Recipe,
+    run: Mapping[str, Any],
+    work: Path,
+    *,
+    negatives: Ids | None = None,
+    validation: EvaluationPairs | None = None,
+    resume: bool = False,
+    tensorboard: str | os.PathLike[str] | None = None,
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> TrainingReport:
+    """Train a model in place.
+
+    Args:
+        view: The model, from its first trained module on.
+        pairs: What it learns from.
+        loss: What is minimised.
+        recipe: With everything filled in that depends on model and pairs.
+        run: What decides the result beside the recipe, as JSON values by name.
+        work: Where ``checkpoints/`` are.
+        negatives: ``(n, h)`` pairs whose pictures each caption is shown as wrong ones.
+        validation: What early stopping goes by, if it is wanted.
+        resume: Go on from the newest checkpoint, if there is one.
+        tensorboard: For TensorBoard's files.
+        progress: Called after every step.
+    """
+    collator = PairCollator(
+        pairs.texts,
+        pairs.images,
+        pairs.image_of,
+        pairs.image_ids,
+        pairs.caption_ids,
+        negatives,
+        recipe.seed,
+    )
+    module = (
+        EmbeddingLoss(view, loss)
+        if recipe.mini_batch_size is None
+        else CachedLoss(view, loss, mini_batch_size=recipe.mini_batch_size)
+    )
+    evaluator = None if validation is None else HitEvaluator(validation, recipe.k)
+    folder = work / "checkpoints"
+    if not resume:
+        shutil.rmtree(folder, ignore_errors=True)
+    count = len(pairs.texts)
+    trainer = make_trainer(
+        module, collator, count, evaluator, recipe, run, folder, tensorboard, progress
+    )
+    kept = checkpoints(folder)
+    began = time.perf_counter()
+    trainer.train(resume_from_checkpoint=str(kept[-1]) if kept else None)
+    seconds = time.perf_counter() - began
+    history = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
+    trained = sum(p.numel() for p in view.parameters() if p.requires_grad)
+    return TrainingReport(work, trained, trainer.state.global_step, tuple(history), seconds)
 
 
 def make_trainer(

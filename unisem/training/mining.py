@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,9 @@ from unisem.errors import TrainingError
 from unisem.records import Record
 from unisem.search import EmbeddedRecord, Selection, Vector
 from unisem.stores.base import Store
+from unisem.training.evaluator import EvaluationPairs, embed
 from unisem.training.pairs import Ids, PairDataset
+from unisem.training.recipe import Recipe
 
 _AT_A_TIME = 256  # captions per search
 
@@ -120,3 +123,16 @@ def _content(record: Record) -> str:
     if record.image is not None and record.image.sha256 is not None:
         return record.image.sha256
     return record.id
+
+
+def negatives_of(
+    view: Any, pairs: EvaluationPairs, dataset: PairDataset, recipe: Recipe
+) -> Ids | None:
+    """The recipe's hard negatives of pairs, as the model ranks them now; ``None`` for none."""
+    if not recipe.hard_negatives:
+        return None
+    captions = embed(view, pairs.texts, range(len(pairs.texts)))
+    images = embed(view, pairs.images, range(len(pairs.images)))
+    store = store_of_pictures(dataset, pairs.image_of, images)
+    count, seed = recipe.hard_negatives, recipe.seed
+    return mine_hard_negatives(store, dataset, captions, count=count, seed=seed)

@@ -61,7 +61,8 @@ class Recipe:
         precision: What the model computes in; losses are computed in float32. float16 needs a GPU.
         augmentation: Random changes to pictures. They cannot be stored, so training with them runs
             the picture network in every epoch.
-        interpolation: How far weights go from the start model (0) to the trained one (1).
+        interpolation: How far weights go from the start model (0) to the trained one (1). ``None``:
+            where only heads are trained, as far as is best for pairs held back (`Trials`); else 1.
         patience: Evaluations without a better hit@k before training stops and the best weights
             come back; ``None``: train to the end and hold no pairs back for it.
         validation: Share of the training pairs that ``patience`` is judged by.
@@ -92,7 +93,7 @@ class Recipe:
     warmup: float = 0.1
     precision: Precision = "float32"
     augmentation: Augmentation | None = None
-    interpolation: float = 1.0
+    interpolation: float | None = None
     patience: int | None = None
     validation: float = 0.1
     k: int = 10
@@ -118,7 +119,7 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0, not {value}")
-        if not 0 <= self.interpolation <= 1:
+        if self.interpolation is not None and not 0 <= self.interpolation <= 1:
             raise ValueError(f"interpolation must be from 0 to 1, not {self.interpolation}")
         if not 0 <= self.warmup < 1:
             raise ValueError(f"warmup must be from 0 to below 1, not {self.warmup}")

@@ -43,6 +43,7 @@ class TrainingReport:
         steps: Steps that weights moved.
         losses: Mean loss per epoch.
         seconds: Spent training, features and evaluation left out.
+        share: How far weights went from the start model (0) to the trained one (1).
         before: Held-out pairs ranked by the start model; ``None`` without held-out pairs.
         after: The same by the trained model.
         leakage: What held-out pairs have in common with those trained on; a `Split` has nothing.
@@ -53,6 +54,7 @@ class TrainingReport:
     steps: int
     losses: tuple[float, ...]
     seconds: float
+    share: float = 1.0
     before: Rankings | None = None
     after: Rankings | None = None
     leakage: Leakage | None = None
@@ -84,6 +86,7 @@ class TrainingReport:
             "steps": self.steps,
             "losses": list(self.losses),
             "seconds": round(self.seconds, 3),
+            "share": self.share,
             "before": None if self.before is None else _means(self.before),
             "after": None if self.after is None else _means(self.after),
             "leakage": None if self.leakage is None else asdict(self.leakage),

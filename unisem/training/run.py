@@ -6,10 +6,10 @@ stored outputs of frozen modules, and ``checkpoints/``, which go when the run is
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,23 +18,22 @@ from typing import Any
 from unisem.encoders import Encoder, load_encoder
 from unisem.encoders.hub import HubEncoder
 from unisem.errors import TrainingError
-from unisem.training.checkpoints import checkpoints
-from unisem.training.collator import PairCollator
 from unisem.training.devices import check_device
-from unisem.training.evaluator import EvaluationPairs, HitEvaluator, Rankings, embed, rank_pairs
+from unisem.training.evaluator import EvaluationPairs, Rankings, rank_pairs
 from unisem.training.extras import require_libraries
 from unisem.training.interpolation import interpolate_weights, trainable_state
 from unisem.training.lora import add_lora, merge_lora
-from unisem.training.losses import CachedLoss, EmbeddingLoss, PairLoss
-from unisem.training.mining import mine_hard_negatives, store_of_pictures
-from unisem.training.pairs import Ids, PairDataset
+from unisem.training.losses import PairLoss
+from unisem.training.mining import negatives_of
+from unisem.training.pairs import PairDataset
 from unisem.training.preparing import prepare_pairs, stored_depths
 from unisem.training.processes import first_process_first, is_first_process
 from unisem.training.recipe import Recipe
 from unisem.training.report import TrainingReport
 from unisem.training.saving import check_output, save_encoder
-from unisem.training.sides import default_parts, freeze
+from unisem.training.sides import default_parts, freeze, only_heads
 from unisem.training.splits import leakage, split_pairs
+from unisem.training.trials import Trials
 from unisem.training.validation import check_pairs
 from unisem.training.view import training_view
 
@@ -95,6 +94,8 @@ def train_encoder(
     check_output(place)
     work = place.with_name(f"{place.name}.training")
     require_libraries(tensorboard=tensorboard is not None)
+    from unisem.training.fitting import fit_pairs
+
     loaded = load_encoder(encoder)
     if not isinstance(loaded, HubEncoder):
         raise TrainingError(
@@ -120,7 +121,9 @@ def train_encoder(
     freeze(model, parts)
     # Known before LoRA changes the layers: stored features are the start model's.
     depths = stored_depths(loaded, augmented=recipe.augmentation is not None)
-    start = trainable_state(model) if recipe.interpolation < 1 else {}
+    tried = recipe.interpolation is None and recipe.augmentation is None and recipe.lora is None
+    tried = tried and only_heads(model)
+    start = trainable_state(model) if tried or recipe.interpolation not in (None, 1) else {}
     if recipe.lora is not None:
         add_lora(model, recipe.lora, seed=recipe.seed)
     cache = Path(features) if features is not None else work / "features"
@@ -130,19 +133,34 @@ def train_encoder(
     before = None
     if prepared.held_out is not None:
         before = rank_pairs(prepared.view, prepared.held_out)
-    negatives = _negatives(prepared, train, recipe)
-    decided = {"encoder": loaded.fingerprint, "pairs": _digest(train)}
-    run = _fit(prepared, chosen, negatives, recipe, decided, work, resume, tensorboard, progress)
+    untrained = copy.deepcopy(chosen) if tried else chosen
+    run = fit_pairs(
+        prepared.view,
+        prepared.train,
+        chosen,
+        recipe,
+        {"encoder": loaded.fingerprint, "pairs": _digest(train)},
+        work,
+        negatives=negatives_of(prepared.view, prepared.train, train, recipe),
+        validation=prepared.validation,
+        resume=resume,
+        tensorboard=tensorboard,
+        progress=progress,
+    )
     if recipe.lora is not None:  # before weights are interpolated: additions are products of two
         merge_lora(model)
-    interpolate_weights(model, start, recipe.interpolation)
+    share = 1.0 if recipe.interpolation is None else recipe.interpolation
+    if tried:
+        trials = Trials(loaded, prepared.view, depths, cache, untrained, recipe, work / "trials")
+        share = trials.best_share(train, start, progress)
+    interpolate_weights(model, start, share)
     after: Rankings | None = None
     if prepared.held_out is not None:
         after = rank_pairs(prepared.view, prepared.held_out)
     if is_first_process():
         save_encoder(loaded, place, recipe)
         shutil.rmtree(work / "checkpoints", ignore_errors=True)
-    return replace(run, output=place, before=before, after=after, leakage=common)
+    return replace(run, output=place, share=share, before=before, after=after, leakage=common)
 
 
 def _checked(dataset: PairDataset, progress: Progress) -> PairDataset:
@@ -216,12 +234,7 @@ def _prepare(
 
 def _resolved(recipe: Recipe, model: Any, pairs: int) -> Recipe:
     """Fill in what depends on the model and on the number of pairs."""
-    heads = not any(
-        parameter.requires_grad
-        for module in model.modules()
-        if getattr(module, "auto_model", None) is not None
-        for parameter in module.parameters()
-    )
+    heads = only_heads(model)
     rate = _HEAD_RATE if heads else _RATE if recipe.lora is None else _LORA_RATE
     return replace(
         recipe,
@@ -229,68 +242,3 @@ def _resolved(recipe: Recipe, model: Any, pairs: int) -> Recipe:
         batch_size=recipe.batch_size or min(_BATCH, pairs),
         learning_rate=recipe.learning_rate or rate,
     )
-
-
-def _negatives(prepared: _Prepared, train: PairDataset, recipe: Recipe) -> Ids | None:
-    if not recipe.hard_negatives:
-        return None
-    pairs = prepared.train
-    captions = embed(prepared.view, pairs.texts, range(len(pairs.texts)))
-    images = embed(prepared.view, pairs.images, range(len(pairs.images)))
-    store = store_of_pictures(train, pairs.image_of, images)
-    count, seed = recipe.hard_negatives, recipe.seed
-    return mine_hard_negatives(store, train, captions, count=count, seed=seed)
-
-
-def _fit(
-    prepared: _Prepared,
-    loss: PairLoss,
-    negatives: Ids | None,
-    recipe: Recipe,
-    decided: dict[str, str],
-    work: Path,
-    resume: bool,
-    tensorboard: str | os.PathLike[str] | None,
-    progress: Progress,
-) -> TrainingReport:
-    from unisem.training.fitting import make_trainer
-
-    pairs = prepared.train
-    collator = PairCollator(
-        pairs.texts,
-        pairs.images,
-        pairs.image_of,
-        pairs.image_ids,
-        pairs.caption_ids,
-        negatives,
-        recipe.seed,
-    )
-    module = (
-        EmbeddingLoss(prepared.view, loss)
-        if recipe.mini_batch_size is None
-        else CachedLoss(prepared.view, loss, mini_batch_size=recipe.mini_batch_size)
-    )
-    evaluator = None
-    if prepared.validation is not None:
-        evaluator = HitEvaluator(prepared.validation, recipe.k)
-    folder = work / "checkpoints"
-    if not resume:
-        shutil.rmtree(folder, ignore_errors=True)
-    trainer = make_trainer(
-        module,
-        collator,
-        len(pairs.texts),
-        evaluator,
-        recipe,
-        decided,
-        folder,
-        tensorboard,
-        progress,
-    )
-    kept = checkpoints(folder)
-    began = time.perf_counter()
-    trainer.train(resume_from_checkpoint=str(kept[-1]) if kept else None)
-    seconds = time.perf_counter() - began
-    history = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
-    trained = sum(p.numel() for p in prepared.view.parameters() if p.requires_grad)
-    return TrainingReport(work, trained, trainer.state.global_step, tuple(history), seconds)

@@ -142,3 +142,13 @@ def frozen_depth(model: Any, modality: Modality) -> int:
 
 def _is_joint(inner: Any) -> bool:
     return hasattr(inner, "text_model") and hasattr(inner, "vision_model")
+
+
+def only_heads(model: nn.Module) -> bool:
+    """Whether no parameter of a network is trained, so that training is quick."""
+    return not any(
+        parameter.requires_grad
+        for module in model.modules()
+        if getattr(module, "auto_model", None) is not None
+        for parameter in module.parameters()
+    )
