@@ -193,7 +193,7 @@ def test_early_stopping_keeps_the_best(
             seen.append([p.detach().clone() for p in model.parameters()])
             return {self.primary_metric: scores[len(seen) - 1]}
 
-    monkeypatch.setattr("unisem.training.run.HitEvaluator", Dictated)
+    monkeypatch.setattr("unisem.training.fitting.HitEvaluator", Dictated)
     encoder = load_encoder(str(tiny))
     recipe = Recipe(epochs=30, patience=2, validation=0.3, learning_rate=1e-2)
     train_encoder(encoder, pairs, tmp_path / "out", recipe=recipe)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,11 @@ import torch
 from tests.training.support import assert_same_weights, changed, coloured_pairs
 from unisem import load_encoder
 from unisem.encoders.hub import HubEncoder
-from unisem.training import PairDataset, Recipe, split_pairs, train_encoder
+from unisem.training import Augmentation, PairDataset, Recipe, split_pairs, train_encoder
 from unisem.training.evaluator import rank_pairs
 from unisem.training.fitting import fit_pairs
 from unisem.training.interpolation import trainable_state
+from unisem.training.losses import InfoNCE
 from unisem.training.preparing import prepare_pairs, stored_depths
 from unisem.training.sides import freeze, only_heads
 from unisem.training.trials import SHARES, Trials
@@ -38,7 +38,7 @@ def trials(tiny: Path, work: Path, rate: float = 1e-2) -> Trials:
     depths = stored_depths(encoder, augmented=False)
     recipe = Recipe(epochs=3, batch_size=64, learning_rate=rate)
     view = training_view(encoder.model, depths)
-    return Trials(encoder, view, depths, work / "cache", recipe.make_loss(8), recipe, work / "runs")
+    return Trials(encoder, view, depths, work / "cache", recipe, work / "runs")
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -57,7 +57,8 @@ def test_the_share_is_the_one_that_ranks_held_back_pairs_best(
             prepare_pairs(other.encoder, part, other.depths, tmp_path / "cache")
             for part in (split.train, split.held_out)
         )
-        fit_pairs(other.view, pairs, copy.deepcopy(other.loss), other.recipe, {}, tmp_path / "x")
+        loss = other.recipe.make_loss(other.encoder.dimension)
+        fit_pairs(other.view, pairs, loss, other.recipe, {}, tmp_path / "x")
         trained = trainable_state(other.encoder.model)
         for number, share in enumerate(SHARES):
             with torch.no_grad():
@@ -127,22 +128,26 @@ def test_a_run_goes_as_far_as_its_trials_say(
 
 
 @pytest.mark.parametrize(
-    "recipe",
+    ("recipe", "loss"),
     [
-        Recipe(epochs=1, freeze=()),
-        Recipe(epochs=1, freeze=HEADS, interpolation=1),
+        (Recipe(epochs=1, freeze=()), None),
+        (Recipe(epochs=1, freeze=HEADS, interpolation=1), None),
+        (Recipe(epochs=1, freeze=HEADS, augmentation=Augmentation(crop=0.9)), None),
+        (Recipe(epochs=1, freeze=HEADS), InfoNCE()),
     ],
-    ids=["networks", "told"],
+    ids=["networks", "told", "changes", "own loss"],
 )
-def test_no_trials_where_networks_are_trained_or_the_share_is_told(
+def test_no_trials_where_the_share_is_told_or_they_would_not_be_quick(
     tiny: Path,
     pairs: PairDataset,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     recipe: Recipe,
+    loss: InfoNCE | None,
 ) -> None:
     monkeypatch.setattr(Trials, "best_share", lambda *arguments: 0.0)
-    assert train_encoder(str(tiny), pairs, tmp_path / "out", recipe=recipe).share == 1.0
+    report = train_encoder(str(tiny), pairs, tmp_path / "out", recipe=recipe, loss=loss)
+    assert report.share == 1.0
 
 
 def test_only_heads_are_trained_when_networks_are_frozen(tiny: Path) -> None:

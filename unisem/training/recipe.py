@@ -62,7 +62,8 @@ class Recipe:
         augmentation: Random changes to pictures. They cannot be stored, so training with them runs
             the picture network in every epoch.
         interpolation: How far weights go from the start model (0) to the trained one (1). ``None``:
-            where only heads are trained, as far as is best for pairs held back (`Trials`); else 1.
+            where only heads are trained, as far as is best for pairs held back (`Trials`); else,
+            and with random changes, LoRA or a loss of your own, 1.
         patience: Evaluations without a better hit@k before training stops and the best weights
             come back; ``None``: train to the end and hold no pairs back for it.
         validation: Share of the training pairs that ``patience`` is judged by.

@@ -6,7 +6,6 @@ stored outputs of frozen modules, and ``checkpoints/``, which go when the run is
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import os
 import shutil
@@ -121,8 +120,7 @@ def train_encoder(
     freeze(model, parts)
     # Known before LoRA changes the layers: stored features are the start model's.
     depths = stored_depths(loaded, augmented=recipe.augmentation is not None)
-    tried = recipe.interpolation is None and recipe.augmentation is None and recipe.lora is None
-    tried = tried and only_heads(model)
+    tried = loss is None and _share_is_open(recipe) and only_heads(model)
     start = trainable_state(model) if tried or recipe.interpolation not in (None, 1) else {}
     if recipe.lora is not None:
         add_lora(model, recipe.lora, seed=recipe.seed)
@@ -133,7 +131,6 @@ def train_encoder(
     before = None
     if prepared.held_out is not None:
         before = rank_pairs(prepared.view, prepared.held_out)
-    untrained = copy.deepcopy(chosen) if tried else chosen
     run = fit_pairs(
         prepared.view,
         prepared.train,
@@ -151,7 +148,7 @@ def train_encoder(
         merge_lora(model)
     share = 1.0 if recipe.interpolation is None else recipe.interpolation
     if tried:
-        trials = Trials(loaded, prepared.view, depths, cache, untrained, recipe, work / "trials")
+        trials = Trials(loaded, prepared.view, depths, cache, recipe, work / "trials")
         share = trials.best_share(train, start, progress)
     interpolate_weights(model, start, share)
     after: Rankings | None = None
@@ -230,6 +227,11 @@ def _prepare(
     first = columns[0]
     assert first is not None
     return _Prepared(training_view(encoder.model, depths), first, columns[1], columns[2])
+
+
+def _share_is_open(recipe: Recipe) -> bool:
+    """Whether `Trials` may say how far to go: nobody has, and they are quick."""
+    return recipe.interpolation is None and recipe.augmentation is None and recipe.lora is None
 
 
 def _resolved(recipe: Recipe, model: Any, pairs: int) -> Recipe:

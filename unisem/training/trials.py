@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import shutil
 from collections.abc import Callable, Mapping
@@ -17,7 +16,6 @@ from unisem.encoders.hub import HubEncoder
 from unisem.errors import TrainingError
 from unisem.training.evaluator import Rankings, rank_pairs
 from unisem.training.interpolation import interpolate_weights, trainable_state
-from unisem.training.losses import PairLoss
 from unisem.training.mining import negatives_of
 from unisem.training.pairs import PairDataset
 from unisem.training.preparing import prepare_pairs
@@ -45,7 +43,6 @@ class Trials:
         view: Its trained part.
         depths: From `stored_depths`.
         cache: Where features are stored.
-        loss: Not trained yet.
         recipe: With everything filled in that depends on model and pairs.
         work: For the runs' checkpoints; goes when they are done.
     """
@@ -54,7 +51,6 @@ class Trials:
     view: Any
     depths: dict[Modality, int]
     cache: Path
-    loss: PairLoss
     recipe: Recipe
     work: Path
 
@@ -105,7 +101,7 @@ class Trials:
         size = min(self.recipe.batch_size or len(part), len(part))
         recipe = replace(self.recipe, batch_size=size, patience=None, checkpoint_steps=None)
         negatives = negatives_of(self.view, pairs, part, recipe)
-        loss = copy.deepcopy(self.loss)
+        loss = recipe.make_loss(self.encoder.dimension)
         fit_pairs(self.view, pairs, loss, recipe, {}, self.work, negatives=negatives)
         learned = trainable_state(model)
         judged = prepare_pairs(self.encoder, split.held_out, self.depths, self.cache)
