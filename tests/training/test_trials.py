@@ -127,6 +127,30 @@ def test_a_run_goes_as_far_as_its_trials_say(
     assert changed(tiny, tmp_path / "chosen")
 
 
+@pytest.mark.usefixtures("one_thread")
+def test_a_run_that_stops_in_its_trials_resumes_to_the_same_weights(
+    tiny: Path, many: PairDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe(epochs=2, freeze=HEADS, learning_rate=1e-2)
+    whole = train_encoder(str(tiny), many, tmp_path / "whole", recipe=recipe)
+    trial, tried = Trials._trial, []
+
+    def stop_at_the_third(*arguments: Any) -> list[float]:
+        tried.append(trial(*arguments))
+        if len(tried) == 3:
+            raise KeyboardInterrupt
+        return tried[-1]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trials, "_trial", stop_at_the_third)
+        with pytest.raises(KeyboardInterrupt):
+            train_encoder(str(tiny), many, tmp_path / "parts", recipe=recipe)
+    assert not (tmp_path / "parts").exists()
+    resumed = train_encoder(str(tiny), many, tmp_path / "parts", recipe=recipe, resume=True)
+    assert resumed.share == whole.share
+    assert_same_weights(tmp_path / "whole", tmp_path / "parts")
+
+
 @pytest.mark.parametrize(
     ("recipe", "loss"),
     [
