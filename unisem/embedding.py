@@ -9,13 +9,13 @@ from itertools import islice
 from PIL import Image
 
 from unisem.encoders import Encoder
+from unisem.encoders.threads import decoding_threads
 from unisem.errors import ImageError
 from unisem.pictures import Pictures
 from unisem.records import Modality, Record
 from unisem.search import EmbeddedRecord, Vector
 
 _BATCH = 64
-_THREADS = 4
 
 
 class RecordEmbedder:
@@ -33,7 +33,7 @@ class RecordEmbedder:
     def embed(self, records: Iterable[Record]) -> Iterator[EmbeddedRecord]:
         """Give records their vectors; see `SemanticSpace.embed`."""
         checked = map(_as_record, records)
-        with ThreadPoolExecutor(_THREADS, "unisem-decode") as pool:
+        with ThreadPoolExecutor(decoding_threads(), "unisem-decode") as pool:
             while batch := list(islice(checked, _BATCH)):
                 prepared = list(pool.map(self._prepare, batch))
                 images = [image for _, image in prepared if image is not None]

@@ -15,6 +15,7 @@ from PIL import Image
 
 from unisem.embedding import embed_prepared
 from unisem.encoders import Encoder
+from unisem.encoders.threads import decoding_threads
 from unisem.errors import ImageError
 from unisem.pictures import Pictures
 from unisem.readers import Reader, Skipped
@@ -23,7 +24,6 @@ from unisem.search import Selection
 from unisem.stores import Store
 
 _BATCH = 32
-_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Ingestion:
         """Read everything; see `SemanticSpace.ingest`."""
         total = len(reader)
         done = waiting = 0
-        pool = ThreadPoolExecutor(_THREADS, "unisem-ingest")
+        pool = ThreadPoolExecutor(decoding_threads(), "unisem-ingest")
         try:
             ahead: list[_Pending] = []
             for batch in _batches(reader, _BATCH):

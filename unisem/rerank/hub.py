@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from unisem.encoders.threads import decoding_threads
 from unisem.errors import ImageError, RerankerError
 from unisem.images import ImageRef
 from unisem.records import Record, check_unicode
@@ -24,7 +25,6 @@ from unisem.rerank.locate import locate_reranker
 from unisem.rerank.pairs import PairFormat, Side
 
 _LOGGER = logging.getLogger(__name__)
-_DECODERS = 4  # threads; Pillow lets go of the interpreter while it decodes
 
 Activation = Literal["model", "sigmoid", "none"]
 """What is applied to the model's logit: what the model asks for, a sigmoid, or nothing."""
@@ -160,7 +160,7 @@ class CrossEncoderReranker(Reranker):
                 _LOGGER.warning("the reranker failed on %r: %s", records[places[0]].id, error)
 
         shown = [place for place, record in enumerate(records) if self._is_shown(record)]
-        with ThreadPoolExecutor(_DECODERS, "unisem-decode") as pool:
+        with ThreadPoolExecutor(decoding_threads(), "unisem-decode") as pool:
             for batch in self._batches(shown):
                 opened = list(pool.map(self._opened, [records[place] for place in batch]))
                 seen = {p: picture for p, picture in zip(batch, opened, strict=True) if picture}
