@@ -89,9 +89,20 @@ def test_trials_leave_model_and_disk_as_they_were(
     assert not tried.work.exists()
 
 
-def test_few_pairs_say_nothing(tiny: Path, pairs: PairDataset, tmp_path: Path) -> None:
+def test_few_pairs_say_nothing_and_many_need_no_way_back(
+    tiny: Path,
+    pairs: PairDataset,
+    many: PairDataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     tried = trials(tiny, tmp_path)
-    assert tried.best_share(pairs, trainable_state(tried.encoder.model)) == 1.0
+    start = trainable_state(tried.encoder.model)
+    monkeypatch.setattr(Trials, "_trial", lambda *arguments: [1.0] + [0.0] * 9)
+    assert tried.best_share(pairs, start) == 1.0
+    assert tried.best_share(many, start) == 0.1
+    monkeypatch.setattr("unisem.training.trials._MANY", 119)
+    assert tried.best_share(many, start) == 1.0
 
 
 def test_pairs_that_hang_together_say_nothing(
