@@ -32,6 +32,7 @@ from llama_index_unisem import UniSemRetriever
 from unisem import SemanticSpace
 
 GALLERY = Path(__file__).parent / "gallery"
+_NOTHING = "(no model was asked)"
 
 
 class ShowMessages(CustomLLM):
@@ -52,17 +53,19 @@ class ShowMessages(CustomLLM):
                     print(f"<picture: {block.image_mimetype}, {size:,} bytes>")
                 elif isinstance(block, TextBlock):
                     print(block.text.strip())
-        return ChatResponse(message=ChatMessage("(no model was asked)", role="assistant"))
+        return ChatResponse(message=ChatMessage(_NOTHING, role="assistant"))
 
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-        """Not used: this is a chat model."""
-        raise NotImplementedError
+        """Print the prompt."""
+        print(prompt)
+        return CompletionResponse(text=_NOTHING)
 
     def stream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponseGen:
-        """Not used: this is a chat model."""
-        raise NotImplementedError
+        """Print the prompt; the answer comes in one piece."""
+        answer = self.complete(prompt, formatted, **kwargs)
+        yield CompletionResponse(text=answer.text, delta=answer.text)
 
 
 def choose_llm(name: str | None) -> LLM:

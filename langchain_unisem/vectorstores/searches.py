@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,9 +28,9 @@ class SpaceSearches(VectorStore):
     """
 
     @property
+    @abstractmethod
     def space(self) -> SemanticSpace:
         """Where the documents are, and their pictures."""
-        raise NotImplementedError
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """Return the documents of these ids, in order, each once; unknown ids are left out."""

@@ -250,6 +250,10 @@ def test_drawings_find_their_names_and_names_their_drawings(model: SentenceTrans
     drawn = pictures(model, traffic_light(), clock())
     scores = written @ drawn.T
     assert scores.diagonal().min() > scores[~np.eye(2, dtype=bool)].max() + 0.2
+    rivals = ("lampshade", "car mirror", "lighthouse", "photocopier", "CRT monitor", "hourglass")
+    for name, drawing in zip(("traffic light", "analog clock"), drawn, strict=True):
+        own, *others = (texts(model, name, *rivals) @ drawing).tolist()
+        assert own > max(others) + 0.15  # of ImageNet's names these come nearest
 
 
 def test_recipe_refuses_other_bytes(recipe: ModuleType, tmp_path: Path) -> None:

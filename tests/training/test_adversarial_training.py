@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tests.training.losses.test_cached import Towers, batch
-from tests.training.support import coloured_pairs
+from tests.training.support import weights
 from tests.training.test_processes import run
 from unisem import load_encoder
 from unisem.errors import TrainingError
@@ -23,6 +23,8 @@ from unisem.training.adversarial import AdversarialReversal, AdversarialTranslat
 from unisem.training.checkpoints import checkpoints
 from unisem.training.losses import CachedLoss, EmbeddingLoss, InfoNCE, PairLabels, PairLoss
 from unisem.training.losses.base import total
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 Made = Callable[[], AdversarialReversal | AdversarialTranslation]
 
@@ -36,27 +38,6 @@ def half_way(loss: Any) -> Any:
     """The loss when its adversary is already heeded."""
     loss.on_progress(0.5)
     return loss
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> PairDataset:
-    return coloured_pairs(tmp_path_factory.mktemp("colours"), 18)
-
-
-def weights(folder: Path) -> dict[str, Tensor]:
-    return {
-        f"{path.relative_to(folder)}:{name}": tensor
-        for path in sorted(folder.rglob("*.safetensors"))
-        for name, tensor in load_file(path).items()
-    }
 
 
 def same(one: Path, other: Path) -> bool:
