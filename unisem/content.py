@@ -7,6 +7,7 @@ damaged costs its own place only: the caption stays, and the reason is kept besi
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -105,7 +106,8 @@ def image_for_model(
         max_bytes: Bytes that it may have; it is scaled down until it fits.
 
     Raises:
-        ImageError: The picture cannot be read, or does not fit.
+        ImageError: The picture cannot be read, does not fit, or has another digest than the
+            reference says.
     """
     sent = _at_most(image, side)
     while len(sent.data) > max_bytes:
@@ -117,8 +119,29 @@ def image_for_model(
     return sent
 
 
+def as_found(record: Record | None, sha256: str | None) -> Record | None:
+    """Return a record if its picture is the one that a search found; ``None`` if it is another.
+
+    An id outlives what it names: a record may have been replaced since, and two spaces may use
+    the same ids. A picture is shown beside what was found only if the digest says so, too.
+
+    Args:
+        record: What has the id now, if anything has.
+        sha256: Digest of the picture that was found; ``None`` if a text was.
+    """
+    if record is None or record.image is None or sha256 is None:
+        return None
+    return record if record.image.sha256 == sha256 else None
+
+
 def _at_most(image: ImageRef, side: int) -> ModelImage:
     data = image.read_bytes()
+    if image.sha256 is not None and hashlib.sha256(data).hexdigest() != image.sha256:
+        raise ImageError(
+            image.name,
+            "has changed since it was indexed",
+            "; add it again, so that it is found for what it shows now",
+        )
     info = inspect_image(data, image.name)
     if info.mime_type in READABLE and max(info.width, info.height) <= side and _is_upright(data):
         return ModelImage(data, info.mime_type)
