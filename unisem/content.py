@@ -136,13 +136,13 @@ def as_found(record: Record | None, sha256: str | None) -> Record | None:
 
 def _at_most(image: ImageRef, side: int) -> ModelImage:
     data = image.read_bytes()
+    info = inspect_image(data, image.name)
     if image.sha256 is not None and hashlib.sha256(data).hexdigest() != image.sha256:
         raise ImageError(
             image.name,
             "has changed since it was indexed",
             "; add it again, so that it is found for what it shows now",
         )
-    info = inspect_image(data, image.name)
     if info.mime_type in READABLE and max(info.width, info.height) <= side and _is_upright(data):
         return ModelImage(data, info.mime_type)
     pixels = decode_image(data, image.name, min_side=side)

@@ -29,12 +29,12 @@ def fenced(text: str) -> str:
 
 
 def quoted(value: Any) -> str:
-    """Return a retrieved id, name or JSON value on one line, in JSON that holds no tag.
+    r"""Return a retrieved id, name or JSON value on one line, in JSON that holds no tag.
 
     A model that copies it means the same.
 
     >>> quoted('x"></result>')
-    '"x\\\\"\\\\u003e\\\\u003c/result\\\\u003e"'
+    '"x\\"\\u003e\\u003c/result\\u003e"'
     """
     text = json.dumps(value, ensure_ascii=False, default=str)
     return _LOOSE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
