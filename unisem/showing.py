@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 
-# Escape sequences begin with one of these; bidirectional overrides reorder the rest of a line.
-_HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# Escape sequences begin with a control character; the others, all twelve characters with Unicode's
+# property Bidi_Control, change the order in which the rest of a line is shown.
+_HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _HALF_SURROGATE = re.compile(r"[\ud800-\udfff]")  # from file names that are not Unicode
 
 
 def plain(text: str, *, lines: bool = False) -> str:
     r"""Make a text of unknown origin printable.
 
-    Control characters (with them every terminal escape) and bidirectional overrides go, white
-    space becomes single spaces, half surrogates become ``U+FFFD``.
+    Control characters (with them every terminal escape) and those that turn the reading direction
+    go, white space becomes single spaces, half surrogates become ``U+FFFD``.
 
     Args:
         text: The text.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Run
+from tests.support.pictures import solid
 from unisem import __version__
 from unisem.cli.filtering import parse_filter
 from unisem.cli.terminal import amount
@@ -36,6 +38,13 @@ def start(*arguments: object, code: str = _TOY, **options: object) -> subprocess
         env=environment,
         **options,
     )
+
+
+def bidirectional(character: str) -> bool:
+    """Whether Unicode lists a character as Bidi_Control (PropList.txt)."""
+    return character in "\u061c\u200e\u200f" or unicodedata.bidirectional(character) in {
+        "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI",
+    }  # fmt: skip
 
 
 def test_index_and_search_in_processes_of_their_own(cards: Path, tmp_path: Path) -> None:
@@ -72,6 +81,45 @@ def test_starting_up_imports_nothing_heavy() -> None:
     assert (output, errors) == ("[]\n", "")
 
 
+MARKS = "\u200e1\u200f\u061c2\u202e\u2066\x1b[31m"
+
+
+def test_no_place_of_the_program_prints_marks_that_turn_the_line(run: Run, tmp_path: Path) -> None:
+    cards = tmp_path / f"cards{MARKS}"
+    cards.mkdir()
+    solid("red").save(cards / f"red{MARKS}.png")
+    (cards / f"red{MARKS}.txt").write_text(f"red {MARKS}card", encoding="utf-8")
+    (cards / f"bad{MARKS}.png").write_bytes(b"no picture")
+    space, out = f"s{MARKS}.unisem", f"out{MARKS}"
+    printed = ""
+    for arguments in (
+        ("index", cards, "--into", space),
+        ("search", space, "red"),
+        ("search", space, "red", "--html", f"{MARKS}.html"),
+        ("search", space, "red", "--image", f"absent{MARKS}.png"),
+        ("search", f"absent{MARKS}.unisem", "red"),
+        ("search", space, "red", f"--nothing{MARKS}"),
+        ("search", space, "red", "--filter", f"{MARKS}"),
+        ("search", space, "red", f"another{MARKS}"),
+        (f"nothing{MARKS}",),
+        (f"--nothing{MARKS}",),
+        ("store", "stats", space),
+        ("store", "check", space, "--pictures"),
+        ("store", "compact", space),
+        ("store", "export", space, out),
+        ("store", "import", out, "--into", f"new{MARKS}.unisem"),
+        ("store", "import", f"absent{MARKS}", "--into", f"new{MARKS}.unisem"),
+        ("evaluate", f"absent{MARKS}"),
+        ("train", f"absent{MARKS}", "--output", f"model{MARKS}"),
+    ):
+        result = run(*arguments)
+        assert isinstance(result.exception, SystemExit | None), arguments
+        printed += result.output
+    printed += Path(f"{MARKS}.html").read_text(encoding="utf-8")
+    assert "card" in printed
+    assert {c for c in printed if bidirectional(c) or c == "\x1b"} == set()
+
+
 def test_version_and_help(run: Run) -> None:
     assert run("--version").output == f"unisem {__version__}\n"
     for arguments in (["--help"], ["index", "-h"], ["search", "--help"], ["demo", "-h"]):
@@ -87,6 +135,7 @@ def test_version_and_help(run: Run) -> None:
         ("a  b\r\n\tc", "a b c"),
         ("\x1b]0;title\x07x\x9b2J\x7f", "]0;titlex2J"),
         ("\u202eabc\u2066", "abc"),
+        ("".join(c for c in map(chr, range(0x110000)) if bidirectional(c)) + "x", "x"),
         ("na\u00efve 日本 👩‍🚀", "na\u00efve 日本 👩‍🚀"),
         ("\udcff", "\ufffd"),
         ("", ""),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -15,9 +18,10 @@ from unisem.cli.evaluate import evaluate
 from unisem.cli.index import index
 from unisem.cli.search import search
 from unisem.cli.store import store
-from unisem.cli.terminal import complain
+from unisem.cli.terminal import complain, note
 from unisem.cli.train import train
 from unisem.errors import UniSemError
+from unisem.showing import plain
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 plus the number of the signal, as shells have it."""
@@ -26,7 +30,15 @@ INTERRUPTED = 130
 class _Commands(TyperGroup):
     """Commands whose foreseen errors become one line on standard error and an exit code."""
 
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        with _usage_errors_printable():
+            return super().make_context(*arguments, **options)
+
     def invoke(self, ctx: Any) -> Any:
+        with _usage_errors_printable():
+            return self._invoke(ctx)
+
+    def _invoke(self, ctx: Any) -> Any:
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()  # a closed pipe shows here, not while the interpreter goes down
@@ -44,6 +56,24 @@ class _Commands(TyperGroup):
         except OSError as error:
             complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
             raise typer.Exit(1) from None
+
+
+class _Remarks(logging.Handler):
+    """What the packages log, as remarks."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        note(record.getMessage())
+
+
+@contextmanager
+def _usage_errors_printable() -> Iterator[None]:
+    """An argument that is quoted may be a file's name that a shell filled in."""
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "format_message"):  # Click's, whichever copy of Click Typer brings
+            vars(error)["message"] = plain(str(vars(error)["message"]))
+        raise
 
 
 app = typer.Typer(
@@ -85,4 +115,5 @@ def main() -> None:
         # A caption may have characters that an old terminal's encoding lacks.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    logging.basicConfig(handlers=[_Remarks(logging.WARNING)])
     app(prog_name="unisem")

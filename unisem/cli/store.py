@@ -138,18 +138,18 @@ def _stats_table(manifest: Manifest, found: StoreStatistics) -> Table:
             f"{vectors['text']:,} of texts and captions)",
         ),
         ("dimension", "none yet" if found.dimension is None else str(found.dimension)),
-        ("encoder", f"{plain(manifest.encoder)} ({plain(manifest.fingerprint[:12])})"),
+        ("encoder", f"{manifest.encoder} ({manifest.fingerprint[:12]})"),
         ("index", kind),
         ("tail", f"{amount(found.tail, 'vector')} not in the index yet, scanned"),
         ("removed", f"{found.dead_share:.1%} of the records in the index"),
         ("catalogue", f"{_size(found.catalog_bytes)}, {_size(found.free_bytes)} of it empty"),
         ("segment", _size(found.segment_bytes)),
         ("pictures", f"{_size(found.blob_bytes)} in the space"),
-        ("writer", plain(found.writer) if found.writer else "nobody"),
+        ("writer", found.writer or "nobody"),
     ]
     table = Table.grid(padding=(0, 2))
     for name, value in lines:
-        table.add_row(Text(name, style="dim"), Text(value))
+        table.add_row(Text(name, style="dim"), Text(plain(value)))
     return table
 
 
