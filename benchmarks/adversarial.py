@@ -30,18 +30,19 @@ from benchmarks.methods import as_dataset
 from benchmarks.open_clip_art import load_split
 from tools.open_clip_art import fetched_library
 from unisem import load_encoder
-from unisem.encoders.hub import HubEncoder
+from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.evaluation import Ranking
 from unisem.evaluation.ranking import Floats, bootstrap_interval
-from unisem.search import Vector
-from unisem.training import PairDataset, Recipe, train_encoder
+from unisem.pairs import PairDataset
+from unisem.records import Vector
+from unisem.training import Recipe, train_encoder
 from unisem.training.adversarial import AdversarialReversal, AdversarialTranslation
 from unisem.training.adversarial.gap import modality_gap
-from unisem.training.evaluator import embed, rank_pairs
+from unisem.training.inputs.preparing import prepare_pairs, stored_depths
+from unisem.training.loop.evaluator import embed, rank_pairs
 from unisem.training.losses import PairLoss
-from unisem.training.preparing import prepare_pairs, stored_depths
-from unisem.training.sides import default_parts, freeze
-from unisem.training.view import training_view
+from unisem.training.model.modality_parts import default_parts, freeze
+from unisem.training.model.trainable_part import training_view
 
 Make = Callable[[int, int], PairLoss]
 
@@ -136,7 +137,7 @@ def measure(
 ) -> Measured:
     """Measure an encoder, its frozen part from stored features."""
     encoder = load_encoder(name)
-    assert isinstance(encoder, HubEncoder)
+    assert isinstance(encoder, SentenceTransformerEncoder)
     freeze(encoder.model, default_parts(encoder.model))
     depths = stored_depths(encoder, augmented=False)
     pairs = prepare_pairs(encoder, held_out, depths, features)

@@ -28,8 +28,8 @@ from rich.console import Console
 from rich.table import Table
 from sentence_transformers import SentenceTransformer
 
-from unisem.encoders.hub import HubEncoder
-from unisem.encoders.locate import locate_model
+from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
+from unisem.models.finding import locate_model
 
 GALLERY = Path(__file__).parent.parent / "examples" / "gallery"
 
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     console = Console()
-    encoder = HubEncoder(options.encoder, locate_model(options.encoder))
+    encoder = SentenceTransformerEncoder(options.encoder, locate_model(options.encoder))
     warnings.filterwarnings("ignore", "Implicit dimension choice for softmax")
     plain = SentenceTransformer(str(encoder.directory), local_files_only=True).eval()
     check_that_the_ways_agree(encoder, plain)
@@ -120,7 +120,9 @@ def texts_one_by_one(model: SentenceTransformer, texts: list[str]) -> list[list[
     return vectors
 
 
-def check_that_the_ways_agree(encoder: HubEncoder, plain: SentenceTransformer) -> None:
+def check_that_the_ways_agree(
+    encoder: SentenceTransformerEncoder, plain: SentenceTransformer
+) -> None:
     """Refuse to compare the speeds of different things; also warms the model up."""
     picture = Image.new("RGB", (300, 300), (200, 30, 30))
     ours, theirs = encoder.encode_images([picture])[0], encode_one(plain, picture)
@@ -129,7 +131,7 @@ def check_that_the_ways_agree(encoder: HubEncoder, plain: SentenceTransformer) -
     encoder.encode_texts(["warm up"])
 
 
-def shares(encoder: HubEncoder, paths: list[Path]) -> list[float]:
+def shares(encoder: SentenceTransformerEncoder, paths: list[Path]) -> list[float]:
     """Shares of the time spent decoding, preprocessing, and in the model, without overlap."""
     times = np.zeros(3)
     for start in range(0, len(paths), 4):

@@ -21,8 +21,8 @@ from transformers import (
     CLIPTokenizerFast,
 )
 
-from unisem.images import ImageRef
-from unisem.training import Pair, PairDataset, check_pairs
+from unisem.images.reference import ImageRef
+from unisem.pairs import Pair, PairDataset, check_pairs
 
 _PICTURES = 256
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"

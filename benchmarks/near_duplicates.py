@@ -18,7 +18,7 @@ from PIL import Image
 from benchmarks.open_clip_art import Pairs
 from tools.mini_training.views import cut_to_content
 from unisem.errors import ImageError
-from unisem.images import open_image
+from unisem.images.reference import open_image
 
 LIMIT = 0.1
 SIDE = 24

@@ -27,7 +27,7 @@ from unisem import Encoder, load_encoder
 from unisem.errors import ImageError
 from unisem.evaluation import Ranking
 from unisem.evaluation.ranking import Floats, bootstrap_interval
-from unisem.search import Vector
+from unisem.records import Vector
 
 
 def main() -> None:

@@ -44,11 +44,12 @@ from transformers.utils.logging import disable_progress_bar
 
 from benchmarks.generated_clip import save_clip, write_pairs
 from benchmarks.stopwatch import Stopwatch, time_steps
-from unisem.encoders.hub import HubEncoder
-from unisem.training import PairDataset, Recipe, train_encoder
-from unisem.training.collator import PairCollator
+from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
+from unisem.pairs import PairDataset
+from unisem.training import Recipe, train_encoder
+from unisem.training.inputs.collator import PairCollator
+from unisem.training.inputs.preparing import prepare_pairs
 from unisem.training.losses import EmbeddingLoss
-from unisem.training.preparing import prepare_pairs
 from unisem.training.recipe import Precision
 
 _PRODUCTS = 20  # matrix products timed before training, and again after
@@ -201,7 +202,7 @@ def measure(config: CLIPConfig, settings: Settings) -> Throughput:
         count = settings.batch * (settings.warm_up + settings.steps + 1)
         dataset = write_pairs(Path(name) / "pictures", count, tokens=settings.tokens)
         products = time_products(device, settings.precision)
-        encoder = HubEncoder("start", start, device=settings.device)
+        encoder = SentenceTransformerEncoder("start", start, device=settings.device)
         collator = make_collator(encoder, dataset)
         inputs = time_input(collator, settings)
         flops, compute = time_compute(encoder, collator, settings)
@@ -210,7 +211,7 @@ def measure(config: CLIPConfig, settings: Settings) -> Throughput:
         if device.type == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(device)
-        encoder = HubEncoder("start", start, device=settings.device)
+        encoder = SentenceTransformerEncoder("start", start, device=settings.device)
         pipeline = time_pipeline(encoder, dataset, Path(name) / "out", settings)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         if device.type == "cuda":
@@ -220,7 +221,7 @@ def measure(config: CLIPConfig, settings: Settings) -> Throughput:
     return Throughput(settings, flops, rate, inputs, compute, pipeline, memory)
 
 
-def make_collator(encoder: HubEncoder, dataset: PairDataset) -> PairCollator:
+def make_collator(encoder: SentenceTransformerEncoder, dataset: PairDataset) -> PairCollator:
     """What makes batches in `train_encoder`, when nothing is frozen."""
     pairs = prepare_pairs(encoder, dataset, {}, encoder.directory)
     return PairCollator(
@@ -248,7 +249,7 @@ def time_input(collator: PairCollator, settings: Settings) -> tuple[float, ...]:
 
 
 def time_compute(
-    encoder: HubEncoder, collator: PairCollator, settings: Settings
+    encoder: SentenceTransformerEncoder, collator: PairCollator, settings: Settings
 ) -> tuple[int, tuple[float, ...]]:
     """One step's FLOPs, and the seconds of steps on a batch that is ready on the device."""
     device = torch.device(settings.device)
@@ -293,7 +294,7 @@ def time_compute(
 
 
 def time_pipeline(
-    encoder: HubEncoder, dataset: PairDataset, output: Path, settings: Settings
+    encoder: SentenceTransformerEncoder, dataset: PairDataset, output: Path, settings: Settings
 ) -> tuple[float, ...]:
     """Seconds of steps of `train_encoder`."""
     watch = Stopwatch(torch.device(settings.device))

@@ -14,7 +14,7 @@ from langchain_core.indexing import InMemoryRecordManager, index
 
 from langchain_unisem import PictureFolderLoader, UniSemVectorStore, picture_key
 from unisem import SemanticSpace
-from unisem.readers import Skipped
+from unisem.common.skipped import Skipped
 
 
 def known(store: UniSemVectorStore) -> InMemoryRecordManager:

@@ -14,7 +14,8 @@ from llama_index.core.schema import BaseNode, ImageNode, TextNode
 from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters
 
 from llama_index_unisem import UniSemEmbedding, UniSemVectorStore
-from unisem.readers import FolderReader, Skipped
+from unisem.common.skipped import Skipped
+from unisem.readers import FolderReader
 
 GALLERY = Path(__file__).parent / "gallery"
 

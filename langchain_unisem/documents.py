@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.documents import Document
 
 from unisem.records import Record
-from unisem.search import Hit
+from unisem.stores.hits import Hit
 
 SCORE_KEY = "relevance_score"
 """Where LangChain's rerankers put their score and where readers look for one."""

@@ -12,7 +12,8 @@ from langchain_core.documents import Document
 from langchain_core.messages.content import ContentBlock, ImageContentBlock, TextContentBlock
 
 from langchain_unisem.documents import DETAILS_KEY
-from unisem.content import Content, ImageLimits, ModelImage, contents
+from unisem.images.for_models import ImageLimits, ModelImage
+from unisem.presentation.contents import Content, contents
 from unisem.space import SemanticSpace
 
 _LOGGER = logging.getLogger(__name__)

@@ -17,9 +17,9 @@ from typing import Any
 
 from langchain_core.documents import Document
 
-from unisem.decoding import decode_image
 from unisem.errors import ImageError, RecordError
-from unisem.images import ImageRef
+from unisem.images.decoding import decode_image
+from unisem.images.reference import ImageRef
 
 IMAGE_KEY = "unisem_image"
 """The picture's file, as an absolute path."""

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field
 
 from langchain_unisem.messages import format_documents, image_block, text_block
 from langchain_unisem.queries import ImageQuery
-from unisem.content import ImageLimits, image_for_model
+from unisem.images.for_models import ImageLimits, image_for_model
 from unisem.space import SemanticSpace
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unisem.images import ImageRef, ImageSource
+from unisem.images.reference import ImageRef, ImageSource
 
 
 class ImageQuery:

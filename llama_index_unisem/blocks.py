@@ -14,7 +14,7 @@ from typing import Any, Self
 from llama_index.core.base.llms.types import BaseContentBlock, ImageBlock, TextBlock
 from llama_index.core.bridge.pydantic import Field
 
-from unisem.content import ModelImage
+from unisem.images.for_models import ModelImage
 
 
 class PictureBlock(ImageBlock):

@@ -15,9 +15,9 @@ from llama_index.core.schema import (
 )
 
 from llama_index_unisem.nodes import PictureNode
-from unisem.content import ImageLimits
+from unisem.images.for_models import ImageLimits
 from unisem.records import Record
-from unisem.search import Hit
+from unisem.stores.hits import Hit
 
 RELATIONS = {
     "previous": NodeRelationship.PREVIOUS,

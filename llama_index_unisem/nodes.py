@@ -1,7 +1,7 @@
 """`PictureNode`: a retrieved picture, which shows a chat model its pixels and its caption.
 
 LlamaIndex's `ImageNode` sends the picture without the caption, and one missing file ends the
-whole query. This subclass reads the file when the message is built, through `unisem.content`.
+whole query. This subclass reads the file when the message is built.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from llama_index.core.bridge.pydantic import Field
 from llama_index.core.schema import ImageNode, ImageType, MetadataMode
 
 from llama_index_unisem.blocks import picture_blocks
-from unisem.content import ImageLimits, image_for_model
 from unisem.errors import ImageError
-from unisem.images import ImageRef
+from unisem.images.for_models import ImageLimits, image_for_model
+from unisem.images.reference import ImageRef
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from llama_index.core.schema import BaseNode, ImageNode, Node
 
 from llama_index_unisem.nodes import PictureNode
 from unisem.errors import ImageError
-from unisem.images import ImageRef
+from unisem.images.reference import ImageRef
 
 
 def picture_of(node: BaseNode) -> ImageRef | None:

@@ -9,7 +9,7 @@ from llama_index.core.bridge.pydantic import Field
 from llama_index.core.schema import MetadataMode, Node
 
 from llama_index_unisem.blocks import picture_blocks
-from unisem.content import ModelImage
+from unisem.images.for_models import ModelImage
 
 
 class ReadPicture(Node):

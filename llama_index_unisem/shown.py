@@ -13,9 +13,10 @@ from llama_index.core.schema import BaseNode
 from llama_index_unisem.nodes import PictureNode
 from llama_index_unisem.pictures import picture_of
 from llama_index_unisem.read_pictures import ReadPicture
-from unisem.content import ImageLimits, ModelImage, contents
 from unisem.errors import ImageError
-from unisem.images import ImageRef
+from unisem.images.for_models import ImageLimits, ModelImage
+from unisem.images.reference import ImageRef
+from unisem.presentation.contents import contents
 from unisem.records import Record
 
 _log = logging.getLogger(__name__)

@@ -39,8 +39,8 @@ from tools.mini_training.learning import Pictures, Recipe, train
 from tools.mini_training.package import write
 from tools.mini_training.sources import REPOSITORY, Sources
 from tools.open_clip_art import fetched_library
-from unisem.encoders.hub import HubEncoder
 from unisem.encoders.mini import MODEL_DIRECTORY
+from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 
 SEEDS = (0, 1, 2)
 
@@ -61,7 +61,7 @@ def main() -> None:
         wanted = ["--inputs", options.inputs, "--output", options.base]
         subprocess.run([*build, *wanted], check=True)
     sources = Sources(options.sources)
-    encoder = HubEncoder("mini-base", options.base, device="cpu")
+    encoder = SentenceTransformerEncoder("mini-base", options.base, device="cpu")
     with nullcontext(options.library) if options.library else fetched_library() as library:
         tower = Tower(encoder)
         drawings = {
@@ -98,7 +98,7 @@ def print_progress(step: int, loss: float) -> None:
         print(f"step {step}, loss {loss:.3f}", flush=True)
 
 
-def start_head(encoder: HubEncoder) -> BeliefHead:
+def start_head(encoder: SentenceTransformerEncoder) -> BeliefHead:
     """The two layers of the start model."""
     _, believe, place = encoder.model[0].sub_modules["image"]
     return BeliefHead(
@@ -117,7 +117,10 @@ def class_entries(sources: Sources, inputs: Path) -> list[classes.ClassEntry]:
 
 
 def natural_features(
-    encoder: HubEncoder, start: BeliefHead, seen: Pictures, entries: list[classes.ClassEntry]
+    encoder: SentenceTransformerEncoder,
+    start: BeliefHead,
+    seen: Pictures,
+    entries: list[classes.ClassEntry],
 ) -> classes.NaturalFeatures:
     """Natural-looking features from the tower's own statistics, with WordNet's texts."""
     random = np.random.default_rng(0)

@@ -12,18 +12,19 @@ from unisem._version import __version__
 
 if TYPE_CHECKING:
     from unisem.encoders import Encoder, load_encoder
-    from unisem.images import ImageRef
+    from unisem.images.reference import ImageRef
     from unisem.records import Record
     from unisem.rerank import Reranker, load_reranker
-    from unisem.search import Hit, Query
+    from unisem.search.query import Query
     from unisem.space import IngestReport, SemanticSpace
+    from unisem.stores.hits import Hit
 
 _HOMES = {
     "Encoder": "unisem.encoders",
-    "Hit": "unisem.search",
-    "ImageRef": "unisem.images",
+    "Hit": "unisem.stores.hits",
+    "ImageRef": "unisem.images.reference",
     "IngestReport": "unisem.space",
-    "Query": "unisem.search",
+    "Query": "unisem.search.query",
     "Record": "unisem.records",
     "Reranker": "unisem.rerank",
     "SemanticSpace": "unisem.space",

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unisem._version import __version__
+from unisem.common.atomic_files import publish
 from unisem.errors import CorruptStoreError, EncoderMismatchError
-from unisem.publishing import publish
 
 if TYPE_CHECKING:
     from unisem.encoders import Encoder

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 from uuid import uuid4
 
+import numpy as np
+from numpy.typing import NDArray
+
 from unisem.errors import RecordError
-from unisem.images import ImageRef, ImageSource
+from unisem.images.reference import ImageRef, ImageSource
 
 Modality = Literal["text", "image"]
 
@@ -196,3 +199,19 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=di
 def to_json(value: Mapping[str, Any]) -> str:
     """Serialise checked JSON compactly, keys in the order given."""
     return _encode(value) if value else "{}"
+
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbeddedRecord:
+    """A record with its vectors, ready to be stored.
+
+    Attributes:
+        record: The record; its picture, if any, has been inspected (digest and type are known).
+        vectors: ``(d,)`` float32 unit vectors by the modality they were made from.
+    """
+
+    record: Record
+    vectors: dict[Modality, Vector] = field(repr=False)

@@ -8,23 +8,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from unisem.embedding import RecordEmbedder
 from unisem.encoders import Encoder, load_encoder
 from unisem.errors import StoreError
 from unisem.filters import Filter
-from unisem.fusion import Fusion, RankFusion
-from unisem.images import ImageSource
-from unisem.ingest import Ingestion, IngestReport
+from unisem.images.library import Pictures
+from unisem.images.reference import ImageSource
+from unisem.ingest.embedder import RecordEmbedder
+from unisem.ingest.ingestion import Ingestion, IngestReport
 from unisem.manifest import Manifest
-from unisem.pictures import Pictures
 from unisem.readers import FolderReader, Reader
-from unisem.records import Modality, Record
+from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.rerank import Reranker
-from unisem.search import EmbeddedRecord, Hit, Match, Mode, Query, Selection, Vector
-from unisem.searching import Searcher
+from unisem.search.fusion import Fusion, RankFusion
+from unisem.search.query import Mode, Query
+from unisem.search.searcher import Searcher
 from unisem.stores import Store
 from unisem.stores.faiss import FaissStore
-from unisem.stores.faiss.kinds import Index, IndexKind
+from unisem.stores.faiss.index_settings import Index, IndexKind
+from unisem.stores.hits import Hit
+from unisem.stores.selection import Match, Selection
 
 __all__ = ["IngestReport", "SemanticSpace"]
 

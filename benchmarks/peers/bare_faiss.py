@@ -16,7 +16,7 @@ build_index: Any = None
 search_parameters: Any = None
 with contextlib.suppress(ImportError):
     # The very index that the store builds, so that only what lies around it differs.
-    from unisem.stores.faiss.kinds import build_index, search_parameters
+    from unisem.stores.faiss.index_settings import build_index, search_parameters
 
 
 class BareFaiss(Peer):

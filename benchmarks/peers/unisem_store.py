@@ -9,10 +9,10 @@ from typing import Any
 
 from benchmarks.peers.base import Found, Peer, Rows, UnavailableError, Vector
 from unisem.filters import Field
-from unisem.pictures import Pictures
-from unisem.records import Record
-from unisem.search import EVERYTHING, EmbeddedRecord, Selection
+from unisem.images.library import Pictures
+from unisem.records import EmbeddedRecord, Record
 from unisem.stores.faiss import FaissStore
+from unisem.stores.selection import EVERYTHING, Selection
 
 
 class UniSem(Peer):

@@ -15,7 +15,8 @@ from pydantic import ConfigDict, Field, model_validator
 from langchain_unisem.documents import SCORE_KEY
 from langchain_unisem.queries import ImageQuery, image_of, text_of
 from unisem.records import Record
-from unisem.rerank import Reranker, load_reranker, rank
+from unisem.rerank import Reranker, load_reranker
+from unisem.search.reranking import rank
 from unisem.space import SemanticSpace
 
 

@@ -12,9 +12,9 @@ from langchain_core.documents.base import Blob
 
 from langchain_unisem.document_loaders.skipping import OnSkip, log_skipped
 from langchain_unisem.picture_documents import picture_document, read_picture
+from unisem.common.skipped import Skipped
 from unisem.errors import ImageError
-from unisem.images import ImageRef
-from unisem.readers import Skipped
+from unisem.images.reference import ImageRef
 from unisem.readers.captions import read_sidecar
 from unisem.space import SemanticSpace
 

@@ -19,8 +19,9 @@ from langchain_unisem.picture_documents import (
     picture_document,
     read_picture,
 )
+from unisem.common.skipped import Skipped
 from unisem.errors import ImageError
-from unisem.readers import FolderReader, Skipped
+from unisem.readers import FolderReader
 from unisem.records import Record
 
 _BATCH = 32

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from unisem.readers import Skipped
+from unisem.common.skipped import Skipped
 
 OnSkip = Callable[[Skipped], None]
 """Called with each input that gave no document. What it raises ends the loading."""

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from unisem.encoders import Encoder, load_encoder
 from unisem.errors import ImageError
-from unisem.images import ImageSource, sources_as_list
-from unisem.search import Vector
+from unisem.images.reference import ImageSource, sources_as_list
+from unisem.records import Vector
 
 
 class UniSemEmbeddings(BaseModel, Embeddings):

@@ -17,9 +17,9 @@ from langchain_unisem.middleware.mentions import SOURCE, Mention, Results, menti
 from langchain_unisem.middleware.shown import ShownPictures
 from langchain_unisem.tools import UniSemInlineRetrievalTool, UniSemRetrievalTool
 from langchain_unisem.tools.results import quoted
-from unisem.content import ImageLimits, ModelImage, image_for_model
 from unisem.errors import ImageError
-from unisem.images import ImageRef
+from unisem.images.for_models import ImageLimits, ModelImage, image_for_model
+from unisem.images.reference import ImageRef
 
 _LOGGER = logging.getLogger(__name__)
 _THREADS = 4

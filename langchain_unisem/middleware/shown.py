@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
 
-from unisem.content import ModelImage
+from unisem.images.for_models import ModelImage
 
 
 class ShownPictures:

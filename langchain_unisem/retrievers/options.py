@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Literal, TypedDict, get_args
 
 from langchain_unisem.vectorstores.options import DocumentFilter, check_share
-from unisem.fusion import Fusion
-from unisem.images import ImageSource
+from unisem.images.reference import ImageSource
 from unisem.records import Modality
 from unisem.rerank import Reranker
-from unisem.search import Match, Mode
+from unisem.search.fusion import Fusion
+from unisem.search.query import Mode
+from unisem.stores.selection import Match
 
 SearchType = Literal["similarity", "mmr", "similarity_score_threshold", "keyword", "hybrid"]
 """By meaning; by meaning and varied; by meaning and good enough; by the words; by both."""

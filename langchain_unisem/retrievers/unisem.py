@@ -30,11 +30,11 @@ from langchain_unisem.retrievers.options import (
 )
 from langchain_unisem.vectorstores.options import DocumentFilter, holds, search
 from unisem.filters import matches
-from unisem.fusion import Fusion
 from unisem.records import Modality, Record
 from unisem.rerank import Reranker
-from unisem.search import Match
+from unisem.search.fusion import Fusion
 from unisem.space import SemanticSpace
+from unisem.stores.selection import Match
 
 
 class UniSemRetriever(BaseRetriever):

@@ -10,7 +10,8 @@ from pydantic import ConfigDict
 from langchain_unisem.messages import image_block, text_block
 from langchain_unisem.tools.results import HEADER, Result
 from langchain_unisem.tools.retrieval import ToolContent, UniSemRetrievalTool
-from unisem.content import ImageLimits, contents
+from unisem.images.for_models import ImageLimits
+from unisem.presentation.contents import contents
 
 _ORDER = " A picture belongs to the result before it."
 

@@ -13,8 +13,8 @@ from langchain_core.embeddings import Embeddings
 from langchain_unisem.vectorstores.identity import fingerprint_of, name_of
 from unisem.encoders.base import Encoder, Progress, Role
 from unisem.errors import EncoderError
-from unisem.images import ImageSource, open_image
-from unisem.search import Vector
+from unisem.images.reference import ImageSource, open_image
+from unisem.records import Vector
 
 
 class EmbeddingsEncoder(Encoder):

@@ -12,9 +12,8 @@ from langchain_core.documents import Document
 
 from langchain_unisem.picture_documents import picture_of
 from unisem.errors import RecordError
-from unisem.images import ImageRef, ImageSource, sources_as_list
-from unisem.records import Record
-from unisem.search import EmbeddedRecord, Vector
+from unisem.images.reference import ImageRef, ImageSource, sources_as_list
+from unisem.records import EmbeddedRecord, Record, Vector
 
 _Item = TypeVar("_Item")
 

@@ -14,12 +14,14 @@ from langchain_unisem.filters import FilterLike, to_filter
 from langchain_unisem.queries import ImageQuery, image_of, text_of
 from unisem.errors import FilterError
 from unisem.filters import Filter
-from unisem.fusion import Fusion, RankFusion
-from unisem.images import ImageSource
-from unisem.records import Modality, Record
+from unisem.images.reference import ImageSource
+from unisem.records import Modality, Record, Vector
 from unisem.rerank import Reranker
-from unisem.search import Hit, Match, Mode, Query, Selection, Vector
+from unisem.search.fusion import Fusion, RankFusion
+from unisem.search.query import Mode, Query
 from unisem.space import SemanticSpace
+from unisem.stores.hits import Hit
+from unisem.stores.selection import Match, Selection
 
 DocumentFilter = FilterLike | Callable[[Document], bool]
 """What may stand for a filter: what `to_filter` takes, or a function that is shown documents."""

@@ -14,9 +14,9 @@ from langchain_unisem.documents import record_to_document, relevance
 from langchain_unisem.queries import ImageQuery
 from langchain_unisem.vectorstores.options import check_share, search, vector_of
 from langchain_unisem.vectorstores.retriever import MODES, UniSemVectorStoreRetriever
-from unisem.images import ImageSource
-from unisem.search import Hit
+from unisem.images.reference import ImageSource
 from unisem.space import SemanticSpace
+from unisem.stores.hits import Hit
 
 
 class SpaceSearches(VectorStore):

@@ -17,7 +17,7 @@ from langchain_unisem.vectorstores.encoder import EmbeddingsEncoder
 from langchain_unisem.vectorstores.writes import Metadatas, SpaceWrites
 from unisem.encoders import Encoder
 from unisem.errors import EncoderMismatchError
-from unisem.images import ImageSource
+from unisem.images.reference import ImageSource
 from unisem.space import SemanticSpace
 
 

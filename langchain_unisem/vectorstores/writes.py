@@ -17,11 +17,11 @@ from langchain_unisem.vectorstores.inputs import (
 )
 from langchain_unisem.vectorstores.options import DocumentFilter, select
 from langchain_unisem.vectorstores.searches import SpaceSearches
-from unisem.embedding import embed_prepared
 from unisem.errors import ImageError
-from unisem.images import ImageSource
-from unisem.records import Record
-from unisem.search import EmbeddedRecord, Selection
+from unisem.images.reference import ImageSource
+from unisem.ingest.embedder import embed_prepared
+from unisem.records import EmbeddedRecord, Record
+from unisem.stores.selection import Selection
 
 Metadatas = Sequence[Mapping[str, Any] | None]
 

@@ -31,7 +31,7 @@ from llama_index_unisem.embeddings.sources import Picture, event_name, image_ref
 from unisem.encoders import Encoder, load_encoder
 from unisem.encoders.base import Role
 from unisem.errors import EncoderMismatchError
-from unisem.images import ImageRef
+from unisem.images.reference import ImageRef
 
 if TYPE_CHECKING:
     from llama_index.core.rate_limiter import BaseRateLimiter

@@ -8,7 +8,7 @@ from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node
 
 from llama_index_unisem.pictures import picture_of
-from unisem.images import ImageRef
+from unisem.images.reference import ImageRef
 
 
 class NodePlan:

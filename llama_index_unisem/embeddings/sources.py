@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from io import BytesIO
 
-from unisem.images import ImageRef, ImageSource, sources_as_list
+from unisem.images.reference import ImageRef, ImageSource, sources_as_list
 
 Picture = ImageSource | BytesIO
 """A path, bytes, a ``BytesIO`` (all of it, wherever it stands), a Pillow picture, an `ImageRef`."""

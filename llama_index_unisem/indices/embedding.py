@@ -14,9 +14,9 @@ from llama_index.core.schema import BaseNode, MetadataMode, Node
 from llama_index_unisem.embeddings.embedding import UniSemEmbedding
 from llama_index_unisem.embeddings.plan import NodePlan
 from llama_index_unisem.pictures import has_picture, picture_of
+from unisem.common.skipped import Skipped
 from unisem.errors import ImageError
-from unisem.images import ImageRef
-from unisem.readers import Skipped
+from unisem.images.reference import ImageRef
 
 _log = logging.getLogger(__name__)
 

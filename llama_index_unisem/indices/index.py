@@ -27,7 +27,7 @@ from llama_index_unisem.indices.retriever import UniSemIndexRetriever
 from llama_index_unisem.indices.stored import StoredNodesIndex
 from llama_index_unisem.indices.struct import STRUCT_TYPE, UniSemIndexStruct
 from llama_index_unisem.vector_stores.store import UniSemVectorStore
-from unisem.readers import Skipped
+from unisem.common.skipped import Skipped
 
 if TYPE_CHECKING:
     from unisem import SemanticSpace

@@ -12,10 +12,12 @@ from llama_index.core.vector_stores.types import VectorStoreQueryMode
 from llama_index_unisem.retrievers.bundles import image_of
 from llama_index_unisem.retrievers.neighbors import with_neighbors
 from llama_index_unisem.retrievers.observed import ObservedReranker
-from unisem.images import ImageRef
-from unisem.rerank import Reranker, reorder
-from unisem.search import Hit, Selection
+from unisem.images.reference import ImageRef
+from unisem.rerank import Reranker
+from unisem.search.reranking import reorder
 from unisem.stores import Store
+from unisem.stores.hits import Hit
+from unisem.stores.selection import Selection
 
 _LEAST_CANDIDATES = 50  # as in a space's search
 

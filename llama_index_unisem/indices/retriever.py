@@ -25,12 +25,13 @@ from llama_index_unisem.indices.refinement import Refinement
 from llama_index_unisem.indices.scored import scored_nodes
 from llama_index_unisem.retrievers.bundles import image_of
 from llama_index_unisem.vector_stores.codec import nodes_from
-from unisem.content import ImageLimits
 from unisem.filters import Filter
-from unisem.images import ImageRef, ImageSource
+from unisem.images.for_models import ImageLimits
+from unisem.images.reference import ImageRef, ImageSource
 from unisem.records import Modality
 from unisem.rerank import Reranker
-from unisem.search import Hit, Selection
+from unisem.stores.hits import Hit
+from unisem.stores.selection import Selection
 
 if TYPE_CHECKING:
     from llama_index_unisem.indices.index import UniSemIndex

@@ -9,9 +9,9 @@ from llama_index.core.schema import BaseNode, ImageNode, Node, NodeWithScore, Te
 from llama_index_unisem.hits import nodes_of
 from llama_index_unisem.nodes import PictureNode
 from llama_index_unisem.pictures import has_picture
-from unisem.content import ImageLimits
-from unisem.search import Hit
+from unisem.images.for_models import ImageLimits
 from unisem.stores import Store
+from unisem.stores.hits import Hit
 
 _PRESENTATION = (
     "excluded_embed_metadata_keys",

@@ -16,7 +16,7 @@ from llama_index_unisem.indices.embedding import NodeEmbedder
 from llama_index_unisem.pictures import has_picture
 from llama_index_unisem.vector_stores.codec import is_own_source, listed
 from llama_index_unisem.vector_stores.store import UniSemVectorStore
-from unisem.readers import Skipped
+from unisem.common.skipped import Skipped
 
 if TYPE_CHECKING:
     from unisem import SemanticSpace

@@ -20,7 +20,7 @@ from llama_index.core.schema import (
 
 from llama_index_unisem.read_pictures import ReadPicture
 from llama_index_unisem.shown import Shown, shown
-from unisem.content import MAX_BYTES, MAX_SIDE, ImageLimits
+from unisem.images.for_models import MAX_BYTES, MAX_SIDE, ImageLimits
 
 _KEPT = (
     "audio_resource",

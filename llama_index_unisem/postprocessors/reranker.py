@@ -19,9 +19,10 @@ from llama_index_unisem.nodes import PictureNode
 from llama_index_unisem.retrievers.bundles import image_of
 from llama_index_unisem.shown import confined_picture
 from unisem.errors import ImageError
-from unisem.images import ImageRef
+from unisem.images.reference import ImageRef
 from unisem.records import Record
-from unisem.rerank import Reranker, load_reranker, rank
+from unisem.rerank import Reranker, load_reranker
+from unisem.search.reranking import rank
 
 if TYPE_CHECKING:
     from unisem.space import SemanticSpace

@@ -14,10 +14,11 @@ from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.core.readers.base import BasePydanticReader, ResourcesReaderMixin
 from llama_index.core.schema import Document, ImageDocument, MediaResource
 
-from unisem.decoding import decode_image
+from unisem.common.skipped import Skipped
 from unisem.errors import ImageError
-from unisem.images import ImageRef
-from unisem.readers import FolderReader, Skipped
+from unisem.images.decoding import decode_image
+from unisem.images.reference import ImageRef
+from unisem.readers import FolderReader
 from unisem.readers.captions import METADATA_FILES, Description, read_metadata, read_sidecar
 from unisem.readers.chunks import chunk_text
 from unisem.readers.folder import PICTURES

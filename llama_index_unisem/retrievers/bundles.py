@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from llama_index.core.schema import QueryBundle, QueryType
 
-from unisem.images import ImageRef, ImageSource
+from unisem.images.reference import ImageRef, ImageSource
 
 
 class ImageQueryBundle(QueryBundle):

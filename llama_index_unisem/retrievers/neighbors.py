@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from unisem.records import Record
-from unisem.search import Hit, Selection
 from unisem.stores import Store
+from unisem.stores.hits import Hit
+from unisem.stores.selection import Selection
 
 
 def with_neighbors(

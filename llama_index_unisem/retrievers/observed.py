@@ -14,7 +14,7 @@ from llama_index.core.schema import NodeWithScore
 from numpy.typing import NDArray
 
 from llama_index_unisem.hits import node_of
-from unisem.images import ImageRef
+from unisem.images.reference import ImageRef
 from unisem.records import Record
 from unisem.rerank import Reranker
 

@@ -19,13 +19,16 @@ from llama_index_unisem.retrievers.bundles import image_of, picture_only, words_
 from llama_index_unisem.retrievers.neighbors import with_neighbors
 from llama_index_unisem.retrievers.observed import ObservedReranker
 from llama_index_unisem.retrievers.translation import query_of
-from unisem.content import ImageLimits
 from unisem.filters import And, Filter
-from unisem.fusion import Fusion, RankFusion
-from unisem.images import ImageRef
+from unisem.images.for_models import ImageLimits
+from unisem.images.reference import ImageRef
 from unisem.records import Modality
-from unisem.rerank import Reranker, reorder
-from unisem.search import Hit, Match, Mode, Query, Selection
+from unisem.rerank import Reranker
+from unisem.search.fusion import Fusion, RankFusion
+from unisem.search.query import Mode, Query
+from unisem.search.reranking import reorder
+from unisem.stores.hits import Hit
+from unisem.stores.selection import Match, Selection
 
 if TYPE_CHECKING:
     from unisem.space import SemanticSpace

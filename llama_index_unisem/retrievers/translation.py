@@ -9,7 +9,7 @@ import numpy as np
 from llama_index.core.schema import QueryBundle
 
 from llama_index_unisem.retrievers.bundles import image_of
-from unisem.search import Query
+from unisem.search.query import Query
 
 if TYPE_CHECKING:
     from unisem.space import SemanticSpace

@@ -18,7 +18,7 @@ from llama_index.core.tools.types import ToolMetadata, ToolOutput
 
 from llama_index_unisem.shown import shown
 from llama_index_unisem.tools.results import result_blocks
-from unisem.content import ImageLimits
+from unisem.images.for_models import ImageLimits
 
 _DESCRIPTION = (
     "Ask a question about a collection of texts and pictures. Returns an answer, and the texts "

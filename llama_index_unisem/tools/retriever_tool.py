@@ -16,7 +16,7 @@ from llama_index_unisem.retrievers.retriever import UniSemRetriever
 from llama_index_unisem.shown import shown
 from llama_index_unisem.tools.arguments import SearchArguments, arguments_for, parsed
 from llama_index_unisem.tools.results import result_blocks
-from unisem.content import ImageLimits
+from unisem.images.for_models import ImageLimits
 
 _DESCRIPTION = (
     "Search a collection of texts and pictures by words, by a picture found before, or by both. "

@@ -34,10 +34,10 @@ from llama_index_unisem.pictures import picture_of
 from llama_index_unisem.vector_stores.opened import Opened
 from llama_index_unisem.vector_stores.vectors import caption_vector, put_caption_vector, unit
 from unisem.errors import ImageError, RecordError
-from unisem.images import ImageRef
-from unisem.records import Modality, Record
-from unisem.search import EmbeddedRecord, Match
+from unisem.images.reference import ImageRef
+from unisem.records import EmbeddedRecord, Modality, Record
 from unisem.stores import Store
+from unisem.stores.selection import Match
 
 _log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from llama_index_unisem.vector_stores.persistence import (
     save,
     saved_namespaces,
 )
-from unisem.search import Match
+from unisem.stores.selection import Match
 
 if TYPE_CHECKING:
     from unisem import SemanticSpace

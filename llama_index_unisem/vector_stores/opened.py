@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet, WeakValueDictionary, finalize
 
 from unisem.errors import CorruptStoreError
-from unisem.pictures import Pictures
+from unisem.images.library import Pictures
 
 if TYPE_CHECKING:
     from unisem import SemanticSpace

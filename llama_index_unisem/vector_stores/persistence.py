@@ -27,9 +27,8 @@ from llama_index.core.vector_stores.types import DEFAULT_PERSIST_FNAME
 
 from llama_index_unisem.vector_stores.opened import Opened
 from unisem.errors import CorruptStoreError, ImageError
-from unisem.pictures import Pictures
-from unisem.records import Record
-from unisem.search import EmbeddedRecord
+from unisem.images.library import Pictures
+from unisem.records import EmbeddedRecord, Record
 from unisem.stores.faiss.writerlock import WriterLock
 
 _log = logging.getLogger(__name__)

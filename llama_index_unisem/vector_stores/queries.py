@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from llama_index_unisem.filters import to_filter
 from llama_index_unisem.vector_stores.vectors import unit
-from unisem.diversity import choose, likeness_of
-from unisem.fusion import Fusion, RankFusion, WeightedFusion
-from unisem.records import Modality, Record
-from unisem.search import Hit, Match, Selection, Vector
+from unisem.records import Modality, Record, Vector
+from unisem.search.diversity import choose, likeness_of
+from unisem.search.fusion import Fusion, RankFusion, WeightedFusion
 from unisem.stores import Store
+from unisem.stores.hits import Hit
+from unisem.stores.selection import Match, Selection
 
 Scored = list[tuple[Record, float]]
 """Records with their scores, best first."""

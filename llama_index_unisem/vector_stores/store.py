@@ -25,8 +25,8 @@ from llama_index_unisem.vector_stores.lasting import LastingVectorStore
 from llama_index_unisem.vector_stores.queries import ids_of, run
 from unisem.errors import StoreError
 from unisem.filters import Filter
-from unisem.records import Record, to_json
-from unisem.search import EmbeddedRecord, Selection
+from unisem.records import EmbeddedRecord, Record, to_json
+from unisem.stores.selection import Selection
 
 
 class UniSemVectorStore(LastingVectorStore):

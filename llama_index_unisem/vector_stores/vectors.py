@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from llama_index.core.schema import BaseNode, ImageNode, Node
 
-from unisem.search import Vector
+from unisem.records import Vector
 
 _ROUNDING = 1e-6  # how far float32 arithmetic takes a unit vector's length from 1
 

@@ -15,7 +15,7 @@ from transformers import CLIPConfig, CLIPModel
 from benchmarks.generated_clip import save_clip, write_pairs
 from benchmarks.training_throughput import Settings, Throughput, main, measure
 from unisem import load_encoder
-from unisem.encoders.hub import HubEncoder
+from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 
 BATCH, TOKENS, STEPS = 4, 12, 3
 WIDTH, INNER, LAYERS, HEADS, SIDE, PATCH, DIMENSION = 32, 64, 2, 4, 32, 8, 24
@@ -76,13 +76,13 @@ def test_every_step_is_timed_and_shares_are_below_the_peak(found: Throughput) ->
 
 
 def test_decoding_is_in_the_pipeline_and_not_in_compute(monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare = HubEncoder.prepare_image
+    prepare = SentenceTransformerEncoder.prepare_image
 
-    def slow(self: HubEncoder, image: Any) -> Any:
+    def slow(self: SentenceTransformerEncoder, image: Any) -> Any:
         time.sleep(SLOW)
         return prepare(self, image)
 
-    monkeypatch.setattr(HubEncoder, "prepare_image", slow)
+    monkeypatch.setattr(SentenceTransformerEncoder, "prepare_image", slow)
     found = measure(tiny_clip(), replace(SETTINGS, steps=2))
     assert min(found.inputs) > SLOW
     assert min(found.pipeline) > SLOW

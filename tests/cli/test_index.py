@@ -11,8 +11,8 @@ from tests.cli.conftest import Run
 from tests.support.pictures import solid
 from tests.support.toy import ToyEncoder
 from unisem import SemanticSpace
-from unisem.images import ImageSource
-from unisem.search import Vector
+from unisem.images.reference import ImageSource
+from unisem.records import Vector
 
 
 def counts(output: str) -> dict[str, int]:

@@ -15,8 +15,8 @@ from tests.support.pictures import solid
 from unisem import __version__
 from unisem.cli.filtering import parse_filter
 from unisem.cli.terminal import amount
+from unisem.common.printable import plain, shortened
 from unisem.filters import matches
-from unisem.showing import plain, shortened
 
 ROOT = Path(__file__).parents[2]
 _TOY = """

@@ -18,9 +18,10 @@ from langchain_unisem import ImageQuery
 from tests.congruence import conditions
 from tests.congruence.conditions import Condition
 from unisem import Record, SemanticSpace
-from unisem.fusion import Fusion, RankFusion, WeightedFusion
 from unisem.records import Modality
-from unisem.search import Match, Mode, Query
+from unisem.search.fusion import Fusion, RankFusion, WeightedFusion
+from unisem.search.query import Mode, Query
+from unisem.stores.selection import Match
 
 Found = list[tuple[str, float | None]]
 """Ids, and scores where the front gives any that can be compared."""

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tests.congruence.conditions import Condition, holds
-from unisem.records import Record
-from unisem.search import EmbeddedRecord, Match, Vector
+from unisem.records import EmbeddedRecord, Record, Vector
+from unisem.stores.selection import Match
 
 Answer = list[tuple[str, float]]
 """Ids and scores, best first, ties by id."""

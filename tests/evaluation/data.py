@@ -9,9 +9,9 @@ import numpy as np
 
 from tests.support.pictures import solid
 from tests.support.toy import COLOURS, ToyEncoder
-from unisem.images import ImageRef, ImageSource
-from unisem.search import Vector
-from unisem.training.pairs import Pair, PairDataset
+from unisem.images.reference import ImageRef, ImageSource
+from unisem.pairs.dataset import Pair, PairDataset
+from unisem.records import Vector
 
 
 class Blurred(ToyEncoder):

@@ -10,7 +10,7 @@ from unisem.evaluation import RetrievalTask
 from unisem.evaluation import answers as module
 from unisem.evaluation.answers import Answers
 from unisem.evaluation.embeddings import Embeddings
-from unisem.images import ImageRef
+from unisem.images.reference import ImageRef
 
 PIXELS = ImageRef(data=b"never opened")
 

@@ -16,7 +16,7 @@ from unisem.evaluation.geometry import Geometry
 from unisem.evaluation.hubness import Hubness
 from unisem.evaluation.plot import SIDE, Plot
 from unisem.evaluation.projection import Projection
-from unisem.images import ImageRef
+from unisem.images.reference import ImageRef
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

@@ -16,8 +16,8 @@ from tests.support.toy import ToyEncoder
 from unisem.encoders import Encoder
 from unisem.errors import UniSemError
 from unisem.evaluation import EvaluationOptions, Ranking, Report, bootstrap_interval, evaluate
-from unisem.images import ImageRef
-from unisem.training.pairs import Pair, PairDataset
+from unisem.images.reference import ImageRef
+from unisem.pairs.dataset import Pair, PairDataset
 
 QUICK = EvaluationOptions(rounds=300)
 

@@ -12,8 +12,8 @@ from tests.support.pictures import solid
 from tests.support.toy import ToyEncoder
 from unisem.errors import UniSemError
 from unisem.evaluation import EvaluationOptions, Report, evaluate
-from unisem.training import check_pairs, split_pairs
-from unisem.training.pairs import PairDataset
+from unisem.pairs import check_pairs, split_pairs
+from unisem.pairs.dataset import PairDataset
 
 QUICK = EvaluationOptions(rounds=300)
 

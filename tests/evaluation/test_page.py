@@ -12,11 +12,11 @@ from tests.evaluation.data import Blurred, shades
 from tests.support.pictures import noise, solid
 from tests.support.toy import COLOURS, ToyEncoder
 from unisem.evaluation import EvaluationOptions, Report, evaluate
-from unisem.evaluation import thumbnails as thumbnails_module
 from unisem.evaluation.page import render_report
-from unisem.evaluation.thumbnails import Thumbnails
-from unisem.images import ImageRef
-from unisem.training.pairs import Pair, PairDataset
+from unisem.images import thumbnails as thumbnails_module
+from unisem.images.reference import ImageRef
+from unisem.images.thumbnails import Thumbnails
+from unisem.pairs.dataset import Pair, PairDataset
 
 QUICK = EvaluationOptions(rounds=50)
 _VOID = {"meta", "img", "br", "circle", "line", "rect", "ellipse"}

@@ -11,8 +11,8 @@ from tests.evaluation.data import shades
 from unisem.errors import UniSemError
 from unisem.evaluation.pair_tasks import PairTasks
 from unisem.evaluation.tasks import RetrievalTask, form_of
-from unisem.images import ImageRef
-from unisem.training.pairs import Pair, PairDataset, caption_key
+from unisem.images.reference import ImageRef
+from unisem.pairs.dataset import Pair, PairDataset, caption_key
 
 ROOT = Path("pictures")
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.pictures import encoded, noise, solid
 from unisem import Record, SemanticSpace
-from unisem.search import EmbeddedRecord
+from unisem.records import EmbeddedRecord
 
 
 @pytest.fixture

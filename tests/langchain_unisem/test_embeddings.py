@@ -19,7 +19,7 @@ from tests.support.pictures import encoded, solid
 from tests.support.toy import ToyEncoder
 from unisem.encoders import Role
 from unisem.errors import EncoderError, ImageError
-from unisem.search import Vector
+from unisem.records import Vector
 
 
 class RoleEncoder(ToyEncoder):

@@ -20,8 +20,8 @@ from tests.support.checkpoints import save_clip, save_two_towers
 from tests.support.pictures import encoded, noise
 from tests.support.toy import ToyEncoder
 from unisem.errors import EncoderError, ImageError
-from unisem.images import ImageSource
-from unisem.search import Vector
+from unisem.images.reference import ImageSource
+from unisem.records import Vector
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from langchain_unisem import (
 from tests.support.pictures import encoded, solid
 from tests.support.toy import ToyEncoder
 from unisem import SemanticSpace
-from unisem.readers import Skipped
+from unisem.common.skipped import Skipped
 
 
 @pytest.fixture

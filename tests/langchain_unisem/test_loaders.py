@@ -24,9 +24,9 @@ from tests.support.pictures import encoded, noise, solid
 from tests.support.text_embeddings import PictureEmbeddings, WordEmbeddings
 from tests.support.toy import COLOURS, ToyEncoder
 from unisem import SemanticSpace
+from unisem.common.skipped import Skipped
 from unisem.errors import EncoderError, ImageError, RecordError
-from unisem.images import ImageRef
-from unisem.readers import Skipped
+from unisem.images.reference import ImageRef
 
 OUTSIDE = "leads outside the allowed folder"
 

@@ -17,7 +17,7 @@ from langchain_unisem import PictureBlobParser, PictureFolderLoader, UniSemVecto
 from tests.support.pictures import encoded, noise, solid
 from tests.support.toy import COLOURS
 from unisem import SemanticSpace
-from unisem.readers import Skipped
+from unisem.common.skipped import Skipped
 
 
 class FolderBlobs(BlobLoader):

@@ -18,7 +18,7 @@ from langchain_unisem import UniSemRetriever, aformat_documents, format_document
 from tests.support.pictures import encoded, noise, solid
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
-from unisem.content import ImageLimits
+from unisem.images.for_models import ImageLimits
 
 
 def texts(blocks: list[Any]) -> list[str]:

@@ -22,8 +22,8 @@ from langchain_unisem import UniSemInlineRetrievalTool, UniSemRetrievalTool, Uni
 from langchain_unisem.middleware import PictureMiddleware
 from tests.support.pictures import encoded, noise, solid
 from unisem import Record, SemanticSpace
-from unisem.content import ImageLimits
-from unisem.images import ImageRef
+from unisem.images.for_models import ImageLimits
+from unisem.images.reference import ImageRef
 
 COLOURS = ("red", "green", "blue", "yellow", "black", "white")
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from langchain_unisem.middleware.shown import ShownPictures
-from unisem.content import ModelImage
 from unisem.errors import ImageError
+from unisem.images.for_models import ModelImage
 
 
 def reader(name: str, size: int, read: list[str]) -> Callable[[], ModelImage]:

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from langchain_unisem import ImageQuery, MultimodalPrompt, UniSemRetriever, format_documents
 from tests.support.pictures import solid
 from unisem import SemanticSpace
-from unisem.content import ImageLimits
 from unisem.errors import ImageError
+from unisem.images.for_models import ImageLimits
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.support.length_reranker import LengthReranker
 from tests.support.pictures import solid
 from unisem import Record, SemanticSpace
 from unisem.filters import Field
-from unisem.fusion import WeightedFusion
+from unisem.search.fusion import WeightedFusion
 
 WORDS = ["red", "paper", "card", "made", "of", "blue", "old", "torn"]
 

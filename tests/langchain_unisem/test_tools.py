@@ -29,8 +29,8 @@ from tests.support.pictures import encoded, noise, solid
 from tests.support.text_embeddings import WordEmbeddings
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
-from unisem.content import ImageLimits
 from unisem.errors import StoreError
+from unisem.images.for_models import ImageLimits
 
 RETRIEVERS: list[dict[str, Any]] = [
     {},

@@ -14,7 +14,7 @@ from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index_unisem import UniSemEmbedding
 from tests.support.toy import ToyEncoder, _unit
 from unisem.encoders import Role
-from unisem.search import Vector
+from unisem.records import Vector
 
 
 class AsymmetricToy(ToyEncoder):

@@ -23,7 +23,7 @@ from tests.support.chat_rules import broken_rule
 from tests.support.chat_server import ChatServer, chat_server
 from tests.support.pictures import encoded, solid
 from unisem import SemanticSpace
-from unisem.content import ImageLimits
+from unisem.images.for_models import ImageLimits
 
 QUESTION = "Which card is red?"
 SEARCH: list[tuple[str, dict[str, Any]]] = [("search", {"query": "red card", "top_k": 2})]

@@ -31,7 +31,7 @@ from llama_index.core.vector_stores.types import (
 
 from llama_index_unisem import UniSemEmbedding, UniSemIndex, UniSemVectorStore
 from tests.support.toy import COLOURS
-from unisem.search import EmbeddedRecord
+from unisem.records import EmbeddedRecord
 
 REMEDY = r"Load it with llama_index_unisem\.UniSemVectorStore\.from_persist_dir"
 

@@ -32,7 +32,7 @@ from llama_index_unisem import UniSemVectorStore as Store
 from tests.support.pictures import solid
 from tests.support.toy import ToyEncoder
 from unisem import SemanticSpace
-from unisem.images import ImageRef
+from unisem.images.reference import ImageRef
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ from llama_index_unisem.indices.refinement import Refinement
 from tests.support.rerankers import ColourReranker
 from tests.support.toy import ToyEncoder
 from unisem import SemanticSpace
-from unisem.content import ImageLimits
 from unisem.filters import Field
-from unisem.search import Query
+from unisem.images.for_models import ImageLimits
+from unisem.search.query import Query
 
 
 def steps(cards: Path) -> list[BaseNode]:

@@ -25,8 +25,8 @@ from llama_index_unisem.nodes import PictureNode
 from tests.support.pictures import encoded, noise, solid
 from tests.support.toy import COLOURS
 from unisem import Record, SemanticSpace
-from unisem.content import ImageLimits
 from unisem.errors import ImageError
+from unisem.images.for_models import ImageLimits
 
 
 def found(space: SemanticSpace, **settings: Any) -> list[Any]:

@@ -35,7 +35,7 @@ from tests.support.chat_rules import broken_rule
 from tests.support.chat_server import chat_server
 from tests.support.pictures import encoded, noise, solid
 from unisem import SemanticSpace
-from unisem.content import ImageLimits
+from unisem.images.for_models import ImageLimits
 
 
 def scored(*nodes: Any) -> list[NodeWithScore]:

@@ -25,8 +25,8 @@ from llama_index_unisem import ImagesForLLM, UniSemRetriever
 from tests.support.chat_server import ChatServer, chat_server
 from tests.support.pictures import solid
 from unisem import Record, SemanticSpace
-from unisem.content import ImageLimits
-from unisem.images import ImageRef
+from unisem.images.for_models import ImageLimits
+from unisem.images.reference import ImageRef
 
 QUESTION = "Which card is red?"
 

@@ -18,7 +18,8 @@ from llama_index.core.schema import Document, ImageDocument, MetadataMode
 
 from llama_index_unisem import PictureReader
 from tests.support.pictures import encoded, noise, solid
-from unisem.readers import FolderReader, Skipped
+from unisem.common.skipped import Skipped
+from unisem.readers import FolderReader
 
 
 @pytest.fixture

@@ -36,8 +36,8 @@ from tests.support.checkpoints import save_text_cross_encoder
 from tests.support.pictures import encoded, solid
 from tests.support.rerankers import ColourReranker
 from unisem import Record, SemanticSpace
-from unisem.content import ImageLimits
 from unisem.errors import ImageError, RerankerError
+from unisem.images.for_models import ImageLimits
 from unisem.rerank import CrossEncoderReranker, load_reranker
 
 

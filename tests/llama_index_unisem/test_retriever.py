@@ -26,7 +26,7 @@ from tests.support.toy import ToyEncoder
 from unisem import Hit, Query, Record, SemanticSpace
 from unisem.errors import ImageError, StoreError
 from unisem.filters import Field
-from unisem.search import Selection
+from unisem.stores.selection import Selection
 
 
 @pytest.fixture

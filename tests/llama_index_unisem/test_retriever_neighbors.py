@@ -12,8 +12,8 @@ import pytest
 from llama_index_unisem import UniSemRetriever
 from tests.support.pictures import solid
 from unisem import Record, SemanticSpace
-from unisem.content import ImageLimits
 from unisem.filters import Field
+from unisem.images.for_models import ImageLimits
 
 
 def chain(ids: list[str], **parts: Any) -> list[Record]:

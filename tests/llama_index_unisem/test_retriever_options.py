@@ -20,9 +20,9 @@ from tests.support.pictures import encoded, solid
 from unisem import Hit, Query, Record, SemanticSpace
 from unisem.errors import ImageError
 from unisem.filters import Field
-from unisem.fusion import WeightedFusion
-from unisem.images import ImageRef
+from unisem.images.reference import ImageRef
 from unisem.rerank import Reranker
+from unisem.search.fusion import WeightedFusion
 
 
 class Backwards(Reranker):

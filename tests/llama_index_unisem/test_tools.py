@@ -27,8 +27,8 @@ from tests.support.chat_rules import broken_rule
 from tests.support.chat_server import chat_server
 from tests.support.pictures import solid
 from unisem import Record, SemanticSpace
-from unisem.content import ImageLimits
 from unisem.filters import Field
+from unisem.images.for_models import ImageLimits
 
 
 @pytest.fixture

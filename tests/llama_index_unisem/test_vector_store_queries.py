@@ -22,7 +22,7 @@ from llama_index.core.vector_stores.types import (
 
 from llama_index_unisem import UniSemVectorStore
 from unisem.filters import Field
-from unisem.fusion import weighted_fusion
+from unisem.search.fusion import weighted_fusion
 
 COUNT, DIMENSION = 60, 16
 WORDS = ["tiger", "teapot", "harbour", "violin", "glacier"]

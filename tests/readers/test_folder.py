@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.pictures import solid
 from unisem import Record
-from unisem.readers import FolderReader, Skipped
+from unisem.common.skipped import Skipped
+from unisem.readers import FolderReader
 from unisem.readers.chunks import chunk_text
 
 

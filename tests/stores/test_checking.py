@@ -17,7 +17,7 @@ from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.exchange import export_space, import_space, salvage_space
-from unisem.pictures import Pictures
+from unisem.images.library import Pictures
 from unisem.stores.faiss.checking import check_pictures, check_store
 from unisem.stores.faiss.statistics import StoreStatistics
 

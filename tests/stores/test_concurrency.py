@@ -23,12 +23,14 @@ import pytest
 from unisem import Record
 from unisem.errors import StoreLockedError
 from unisem.filters import Field
-from unisem.pictures import Pictures
-from unisem.search import EVERYTHING, EmbeddedRecord, Hit, Selection
+from unisem.images.library import Pictures
+from unisem.records import EmbeddedRecord
 from unisem.stores import Store
 from unisem.stores.faiss import FaissStore, store
-from unisem.stores.faiss.kinds import KINDS
+from unisem.stores.faiss.index_settings import KINDS
 from unisem.stores.faiss.segment import Segment
+from unisem.stores.hits import Hit
+from unisem.stores.selection import EVERYTHING, Selection
 
 DIMENSION = 8
 COUNT = 40

@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
-from unisem.pictures import Pictures
-from unisem.search import EmbeddedRecord
+from unisem.images.library import Pictures
+from unisem.records import EmbeddedRecord
 from unisem.stores.faiss import FaissStore, rawvectors
 from unisem.stores.faiss.checking import check_store
 from unisem.stores.faiss.statistics import StoreStatistics

@@ -19,11 +19,12 @@ from tests.support.oracle import BruteForce
 from unisem import Record
 from unisem.errors import CorruptStoreError, StoreError, StoreLockedError
 from unisem.filters import Field
-from unisem.images import ImageRef
-from unisem.pictures import Pictures
-from unisem.search import EVERYTHING, EmbeddedRecord, Selection
+from unisem.images.library import Pictures
+from unisem.images.reference import ImageRef
+from unisem.records import EmbeddedRecord
 from unisem.stores.faiss import FaissStore, segment
-from unisem.stores.faiss.kinds import KINDS
+from unisem.stores.faiss.index_settings import KINDS
+from unisem.stores.selection import EVERYTHING, Selection
 
 DIMENSION = 8
 

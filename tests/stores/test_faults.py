@@ -39,13 +39,14 @@ from tests.stores.crash.workload import (
 from tests.support.oracle import BruteForce
 from unisem import Record
 from unisem.errors import CorruptStoreError, ImageError, StoreError
-from unisem.images import ImageRef
-from unisem.pictures import Pictures
-from unisem.search import EmbeddedRecord, Selection
+from unisem.images.library import Pictures
+from unisem.images.reference import ImageRef
+from unisem.records import EmbeddedRecord
 from unisem.stores.faiss import FaissStore, segment
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.snapshot import Snapshot
 from unisem.stores.faiss.timeline import Timeline
+from unisem.stores.selection import Selection
 
 FIRST = Operation("add", items=tuple((record_id, n) for n, record_id in enumerate("abcdefgh", 1)))
 SECOND = Operation("delete", selection=Selection(ids=("b", "c")))

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from unisem import Record, SemanticSpace
-from unisem.pictures import Pictures
-from unisem.search import EmbeddedRecord
+from unisem.images.library import Pictures
+from unisem.records import EmbeddedRecord
 from unisem.stores.faiss import FaissStore, IndexSettings
 from unisem.stores.faiss.catalog import Catalog
 

@@ -12,7 +12,7 @@ from filelock import FileLock
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.errors import CorruptStoreError, StoreError, StoreLockedError
-from unisem.pictures import Pictures
+from unisem.images.library import Pictures
 from unisem.stores.faiss import upgrades
 from unisem.stores.faiss.checking import check_store
 from unisem.stores.faiss.statistics import StoreStatistics

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from tests.support.keywords import found, item, open_store
 from unisem.filters import Field
-from unisem.search import EVERYTHING, Selection
 from unisem.stores.faiss import FaissStore
 from unisem.stores.faiss.words import MAX_TERMS, WordIndex, terms
+from unisem.stores.selection import EVERYTHING, Selection
 
 
 @pytest.fixture

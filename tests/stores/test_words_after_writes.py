@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from tests.support.keywords import VECTOR, found, item, open_store
 from unisem import Record
 from unisem.filters import Field
-from unisem.images import ImageRef
-from unisem.search import EVERYTHING, EmbeddedRecord, Selection
+from unisem.images.reference import ImageRef
+from unisem.records import EmbeddedRecord
+from unisem.stores.selection import EVERYTHING, Selection
 
 
 def test_others_see_the_words_of_a_commit_and_a_failed_write_leaves_none(tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from unisem import Record
-from unisem.images import ImageRef
-from unisem.pictures import Pictures
-from unisem.search import EVERYTHING, EmbeddedRecord, Selection
+from unisem.images.library import Pictures
+from unisem.images.reference import ImageRef
+from unisem.records import EmbeddedRecord
 from unisem.stores.faiss import FaissStore
+from unisem.stores.selection import EVERYTHING, Selection
 
 VECTOR = np.eye(4, dtype=np.float32)[0]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem import Record
-from unisem.images import ImageRef
+from unisem.images.reference import ImageRef
 from unisem.rerank import Reranker
 
 

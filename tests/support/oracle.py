@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from unisem.filters import matches
-from unisem.search import EVERYTHING, EmbeddedRecord, Match, Selection, Vector
+from unisem.records import EmbeddedRecord, Vector
+from unisem.stores.selection import EVERYTHING, Match, Selection
 
 
 class BruteForce:

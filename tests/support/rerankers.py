@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tests.support.toy import COLOURS
 from unisem import ImageRef, Record
 from unisem.errors import ImageError, RerankerError
-from unisem.images import open_image
+from unisem.images.reference import open_image
 from unisem.rerank import Reranker
 
 

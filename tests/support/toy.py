@@ -16,8 +16,8 @@ from PIL import Image
 
 from unisem.encoders import Encoder, Role
 from unisem.encoders.base import Progress
-from unisem.images import ImageSource, open_image
-from unisem.search import Vector
+from unisem.images.reference import ImageSource, open_image
+from unisem.records import Vector
 
 COLOURS = {
     "red": (220, 30, 30),

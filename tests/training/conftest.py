@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.training.support import coloured_pairs, tiny_encoder
-from unisem.training import PairDataset
+from unisem.pairs import PairDataset
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from tests.support.checkpoints import save_two_towers
 from tests.support.pictures import noise
-from unisem.images import ImageRef
-from unisem.training import Pair, PairDataset, check_pairs
+from unisem.images.reference import ImageRef
+from unisem.pairs import Pair, PairDataset, check_pairs
 
 WORDS = ("red", "blue", "tiger", "a", "word", "ask")  # in the tiny tokenizer's vocabulary
 

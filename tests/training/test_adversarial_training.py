@@ -13,14 +13,15 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from tests.training.loop.test_processes import run
 from tests.training.losses.test_cached import Towers, batch
 from tests.training.support import weights
-from tests.training.test_processes import run
 from unisem import load_encoder
 from unisem.errors import TrainingError
-from unisem.training import PairDataset, Recipe, train_encoder
+from unisem.pairs import PairDataset
+from unisem.training import Recipe, train_encoder
 from unisem.training.adversarial import AdversarialReversal, AdversarialTranslation
-from unisem.training.checkpoints import checkpoints
+from unisem.training.loop.checkpoints import checkpoints
 from unisem.training.losses import CachedLoss, EmbeddingLoss, InfoNCE, PairLabels, PairLoss
 from unisem.training.losses.base import total
 
@@ -83,7 +84,7 @@ def test_a_recipe_names_an_adversary(
 ) -> None:
     logged: list[dict[str, float]] = []
     monkeypatch.setattr(
-        "unisem.training.trainer.SentenceTransformerTrainer.log",
+        "unisem.training.loop.trainer.SentenceTransformerTrainer.log",
         lambda trainer, logs, start_time=None: logged.append(logs),
     )
     options: dict[str, Any] = {"epochs": 3, "batch_size": 9, "checkpoint_steps": 2}

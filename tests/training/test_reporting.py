@@ -11,9 +11,10 @@ from torch import Tensor
 from unisem import load_encoder
 from unisem.errors import TrainingError
 from unisem.evaluation import EvaluationOptions, evaluate
-from unisem.training import PairDataset, Recipe, train_encoder
+from unisem.pairs import PairDataset
+from unisem.pairs.splits import Leakage
+from unisem.training import Recipe, train_encoder
 from unisem.training.losses import InfoNCE, PairLabels, PairLoss
-from unisem.training.splits import Leakage
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -90,7 +91,8 @@ def test_a_library_that_is_not_there_is_named_before_anything_is_done(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, absent: str, says: str
 ) -> None:
     monkeypatch.setattr(
-        "unisem.training.extras.find_spec", lambda name: None if name == absent else object()
+        "unisem.training.loop.environment.find_spec",
+        lambda name: None if name == absent else object(),
     )
     with pytest.raises(TrainingError, match=says):
         train_encoder(str(tiny), PairDataset(()), tmp_path / "out", tensorboard=tmp_path / "logs")

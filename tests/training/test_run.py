@@ -14,8 +14,9 @@ from torch import Tensor
 from tests.training.support import assert_same_weights, changed, weights
 from unisem import Record, SemanticSpace, load_encoder
 from unisem.errors import TrainingError
-from unisem.training import Augmentation, PairDataset, Recipe, train_encoder
-from unisem.training.evaluator import HitEvaluator
+from unisem.pairs import PairDataset
+from unisem.training import Augmentation, Recipe, train_encoder
+from unisem.training.loop.evaluator import HitEvaluator
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -103,14 +104,14 @@ def test_a_second_run_reads_the_stored_features(
     def never(*arguments: Any, **options: Any) -> Any:
         raise AssertionError("computed again")
 
-    monkeypatch.setattr("unisem.training.preparing.compute_features", never)
+    monkeypatch.setattr("unisem.training.inputs.preparing.compute_features", never)
     train_encoder(str(tiny), pairs, tmp_path / "two", recipe=HEADS, features=tmp_path / "f")
     assert_same_weights(tmp_path / "one", tmp_path / "two")
     # A trained head changes nothing before it.
     monkeypatch.undo()
     one, two = (str(tmp_path / name) for name in ("one", "two"))
     train_encoder(one, pairs, tmp_path / "three", recipe=HEADS, features=tmp_path / "f")
-    monkeypatch.setattr("unisem.training.preparing.compute_features", never)
+    monkeypatch.setattr("unisem.training.inputs.preparing.compute_features", never)
     train_encoder(two, pairs, tmp_path / "four", recipe=EVERY_HEAD, features=tmp_path / "f")
 
 
@@ -193,7 +194,7 @@ def test_early_stopping_keeps_the_best(
             seen.append([p.detach().clone() for p in model.parameters()])
             return {self.primary_metric: scores[len(seen) - 1]}
 
-    monkeypatch.setattr("unisem.training.fitting.HitEvaluator", Dictated)
+    monkeypatch.setattr("unisem.training.loop.fitting.HitEvaluator", Dictated)
     encoder = load_encoder(str(tiny))
     recipe = Recipe(epochs=30, patience=2, validation=0.3, learning_rate=1e-2)
     train_encoder(encoder, pairs, tmp_path / "out", recipe=recipe)

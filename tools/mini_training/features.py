@@ -15,7 +15,7 @@ from tools.mini_training.captions import VARIANTS
 from tools.mini_training.learning import Pictures
 from tools.mini_training.pictures import KINDS, Drawing
 from tools.mini_training.views import SIDE, Pixels, views
-from unisem.encoders.hub import HubEncoder
+from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 
 
 class _Pooled(nn.Module):
@@ -35,7 +35,7 @@ class Tower:
         encoder: The start model.
     """
 
-    def __init__(self, encoder: HubEncoder) -> None:
+    def __init__(self, encoder: SentenceTransformerEncoder) -> None:
         self.network = encoder.model[0].sub_modules["image"][0].model.eval()
         plain = _without_gates(copy.deepcopy(self.network))
         with torch.inference_mode(), warnings.catch_warnings():
@@ -63,7 +63,7 @@ def _without_gates(module: nn.Module) -> nn.Module:
 
 
 def extract(
-    tower: Tower, encoder: HubEncoder, drawings: Iterable[Drawing], store: Path
+    tower: Tower, encoder: SentenceTransformerEncoder, drawings: Iterable[Drawing], store: Path
 ) -> Pictures:
     """Features of all views and vectors of all texts; read from ``store`` if it is there.
 
@@ -99,7 +99,7 @@ def extract(
         )
 
 
-def embed(encoder: HubEncoder, texts: list[str]) -> np.ndarray:
+def embed(encoder: SentenceTransformerEncoder, texts: list[str]) -> np.ndarray:
     """Vectors ``(n, 384)`` of texts, each distinct one embedded once."""
     distinct = sorted(set(texts))
     vectors = encoder.encode_texts(distinct, role="query")

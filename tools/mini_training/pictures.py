@@ -21,7 +21,7 @@ from benchmarks.open_clip_art import load_split
 from tools.mini_training import captions
 from tools.mini_training.sources import REPOSITORY, Sources
 from tools.mini_training.views import SIDE
-from unisem.encoders.hub import HubEncoder
+from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.errors import ImageError
 
 SVG_SETS = ("@iconify-json/noto", "@iconify-json/game-icons")
@@ -50,7 +50,7 @@ class Drawing:
     kind: Kind
 
 
-def clip_art(library: Path, encoder: HubEncoder) -> Iterator[Drawing]:
+def clip_art(library: Path, encoder: SentenceTransformerEncoder) -> Iterator[Drawing]:
     """The training part of Open Clip Art, without the pictures of `examples/gallery`.
 
     Those are for people to try things on, so the model must not know them. Pictures over the size

@@ -20,8 +20,8 @@ from unisem.cli.search import search
 from unisem.cli.store import store
 from unisem.cli.terminal import complain, note
 from unisem.cli.train import train
+from unisem.common.printable import plain
 from unisem.errors import UniSemError
-from unisem.showing import plain
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 plus the number of the signal, as shells have it."""

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unisem.cli.gallery import find_gallery
-from unisem.cli.hits import hits_table
+from unisem.cli.hit_table import hits_table
 from unisem.cli.index import add_folder
 from unisem.cli.messages import (
     ChatModel,
@@ -24,7 +24,7 @@ from unisem.cli.messages import (
     llama_index_messages,
 )
 from unisem.cli.terminal import amount, note, results
-from unisem.showing import plain
+from unisem.common.printable import plain
 
 if TYPE_CHECKING:
     from unisem.cli.page import Section

@@ -12,7 +12,7 @@ from unisem.cli.pairs import read_pairs, share_or_number
 from unisem.cli.progress import progress_bars
 from unisem.cli.skipped import skipped_lines
 from unisem.cli.terminal import amount, note, results
-from unisem.showing import plain
+from unisem.common.printable import plain
 
 if TYPE_CHECKING:
     from rich.table import Table

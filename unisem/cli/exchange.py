@@ -10,14 +10,14 @@ import typer
 from unisem.cli.options import Into, NewEncoder, Space
 from unisem.cli.progress import progress_bar
 from unisem.cli.terminal import amount, note, results
+from unisem.common.printable import plain
 from unisem.errors import UniSemError
-from unisem.showing import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from unisem.common.skipped import Skipped
     from unisem.manifest import Manifest
-    from unisem.readers import Skipped
 
 _SHOWN = 10  # skipped inputs that are listed
 

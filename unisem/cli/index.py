@@ -12,11 +12,11 @@ from rich.text import Text
 
 from unisem.cli.options import Into, NewEncoder
 from unisem.cli.terminal import amount, notices, results
-from unisem.showing import plain
+from unisem.common.printable import plain
 
 if TYPE_CHECKING:
-    from unisem.ingest import IngestReport
-    from unisem.readers import Skipped
+    from unisem.common.skipped import Skipped
+    from unisem.ingest.ingestion import IngestReport
     from unisem.space import SemanticSpace
 
 _SHOWN = 10  # skipped inputs that are listed unasked

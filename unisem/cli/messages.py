@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from unisem.common.printable import plain, shortened
 from unisem.errors import UniSemError
-from unisem.showing import plain, shortened
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage

@@ -17,11 +17,11 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
-from unisem.cli.hits import found_by, score_of
+from unisem.cli.hit_table import found_by, score_of
+from unisem.common.printable import plain, shortened
 from unisem.errors import ImageError
-from unisem.images import ImageSource, open_image
-from unisem.search import Hit
-from unisem.showing import plain, shortened
+from unisem.images.reference import ImageSource, open_image
+from unisem.stores.hits import Hit
 
 _SIDE = 480  # pixels of a small copy's longer side: a card is about 240 wide, on a dense screen
 _QUOTED = 300  # characters of a text that are quoted: about the height of a picture's card

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from unisem.training import PairDataset
+    from unisem.pairs import PairDataset
 
 
 def read_pairs(
@@ -31,8 +31,8 @@ def read_pairs(
     Raises:
         TrainingError: Nothing there, or a kind that is not known.
     """
-    from unisem.training import CaptionCleaning, PairDataset
-    from unisem.training.sources.tables import Columns
+    from unisem.pairs import CaptionCleaning, PairDataset
+    from unisem.pairs.sources.tables import Columns
 
     pairs = PairDataset.read(
         data,

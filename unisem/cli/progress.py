@@ -16,7 +16,7 @@ from rich.progress import (
 )
 
 from unisem.cli.terminal import notices
-from unisem.showing import plain
+from unisem.common.printable import plain
 
 
 @contextmanager

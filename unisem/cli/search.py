@@ -16,8 +16,9 @@ from unisem.errors import FilterError, UniSemError
 
 if TYPE_CHECKING:
     from unisem.filters import Filter
-    from unisem.search import Hit, Query
+    from unisem.search.query import Query
     from unisem.space import SemanticSpace
+    from unisem.stores.hits import Hit
 
 
 def search(
@@ -63,7 +64,8 @@ def search(
     _check_mode(mode, text, image, min_score)
     condition = _condition(conditions or [])
     with open_existing(space) as opened:
-        from unisem.search import Query, Selection
+        from unisem.search.query import Query
+        from unisem.stores.selection import Selection
 
         asked = Query(
             text=text,
@@ -81,7 +83,7 @@ def search(
     if as_json:
         sys.stdout.write(json.dumps(_as_json(asked, image, hits), indent=2) + "\n")
     elif hits:
-        from unisem.cli.hits import hits_table
+        from unisem.cli.hit_table import hits_table
 
         results().print(hits_table(hits))
     else:

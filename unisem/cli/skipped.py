@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from unisem.showing import plain
+from unisem.common.printable import plain
 
 if TYPE_CHECKING:
-    from unisem.readers import Skipped
+    from unisem.common.skipped import Skipped
 
 _SHOWN = 5  # inputs that are named
 

@@ -15,8 +15,8 @@ from unisem.cli.exchange import existing_manifest, export_, import_
 from unisem.cli.options import Space
 from unisem.cli.progress import progress_bar
 from unisem.cli.terminal import amount, results
+from unisem.common.printable import plain
 from unisem.errors import UniSemError
-from unisem.showing import plain
 
 if TYPE_CHECKING:
     from unisem.manifest import Manifest
@@ -56,7 +56,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Look for damage; nothing is changed. Exit code 1 if something is wrong."""
-    from unisem.pictures import Pictures
+    from unisem.images.library import Pictures
     from unisem.stores.faiss.checking import Finding, check_pictures, check_store
 
     findings: list[Finding] = []
@@ -95,7 +95,7 @@ def compact(
     ] = "auto",
 ) -> None:
     """Index vectors and words anew, drop what was removed, and give disk space back."""
-    from unisem.pictures import Pictures
+    from unisem.images.library import Pictures
     from unisem.stores.faiss import FaissStore
     from unisem.stores.faiss.statistics import StoreStatistics
 

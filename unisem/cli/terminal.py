@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from unisem.showing import plain
+from unisem.common.printable import plain
 
 _PIPE_WIDTH = 120  # columns of a table that goes to a file or another program
 

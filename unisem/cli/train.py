@@ -64,9 +64,10 @@ def train(
     tensorboard: option.TensorBoard = None,
 ) -> None:
     """Train an encoder on pictures with captions, and say what it gained."""
-    from unisem.training import Augmentation, Recipe, check_pairs, split_pairs, train_encoder
-    from unisem.training.processes import is_first_process
-    from unisem.training.saving import check_output
+    from unisem.pairs import check_pairs, split_pairs
+    from unisem.training import Augmentation, Recipe, train_encoder
+    from unisem.training.loop.environment import is_first_process
+    from unisem.training.model.saving import check_output
 
     refuse_idle_options(context)
     cut = option.lengths(dimensions)
@@ -159,9 +160,9 @@ def _start(
         return encoder or "mini"
     if encoder is not None or text_tower is None or image_tower is None:
         raise typer.BadParameter("pass --encoder, or --text-tower and --image-tower")
-    from unisem.training.processes import first_process_first
-    from unisem.training.saving import save_model
-    from unisem.training.towers import two_towers
+    from unisem.training.loop.environment import first_process_first
+    from unisem.training.model.saving import save_model
+    from unisem.training.model.two_towers import two_towers
 
     start = work / "start"
     with first_process_first() as first:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 if TYPE_CHECKING:
-    from unisem.training.sides import Part
+    from unisem.training.model.modality_parts import Part
 
 _PARTS = "Start from two networks"
 _LOSS = "Loss"

@@ -9,11 +9,11 @@ from rich.table import Table
 
 from unisem.cli.skipped import skipped_lines
 from unisem.cli.terminal import amount
-from unisem.showing import plain
+from unisem.common.printable import plain
 
 if TYPE_CHECKING:
+    from unisem.pairs.checking import PairReport
     from unisem.training.report import Change, TrainingReport
-    from unisem.training.validation import PairReport
 
 
 def print_pairs(out: Console, report: PairReport) -> None:

@@ -8,8 +8,8 @@ from typing import Literal
 
 from PIL import Image
 
-from unisem.images import ImageSource, open_image
-from unisem.search import Vector
+from unisem.images.reference import ImageSource, open_image
+from unisem.records import Vector
 
 Role = Literal["query", "document"]
 """Whether a text is what somebody asks or what is searched; some models embed them differently."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from unisem.encoders.offline import load_offline
 from unisem.errors import EncoderError
+from unisem.models.loading import load_offline
 
 
 def load_model(name: str, directory: Path, device: str | None, dtype: str) -> Any:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from unisem.evaluation.embeddings import Embeddings
 from unisem.evaluation.ranking import Ranking
 from unisem.evaluation.tasks import RetrievalTask
-from unisem.search import Vector
+from unisem.records import Vector
 
 Positions = NDArray[np.int64]
 _SCORES_AT_ONCE = 8_000_000  # 64 MB in float64

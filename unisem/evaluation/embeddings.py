@@ -10,12 +10,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from unisem.common.skipped import Skipped
 from unisem.encoders.base import Encoder, Role
 from unisem.errors import EncoderError, ImageError
 from unisem.evaluation.vector_cache import VectorCache
-from unisem.readers.base import Skipped
-from unisem.records import Record
-from unisem.search import Vector
+from unisem.records import Record, Vector
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""

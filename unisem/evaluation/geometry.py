@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.search import Vector
+from unisem.records import Vector
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,12 @@ from itertools import groupby
 
 from jinja2 import Environment, StrictUndefined
 
+from unisem.common.printable import plain, shortened
 from unisem.evaluation.hubness import Hubness
 from unisem.evaluation.plot import SIDE, Plot
 from unisem.evaluation.report import Answer, EncoderResult, Estimate, Example, Report, TaskResult
-from unisem.evaluation.thumbnails import Thumbnail, Thumbnails
+from unisem.images.thumbnails import Thumbnail, Thumbnails
 from unisem.records import Record
-from unisem.showing import plain, shortened
 
 _LONGEST = 140  # characters of a caption on the page; an alternative text has them all
 _SKIPPED = 20  # inputs that are listed

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from unisem.errors import UniSemError
 from unisem.evaluation.tasks import RetrievalTask
-from unisem.images import ImageRef
+from unisem.images.reference import ImageRef
+from unisem.pairs.dataset import PairDataset, caption_key
 from unisem.records import Record
-from unisem.training.pairs import PairDataset, caption_key
 
 TEXT_TO_IMAGE = "text to image"
 IMAGE_TO_TEXT = "image to text"

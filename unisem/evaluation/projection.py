@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.search import Vector
+from unisem.records import Vector
 
 
 @dataclass(frozen=True, slots=True, eq=False)

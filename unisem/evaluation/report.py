@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from unisem.common.skipped import Skipped
 from unisem.evaluation.environment import Environment
 from unisem.evaluation.geometry import Geometry
 from unisem.evaluation.hubness import Hubness
 from unisem.evaluation.options import EvaluationOptions
 from unisem.evaluation.projection import Projection
-from unisem.readers.base import Skipped
 from unisem.records import Record
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unisem.common.skipped import Skipped
 from unisem.encoders.base import Encoder
 from unisem.errors import UniSemError
 from unisem.evaluation.answers import Answers
@@ -30,10 +31,9 @@ from unisem.evaluation.report import (
     TaskResult,
 )
 from unisem.evaluation.vector_cache import VectorCache
-from unisem.readers.base import Skipped
-from unisem.training.pairs import PairDataset
-from unisem.training.splits import split_pairs
-from unisem.training.validation import CheckedPairs, check_pairs
+from unisem.pairs.checking import CheckedPairs, check_pairs
+from unisem.pairs.dataset import PairDataset
+from unisem.pairs.splits import split_pairs
 
 _DEFAULTS = EvaluationOptions()
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from unisem.publishing import publish
-from unisem.search import Vector
+from unisem.common.atomic_files import publish
+from unisem.records import Vector
 
 
 class VectorCache:

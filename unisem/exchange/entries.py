@@ -11,8 +11,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from unisem.errors import ExchangeError
-from unisem.records import Modality
-from unisem.search import Vector
+from unisem.records import Modality, Vector
 from unisem.stores.faiss.rawvectors import MOST_VECTORS
 
 FIELDS = ("id", "text", "image", "metadata", "links", "source_id", "payload")

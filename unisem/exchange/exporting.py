@@ -12,16 +12,16 @@ from itertools import chain, islice
 from pathlib import Path
 from secrets import token_hex
 
+from unisem.common.skipped import Skipped
 from unisem.errors import CorruptStoreError, ExchangeError, ImageError, StoreError
 from unisem.exchange.entries import EntryWriter
+from unisem.exchange.image_places import copied, reference_of
 from unisem.exchange.info import ExportInfo, Layout, check_layout, digests
 from unisem.exchange.jsonl import JsonLinesWriter
 from unisem.exchange.parquet import ParquetWriter
-from unisem.exchange.places import copied, reference_of
+from unisem.images.library import Pictures
 from unisem.manifest import Manifest
-from unisem.pictures import Pictures
-from unisem.readers import Skipped
-from unisem.search import EmbeddedRecord
+from unisem.records import EmbeddedRecord
 from unisem.space import SemanticSpace
 from unisem.stores.faiss import FaissStore
 from unisem.stores.faiss.readonly import read_only

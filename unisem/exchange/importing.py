@@ -11,15 +11,14 @@ from typing import Literal
 
 import numpy as np
 
+from unisem.common.skipped import Skipped
 from unisem.errors import ExchangeError, ImageError, RecordError
 from unisem.exchange.entries import FIELDS, Entry, EntryReader, entries
+from unisem.exchange.image_places import picture_from
 from unisem.exchange.info import ExportInfo
 from unisem.exchange.jsonl import JsonLinesReader
 from unisem.exchange.parquet import ParquetReader
-from unisem.exchange.places import picture_from
-from unisem.readers import Skipped
-from unisem.records import Record
-from unisem.search import EmbeddedRecord
+from unisem.records import EmbeddedRecord, Record
 from unisem.space import SemanticSpace
 from unisem.stores.faiss.salvage import are_unit
 

@@ -13,8 +13,7 @@ import numpy as np
 
 from unisem.errors import ExchangeError
 from unisem.exchange.entries import FIELDS, VectorRow, flattened
-from unisem.records import Modality
-from unisem.search import Vector
+from unisem.records import Modality, Vector
 
 _LONGEST = 1 << 26  # bytes of a line
 

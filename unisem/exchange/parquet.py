@@ -12,8 +12,7 @@ import numpy as np
 
 from unisem.errors import ExchangeError
 from unisem.exchange.entries import FIELDS, VectorRow, flattened
-from unisem.records import Modality
-from unisem.search import Vector
+from unisem.records import Modality, Vector
 
 _BATCH = 1024
 _JSON = ("image", "metadata", "links", "payload")  # columns that hold JSON

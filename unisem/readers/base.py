@@ -4,22 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from unisem.common.skipped import Skipped
 from unisem.records import Record
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """One input that gave no record.
-
-    Attributes:
-        name: Which file, with the line where that helps.
-        reason: What was wrong with it.
-    """
-
-    name: str
-    reason: str
 
 
 class Reader(ABC):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from unisem.readers.base import Skipped
+from unisem.common.skipped import Skipped
 from unisem.readers.texts import read_text
 
 METADATA_FILES = ("metadata.jsonl", "metadata.csv")

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 
+from unisem.common.skipped import Skipped
 from unisem.errors import RecordError
-from unisem.images import ImageRef
-from unisem.readers.base import Reader, Skipped
+from unisem.images.reference import ImageRef
+from unisem.readers.base import Reader
 from unisem.readers.captions import METADATA_FILES, Description, read_metadata, read_sidecar
 from unisem.readers.chunks import chunk_text
 from unisem.readers.texts import read_text

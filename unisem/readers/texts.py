@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from unisem.errors import ImageError
-from unisem.images import ImageRef
+from unisem.images.reference import ImageRef
 
 
 def read_text(path: Path, folder: Path) -> str:

@@ -6,19 +6,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from unisem.rerank.base import Reranker
-from unisem.rerank.ranking import rank
-from unisem.rerank.reordering import reorder
 
 if TYPE_CHECKING:
-    from unisem.rerank.hub import CrossEncoderReranker, load_reranker
+    from unisem.rerank.cross_encoder import CrossEncoderReranker, load_reranker
 
-# Models stand on `unisem.encoders`, which stands on `unisem.search`, which stands on the above.
 _HOMES = {
-    "CrossEncoderReranker": "unisem.rerank.hub",
-    "load_reranker": "unisem.rerank.hub",
+    "CrossEncoderReranker": "unisem.rerank.cross_encoder",
+    "load_reranker": "unisem.rerank.cross_encoder",
 }
 
-__all__ = ["CrossEncoderReranker", "Reranker", "load_reranker", "rank", "reorder"]
+__all__ = ["CrossEncoderReranker", "Reranker", "load_reranker"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.images import ImageRef
+from unisem.images.reference import ImageRef
 from unisem.records import Record
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from unisem.encoders.offline import load_offline
 from unisem.errors import RerankerError
+from unisem.models.loading import load_offline
 
 
 def load_cross_encoder(

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from unisem.errors import RecordError
-from unisem.records import Modality, Record
-from unisem.search import EVERYTHING, EmbeddedRecord, Hit, Match, Selection, Vector
+from unisem.records import EmbeddedRecord, Modality, Record, Vector
+from unisem.stores.hits import Hit
+from unisem.stores.selection import EVERYTHING, Match, Selection
 
 
 class Store(ABC):

@@ -9,29 +9,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unisem.training.augmentation import Augmentation
-    from unisem.training.cleaning import CaptionCleaning
-    from unisem.training.interpolation import interpolate_weights
-    from unisem.training.mining import mine_hard_negatives
-    from unisem.training.pairs import Pair, PairDataset
+    from unisem.pairs.checking import check_pairs
+    from unisem.pairs.cleaning import CaptionCleaning
+    from unisem.pairs.dataset import Pair, PairDataset
+    from unisem.pairs.splits import split_pairs
+    from unisem.training.inputs.augmentation import Augmentation
+    from unisem.training.inputs.mining import mine_hard_negatives
+    from unisem.training.model.interpolation import interpolate_weights
+    from unisem.training.model.two_towers import two_towers
     from unisem.training.recipe import Recipe
     from unisem.training.run import train_encoder
-    from unisem.training.splits import split_pairs
-    from unisem.training.towers import two_towers
-    from unisem.training.validation import check_pairs
 
 _HOMES = {
-    "Augmentation": "augmentation",
-    "CaptionCleaning": "cleaning",
-    "Pair": "pairs",
-    "PairDataset": "pairs",
-    "Recipe": "recipe",
-    "check_pairs": "validation",
-    "interpolate_weights": "interpolation",
-    "mine_hard_negatives": "mining",
-    "split_pairs": "splits",
-    "train_encoder": "run",
-    "two_towers": "towers",
+    "Augmentation": "unisem.training.inputs.augmentation",
+    "CaptionCleaning": "unisem.pairs.cleaning",
+    "Pair": "unisem.pairs.dataset",
+    "PairDataset": "unisem.pairs.dataset",
+    "Recipe": "unisem.training.recipe",
+    "check_pairs": "unisem.pairs.checking",
+    "interpolate_weights": "unisem.training.model.interpolation",
+    "mine_hard_negatives": "unisem.training.inputs.mining",
+    "split_pairs": "unisem.pairs.splits",
+    "train_encoder": "unisem.training.run",
+    "two_towers": "unisem.training.model.two_towers",
 }
 
 __all__ = [
@@ -51,7 +51,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(f"unisem.training.{_HOMES[name]}"), name)
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'unisem.training' has no attribute {name!r}")
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from unisem.errors import TrainingError
-from unisem.training.augmentation import Augmentation
+from unisem.training.inputs.augmentation import Augmentation
 
 if TYPE_CHECKING:
     from unisem.training.losses import PairLoss
     from unisem.training.losses.triplet import Mining
-    from unisem.training.sides import Part
+    from unisem.training.model.modality_parts import Part
 
 LossName = Literal["infonce", "sigmoid", "triplet"]
 AdversaryName = Literal["reversal", "translation"]

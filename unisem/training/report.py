@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.evaluation.bootstrap import bootstrap_interval
-from unisem.training.evaluator import Rankings
-from unisem.training.pairs import Ids
-from unisem.training.splits import Leakage
+from unisem.pairs.dataset import Ids
+from unisem.pairs.splits import Leakage
+from unisem.training.loop.evaluator import Rankings
 
 Floats = NDArray[np.float64]
 

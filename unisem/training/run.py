@@ -15,26 +15,29 @@ from pathlib import Path
 from typing import Any
 
 from unisem.encoders import Encoder, load_encoder
-from unisem.encoders.hub import HubEncoder
+from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.errors import TrainingError
-from unisem.training.devices import check_device
-from unisem.training.evaluator import EvaluationPairs, Rankings, rank_pairs
-from unisem.training.extras import require_libraries
-from unisem.training.interpolation import interpolate_weights, trainable_state
-from unisem.training.lora import add_lora, merge_lora
+from unisem.pairs.checking import check_pairs
+from unisem.pairs.dataset import PairDataset
+from unisem.pairs.splits import leakage, split_pairs
+from unisem.training.inputs.mining import negatives_of
+from unisem.training.inputs.preparing import prepare_pairs, stored_depths
+from unisem.training.loop.environment import (
+    check_device,
+    first_process_first,
+    is_first_process,
+    require_libraries,
+)
+from unisem.training.loop.evaluator import EvaluationPairs, Rankings, rank_pairs
+from unisem.training.loop.interpolation_trials import Trials
 from unisem.training.losses import PairLoss
-from unisem.training.mining import negatives_of
-from unisem.training.pairs import PairDataset
-from unisem.training.preparing import prepare_pairs, stored_depths
-from unisem.training.processes import first_process_first, is_first_process
+from unisem.training.model.interpolation import interpolate_weights, trainable_state
+from unisem.training.model.lora import add_lora, merge_lora
+from unisem.training.model.modality_parts import default_parts, freeze, only_heads
+from unisem.training.model.saving import check_output, save_encoder
+from unisem.training.model.trainable_part import training_view
 from unisem.training.recipe import Recipe
 from unisem.training.report import TrainingReport
-from unisem.training.saving import check_output, save_encoder
-from unisem.training.sides import default_parts, freeze, only_heads
-from unisem.training.splits import leakage, split_pairs
-from unisem.training.trials import Trials
-from unisem.training.validation import check_pairs
-from unisem.training.view import training_view
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -93,10 +96,10 @@ def train_encoder(
     check_output(place)
     work = place.with_name(f"{place.name}.training")
     require_libraries(tensorboard=tensorboard is not None)
-    from unisem.training.fitting import fit_pairs
+    from unisem.training.loop.fitting import fit_pairs
 
     loaded = load_encoder(encoder)
-    if not isinstance(loaded, HubEncoder):
+    if not isinstance(loaded, SentenceTransformerEncoder):
         raise TrainingError(
             f"only sentence-transformers models can be trained, not {type(loaded).__name__}"
         )
@@ -193,7 +196,7 @@ def _refuse_untrainable(train: PairDataset, recipe: Recipe) -> None:
 
 
 def _prepare(
-    encoder: HubEncoder,
+    encoder: SentenceTransformerEncoder,
     train: PairDataset,
     validation: PairDataset | None,
     held_out: PairDataset | None,

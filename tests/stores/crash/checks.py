@@ -10,8 +10,8 @@ from tests.stores.crash.workload import IDS, query
 from tests.support.oracle import BruteForce
 from unisem import Record
 from unisem.filters import Field
-from unisem.search import EVERYTHING, Selection
 from unisem.stores import Store
+from unisem.stores.selection import EVERYTHING, Selection
 
 SELECTIONS = (
     EVERYTHING,

@@ -17,7 +17,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from unisem import pictures
+from unisem.images import library as pictures
 
 
 class Steps:

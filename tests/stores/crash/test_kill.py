@@ -13,8 +13,8 @@ from tests.stores.crash.checks import assert_state
 from tests.stores.crash.controller import Server, assert_reader_sees, resolve, run_and_kill
 from tests.stores.crash.workload import DIMENSION, after, item, open_store, operation
 from tests.support.oracle import BruteForce
-from unisem.search import EVERYTHING
 from unisem.stores.faiss.segment import Segment
+from unisem.stores.selection import EVERYTHING
 
 _MOST = 30  # operations of a writer that is killed at one of its steps
 

@@ -13,10 +13,11 @@ from PIL import Image
 from tests.support.oracle import BruteForce
 from unisem import Record
 from unisem.filters import Field
-from unisem.pictures import Pictures
-from unisem.search import EVERYTHING, EmbeddedRecord, Selection
+from unisem.images.library import Pictures
+from unisem.records import EmbeddedRecord
 from unisem.stores.faiss import FaissStore
-from unisem.stores.faiss.kinds import KINDS
+from unisem.stores.faiss.index_settings import KINDS
+from unisem.stores.selection import EVERYTHING, Selection
 
 DIMENSION = 8
 IDS = tuple("abcdefghijkl")

@@ -26,14 +26,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.errors import StoreError
-from unisem.pictures import Pictures
-from unisem.records import Modality, Record
-from unisem.search import EVERYTHING, EmbeddedRecord, Selection, Vector
+from unisem.images.library import Pictures
+from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.faiss import words
 from unisem.stores.faiss.database import Database
 from unisem.stores.faiss.rawvectors import RawVectors, VectorId
 from unisem.stores.faiss.recordrows import RecordRows
 from unisem.stores.faiss.upgrades import FORMAT, bring_up_to_date
+from unisem.stores.selection import EVERYTHING, Selection
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID",

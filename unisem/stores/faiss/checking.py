@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.errors import CorruptStoreError, ImageError
-from unisem.pictures import Pictures
-from unisem.records import Record
-from unisem.search import Vector
+from unisem.images.library import Pictures
+from unisem.records import Record, Vector
 from unisem.stores.faiss import words
 from unisem.stores.faiss.rawvectors import VectorId, dropped_rows
 from unisem.stores.faiss.readonly import read_only

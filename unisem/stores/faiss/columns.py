@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from unisem.errors import FilterError
 from unisem.filters import And, Comparison, Filter, Not, Operator, Or, compare, kind
-from unisem.stores.faiss.growing import GrowingArray
+from unisem.stores.faiss.growing_array import GrowingArray
 
 _MISSING = 0  # the code of records without the field
 _EXACT = 2**53  # integers up to here are exact as float64

@@ -14,8 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.records import Modality
-from unisem.search import Vector
+from unisem.records import Modality, Vector
 
 _SLOT_BITS = 12
 MOST_VECTORS = 1 << (_SLOT_BITS - 1)

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.pictures import Pictures
+from unisem.images.library import Pictures
 from unisem.records import Record, to_json
-from unisem.search import Selection
 from unisem.stores.faiss.sql import compile_selection
+from unisem.stores.selection import Selection
 
 _COLUMNS = "row, id, source_id, text, image, metadata, links, payload"
 
@@ -36,7 +36,7 @@ class RecordRows:
     source_id TEXT,
     modality TEXT NOT NULL,
     text TEXT,
-    image TEXT,      -- JSON: its place, see unisem.pictures; sha256, mime_type, width, height
+    image TEXT,      -- JSON: its place, see unisem.images.library; sha256, mime_type, width, height
     metadata TEXT NOT NULL,
     links TEXT NOT NULL,
     payload TEXT NOT NULL

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from unisem.errors import UniSemError
-from unisem.pictures import Pictures
-from unisem.records import Modality, Record
-from unisem.search import EmbeddedRecord, Vector
+from unisem.images.library import Pictures
+from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.faiss.rawvectors import RawVectors
 
 _READ = "SELECT row, id, source_id, text, image, metadata, links, payload FROM records"

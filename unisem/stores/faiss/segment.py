@@ -23,10 +23,10 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from unisem.common.atomic_files import publish
 from unisem.errors import StoreError
-from unisem.publishing import publish
-from unisem.search import Vector
-from unisem.stores.faiss.kinds import (
+from unisem.records import Vector
+from unisem.stores.faiss.index_settings import (
     KINDS,
     IndexKind,
     IndexSettings,

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.search import Match, Vector
+from unisem.records import Vector
 from unisem.stores.faiss.catalog import Changes
-from unisem.stores.faiss.growing import GrowingArray
+from unisem.stores.faiss.growing_array import GrowingArray
 from unisem.stores.faiss.rawvectors import VectorId
 from unisem.stores.faiss.segment import Found, Raw, Segment, best
+from unisem.stores.selection import Match
 
 Mask = NDArray[np.bool_]
 _MARGIN = 1e-5  # how far Faiss and BLAS may be off in float32, and then some

@@ -13,7 +13,7 @@ from typing import Any
 
 from unisem.errors import FilterError
 from unisem.filters import And, Comparison, Filter, Not, Operator, Or, kind
-from unisem.search import Selection
+from unisem.stores.selection import Selection
 
 Condition = tuple[str, list[Any]]
 """SQL text and the parameters it binds, in order."""

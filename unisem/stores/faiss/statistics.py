@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.errors import CorruptStoreError
-from unisem.stores.faiss.kinds import IndexKind, choose_kind
+from unisem.stores.faiss.index_settings import IndexKind, choose_kind
 from unisem.stores.faiss.rawvectors import VectorId, dropped_rows
 from unisem.stores.faiss.readonly import read_only, writer_of
 from unisem.stores.faiss.segment import Segment

@@ -13,17 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.errors import CorruptStoreError, StoreError
-from unisem.pictures import Pictures
-from unisem.records import Modality, Record
-from unisem.search import EVERYTHING, EmbeddedRecord, Hit, Match, Selection, Vector
+from unisem.images.library import Pictures
+from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.base import Store
 from unisem.stores.faiss.catalog import Catalog, Changes
-from unisem.stores.faiss.kinds import Index, IndexKind, IndexSettings, choose_kind
+from unisem.stores.faiss.index_settings import Index, IndexKind, IndexSettings, choose_kind
 from unisem.stores.faiss.rawvectors import MOST_VECTORS, VectorId
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.snapshot import Snapshot
 from unisem.stores.faiss.timeline import Timeline
 from unisem.stores.faiss.writerlock import WriterLock
+from unisem.stores.hits import Hit
+from unisem.stores.selection import EVERYTHING, Match, Selection
 
 _log = logging.getLogger(__name__)
 _PAGE = 1024  # records that `select` reads at a time

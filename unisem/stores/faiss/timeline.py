@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from unisem.search import Match, Selection
 from unisem.stores.faiss.catalog import Catalog, Changes
-from unisem.stores.faiss.kinds import IndexSettings
+from unisem.stores.faiss.index_settings import IndexSettings
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.snapshot import Eligible, Snapshot
 from unisem.stores.faiss.table import RecordTable
+from unisem.stores.selection import Match, Selection
 
 _log = logging.getLogger(__name__)
 _PATIENCE = 4  # how often files are looked for that a writer may be replacing

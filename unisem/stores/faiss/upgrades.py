@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unisem.common.atomic_files import publish
 from unisem.errors import CorruptStoreError, StoreError, StoreLockedError
-from unisem.publishing import publish
 from unisem.stores.faiss.writerlock import WriterLock
 
 FORMAT = 2

@@ -22,8 +22,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from unisem.search import Selection
 from unisem.stores.faiss.sql import compile_selection
+from unisem.stores.selection import Selection
 
 VERSION = f"1, Unicode {unicodedata.unidata_version}"
 """By which rules the index was filled."""

@@ -1,0 +1,193 @@
+"""Hard negatives, batches, columns and evaluation against brute force."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.support import numbered_pairs
+from unisem import Record, SemanticSpace
+from unisem.errors import TrainingError
+from unisem.pairs import PairDataset
+from unisem.records import EmbeddedRecord, Vector
+from unisem.training.inputs.collator import PairCollator
+from unisem.training.inputs.columns import StoredColumn
+from unisem.training.inputs.feature_cache import FeatureCache
+from unisem.training.inputs.mining import mine_hard_negatives, store_of_pictures
+from unisem.training.loop.evaluator import EvaluationPairs, rank_pairs
+
+
+def unit(seed: int, rows: int, size: int = 8) -> Vector:
+    vectors = np.random.default_rng(seed).standard_normal((rows, size)).astype(np.float32)
+    unit: Vector = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> PairDataset:
+    """24 pairs of 12 pictures; two captions are the same."""
+    pairs = list(numbered_pairs(tmp_path, 12, captions=2))
+    pairs[4] = replace(pairs[4], caption=pairs[0].caption)
+    return PairDataset(tuple(pairs))
+
+
+def brute_force(
+    dataset: PairDataset, captions: Vector, images: Vector, count: int, margin: float
+) -> list[list[int]]:
+    """The pictures that should be found, nearest first."""
+    image_ids, caption_ids = dataset.image_ids, dataset.caption_ids
+    expected = []
+    for row in range(len(dataset)):
+        scores = images @ captions[row]
+        own = scores[image_ids[row]]
+        right = {
+            int(image_ids[other])
+            for other in range(len(dataset))
+            if image_ids[other] == image_ids[row] or caption_ids[other] == caption_ids[row]
+        }
+        wrong = [p for p in np.argsort(-scores) if p not in right]
+        expected.append([p for p in wrong if scores[p] <= own - margin * abs(own)][:count])
+    return expected
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.05, 0.5])
+def test_negatives_are_those_of_an_exhaustive_search(dataset: PairDataset, margin: float) -> None:
+    captions, images = unit(1, len(dataset)), unit(2, 12)
+    store = store_of_pictures(dataset, dataset.image_ids, images)
+    mined = mine_hard_negatives(store, dataset, captions, count=3, margin=margin)
+    assert mined.shape == (len(dataset), 3)
+    filled = 0
+    for row, expected in enumerate(brute_force(dataset, captions, images, 3, margin)):
+        found = dataset.image_ids[mined[row]].tolist()
+        assert found[: len(expected)] == expected
+        filled += 3 - len(expected)
+        assert dataset.image_ids[row] not in found
+        assert dataset.caption_ids[row] not in dataset.caption_ids[mined[row]]
+    assert filled  # by random ones; some captions have no three wrong pictures below the margin
+    again = mine_hard_negatives(store, dataset, captions, count=3, margin=margin)
+    assert np.array_equal(mined, again)
+
+
+def test_a_space_s_own_store_can_be_mined(
+    dataset: PairDataset, space: SemanticSpace, tmp_path: Path
+) -> None:
+    captions, images = unit(1, len(dataset), 48), unit(2, 12, 48)
+    seen: dict[str, EmbeddedRecord] = {}
+    for pair, row in zip(dataset, dataset.image_ids, strict=True):
+        record = Record(id=f"photo {row}", image=replace(pair.image, root=None))
+        seen[record.id] = EmbeddedRecord(record, {"image": images[row]})
+    space.add_embedded(seen.values())
+    space.add([Record(id="other", text="a text that is nobody's picture")])
+    mined = mine_hard_negatives(space.store, dataset, captions, count=2, margin=0.05)
+    for row, expected in enumerate(brute_force(dataset, captions, images, 2, 0.05)):
+        assert dataset.image_ids[mined[row]].tolist()[: len(expected)] == expected
+
+
+def test_a_store_without_the_pictures_is_refused(
+    dataset: PairDataset, space: SemanticSpace
+) -> None:
+    with pytest.raises(TrainingError, match="none of the dataset's pictures"):
+        mine_hard_negatives(space.store, dataset, unit(1, len(dataset)))
+
+
+def test_pairs_without_any_negative_are_refused(dataset: PairDataset) -> None:
+    same = PairDataset(tuple(replace(pair, caption="the same") for pair in dataset))
+    store = store_of_pictures(same, same.image_ids, unit(2, 12))
+    with pytest.raises(TrainingError, match="has no negative"):
+        mine_hard_negatives(store, same, unit(1, len(same)))
+
+
+def test_a_batch_has_its_negatives_last_and_their_labels() -> None:
+    texts, images = unit(1, 4), unit(2, 3)
+    image_of, captions = np.array([0, 1, 2, 0]), np.array([7, 8, 9, 6])
+    collate = PairCollator(
+        StoredColumn(texts, "text"),
+        StoredColumn(images, "image"),
+        image_of,
+        image_of + 10,
+        captions,
+        np.array([[1, 2], [0, 2], [0, 1], [2, 1]]),
+    )
+    batch = collate([{"pair": 3}, {"pair": 1}])
+    assert list(batch) == [
+        *("caption_sentence_embedding", "caption_modality"),
+        *("picture_sentence_embedding", "picture_modality", "label"),
+    ]
+    np.testing.assert_array_equal(batch["caption_sentence_embedding"], texts[[3, 1]])
+    shown = [3, 1, 2, 1, 0, 2]  # the pairs, then the first one's negatives, then the second's
+    np.testing.assert_array_equal(batch["picture_sentence_embedding"], images[image_of[shown]])
+    assert batch["label"].tolist() == [[int(image_of[p]) + 10, int(captions[p])] for p in shown]
+
+
+class Same(torch.nn.Module):
+    """A model whose vectors are its features."""
+
+    device = torch.device("cpu")
+
+    def forward(self, features: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return features
+
+
+def test_equal_vectors_tie_in_every_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The products of a matrix differ in their last bits by place; ranks must not."""
+    texts, images = unit(1, 37, 384), unit(2, 37, 384)
+    images[36] = images[0]
+    numbers = np.arange(37)
+    pairs = EvaluationPairs(
+        StoredColumn(texts, "text"), StoredColumn(images, "image"), numbers, numbers, numbers
+    )
+    for at_once in (1, 100, 1_000_000):
+        monkeypatch.setattr("unisem.training.loop.evaluator._SCORES_AT_ONCE", at_once)
+        ranked = rank_pairs(Same(), pairs)
+        first, last = ranked.text_to_image.first[0], ranked.text_to_image.first[36]
+        scores = (texts.astype(np.float64) @ images.astype(np.float64).T).astype(np.float32)
+        assert first == 1 + (scores[0] > scores[0, 0]).sum()
+        assert last == 2 + (scores[36] > scores[36, 0]).sum()  # behind its equal, by place
+        images_first = ranked.image_to_text.first
+        expected = [1 + (scores[:, n] > scores[n, n]).sum() for n in range(37)]
+        assert images_first.tolist() == expected
+
+
+def test_evaluation_ranks_distinct_captions_and_pictures() -> None:
+    texts, images = unit(1, 5), unit(2, 4)
+    # Pair 3 has picture 0 again; pairs 1 and 4 have the same caption, of pictures 1 and 3.
+    texts[4] = texts[1]
+    pairs = EvaluationPairs(
+        StoredColumn(texts, "text"),
+        StoredColumn(images, "image"),
+        np.array([0, 1, 2, 0, 3]),
+        np.array([0, 1, 2, 0, 3]),
+        np.array([0, 1, 2, 3, 1]),
+    )
+    ranked = rank_pairs(Same(), pairs)
+    for caption, relevant in enumerate([[0], [1, 3], [2], [0]]):
+        order = np.argsort(-(images @ texts[caption]), kind="stable").tolist()
+        expected = sorted(order.index(image) + 1 for image in relevant)
+        assert ranked.text_to_image.ranks[caption].tolist() == expected
+    for image, relevant in enumerate([[0, 3], [1], [2], [1]]):
+        order = np.argsort(-(texts[:4] @ images[image]), kind="stable").tolist()
+        expected = sorted(order.index(caption) + 1 for caption in relevant)
+        assert ranked.image_to_text.ranks[image].tolist() == expected
+
+
+def test_features_are_computed_once_per_content(tmp_path: Path) -> None:
+    asked: list[list[int]] = []
+
+    def compute(positions: list[int]) -> Vector:
+        asked.append(positions)
+        return np.array([[position, 1] for position in positions], np.float32)
+
+    cache = FeatureCache(tmp_path / "f")
+    found = cache.get(["a", "b", "a"], compute)
+    assert found.tolist() == [[0, 1], [1, 1], [0, 1]]
+    found = FeatureCache(tmp_path / "f").get(["c", "b"], compute)
+    assert found.tolist() == [[0, 1], [1, 1]]
+    assert asked == [[0, 1], [0]]
+    assert sorted(p.name for p in (tmp_path / "f").iterdir()) == [
+        "000000.safetensors",
+        "000001.safetensors",
+    ]

@@ -1,0 +1,56 @@
+"""Hits as a table on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from rich.box import SIMPLE_HEAD
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from unisem.common.printable import plain, shortened
+
+if TYPE_CHECKING:
+    from unisem.records import Record
+    from unisem.stores.hits import Hit
+
+_LONGEST = 160  # characters of a caption or text in a table
+
+
+def hits_table(hits: Sequence[Hit]) -> Table:
+    """Rank, score, id, text and what was matched; a picture's id links to its file."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("#", justify="right", style="dim")
+    table.add_column("score", justify="right")
+    table.add_column("id", overflow="fold", max_width=44)
+    table.add_column("text", overflow="fold", ratio=1)
+    table.add_column("found by")
+    for rank, hit in enumerate(hits, start=1):
+        table.add_row(
+            str(rank),
+            score_of(hit),
+            Text(plain(hit.record.id), style=_link(hit.record)),
+            Text(shortened(plain(hit.record.text or ""), _LONGEST)),
+            Text(found_by(hit), style="magenta" if hit.matched == "image" else "cyan"),
+        )
+    return table
+
+
+def score_of(hit: Hit) -> str:
+    """The score as read by people; the small ones of hybrid searches with more digits."""
+    return f"{hit.score:.4f}" if 0 < abs(hit.score) < 0.05 else f"{hit.score:.3f}"
+
+
+def found_by(hit: Hit) -> Literal["picture", "caption", "text"]:
+    """Which of the record's parts was compared with the query."""
+    if hit.matched == "image":
+        return "picture"
+    return "caption" if hit.record.image is not None else "text"
+
+
+def _link(record: Record) -> Style:
+    if record.image is None or record.image.path is None:
+        return Style.null()
+    return Style(link=record.image.path.as_uri())

@@ -1,0 +1,18 @@
+"""`Skipped`: one input that could not be used, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """One input that gave no record.
+
+    Attributes:
+        name: Which file, with the line where that helps.
+        reason: What was wrong with it.
+    """
+
+    name: str
+    reason: str

@@ -1,0 +1,239 @@
+"""`SentenceTransformerEncoder`: any sentence-transformers model, behind safe calls.
+
+sentence-transformers guesses what a bare string is and would fetch or open one that looks like a
+URL or a path. Here every input is labelled (``{"text": …}``, ``{"image": …}``) before it gets
+there, so a string is text and only text.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from unisem.common.threads import decoding_threads
+from unisem.encoders.base import Encoder, Progress, Role
+from unisem.encoders.loading import load_model
+from unisem.errors import EncoderError
+from unisem.images.reference import ImageSource, open_image, sources_as_list
+from unisem.models.finding import fingerprint_model, locate_model
+from unisem.records import Vector, check_unicode
+
+
+class SentenceTransformerEncoder(Encoder):
+    """A sentence-transformers model directory as an `Encoder`.
+
+    Files are found and identified at once; weights are loaded at the first encoding.
+
+    Args:
+        name: What to call the model.
+        directory: Its files, weights as safetensors.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; the best one present if ``None``.
+        dtype: Name of the floating type to compute in.
+
+    Raises:
+        EncoderError: At the first use, if the files do not load without running foreign code.
+    """
+
+    def __init__(
+        self, name: str, directory: Path, *, device: str | None = None, dtype: str = "float32"
+    ) -> None:
+        if dtype not in ("float32", "float16", "bfloat16"):
+            raise ValueError(f"dtype must be float32, float16 or bfloat16, not {dtype!r}")
+        self._name = name
+        self.directory = directory
+        self._device = device
+        self._dtype = dtype
+        self._lock = threading.Lock()  # tokenizers cannot be shared between running calls
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Other processes find the files again and load the weights themselves.
+        make = partial(SentenceTransformerEncoder, device=self._device, dtype=self._dtype)
+        return make, (self._name, self.directory)
+
+    def __repr__(self) -> str:
+        return f"SentenceTransformerEncoder({self._name!r})"
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return fingerprint_model(self.directory)
+
+    @cached_property
+    def dimension(self) -> int:
+        dimension = self.model.get_embedding_dimension()
+        if isinstance(dimension, int):
+            return dimension
+        return int(self._run(self.model.encode_document, [{"text": "a"}]).shape[1])
+
+    @cached_property
+    def model(self) -> Any:
+        """The loaded ``SentenceTransformer``, in evaluation mode."""
+        with self._lock:
+            if "model" in self.__dict__:  # another thread was faster
+                return self.__dict__["model"]
+            return load_model(self._name, self.directory, self._device, self._dtype)
+
+    def encode_texts(
+        self,
+        texts: Sequence[str],
+        role: Role = "document",
+        *,
+        batch_size: int = 32,
+        progress: Progress | None = None,
+    ) -> Vector:
+        if isinstance(texts, str):
+            raise TypeError("pass a list of texts, for example [text]")
+        if role not in ("query", "document"):
+            raise ValueError(f'role must be "query" or "document", not {role!r}')
+        texts = list(texts)
+        for position, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise TypeError(f"texts[{position}] is {type(text).__name__}, not a string")
+            check_unicode(text, f"texts[{position}]")
+        encode = self.model.encode_query if role == "query" else self.model.encode_document
+        vectors = np.empty((len(texts), self.dimension), np.float32)
+        by_length = sorted(range(len(texts)), key=lambda position: len(texts[position]))
+        for start in range(0, len(texts), batch_size):  # little padding: equals sit together
+            batch = by_length[start : start + batch_size]
+            vectors[batch] = self._run(encode, [{"text": texts[position]} for position in batch])
+            if progress is not None:
+                progress(len(batch))
+        return vectors
+
+    def encode_images(
+        self,
+        images: Sequence[ImageSource],
+        *,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Vector:
+        sources = sources_as_list(images)
+        if not self.model.supports("image"):
+            raise EncoderError(f"the encoder {self._name!r} has no image side")
+        vectors = np.empty((len(sources), self.dimension), np.float32)
+        done = 0
+        for batch in self._prepared(sources, batch_size or self._image_batch):
+            inputs = [{"image": image} for image in batch]
+            vectors[done : done + len(batch)] = self._run(self.model.encode_document, inputs)
+            done += len(batch)
+            if progress is not None:
+                progress(len(batch))
+        return vectors
+
+    def prepare_image(self, image: ImageSource) -> Image.Image:
+        opened = open_image(image, min_side=self._min_side)
+        if self._min_side is not None and (spare := min(opened.size) // self._min_side) > 1:
+            opened = opened.reduce(spare)  # what `draft` does for JPEG, for the other formats
+        if self._square is not None and opened.width != opened.height:
+            side = max(opened.size)
+            canvas = Image.new("RGB", (side, side), self._square)
+            canvas.paste(opened, ((side - opened.width) // 2, (side - opened.height) // 2))
+            return canvas
+        return opened
+
+    def preprocess_texts(self, texts: Sequence[str], role: Role) -> dict[str, Any]:
+        """Tokenize texts, with the role's prompt: what the model takes as its input features."""
+        model = self.model
+        inputs, prompt = [{"text": text} for text in texts], model.prompts.get(role) or None
+        with self._lock:
+            features: dict[str, Any] = model.preprocess(inputs, prompt=prompt, task=role)
+        return features
+
+    def preprocess_images(self, images: Sequence[Image.Image]) -> dict[str, Any]:
+        """Make input features of pictures from `prepare_image`; threads may do so side by side."""
+        features: dict[str, Any] = self.model.preprocess(
+            [{"image": image} for image in images], task="document"
+        )
+        return features
+
+    def _prepared(self, sources: list[ImageSource], size: int) -> Iterator[list[Image.Image]]:
+        """Yield decoded batches, later ones decoding while the caller uses this one."""
+        waiting = iter(sources)
+        with ThreadPoolExecutor(decoding_threads(), "unisem-decode") as pool:
+            ahead = deque(pool.submit(self.prepare_image, image) for image in islice(waiting, 16))
+            while ahead:
+                ahead.extend(
+                    pool.submit(self.prepare_image, image) for image in islice(waiting, size)
+                )
+                yield [ahead.popleft().result() for _ in range(min(size, len(ahead)))]
+
+    @property
+    def _image_batch(self) -> int:
+        """Pictures a model call: on a CPU few enough for their activations to stay in the cache.
+
+        Larger ones are several times slower there, most of it in the allocator
+        (``benchmarks/encode.py``).
+        """
+        return 4 if self.model.device.type == "cpu" else 32
+
+    @cached_property
+    def _square(self) -> tuple[int, int, int] | None:
+        """The colour that pictures are padded with to a square, if this model wants that."""
+        path = self.directory / "unisem_config.json"
+        if not path.is_file():
+            return None
+        colour = json.loads(path.read_text(encoding="utf-8")).get("pad_to_square")
+        return None if colour is None else (int(colour[0]), int(colour[1]), int(colour[2]))
+
+    @cached_property
+    def _min_side(self) -> int | None:
+        """Twice the side that the model sees: below that, decoding at reduced scale would show."""
+        sides: list[int] = []
+        for module in self.model.modules():
+            processor = getattr(module, "processor", None)
+            image_processor = getattr(processor, "image_processor", processor)
+            size = getattr(image_processor, "size", None)
+            if size is not None and hasattr(image_processor, "resample"):
+                sides += [value for value in dict(size).values() if isinstance(value, int)]
+        return 2 * max(sides) if sides else None
+
+    def _run(self, encode: Any, inputs: list[dict[str, Any]]) -> Vector:
+        with self._lock:
+            raw = encode(inputs, batch_size=len(inputs), show_progress_bar=False)
+        vectors = np.asarray(raw, dtype=np.float32)
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not np.isfinite(norms).all() or not norms.all():
+            raise EncoderError(
+                f"the encoder {self._name!r} gave a vector that is zero or not finite"
+            )
+        unit: Vector = vectors / norms
+        return unit
+
+
+def load_encoder(
+    name: str | Encoder = "mini",
+    *,
+    device: str | None = None,
+    dtype: str = "float32",
+    local_only: bool = False,
+) -> Encoder:
+    """Find an encoder by name; weights are loaded when it first encodes.
+
+    Args:
+        name: ``"mini"`` (shipped with UniSem), a local directory, or a hub id, optionally
+            ``owner/name@revision``. CLIP, SigLIP, SigLIP 2, sentence-transformers models and
+            two-tower ``Router`` models all load. An `Encoder` is returned as it is.
+        device: ``"cpu"``, ``"cuda"``, ``"mps"`` …; the best one present if ``None``.
+        dtype: ``"float32"``, ``"float16"`` or ``"bfloat16"``.
+        local_only: Look for a hub id in the local cache and nowhere else.
+
+    Raises:
+        EncoderError: No such model, or one whose weights are not safetensors.
+    """
+    if isinstance(name, Encoder):
+        return name
+    directory = locate_model(str(name), local_only=local_only)
+    return SentenceTransformerEncoder(str(name), directory, device=device, dtype=dtype)

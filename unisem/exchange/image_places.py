@@ -1,0 +1,126 @@
+"""How a record's picture is written in an export, and how much of that is believed on the way in.
+
+A picture is written as ``{"file": "pictures/ab/ab12….png", …}``, a copy inside the export, or as
+``{"path": "/home/ada/photos/a.png", "root": "/home/ada/photos", …}``, a reference to a file
+outside it; either with ``sha256``, ``mime_type``, ``width`` and ``height``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from unisem.errors import ExchangeError, ImageError
+from unisem.images.library import SUFFIXES, Pictures
+from unisem.images.reference import ImageRef
+
+FOLDER = "pictures"
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+
+def reference_of(image: ImageRef) -> dict[str, Any]:
+    """Describe a picture by where it lies."""
+    return {
+        "path": str(image.path),
+        "root": None if image.root is None else str(image.root),
+        **_facts(image),
+    }
+
+
+def copied(image: ImageRef, directory: Path) -> dict[str, Any]:
+    """Copy a picture into an export, once however many records have it, and describe it.
+
+    Raises:
+        ImageError: It is missing, or not the one that was stored.
+    """
+    data = image.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if image.sha256 not in (None, found):
+        raise ImageError(image.name, "has changed since it was added")
+    suffix = SUFFIXES.get(image.mime_type or "", "")
+    name = PurePosixPath(FOLDER, found[:2], f"{found}{suffix}")
+    path = directory / name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return {"file": str(name), **_facts(image), "sha256": found}
+
+
+def picture_from(
+    parts: Any, where: str, directory: Path, pictures: Pictures
+) -> tuple[ImageRef, bytes]:
+    """The picture that an export describes, and its bytes, which have the digest it says.
+
+    Args:
+        parts: The description.
+        where: Its place, for messages.
+        directory: The export.
+        pictures: Says from which folders outside the export pictures may come.
+
+    Returns:
+        A reference to bytes for a copy, to a file for a reference; confined, not yet inspected.
+
+    Raises:
+        ExchangeError: The description is wrong, or leads outside the export or the folders.
+        ImageError: A referenced picture is missing or has changed.
+    """
+    if not isinstance(parts, dict) or ("file" in parts) == ("path" in parts):
+        raise ExchangeError(f"{where}: image must be an object with either file or path")
+    expected = parts.get("sha256")
+    if expected is not None and not (isinstance(expected, str) and _DIGEST.fullmatch(expected)):
+        raise ExchangeError(f"{where}: image: sha256 must be 64 hex digits")
+    if "file" in parts:
+        data = _inside(parts["file"], where, directory)
+        if expected is not None and hashlib.sha256(data).hexdigest() != expected:
+            raise ExchangeError(f"{where}: {parts['file']} does not have the sha256 it should")
+        return ImageRef(data=data), data
+    image = _outside(parts, where, pictures)
+    data = image.read_bytes()
+    if expected is not None and hashlib.sha256(data).hexdigest() != expected:
+        raise ImageError(image.name, "has changed since it was exported")
+    return image, data
+
+
+def _inside(name: object, where: str, directory: Path) -> bytes:
+    parts = PurePosixPath(name).parts if isinstance(name, str) else ()
+    if not parts or parts[0] != FOLDER or ".." in parts or set(str(name)) & set("\\\0:"):
+        raise ExchangeError(
+            f"{where}: image file {str(name)[:200]!r} must be a relative path below {FOLDER}/"
+        )
+    try:
+        root = directory.resolve() / FOLDER
+        return ImageRef(path=directory.resolve().joinpath(*parts), root=root).read_bytes()
+    except ImageError as error:
+        raise ExchangeError(f"{where}: {error}") from error
+
+
+def _outside(parts: dict[str, Any], where: str, pictures: Pictures) -> ImageRef:
+    for name in ("path", "root"):
+        value = parts.get(name)
+        if value is None and name == "root":
+            continue
+        if not isinstance(value, str) or "\0" in value or not os.path.isabs(value):
+            raise ExchangeError(f"{where}: image: {name} must be an absolute path")
+    root = parts.get("root")
+    image = ImageRef(path=Path(parts["path"]), root=None if root is None else Path(root))
+    try:
+        return pictures.admit(image)
+    except ImageError as error:
+        raise ExchangeError(
+            f"{where}: {error.name} {error.summary}; if it should be read, name its folder with "
+            "image_roots=[…] (--image-root)"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ExchangeError(f"{where}: image: {error}") from error
+
+
+def _facts(image: ImageRef) -> dict[str, Any]:
+    return {
+        "sha256": image.sha256,
+        "mime_type": image.mime_type,
+        "width": image.width,
+        "height": image.height,
+    }

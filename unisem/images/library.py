@@ -1,0 +1,242 @@
+"""`Pictures`: where a space's pictures may lie, and how their places survive a move.
+
+A picture is stored as a place, never as pixels in the catalogue:
+
+* ``beside``: a path relative to the folder that holds the space, so that space and pictures can
+  be moved together, and the folder below it (``root``) that the path must stay inside;
+* ``folder``: an absolute folder that the user named, and a path inside it;
+* ``blob``: a content-addressed copy inside the space, for pictures that came as bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from unisem.common.atomic_files import fsync_folder, publish
+from unisem.errors import ImageError, StoreError
+from unisem.images.reference import ImageRef
+
+SUFFIXES = {
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/webp": ".webp",
+    "image/gif": ".gif",
+    "image/bmp": ".bmp",
+    "image/tiff": ".tiff",
+}
+"""How blobs of each type are named."""
+
+_YOUNG = 24 * 3600  # seconds; a long `add` writes blobs well before its records
+
+
+class Pictures:
+    """The picture folders of one space.
+
+    Args:
+        directory: The space's own directory, or ``None`` for a space in memory.
+        roots: If given, pictures are read from these folders (and the space's own blobs) only.
+            If ``None``, the folder that holds the space, the working directory, and every folder
+            that is added are allowed.
+        copy: Keep a copy inside the space of every picture that is added, not only of those that
+            come as bytes.
+    """
+
+    def __init__(
+        self, directory: Path | None, roots: Sequence[Path] | None = None, *, copy: bool = False
+    ) -> None:
+        self._copy = copy
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        if directory is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="unisem-")
+        self._directory = directory
+        self._beside = None if directory is None else directory.resolve().parent
+        self._confined = roots is not None
+        if roots is None:
+            roots = [Path.cwd(), *([self._beside] if self._beside else [])]
+        self._roots = [Path(root).resolve() for root in roots]
+
+    def allow(self, folder: Path) -> None:
+        """Add a folder that the user named.
+
+        Raises:
+            ImageError: The space was opened with its own list of roots, and this is not in it.
+        """
+        folder = folder.resolve()
+        if self._root_of(folder) is None:
+            if self._confined:
+                raise ImageError(str(folder), "is outside the allowed folders", f" {self._shown}")
+            self._roots.append(folder)
+
+    def admit(self, image: ImageRef) -> ImageRef:
+        """Confine a path from outside to one of the roots; bytes pass as they are.
+
+        Raises:
+            ImageError: The path, symbolic links resolved, is in none of the allowed folders.
+        """
+        if image.path is None:
+            return image
+        path = Path(os.path.abspath(image.path))
+        root = self._root_of(path.resolve())
+        if root is None:
+            raise ImageError(
+                str(image.path),
+                "is outside the allowed folders",
+                f" {self._shown}; open the space with image_roots=[…], add its folder with "
+                "add_folder, or pass the picture's bytes",
+            )
+        if image.root is not None and image.root.resolve().is_relative_to(root):
+            root = image.root.resolve()  # whoever made the reference wanted it narrower
+        if not path.resolve().is_relative_to(root):
+            raise ImageError(str(image.path), "leads outside the allowed folder", f" {root}")
+        return ImageRef(path=path.resolve(), root=root)
+
+    def keep(self, image: ImageRef, data: bytes) -> ImageRef:
+        """Inspect an admitted picture; write one that came as bytes into the space's blobs.
+
+        Where pictures are copied, any is written there.
+        """
+        inspected = image.inspected(data)
+        if inspected.path is not None and (not self._copy or self.holds(inspected)):
+            return inspected
+        assert inspected.sha256 is not None
+        assert inspected.mime_type is not None
+        name = f"{inspected.sha256[:2]}/{inspected.sha256}{SUFFIXES[inspected.mime_type]}"
+        path = self._blobs / name
+        try:
+            if not _is_kept(path, len(data)):
+                _write_durably(path, data)
+        except OSError as error:
+            raise StoreError(f"{path}: the picture could not be kept ({error})") from error
+        return ImageRef(
+            path=path,
+            root=self._blobs,
+            sha256=inspected.sha256,
+            mime_type=inspected.mime_type,
+            width=inspected.width,
+            height=inspected.height,
+        )
+
+    def holds(self, image: ImageRef) -> bool:
+        """Whether a picture lies inside the space, and so goes when that goes."""
+        return image.path is not None and image.path.is_relative_to(self._blobs)
+
+    def to_json(self, image: ImageRef) -> str:
+        """Describe a kept picture by its place."""
+        assert image.path is not None
+        place: dict[str, Any]
+        if self.holds(image):
+            place = {"blob": image.path.relative_to(self._blobs).as_posix()}
+        elif self._beside is not None and image.path.is_relative_to(self._beside):
+            place = {"beside": image.path.relative_to(self._beside).as_posix()}
+            if image.root is not None and image.root.is_relative_to(self._beside):
+                place["root"] = image.root.relative_to(self._beside).as_posix()
+        else:
+            root = image.root or image.path.parent
+            if not image.path.is_relative_to(root):  # this space's roots do not hold it
+                root = image.path.parent
+            place = {"folder": root.as_posix(), "path": image.path.relative_to(root).as_posix()}
+        place |= {
+            "sha256": image.sha256,
+            "mime_type": image.mime_type,
+            "width": image.width,
+            "height": image.height,
+        }
+        return json.dumps(place, ensure_ascii=False, separators=(",", ":"))
+
+    def from_json(self, text: str) -> ImageRef:
+        """Rebuild a picture's reference; whether the path may be read is checked when it is."""
+        place: dict[str, Any] = json.loads(text)
+        if "blob" in place:
+            root = self._blobs
+            path = root / place.pop("blob")
+        elif "beside" in place:
+            beside = self._beside or Path("/nonexistent")
+            root = beside / place.pop("root", ".")
+            path = beside / place.pop("beside")
+        else:
+            root = Path(place.pop("folder"))
+            path = root / place.pop("path")
+        if self._confined and root != self._blobs:
+            root = self._root_of(path) or self._roots[0] if self._roots else self._blobs
+        return ImageRef(path=path, root=root, **place)
+
+    def locate(self, path: Path) -> str:
+        """Name a file so that the name survives moving space and files together."""
+        path = path.resolve()
+        if self._beside is not None and path.is_relative_to(self._beside):
+            return path.relative_to(self._beside).as_posix()
+        return path.as_posix()
+
+    def exists(self, location: str) -> bool:
+        """Whether the file that `locate` named is still there."""
+        return ((self._beside or Path("/")) / location).is_file()
+
+    def collect(self, used: set[str]) -> int:
+        """Delete blobs that no record refers to; return how many.
+
+        A blob younger than a day may belong to a record that is just being added.
+
+        Args:
+            used: Places inside ``blobs/``, as `to_json` writes them.
+        """
+        deleted = 0
+        for path in self._blobs.glob("*/*"):
+            unused = path.relative_to(self._blobs).as_posix() not in used
+            with suppress(OSError):  # another process has just renamed it, or the disk refuses
+                if unused and time.time() - path.stat().st_mtime > _YOUNG:
+                    path.unlink()
+                    deleted += 1
+        return deleted
+
+    def close(self) -> None:
+        """Remove the blobs of a space in memory."""
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
+    @property
+    def _blobs(self) -> Path:
+        if self._scratch is not None:
+            return Path(self._scratch.name).resolve()
+        assert self._directory is not None
+        return self._directory.resolve() / "blobs"
+
+    @property
+    def _shown(self) -> str:
+        return ", ".join(str(root) for root in dict.fromkeys(self._roots)) or "(none)"
+
+    def _root_of(self, path: Path) -> Path | None:
+        holding = [root for root in self._roots if path.is_relative_to(root)]
+        if path.is_relative_to(self._blobs):
+            holding.append(self._blobs)
+        return max(holding, key=lambda root: len(root.parts), default=None)
+
+
+def _is_kept(path: Path, size: int) -> bool:
+    try:
+        os.utime(path)  # in use again: not to be collected meanwhile
+        return path.stat().st_size == size
+    except FileNotFoundError:
+        return False
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    """Write through a temporary name, so that a blob is whole or absent, also after a power cut."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256(os.urandom(16)).hexdigest()[:16]
+    temporary = path.with_name(f".{path.name}.{digest}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+        publish(temporary, path)
+        fsync_folder(path.parent.parent)  # which may have got a new folder
+    finally:
+        with suppress(OSError):
+            temporary.unlink()

@@ -1,0 +1,170 @@
+"""`ImageRef`: where a picture's pixels are, without holding them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from unisem.errors import ImageError
+from unisem.images.decoding import decode_image, inspect_image, to_rgb
+
+MAX_BYTES = 256 * 1024 * 1024
+"""Bytes a picture file may have; larger files are refused before they are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """A reference to one picture: a file, or bytes on their way into a space.
+
+    Attributes:
+        path: The file, absolute once it comes out of a space.
+        data: The file's bytes, for a picture that has no file yet.
+        root: If set, the folder that ``path`` must stay inside, symbolic links resolved.
+        sha256: Hex digest of the file's bytes, known once inspected.
+        mime_type: By content, for example ``image/jpeg``; known once inspected.
+        width: Pixels, before EXIF rotation; known once inspected.
+        height: Pixels, before EXIF rotation; known once inspected.
+    """
+
+    path: Path | None = None
+    data: bytes | None = field(default=None, repr=False)
+    root: Path | None = None
+    sha256: str | None = None
+    mime_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.path is None) == (self.data is None):
+            raise ImageError("image", "needs exactly one of a path and bytes")
+
+    @classmethod
+    def of(cls, source: ImageSource) -> ImageRef:
+        """Make a reference from a path (``str`` or ``Path``), bytes, or a Pillow picture.
+
+        Nothing is read. A Pillow picture is kept as PNG, so that no pixel is lost; its EXIF
+        orientation is applied first.
+
+        Raises:
+            ImageError: A URL (UniSem opens files, it does not fetch) or another type.
+        """
+        match source:
+            case ImageRef():
+                return source
+            case bytes() | bytearray() | memoryview():
+                return cls(data=bytes(source))
+            case Image.Image():
+                buffer = BytesIO()
+                to_rgb(source).save(buffer, format="PNG", compress_level=1)
+                return cls(data=buffer.getvalue())
+            case str() if source.lower().startswith(("http://", "https://", "data:", "file://")):
+                raise ImageError(
+                    source[:80], "is a URL; UniSem fetches nothing. Pass a file path or bytes"
+                )
+            case str() | os.PathLike():
+                return cls(path=Path(source))
+        raise ImageError(
+            type(source).__name__, "is no picture; pass a path, bytes, or a PIL.Image.Image"
+        )
+
+    @property
+    def name(self) -> str:
+        """What to call this picture in a message."""
+        if self.path is not None:
+            return str(self.path)
+        return f"<{len(self.data or b'')} bytes>"
+
+    def read_bytes(self) -> bytes:
+        """Read the file's bytes, at most ``MAX_BYTES``, from a regular file inside ``root``.
+
+        Raises:
+            ImageError: Missing, no regular file, outside ``root``, too large, unreadable.
+        """
+        if self.data is not None:
+            if len(self.data) > MAX_BYTES:
+                raise ImageError(self.name, f"is larger than the limit of {MAX_BYTES:,} bytes")
+            return self.data
+        try:
+            with open(self._confined_path(), "rb", opener=_open_without_blocking) as file:
+                status = os.fstat(file.fileno())
+                if not stat.S_ISREG(status.st_mode):
+                    raise ImageError(self.name, "is not a regular file")
+                if status.st_size > MAX_BYTES:
+                    raise ImageError(self.name, f"is larger than the limit of {MAX_BYTES:,} bytes")
+                return file.read(MAX_BYTES + 1)[:MAX_BYTES]
+        except FileNotFoundError:
+            raise ImageError(self.name, "does not exist") from None
+        except (OSError, ValueError) as error:
+            if isinstance(error, ImageError):
+                raise
+            raise ImageError(self.name, "cannot be read", f" ({error})") from error
+
+    def open(self, *, min_side: int | None = None) -> Image.Image:
+        """Decode to an upright RGB picture; see `unisem.images.decoding.decode_image`."""
+        return decode_image(self.read_bytes(), self.name, min_side=min_side)
+
+    def inspected(self, data: bytes | None = None) -> ImageRef:
+        """Return this reference with digest, type and size filled in from the file's bytes.
+
+        Args:
+            data: The bytes, where the caller has read them already.
+        """
+        data = self.read_bytes() if data is None else data
+        info = inspect_image(data, self.name)
+        return replace(
+            self,
+            sha256=hashlib.sha256(data).hexdigest(),
+            mime_type=info.mime_type,
+            width=info.width,
+            height=info.height,
+        )
+
+    def _confined_path(self) -> Path:
+        assert self.path is not None
+        if self.root is None:
+            return self.path
+        resolved = self.path.resolve()
+        if not resolved.is_relative_to(self.root.resolve()):
+            raise ImageError(self.name, "leads outside the allowed folder", f" {self.root}")
+        return resolved
+
+
+ImageSource = ImageRef | str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image
+"""What may stand for a picture wherever one is asked for by a named argument."""
+
+
+def _open_without_blocking(path: str, flags: int) -> int:
+    # A named pipe in a picture folder would otherwise stop the reader for ever.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def open_image(source: ImageSource, *, min_side: int | None = None) -> Image.Image:
+    """Open any picture source as upright RGB.
+
+    Args:
+        source: A path, bytes, a Pillow picture, or an `ImageRef`.
+        min_side: As in `unisem.images.decoding.decode_image`.
+
+    Raises:
+        ImageError: Names the picture and what is wrong with it.
+    """
+    if isinstance(source, Image.Image):
+        try:
+            return to_rgb(source)
+        except Exception as error:
+            raise ImageError("PIL image", "is damaged or truncated", f" ({error})") from error
+    return ImageRef.of(source).open(min_side=min_side)
+
+
+def sources_as_list(images: Any) -> list[ImageSource]:
+    """Accept a sequence of pictures; refuse a lone one, which would iterate into nonsense."""
+    if isinstance(images, str | os.PathLike | bytes | bytearray | memoryview | Image.Image):
+        raise TypeError("pass a list of pictures, for example [path]")
+    return list(images)

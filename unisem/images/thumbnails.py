@@ -1,0 +1,76 @@
+"""`Thumbnails`: small copies of pictures for a page, within a limit of bytes."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+from unisem.errors import ImageError
+from unisem.images.reference import ImageRef, open_image
+
+_SIDE = 224  # pixels: about 112 on the page, on a dense screen
+_LIMIT = 12_000_000  # characters of all data URLs together; a page that can be mailed
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small copy, or the reason why there is none.
+
+    Attributes:
+        url: A ``data:`` URL; empty if there is a problem.
+        width: Pixels.
+        height: Pixels.
+        mat: The colour of the picture's edge, to continue it around the picture.
+        problem: Why there is no copy.
+    """
+
+    url: str = ""
+    width: int = 0
+    height: int = 0
+    mat: str = ""
+    problem: str = ""
+
+
+class Thumbnails:
+    """Makes small copies, each picture's once, until they fill the limit.
+
+    Args:
+        limit: Characters that all ``data:`` URLs on the page may have together.
+    """
+
+    def __init__(self, limit: int = _LIMIT) -> None:
+        self._left = limit
+        self._made: dict[ImageRef, Thumbnail] = {}
+
+    def of(self, image: ImageRef) -> Thumbnail:
+        """Return the picture's copy; every call counts, since the page repeats the copy."""
+        made = self._made.get(image)
+        if made is None:
+            made = self._made[image] = _thumbnail(image)
+        if len(made.url) > self._left:
+            return Thumbnail(problem="is left out: the page has enough pictures")
+        self._left -= len(made.url)
+        return made
+
+
+def _thumbnail(image: ImageRef) -> Thumbnail:
+    try:
+        pixels = open_image(image, min_side=_SIDE)
+    except ImageError as error:
+        return Thumbnail(problem=error.summary)
+    pixels.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    buffer = BytesIO()
+    pixels.save(buffer, format="WEBP", quality=78, method=4)
+    url = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return Thumbnail(url, pixels.width, pixels.height, _edge_colour(pixels))
+
+
+def _edge_colour(pixels: Image.Image) -> str:
+    rows = np.asarray(pixels)
+    edge = np.concatenate([rows[0], rows[-1], rows[:, 0], rows[:, -1]])
+    red, green, blue = np.median(edge, axis=0).astype(int)
+    return f"#{red:02x}{green:02x}{blue:02x}"

@@ -1,0 +1,209 @@
+"""Bulk loading: from a reader into a space, surviving bad inputs and interruptions.
+
+While the encoder works on one batch, threads read and decode the next. Every batch is one
+transaction of the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+from PIL import Image
+
+from unisem.common.skipped import Skipped
+from unisem.common.threads import decoding_threads
+from unisem.encoders import Encoder
+from unisem.errors import ImageError
+from unisem.images.library import Pictures
+from unisem.ingest.embedder import embed_prepared
+from unisem.readers import Reader
+from unisem.records import Record
+from unisem.stores import Store
+from unisem.stores.selection import Selection
+
+_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What became of a reader's records.
+
+    Attributes:
+        added: Records embedded and stored, new or replaced.
+        unchanged: Records that were stored already, content and all.
+        removed: Chunks that a changed source no longer has.
+        skipped: Inputs that gave no record, with reasons.
+    """
+
+    added: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    skipped: tuple[Skipped, ...] = ()
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A record on its way: its picture's bytes are being decoded in a thread."""
+
+    record: Record
+    decoded: Future[Image.Image] | None
+
+
+class Ingestion:
+    """One run of a reader into a store.
+
+    Args:
+        encoder: Embeds the records.
+        store: Keeps them.
+        pictures: Says where pictures may lie.
+        progress: Called with (inputs done, inputs in all).
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        store: Store,
+        pictures: Pictures,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self._encoder = encoder
+        self._store = store
+        self._pictures = pictures
+        self._progress = progress
+        self._added = 0
+        self._unchanged = 0
+        self._skipped: list[Skipped] = []
+        self._ids: set[str] = set()
+        self._text_sources: set[str] = set()
+
+    def run(self, reader: Reader) -> IngestReport:
+        """Read everything; see `SemanticSpace.ingest`."""
+        total = len(reader)
+        done = waiting = 0
+        pool = ThreadPoolExecutor(decoding_threads(), "unisem-ingest")
+        try:
+            ahead: list[_Pending] = []
+            for batch in _batches(reader, _BATCH):
+                following = self._prepare(batch, pool)
+                self._finish(ahead)  # while the pool decodes `following`
+                done, waiting, ahead = done + waiting, len(batch), following
+                self._report(done, total)
+            self._finish(ahead)
+            self._report(max(done + waiting, total), total)
+        finally:
+            pool.shutdown(cancel_futures=True)
+        removed = self._remove_stale_chunks()
+        return IngestReport(self._added, self._unchanged, removed, tuple(self._skipped))
+
+    def _report(self, done: int, total: int) -> None:
+        # A file may give several records, so that more is done than was announced.
+        if self._progress is not None:
+            self._progress(min(done, total) if total else done, total)
+
+    def _prepare(self, batch: list[Record | Skipped], pool: ThreadPoolExecutor) -> list[_Pending]:
+        reading: list[tuple[Record, Future[tuple[Record, bytes]] | None]] = []
+        for item in batch:
+            if isinstance(item, Skipped):
+                self._skipped.append(item)
+            elif item.id in self._ids:
+                self._skip(item, f"another input of this run has the id {item.id!r}")
+            else:
+                self._ids.add(item.id)
+                job = None if item.image is None else pool.submit(self._read, item)
+                reading.append((item, job))
+        stored = self._store.get([record.id for record, _ in reading])
+        pending: list[_Pending] = []
+        for (record, job), old in zip(reading, stored, strict=True):
+            data = b""
+            if record.image is None and record.source_id is not None:
+                self._text_sources.add(record.source_id)
+            try:
+                if job is not None:
+                    record, data = job.result()
+            except ImageError as error:
+                self._skip(record, error.reason)
+                continue
+            if old is not None and self._is_taken(record, old):
+                self._skip(record, f"the id {record.id!r} belongs to {old.source_id}")
+            elif old is not None and _same(record, old):
+                self._unchanged += 1
+            else:
+                decoded = pool.submit(self._encoder.prepare_image, data) if data else None
+                pending.append(_Pending(record, decoded))
+        return pending
+
+    def _read(self, record: Record) -> tuple[Record, bytes]:
+        assert record.image is not None
+        image = self._pictures.admit(record.image)
+        data = image.read_bytes()
+        return record.with_image(self._pictures.keep(image, data)), data
+
+    def _finish(self, pending: list[_Pending]) -> None:
+        if not pending:
+            return  # an unchanged folder needs no encoder, whose weights take seconds to load
+        records: list[Record] = []
+        images: list[Image.Image] = []
+        for item in pending:
+            try:
+                if item.decoded is not None:
+                    images.append(item.decoded.result())
+                records.append(item.record)
+            except ImageError as error:
+                self._skip(item.record, error.reason)
+        self._store.add(list(embed_prepared(self._encoder, records, images)))
+        self._added += len(records)
+
+    def _is_taken(self, record: Record, old: Record) -> bool:
+        """Whether the stored record comes from another file that still exists."""
+        return (
+            old.source_id is not None
+            and old.source_id != record.source_id
+            and self._pictures.exists(old.source_id)
+        )
+
+    def _remove_stale_chunks(self) -> int:
+        stale: list[str] = []
+        for source in sorted(self._text_sources):
+            stored = self._store.select(Selection(source_ids=(source,)))
+            stale += [record.id for record in stored if record.id not in self._ids]
+        return self._store.delete(Selection(ids=tuple(stale))) if stale else 0
+
+    def _skip(self, record: Record, reason: str) -> None:
+        name = record.image.name if record.image is not None else record.id
+        self._skipped.append(Skipped(name, reason))
+
+
+def _same(new: Record, old: Record) -> bool:
+    return _essence(new) == _essence(old)
+
+
+def _essence(record: Record) -> tuple[object, ...]:
+    """A record's parts in a form that storing it does not change."""
+    image = record.image
+    return (
+        record.id,
+        record.text,
+        None if image is None else (image.sha256, image.path),
+        record.source_id,
+        _plain(record.metadata),
+        _plain(record.links),
+        _plain(record.payload),
+    )
+
+
+def _plain(value: object) -> object:
+    """JSON turns tuples into lists on the way in."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _batches(items: Iterable[Record | Skipped], size: int) -> Iterator[list[Record | Skipped]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

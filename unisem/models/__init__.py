@@ -1,0 +1,1 @@
+"""Finding any model's directory and loading it without network and foreign code."""

@@ -1,0 +1,236 @@
+"""`PairDataset`: pictures with their captions, as training wants them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisem.common.skipped import Skipped
+from unisem.errors import TrainingError
+from unisem.images.reference import ImageRef
+
+if TYPE_CHECKING:
+    from unisem.pairs.sources.tables import Columns
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One caption of one picture.
+
+    Attributes:
+        image: Where the picture's pixels are.
+        caption: What is said of it.
+        picture: The picture's id; pairs of one picture share it.
+    """
+
+    image: ImageRef
+    caption: str
+    picture: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairDataset:
+    """Pairs in a fixed order, and what could not become one.
+
+    A picture with several captions gives several pairs. Pictures are referred to, not opened:
+    `unisem.training.check_pairs` opens them.
+
+    Attributes:
+        pairs: The pairs.
+        skipped: Inputs that gave no pair, with reasons.
+    """
+
+    pairs: tuple[Pair, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __iter__(self) -> Iterator[Pair]:
+        return iter(self.pairs)
+
+    def __getitem__(self, position: int) -> Pair:
+        return self.pairs[position]
+
+    @property
+    def captions(self) -> list[str]:
+        """The caption of every pair."""
+        return [pair.caption for pair in self.pairs]
+
+    @property
+    def image_ids(self) -> Ids:
+        """``(n,)`` numbers, equal where two pairs have the same picture, by content or by id."""
+        same = _Union(len(self.pairs))
+        same.join(pair.picture for pair in self.pairs)
+        same.join(pair.image.sha256 for pair in self.pairs)
+        return same.numbers()
+
+    @property
+    def caption_ids(self) -> Ids:
+        """``(n,)`` numbers, equal where two pairs have the same caption but for case and space."""
+        same = _Union(len(self.pairs))
+        same.join(caption_key(pair.caption) for pair in self.pairs)
+        return same.numbers()
+
+    @property
+    def groups(self) -> Ids:
+        """``(n,)`` numbers, equal where pairs hang together by picture or by caption."""
+        same = _Union(len(self.pairs))
+        same.join(pair.picture for pair in self.pairs)
+        same.join(pair.image.sha256 for pair in self.pairs)
+        same.join(caption_key(pair.caption) for pair in self.pairs)
+        return same.numbers()
+
+    def select(self, positions: Sequence[int] | Ids) -> PairDataset:
+        """The pairs at some positions, in that order."""
+        return PairDataset(tuple(self.pairs[int(position)] for position in positions))
+
+    @classmethod
+    def read(
+        cls,
+        source: str | os.PathLike[str],
+        *,
+        columns: Columns | None = None,
+        image_root: str | os.PathLike[str] | None = None,
+        unpack_to: str | os.PathLike[str] | None = None,
+    ) -> PairDataset:
+        """Read pairs from a folder or a file; its kind is told by its ending.
+
+        Args:
+            source: A folder of pictures, a folder of ``.tar`` shards, or a ``.jsonl``, ``.csv``,
+                ``.tsv``, ``.parquet``, ``.tar`` file; ``.json`` is COCO captions.
+            columns: Names of a table's columns.
+            image_root: The folder that a file's picture paths are relative to and must stay in;
+                the file's own folder if ``None``.
+            unpack_to: Where the pictures of shards are unpacked.
+
+        Raises:
+            TrainingError: Nothing there, or a kind that is not known.
+        """
+        path = Path(source)
+        suffix = path.suffix.lower()
+        if path.is_dir():
+            if shards := sorted(path.glob("*.tar")):
+                return cls.from_shards(shards, _needed(unpack_to, path))
+            return cls.from_folder(path)
+        if not path.is_file():
+            raise TrainingError(f"{source} is neither a folder nor a file")
+        if suffix == ".tar":
+            return cls.from_shards([path], _needed(unpack_to, path))
+        if suffix == ".json":
+            return cls.from_coco(path, image_root)
+        if suffix in (".jsonl", ".csv", ".tsv", ".parquet"):
+            return cls.from_table(path, columns=columns, image_root=image_root)
+        raise TrainingError(
+            f"{source}: {suffix or 'a file without an ending'} is not supported; pass a folder, "
+            ".jsonl, .csv, .tsv, .parquet, .tar, or COCO captions as .json"
+        )
+
+    @classmethod
+    def from_folder(cls, folder: str | os.PathLike[str]) -> PairDataset:
+        """Pairs of a folder's pictures with captions; see `unisem.readers.FolderReader`."""
+        from unisem.pairs.sources.folder import read_folder
+
+        return read_folder(Path(folder))
+
+    @classmethod
+    def from_table(
+        cls,
+        table: str | os.PathLike[str],
+        *,
+        columns: Columns | None = None,
+        image_root: str | os.PathLike[str] | None = None,
+    ) -> PairDataset:
+        """Pairs of a table's rows; see `unisem.pairs.sources.tables`."""
+        from unisem.pairs.sources.tables import Columns, read_table
+
+        path = Path(table)
+        return read_table(path, columns or Columns(), Path(image_root or path.parent))
+
+    @classmethod
+    def from_coco(
+        cls, annotations: str | os.PathLike[str], images: str | os.PathLike[str] | None = None
+    ) -> PairDataset:
+        """Pairs of a COCO captions file; see `unisem.pairs.sources.coco`."""
+        from unisem.pairs.sources.coco import read_coco
+
+        path = Path(annotations)
+        return read_coco(path, Path(images or path.parent))
+
+    @classmethod
+    def from_shards(
+        cls, shards: Sequence[str | os.PathLike[str]], unpack_to: str | os.PathLike[str]
+    ) -> PairDataset:
+        """Pairs of WebDataset tar shards; see `unisem.pairs.sources.shards`."""
+        from unisem.pairs.sources.shards import read_shards
+
+        return read_shards([Path(shard) for shard in shards], Path(unpack_to))
+
+    @classmethod
+    def from_dataset(
+        cls,
+        dataset: Any,
+        unpack_to: str | os.PathLike[str],
+        *,
+        image: str = "image",
+        caption: str = "caption",
+        image_root: str | os.PathLike[str] | None = None,
+    ) -> PairDataset:
+        """Pairs of a Hugging Face ``datasets.Dataset``; see `unisem.pairs.sources.hub`."""
+        from unisem.pairs.sources.hub import read_dataset
+
+        root = None if image_root is None else Path(image_root)
+        return read_dataset(dataset, Path(unpack_to), image, caption, root)
+
+
+def caption_key(caption: str) -> str:
+    """What two captions have in common if they differ in case and white space only.
+
+    >>> caption_key("A  Tiger ") == caption_key("a tiger")
+    True
+    """
+    return " ".join(caption.casefold().split())
+
+
+class _Union:
+    """Disjoint sets of positions (union by first member, path halving)."""
+
+    def __init__(self, size: int) -> None:
+        self._parent = list(range(size))
+
+    def join(self, keys: Iterator[str | None] | Sequence[str | None]) -> None:
+        """Join the positions that have the same key; ``None`` joins nothing."""
+        first: dict[str, int] = {}
+        for position, key in enumerate(keys):
+            if key is not None:
+                one, other = self._root(first.setdefault(key, position)), self._root(position)
+                self._parent[max(one, other)] = min(one, other)
+
+    def numbers(self) -> Ids:
+        """``(n,)`` numbers of the sets, from 0 in order of appearance."""
+        roots = [self._root(position) for position in range(len(self._parent))]
+        order = {root: number for number, root in enumerate(dict.fromkeys(roots))}
+        return np.array([order[root] for root in roots], np.int64)
+
+    def _root(self, position: int) -> int:
+        parent = self._parent
+        while parent[position] != position:
+            parent[position] = parent[parent[position]]
+            position = parent[position]
+        return position
+
+
+def _needed(folder: str | os.PathLike[str] | None, source: Path) -> Path:
+    if folder is None:
+        raise TrainingError(
+            f"{source} holds pictures inside tar files; name a folder to unpack them to (unpack_to)"
+        )
+    return Path(folder)

@@ -1,0 +1,34 @@
+"""Pairs of a folder of pictures with captions, in the conventions of `FolderReader`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from unisem.common.skipped import Skipped
+from unisem.errors import TrainingError
+from unisem.pairs.dataset import Pair, PairDataset
+from unisem.readers.folder import FolderReader
+
+
+def read_folder(folder: Path) -> PairDataset:
+    """Read the pictures of a folder that have a caption; texts beside them are passed over.
+
+    Args:
+        folder: The folder; captions as in `unisem.readers.captions`.
+
+    Raises:
+        TrainingError: There is no such folder.
+    """
+    if not folder.is_dir():
+        raise TrainingError(f"{folder} is not a folder")
+    pairs: list[Pair] = []
+    skipped: list[Skipped] = []
+    for item in FolderReader(folder):
+        if isinstance(item, Skipped):
+            skipped.append(item)
+        elif item.image is not None:
+            if item.text is None:
+                skipped.append(Skipped(item.image.name, "has no caption"))
+            else:
+                pairs.append(Pair(item.image, item.text, item.id))
+    return PairDataset(tuple(pairs), tuple(skipped))

@@ -1,0 +1,118 @@
+"""What is asked of a space and what comes back: `Query`, `Selection` and `Hit`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from unisem.images.reference import ImageRef, ImageSource
+from unisem.records import check_unicode
+from unisem.rerank import Reranker
+from unisem.search.fusion import Fusion, RankFusion
+from unisem.stores.selection import EVERYTHING, Match, Selection
+
+Mode = Literal["vector", "keyword", "hybrid"]
+"""By meaning, by the words themselves, or by both."""
+_LEAST_CANDIDATES = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Query:
+    """What to look for: a text, a picture, both (a composed query), or a ready vector.
+
+    Mode ``"keyword"`` looks for the words of the text and needs nothing else. Mode ``"hybrid"``
+    does that and compares vectors as well; it needs a text, and may have a picture, or a ready
+    vector, for the vector's part.
+
+    Attributes:
+        text: Text as written; it is never taken for a path or a URL.
+        image: A path, bytes, a Pillow picture or an `ImageRef`.
+        vector: A ``(d,)`` vector in the space's own coordinates, instead of text and image; in
+            hybrid mode instead of the image, the text being for the keywords.
+        text_weight: Share of the text in a composed query, from 0 to 1.
+        k: How many records at most.
+        selection: Which records may be found.
+        match: Which of a record's vectors are compared.
+        mode: By ``"vector"``, by ``"keyword"``, or ``"hybrid"``.
+        fusion: How the two lists of a hybrid search become one.
+        min_score: The least cosine of a hit by vector. Hits by keyword have none, so in a hybrid
+            search it does not touch them.
+        diversity: From 0, the best hits, to 1, the least alike; ``None`` is 0 without the work.
+            It is ``1 - lambda`` of maximal marginal relevance, see `unisem.search.diversity`.
+        reranker: What orders the candidates anew, by looking at query and record together.
+        fetch_k: How many candidates are fetched for fusion, for the reranker and for diversity,
+            from each list; ``max(50, 4 * k)`` if ``None``, and never fewer than ``k``.
+    """
+
+    text: str | None = None
+    image: ImageSource | None = None
+    vector: Any = None
+    text_weight: float = 0.5
+    k: int = 5
+    selection: Selection = EVERYTHING
+    match: Match = "any"
+    mode: Mode = "vector"
+    fusion: Fusion = field(default_factory=RankFusion)
+    min_score: float | None = None
+    diversity: float | None = None
+    reranker: Reranker | None = None
+    fetch_k: int | None = None
+
+    def __post_init__(self) -> None:
+        self._check_parts()
+        if self.text is not None and not isinstance(self.text, str):
+            raise TypeError(f"text must be a string, not {type(self.text).__name__}")
+        if self.text is not None:
+            check_unicode(self.text, "the query's text")
+        if self.image is not None:
+            object.__setattr__(self, "image", ImageRef.of(self.image))
+        _check_count(self.k, "k", 0)
+        if self.fetch_k is not None:
+            _check_count(self.fetch_k, "fetch_k", 1)
+        if not 0 <= self.text_weight <= 1:
+            raise ValueError(f"text_weight must be between 0 and 1, not {self.text_weight!r}")
+        if self.match not in ("any", "text", "image"):
+            raise ValueError(f'match must be "any", "text" or "image", not {self.match!r}')
+        if not isinstance(self.fusion, Fusion):
+            raise TypeError(f"fusion must be a unisem.search.fusion.Fusion, not {self.fusion!r}")
+        if self.diversity is not None and not 0 <= self.diversity <= 1:
+            raise ValueError(f"diversity must be between 0 and 1, not {self.diversity!r}")
+        if self.reranker is not None and not isinstance(self.reranker, Reranker):
+            raise TypeError(f"reranker must be a unisem.rerank.Reranker, not {self.reranker!r}")
+        if self.min_score is not None and not math.isfinite(self.min_score):
+            raise ValueError(f"min_score must be a number, not {self.min_score!r}")
+
+    def _check_parts(self) -> None:
+        """Whether what is given suits the mode."""
+        if self.mode not in ("vector", "keyword", "hybrid"):
+            raise ValueError(f'mode must be "vector", "keyword" or "hybrid", not {self.mode!r}')
+        if self.mode == "vector":
+            if (self.text is not None or self.image is not None) == (self.vector is not None):
+                raise ValueError("a query needs text, image, or both; or a vector alone")
+        elif self.text is None:
+            raise ValueError(
+                f'a query in mode "{self.mode}" needs text, whose words are looked for'
+            )
+        elif self.mode == "keyword":
+            if self.image is not None or self.vector is not None:
+                raise ValueError('mode "keyword" looks for text only; use "hybrid" for more')
+            if self.min_score is not None:
+                raise ValueError('min_score is a cosine, and mode "keyword" has none')
+        elif self.image is not None and self.vector is not None:
+            raise ValueError("a query has an image or a vector, not both")
+        if self.reranker is not None and self.text is None and self.image is None:
+            raise ValueError("a reranker looks at the query's text or image; a vector is neither")
+
+    @property
+    def candidates(self) -> int:
+        """How many hits to fetch from each list."""
+        plain = self.mode != "hybrid" and self.diversity is None and self.reranker is None
+        if not self.k or plain:
+            return self.k
+        return max(self.k, self.fetch_k or max(_LEAST_CANDIDATES, 4 * self.k))
+
+
+def _check_count(value: object, name: str, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")

@@ -1,0 +1,130 @@
+"""`Searcher`: how queries become hits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from unisem.encoders import Encoder
+from unisem.images.reference import ImageRef
+from unisem.records import Vector
+from unisem.search.diversity import choose, likeness_of
+from unisem.search.query import Query
+from unisem.search.reranking import reorder
+from unisem.stores import Store
+from unisem.stores.hits import Hit
+
+
+class Searcher:
+    """Runs queries over an encoder and a store, many at once where they can share work.
+
+    1. **Embed.** The texts of all queries that compare vectors are encoded in one call, and so are
+       their pictures.
+    2. **Fetch.** Queries of the same selection, match and number of candidates are one search of
+       the store; `Query.min_score` cuts their lists. Keywords are looked up query by query.
+    3. **Fuse.** A hybrid query's two lists become one.
+    4. **Rerank.** `Query.reranker` orders the candidates anew, query by query.
+    5. **Choose.** The first ``k``, or with `Query.diversity` those ``k`` that say different things.
+       The choice weighs the cosine to the query against the cosines among the hits; scores that
+       are no cosines count as their share of the best one, and a reranker's from 0, the least,
+       to 1, the best.
+    """
+
+    def __init__(self, encoder: Encoder, store: Store) -> None:
+        self._encoder = encoder
+        self._store = store
+
+    def run(self, queries: Sequence[Query]) -> list[list[Hit]]:
+        """Each query's hits, best first; with diversity, in the order they were chosen."""
+        by_vector = self._by_vector(queries)
+        return [
+            self._choose(query, _reranked(query, self._fetched(query, hits)))[: query.k]
+            for query, hits in zip(queries, by_vector, strict=True)
+        ]
+
+    def embed(self, queries: Sequence[Query]) -> list[Vector]:
+        """Each query's ``(d,)`` float32 unit vector; text and picture are averaged by weight.
+
+        Raises:
+            ImageError: A query's picture cannot be used.
+            ValueError: A vector is zero or not finite.
+        """
+        asked = [query for query in queries if query.vector is None]
+        texts = [query.text for query in asked if query.text is not None]
+        images = [query.image for query in asked if query.image is not None]
+        by_text = iter(self._encoder.encode_texts(texts, role="query") if texts else ())
+        by_image = iter(self._encoder.encode_images(images) if images else ())
+        vectors = []
+        for query in queries:
+            if query.vector is not None:
+                vectors.append(_unit(np.asarray(query.vector, np.float32).reshape(-1)))
+                continue
+            vector = np.zeros(self._encoder.dimension, np.float32)
+            both = query.text is not None and query.image is not None
+            if query.text is not None:
+                vector += (query.text_weight if both else 1.0) * next(by_text)
+            if query.image is not None:
+                vector += (1 - query.text_weight if both else 1.0) * next(by_image)
+            vectors.append(_unit(vector))
+        return vectors
+
+    def _by_vector(self, queries: Sequence[Query]) -> list[list[Hit]]:
+        found: list[list[Hit]] = [[] for _ in queries]
+        places = [place for place, query in enumerate(queries) if query.mode != "keyword"]
+        groups: dict[tuple[object, ...], list[tuple[int, Vector]]] = {}
+        for place, vector in zip(places, self.embed([queries[p] for p in places]), strict=True):
+            query = queries[place]
+            # By their text, as filters on True and on 1 are equal to Python and are not the same.
+            key = (repr(query.selection), query.match, query.candidates, len(vector))
+            groups.setdefault(key, []).append((place, vector))
+        for group in groups.values():
+            query = queries[group[0][0]]
+            vectors = np.stack([vector for _, vector in group])
+            lists = self._store.search(vectors, query.candidates, query.selection, query.match)
+            for (place, _), hits in zip(group, lists, strict=True):
+                least = queries[place].min_score
+                found[place] = [hit for hit in hits if least is None or hit.score >= least]
+        return found
+
+    def _fetched(self, query: Query, by_vector: list[Hit]) -> list[Hit]:
+        if query.mode == "vector":
+            return by_vector
+        assert query.text is not None  # a `Query` checks that
+        by_keyword = self._store.search_words(query.text, query.candidates, query.selection)
+        return by_keyword if query.mode == "keyword" else query.fusion.fuse(by_vector, by_keyword)
+
+    def _choose(self, query: Query, hits: list[Hit]) -> list[Hit]:
+        if not query.diversity or len(hits) < 2:
+            return hits
+        candidates, groups = [], []
+        stored = self._store.vectors([hit.record.id for hit in hits])
+        for hit, kinds in zip(hits, stored, strict=True):
+            if kinds:  # else deleted a moment ago
+                compared = [rows for kind, rows in kinds.items() if query.match in ("any", kind)]
+                groups.append(np.vstack(compared or list(kinds.values())))
+                candidates.append(hit)
+        if not candidates:
+            return []
+        relevance = np.array([hit.score for hit in candidates])
+        if query.reranker is not None:
+            relevance = (relevance - relevance.min()) / max(np.ptp(relevance), 1e-30)
+        elif query.mode != "vector":
+            relevance /= max(relevance.max(), 1e-30)
+        order = choose(relevance, likeness_of(groups), query.k, balance=1 - query.diversity)
+        return [candidates[position] for position in order]
+
+
+def _reranked(query: Query, hits: list[Hit]) -> list[Hit]:
+    if query.reranker is None:
+        return hits
+    assert query.image is None or isinstance(query.image, ImageRef)  # a `Query` makes it one
+    return reorder(query.reranker, query.text, query.image, hits)
+
+
+def _unit(vector: Vector) -> Vector:
+    norm = float(np.linalg.norm(vector))
+    if not np.isfinite(norm) or norm == 0:
+        raise ValueError("the query's vector is zero or not finite")
+    unit: Vector = (vector / norm).astype(np.float32)
+    return unit

@@ -1,0 +1,24 @@
+"""`Hit`: one record that a search found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from unisem.records import Modality, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One record found.
+
+    Attributes:
+        record: The record.
+        score: Higher is better. Of a search by vector the cosine similarity, the best over the
+            record's vectors; by keyword BM25, above 0; of a hybrid search what its fusion gives;
+            after a reranker its score.
+        matched: Which vector reached that score; ``"text"`` if the words did.
+    """
+
+    record: Record
+    score: float
+    matched: Modality

@@ -1,0 +1,52 @@
+"""`Selection`: which records may be found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from unisem.filters import Filter
+from unisem.records import Modality
+
+Match = Literal["any", "text", "image"]
+"""Which of a record's vectors are compared with the query: its text's, its picture's, or both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which records; every part that is not ``None`` must hold.
+
+    Attributes:
+        ids: One of these ids. An empty tuple selects nothing.
+        source_ids: Cut from one of these sources. An empty tuple selects nothing.
+        filter: Its metadata matches.
+        modality: ``"text"`` (no picture) or ``"image"`` (a picture, with or without caption).
+    """
+
+    ids: tuple[str, ...] | None = None
+    source_ids: tuple[str, ...] | None = None
+    filter: Filter | None = None
+    modality: Modality | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("ids", "source_ids"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                raise TypeError(f"{name} must be a sequence of strings, not one string")
+            if value is not None:
+                object.__setattr__(self, name, tuple(value))
+        if self.filter is not None and not isinstance(self.filter, Filter):
+            raise TypeError(
+                f"filter must be a unisem.filters.Filter, not {type(self.filter).__name__}; "
+                'for example Field("year") >= 2020'
+            )
+        if self.modality not in (None, "text", "image"):
+            raise ValueError(f'modality must be "text", "image" or None, not {self.modality!r}')
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether no part restricts."""
+        return self == EVERYTHING
+
+
+EVERYTHING = Selection()

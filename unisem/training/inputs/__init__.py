@@ -1,0 +1,1 @@
+"""From pairs to batches: columns, stored features, prefetching, hard negatives."""

@@ -1,0 +1,175 @@
+"""`FeatureCache`: what frozen modules make of an input, computed once and kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
+from unisem.errors import TrainingError
+from unisem.models.finding import fingerprint_model
+from unisem.records import Vector
+from unisem.training.inputs.columns import Column
+from unisem.training.inputs.prefetching import made_ahead
+from unisem.training.model.modality_parts import Modality, side_modules
+
+_PART = 4096  # inputs per file: what a kill loses
+_TEXT_BATCH, _CPU_IMAGE_BATCH, _GPU_IMAGE_BATCH = (
+    64,
+    4,
+    32,
+)  # see `SentenceTransformerEncoder` for the 4
+
+
+class FeatureCache:
+    """Feature vectors by the content of their input, in numbered safetensors files.
+
+    A file is written whole and moved into place, so a kill leaves finished files only. Inputs are
+    known by SHA-256, not by name: a renamed picture is not computed again.
+
+    Args:
+        folder: Where the files go; created if absent. One folder per model part:
+            `feature_folder` names it by what decides the features.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(
+        self,
+        digests: Sequence[str],
+        compute: Callable[[list[int]], Vector],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Vector:
+        """Look features up, computing and keeping those that are missing.
+
+        Args:
+            digests: Hex digests of the inputs' contents; equal ones are computed once.
+            compute: Given positions in ``digests``, returns their ``(len, d)`` float32 features.
+            progress: Called with inputs done and inputs in all.
+
+        Returns:
+            ``(n, d)`` float32, in the order given.
+
+        Raises:
+            TrainingError: A file of the cache is damaged.
+        """
+        known = self._read(set(digests))
+        first = {digest: position for position, digest in reversed(list(enumerate(digests)))}
+        missing = [position for digest, position in first.items() if digest not in known]
+        missing.sort()
+        for start in range(0, len(missing), _PART):
+            part = missing[start : start + _PART]
+            vectors = compute(part)
+            self._write([digests[position] for position in part], vectors)
+            known |= {digests[p]: row for p, row in zip(part, vectors, strict=True)}
+            if progress is not None:
+                progress(start + len(part), len(missing))
+        return np.stack([known[digest] for digest in digests]).astype(np.float32)
+
+    def _read(self, wanted: set[str]) -> dict[str, Vector]:
+        known: dict[str, Vector] = {}
+        for path in sorted(self._folder.glob("*.safetensors")):
+            try:
+                with safe_open(str(path), framework="numpy") as file:
+                    digests = json.loads((file.metadata() or {})["digests"])
+                    vectors = file.get_tensor("features")
+            except Exception as error:  # safetensors raises its own kind for each damage
+                raise TrainingError(
+                    f"the stored features {path} are damaged ({error}); delete the file"
+                ) from error
+            for digest, row in zip(digests, vectors, strict=True):
+                if digest in wanted:
+                    known[digest] = row
+        return known
+
+    def _write(self, digests: list[str], vectors: Vector) -> None:
+        number = len(list(self._folder.glob("*.safetensors")))
+        path = self._folder / f"{number:06}.safetensors"
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            save_file({"features": vectors}, partial, metadata={"digests": json.dumps(digests)})
+            os.replace(partial, path)
+        except Exception as error:  # safetensors wraps what the disk says
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise TrainingError(f"features cannot be stored in {self._folder}: {error}") from error
+
+
+def feature_folder(
+    root: Path, encoder: SentenceTransformerEncoder, modality: Modality, depth: int
+) -> Path:
+    """Where the features of a model's first modules are kept.
+
+    The folder is named by the files of these modules alone, where they have folders of their own
+    (the routes of a ``Router``): training the head does not make features old.
+
+    Args:
+        root: The cache.
+        encoder: The encoder as it was loaded; its files say what its weights are.
+        modality: Which side.
+        depth: How many of its modules.
+    """
+    digest = hashlib.sha256()
+    for number, module in enumerate(side_modules(encoder.model, modality)[:depth]):
+        folder = encoder.directory / f"{modality}_{number}_{type(module).__name__}"
+        if not folder.is_dir():
+            return root / f"{encoder.fingerprint[:32]}-{modality}-{depth}"
+        digest.update(fingerprint_model(folder).encode())
+    ours = encoder.directory / "unisem_config.json"
+    digest.update(ours.read_bytes() if ours.is_file() else b"")
+    prompts = json.dumps(encoder.model.prompts, sort_keys=True)
+    digest.update(prompts.encode())
+    return root / f"{digest.hexdigest()[:32]}-{modality}-{depth}"
+
+
+def compute_features(
+    model: Any,
+    modality: Modality,
+    depth: int,
+    column: Column,
+    positions: Sequence[int],
+    advance: Callable[[int], None] = lambda count: None,
+) -> Vector:
+    """Run inputs through the first modules of a side.
+
+    Args:
+        model: A ``SentenceTransformer``.
+        modality: Which side.
+        depth: How many of its modules.
+        column: The inputs.
+        positions: Which of them.
+        advance: Called after each batch with its size.
+
+    Returns:
+        ``(len(positions), d)`` float32.
+    """
+    size = _TEXT_BATCH
+    if modality == "image":
+        size = _CPU_IMAGE_BATCH if model.device.type == "cpu" else _GPU_IMAGE_BATCH
+    modules = side_modules(model, modality)[:depth]
+    rows = []
+    batches = [positions[start : start + size] for start in range(0, len(positions), size)]
+    for batch, made in zip(batches, made_ahead(column.features, batches), strict=True):
+        features = {
+            key: value.to(model.device) if isinstance(value, torch.Tensor) else value
+            for key, value in made.items()
+        }
+        with torch.inference_mode():
+            for module in modules:
+                module.eval()
+                features = module(features)
+        rows.append(features["sentence_embedding"].float().cpu().numpy())
+        advance(len(batch))
+    return np.concatenate(rows)

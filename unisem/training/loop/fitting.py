@@ -1,0 +1,214 @@
+"""`fit_pairs`: a model trained on pairs as a `Recipe` says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset  # type: ignore[import-untyped]
+from sentence_transformers import SentenceTransformerTrainingArguments
+from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
+
+from unisem.errors import TrainingError
+from unisem.pairs.dataset import Ids
+from unisem.training.inputs.collator import PairCollator
+from unisem.training.loop.checkpoints import checkpoints
+from unisem.training.loop.environment import process_count
+from unisem.training.loop.evaluator import EvaluationPairs, HitEvaluator
+from unisem.training.loop.trainer import PairTrainer
+from unisem.training.losses import CachedLoss, EmbeddingLoss, PairLoss
+from unisem.training.model.unfreezing import GradualUnfreezing
+from unisem.training.recipe import Recipe
+from unisem.training.report import TrainingReport
+
+
+def fit_pairs(
+    view: Any,
+    pairs: EvaluationPairs,
+    loss: PairLoss,
+    recipe: Recipe,
+    run: Mapping[str, Any],
+    work: Path,
+    *,
+    negatives: Ids | None = None,
+    validation: EvaluationPairs | None = None,
+    resume: bool = False,
+    tensorboard: str | os.PathLike[str] | None = None,
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> TrainingReport:
+    """Train a model in place.
+
+    Args:
+        view: The model, from its first trained module on.
+        pairs: What it learns from.
+        loss: What is minimised.
+        recipe: With everything filled in that depends on model and pairs.
+        run: What decides the result beside the recipe, as JSON values by name.
+        work: Where ``checkpoints/`` are.
+        negatives: ``(n, h)`` pairs whose pictures each caption is shown as wrong ones.
+        validation: What early stopping goes by, if it is wanted.
+        resume: Go on from the newest checkpoint, if there is one.
+        tensorboard: For TensorBoard's files.
+        progress: Called after every step.
+    """
+    collator = PairCollator(
+        pairs.texts,
+        pairs.images,
+        pairs.image_of,
+        pairs.image_ids,
+        pairs.caption_ids,
+        negatives,
+        recipe.seed,
+    )
+    module = (
+        EmbeddingLoss(view, loss)
+        if recipe.mini_batch_size is None
+        else CachedLoss(view, loss, mini_batch_size=recipe.mini_batch_size)
+    )
+    evaluator = None if validation is None else HitEvaluator(validation, recipe.k)
+    folder = work / "checkpoints"
+    if not resume:
+        shutil.rmtree(folder, ignore_errors=True)
+    count = len(pairs.texts)
+    trainer = make_trainer(
+        module, collator, count, evaluator, recipe, run, folder, tensorboard, progress
+    )
+    kept = checkpoints(folder)
+    began = time.perf_counter()
+    trainer.train(resume_from_checkpoint=str(kept[-1]) if kept else None)
+    seconds = time.perf_counter() - began
+    history = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
+    trained = sum(p.numel() for p in view.parameters() if p.requires_grad)
+    return TrainingReport(work, trained, trainer.state.global_step, tuple(history), seconds)
+
+
+def make_trainer(
+    loss: torch.nn.Module,
+    collator: PairCollator,
+    pairs: int,
+    evaluator: HitEvaluator | None,
+    recipe: Recipe,
+    run: Mapping[str, Any],
+    folder: Path,
+    tensorboard: str | os.PathLike[str] | None,
+    progress: Callable[[str, int, int], None],
+) -> PairTrainer:
+    """Set up a trainer.
+
+    Args:
+        loss: An `EmbeddingLoss` or `CachedLoss`.
+        collator: Makes batches of pairs by number.
+        pairs: How many pairs there are.
+        evaluator: What early stopping goes by, if it is wanted.
+        recipe: With everything filled in that depends on model and pairs.
+        run: What decides the result beside the recipe, as JSON values by name.
+        folder: For checkpoints.
+        tensorboard: For TensorBoard's files.
+        progress: Called after every step.
+
+    Raises:
+        TrainingError: Gradual unfreezing is wanted in several processes.
+    """
+    assert recipe.batch_size is not None
+    assert recipe.learning_rate is not None
+    every = "epoch" if recipe.checkpoint_steps is None else "steps"
+    model: Any = loss.model
+    if tensorboard is not None:
+        os.environ["TENSORBOARD_LOGGING_DIR"] = str(tensorboard)
+    arguments = _OneDeviceArguments(
+        output_dir=str(folder),
+        num_train_epochs=float(recipe.epochs or 1),
+        per_device_train_batch_size=recipe.batch_size,
+        gradient_accumulation_steps=recipe.accumulate,
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        warmup_steps=recipe.warmup,
+        lr_scheduler_type="cosine",
+        bf16=recipe.precision == "bfloat16",
+        fp16=recipe.precision == "float16",
+        save_strategy=every,
+        save_steps=recipe.checkpoint_steps or 500,
+        eval_strategy="no" if evaluator is None else every,
+        eval_steps=recipe.checkpoint_steps,
+        load_best_model_at_end=evaluator is not None,
+        metric_for_best_model=None if evaluator is None else f"eval_{evaluator.primary_metric}",
+        greater_is_better=True,
+        logging_strategy="epoch",
+        logging_nan_inf_filter=False,
+        report_to=[] if tensorboard is None else ["tensorboard"],
+        disable_tqdm=True,
+        use_cpu=model.device.type == "cpu",
+        ddp_find_unused_parameters=False,
+        seed=recipe.seed,
+    )
+    _freeze_unused(model, collator)
+    callbacks: list[TrainerCallback] = [_ShowProgress(progress)]
+    if evaluator is not None and recipe.patience is not None:
+        callbacks.append(EarlyStoppingCallback(early_stopping_patience=recipe.patience))
+    if recipe.unfreeze_every is not None:
+        if process_count() > 1:
+            raise TrainingError("gradual unfreezing works in one process only")
+        callbacks.append(GradualUnfreezing(model, recipe.unfreeze_every))
+    trainer = PairTrainer(
+        loss=loss,
+        run={**asdict(recipe), **run},
+        args=arguments,
+        train_dataset=Dataset.from_dict({"pair": list(range(pairs))}),
+        data_collator=collator,
+        evaluator=evaluator,
+        callbacks=callbacks,
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+class _OneDeviceArguments(SentenceTransformerTrainingArguments):  # type: ignore[misc]
+    """Arguments of a process that trains on one device, however many it sees.
+
+    With several, transformers would wrap the model in ``torch.nn.DataParallel``: batches would be
+    that many times larger than the recipe says, and every step would copy the model to each device.
+    Several devices are for several processes.
+    """
+
+    @property
+    def n_gpu(self) -> int:
+        return min(1, int(super().n_gpu))
+
+
+def _freeze_unused(model: Any, collator: PairCollator) -> None:
+    """Freeze what no vector depends on, such as a pooler behind the layer that is pooled.
+
+    ``DistributedDataParallel`` waits for the gradient of every parameter that is trained.
+    """
+    batch = collator([{"pair": 0}])
+    with torch.random.fork_rng():
+        for column in ("caption_", "picture_"):
+            features = {
+                key.removeprefix(column): value.to(model.device)
+                if isinstance(value, torch.Tensor)
+                else value
+                for key, value in batch.items()
+                if key.startswith(column)
+            }
+            vectors = model(features)["sentence_embedding"]
+            if vectors.requires_grad:
+                vectors.sum().backward()
+    for parameter in model.parameters():
+        if parameter.grad is None:
+            parameter.requires_grad_(False)
+        parameter.grad = None
+
+
+class _ShowProgress(TrainerCallback):  # type: ignore[misc]
+    def __init__(self, progress: Callable[[str, int, int], None]) -> None:
+        self._progress = progress
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **options: Any) -> None:
+        if state.is_world_process_zero:
+            self._progress("training", state.global_step, state.max_steps)

@@ -1,0 +1,119 @@
+"""`Trials`: how far to go from the start model, judged by pairs that are held back."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
+from unisem.errors import TrainingError
+from unisem.pairs.dataset import PairDataset
+from unisem.pairs.splits import Split, split_pairs
+from unisem.training.inputs.mining import negatives_of
+from unisem.training.inputs.preparing import prepare_pairs
+from unisem.training.loop.evaluator import Rankings, rank_pairs
+from unisem.training.model.interpolation import interpolate_weights, trainable_state
+from unisem.training.model.modality_parts import Modality
+from unisem.training.recipe import Recipe
+
+SHARES = tuple(number / 10 for number in range(1, 11))
+_HELD_BACK = 0.2
+_FEWEST = 100  # pairs; fewer say nothing about a tenth more or less
+_MANY = 20_000  # pairs; more are not known by heart (2,000 were not), and trials would take long
+_ENOUGH = 1000  # pairs held back in all trials together
+_MOST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """Short runs on a part of the training pairs, of which the others tell what they gained.
+
+    A head that was trained on few pairs knows them by heart, and a step back towards the start
+    model (`interpolate_weights`) is better on others; after many pairs it is not. Which it is shows
+    on pairs that a run was not shown.
+
+    Attributes:
+        encoder: What is trained.
+        view: Its trained part.
+        depths: From `stored_depths`.
+        cache: Where features are stored.
+        recipe: With everything filled in that depends on model and pairs.
+        work: For the runs' checkpoints; goes when they are done.
+    """
+
+    encoder: SentenceTransformerEncoder
+    view: Any
+    depths: dict[Modality, int]
+    cache: Path
+    recipe: Recipe
+    work: Path
+
+    def best_share(
+        self,
+        train: PairDataset,
+        start: Mapping[str, Tensor],
+        progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    ) -> float:
+        """The share of the way at which held-back pairs are ranked best, by MRR in both directions.
+
+        One trial for many pairs, up to five for few, each with another fifth held back. The model
+        is left as it came.
+
+        Args:
+            train: The pairs that may be used.
+            start: The start model's weights, from `trainable_state`.
+            progress: Called after every trial.
+
+        Returns:
+            One of `SHARES`; 1 where pairs are too few to tell, too many to be known by heart, or
+            hang together by shared pictures or captions, so that none can be held back.
+        """
+        if not _FEWEST <= len(train) <= _MANY:
+            return 1.0
+        model = self.encoder.model
+        came = trainable_state(model)
+        count = min(_MOST, math.ceil(_ENOUGH / (_HELD_BACK * len(train))))
+        try:
+            seeds = range(self.recipe.seed, self.recipe.seed + count)
+            splits = [split_pairs(train, held_out=_HELD_BACK, seed=seed) for seed in seeds]
+        except TrainingError:
+            return 1.0
+        ranks = np.zeros(len(SHARES))
+        for number, split in enumerate(splits):
+            ranks += self._trial(split, start)
+            progress("finding how far to go", number + 1, count)
+        interpolate_weights(model, came, 0.0)
+        shutil.rmtree(self.work, ignore_errors=True)
+        return SHARES[int(ranks.argmax())]
+
+    def _trial(self, split: Split, start: Mapping[str, Tensor]) -> list[float]:
+        from unisem.training.loop.fitting import fit_pairs
+
+        model, part = self.encoder.model, split.train
+        interpolate_weights(model, start, 0.0)
+        pairs = prepare_pairs(self.encoder, part, self.depths, self.cache)
+        size = min(self.recipe.batch_size or len(part), len(part))
+        recipe = replace(self.recipe, batch_size=size, patience=None, checkpoint_steps=None)
+        negatives = negatives_of(self.view, pairs, part, recipe)
+        loss = recipe.make_loss(self.encoder.dimension)
+        fit_pairs(self.view, pairs, loss, recipe, {}, self.work, negatives=negatives)
+        learned = trainable_state(model)
+        judged = prepare_pairs(self.encoder, split.held_out, self.depths, self.cache)
+        ranks = []
+        for share in SHARES:
+            interpolate_weights(model, learned, 0.0)
+            interpolate_weights(model, start, share)
+            ranks.append(_mean_reciprocal_rank(rank_pairs(self.view, judged)))
+        return ranks
+
+
+def _mean_reciprocal_rank(rankings: Rankings) -> float:
+    both = rankings.text_to_image, rankings.image_to_text
+    return float(np.mean([ranking.reciprocal_rank().mean() for ranking in both]))

@@ -1,0 +1,1 @@
+"""The model that is trained: its parts, what is frozen, how it is saved."""

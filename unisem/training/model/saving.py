@@ -1,0 +1,86 @@
+"""Saving a trained encoder as a directory that `load_encoder` opens."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
+from unisem.errors import TrainingError
+from unisem.models.progress_bars import without_progress_bars
+from unisem.training.model.unchanged_tensors import keep_unchanged_tensors
+from unisem.training.recipe import Recipe
+
+RECORD = "training.json"
+"""The file that says how an encoder was trained."""
+
+
+def save_encoder(
+    encoder: SentenceTransformerEncoder, output: Path, recipe: Recipe | None = None
+) -> None:
+    """Write an encoder's model beside its place, then move it there.
+
+    What training did not change has the floating type of the start model's files, and their bytes.
+
+    Args:
+        encoder: The encoder, its model trained.
+        output: The directory to make; an earlier one is replaced only if `check_output` allows it.
+        recipe: How it was trained.
+
+    Raises:
+        TrainingError: The disk refused; what was at ``output`` is intact.
+    """
+    partial = output.with_name(f".{output.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        save_model(encoder.model, partial)
+        keep_unchanged_tensors(encoder.directory, partial)
+        for name in ("unisem_config.json", "licenses"):  # what the start model's files say beside
+            source = encoder.directory / name
+            if source.is_dir():
+                shutil.copytree(source, partial / name)
+            elif source.is_file():
+                shutil.copyfile(source, partial / name)
+        record: dict[str, Any] = {
+            "start": encoder.name,
+            "start_fingerprint": encoder.fingerprint,
+            "recipe": None if recipe is None else dataclasses.asdict(recipe),
+        }
+        described = partial / RECORD
+        described.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        for weights in partial.rglob("*.safetensors"):  # else for their owner's eyes only
+            weights.chmod(described.stat().st_mode)
+        for path in partial.rglob("*"):
+            if path.is_file():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())  # checkpoints go when this is done
+        shutil.rmtree(output, ignore_errors=True)
+        os.replace(partial, output)
+    except Exception as error:  # the disk's words come wrapped by safetensors and by others
+        shutil.rmtree(partial, ignore_errors=True)
+        raise TrainingError(f"the encoder cannot be written to {output}: {error}") from error
+
+
+def save_model(model: Any, directory: Path) -> None:
+    """Save a ``SentenceTransformer`` as safetensors, without a model card and progress bars."""
+    with without_progress_bars():
+        model.save(str(directory), create_model_card=False, safe_serialization=True)
+
+
+def check_output(output: Path) -> None:
+    """Refuse to train into a directory that holds something else.
+
+    Raises:
+        TrainingError: It exists, is not empty, and no training run made it.
+    """
+    if output.exists() and not output.is_dir():
+        raise TrainingError(f"{output} is a file; name a directory for the encoder")
+    if output.is_dir() and any(output.iterdir()) and not (output / RECORD).is_file():
+        raise TrainingError(
+            f"{output} holds something that no training run wrote; name another directory"
+        )
