@@ -12,6 +12,12 @@ from tests.support.toy import ToyEncoder
 from unisem import SemanticSpace
 
 
+@pytest.fixture(autouse=True)
+def state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the person who runs the tests has named is not known to them, and they add nothing."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
+
+
 @pytest.fixture
 def encoder() -> ToyEncoder:
     return ToyEncoder()

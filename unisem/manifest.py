@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from unisem._version import __version__
 from unisem.common.atomic_files import publish
 from unisem.errors import CorruptStoreError, EncoderMismatchError
+from unisem.owned import check_owned
 
 if TYPE_CHECKING:
     from unisem.encoders import Encoder
@@ -42,10 +43,11 @@ class Manifest:
         Raises:
             NotADirectoryError: There is a file of that name.
             CorruptStoreError: There is a catalogue without a readable manifest, a folder full of
-                other things, or a newer format.
+                other things, links in place of files, or a newer format.
         """
         if directory.exists() and not directory.is_dir():
             raise NotADirectoryError(f"{directory} is a file, not a space")
+        check_owned(directory)
         path = directory / _FILE
         if not path.exists():
             if (directory / "catalog.sqlite").exists():

@@ -72,7 +72,8 @@ class SemanticSpace:
             encoder: A name for `load_encoder`, or an `Encoder`. Defaults to the encoder that the
                 space was built with, and to ``"mini"`` for a new one.
             image_roots: The only folders from which pictures are read. By default the folder
-                that holds the space, the working directory, and folders that are added.
+                that holds the space, the working directory, and folders that you have added to
+                this space; never the root of a file system.
             index: Kind of index that `compact` builds: ``"flat"``, ``"hnsw"``, ``"ivf"``,
                 ``"sq8"``, or by size; or `IndexSettings`, which also say how hard to try.
             durability: ``"full"``: every commit is fsynced; ``"relaxed"``: a power cut may cost

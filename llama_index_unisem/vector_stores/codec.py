@@ -269,6 +269,8 @@ def _kept_picture(node: BaseNode, opened: Opened) -> ImageRef | None:
         if not opened.tolerant:
             raise
         path = Path(os.path.abspath(image.path))
+        folder = path.parent if path.parent.name else path  # all of "/" is meant by nobody
+        opened.pictures.allow(folder)
         admitted = ImageRef(path=path, root=image.root or path.parent)
     try:
         return admitted.inspected()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,38 @@ def test_image_places_that_lead_astray(
     lines[0]["image"] = place
     rewrite(export / "records.jsonl", lines)
     refused("records.jsonl line 1: ")
+
+
+@pytest.mark.parametrize("place", ["pictures", "child"])
+def test_a_link_in_place_of_the_folder_of_pictures_is_not_followed(
+    export: Path, refused: Callable[..., None], tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "home").mkdir()
+    solid("blue").save(tmp_path / "home" / "passport.png")
+    name = "pictures/passport.png" if place == "pictures" else "pictures/ab/passport.png"
+    shutil.rmtree(export / "pictures")
+    if place == "child":
+        (export / "pictures").mkdir()
+    (export / name).parent.symlink_to(tmp_path / "home", target_is_directory=True)
+    lines = records(export)
+    lines[0]["image"] = {"file": name}
+    rewrite(export / "records.jsonl", lines)
+    refused("records.jsonl line 1: .*outside")
+
+
+@pytest.mark.parametrize("name", ["export.json", "records.jsonl", "vectors.npy", "vectors.jsonl"])
+def test_links_and_pipes_in_place_of_an_exports_files(
+    export: Path, encoder: ToyEncoder, tmp_path: Path, name: str
+) -> None:
+    (export / name).rename(tmp_path / name)
+    for make in (lambda path: path.symlink_to(tmp_path / name), os.mkfifo):
+        (export / name).unlink(missing_ok=True)
+        make(export / name)
+        with (
+            SemanticSpace.open(None, encoder=encoder) as space,
+            pytest.raises(ExchangeError, match=f"{name} is (missing|not a regular file)"),
+        ):
+            import_space(export, space)
 
 
 def test_a_reference_to_a_file_that_is_no_picture_is_not_taken(

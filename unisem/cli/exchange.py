@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from unisem.cli.options import Into, NewEncoder, Space
+from unisem.cli.options import ImageRoots, Into, NewEncoder, Space
 from unisem.cli.progress import progress_bar
 from unisem.cli.terminal import amount, note, results
 from unisem.common.printable import plain
@@ -68,14 +68,7 @@ def import_(
         Literal["keep", "renew"],
         typer.Option(help="Keep the export's vectors, or embed everything anew."),
     ] = "keep",
-    image_roots: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--image-root",
-            metavar="FOLDER",
-            help="A folder that the export's pictures may lie in; may be repeated.",
-        ),
-    ] = None,
+    image_roots: ImageRoots = None,
 ) -> None:
     """Add an export's records to a space, replacing those of the same id."""
     from unisem.encoders import load_encoder

@@ -17,6 +17,14 @@ NewEncoder = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="mini, a directory or a hub id, for a new space."),
 ]
+ImageRoots = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--image-root",
+        metavar="FOLDER",
+        help="A folder that pictures may lie in, besides the usual ones; may be repeated.",
+    ),
+]
 
 Data = Annotated[
     Path,

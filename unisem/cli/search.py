@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from unisem.cli.filtering import parse_filters
+from unisem.cli.options import ImageRoots
 from unisem.cli.terminal import amount, note, results
 from unisem.errors import FilterError, UniSemError
 
@@ -57,6 +58,7 @@ def search(
     page: Annotated[
         Path | None, typer.Option("--html", metavar="PAGE", help="Write the hits to a page, too.")
     ] = None,
+    image_roots: ImageRoots = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Find the records nearest to a text, a picture, or both."""
@@ -64,6 +66,8 @@ def search(
     _check_mode(mode, text, image, min_score)
     condition = _condition(conditions or [])
     with open_existing(space) as opened:
+        for root in image_roots or ():
+            opened.pictures.allow(root)
         from unisem.search.query import Query
         from unisem.stores.selection import Selection
 

@@ -23,9 +23,11 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 
 def reference_of(image: ImageRef) -> dict[str, Any]:
     """Describe a picture by where it lies."""
+    assert image.path is not None
+    root = image.root
     return {
         "path": str(image.path),
-        "root": None if image.root is None else str(image.root),
+        "root": str(root) if root is not None and image.path.is_relative_to(root) else None,
         **_facts(image),
     }
 
@@ -91,8 +93,8 @@ def _inside(name: object, where: str, directory: Path) -> bytes:
             f"{where}: image file {str(name)[:200]!r} must be a relative path below {FOLDER}/"
         )
     try:
-        root = directory.resolve() / FOLDER
-        return ImageRef(path=directory.resolve().joinpath(*parts), root=root).read_bytes()
+        root = directory.resolve()  # not its folder of pictures: that may be a link to any other
+        return ImageRef(path=root.joinpath(*parts), root=root).read_bytes()
     except ImageError as error:
         raise ExchangeError(f"{where}: {error}") from error
 

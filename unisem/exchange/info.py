@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 
 from unisem._version import __version__
 from unisem.errors import ExchangeError
+from unisem.owned import is_own_file
 
 FILE = "export.json"
 FORMAT = 1
@@ -55,6 +56,8 @@ class ExportInfo:
             ExchangeError: There is none, or it is not one that this version reads.
         """
         path = directory / FILE
+        if path.exists() and not is_own_file(path):
+            raise ExchangeError(f"{path} is not a regular file")
         try:
             with path.open("rb") as file:
                 parts = json.loads(file.read(_LARGEST))
@@ -100,7 +103,7 @@ class ExportInfo:
         """
         for name, expected in self.files.items():
             path = directory / name
-            if not path.is_file() or path.is_symlink():
+            if not is_own_file(path):
                 raise ExchangeError(f"{path} is missing")
             if digest(path) != expected:
                 raise ExchangeError(

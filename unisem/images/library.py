@@ -6,6 +6,9 @@ A picture is stored as a place, never as pixels in the catalogue:
   be moved together, and the folder below it (``root``) that the path must stay inside;
 * ``folder``: an absolute folder that the user named, and a path inside it;
 * ``blob``: a content-addressed copy inside the space, for pictures that came as bytes.
+
+A place says where a picture is, never that it may be read: a space may come from a stranger. It is
+read if it lies, links resolved, in a folder that whoever opened the space has named.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 import time
 from collections.abc import Sequence
@@ -23,6 +27,8 @@ from typing import Any
 from unisem.common.atomic_files import fsync_folder, publish
 from unisem.errors import ImageError, StoreError
 from unisem.images.reference import ImageRef
+from unisem.named_folders import remember, remembered
+from unisem.owned import is_own_file, is_own_folder
 
 SUFFIXES = {
     "image/jpeg": ".jpg",
@@ -34,6 +40,10 @@ SUFFIXES = {
 }
 """How blobs of each type are named."""
 
+_SUFFIX = "|".join(suffix[1:] for suffix in SUFFIXES.values())
+_BLOB = re.compile(rf"([0-9a-f]{{2}})/\.?\1[0-9a-f]{{62}}\.({_SUFFIX})(\.[0-9a-f]{{16}})?")
+"""Files that may be deleted: pictures, and what a process left that was killed while it wrote."""
+
 _YOUNG = 24 * 3600  # seconds; a long `add` writes blobs well before its records
 
 
@@ -43,8 +53,9 @@ class Pictures:
     Args:
         directory: The space's own directory, or ``None`` for a space in memory.
         roots: If given, pictures are read from these folders (and the space's own blobs) only.
-            If ``None``, the folder that holds the space, the working directory, and every folder
-            that is added are allowed.
+            If ``None``, the folder that holds the space and the working directory are allowed,
+            neither if it is the root of a file system, and every folder that this user has named
+            for this space, see `unisem.named_folders`.
         copy: Keep a copy inside the space of every picture that is added, not only of those that
             come as bytes.
     """
@@ -56,15 +67,22 @@ class Pictures:
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         if directory is None:
             self._scratch = tempfile.TemporaryDirectory(prefix="unisem-")
-        self._directory = directory
-        self._beside = None if directory is None else directory.resolve().parent
+            self._own = self._blobs = Path(self._scratch.name).resolve()
+        else:
+            self._own = directory.resolve()
+            self._blobs = self._own / "blobs"
+        self._beside = None if directory is None else self._own.parent
         self._confined = roots is not None
         if roots is None:
-            roots = [Path.cwd(), *([self._beside] if self._beside else [])]
+            # Nobody chose the root of a file system: it is where services are started.
+            usual = [Path.cwd(), *([self._beside] if self._beside else [])]
+            roots = [root for root in usual if root != Path(root.anchor)]
+            roots += [] if directory is None else remembered(self._own)
         self._roots = [Path(root).resolve() for root in roots]
+        self._real: dict[Path, bool] = {}
 
     def allow(self, folder: Path) -> None:
-        """Add a folder that the user named.
+        """Add a folder that the user named, now and whenever they open this space again.
 
         Raises:
             ImageError: The space was opened with its own list of roots, and this is not in it.
@@ -74,6 +92,8 @@ class Pictures:
             if self._confined:
                 raise ImageError(str(folder), "is outside the allowed folders", f" {self._shown}")
             self._roots.append(folder)
+            if self._beside is not None:
+                remember(self._own, folder)
 
     def admit(self, image: ImageRef) -> ImageRef:
         """Confine a path from outside to one of the roots; bytes pass as they are.
@@ -102,6 +122,10 @@ class Pictures:
         """Inspect an admitted picture; write one that came as bytes into the space's blobs.
 
         Where pictures are copied, any is written there.
+
+        Raises:
+            ImageError: The bytes are no picture.
+            StoreError: The disk refused, or there is a link in place of a folder of the space.
         """
         inspected = image.inspected(data)
         if inspected.path is not None and (not self._copy or self.holds(inspected)):
@@ -111,13 +135,19 @@ class Pictures:
         name = f"{inspected.sha256[:2]}/{inspected.sha256}{SUFFIXES[inspected.mime_type]}"
         path = self._blobs / name
         try:
-            if not _is_kept(path, len(data)):
+            for folder in (self._blobs, path.parent):
+                folder.mkdir(parents=True, exist_ok=True)
+                if not is_own_folder(folder):
+                    raise StoreError(
+                        f"{folder} is a link; a space keeps its pictures in folders of its own"
+                    )
+            if not _is_kept(path, data):
                 _write_durably(path, data)
         except OSError as error:
             raise StoreError(f"{path}: the picture could not be kept ({error})") from error
         return ImageRef(
             path=path,
-            root=self._blobs,
+            root=self._own,  # not the folder of blobs: that could be made a link to any other
             sha256=inspected.sha256,
             mime_type=inspected.mime_type,
             width=inspected.width,
@@ -131,17 +161,17 @@ class Pictures:
     def to_json(self, image: ImageRef) -> str:
         """Describe a kept picture by its place."""
         assert image.path is not None
+        root = image.root
+        if root is None or not image.path.is_relative_to(root):  # this space's roots do not hold it
+            root = image.path.parent
         place: dict[str, Any]
         if self.holds(image):
             place = {"blob": image.path.relative_to(self._blobs).as_posix()}
         elif self._beside is not None and image.path.is_relative_to(self._beside):
             place = {"beside": image.path.relative_to(self._beside).as_posix()}
-            if image.root is not None and image.root.is_relative_to(self._beside):
-                place["root"] = image.root.relative_to(self._beside).as_posix()
+            if root.is_relative_to(self._beside):
+                place["root"] = root.relative_to(self._beside).as_posix()
         else:
-            root = image.root or image.path.parent
-            if not image.path.is_relative_to(root):  # this space's roots do not hold it
-                root = image.path.parent
             place = {"folder": root.as_posix(), "path": image.path.relative_to(root).as_posix()}
         place |= {
             "sha256": image.sha256,
@@ -154,19 +184,23 @@ class Pictures:
     def from_json(self, text: str) -> ImageRef:
         """Rebuild a picture's reference; whether the path may be read is checked when it is."""
         place: dict[str, Any] = json.loads(text)
+        facts = {name: place[name] for name in ("sha256", "mime_type", "width", "height")}
         if "blob" in place:
-            root = self._blobs
-            path = root / place.pop("blob")
-        elif "beside" in place:
+            return ImageRef(path=self._blobs / place["blob"], root=self._own, **facts)
+        if "beside" in place:
             beside = self._beside or Path("/nonexistent")
-            root = beside / place.pop("root", ".")
-            path = beside / place.pop("beside")
+            path, narrower = beside / place["beside"], beside / place.get("root", ".")
         else:
-            root = Path(place.pop("folder"))
-            path = root / place.pop("path")
-        if self._confined and root != self._blobs:
-            root = self._root_of(path) or self._roots[0] if self._roots else self._blobs
-        return ImageRef(path=path, root=root, **place)
+            narrower = Path(place["folder"])
+            path = narrower / place["path"]
+        path = Path(os.path.normpath(path))
+        root = self._root_of(path) or self._own
+        if narrower.is_relative_to(root) and path.is_relative_to(narrower):
+            if narrower not in self._real:
+                self._real[narrower] = narrower == narrower.resolve()
+            if self._real[narrower]:  # a link could make it any folder
+                root = narrower
+        return ImageRef(path=path, root=root, **facts)
 
     def locate(self, path: Path) -> str:
         """Name a file so that the name survives moving space and files together."""
@@ -188,12 +222,15 @@ class Pictures:
             used: Places inside ``blobs/``, as `to_json` writes them.
         """
         deleted = 0
-        for path in self._blobs.glob("*/*"):
-            unused = path.relative_to(self._blobs).as_posix() not in used
-            with suppress(OSError):  # another process has just renamed it, or the disk refuses
-                if unused and time.time() - path.stat().st_mtime > _YOUNG:
-                    path.unlink()
-                    deleted += 1
+        for folder in self._blobs.iterdir() if is_own_folder(self._blobs) else ():
+            for path in folder.iterdir() if is_own_folder(folder) else ():
+                name = path.relative_to(self._blobs).as_posix()
+                if name in used or not _BLOB.fullmatch(name) or not is_own_file(path):
+                    continue
+                with suppress(OSError):  # another process has just renamed it, or the disk refuses
+                    if time.time() - path.stat().st_mtime > _YOUNG:
+                        path.unlink()
+                        deleted += 1
         return deleted
 
     def close(self) -> None:
@@ -202,34 +239,28 @@ class Pictures:
             self._scratch.cleanup()
 
     @property
-    def _blobs(self) -> Path:
-        if self._scratch is not None:
-            return Path(self._scratch.name).resolve()
-        assert self._directory is not None
-        return self._directory.resolve() / "blobs"
-
-    @property
     def _shown(self) -> str:
         return ", ".join(str(root) for root in dict.fromkeys(self._roots)) or "(none)"
 
     def _root_of(self, path: Path) -> Path | None:
         holding = [root for root in self._roots if path.is_relative_to(root)]
         if path.is_relative_to(self._blobs):
-            holding.append(self._blobs)
+            holding.append(self._own)
         return max(holding, key=lambda root: len(root.parts), default=None)
 
 
-def _is_kept(path: Path, size: int) -> bool:
+def _is_kept(path: Path, data: bytes) -> bool:
+    if not is_own_file(path):
+        return False
     try:
         os.utime(path)  # in use again: not to be collected meanwhile
-        return path.stat().st_size == size
+        return path.stat().st_size == len(data) and path.read_bytes() == data
     except FileNotFoundError:
         return False
 
 
 def _write_durably(path: Path, data: bytes) -> None:
     """Write through a temporary name, so that a blob is whole or absent, also after a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256(os.urandom(16)).hexdigest()[:16]
     temporary = path.with_name(f".{path.name}.{digest}")
     try:

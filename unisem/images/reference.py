@@ -132,7 +132,12 @@ class ImageRef:
             return self.path
         resolved = self.path.resolve()
         if not resolved.is_relative_to(self.root.resolve()):
-            raise ImageError(self.name, "leads outside the allowed folder", f" {self.root}")
+            raise ImageError(
+                self.name,
+                "leads outside the allowed folder",
+                f" {self.root}; if it should be read, name its folder with image_roots=[…] "
+                "(--image-root)",
+            )
         return resolved
 
 

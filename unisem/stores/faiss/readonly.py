@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from unisem.errors import CorruptStoreError, StoreError
+from unisem.owned import check_owned
 
 
 @contextmanager
@@ -20,8 +21,9 @@ def read_only(directory: Path) -> Iterator[sqlite3.Connection]:
 
     Raises:
         StoreError: There is no catalogue.
-        CorruptStoreError: It is no SQLite database.
+        CorruptStoreError: It is no SQLite database, or links are in place of files.
     """
+    check_owned(directory)
     path = directory / "catalog.sqlite"
     if not path.is_file():
         raise StoreError(f"there is no catalogue at {path}")

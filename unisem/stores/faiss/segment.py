@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from unisem.common.atomic_files import publish
 from unisem.errors import StoreError
+from unisem.owned import is_own_file
 from unisem.records import Vector
 from unisem.stores.faiss.index_settings import (
     KINDS,
@@ -36,6 +38,8 @@ from unisem.stores.faiss.index_settings import (
 )
 
 _SEAL = "vectors.json"
+_OLD = re.compile(r"vectors-\d+(-\d+)?\.(faiss|npy)")
+_UNFINISHED = re.compile(r"\.vectors(-\d+)*\.(faiss|npy|json)\.tmp")
 _CHUNK = 1 << 24  # bytes that are hashed or scanned at a time
 _FEW = 2_000  # vectors so few that scanning them beats any index
 _SPARSE = 0.03  # a selection this small is scanned; a graph would lose its way in it
@@ -165,10 +169,11 @@ class Segment:
             ) from error
         finally:
             # Also what a process left that was killed while it wrote.
-            old = [path for path in directory.glob("vectors-*") if names and path.name not in names]
-            for path in (*old, *directory.glob(".vectors*.tmp")):
-                with suppress(OSError):
-                    path.unlink()
+            for path in directory.iterdir():
+                old = names and path.name not in names and _OLD.fullmatch(path.name)
+                if (old or _UNFINISHED.fullmatch(path.name)) and is_own_file(path):
+                    with suppress(OSError):
+                        path.unlink()
 
     def _write(self, directory: Path) -> tuple[str, str]:
         import faiss

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.images.library import Pictures
+from unisem.owned import check_owned
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.base import Store
 from unisem.stores.faiss.catalog import Catalog, Changes
@@ -49,7 +50,7 @@ class FaissStore(Store):
             last commits, a crash of the process none.
 
     Raises:
-        CorruptStoreError: The catalogue cannot be read.
+        CorruptStoreError: The catalogue cannot be read, or links are in place of files.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class FaissStore(Store):
         self._closed = False
         if directory is not None:
             directory.mkdir(parents=True, exist_ok=True)
+            check_owned(directory)
         path = directory / "catalog.sqlite" if directory else None
         self._catalog = Catalog(path, pictures, durability=durability)
         self._timeline = Timeline(self._catalog, directory, settings)
