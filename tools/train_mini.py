@@ -1,13 +1,14 @@
 """Train `mini`'s image head, and write the encoder that ships inside UniSem.
 
-    python -m tools.train_mini [--library DIR] [--sources DIR] [--work DIR] [--output DIR]
+    python -m tools.train_mini [--library DIR] [--packages DIR] [--sources DIR] [--work DIR]
 
 The start model is what `tools/build_mini.py` builds. Its text tower and its image tower stay as
 they are, to the byte; the two layers between picture features and text space are replaced by
 trained ones of the same kind (`tools.mini_training.head`). They learn from the training part of
 Open Clip Art, from emoji, icons and flags, and from natural-looking features that the frozen
-ImageNet classifier and WordNet give (`tools.mini_training.classes`). `docs/mini.md` has data,
-licences, figures and what did not help.
+ImageNet classifier and WordNet give (`tools.mini_training.classes`). What repeats a picture that
+`mini` is measured or shown on is left out (`tools.mini_training.published`). `docs/mini.md` has
+data, licences, figures and what did not help.
 
 Three heads are trained with three seeds from one start and their weights averaged; ImageNet's
 classes are then moved a good half of the way back, and all logits are softened. Everything is
@@ -30,6 +31,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.natural_pictures import unpacked
+from benchmarks.near_duplicates import Looks
 from tools.build_mini import class_names
 from tools.mini_training import classes, pictures
 from tools.mini_training.features import Tower, embed, extract
@@ -37,6 +40,7 @@ from tools.mini_training.flags import flags
 from tools.mini_training.head import BeliefHead, average, extended, softened, towards_start
 from tools.mini_training.learning import Pictures, Recipe, train
 from tools.mini_training.package import write
+from tools.mini_training.published import GALLERY, HELD_OUT, new_to, pin, published
 from tools.mini_training.sources import REPOSITORY, Sources
 from tools.open_clip_art import fetched_library
 from unisem.encoders.mini import MODEL_DIRECTORY
@@ -49,6 +53,7 @@ def main() -> None:
     """Fetch, compute features, train, average, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--library", type=Path, help="unpacked clip art: a folder with png and svg")
+    parser.add_argument("--packages", type=Path, help="of the pictures that only measure, as .deb")
     parser.add_argument("--sources", type=Path, default=REPOSITORY / "build" / "mini-sources")
     parser.add_argument("--inputs", type=Path, default=REPOSITORY / "build" / "mini")
     parser.add_argument("--base", type=Path, default=REPOSITORY / "build" / "mini-base")
@@ -62,7 +67,11 @@ def main() -> None:
         subprocess.run([*build, *wanted], check=True)
     sources = Sources(options.sources)
     encoder = SentenceTransformerEncoder("mini-base", options.base, device="cpu")
-    with nullcontext(options.library) if options.library else fetched_library() as library:
+    with (
+        nullcontext(options.library) if options.library else fetched_library() as library,
+        unpacked(options.packages) as packages,
+    ):
+        known = published(library, packages)
         tower = Tower(encoder)
         drawings = {
             "clip_art": pictures.clip_art(library, encoder),
@@ -74,7 +83,11 @@ def main() -> None:
             extract(tower, encoder, drawn, options.work / f"{name}.npz")
             for name, drawn in drawings.items()
         ]
-    seen = joined(parts)
+    seen, looks = joined(parts)
+    new = new_to(known, looks)
+    seen, looks = seen[new], looks[new]
+    drawn = looks[seen.kinds == pictures.KINDS.index("clip art")]
+    pin(drawn, {name: known[name] for name in (GALLERY, HELD_OUT)})
     start = start_head(encoder)
     natural = natural_features(encoder, start, seen, class_entries(sources, options.inputs))
     places = unit(natural.texts.numpy().mean(1))
@@ -140,14 +153,19 @@ def natural_features(
     )
 
 
-def joined(parts: Sequence[Pictures]) -> Pictures:
+def joined(parts: Sequence[tuple[Pictures, Looks]]) -> tuple[Pictures, Looks]:
     """All sets as one, their groups apart."""
-    after = np.cumsum([0, *(part.groups.max() + 1 for part in parts)])
-    return Pictures(
-        np.concatenate([part.features for part in parts]),
-        np.concatenate([part.texts for part in parts]),
-        np.concatenate([part.groups + first for part, first in zip(parts, after, strict=False)]),
-        np.concatenate([part.kinds for part in parts]),
+    sets, looks = zip(*parts, strict=True)
+    after = np.cumsum([0, *(part.groups.max() + 1 for part in sets)])
+    seen = Pictures(
+        np.concatenate([part.features for part in sets]),
+        np.concatenate([part.texts for part in sets]),
+        np.concatenate([part.groups + first for part, first in zip(sets, after, strict=False)]),
+        np.concatenate([part.kinds for part in sets]),
+    )
+    return seen, Looks(
+        np.concatenate([each.digests for each in looks]),
+        np.concatenate([each.thumbnails for each in looks]),
     )
 
 

@@ -15,10 +15,13 @@ import torch
 from PIL import Image
 from sentence_transformers import SentenceTransformer
 
+from benchmarks.near_duplicates import thumbnail
 from tools.mini_training import captions, classes, flags, pictures, sources, views
+from tools.mini_training.features import Tower, extract
 from tools.mini_training.head import BeliefHead, average, extended, softened, towards_start
 from tools.mini_training.learning import Pictures, Recipe, info_nce, sampling_weights, train
 from tools.mini_training.package import write
+from unisem import load_encoder
 from unisem.encoders.mini import MODEL_DIRECTORY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -158,7 +161,7 @@ def test_views_are_square_and_the_first_is_what_retrieval_sees() -> None:
     image.paste((200, 30, 30), (100, 100, 160, 160))
     plain = np.asarray(image.resize((224, 224), Image.Resampling.BICUBIC))
     for kind in pictures.KINDS:
-        drawing = pictures.Drawing(image, ["a"] * 8, "a", kind)
+        drawing = pictures.Drawing(image, ["a"] * 8, "a", kind, "")
         seen = views.views(drawing, np.random.default_rng(0))
         assert [view.shape for view in seen] == [(224, 224, 3)] * 5
         assert {view.dtype for view in seen} == {np.dtype(np.uint8)}
@@ -180,11 +183,31 @@ def test_a_flag_is_never_mirrored() -> None:
     image.paste((200, 30, 30), (0, 40, 112, 180))
     image.paste((30, 30, 200), (112, 40, 224, 180))
     for seed in range(20):
-        drawing = pictures.Drawing(image, ["a"] * 8, "a", "flag")
+        drawing = pictures.Drawing(image, ["a"] * 8, "a", "flag", "")
         for view in views.views(drawing, np.random.default_rng(seed))[:4]:
             _, red = np.nonzero((view[..., 0] > 80) & (view[..., 2] < 60))
             _, blue = np.nonzero((view[..., 2] > 80) & (view[..., 0] < 60))
             assert red.mean() < blue.mean()
+
+
+def test_features_are_the_drawings_own_whatever_its_neighbours(tmp_path: Path) -> None:
+    encoder = load_encoder("mini")
+    images = [Image.effect_noise((250, 250), spread).convert("RGB") for spread in (20, 60, 90)]
+    drawings = [
+        pictures.Drawing(image, [f"noise {row}"] * 8, "noise", "clip art", f"digest {row}")
+        for row, image in enumerate(images)
+    ]
+    tower = Tower(encoder)
+    seen, looks = extract(tower, encoder, drawings, tmp_path / "all.npz")
+    alone, _ = extract(tower, encoder, drawings[1:2], tmp_path / "one.npz")
+    np.testing.assert_allclose(seen.features[1], alone.features[0], atol=0.01)
+    assert seen.features.shape == (3, 5, 1280)
+    assert seen.groups.tolist() == [0, 0, 0]
+    assert looks.digests.tolist() == ["digest 0", "digest 1", "digest 2"]
+    np.testing.assert_array_equal(looks.thumbnails[2], thumbnail(images[2]))
+    again, same = extract(tower, encoder, [], tmp_path / "all.npz")  # from the store
+    np.testing.assert_array_equal(again.features, seen.features)
+    np.testing.assert_array_equal(same.thumbnails, looks.thumbnails)
 
 
 def test_batches_have_the_share_of_each_kind() -> None:
@@ -223,6 +246,7 @@ def test_flags_are_named_by_their_region_and_what_it_lies_in(tmp_path: Path) -> 
     assert kenya.texts[0] == "Kenya. flag, Eastern Africa, Africa"
     assert maryland.texts[0] == "Maryland. flag, United States, Northern America"
     assert {drawing.kind for drawing in (kenya, maryland)} == {"flag"}
+    assert kenya.digest == hashlib.sha256(png((0, 0, 0))).hexdigest()
     assert kenya.image.size == (224, 224)
     assert kenya.image.getpixel((112, 112)) == (0, 0, 0)
     assert kenya.image.getpixel((112, 5)) == (255, 255, 255)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.near_duplicates import Looks, thumbnail
 from tools.mini_training.captions import VARIANTS
 from tools.mini_training.learning import Pictures
 from tools.mini_training.pictures import KINDS, Drawing
@@ -64,24 +66,25 @@ def _without_gates(module: nn.Module) -> nn.Module:
 
 def extract(
     tower: Tower, encoder: SentenceTransformerEncoder, drawings: Iterable[Drawing], store: Path
-) -> Pictures:
+) -> tuple[Pictures, Looks]:
     """Features of all views and vectors of all texts; read from ``store`` if it is there.
 
-    Random views depend on the drawing's group and place in it, not on its neighbours.
+    Random views depend on the drawing alone, not on its neighbours.
     """
     if not store.exists():
         looks, texts, groups, kinds = [], [], [], []
-        met: dict[str, int] = {}
+        digests, thumbnails = [], []
         numbers: dict[str, int] = {}
         for count, drawing in enumerate(drawings):
-            met[drawing.group] = met.get(drawing.group, 0) + 1
-            seed = [*drawing.group.encode(), met[drawing.group]]
-            found = views(drawing, np.random.default_rng(seed))
+            seed = hashlib.sha256(drawing.group.encode() + drawing.image.tobytes()).digest()
+            found = views(drawing, np.random.default_rng([*seed]))
             seen = {id(view): tower(view) for view in found}
             looks.append([seen[id(view)] for view in found])
             texts.append(drawing.texts)
             groups.append(numbers.setdefault(drawing.group, len(numbers)))
             kinds.append(KINDS.index(drawing.kind))
+            digests.append(drawing.digest)
+            thumbnails.append(thumbnail(drawing.image))
             if count % 500 == 0:
                 print(f"{count:,} pictures", flush=True)
         vectors = embed(encoder, [text for several in texts for text in several])
@@ -92,11 +95,14 @@ def extract(
             texts=vectors.reshape(len(texts), VARIANTS, -1),
             groups=np.asarray(groups),
             kinds=np.asarray(kinds),
+            digests=np.asarray(digests),
+            thumbnails=np.asarray(thumbnails),
         )
     with np.load(store) as held:
-        return Pictures(
+        seen = Pictures(
             held["features"].astype(np.float32), held["texts"], held["groups"], held["kinds"]
         )
+        return seen, Looks(held["digests"], held["thumbnails"])
 
 
 def embed(encoder: SentenceTransformerEncoder, texts: list[str]) -> np.ndarray:

@@ -10,10 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from PIL import Image
-
 from tools.mini_training import captions
-from tools.mini_training.pictures import Drawing, on_white, svg_icons
+from tools.mini_training.pictures import Drawing, digest_of, drawn, on_white, svg_icons
 from tools.mini_training.sources import Sources
 
 DRAWN = "region-flags"  # pictures, with the names of states and provinces
@@ -26,17 +24,17 @@ def flags(sources: Sources) -> Iterator[Drawing]:
     regions = Regions.read(sources)
     for code, data in sorted(sources.members(DRAWN, ".png").items()):
         if code in regions.names:
-            yield _drawing(regions, code, on_white(data))
-    for name, image in svg_icons(sources, ICONS):
+            yield _drawing(regions, code, data, digest_of(data))
+    for name, svg in svg_icons(sources, ICONS):
         code, _, shape = name.upper().rpartition("-")
         if shape == "4X3" and code in regions.names:
-            yield _drawing(regions, code, image)
+            yield _drawing(regions, code, drawn(svg), digest_of(svg.encode()))
 
 
-def _drawing(regions: Regions, code: str, image: Image.Image) -> Drawing:
+def _drawing(regions: Regions, code: str, data: bytes, digest: str) -> Drawing:
     name = regions.names[code]
     texts = captions.of_flag(name, regions.around(code) or ["world"])
-    return Drawing(image, texts, f"flag {name}", "flag")
+    return Drawing(on_white(data), texts, f"flag {name}", "flag", digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,9 @@ class Pictures:
     groups: np.ndarray
     kinds: np.ndarray
 
+    def __getitem__(self, rows: np.ndarray) -> Pictures:
+        return Pictures(self.features[rows], self.texts[rows], self.groups[rows], self.kinds[rows])
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:

@@ -6,7 +6,7 @@ what the image tower is shown.
 
 from __future__ import annotations
 
-import csv
+import hashlib
 import io
 import re
 import unicodedata
@@ -19,14 +19,13 @@ from PIL import Image
 
 from benchmarks.open_clip_art import load_split
 from tools.mini_training import captions
-from tools.mini_training.sources import REPOSITORY, Sources
+from tools.mini_training.sources import Sources
 from tools.mini_training.views import SIDE
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.errors import ImageError
 
 SVG_SETS = ("@iconify-json/noto", "@iconify-json/game-icons")
 EMOJI = "@lobehub/fluent-emoji-3d"
-GALLERY = REPOSITORY / "tools" / "gallery_selection.tsv"
 _SKIN = re.compile(r"(light|medium|dark)-skin|skin-tone|-(light|medium|dark)$")
 _SKIN_CODE = re.compile(r"1f3f[b-f]")
 Kind = Literal["clip art", "icon", "flag"]
@@ -42,32 +41,28 @@ class Drawing:
         texts: `captions.VARIANTS` texts.
         group: Pictures of one group have the same caption and are no negatives of each other.
         kind: Clip art, an emoji or icon, or a flag; batches have a share of each.
+        digest: The sha256 of the file or SVG source that it was read from, in hex.
     """
 
     image: Image.Image
     texts: list[str]
     group: str
     kind: Kind
+    digest: str
 
 
 def clip_art(library: Path, encoder: SentenceTransformerEncoder) -> Iterator[Drawing]:
-    """The training part of Open Clip Art, without the pictures of `examples/gallery`.
-
-    Those are for people to try things on, so the model must not know them. Pictures over the size
-    limit are left out as well.
-    """
+    """The training part of Open Clip Art, without pictures over the size limit."""
     pairs, _ = load_split(library)
-    with GALLERY.open(encoding="utf-8", newline="") as file:
-        gallery = {library / "png" / row["source"] for row in csv.DictReader(file, delimiter="\t")}
     for caption, members in zip(pairs.captions, pairs.relevant, strict=True):
         for member in members:
-            if pairs.pictures[member] in gallery:
-                continue
+            path = pairs.pictures[member]
             try:
-                image = encoder.prepare_image(pairs.pictures[member])
+                image = encoder.prepare_image(path)
             except ImageError:
                 continue
-            yield Drawing(image, captions.of_clip_art(caption), caption, "clip art")
+            texts = captions.of_clip_art(caption)
+            yield Drawing(image, texts, caption, "clip art", digest_of(path.read_bytes()))
 
 
 def emoji(sources: Sources) -> Iterator[Drawing]:
@@ -78,26 +73,24 @@ def emoji(sources: Sources) -> Iterator[Drawing]:
         if points in by_code and not _SKIN_CODE.search(points):
             text = by_code[points].replace("-", " ")
             texts = captions.of_emoji(text, keywords.get(slug(text), ()))
-            yield Drawing(on_white(data), texts, f"emoji {text}", "icon")
+            yield Drawing(on_white(data), texts, f"emoji {text}", "icon", digest_of(data))
 
 
 def icons(sources: Sources) -> Iterator[Drawing]:
     """Noto's emoji and the black-and-white Game-icons, by their names."""
     keywords, _ = cldr(sources)
     for package in SVG_SETS:
-        for name, image in svg_icons(sources, package):
+        for name, svg in svg_icons(sources, package):
             text = name.replace("-", " ")
             if re.search("[a-z]{2}", text):
                 texts = captions.of_emoji(text, keywords.get(name, ()))
-                yield Drawing(image, texts, f"emoji {text}", "icon")
+                yield Drawing(
+                    on_white(drawn(svg)), texts, f"emoji {text}", "icon", digest_of(svg.encode())
+                )
 
 
-def svg_icons(sources: Sources, package: str) -> Iterator[tuple[str, Image.Image]]:
-    """Names and pictures of an Iconify set, one skin tone of each, square on white.
-
-    Raises:
-        ImportError: resvg-py, which draws them, is not installed.
-    """
+def svg_icons(sources: Sources, package: str) -> Iterator[tuple[str, str]]:
+    """Names and SVG files of an Iconify set, one skin tone of each."""
     content = sources.json(package, "icons.json")
     shape = {"width": 16, "height": 16, "left": 0, "top": 0}
     shape |= {key: content[key] for key in shape if key in content}
@@ -111,11 +104,15 @@ def svg_icons(sources: Sources, package: str) -> Iterator[tuple[str, Image.Image
             f'viewBox="{box["left"]} {box["top"]} {box["width"]} {box["height"]}" '
             f'width="{box["width"]}" height="{box["height"]}" color="black">{body}</svg>'
         )
-        yield name, on_white(drawn(svg))
+        yield name, svg
 
 
 def drawn(svg: str) -> bytes:
-    """A PNG file, 288 pixels wide."""
+    """A PNG file, 288 pixels wide.
+
+    Raises:
+        ImportError: resvg-py, which draws it, is not installed.
+    """
     import resvg_py
 
     return bytes(resvg_py.svg_to_bytes(svg_string=svg, width=288))
@@ -137,6 +134,11 @@ def slug(name: str) -> str:
     """A name in lower-case ASCII: ``"Man’s shoe"`` is ``"man-s-shoe"``."""
     plain = unicodedata.normalize("NFKD", name.lower()).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+
+
+def digest_of(data: bytes) -> str:
+    """The sha256 of a file, in hex."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def on_white(data: bytes) -> Image.Image:
