@@ -6,6 +6,8 @@ import json
 import sqlite3
 from collections.abc import Callable
 from datetime import date
+from functools import reduce
+from operator import and_, or_
 from typing import Any
 
 import pytest
@@ -13,8 +15,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unisem.errors import FilterError
-from unisem.filters import MAX_DEPTH, And, Comparison, Field, Filter, Not, Operator, Or, matches
-from unisem.stores.faiss.sql import compile_filter
+from unisem.filters import (
+    MAX_CONDITIONS,
+    MAX_DEPTH,
+    And,
+    Comparison,
+    Field,
+    Filter,
+    Not,
+    Operator,
+    Or,
+    matches,
+)
+from unisem.stores.faiss.sql import compile_filter, define_functions
 
 TIGER = {"year": 2024, "tags": ["cat", "striped"], "title": "Tiger", "rare": True, "note": None}
 
@@ -104,6 +117,47 @@ def test_large_and_deep_filters() -> None:
         Not(deep)
 
 
+@pytest.mark.parametrize("join", [and_, or_])
+def test_conditions_joined_one_by_one_are_one_level(join: Callable[..., Filter]) -> None:
+    parts = [Field(f"f{n % 7}") == n for n in range(MAX_CONDITIONS)]
+    many = reduce(join, parts)
+    assert isinstance(many, And | Or)
+    assert (many.parts, many.depth, many.size) == (tuple(parts), 2, MAX_CONDITIONS)
+    assert reduce(lambda right, left: join(left, right), reversed(parts[:50])) == reduce(
+        join, parts[:50]
+    )
+    assert type(many)(many.parts) == many
+    assert sql_matches(many, {"f3": 3}) is matches(many, {"f3": 3})
+    with pytest.raises(FilterError, match="use is_in"):
+        join(many, Field("x") == 1)
+
+
+def test_different_fields_by_the_thousand() -> None:
+    many = reduce(or_, [Field(f"f{n}") > n for n in range(3000)])
+    assert sql_matches(many, {"f2999": 3000})
+    assert not sql_matches(many, {"f2999": 2999})
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf")])
+def test_infinity_is_beyond_every_number(value: float) -> None:
+    for condition in (
+        Field("year") < value,
+        Field("year") > value,
+        Field("year") == value,
+        Field("year").is_in([value, 2024]),
+        Field("big") < value,
+        Field("big").not_in([value]),
+    ):
+        metadata = {"year": 2024, "big": 2**64}
+        assert sql_matches(condition, metadata) is matches(condition, metadata)
+
+
+@pytest.mark.parametrize("value", [10**5000, [10**400], -(2**1001)], ids=["5,000", "list", "-"])
+def test_endless_integers_are_refused(value: Any) -> None:
+    with pytest.raises(FilterError, match="bits"):
+        Comparison("colour", Operator.ANY if isinstance(value, list) else Operator.EQ, value)
+
+
 @pytest.mark.parametrize("build", [lambda: Field("a") == "\ud800", lambda: Field("\udfff") == 1])
 def test_lone_surrogates_are_refused(build: Callable[[], Filter]) -> None:
     with pytest.raises(FilterError, match="Unicode"):
@@ -119,9 +173,20 @@ def test_hostile_keys_are_only_keys(key: str) -> None:
 
 
 KEYS = st.sampled_from(["a", "b", "a'b"])
+EDGES = (
+    *(
+        sign * (2**power + step)
+        for power in (53, 63, 64)
+        for step in (-1, 0, 1)
+        for sign in (1, -1)
+    ),
+    *(2.0**53, 2.0**63, -(2.0**63), 2.0**64, 1.7e308, 5e-324, 2**1000 - 1, -0.0),
+)
+"""Numbers that other numbers are easily taken for."""
 SCALARS = st.one_of(
     st.integers(-3, 3),
     st.sampled_from([0.0, 0.5, -1.5, 1.0]),
+    st.sampled_from(EDGES),
     st.booleans(),
     st.sampled_from(["", "a", "A", "ab", "ß", "1", "ÄB", "true"]),
 )
@@ -167,6 +232,8 @@ FILTERS = st.recursive(
         st.builds(Not, inner),
         st.builds(And, st.lists(inner, max_size=3).map(tuple)),
         st.builds(Or, st.lists(inner, max_size=3).map(tuple)),
+        st.builds(and_, inner, inner),
+        st.builds(or_, inner, inner),
     ),
     max_leaves=6,
 )
@@ -179,7 +246,7 @@ def test_sql_means_what_python_means(condition: Filter, metadata: dict[str, Any]
 
 
 DATABASE = sqlite3.connect(":memory:")
-DATABASE.create_function("casefold", 1, str.casefold, deterministic=True)
+define_functions(DATABASE)
 DATABASE.execute("CREATE TABLE records (metadata TEXT)")
 
 

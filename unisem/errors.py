@@ -59,6 +59,10 @@ class StoreError(UniSemError):
     """A store that cannot do what was asked; what was stored before is untouched."""
 
 
+class VectorError(StoreError, ValueError):
+    """A vector that cannot be stored or compared: wrong dimension, zero, not finite, misshapen."""
+
+
 class StoreLockedError(StoreError):
     """Another process is writing to this space."""
 

@@ -28,6 +28,7 @@ from enum import StrEnum
 from typing import Any
 
 from unisem.errors import FilterError
+from unisem.records import MAX_INTEGER_BITS
 
 Scalar = str | int | float | bool
 
@@ -58,7 +59,9 @@ _VALUELESS = {Operator.IS_EMPTY, Operator.EXISTS}
 
 
 MAX_DEPTH = 32
-"""How deep conditions may be nested."""
+"""How deep conditions may be nested; ``a | b | c`` is one level, however many are joined."""
+MAX_CONDITIONS = 10_000
+"""How many comparisons a filter may have; ``is_in`` is one, whatever its length."""
 
 
 class Filter:
@@ -71,11 +74,16 @@ class Filter:
         """How deep this condition is nested; 1 for a comparison."""
         return 1
 
+    @property
+    def size(self) -> int:
+        """How many comparisons it has."""
+        return 1
+
     def __and__(self, other: Filter) -> Filter:
-        return And((self, other))
+        return _joined(And, self, other)
 
     def __or__(self, other: Filter) -> Filter:
-        return Or((self, other))
+        return _joined(Or, self, other)
 
     def __invert__(self) -> Filter:
         return Not(self)
@@ -128,6 +136,8 @@ class Comparison(Filter):
             return None
         if isinstance(value, str):
             _check_unicode(value)
+        if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
+            raise FilterError(f"{self._name}: an integer has more than {MAX_INTEGER_BITS} bits")
         if isinstance(value, Scalar) and value == value:  # not NaN, which equals nothing
             return value
         raise FilterError(
@@ -141,9 +151,10 @@ class And(Filter):
 
     parts: tuple[Filter, ...]
     depth: int = field(init=False, repr=False, compare=False)
+    size: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        _settle_depth(self, self.parts)
+        _measure(self, self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +163,10 @@ class Or(Filter):
 
     parts: tuple[Filter, ...]
     depth: int = field(init=False, repr=False, compare=False)
+    size: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        _settle_depth(self, self.parts)
+        _measure(self, self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +175,10 @@ class Not(Filter):
 
     part: Filter
     depth: int = field(init=False, repr=False, compare=False)
+    size: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        _settle_depth(self, (self.part,))
+        _measure(self, (self.part,))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -228,14 +241,63 @@ class Field:
         return Comparison(self.name, Operator.EXISTS)
 
 
-def _settle_depth(condition: Filter, parts: Sequence[Filter]) -> None:
+def _measure(condition: Filter, parts: Sequence[Filter]) -> None:
+    _check_parts(parts)
+    depth = 1 + max((part.depth for part in parts), default=0)
+    _settle(condition, depth, sum(part.size for part in parts))
+
+
+def _settle(condition: Filter, depth: int, size: int) -> None:
+    if depth > MAX_DEPTH:
+        raise FilterError(f"conditions are nested deeper than {MAX_DEPTH}; flatten the filter")
+    if size > MAX_CONDITIONS:
+        raise FilterError(f"a filter has more than {MAX_CONDITIONS:,} conditions; use is_in")
+    object.__setattr__(condition, "depth", depth)
+    object.__setattr__(condition, "size", size)
+
+
+def _check_parts(parts: Sequence[Filter]) -> None:
     for part in parts:
         if not isinstance(part, Filter):
             raise FilterError(f"{part!r} is no filter")
-    depth = 1 + max((part.depth for part in parts), default=0)
-    if depth > MAX_DEPTH:
-        raise FilterError(f"conditions are nested deeper than {MAX_DEPTH}; flatten the filter")
-    object.__setattr__(condition, "depth", depth)
+
+
+def _joined(join: type[And] | type[Or], left: Filter, right: Filter) -> Filter:
+    """Join two conditions; those joined so already take the other in, at no more depth.
+
+    What was checked before is not looked at again, so that thousands can be joined one by one.
+    """
+    _check_parts((left, right))
+    parts: tuple[Filter, ...] = ()
+    depth = 0
+    for side in (left, right):
+        flat = isinstance(side, join)
+        parts += side.parts if isinstance(side, And | Or) and flat else (side,)
+        depth = max(depth, side.depth if flat else side.depth + 1)
+    joined: And | Or = object.__new__(join)
+    object.__setattr__(joined, "parts", parts)
+    _settle(joined, depth, left.size + right.size)
+    return joined
+
+
+def gathered(condition: And | Or) -> tuple[Filter, ...]:
+    """The parts of a condition, those that ask one field for one of several values put together.
+
+    ``(x == 1) | (x == 2)`` is ``x.is_in([1, 2])``, and of ``!=`` joined by ``&`` likewise, which is
+    one look at a record instead of many.
+    """
+    one, several = (
+        (Operator.EQ, Operator.IN) if isinstance(condition, Or) else (Operator.NE, Operator.NOT_IN)
+    )
+    values: dict[str, list[Any]] = {}
+    rest: list[Filter] = []
+    for part in condition.parts:
+        match part:
+            case Comparison(name, operator, value) if operator in (one, several):
+                values.setdefault(name, []).extend(value if operator is several else (value,))
+            case _:
+                rest.append(part)
+    return *(Comparison(name, several, listed) for name, listed in values.items()), *rest
 
 
 def _check_unicode(text: str) -> None:

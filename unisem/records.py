@@ -16,6 +16,10 @@ from unisem.errors import RecordError
 from unisem.images.reference import ImageRef, ImageSource
 
 Modality = Literal["text", "image"]
+MAX_INTEGER_BITS = 1000
+"""How large an integer among metadata may be: every double is larger, and Python prints it."""
+MAX_DEPTH = 100
+"""How deep lists and dictionaries among metadata may be nested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, init=False)
@@ -167,25 +171,35 @@ def _check_findable(value: object, where: str) -> None:
                 _check_findable(item, f"{where}[{position}]")
 
 
-def _check_json(value: object, where: str) -> None:
-    """Refuse what JSON would lose or change: other types, other keys, NaN, lone surrogates."""
+def _check_json(value: object, where: str, room: int = MAX_DEPTH) -> None:
+    """Refuse what JSON would lose or change: other types, other keys, NaN, lone surrogates.
+
+    And what not every reader of JSON can read back: endless integers, nesting without measure.
+    """
     match value:
-        case None | bool() | int():
+        case None | bool():
             return
+        case int():
+            if value.bit_length() > MAX_INTEGER_BITS:
+                raise RecordError(
+                    f"{where} is an integer of more than {MAX_INTEGER_BITS} bits; use a string"
+                )
         case str():
             check_unicode(value, where)
         case float():
             if not math.isfinite(value):
                 raise RecordError(f"{where} is {value}, which is not JSON; use None or a string")
+        case Mapping() | list() | tuple() if not room:
+            raise RecordError(f"{where[:200]}… is nested deeper than {MAX_DEPTH}; flatten it")
         case Mapping():
             for key, item in value.items():
                 if not isinstance(key, str):
                     raise RecordError(f"{where} has the key {key!r}; keys must be strings")
                 check_unicode(key, f"{where}: the key {key!r}")
-                _check_json(item, f"{where}[{key!r}]")
+                _check_json(item, f"{where}[{key!r}]", room - 1)
         case list() | tuple():
             for position, item in enumerate(value):
-                _check_json(item, f"{where}[{position}]")
+                _check_json(item, f"{where}[{position}]", room - 1)
         case _:
             raise RecordError(
                 f"{where} is {type(value).__name__}, which is not JSON; "

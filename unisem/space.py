@@ -27,6 +27,7 @@ from unisem.stores.faiss import FaissStore
 from unisem.stores.faiss.index_settings import Index, IndexKind
 from unisem.stores.hits import Hit
 from unisem.stores.selection import Match, Selection
+from unisem.stores.vectors import admit
 
 __all__ = ["IngestReport", "SemanticSpace"]
 
@@ -90,7 +91,13 @@ class SemanticSpace:
         loaded = _encoder_of(directory, encoder)
         roots = None if image_roots is None else [Path(root) for root in image_roots]
         pictures = Pictures(directory, roots, copy=copy_images)
-        store = FaissStore(directory, pictures, index=index, durability=durability)
+        store = FaissStore(
+            directory,
+            pictures,
+            dimension=lambda: loaded.dimension,
+            index=index,
+            durability=durability,
+        )
         return cls(encoder=loaded, store=store, pictures=pictures, path=directory)
 
     @property
@@ -133,7 +140,8 @@ class SemanticSpace:
     def add_embedded(self, items: Iterable[EmbeddedRecord]) -> list[str]:
         """Store records whose vectors are known already, all of them or none.
 
-        The vectors must come from this space's encoder, or be comparable with its queries.
+        The vectors must come from this space's encoder, or be comparable with its queries. Those
+        that are not of length 1 are scaled to it.
         Pictures are checked and kept as by `add`; nothing is embedded.
 
         Returns:
@@ -141,9 +149,12 @@ class SemanticSpace:
 
         Raises:
             ImageError: A picture cannot be used; names it. Nothing was added.
-            StoreError: A vector is of another dimension, or the store refused; nothing was added.
+            VectorError: A vector is of another dimension, zero, not finite or misshapen; names the
+                record. Nothing was added.
+            StoreError: The store refused; nothing was added.
         """
-        kept = [replace(item, record=self._kept(item.record)) for item in items]
+        admitted = admit(list(items), self._encoder.dimension)  # before any picture is kept
+        kept = [replace(item, record=self._kept(item.record)) for item in admitted]
         self._store.add(kept)
         return [item.record.id for item in kept]
 

@@ -11,9 +11,10 @@ import numpy as np
 from langchain_core.documents import Document
 
 from langchain_unisem.picture_documents import picture_of
-from unisem.errors import RecordError
+from unisem.errors import RecordError, VectorError
 from unisem.images.reference import ImageRef, ImageSource, sources_as_list
 from unisem.records import EmbeddedRecord, Record, Vector
+from unisem.stores.vectors import unit
 
 _Item = TypeVar("_Item")
 
@@ -111,7 +112,7 @@ def embedded_of_texts(
             raise TypeError(f"text_embeddings[{position}] must be a pair of a text and a vector")
     records = records_of_texts([text for text, _ in pairs], metadatas, ids)
     return [
-        EmbeddedRecord(record, {"text": _unit(vector, dimension, position)})
+        EmbeddedRecord(record, {"text": _vector(vector, dimension, position)})
         for position, (record, (_, vector)) in enumerate(zip(records, pairs, strict=True))
     ]
 
@@ -162,21 +163,17 @@ def _record(
         raise RecordError(f"{place}: {error}") from error
 
 
-def _unit(vector: Sequence[float], dimension: int, position: int) -> Vector:
+def _vector(values: Sequence[float], dimension: int, position: int) -> Vector:
     label = f"the vector of text_embeddings[{position}]"
     try:
-        values = np.array(vector, np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"{label} is no list of numbers") from None
-    if values.shape != (dimension,):
-        raise ValueError(
-            f"{label} has the shape {values.shape}; this store's embeddings make {(dimension,)}"
+        shape = np.shape(values)
+    except ValueError:  # rows of different lengths
+        raise VectorError(f"{label} is no list of numbers") from None
+    if shape != (dimension,):
+        raise VectorError(
+            f"{label} has the shape {shape}; this store's embeddings make {(dimension,)}"
         )
-    norm = np.linalg.norm(values)
-    if not np.isfinite(norm) or norm == 0:
-        raise ValueError(f"{label} is zero or not finite; it cannot be compared")
-    unit: Vector = (values / norm).astype(np.float32)
-    return unit
+    return unit(values, label)
 
 
 def _ids(ids: Sequence[str | None] | None, items: Sequence[object]) -> list[str]:

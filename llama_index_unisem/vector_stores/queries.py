@@ -11,13 +11,13 @@ from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQu
 from numpy.typing import NDArray
 
 from llama_index_unisem.filters import to_filter
-from llama_index_unisem.vector_stores.vectors import unit
 from unisem.records import Modality, Record, Vector
 from unisem.search.diversity import choose, likeness_of
 from unisem.search.fusion import Fusion, RankFusion, WeightedFusion
 from unisem.stores import Store
 from unisem.stores.hits import Hit
 from unisem.stores.selection import Match, Selection
+from unisem.stores.vectors import unit
 
 Scored = list[tuple[Record, float]]
 """Records with their scores, best first."""
@@ -202,9 +202,7 @@ def _vector(query: VectorStoreQuery, mode: VectorStoreQueryMode) -> Vector:
             f'mode "{mode.value}" compares vectors, and the query has no query_embedding; '
             'mode "text_search" looks for words'
         )
-    row = unit(query.query_embedding, "the query's embedding")
-    scaled: Vector = (row / float(np.linalg.norm(row))).astype(np.float32)
-    return scaled  # as `Searcher` does it, so that scores are those of a space
+    return unit(query.query_embedding, "the query's embedding")
 
 
 def _words(query: VectorStoreQuery, mode: VectorStoreQueryMode) -> str:

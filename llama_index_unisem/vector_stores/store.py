@@ -23,7 +23,7 @@ from llama_index_unisem.vector_stores.codec import (
 )
 from llama_index_unisem.vector_stores.lasting import LastingVectorStore
 from llama_index_unisem.vector_stores.queries import ids_of, run
-from unisem.errors import StoreError
+from unisem.errors import VectorError
 from unisem.filters import Filter
 from unisem.records import EmbeddedRecord, Record, to_json
 from unisem.stores.selection import Selection
@@ -68,7 +68,7 @@ class UniSemVectorStore(LastingVectorStore):
         Raises:
             TypeError: Something that is no node.
             ValueError: A node without a usable vector; names it.
-            StoreError: Vectors of another dimension.
+            VectorError: Vectors of another dimension.
             RecordError: Metadata that are not JSON; names the key.
             ImageError: A picture outside the allowed folders.
         """
@@ -165,7 +165,7 @@ class UniSemVectorStore(LastingVectorStore):
 
         Raises:
             ValueError: The query lacks what its mode needs, or a value is out of range.
-            StoreError: A vector of another dimension.
+            VectorError: A vector of another dimension.
         """
         found = run(self._opened.store, query, self.match, kwargs)
         return VectorStoreQueryResult(
@@ -220,7 +220,7 @@ def _check_dimension(items: Sequence[EmbeddedRecord], dimension: int) -> None:
     for item in items:
         for vector in item.vectors.values():
             if len(vector) != dimension:
-                raise StoreError(
+                raise VectorError(
                     f"the embedding of node {item.record.id!r} has dimension {len(vector)}, the "
                     f"space's encoder {dimension}; use UniSemEmbedding(encoder=space.encoder)"
                 )

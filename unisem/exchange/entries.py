@@ -12,7 +12,7 @@ import numpy as np
 
 from unisem.errors import ExchangeError
 from unisem.records import Modality, Vector
-from unisem.stores.faiss.rawvectors import MOST_VECTORS
+from unisem.stores.vectors import MOST_VECTORS
 
 FIELDS = ("id", "text", "image", "metadata", "links", "source_id", "payload")
 """What a record has in an export, in this order."""

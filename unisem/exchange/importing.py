@@ -20,7 +20,7 @@ from unisem.exchange.jsonl import JsonLinesReader
 from unisem.exchange.parquet import ParquetReader
 from unisem.records import EmbeddedRecord, Record
 from unisem.space import SemanticSpace
-from unisem.stores.faiss.salvage import are_unit
+from unisem.stores.vectors import are_unit
 
 _BATCH = 256
 _OTHER = (RecursionError, TypeError, AttributeError, ValueError)

@@ -14,6 +14,7 @@ from unisem.search.query import Query
 from unisem.search.reranking import reorder
 from unisem.stores import Store
 from unisem.stores.hits import Hit
+from unisem.stores.vectors import unit
 
 
 class Searcher:
@@ -48,7 +49,7 @@ class Searcher:
 
         Raises:
             ImageError: A query's picture cannot be used.
-            ValueError: A vector is zero or not finite.
+            VectorError: A vector is zero, not finite, or no row of numbers.
         """
         asked = [query for query in queries if query.vector is None]
         texts = [query.text for query in asked if query.text is not None]
@@ -58,7 +59,7 @@ class Searcher:
         vectors = []
         for query in queries:
             if query.vector is not None:
-                vectors.append(_unit(np.asarray(query.vector, np.float32).reshape(-1)))
+                vectors.append(unit(query.vector, "the query's vector"))
                 continue
             vector = np.zeros(self._encoder.dimension, np.float32)
             both = query.text is not None and query.image is not None
@@ -66,7 +67,7 @@ class Searcher:
                 vector += (query.text_weight if both else 1.0) * next(by_text)
             if query.image is not None:
                 vector += (1 - query.text_weight if both else 1.0) * next(by_image)
-            vectors.append(_unit(vector))
+            vectors.append(unit(vector, "the query's vector"))
         return vectors
 
     def _by_vector(self, queries: Sequence[Query]) -> list[list[Hit]]:
@@ -120,11 +121,3 @@ def _reranked(query: Query, hits: list[Hit]) -> list[Hit]:
         return hits
     assert query.image is None or isinstance(query.image, ImageRef)  # a `Query` makes it one
     return reorder(query.reranker, query.text, query.image, hits)
-
-
-def _unit(vector: Vector) -> Vector:
-    norm = float(np.linalg.norm(vector))
-    if not np.isfinite(norm) or norm == 0:
-        raise ValueError("the query's vector is zero or not finite")
-    unit: Vector = (vector / norm).astype(np.float32)
-    return unit

@@ -23,7 +23,8 @@ class Store(ABC):
         """Insert, or replace by id, all of them or none; of one id given twice the last counts.
 
         Raises:
-            StoreError: Wrong dimension, or the disk refused; nothing of this call is kept.
+            VectorError: Another dimension, zero, not finite, misshapen; names the record.
+            StoreError: The disk refused; nothing of this call is kept.
             StoreLockedError: Another process is writing.
         """
 

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.errors import StoreError
+from unisem.errors import VectorError
 from unisem.images.library import Pictures
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.faiss import words
@@ -103,7 +103,7 @@ class Catalog(Database):
         if stored is None:
             self.set_fact("dimension", dimension)
         elif stored != dimension:
-            raise StoreError(
+            raise VectorError(
                 f"{self._name} holds vectors of dimension {stored}, not {dimension}; "
                 "they come from another encoder"
             )

@@ -23,10 +23,11 @@ from unisem.records import Record, Vector
 from unisem.stores.faiss import words
 from unisem.stores.faiss.rawvectors import VectorId, dropped_rows
 from unisem.stores.faiss.readonly import read_only
-from unisem.stores.faiss.salvage import UNIT_TOLERANCE, Salvage
+from unisem.stores.faiss.salvage import Salvage
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.upgrades import FORMAT
 from unisem.stores.faiss.wordcheck import damaged_word_indexes
+from unisem.stores.vectors import UNIT_TOLERANCE
 
 _LISTED = 5  # examples named in one finding
 _PAGE = 4096

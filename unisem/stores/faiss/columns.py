@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.errors import FilterError
-from unisem.filters import And, Comparison, Filter, Not, Operator, Or, compare, kind
+from unisem.filters import And, Comparison, Filter, Not, Operator, Or, compare, gathered, kind
 from unisem.stores.faiss.growing_array import GrowingArray
 
 _MISSING = 0  # the code of records without the field
@@ -117,10 +117,10 @@ def evaluate(condition: Filter, columns: dict[str, Column], length: int) -> Mask
         length: How many records.
     """
     match condition:
-        case And(parts):
-            return _fold(np.logical_and, parts, columns, length, start=True)
-        case Or(parts):
-            return _fold(np.logical_or, parts, columns, length, start=False)
+        case And():
+            return _fold(np.logical_and, gathered(condition), columns, length, start=True)
+        case Or():
+            return _fold(np.logical_or, gathered(condition), columns, length, start=False)
         case Not(part):
             return ~evaluate(part, columns, length)
         case Comparison(field, _, _):

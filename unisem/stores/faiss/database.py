@@ -11,6 +11,7 @@ from typing import Any
 
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.stores.faiss.checkpointer import MOST_PAGES, Checkpointer
+from unisem.stores.faiss.sql import define_functions
 
 _PATIENCE = 30  # seconds to wait for another process
 _CACHE_KIB = 32_768  # so that a large write reads each page once
@@ -66,7 +67,7 @@ class Database:
         """Make the tables, or bring them up to date; for the subclass."""
 
     def _configure(self, level: str) -> None:
-        self._db.create_function("casefold", 1, str.casefold, deterministic=True)
+        define_functions(self._db)
         self._db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # before the file has its first page
         self._use_log()
         self._db.execute(f"PRAGMA synchronous = {level}")

@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.records import Modality, Vector
+from unisem.stores.vectors import MOST_VECTORS
 
-_SLOT_BITS = 12
-MOST_VECTORS = 1 << (_SLOT_BITS - 1)
-"""How many vectors of each modality a record may have."""
+_SLOT_BITS = MOST_VECTORS.bit_length()  # 12: a slot, and the modality
 _PAGE = 4096
 _MOST_DROPPED = 20_000  # records whose vectors may wait to be taken off the disk
 

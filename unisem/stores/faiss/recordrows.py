@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from unisem.images.library import Pictures
 from unisem.records import Record, to_json
-from unisem.stores.faiss.sql import compile_selection
+from unisem.stores.faiss.sql import compile_selection, is_large
 from unisem.stores.selection import Selection
 
 _COLUMNS = "row, id, source_id, text, image, metadata, links, payload"
@@ -115,13 +115,14 @@ class RecordRows:
             )
         else:
             found = self._db.execute(
-                "SELECT r.row, f.type, f.value FROM records AS r, json_each(r.metadata) AS f"
+                f"SELECT r.row, f.type, iif({is_large('f')}, r.metadata, f.value)"  # noqa: S608
+                " FROM records AS r, json_each(r.metadata) AS f"
                 " WHERE r.row > ? AND r.row <= ? AND f.key = ? ORDER BY r.row",
                 (after, last, field),
             )
         lines = found.fetchall()
         rows = np.fromiter((line[0] for line in lines), np.int64, len(lines))
-        return rows, [_decode(name, value) for _, name, value in lines]
+        return rows, [_decode(name, value, field) for _, name, value in lines]
 
     def blobs(self) -> set[str]:
         """The places inside ``blobs/`` that any record refers to."""
@@ -154,11 +155,13 @@ def _mapping(text: str) -> dict[str, Any]:
     return parsed
 
 
-def _decode(name: str, value: Any) -> Any:
-    """A JSON value from its type and SQLite's rendering of it."""
+def _decode(name: str, value: Any, field: str | None) -> Any:
+    """A JSON value from its type and SQLite's rendering of it; of a large integer all metadata."""
     match name:
+        case "integer" if isinstance(value, str):
+            return _parse(value)[field]
         case "true" | "false":
             return name == "true"
         case "array" | "object":
-            return json.loads(value)
+            return _parse(value)
     return value

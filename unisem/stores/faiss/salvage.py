@@ -12,12 +12,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-import numpy as np
-
 from unisem.errors import UniSemError
 from unisem.images.library import Pictures
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.faiss.rawvectors import RawVectors
+from unisem.stores.vectors import are_unit
 
 _READ = "SELECT row, id, source_id, text, image, metadata, links, payload FROM records"
 _PATIENCE = 20_000  # rows without any that can be read, after which the rest is given up
@@ -31,9 +30,6 @@ _DIMENSION = (
     "SELECT length(vector) / 4 FROM vectors",
 )
 
-
-UNIT_TOLERANCE = 1e-3
-"""How far from 1 a stored vector's length may be: what half precision loses, and a little."""
 
 _FAILURES = (sqlite3.Error, ValueError, TypeError, OverflowError)
 """How reading from a damaged file fails; SQLite's own messages may not be Unicode then."""
@@ -135,9 +131,3 @@ class Salvage:
             rows.shape[-1] == self.dimension and are_unit(rows) for rows in vectors.values()
         )
         return (vectors, True) if whole else ({}, False)
-
-
-def are_unit(rows: Vector) -> bool:
-    """Whether vectors, ``(d,)`` or ``(n, d)``, are finite and of unit length."""
-    lengths = np.linalg.norm(rows.astype(np.float64), axis=-1)
-    return bool(np.all(np.abs(lengths - 1) <= UNIT_TOLERANCE))  # nothing is near a NaN

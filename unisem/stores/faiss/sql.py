@@ -8,17 +8,38 @@ from __future__ import annotations
 
 import json
 import math
+import sqlite3
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from unisem.errors import FilterError
-from unisem.filters import And, Comparison, Filter, Not, Operator, Or, kind
+from unisem.filters import (
+    And,
+    Comparison,
+    Filter,
+    Not,
+    Operator,
+    Or,
+    compare,
+    gathered,
+    kind,
+    matches,
+)
 from unisem.stores.selection import Selection
 
 Condition = tuple[str, list[Any]]
 """SQL text and the parameters it binds, in order."""
 
-_ORDER = {Operator.GT: ">", Operator.GE: ">=", Operator.LT: "<", Operator.LE: "<="}
+_SIGNS = {
+    Operator.EQ: "=",
+    Operator.GT: ">",
+    Operator.GE: ">=",
+    Operator.LT: "<",
+    Operator.LE: "<=",
+}
+_MOST = 64
+"""Comparisons that SQL makes; of more it would take long to read, and Python is as fast."""
 _TYPES = {
     "boolean": "('true', 'false')",
     "number": "('integer', 'real')",
@@ -45,16 +66,65 @@ def compile_selection(selection: Selection) -> Condition:
 def compile_filter(condition: Filter) -> Condition:
     """Return the condition that holds for exactly the rows whose metadata match."""
     match condition:
-        case And(parts):
-            return _joined([compile_filter(part) for part in parts], "AND", "TRUE")
-        case Or(parts):
-            return _joined([compile_filter(part) for part in parts], "OR", "FALSE")
+        case And() | Or():
+            parts = gathered(condition)
+            if sum(part.size for part in parts) > _MOST:
+                return "(matches(records.metadata, ?))", [json.dumps(_written(condition))]
+            how = ("AND", "TRUE") if isinstance(condition, And) else ("OR", "FALSE")
+            return _joined([compile_filter(part) for part in parts], *how)
         case Not(part):
             text, parameters = compile_filter(part)
             return f"NOT {text}", parameters
         case Comparison(field, operator, value):
             return _compare(field, operator, value)
     raise FilterError(f"{condition!r} is no filter")
+
+
+def define_functions(database: sqlite3.Connection) -> None:
+    """Give a connection the functions that compiled conditions call."""
+    database.create_function("casefold", 1, str.casefold, deterministic=True)
+    database.create_function("compare_exactly", 4, _compare_exactly, deterministic=True)
+    database.create_function("matches", 2, _matches, deterministic=True)
+
+
+def is_large(alias: str) -> str:
+    """Whether a row of ``json_each`` is an integer that SQLite has rounded to a double."""
+    return f"{alias}.type = 'integer' AND typeof({alias}.value) = 'real'"
+
+
+def _compare_exactly(operator: str, document: str, key: str | int, wanted: str) -> bool:
+    """What SQLite cannot, whose integers have 64 bits: compare a value inside JSON with others."""
+    return compare(Operator(operator), True, json.loads(document)[key], json.loads(wanted))
+
+
+def _matches(document: str, written: str) -> bool:
+    return matches(_read(written), json.loads(document))
+
+
+def _written(condition: Filter) -> list[Any]:
+    match condition:
+        case And(parts) | Or(parts):
+            return [type(condition).__name__, *map(_written, parts)]
+        case Not(part):
+            return ["Not", _written(part)]
+        case Comparison(field, operator, value):
+            return [operator.value, field, value]
+    raise FilterError(f"{condition!r} is no filter")
+
+
+@lru_cache(maxsize=8)  # once a statement, not once a record
+def _read(written: str) -> Filter:
+    return _built(json.loads(written))
+
+
+def _built(written: list[Any]) -> Filter:
+    name, *rest = written
+    match name:
+        case "And" | "Or":
+            return {"And": And, "Or": Or}[name](tuple(map(_built, rest)))
+        case "Not":
+            return Not(_built(rest[0]))
+    return Comparison(rest[0], Operator(name), rest[1])
 
 
 def _compare(field: str, operator: Operator, value: Any) -> Condition:
@@ -91,8 +161,7 @@ def _compare(field: str, operator: Operator, value: Any) -> Condition:
             return _field(
                 field, "f.type = 'text' AND instr(casefold(f.value), ?)", [value.casefold()]
             )
-    comparison = f"f.type IN {_TYPES[kind(value)]} AND f.value {_ORDER[operator]} ?"
-    return _field(field, comparison, [_bound(value)])
+    return _field(field, *_compared("f", operator, value))
 
 
 def _field(field: str, condition: str, parameters: Sequence[Any]) -> Condition:
@@ -113,41 +182,59 @@ def _item(condition: Condition) -> Condition:
 def _equal(alias: str, value: Any) -> Condition:
     if value is None:
         return f"({alias}.type = 'null')", []
-    return f"({alias}.type IN {_TYPES[kind(value)]} AND {alias}.value = ?)", [_bound(value)]
+    return _compared(alias, Operator.EQ, value)
 
 
 def _equal_any(alias: str, values: Sequence[Any]) -> Condition:
-    """One condition and one parameter for each type, however many values there are."""
+    """One condition for each type, however many values there are."""
     by_kind: dict[str, list[Any]] = {}
     for value in values:
-        by_kind.setdefault(kind(value), []).append(_bound(value))
+        by_kind.setdefault(kind(value), []).append(value)
     parts: list[Condition] = []
     for name, group in by_kind.items():
         if name == "null":
             parts.append(_equal(alias, None))
         else:
-            text = (
-                f"({alias}.type IN {_TYPES[name]}"
-                f" AND {alias}.value IN (SELECT value FROM json_each(?)))"
-            )
-            parts.append((text, [_as_list(group)]))
+            parts.append(_compared(alias, Operator.IN, group))
     return _joined(parts, "OR", "FALSE")
 
 
+def _compared(alias: str, operator: Operator, wanted: Any) -> Condition:
+    """Compare a row of ``json_each`` with a value, or with several of one type."""
+    several = operator is Operator.IN
+    name = kind(wanted[0] if several else wanted)
+    one_type = f"{alias}.type IN {_TYPES[name]}"
+    if several:
+        text = f"{alias}.value IN (SELECT value FROM json_each(?))"
+        value: Any = _as_list([int(it) if isinstance(it, bool) else it for it in wanted])
+    else:
+        text = f"{alias}.value {_SIGNS[operator]} ?"
+        value = int(wanted) if isinstance(wanted, bool) else wanted
+    if name != "number":
+        return f"({one_type} AND {text})", [value]
+    document = "records.metadata" if alias == "f" else "f.value"
+    exactly = f"compare_exactly('{operator.value}', {document}, {alias}.key, ?)"
+    exact = json.dumps(wanted)
+    listed: Sequence[float] = wanted if several else [wanted]
+    if not all(map(_fits, listed)):
+        return f"({one_type} AND {exactly})", [exact]
+    return f"({one_type} AND iif({is_large(alias)}, {exactly}, {text}))", [exact, value]
+
+
+def _fits(value: float) -> bool:
+    return not isinstance(value, int) or -(2**63) <= value < 2**63
+
+
 def _as_list(values: Sequence[Any]) -> str:
-    """What ``json_each`` takes apart; a string with NUL, which nothing has, would lose its end."""
-    return json.dumps([it for it in values if not (isinstance(it, str) and "\0" in it)])
+    """What ``json_each`` takes apart, without what nothing has and JSON cannot hold.
+
+    A string with NUL would lose its end there, and infinity is no JSON.
+    """
+    return json.dumps([value for value in values if not _is_nowhere(value)])
 
 
-def _bound(value: Any) -> Any:
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        try:
-            return float(value)
-        except OverflowError:
-            return math.inf if value > 0 else -math.inf
-    return value
+def _is_nowhere(value: Any) -> bool:
+    return "\0" in value if isinstance(value, str) else value in (math.inf, -math.inf)
 
 
 def _joined(parts: list[Condition], word: str, neutral: str) -> Condition:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -19,13 +19,14 @@ from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.base import Store
 from unisem.stores.faiss.catalog import Catalog, Changes
 from unisem.stores.faiss.index_settings import Index, IndexKind, IndexSettings, choose_kind
-from unisem.stores.faiss.rawvectors import MOST_VECTORS, VectorId
+from unisem.stores.faiss.rawvectors import VectorId
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.snapshot import Snapshot
 from unisem.stores.faiss.timeline import Timeline
 from unisem.stores.faiss.writerlock import WriterLock
 from unisem.stores.hits import Hit
 from unisem.stores.selection import EVERYTHING, Match, Selection
+from unisem.stores.vectors import admit, check_dimension, query_rows
 
 _log = logging.getLogger(__name__)
 _PAGE = 1024  # records that `select` reads at a time
@@ -45,6 +46,7 @@ class FaissStore(Store):
     Args:
         directory: Where the files are, created if absent; ``None`` for memory.
         pictures: Where the records' pictures lie.
+        dimension: Says how long the first vectors must be; any length, if ``None``.
         index: Kind of index that `compact` builds; ``"auto"`` chooses by size. Or `IndexSettings`.
         durability: ``"full"``: every commit is fsynced. ``"relaxed"``: a power cut may cost the
             last commits, a crash of the process none.
@@ -58,6 +60,7 @@ class FaissStore(Store):
         directory: Path | None,
         pictures: Pictures,
         *,
+        dimension: Callable[[], int] | None = None,
         index: Index = "auto",
         durability: Literal["full", "relaxed"] = "full",
     ) -> None:
@@ -66,6 +69,7 @@ class FaissStore(Store):
             raise ValueError(f'durability must be "full" or "relaxed", not {durability!r}')
         self._directory = directory
         self._pictures = pictures
+        self._first_dimension = dimension
         self._wanted_kind = settings.kind
         self._mutex = threading.RLock()
         self._writer = WriterLock(directory)
@@ -82,8 +86,12 @@ class FaissStore(Store):
             return
         with self._mutex:
             self._lock_for_writing()
-            dimension = _common_dimension(items)
             before = self._timeline.newest()
+            if before is not None:
+                items = admit(items, before.dimension)
+            else:
+                items = admit(items, self._first_dimension and self._first_dimension())
+            dimension = next(iter(items[0].vectors.values())).shape[-1]
             with self._timeline.moving():
                 with self._catalog.transaction():
                     self._catalog.settle_dimension(dimension)
@@ -127,9 +135,7 @@ class FaissStore(Store):
         selection: Selection = EVERYTHING,
         match: Match = "any",
     ) -> list[list[Hit]]:
-        queries = np.ascontiguousarray(vectors, np.float32)
-        if queries.ndim != 2:
-            raise StoreError(f"query vectors must have shape (n, d), not {queries.shape}")
+        queries = query_rows(vectors)
         for _ in range(_PATIENCE):
             found = self._search(queries, k, selection, match)
             if found is not None:
@@ -151,7 +157,7 @@ class FaissStore(Store):
             snapshot = self._timeline.newest()
             if snapshot is None or not len(queries):
                 return [[] for _ in queries]
-            _check_dimension(queries, snapshot.dimension)
+            check_dimension(queries, "query vectors", snapshot.dimension)
             # What a selection holds is read from the catalogue, in the state of the snapshot.
             with nullcontext() if selection.is_everything else self._catalog.snapshot():
                 snapshot = self._timeline.newest() or snapshot
@@ -316,28 +322,6 @@ class FaissStore(Store):
     def _lock_for_writing(self) -> None:
         self._check_open()
         self._writer.acquire()
-
-
-def _check_dimension(queries: Vector, stored: int) -> None:
-    if queries.shape[1] != stored:
-        raise StoreError(
-            f"query vectors have dimension {queries.shape[1]}, the stored ones {stored}; "
-            "they come from another encoder"
-        )
-
-
-def _common_dimension(items: Sequence[EmbeddedRecord]) -> int:
-    dimensions = set()
-    for item in items:
-        if not item.vectors:
-            raise StoreError(f"record {item.record.id!r} has no vector")
-        for vector in item.vectors.values():
-            if np.ndim(vector) == 2 and len(vector) > MOST_VECTORS:
-                raise StoreError(f"record {item.record.id!r} has more than {MOST_VECTORS} vectors")
-            dimensions.add(np.shape(vector)[-1])
-    if len(dimensions) != 1:
-        raise StoreError(f"vectors of different dimensions in one call: {sorted(dimensions)}")
-    return int(dimensions.pop())
 
 
 def _hits(
