@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from langchain_core.documents import Document
 
+from langchain_unisem.metadata import add_details, picture_details, picture_digest
+from unisem.presentation.contents import as_found
 from unisem.records import Record
+from unisem.space import SemanticSpace
 from unisem.stores.hits import Hit
-
-SCORE_KEY = "relevance_score"
-"""Where LangChain's rerankers put their score and where readers look for one."""
-DETAILS_KEY = "unisem"
-"""What else a search says about a document."""
 
 
 def record_to_document(record: Record) -> Document:
     """Return a record as a new document that shares nothing with it.
 
     The text or caption is ``page_content`` (``""`` if there is none), the id stays the id, and
-    the metadata is the record's own and nothing else.
+    the metadata is the record's own; that of a picture has in ``metadata["unisem"]`` which
+    picture it is, unless the record's own metadata say so.
     """
-    return Document(
-        id=record.id, page_content=record.text or "", metadata=deepcopy(dict(record.metadata))
-    )
+    document = _document(record)
+    image = record.image
+    if image is not None and picture_digest(document.metadata) != image.sha256:
+        details = {"modality": record.modality, **picture_details(image)}
+        add_details(document.metadata, details, None)
+    return document
 
 
 def relevance(cosine: float) -> float:
@@ -33,27 +36,67 @@ def relevance(cosine: float) -> float:
     return min(1.0, max(0.0, (1.0 + float(cosine)) / 2.0))
 
 
-def hit_to_document(hit: Hit, scale: Callable[[float], float] | None = relevance) -> Document:
+def hit_to_document(
+    hit: Hit, scale: Callable[[float], float] | None = relevance, **search: str
+) -> Document:
     """Return a hit as a document, its score and details as JSON in two metadata keys.
 
     Args:
         hit: The hit.
         scale: From the hit's score to ``metadata["relevance_score"]``; ``None`` for a score that
             no reader of that key would understand, which then has no such key.
+        **search: What else to say of the search.
     """
-    document = record_to_document(hit.record)
+    record, document = hit.record, _document(hit.record)
     details: dict[str, Any] = {
-        "modality": hit.record.modality,
+        "modality": record.modality,
         "matched": hit.matched,
         "score": float(hit.score),
     }
-    if hit.record.source_id is not None:
-        details["source_id"] = hit.record.source_id
-    if (image := hit.record.image) is not None:
-        details |= {"mime_type": image.mime_type, "sha256": image.sha256}
-        details |= {"width": image.width, "height": image.height}
-    document.metadata.pop(SCORE_KEY, None)
-    if scale is not None:
-        document.metadata[SCORE_KEY] = scale(hit.score)
-    document.metadata[DETAILS_KEY] = details
+    if record.source_id is not None and not _is_place(record.source_id):
+        details["source_id"] = record.source_id
+    if record.image is not None:
+        details |= picture_details(record.image)
+    score = None if scale is None else scale(hit.score)
+    add_details(document.metadata, {**details, **search}, score)
     return document
+
+
+def records_found(documents: Sequence[Document], space: SemanticSpace) -> list[Record | None]:
+    """The record of each document whose picture is the one that the document was found with.
+
+    Returns:
+        ``None`` for texts, and where the space has no such picture under the document's id, or
+        another one.
+    """
+    known = space.get([document.id or "" for document in documents])
+    return [
+        as_found(record, picture_digest(document.metadata))
+        for document, record in zip(documents, known, strict=True)
+    ]
+
+
+def identity(document: Document) -> tuple[str, str, str | None] | None:
+    """What is equal for two documents that are the same thing; ``None`` if that is not known."""
+    if document.id is None:
+        return None
+    return document.id, document.page_content, picture_digest(document.metadata)
+
+
+def each_once(documents: Sequence[Document]) -> list[Document]:
+    """The documents without those that are the same thing as an earlier one."""
+    kept: dict[object, Document] = {}
+    for place, document in enumerate(documents):
+        kept.setdefault(identity(document) or place, document)
+    return list(kept.values())
+
+
+def _document(record: Record) -> Document:
+    return Document(
+        id=record.id, page_content=record.text or "", metadata=deepcopy(dict(record.metadata))
+    )
+
+
+def _is_place(source_id: str) -> bool:
+    """Whether it is a place on this machine, which is nobody's business elsewhere."""
+    return PurePosixPath(source_id).is_absolute() or PureWindowsPath(source_id).is_absolute()

@@ -7,11 +7,8 @@ import json
 
 from langchain_core.documents import Document
 
-from langchain_unisem.documents import DETAILS_KEY, SCORE_KEY
-from langchain_unisem.picture_documents import IMAGE_KEY, picture_of
-
-_OF_THE_SEARCH = {SCORE_KEY, DETAILS_KEY}
-_OF_THE_PLACE = {IMAGE_KEY}
+from langchain_unisem.metadata import IMAGE_KEY, own_metadata, picture_digest
+from langchain_unisem.picture_documents import picture_of
 
 
 def picture_key(document: Document) -> str:
@@ -36,9 +33,11 @@ def picture_key(document: Document) -> str:
     '8b1978c0'
     """
     image = picture_of(document)
-    left_out = _OF_THE_SEARCH if image is None else _OF_THE_SEARCH | _OF_THE_PLACE
-    metadata = {name: value for name, value in document.metadata.items() if name not in left_out}
-    parts = [document.page_content, metadata, None if image is None else image.sha256]
+    metadata = own_metadata(document.metadata)
+    if image is not None:
+        del metadata[IMAGE_KEY]
+    digest = picture_digest(document.metadata) if image is None else image.sha256
+    parts = [document.page_content, metadata, digest]
     try:
         text = json.dumps(parts, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:

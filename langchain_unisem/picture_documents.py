@@ -17,16 +17,10 @@ from typing import Any
 
 from langchain_core.documents import Document
 
+from langchain_unisem.metadata import IMAGE_KEY, MIME_TYPE_KEY, SHA256_KEY, set_aside
 from unisem.errors import ImageError, RecordError
 from unisem.images.decoding import decode_image
 from unisem.images.reference import ImageRef
-
-IMAGE_KEY = "unisem_image"
-"""The picture's file, as an absolute path."""
-SHA256_KEY = "sha256"
-"""The hex digest of the file's bytes."""
-MIME_TYPE_KEY = "mime_type"
-"""The picture's type, by its content."""
 
 _ENOUGH = 64  # pixels a side: large JPEGs are decoded at reduced scale, and to their end
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -44,7 +38,9 @@ def picture_document(
     Args:
         image: A path, which is read; or a reference that has been inspected, which is not.
         caption: Becomes ``page_content``; ``""`` without one.
-        metadata: JSON values. The keys ``unisem_image``, ``sha256`` and ``mime_type`` are added.
+        metadata: JSON values. The keys ``unisem_image``, ``sha256`` and ``mime_type`` are added;
+            a value of yours under one of these names comes as ``original_sha256`` and so on,
+            unless the metadata are those of an earlier document of a picture.
         id: As of every document.
 
     Raises:
@@ -60,16 +56,15 @@ def picture_document(
         )
     if reference.sha256 is None:
         reference = reference.inspected(read_picture(reference))
-    return Document(
-        id=id,
-        page_content=caption or "",
-        metadata={
-            **(metadata or {}),
-            IMAGE_KEY: os.path.abspath(reference.path or ""),
-            SHA256_KEY: reference.sha256,
-            MIME_TYPE_KEY: reference.mime_type,
-        },
-    )
+    own = dict(metadata or {})
+    if IMAGE_KEY not in own:
+        set_aside(own, (SHA256_KEY, MIME_TYPE_KEY))
+    ours = {
+        IMAGE_KEY: os.path.abspath(reference.path or ""),
+        SHA256_KEY: reference.sha256,
+        MIME_TYPE_KEY: reference.mime_type,
+    }
+    return Document(id=id, page_content=caption or "", metadata=own | ours)
 
 
 def picture_of(document: Document) -> ImageRef | None:

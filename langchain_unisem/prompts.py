@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Self
 
 from langchain_core.documents import Document
@@ -14,6 +15,7 @@ from pydantic import ConfigDict, Field
 from langchain_unisem.messages import format_documents, image_block, text_block
 from langchain_unisem.queries import ImageQuery
 from unisem.images.for_models import ImageLimits, image_for_model
+from unisem.presentation import fenced
 from unisem.space import SemanticSpace
 
 
@@ -29,6 +31,8 @@ class MultimodalPrompt(BaseChatPromptTemplate):
     Key init args:
         space: Where the documents' pictures are.
         limits: How many pictures of how many pixels and bytes; `ImageLimits` by default.
+        metadata_fields: Metadata that the model is shown, so that it can cite them, for example
+            ``["source", "page"]``; none by default.
 
     Instantiate:
         ```python
@@ -58,6 +62,7 @@ class MultimodalPrompt(BaseChatPromptTemplate):
     )
     space: SemanticSpace
     limits: ImageLimits = ImageLimits()
+    metadata_fields: Sequence[str] = ()
 
     @classmethod
     def is_lc_serializable(cls) -> bool:
@@ -76,7 +81,12 @@ class MultimodalPrompt(BaseChatPromptTemplate):
             ImageError: The question's own picture cannot be read.
         """
         values = self._merge_partial_and_user_variables(**kwargs)
-        blocks = format_documents(values["context"], space=self.space, limits=self.limits)
+        blocks = format_documents(
+            values["context"],
+            space=self.space,
+            limits=self.limits,
+            metadata_fields=self.metadata_fields,
+        )
         return [HumanMessage(content_blocks=[*blocks, *self._question(values["question"])])]
 
     async def aformat_messages(self, **kwargs: Any) -> list[BaseMessage]:
@@ -100,10 +110,10 @@ class MultimodalPrompt(BaseChatPromptTemplate):
     def _question(self, question: object) -> list[ContentBlock]:
         match question:
             case str():
-                return [text_block(f"Question: {question}")]
+                return [text_block(f"Question: {fenced(question)}")]
             case ImageQuery():
                 picture = image_for_model(question.image, side=self.limits.side)
-                words = f"Question: {question.text}" if question.text else "Question:"
+                words = f"Question: {fenced(question.text)}" if question.text else "Question:"
                 return [text_block(f"{words} (with this picture)"), image_block(picture)]
         raise TypeError(
             "question must be a string, or an ImageQuery for a picture, "

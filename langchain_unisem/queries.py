@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from langchain_core.messages import BaseMessage
+
+from langchain_unisem.chat_pictures import (
+    is_data_url,
+    picture_of_block,
+    picture_of_data_url,
+    pictures_in,
+    words_in,
+)
 from unisem.images.reference import ImageRef, ImageSource
 
 
@@ -25,21 +37,55 @@ class ImageQuery:
     image: ImageRef
     text: str | None
 
-    def __init__(self, image: ImageSource, text: str | None = None) -> None:
+    def __init__(self, image: ImageSource | Mapping[str, Any], text: str | None = None) -> None:
         """Keep a reference; a path is not opened yet.
 
         Args:
-            image: A path, bytes or a Pillow picture.
+            image: A path, bytes or a Pillow picture; a ``data:`` URL; or a content block of a
+                chat message, in LangChain's format or a provider's.
             text: As the attribute.
 
         Raises:
-            ImageError: ``image`` is a URL or of a type that is no picture.
+            ImageError: ``image`` is a URL of something else, which nobody fetches, or of a type
+                that is no picture.
             TypeError: ``text`` is no string.
         """
         if text is not None and not isinstance(text, str):
             raise TypeError(f"text must be a string, not {type(text).__name__}")
-        self.image = ImageRef.of(image)
+        if isinstance(image, Mapping):
+            self.image = picture_of_block(image)
+        elif isinstance(image, str) and is_data_url(image):
+            self.image = picture_of_data_url(image)
+        else:
+            self.image = ImageRef.of(image)
         self.text = text
+
+    @classmethod
+    def from_message(cls, message: BaseMessage | Mapping[str, Any] | Sequence[Any]) -> Self:
+        """Return the picture and the words of one message, as it comes from a chat.
+
+        Args:
+            message: A `HumanMessage`, a dictionary with ``role`` and ``content``, or the content:
+                a list of blocks.
+
+        Raises:
+            ImageError: Its picture is damaged, or a URL, which nobody fetches.
+            ValueError: It has no picture, or several.
+        """
+        match message:
+            case BaseMessage():
+                content: object = message.content
+            case Mapping() if "content" in message:
+                content = message["content"]
+            case _:
+                content = message
+        blocks = pictures_in(content)
+        if len(blocks) != 1:
+            raise ValueError(
+                f"a query has one picture, and this message {len(blocks) or 'none'}; search with "
+                "its text, or with ImageQuery(block, text) for the block that you choose"
+            )
+        return cls(blocks[0], words_in(content) or None)
 
     def __repr__(self) -> str:
         words = "" if self.text is None else f", text={self.text!r}"

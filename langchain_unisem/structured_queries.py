@@ -96,7 +96,9 @@ class UniSemTranslator(Visitor):
 
 
 def _plain(value: Any) -> Any:
-    """Unpack the dates that LangChain's query parser writes as dictionaries."""
+    """Unpack the dates that LangChain's query parser writes as dictionaries, in lists as well."""
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
     if isinstance(value, Mapping):
         kind = value.get("type")
         if kind in ("date", "datetime") and isinstance(value.get(kind), str):

@@ -321,6 +321,18 @@ def matches(condition: Filter, metadata: Mapping[str, Any]) -> bool:
     raise FilterError(f"{condition!r} is no filter")
 
 
+def fields_of(condition: Filter) -> set[str]:
+    """The fields that a filter names; none for one that is empty."""
+    match condition:
+        case And(parts) | Or(parts):
+            return {field for part in parts for field in fields_of(part)}
+        case Not(part):
+            return fields_of(part)
+        case Comparison(field, _, _):
+            return {field}
+    raise FilterError(f"{condition!r} is no filter")
+
+
 def compare(operator: Operator, present: bool, stored: Any, value: Any) -> bool:
     """Evaluate one comparison on one stored value; ``present`` says whether there is one."""
     match operator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -9,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from unisem.encoders import Encoder, load_encoder
-from unisem.errors import StoreError
-from unisem.filters import Filter
+from unisem.errors import FilterError, StoreError
+from unisem.filters import Filter, fields_of
 from unisem.images.library import Pictures
 from unisem.images.reference import ImageSource
 from unisem.ingest.embedder import RecordEmbedder
@@ -99,6 +100,28 @@ class SemanticSpace:
             durability=durability,
         )
         return cls(encoder=loaded, store=store, pictures=pictures, path=directory)
+
+    @classmethod
+    async def aopen(
+        cls,
+        path: str | os.PathLike[str] | None,
+        *,
+        encoder: str | Encoder | None = None,
+        image_roots: Sequence[str | os.PathLike[str]] | None = None,
+        index: Index = "auto",
+        durability: Literal["full", "relaxed"] = "full",
+        copy_images: bool = False,
+    ) -> Self:
+        """As `open`, in a thread, for programs whose event loop must not wait for a disk."""
+        return await asyncio.to_thread(
+            cls.open,
+            path,
+            encoder=encoder,
+            image_roots=image_roots,
+            index=index,
+            durability=durability,
+            copy_images=copy_images,
+        )
 
     @property
     def path(self) -> Path | None:
@@ -306,10 +329,12 @@ class SemanticSpace:
             How many were removed.
 
         Raises:
-            ValueError: Nothing is given.
+            ValueError: Nothing is given, or an empty filter, which would choose everything.
         """
         if ids is None and source_ids is None and filter is None:
             raise ValueError("say what to delete: ids, source_ids or filter")
+        if filter is not None and not fields_of(filter):
+            raise FilterError("an empty filter would delete everything; give one that has a field")
         chosen = Selection(ids=_as_ids(ids), source_ids=_as_ids(source_ids), filter=filter)
         return self._store.delete(chosen)
 

@@ -12,7 +12,8 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from pydantic import ConfigDict, Field, model_validator
 
-from langchain_unisem.documents import SCORE_KEY
+from langchain_unisem.documents import each_once, records_found
+from langchain_unisem.metadata import own_metadata, put_score
 from langchain_unisem.queries import ImageQuery, image_of, text_of
 from unisem.records import Record
 from unisem.rerank import Reranker, load_reranker
@@ -40,8 +41,8 @@ class UniSemReranker(BaseDocumentCompressor, RunnableSerializable[dict[str, Any]
             ``"cross-encoder/ms-marco-MiniLM-L6-v2"``.
         reranker: A `unisem.rerank.Reranker` made already, instead of ``model``, ``device`` and
             ``dtype``.
-        space: Where the documents' pictures are, by the documents' ids. Without it, and for
-            documents of other stores, the text alone is judged.
+        space: Where the documents' pictures are, by the documents' ids and the pictures' digests.
+            Without it, and for documents of other stores, the text alone is judged.
         top_n: How many documents at most; all of them if ``None``.
 
     Instantiate:
@@ -69,9 +70,11 @@ class UniSemReranker(BaseDocumentCompressor, RunnableSerializable[dict[str, Any]
         ```
 
     Documents come back as copies with the same id, their text as it was, and the model's score, a
-    Python float, in ``metadata["relevance_score"]``. Those that the model cannot judge (a picture
-    without caption, and a model that reads texts only) come last in the order they had, with the
-    least score that it gave. If it can judge none of them all keep their order and their metadata.
+    Python float, in ``metadata["relevance_score"]``; a value that stood there and is not of a
+    search comes as ``original_relevance_score``. What was found twice is judged once. Those that
+    the model cannot judge (a picture without caption, and a model that reads texts only) come last
+    in the order they had, with the least score that it gave. If it can judge none of them all keep
+    their order and their metadata.
     See docs/rerankers.md.
 
     Raises:
@@ -135,13 +138,16 @@ class UniSemReranker(BaseDocumentCompressor, RunnableSerializable[dict[str, Any]
         """
         del callbacks
         text, image = text_of(query), image_of(query)
+        _check(documents)
+        kept = each_once(documents)
         ranked = rank(
             self.reranker,
             None if image is not None and not text else text,
             image,
-            self._records(documents),
+            self._records(kept),
         )
-        return [_scored(documents[position], score) for position, score in ranked[: self.top_n]]
+        chosen = ranked[: self.top_n]
+        return [_scored(kept[position], score, self.reranker.name) for position, score in chosen]
 
     async def acompress_documents(
         self,
@@ -189,39 +195,41 @@ class UniSemReranker(BaseDocumentCompressor, RunnableSerializable[dict[str, Any]
         return await asyncio.to_thread(self._rerank, input)
 
     def _records(self, documents: Sequence[Document]) -> list[Record]:
-        if not isinstance(documents, Sequence) or not all(
-            isinstance(document, Document) for document in documents
-        ):
-            raise TypeError(
-                "documents must be a list of langchain_core.documents.Document, as a retriever "
-                "returns"
-            )
         found: Sequence[Record | None] = [None] * len(documents)
         if self.space is not None:
-            found = self.space.get([document.id or "" for document in documents])
+            found = records_found(documents, self.space)
         return [
             _as_record(place, document, known)
             for place, (document, known) in enumerate(zip(documents, found, strict=True))
         ]
 
 
+def _check(documents: object) -> None:
+    if not isinstance(documents, Sequence) or not all(
+        isinstance(document, Document) for document in documents
+    ):
+        raise TypeError(
+            "documents must be a list of langchain_core.documents.Document, as a retriever returns"
+        )
+
+
 def _as_record(place: int, document: Document, known: Record | None) -> Record:
-    """What is judged: the document's text as it is now, and the picture that belongs to its id."""
+    """What is judged: the document's text as it is now, and the picture that it was found with."""
     return Record.restored(
         id=document.id or f"document {place:06}",
         text=document.page_content.encode("utf-8", "replace").decode("utf-8"),
         image=None if known is None else known.image,
-        metadata=document.metadata,
+        metadata=own_metadata(document.metadata),
         source_id=None if known is None else known.source_id,
         links={} if known is None else known.links,
         payload={},
     )
 
 
-def _scored(document: Document, score: float | None) -> Document:
+def _scored(document: Document, score: float | None, reranker: str) -> Document:
     metadata = deepcopy(document.metadata)
     if score is not None:
-        metadata[SCORE_KEY] = score
+        put_score(metadata, score, reranker)
     return document.model_copy(update={"metadata": metadata})
 
 

@@ -12,13 +12,8 @@ from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
 
 from langchain_unisem.document_loaders.skipping import OnSkip, log_skipped
-from langchain_unisem.picture_documents import (
-    IMAGE_KEY,
-    MIME_TYPE_KEY,
-    SHA256_KEY,
-    picture_document,
-    read_picture,
-)
+from langchain_unisem.metadata import IMAGE_KEY, MIME_TYPE_KEY, SHA256_KEY, set_aside
+from langchain_unisem.picture_documents import picture_document, read_picture
 from unisem.common.skipped import Skipped
 from unisem.errors import ImageError
 from unisem.readers import FolderReader
@@ -26,7 +21,7 @@ from unisem.records import Record
 
 _BATCH = 32
 _THREADS = 4
-_OURS = {"source", IMAGE_KEY, SHA256_KEY, MIME_TYPE_KEY}
+_OURS = ("source", IMAGE_KEY, SHA256_KEY, MIME_TYPE_KEY)
 
 
 class PictureFolderLoader(BaseLoader):
@@ -108,10 +103,7 @@ def _load(item: Record | Skipped) -> Document | Skipped:
         image = item.image.inspected(read_picture(item.image))
     except ImageError as error:
         return Skipped(error.name, error.reason)
-    columns = {
-        f"original_{name}" if name in _OURS else name: value
-        for name, value in item.metadata.items()
-    }
-    return picture_document(
-        image, caption=item.text, metadata={"source": item.source_id, **columns}, id=item.id
-    )
+    columns = dict(item.metadata)
+    set_aside(columns, _OURS)
+    columns["source"] = item.source_id
+    return picture_document(image, caption=item.text, metadata=columns, id=item.id)

@@ -7,9 +7,11 @@ import os
 from collections.abc import Sequence
 from typing import Any, Literal, Self
 
+import numpy as np
 from langchain_core.embeddings import Embeddings
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from langchain_unisem.queries import ImageQuery
 from unisem.encoders import Encoder, load_encoder
 from unisem.errors import ImageError
 from unisem.images.reference import ImageSource, sources_as_list
@@ -41,7 +43,7 @@ class UniSemEmbeddings(BaseModel, Embeddings):
 
     Embed:
         ```python
-        embeddings.embed_query("a striped cat")  # d floats
+        embeddings.embed_query("a striped cat")  # d floats; or an ImageQuery
         embeddings.embed_documents(["a tiger", "a teapot"])  # two times d floats
         embeddings.embed_images(["tiger.jpg", image_bytes, pil_image])
         ```
@@ -97,20 +99,29 @@ class UniSemEmbeddings(BaseModel, Embeddings):
             self.encoder.encode_texts(texts, role="document", batch_size=self.batch_size)
         )
 
-    def embed_query(self, text: str) -> list[float]:
+    def embed_query(self, text: str | ImageQuery) -> list[float]:
         """Embed what somebody asks.
 
         Args:
-            text: Always read as text, whatever it looks like.
+            text: Always read as text, whatever it looks like; or an `ImageQuery`, which
+                retrievers hand on to compressors such as LangChain's ``EmbeddingsFilter``. Its
+                picture and its words count half each.
 
         Returns:
             ``d`` floats.
 
         Raises:
-            TypeError: ``text`` is no string.
+            TypeError: ``text`` is neither.
+            ImageError: The query's picture cannot be used.
         """
-        _check_text(text, "text")
-        return _as_lists(self.encoder.encode_texts([text], role="query"))[0]
+        if not isinstance(text, ImageQuery):
+            _check_text(text, "text")
+            return _as_lists(self.encoder.encode_texts([text], role="query"))[0]
+        vector = self.encoder.encode_images([text.image])[0]
+        if text.text:
+            vector = vector + self.encoder.encode_texts([text.text], role="query")[0]
+        unit: list[float] = (vector / np.linalg.norm(vector)).tolist()
+        return unit
 
     def embed_images(self, images: Sequence[ImageSource]) -> list[list[float]]:
         """Embed pictures.
@@ -156,7 +167,7 @@ class UniSemEmbeddings(BaseModel, Embeddings):
         """As `embed_documents`, in a thread."""
         return await asyncio.to_thread(self.embed_documents, texts)
 
-    async def aembed_query(self, text: str) -> list[float]:
+    async def aembed_query(self, text: str | ImageQuery) -> list[float]:
         """As `embed_query`, in a thread."""
         return await asyncio.to_thread(self.embed_query, text)
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
 
-SOURCE = "unisem_pictures"
-"""How messages that show pictures are marked, in ``additional_kwargs["lc_source"]``."""
+from langchain_unisem.tools.asked import is_users
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +52,12 @@ def mentioned(messages: Sequence[BaseMessage], tools: Collection[str]) -> list[R
         if run and not isinstance(following, ToolMessage):
             found.append((position + 1, turns, tuple(run)))
             run = {}
-        if _is_users(message):
+        if is_users(message):
             turns += answered  # several messages of the user in a row are one turn
             answered = False
         elif not isinstance(message, HumanMessage):
             answered = True
     return [Results(end, turns - turn, mentions) for end, turn, mentions in found]
-
-
-def _is_users(message: BaseMessage) -> bool:
-    return (
-        isinstance(message, HumanMessage) and message.additional_kwargs.get("lc_source") != SOURCE
-    )
 
 
 def _mentions(message: ToolMessage, tools: Collection[str]) -> Iterator[Mention]:

@@ -15,11 +15,7 @@ from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
 from langchain_core.runnables import RunnableConfig
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from langchain_unisem.documents import (
-    DETAILS_KEY,
-    hit_to_document,
-    relevance,
-)
+from langchain_unisem.documents import hit_to_document, record_to_document, relevance
 from langchain_unisem.filters import to_filter
 from langchain_unisem.queries import ImageQuery, image_of, text_of
 from langchain_unisem.retrievers.options import (
@@ -28,7 +24,7 @@ from langchain_unisem.retrievers.options import (
     check_options,
     mode_of,
 )
-from langchain_unisem.vectorstores.options import DocumentFilter, holds, search
+from langchain_unisem.vectorstores.options import DocumentFilter, holds, narrowed, search
 from unisem.filters import matches
 from unisem.records import Modality, Record
 from unisem.rerank import Reranker
@@ -58,6 +54,8 @@ class UniSemRetriever(BaseRetriever):
         fetch_k: How many candidates ``"mmr"``, ``"hybrid"`` and a reranker choose from.
         fusion: How the two lists of ``"hybrid"`` become one.
         reranker: A `unisem.rerank.Reranker` that orders the candidates anew.
+        scores: ``False`` leaves out what only one search says of a document, so that a record is
+            the same document for every query, and LangChain's unions of results know it.
 
     Instantiate:
         ```python
@@ -106,6 +104,7 @@ class UniSemRetriever(BaseRetriever):
     fetch_k: int | None = Field(default=None, ge=1, strict=True)
     fusion: Fusion | None = None
     reranker: Reranker | None = None
+    scores: bool = True
 
     @field_validator("filter", mode="plain")
     @classmethod
@@ -172,6 +171,10 @@ class UniSemRetriever(BaseRetriever):
         found = self.space.get(list(ids))
         return [record if record and self._allows(record) else None for record in found]
 
+    def within(self, condition: DocumentFilter) -> Self:
+        """Return this retriever with a filter that must hold beside its own."""
+        return self.model_copy(update={"filter": narrowed(self.filter, condition)})
+
     def _allows(self, record: Record) -> bool:
         if self.modality not in (None, record.modality):
             return False
@@ -200,13 +203,13 @@ class UniSemRetriever(BaseRetriever):
             lambda_mult=lambda_mult if search_type == "mmr" else None,
             reranker=reranker,
         )
+        if not self.scores:
+            return [record_to_document(hit.record) for hit in hits]
         scale = relevance if mode == "vector" else None
-        documents = [hit_to_document(hit, scale if reranker is None else float) for hit in hits]
-        for document in documents:
-            document.metadata[DETAILS_KEY]["search_type"] = search_type
-            if reranker is not None:
-                document.metadata[DETAILS_KEY]["reranker"] = reranker.name
-        return documents
+        if reranker is None:
+            return [hit_to_document(hit, scale, search_type=search_type) for hit in hits]
+        said = {"search_type": search_type, "reranker": reranker.name}
+        return [hit_to_document(hit, float, **said) for hit in hits]
 
     def _get_ls_params(self, **_kwargs: Any) -> LangSmithRetrieverParams:
         return LangSmithRetrieverParams(

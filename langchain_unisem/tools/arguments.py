@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from langchain_core.documents import Document
+from langchain_core.tools import InjectedToolArg
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from langchain_unisem.filters import to_filter
 from langchain_unisem.retrievers import UniSemRetriever
-from langchain_unisem.vectorstores.options import DocumentFilter
 from unisem.errors import FilterError
-from unisem.filters import And, Comparison, Filter, Not, Or, matches
+from unisem.filters import Filter, fields_of
 from unisem.records import Modality
 
 _OPERATORS = "$eq $ne $gt $gte $lt $lte $in $nin $contains $exists $and $or $not"
@@ -38,7 +37,8 @@ def arguments_schema(
             Field(
                 None,
                 description="The id of a picture in an earlier result: find more like it, "
-                "or, with a query, like it but as the query says.",
+                "or, with a query, like it but as the query says. "
+                '"@user" is the last picture that the user sent, "@user:2" the one before it.',
             ),
         )
     if retriever.modality is None:
@@ -63,6 +63,7 @@ def arguments_schema(
         __doc__="What to search for.",
         query=(str, Field(description=words)),
         k=(int, Field(k, ge=1, le=max_k, description=f"How many results, from 1 to {max_k}.")),
+        runtime=(Annotated[Any, InjectedToolArg()], None),  # an agent gives it, not its model
         **arguments,
     )
 
@@ -93,35 +94,9 @@ def model_filter(condition: Mapping[str, Any] | None, fields: Mapping[str, str])
         return None
     translated = to_filter(condition)
     assert translated is not None
-    if hidden := sorted(_fields_of(translated) - fields.keys()):
+    if hidden := sorted(fields_of(translated) - fields.keys()):
         raise FilterError(
             f"there is no field {', '.join(map(repr, hidden))} to filter by; "
             f"there are {', '.join(map(repr, fields))}"
         )
     return translated
-
-
-def narrowed(own: DocumentFilter | None, asked: Filter | None) -> DocumentFilter | None:
-    """Both conditions: what a model asks for narrows a retriever's own filter, never widens it."""
-    if asked is None or own is None:
-        return asked if own is None else own
-    if not callable(own):
-        known = to_filter(own)
-        assert known is not None
-        return known & asked
-
-    def both(document: Document) -> bool:
-        return matches(asked, document.metadata) and own(document)
-
-    return both
-
-
-def _fields_of(condition: Filter) -> set[str]:
-    match condition:
-        case And(parts) | Or(parts):
-            return set().union(*map(_fields_of, parts))
-        case Not(part):
-            return _fields_of(part)
-        case Comparison(field):
-            return {field}
-    raise FilterError(f"{condition!r} is no filter")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,9 +21,10 @@ from langchain_unisem.tools.arguments import (
     default_k,
     explain_arguments,
     model_filter,
-    narrowed,
 )
+from langchain_unisem.tools.asked import place_of, sent_picture
 from langchain_unisem.tools.results import HEADER, NOTHING, Result
+from langchain_unisem.vectorstores.options import DocumentFilter, narrowed
 from unisem.errors import EncoderError, FilterError, ImageError, RecordError
 from unisem.records import Modality
 
@@ -53,6 +54,8 @@ class UniSemRetrievalTool(BaseTool):
         description: What the collection holds, and when to search it.
         max_k: The most results that the model may ask for.
         fields: Metadata that the model is shown and may filter by, each with a description.
+        request_filter: What one request may find: a function from the run's context to a filter,
+            which must hold beside the retriever's. Without a context nothing is searched.
 
     Instantiate:
         ```python
@@ -76,9 +79,19 @@ class UniSemRetrievalTool(BaseTool):
         agent = create_agent(model, tools=[tool], middleware=[PictureMiddleware(tool)])
         ```
 
-    The model's arguments are ``query``, ``k``, ``like`` (the id of a picture found before; never
-    a path or a URL), ``modality``, and with `fields` also ``filter``. What it gets wrong comes
-    back to it in words, as an error of the tool; what is wrong with the store is raised.
+    Use by many users, each of whom may find their own photos only:
+        ```python
+        tool = UniSemRetrievalTool(
+            retriever=retriever, request_filter=lambda context: {"owner": context["user"]}
+        )
+        agent = create_agent(model, tools=[tool], middleware=[PictureMiddleware(tool)])
+        # agent.invoke({"messages": […]}, context={"user": "ada"})
+        ```
+
+    The model's arguments are ``query``, ``k``, ``like`` (the id of a picture found before, or
+    ``@user`` for the one that the user sent; never a path or a URL), ``modality``, and with
+    `fields` also ``filter``. What it gets wrong comes back to it in words, as an error of the
+    tool; what is wrong with the store is raised.
     """
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
@@ -91,6 +104,7 @@ class UniSemRetrievalTool(BaseTool):
     retriever: UniSemRetriever
     max_k: int = Field(default=20, ge=1, strict=True)
     fields: dict[str, str] = Field(default_factory=dict)
+    request_filter: Callable[[Any], DocumentFilter] | None = None
 
     @model_validator(mode="after")
     def _make_schema(self) -> UniSemRetrievalTool:
@@ -105,13 +119,15 @@ class UniSemRetrievalTool(BaseTool):
         like: str | None = None,
         modality: Modality | None = None,
         filter: dict[str, Any] | None = None,
+        runtime: Any = None,
         run_manager: CallbackManagerForToolRun | None = None,
     ) -> tuple[ToolContent, list[dict[str, Any]]]:
+        retriever = self.retriever_for(getattr(runtime, "context", None))
         with _told_to_the_model(like):
-            search = self._plan(query, k, like, modality, filter)
+            search = self._plan(retriever, query, k, like, modality, filter, runtime)
             callbacks = None if run_manager is None else run_manager.get_child()
-            found = self.retriever.invoke(search.query, {"callbacks": callbacks}, **search.options)
-            return self._answer(search.of(found))
+            found = retriever.invoke(search.query, {"callbacks": callbacks}, **search.options)
+            return self._answer(search.of(found), retriever)
 
     async def _arun(
         self,
@@ -120,55 +136,91 @@ class UniSemRetrievalTool(BaseTool):
         like: str | None = None,
         modality: Modality | None = None,
         filter: dict[str, Any] | None = None,
+        runtime: Any = None,
         run_manager: AsyncCallbackManagerForToolRun | None = None,
     ) -> tuple[ToolContent, list[dict[str, Any]]]:
+        retriever = self.retriever_for(getattr(runtime, "context", None))
         with _told_to_the_model(like):
-            search = await asyncio.to_thread(self._plan, query, k, like, modality, filter)
+            search = await asyncio.to_thread(
+                self._plan, retriever, query, k, like, modality, filter, runtime
+            )
             callbacks = None if run_manager is None else run_manager.get_child()
-            found = await self.retriever.ainvoke(
+            found = await retriever.ainvoke(
                 search.query, {"callbacks": callbacks}, **search.options
             )
-            return await asyncio.to_thread(self._answer, search.of(found))
+            return await asyncio.to_thread(self._answer, search.of(found), retriever)
+
+    def retriever_for(self, context: object) -> UniSemRetriever:
+        """Return what one request may search: the retriever, within the request's filter.
+
+        Args:
+            context: The run's context, as `agent.invoke` was given it.
+
+        Raises:
+            ValueError: There is a `request_filter`, and no context, or it gives no condition.
+            FilterError: What it gives means nothing.
+        """
+        retriever = self.retriever.model_copy(update={"scores": True})
+        if self.request_filter is None:
+            return retriever
+        if context is None:
+            raise ValueError(
+                f"the tool {self.name!r} has a request_filter and there is no context to make it "
+                "from; give one: agent.invoke(…, context=…)"
+            )
+        condition = self.request_filter(context)
+        if condition is None or (isinstance(condition, Mapping) and not condition):
+            raise ValueError(
+                f"the request_filter of the tool {self.name!r} gave no condition, which would "
+                "allow everything; return a filter that names a field"
+            )
+        return retriever.within(condition)
 
     def _plan(
         self,
+        retriever: UniSemRetriever,
         query: str,
         k: int | None,
         like: str | None,
         modality: Modality | None,
         condition: dict[str, Any] | None,
+        runtime: object,
     ) -> _Search:
         if not query.strip() and like is None:
             raise ToolException('Say what to look for in "query".')
-        own = self.retriever
-        count = default_k(own, self.max_k) if k is None else k
+        count = default_k(retriever, self.max_k) if k is None else k
         options = SearchOptions(
             k=count,
-            filter=narrowed(own.filter, model_filter(condition, self.fields)),
-            modality=own.modality or modality,
+            filter=narrowed(retriever.filter, model_filter(condition, self.fields)),
+            modality=retriever.modality or modality,
         )
         if like is None:
             return _Search(query, options, count)
-        record = own.records([like])[0]
+        if not query.strip() and retriever.search_type == "hybrid":
+            options["search_type"] = "similarity"  # there are no words to look for
+        words = query if query.strip() else None
+        if (place := place_of(like)) is not None:
+            block = sent_picture(getattr(runtime, "state", None), place)
+            return _Search(ImageQuery(block, words), options, count)
+        record = retriever.records([like])[0]
         if record is None or record.image is None:
             raise ToolException(
                 f'There is no picture with the id {like!r}. Give "like" the id of a result that '
                 'has a picture, or use "query" alone.'
             )
         options["k"] = count + 1  # the picture itself is found first, and left out
-        if not query.strip() and own.search_type == "hybrid":
-            options["search_type"] = "similarity"  # there are no words to look for
-        return _Search(
-            ImageQuery(record.image, query if query.strip() else None), options, count, like
-        )
+        return _Search(ImageQuery(record.image, words), options, count, like)
 
-    def _answer(self, documents: Sequence[Document]) -> tuple[ToolContent, list[dict[str, Any]]]:
-        results = [Result.of(document) for document in documents]
-        content = self._content(results) if results else NOTHING
+    def _answer(
+        self, documents: Sequence[Document], retriever: UniSemRetriever
+    ) -> tuple[ToolContent, list[dict[str, Any]]]:
+        results = [Result.of(document, self.fields) for document in documents]
+        content = self._content(results, retriever) if results else NOTHING
         return content, [result.as_json() for result in results]
 
-    def _content(self, results: Sequence[Result]) -> ToolContent:
-        return "\n".join([HEADER, *(result.as_text(self.fields) for result in results)])
+    def _content(self, results: Sequence[Result], retriever: UniSemRetriever) -> ToolContent:
+        del retriever  # the references are enough
+        return "\n".join([HEADER, *(result.as_text() for result in results)])
 
 
 @dataclass(frozen=True, slots=True)

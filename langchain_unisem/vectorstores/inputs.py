@@ -10,10 +10,13 @@ from uuid import uuid4
 import numpy as np
 from langchain_core.documents import Document
 
+from langchain_unisem.metadata import DETAILS_KEY, SCORE_KEY, own_metadata, picture_digest
 from langchain_unisem.picture_documents import picture_of
 from unisem.errors import RecordError, VectorError
 from unisem.images.reference import ImageRef, ImageSource, sources_as_list
+from unisem.presentation.contents import as_found
 from unisem.records import EmbeddedRecord, Record, Vector
+from unisem.space import SemanticSpace
 from unisem.stores.vectors import unit
 
 _Item = TypeVar("_Item")
@@ -71,25 +74,29 @@ def records_of_images(
 
 
 def records_of_documents(
-    documents: Iterable[Document], ids: Sequence[str | None] | None
+    documents: Iterable[Document], ids: Sequence[str | None] | None, space: SemanticSpace
 ) -> list[Record]:
     """One record for each document; an id of ``ids`` goes before the document's own.
 
-    A document that refers to a picture gives a record with that picture, whose reference has the
-    digest that the file must have.
+    A document that refers to a picture's file gives a record with that picture, whose reference
+    has the digest that the file must have. One that a search found as a picture gives that record
+    with the document's text and metadata. What a search has added is left out.
 
     Raises:
         TypeError: An item is no document.
-        RecordError: As `records_of_texts`, or an incomplete reference to a picture.
+        RecordError: As `records_of_texts`, an incomplete reference to a picture, or a picture
+            that the space does not have under the document's id.
     """
     items = _documents(documents)
     names = [
         document.id if name is None else name
         for document, name in zip(items, _each(ids, "ids", items), strict=True)
     ]
+    wanted = _ids(names, items)
+    parts = zip(items, wanted, space.get(wanted), strict=True)
     return [
-        _record_of(document, name, f"documents[{position}]")
-        for position, (document, name) in enumerate(zip(items, _ids(names, items), strict=True))
+        _record_of(document, name, known, f"documents[{position}]")
+        for position, (document, name, known) in enumerate(parts)
     ]
 
 
@@ -136,15 +143,41 @@ def _documents(given: Any) -> list[Document]:
     return items
 
 
-def _record_of(document: Document, name: str, place: str) -> Record:
+def _record_of(document: Document, name: str, known: Record | None, place: str) -> Record:
     image = picture_of(document)
-    text = document.page_content
-    return _record(
-        place,
-        id=name,
-        text=text or None if image is not None else text,
-        image=image,
-        metadata=document.metadata,
+    text: str | None = document.page_content
+    metadata = own_metadata(document.metadata)
+    scored = isinstance(metadata.get(SCORE_KEY), float)
+    if scored and known is not None and SCORE_KEY not in known.metadata:
+        del metadata[SCORE_KEY]  # a reranker's, whose document the store has without it
+    digest = picture_digest(document.metadata)
+    if image is None and digest is not None:
+        found = as_found(known, digest)
+        if found is None:
+            raise RecordError(
+                f"{place}: was found as a picture, which this store does not have under the id "
+                f"{name!r}; add that with add_images, or remove metadata[{DETAILS_KEY!r}] to "
+                "store the caption alone"
+            )
+        image = found.image
+    if image is not None:
+        text = text or None
+    record = _record(place, id=name, text=text, image=image, metadata=metadata)
+    if known is None or known.modality != record.modality:
+        return record
+    return _updated(known, record)
+
+
+def _updated(known: Record, record: Record) -> Record:
+    """The record with what a document cannot say of it: where it comes from, its neighbours."""
+    return Record(
+        id=record.id,
+        text=record.text,
+        image=record.image,
+        metadata=record.metadata,
+        source_id=known.source_id,
+        links=known.links,
+        payload=known.payload if known.text == record.text else None,
     )
 
 

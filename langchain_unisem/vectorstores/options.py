@@ -11,9 +11,10 @@ from langchain_core.documents import Document
 
 from langchain_unisem.documents import record_to_document, relevance
 from langchain_unisem.filters import FilterLike, to_filter
+from langchain_unisem.metadata import own_metadata
 from langchain_unisem.queries import ImageQuery, image_of, text_of
 from unisem.errors import FilterError
-from unisem.filters import Filter
+from unisem.filters import And, Filter, matches
 from unisem.images.reference import ImageSource
 from unisem.records import Modality, Record, Vector
 from unisem.rerank import Reranker
@@ -137,12 +138,39 @@ def holds(condition: Callable[[Document], bool], record: Record) -> bool:
     Raises:
         FilterError: It is asynchronous: what it returns counts as true before it is awaited.
     """
-    answer: object = condition(record_to_document(record))
+    return _sync(condition(record_to_document(record)))
+
+
+def _sync(answer: object) -> bool:
     if isawaitable(answer):
         if iscoroutine(answer):
             answer.close()
         raise FilterError("a function that is a filter must not be asynchronous")
     return bool(answer)
+
+
+def narrowed(own: DocumentFilter | None, asked: DocumentFilter | None) -> DocumentFilter | None:
+    """Both conditions: what somebody asks for narrows what holds already, and never widens it.
+
+    Raises:
+        FilterError: A filter means nothing.
+    """
+    if own is None or asked is None:
+        return asked if own is None else own
+    if not callable(own) and not callable(asked):
+        return And(tuple(part for part in map(to_filter, (own, asked)) if part is not None))
+
+    def both(document: Document) -> bool:
+        return _is_true(own, document) and _is_true(asked, document)
+
+    return both
+
+
+def _is_true(condition: DocumentFilter, document: Document) -> bool:
+    if callable(condition):
+        return _sync(condition(document))
+    translated = to_filter(condition)
+    return translated is None or matches(translated, own_metadata(document.metadata))
 
 
 def check_share(value: object, name: str) -> float:

@@ -17,11 +17,11 @@ from langchain_unisem.vectorstores.inputs import (
 )
 from langchain_unisem.vectorstores.options import DocumentFilter, select
 from langchain_unisem.vectorstores.searches import SpaceSearches
-from unisem.errors import ImageError
-from unisem.images.reference import ImageSource
+from unisem.errors import ImageError, RecordError
+from unisem.images.reference import ImageRef, ImageSource
 from unisem.ingest.embedder import embed_prepared
 from unisem.records import EmbeddedRecord, Record
-from unisem.stores.selection import Selection
+from unisem.stores.selection import EVERYTHING
 
 Metadatas = Sequence[Mapping[str, Any] | None]
 
@@ -72,16 +72,18 @@ class SpaceWrites(SpaceSearches):
         """Add documents as `add_texts` does; ``ids`` go before the documents' own.
 
         A document from a picture loader, or from `picture_document`, is stored as a picture with
-        its caption.
+        its caption. One that a search of this store found keeps its picture, its source and its
+        neighbours; its text and metadata replace the record's, without what the search added.
 
         Raises:
             ImageError: A picture is gone, damaged, outside the allowed folders, or has changed
                 since its document was made; names it.
-            RecordError: As `add_texts`, or an incomplete reference to a picture.
+            RecordError: As `add_texts`, an incomplete reference to a picture, or a document of a
+                picture that another store has.
             EncoderError: A picture, and the embeddings know texts only.
         """
         del batch_size
-        return self._add(records_of_documents(documents, ids))
+        return self._add(records_of_documents(documents, ids, self.space))
 
     def add_embeddings(
         self,
@@ -172,6 +174,10 @@ class SpaceWrites(SpaceSearches):
 
         Returns:
             ``True``.
+
+        Raises:
+            FilterError: The filter means nothing, or is empty: one that was built from nothing
+                would delete everything.
         """
         if isinstance(ids, str):
             raise TypeError("pass a list of ids, for example [id]")
@@ -181,18 +187,40 @@ class SpaceWrites(SpaceSearches):
             names = tuple(set(names) & set(chosen.ids))
         elif names is None:
             names = chosen.ids
-        self.space.store.delete(Selection(ids=names, filter=chosen.filter))
+        if names is None and chosen.filter is None:
+            self.space.store.delete(EVERYTHING)
+        else:
+            self.space.delete(names, filter=chosen.filter)
         return True
 
     def _add(self, records: list[Record]) -> list[str]:
         kept = last_of_each_id(records)
-        texts = [record for record in kept if record.image is None]
-        items = list(self.space.embed(record for record in kept if record.image is not None))
-        if texts:  # in one call: how many go at once is the embeddings' own setting
-            items += embed_prepared(self.space.encoder, texts, [])
+        pictures = [record for record in kept if record.image is not None]
+        stored = [record for record in pictures if _is_stored(record.image)]
+        items = list(self.space.embed(it for it in pictures if not _is_stored(it.image)))
         _check_digests(records, items)
-        self.space.store.add(items)
+        texts = [record for record in kept if record.image is None]
+        captions = [Record(id=record.id, text=record.text) for record in stored if record.text]
+        # In one call: how many go at once is the embeddings' own setting.
+        plain = [*texts, *captions]
+        embedded = list(embed_prepared(self.space.encoder, plain, [])) if plain else []
+        fresh = {item.record.id: item.vectors for item in embedded[len(texts) :]}
+        known = self.space.store.vectors([record.id for record in stored])
+        for record, vectors in zip(stored, known, strict=True):
+            if vectors is None:
+                raise RecordError(f"{record.id!r} has been deleted meanwhile; nothing was added")
+            if record.text:
+                vectors = {**vectors, **fresh[record.id]}
+            else:
+                vectors.pop("text", None)
+            items.append(EmbeddedRecord(record, vectors))
+        self.space.store.add([*items, *embedded[: len(texts)]])
         return [record.id for record in records]
+
+
+def _is_stored(image: ImageRef | None) -> bool:
+    """Whether a reference comes from the store itself, whose vector of it need not be made anew."""
+    return image is not None and image.sha256 is not None and image.mime_type is not None
 
 
 def _check_digests(records: list[Record], items: list[EmbeddedRecord]) -> None:

@@ -14,7 +14,12 @@ from langchain_core.documents import Document
 from langchain_core.messages import HumanMessage
 from PIL import Image
 
-from langchain_unisem import UniSemRetriever, aformat_documents, format_documents
+from langchain_unisem import (
+    UniSemRetriever,
+    UniSemVectorStore,
+    aformat_documents,
+    format_documents,
+)
 from tests.support.pictures import encoded, noise, solid
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
@@ -115,21 +120,22 @@ def test_limits(encoder: ToyEncoder) -> None:
                 Record(id="c", text="and red", image=solid("red")),
             ]
         )
-        documents = [Document(id=name, page_content=name) for name in "abc"]
+        documents = UniSemVectorStore(space=space).get_by_ids(["a", "b", "c"])
         limits = ImageLimits(count=2, side=100)
         blocks: list[Any] = format_documents(documents, space=space, limits=limits)
         pictures = [block for block in blocks if block["type"] == "image"]
         assert [block["mime_type"] for block in pictures] == ["image/jpeg", "image/png"]
         assert pixels(pictures[0]).shape == (75, 100, 3)
         assert texts(blocks)[3] == (
-            "[3] <result>c</result> (its picture is left out: only 2 pictures are sent)"
+            "[3] <result>and red</result> (its picture is left out: only 2 pictures are sent)"
         )
         none = format_documents(documents, space=space, limits=ImageLimits(bytes=10))
         assert all(block["type"] == "text" for block in none)
 
 
 def test_shows_the_documents_text_not_the_records(retriever: UniSemRetriever) -> None:
-    document = Document(id="cards/red.png", page_content="shortened by a compressor")
+    (document,) = retriever.invoke("a red card", k=1)
+    document.page_content = "shortened by a compressor"
     blocks: list[Any] = format_documents([document], space=retriever.space)
     assert texts(blocks)[1] == "[1] <result>shortened by a compressor</result>"
     assert (pixels(blocks[2]) == (220, 30, 30)).all()

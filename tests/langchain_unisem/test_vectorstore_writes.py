@@ -226,10 +226,18 @@ def test_pictures(card_space: SemanticSpace, cards: Path) -> None:
     )
     assert len(store) == before + 3
     assert names[::2] == ["r", "g"]
-    assert store.get_by_ids(["r"]) == [Document("my red", id="r", metadata={"n": 1})]
     record = card_space.get(["r"])[0]
     assert record is not None
     assert record.image is not None
+    (document,) = store.get_by_ids(["r"])
+    which = {
+        "modality": "image",
+        "mime_type": "image/png",
+        "sha256": record.image.sha256,
+        "width": 40,
+        "height": 30,
+    }
+    assert document == Document("my red", id="r", metadata={"n": 1, "unisem": which})
     assert record.image.path == (cards / "red.png").resolve()
     blocks = format_documents(store.get_by_ids(["r"]), space=store.space)
     assert [block["type"] for block in blocks] == ["text", "text", "image"]

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.test_filters import FILTERS, METADATA
-from unisem.filters import Field, Filter, matches
-from unisem.stores.faiss.columns import Column, evaluate, fields_of
+from unisem.filters import Field, Filter, fields_of, matches
+from unisem.stores.faiss.columns import Column, evaluate
 
 
 def columns_of(batches: list[list[dict[str, Any]]], fields: set[str]) -> dict[str, Column]:

@@ -128,18 +128,6 @@ def evaluate(condition: Filter, columns: dict[str, Column], length: int) -> Mask
     raise FilterError(f"{condition!r} is no filter")
 
 
-def fields_of(condition: Filter) -> set[str]:
-    """The fields that a filter names."""
-    match condition:
-        case And(parts) | Or(parts):
-            return {field for part in parts for field in fields_of(part)}
-        case Not(part):
-            return fields_of(part)
-        case Comparison(field, _, _):
-            return {field}
-    raise FilterError(f"{condition!r} is no filter")
-
-
 def _fold(
     join: np.ufunc, parts: tuple[Filter, ...], columns: dict[str, Column], length: int, start: bool
 ) -> Mask:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from unisem.filters import fields_of
 from unisem.stores.faiss.catalog import Catalog
-from unisem.stores.faiss.columns import Column, evaluate, fields_of
+from unisem.stores.faiss.columns import Column, evaluate
 from unisem.stores.faiss.snapshot import Snapshot
 from unisem.stores.selection import Selection
 
