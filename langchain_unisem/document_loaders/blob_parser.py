@@ -15,15 +15,16 @@ from langchain_unisem.picture_documents import picture_document, read_picture
 from unisem.common.skipped import Skipped
 from unisem.errors import ImageError
 from unisem.images.reference import ImageRef
-from unisem.readers.captions import read_sidecar
+from unisem.readers.captions import read_sidecar, sidecar_of
 from unisem.space import SemanticSpace
 
 
 def caption_of_blob(blob: Blob) -> str | None:
     """The caption in the blob's metadata, or else in the text file beside the picture.
 
-    ``metadata["caption"]`` if that is a string; for a blob that is a file, ``tiger.txt`` beside
-    ``tiger.png``, unless it leads into another folder.
+    ``metadata["caption"]`` if that is a string; for a blob that is a file, ``tiger.png.txt`` or
+    ``tiger.txt`` beside ``tiger.png``. One that cannot be read, or leads into another folder, is
+    logged as a warning.
     """
     caption = blob.metadata.get("caption")
     if isinstance(caption, str):
@@ -31,7 +32,11 @@ def caption_of_blob(blob: Blob) -> str | None:
     if blob.data is not None or blob.path is None:
         return None
     picture = Path(blob.path)
-    return read_sidecar(picture, picture.parent)
+    found = read_sidecar(sidecar_of(picture), picture.parent)
+    if isinstance(found, Skipped):
+        log_skipped(found)
+        return None
+    return found
 
 
 class PictureBlobParser(BaseBlobParser):

@@ -19,7 +19,13 @@ from unisem.errors import ImageError
 from unisem.images.decoding import decode_image
 from unisem.images.reference import ImageRef
 from unisem.readers import FolderReader
-from unisem.readers.captions import METADATA_FILES, Description, read_metadata, read_sidecar
+from unisem.readers.captions import (
+    METADATA_FILES,
+    Description,
+    read_metadata,
+    read_sidecar,
+    sidecar_of,
+)
 from unisem.readers.chunks import chunk_text
 from unisem.readers.folder import PICTURES
 from unisem.readers.texts import read_text
@@ -167,10 +173,13 @@ class PictureReader(BasePydanticReader, ResourcesReaderMixin):
                 skipped = item
             except ImageError as error:
                 skipped = Skipped(error.name, error.reason)
-            self._skipped.append(skipped)
-            _log.warning("%s is left out: %s", skipped.name, skipped.reason)
+            self._leave_out(skipped)
         if file is None and self._skipped:
             _log.warning("%d inputs were left out", len(self._skipped))
+
+    def _leave_out(self, skipped: Skipped) -> None:
+        self._skipped.append(skipped)
+        _log.warning("%s is left out: %s", skipped.name, skipped.reason)
 
     def _folder(self) -> FolderReader:
         if self.input_dir is None:
@@ -186,7 +195,7 @@ class PictureReader(BasePydanticReader, ResourcesReaderMixin):
             try:
                 text = read_text(path, root)
             except ValueError as error:
-                return Skipped(str(path), f"cannot be read as UTF-8 text: {error}")
+                return Skipped(str(path), str(error))
             whole = chunk_text(text, sys.maxsize)
             if not whole:
                 return Skipped(str(path), "is empty")
@@ -194,9 +203,13 @@ class PictureReader(BasePydanticReader, ResourcesReaderMixin):
                 id=known, text=whole[0], metadata={"file_name": name}, source_id=str(path)
             )
         described = self._description(path, root)
+        beside = read_sidecar(sidecar_of(path), root)
+        if isinstance(beside, Skipped):
+            self._leave_out(beside)
+            beside = None
         return Record(
             id=known,
-            text=described.caption or read_sidecar(path, root) or None,
+            text=described.caption or beside,
             image=ImageRef(path=path, root=root),
             metadata={"file_name": name} | described.metadata,
             source_id=str(path),
@@ -268,8 +281,7 @@ class PictureReader(BasePydanticReader, ResourcesReaderMixin):
             lines: dict[Path, Description] = {}
             for entry in read_metadata(path, root):
                 if isinstance(entry, Skipped):
-                    self._skipped.append(entry)
-                    _log.warning("%s is left out: %s", entry.name, entry.reason)
+                    self._leave_out(entry)
                 else:
                     lines.setdefault(Path(os.path.normpath(path.parent / entry[0])), entry[1])
             known = self._described[path] = (version, lines)

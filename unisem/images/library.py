@@ -103,8 +103,8 @@ class Pictures:
         """
         if image.path is None:
             return image
-        path = Path(os.path.abspath(image.path))
-        root = self._root_of(path.resolve())
+        path = Path(os.path.realpath(image.path))  # which, unlike `resolve`, bears loops
+        root = self._root_of(path)
         if root is None:
             raise ImageError(
                 str(image.path),
@@ -114,9 +114,9 @@ class Pictures:
             )
         if image.root is not None and image.root.resolve().is_relative_to(root):
             root = image.root.resolve()  # whoever made the reference wanted it narrower
-        if not path.resolve().is_relative_to(root):
+        if not path.is_relative_to(root):
             raise ImageError(str(image.path), "leads outside the allowed folder", f" {root}")
-        return ImageRef(path=path.resolve(), root=root)
+        return ImageRef(path=path, root=root)
 
     def keep(self, image: ImageRef, data: bytes) -> ImageRef:
         """Inspect an admitted picture; write one that came as bytes into the space's blobs.
@@ -204,7 +204,7 @@ class Pictures:
 
     def locate(self, path: Path) -> str:
         """Name a file so that the name survives moving space and files together."""
-        path = path.resolve()
+        path = Path(os.path.realpath(path))
         if self._beside is not None and path.is_relative_to(self._beside):
             return path.relative_to(self._beside).as_posix()
         return path.as_posix()

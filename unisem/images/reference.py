@@ -130,8 +130,8 @@ class ImageRef:
         assert self.path is not None
         if self.root is None:
             return self.path
-        resolved = self.path.resolve()
-        if not resolved.is_relative_to(self.root.resolve()):
+        resolved = Path(os.path.realpath(self.path))  # which, unlike `resolve`, bears loops
+        if not resolved.is_relative_to(os.path.realpath(self.root)):
             raise ImageError(
                 self.name,
                 "leads outside the allowed folder",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from unisem.common.skipped import Skipped
 from unisem.records import Record
@@ -22,3 +22,13 @@ class Reader(ABC):
     def __len__(self) -> int:
         """How many files there are to read, for a progress bar."""
         return 0
+
+    @property
+    def ignored(self) -> Mapping[str, int]:
+        """How many files there are of each kind that nothing reads, by suffix (``.mov``)."""
+        return {}
+
+    def gone(self, stored: Iterable[Record]) -> Iterator[Record]:
+        """Yield those of a space's records that came from here and whose file is there no more."""
+        del stored
+        return iter(())

@@ -2,22 +2,33 @@
 
 A ``metadata.jsonl`` or ``metadata.csv`` names pictures by ``file_name``, relative to itself; the
 column ``text`` (or else ``caption``) is the caption and every other column is metadata. A picture
-that no such file names may have its caption in a text file of the same stem beside it.
+that no such file gives a caption may have it in a text file beside it, ``tiger.png.txt`` or
+``tiger.txt``. Suffixes are the same in capitals.
 """
 
 from __future__ import annotations
 
-import csv
-import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from unisem.common.skipped import Skipped
+from unisem.errors import ImageError
+from unisem.images.reference import ImageRef
+from unisem.readers.tables import Rows, TableError, csv_rows, json_rows, typed
 from unisem.readers.texts import read_text
 
-METADATA_FILES = ("metadata.jsonl", "metadata.csv")
+METADATA_FILES = ("metadata.csv", "metadata.jsonl")
+_CAPTIONS = ("text", "caption")
+_SUFFIXES = (".txt", ".TXT", ".Txt")
+
+
+def is_metadata(path: Path) -> bool:
+    """Whether a file's name says that it describes the pictures around it."""
+    return path.name.lower() in METADATA_FILES
 
 
 @dataclass(slots=True)
@@ -29,19 +40,22 @@ class Description:
 
 
 def read_metadata(path: Path, folder: Path) -> Iterator[tuple[str, Description] | Skipped]:
-    """Yield ``(file_name, description)`` for each line; unusable lines as `Skipped`.
+    """Yield ``(file_name, description)`` for each row; unusable rows as `Skipped`.
 
     Args:
-        path: A ``metadata.jsonl`` or ``metadata.csv``, UTF-8.
+        path: A ``metadata.jsonl`` or ``metadata.csv``; see `unisem.readers.tables`.
         folder: What it must lie in, symbolic links resolved.
     """
     try:
-        text = read_text(path, folder)
-    except ValueError as error:
-        yield Skipped(str(path), f"cannot be read ({error})")
+        file = BytesIO(ImageRef(path=path, root=folder).read_bytes())
+        rows = json_rows(file) if path.suffix.lower() == ".jsonl" else _typed_csv(file)
+    except ImageError as error:
+        yield Skipped(str(path), f"cannot be read ({error.reason})")
         return
-    lines = _json_lines if path.suffix == ".jsonl" else _csv_lines
-    for number, row in lines(text):
+    except TableError as error:
+        yield Skipped(str(path), str(error))
+        return
+    for number, row in rows:
         where = f"{path}:{number}"
         if isinstance(row, str):
             yield Skipped(where, row)
@@ -58,52 +72,40 @@ def read_metadata(path: Path, folder: Path) -> Iterator[tuple[str, Description] 
         yield name, Description(caption, row)
 
 
-def read_sidecar(picture: Path, folder: Path) -> str | None:
-    """The caption beside a picture: ``tiger.txt`` for ``tiger.png``; ``None`` if it has none.
+def _typed_csv(file: BytesIO) -> Rows:
+    """All rows at once: what a column is depends on all of its cells."""
+    rows = list(csv_rows(file, ["file_name"]))
+    whole = iter(
+        typed([row for _, row in rows if isinstance(row, dict)], ["file_name", *_CAPTIONS])
+    )
+    return ((number, row if isinstance(row, str) else next(whole)) for number, row in rows)
+
+
+def sidecar_of(picture: Path, exists: Callable[[Path], bool] = os.path.lexists) -> Path | None:
+    """The text file beside a picture that holds its caption; ``None`` if there is none.
 
     Args:
-        picture: The picture.
+        picture: The picture, for example ``tiger.png``.
+        exists: Says which files there are; the disk by default.
+    """
+    for stem in (picture.name, picture.stem):
+        for suffix in _SUFFIXES:
+            path = picture.with_name(stem + suffix)
+            if exists(path):
+                return path
+    return None
+
+
+def read_sidecar(path: Path | None, folder: Path) -> str | Skipped | None:
+    """The caption in a text file; what is wrong with it; or ``None`` if there is none.
+
+    Args:
+        path: As `sidecar_of` gives it.
         folder: What the text must lie in, symbolic links resolved.
     """
-    path = picture.with_suffix(".txt")
-    try:
-        return read_text(path, folder).strip()
-    except ValueError:
+    if path is None or (path.exists() and not path.is_file()):  # a pipe or a folder of that name
         return None
-
-
-def _json_lines(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            yield number, f"is not JSON ({error})"
-            continue
-        yield number, row if isinstance(row, dict) else "is not a JSON object"
-
-
-def _csv_lines(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    rows = list(csv.DictReader(text.splitlines(keepends=True)))
-    columns = {name for row in rows for name in row if isinstance(name, str)}
-    types = {name: _column_type([row.get(name) for row in rows]) for name in columns}
-    for name in ("file_name", "text", "caption"):
-        types[name] = str
-    for number, row in enumerate(rows, start=2):
-        if None in row:
-            yield number, "has more cells than the header"
-            continue
-        yield number, {name: types[name](cell) for name, cell in row.items() if cell}
-
-
-def _column_type(cells: list[str | None]) -> Callable[[str], Any]:
-    """Numbers if every filled cell of the column is one, else strings."""
-    for convert in (int, float):
-        try:
-            values = [convert(cell) for cell in cells if cell]
-        except ValueError:
-            continue
-        if values and all(abs(value) != float("inf") and value == value for value in values):
-            return convert
-    return str
+    try:
+        return read_text(path, folder).strip() or None
+    except ValueError as error:
+        return Skipped(str(path), f"is no caption: {error}")

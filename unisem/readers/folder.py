@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +12,13 @@ from unisem.common.skipped import Skipped
 from unisem.errors import RecordError
 from unisem.images.reference import ImageRef
 from unisem.readers.base import Reader
-from unisem.readers.captions import METADATA_FILES, Description, read_metadata, read_sidecar
+from unisem.readers.captions import (
+    Description,
+    is_metadata,
+    read_metadata,
+    read_sidecar,
+    sidecar_of,
+)
 from unisem.readers.chunks import chunk_text
 from unisem.readers.texts import read_text
 from unisem.records import Record
@@ -19,6 +26,20 @@ from unisem.records import Record
 PICTURES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 TEXTS = {".txt", ".md"}
 _UNSUPPORTED = {".avif", ".heic", ".heif", ".ico", ".jxl", ".psd", ".raw", ".svg", ".eps"}
+_OF_SYSTEMS = {
+    "@eadir",
+    "#recycle",
+    "#snapshot",
+    "$recycle.bin",
+    "system volume information",
+    "lost+found",
+    "__macosx",
+    "node_modules",
+    "__pycache__",
+    "thumbs.db",
+    "desktop.ini",
+}
+"""Names, in small letters, of what systems and tools keep for themselves beside people's files."""
 
 
 class FolderReader(Reader):
@@ -26,8 +47,12 @@ class FolderReader(Reader):
 
     Ids are the folder's name and the path inside it, ``photos/cats/tom.jpg``; a text that needs
     several chunks gives ``photos/about.md#1``, ``#2`` …, linked as ``previous`` and ``next``.
-    Metadata are the columns of the metadata file, and ``file_name``. Hidden files, other spaces
-    and links to other folders are passed over; see `unisem.readers.captions` for captions.
+    Metadata are the columns of the metadata file, and ``file_name``. See
+    `unisem.readers.captions` for captions.
+
+    Passed over are hidden files, other spaces, and folders of systems and tools (``@eaDir``,
+    ``node_modules`` …). What cannot be read, links to other folders among it, is yielded as
+    `Skipped`; files of kinds that nothing reads are counted in `ignored`.
 
     Args:
         folder: The folder.
@@ -43,9 +68,9 @@ class FolderReader(Reader):
         folder: str | os.PathLike[str],
         *,
         chunk_size: int = 1000,
-        locate: Callable[[Path], str] = lambda path: path.resolve().as_posix(),
+        locate: Callable[[Path], str] = lambda path: Path(os.path.realpath(path)).as_posix(),
     ) -> None:
-        self.folder = Path(folder).resolve()
+        self.folder = Path(os.path.realpath(folder))
         if not self.folder.is_dir():
             raise NotADirectoryError(f"{folder} is not a folder")
         self._chunk_size = chunk_size
@@ -57,35 +82,75 @@ class FolderReader(Reader):
         )
 
     def __iter__(self) -> Iterator[Record | Skipped]:
+        yield from self._walked[1]
         described: dict[Path, Description] = {}
-        for path in self._files:
-            if path.name in METADATA_FILES:
-                yield from self._describe(path, described)
-        stems = {path.with_suffix("") for path in self._files if path.suffix.lower() in PICTURES}
+        for path in filter(is_metadata, self._files):
+            yield from self._describe(path, described)
+        captions = self._captions
         for path in self._files:
             suffix = path.suffix.lower()
             if suffix in PICTURES:
-                yield self._picture(path, described.get(path))
-            elif suffix in TEXTS and not (suffix == ".txt" and path.with_suffix("") in stems):
+                yield from self._picture(path, described.get(path))
+            elif suffix in TEXTS and path not in captions:
                 yield from self._text(path)
             elif suffix in _UNSUPPORTED:
                 yield Skipped(str(path), f"{suffix} is not supported; convert it to PNG or JPEG")
 
-    @cached_property
+    @property
+    def ignored(self) -> Mapping[str, int]:
+        read = PICTURES | TEXTS | _UNSUPPORTED
+        others = (path for path in self._files if not is_metadata(path))
+        kinds = Counter(path.suffix.lower() for path in others)
+        return {kind: kinds[kind] for kind in sorted(kinds) if kind not in read}
+
+    def gone(self, stored: Iterable[Record]) -> Iterator[Record]:
+        sources, ids = self._locate(self.folder / "x")[:-1], f"{self.folder.name}/"
+        for record in stored:
+            if (record.source_id or "").startswith(sources) and record.id.startswith(ids):
+                name = record.id.removeprefix(ids)
+                whole = name.rpartition("#")[0] if record.image is None else ""
+                if not any(_is_there(self.folder / path) for path in (name, whole) if path):
+                    yield record
+
+    @property
     def _files(self) -> list[Path]:
+        return self._walked[0]
+
+    @cached_property
+    def _walked(self) -> tuple[list[Path], list[Skipped]]:
+        """The files, and the folders that are not entered."""
         found: list[Path] = []
-        for folder, subfolders, names in os.walk(self.folder):
+        closed: list[Skipped] = []
+
+        def report(error: OSError) -> None:
+            closed.append(Skipped(str(error.filename), f"cannot be read ({error.strerror})"))
+
+        for folder, subfolders, names in os.walk(self.folder, onerror=report):
             here = Path(folder)
-            subfolders[:] = sorted(
-                name
-                for name in subfolders
-                if not name.startswith(".") and not (here / name / "catalog.sqlite").exists()
-            )
-            found += [here / name for name in sorted(names) if not name.startswith(".")]
-        return found
+            entered: list[str] = []
+            for name in sorted(filter(_is_wanted, subfolders)):
+                if (here / name).is_symlink():
+                    closed.append(
+                        Skipped(str(here / name), "is a link to a folder; index that by its name")
+                    )
+                elif not (here / name / "catalog.sqlite").exists():
+                    entered.append(name)
+            subfolders[:] = entered
+            found += [here / name for name in sorted(filter(_is_wanted, names))]
+        return found, closed
+
+    @cached_property
+    def _known(self) -> set[Path]:
+        return set(self._files)
+
+    @cached_property
+    def _captions(self) -> set[Path]:
+        """The text files that are captions."""
+        pictures = (path for path in self._files if path.suffix.lower() in PICTURES)
+        sidecars = (sidecar_of(picture, self._known.__contains__) for picture in pictures)
+        return {path for path in sidecars if path is not None}
 
     def _describe(self, path: Path, described: dict[Path, Description]) -> Iterator[Skipped]:
-        known = set(self._files)
         for entry in read_metadata(path, self.folder):
             if isinstance(entry, Skipped):
                 yield entry
@@ -94,39 +159,50 @@ class FolderReader(Reader):
             picture = Path(os.path.normpath(path.parent / name))
             if not picture.is_relative_to(self.folder):
                 yield Skipped(f"{path}: {name}", "leads outside the folder")
-            elif picture not in known:
+            elif picture not in self._known:
                 yield Skipped(f"{path}: {name}", "is listed but does not exist")
             elif picture in described:
                 yield Skipped(f"{path}: {name}", "is described twice; the first line counts")
             else:
                 described[picture] = description
 
-    def _picture(self, path: Path, description: Description | None) -> Record | Skipped:
-        description = description or Description(None)
+    def _picture(self, path: Path, description: Description | None) -> Iterator[Record | Skipped]:
         name = path.relative_to(self.folder).as_posix()
+        if fault := _name_fault(f"{self.folder.name}/{name}"):
+            yield Skipped(str(path), fault)
+            return
+        description = description or Description(None)
+        sidecar = sidecar_of(path, self._captions.__contains__)
+        beside = read_sidecar(sidecar, self.folder)
+        if isinstance(beside, Skipped):
+            yield beside
+            beside = None
+        elif beside and description.caption and beside != description.caption.strip():
+            yield Skipped(str(sidecar), "is not used: a metadata file gives its picture's caption")
         try:
-            return Record(
+            yield Record(
                 id=f"{self.folder.name}/{name}",
-                text=description.caption or read_sidecar(path, self.folder) or None,
+                text=description.caption or beside,
                 image=ImageRef(path=path, root=self.folder),
                 metadata={"file_name": name} | description.metadata,
                 source_id=self._locate(path),
             )
         except RecordError as error:
-            return Skipped(str(path), str(error))
+            yield Skipped(str(path), str(error))
 
     def _text(self, path: Path) -> Iterator[Record | Skipped]:
+        name = path.relative_to(self.folder).as_posix()
+        base = f"{self.folder.name}/{name}"
         try:
-            path.name.encode()  # a name that is not Unicode could not be stored
+            if fault := _name_fault(base):
+                raise ValueError(fault)
             text = read_text(path, self.folder)
         except ValueError as error:
-            yield Skipped(str(path), f"cannot be read as UTF-8 text: {error}")
+            yield Skipped(str(path), str(error))
             return
         chunks = chunk_text(text, self._chunk_size)
         if not chunks:
             yield Skipped(str(path), "is empty")
-        name = path.relative_to(self.folder).as_posix()
-        base = f"{self.folder.name}/{name}"
         ids = [f"{base}#{n}" for n in range(1, len(chunks) + 1)] if len(chunks) > 1 else [base]
         for position, chunk in enumerate(chunks):
             links: dict[str, str] = {}
@@ -141,3 +217,27 @@ class FolderReader(Reader):
                 source_id=self._locate(path),
                 links=links,
             )
+
+
+def _is_wanted(name: str) -> bool:
+    return not name.startswith(".") and name.lower() not in _OF_SYSTEMS
+
+
+def _name_fault(name: str) -> str | None:
+    """Why a file's name cannot be an id."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return "has a name that is not Unicode, as old disks and archives have; rename it"
+    return None
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is a file; where nobody can say (no permission, a lost drive), there is."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError):
+        return True
+    return True

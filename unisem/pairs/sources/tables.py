@@ -6,19 +6,16 @@ caption may be a list of captions of the one picture.
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 from unisem.common.skipped import Skipped
 from unisem.errors import TrainingError
 from unisem.images.reference import ImageRef
 from unisem.pairs.dataset import Pair, PairDataset
-
-Row = dict[str, Any]
+from unisem.readers.tables import Row, Rows, TableError, check_columns, csv_rows, json_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +25,8 @@ class Columns:
     Attributes:
         image: The column of picture paths.
         caption: The column of captions.
-        separator: What separates a CSV file's cells. If ``None``, a tab in a ``.tsv`` file, a comma
-            in a ``.csv`` file, or a tab there, too, if its header has one (open_clip's default).
+        separator: What separates a CSV file's cells. If ``None``, a comma, a tab (open_clip's
+            default) or a semicolon, whichever gives the header these columns.
     """
 
     image: str = "filepath"
@@ -49,20 +46,34 @@ def read_table(table: Path, columns: Columns, image_root: Path) -> PairDataset:
     Raises:
         TrainingError: The file cannot be read, or lacks the columns.
     """
-    readers = {".jsonl": _json_lines, ".csv": _csv, ".tsv": _csv, ".parquet": _parquet}
     pairs: list[Pair] = []
     skipped: list[Skipped] = []
     root = image_root.resolve()
     try:
-        for where, row in readers[table.suffix.lower()](table, columns):
-            found = row if isinstance(row, str) else _pairs_of(row, columns, root)
-            if isinstance(found, str):
-                skipped.append(Skipped(f"{table}:{where}", found))
-            else:
-                pairs += found
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        with table.open("rb") as file:
+            for where, row in _rows(table, file, columns):
+                found = row if isinstance(row, str) else _pairs_of(row, columns, root)
+                if isinstance(found, str):
+                    skipped.append(Skipped(f"{table}:{where}", found))
+                else:
+                    pairs += found
+    except TableError as error:
+        raise TrainingError(f"{table} {error}. Name the columns of paths and captions") from None
+    except (OSError, ValueError) as error:
         raise TrainingError(f"{table} cannot be read: {' '.join(str(error).split())}") from error
     return PairDataset(tuple(pairs), tuple(skipped))
+
+
+def _rows(table: Path, file: BinaryIO, columns: Columns) -> Rows:
+    needed = [columns.image, columns.caption]
+    match table.suffix.lower():
+        case ".jsonl":
+            return json_rows(file)
+        case ".parquet":
+            return _parquet(file, needed)
+        case suffix:
+            usual = ("\t", ",", ";") if suffix == ".tsv" else (",", "\t", ";")
+            return csv_rows(file, needed, (columns.separator,) if columns.separator else usual)
 
 
 def _pairs_of(row: Row, columns: Columns, root: Path) -> list[Pair] | str:
@@ -77,64 +88,18 @@ def _pairs_of(row: Row, columns: Columns, root: Path) -> list[Pair] | str:
     return [Pair(image, caption, name) for caption in captions]
 
 
-def _json_lines(table: Path, columns: Columns) -> Iterator[tuple[int, Row | str]]:
-    with table.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
-                yield number, f"is not JSON ({error})"
-                continue
-            yield number, row if isinstance(row, dict) else "is not a JSON object"
-
-
-def _csv(table: Path, columns: Columns) -> Iterator[tuple[int, Row | str]]:
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        separator = columns.separator
-        if separator is None:
-            is_tabbed = table.suffix.lower() == ".tsv" or "\t" in file.readline()
-            separator = "\t" if is_tabbed else ","
-            file.seek(0)
-        # Strict: else a quote that is never closed takes all rows behind it into one cell.
-        rows = csv.DictReader(file, delimiter=separator, strict=True)
-        _require(table, columns, rows.fieldnames or [])
-        while True:
-            try:
-                row = next(rows)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield (
-                    rows.reader.line_num,
-                    f"is not a row, nor are those its quotes reach over ({error})",
-                )
-                continue
-            yield rows.line_num, "has more cells than the header" if None in row else row
-
-
-def _parquet(table: Path, columns: Columns) -> Iterator[tuple[int, Row | str]]:
+def _parquet(file: BinaryIO, needed: Sequence[str]) -> Rows:
     try:
         import pyarrow.parquet as parquet
     except ImportError:
         raise TrainingError("reading Parquet needs pip install 'unisem[parquet]'") from None
     try:
-        file = parquet.ParquetFile(table)
+        content = parquet.ParquetFile(file)
     except (OSError, ValueError) as error:
-        raise TrainingError(f"{table} is not a Parquet file: {error}") from error
-    _require(table, columns, file.schema_arrow.names)
+        raise TableError(f"is not a Parquet file: {error}") from error
+    check_columns(content.schema_arrow.names, needed)
     number = 0
-    for batch in file.iter_batches(columns=[columns.image, columns.caption]):
+    for batch in content.iter_batches(columns=needed):
         for row in batch.to_pylist():
             number += 1
             yield number, row
-
-
-def _require(table: Path, columns: Columns, found: Any) -> None:
-    missing = [name for name in (columns.image, columns.caption) if name not in found]
-    if missing:
-        raise TrainingError(
-            f"{table} has no column {' or '.join(map(repr, missing))}; it has "
-            f"{', '.join(map(repr, found)) or 'none'}. Name the columns of paths and captions"
-        )
