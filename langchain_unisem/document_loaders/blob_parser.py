@@ -19,12 +19,12 @@ from unisem.readers.captions import read_sidecar, sidecar_of
 from unisem.space import SemanticSpace
 
 
-def caption_of_blob(blob: Blob) -> str | None:
+def caption_of_blob(blob: Blob) -> str | Skipped | None:
     """The caption in the blob's metadata, or else in the text file beside the picture.
 
     ``metadata["caption"]`` if that is a string; for a blob that is a file, ``tiger.png.txt`` or
     ``tiger.txt`` beside ``tiger.png``. One that cannot be read, or leads into another folder, is
-    logged as a warning.
+    returned as `Skipped`.
     """
     caption = blob.metadata.get("caption")
     if isinstance(caption, str):
@@ -32,11 +32,7 @@ def caption_of_blob(blob: Blob) -> str | None:
     if blob.data is not None or blob.path is None:
         return None
     picture = Path(blob.path)
-    found = read_sidecar(sidecar_of(picture), picture.parent)
-    if isinstance(found, Skipped):
-        log_skipped(found)
-        return None
-    return found
+    return read_sidecar(sidecar_of(picture), picture.parent)
 
 
 class PictureBlobParser(BaseBlobParser):
@@ -82,7 +78,7 @@ class PictureBlobParser(BaseBlobParser):
         self,
         *,
         space: SemanticSpace | None = None,
-        caption: Callable[[Blob], str | None] = caption_of_blob,
+        caption: Callable[[Blob], str | Skipped | None] = caption_of_blob,
         on_skip: OnSkip | None = None,
     ) -> None:
         self._space = space
@@ -117,9 +113,13 @@ class PictureBlobParser(BaseBlobParser):
         else:
             image = image.inspected(data)
         source = _source(blob)
+        caption = self._caption(blob)
+        if isinstance(caption, Skipped):
+            self._on_skip(caption)
+            caption = None
         return picture_document(
             image,
-            caption=self._caption(blob),
+            caption=caption,
             metadata=blob.metadata | ({} if source is None else {"source": source}),
             id=blob.id or source or image.sha256,
         )

@@ -21,14 +21,9 @@ from unisem.images.reference import ImageRef
 from unisem.readers.tables import Rows, TableError, csv_rows, json_rows, typed
 from unisem.readers.texts import read_text
 
-METADATA_FILES = ("metadata.csv", "metadata.jsonl")
+METADATA_FILES = ("METADATA.CSV", "METADATA.JSONL", "metadata.csv", "metadata.jsonl")
 _CAPTIONS = ("text", "caption")
 _SUFFIXES = (".txt", ".TXT", ".Txt")
-
-
-def is_metadata(path: Path) -> bool:
-    """Whether a file's name says that it describes the pictures around it."""
-    return path.name.lower() in METADATA_FILES
 
 
 @dataclass(slots=True)

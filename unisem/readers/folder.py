@@ -13,8 +13,8 @@ from unisem.errors import RecordError
 from unisem.images.reference import ImageRef
 from unisem.readers.base import Reader
 from unisem.readers.captions import (
+    METADATA_FILES,
     Description,
-    is_metadata,
     read_metadata,
     read_sidecar,
     sidecar_of,
@@ -84,8 +84,9 @@ class FolderReader(Reader):
     def __iter__(self) -> Iterator[Record | Skipped]:
         yield from self._walked[1]
         described: dict[Path, Description] = {}
-        for path in filter(is_metadata, self._files):
-            yield from self._describe(path, described)
+        for path in self._files:
+            if path.name in METADATA_FILES:
+                yield from self._describe(path, described)
         captions = self._captions
         for path in self._files:
             suffix = path.suffix.lower()
@@ -99,7 +100,7 @@ class FolderReader(Reader):
     @property
     def ignored(self) -> Mapping[str, int]:
         read = PICTURES | TEXTS | _UNSUPPORTED
-        others = (path for path in self._files if not is_metadata(path))
+        others = (path for path in self._files if path.name not in METADATA_FILES)
         kinds = Counter(path.suffix.lower() for path in others)
         return {kind: kinds[kind] for kind in sorted(kinds) if kind not in read}
 
