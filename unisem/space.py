@@ -191,6 +191,7 @@ class SemanticSpace:
         self,
         folder: str | os.PathLike[str],
         *,
+        prune: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> IngestReport:
         """Add a folder's pictures with their captions, and its texts; see `FolderReader`.
@@ -198,6 +199,8 @@ class SemanticSpace:
         Args:
             folder: The folder; its pictures are referred to, unless the space was opened with
                 ``copy_images=True``.
+            prune: Remove the folder's records whose files are there no more; without it, or if the
+                folder is empty, the report names them. What was renamed is one record in any case.
             progress: Called with (files done, files in all) now and then.
 
         Raises:
@@ -205,18 +208,24 @@ class SemanticSpace:
         """
         reader = FolderReader(folder, locate=self._pictures.locate)
         self._pictures.allow(reader.folder)
-        return self.ingest(reader, progress=progress)
+        return self.ingest(reader, prune=prune, progress=progress)
 
     def ingest(
-        self, reader: Reader, *, progress: Callable[[int, int], None] | None = None
+        self,
+        reader: Reader,
+        *,
+        prune: bool = False,
+        progress: Callable[[int, int], None] | None = None,
     ) -> IngestReport:
         """Add what a reader yields, batch by batch.
 
         What has not changed since the last time is left alone, what cannot be used is skipped and
         reported, and chunks that a changed source no longer has are removed. Each batch is
-        committed by itself: after an interruption the same call goes on where it stopped.
+        committed by itself: after an interruption the same call goes on where it stopped. See
+        `add_folder` for ``prune``.
         """
-        return Ingestion(self._encoder, self._store, self._pictures, progress).run(reader)
+        ingestion = Ingestion(self._encoder, self._store, self._pictures, progress, prune=prune)
+        return ingestion.run(reader)
 
     def embed(self, records: Iterable[Record]) -> Iterator[EmbeddedRecord]:
         """Give records their vectors without storing them.

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
 import typer
@@ -116,4 +116,13 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     logging.basicConfig(handlers=[_Remarks(logging.WARNING)])
-    app(prog_name="unisem")
+    try:
+        app(prog_name="unisem")
+    except SystemExit as end:
+        if end.code != INTERRUPTED:
+            raise
+        # What is done is stored and closed; a thread that is loading a model is not waited for.
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(INTERRUPTED)

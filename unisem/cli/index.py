@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from unisem.space import SemanticSpace
 
 _SHOWN = 10  # skipped inputs that are listed unasked
+_NAMED = 3  # records without a file that are named
 
 
 def index(
@@ -29,6 +30,9 @@ def index(
     show_skipped: Annotated[
         bool, typer.Option("--show-skipped", help="List every input that was skipped.")
     ] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove records whose files have gone.")
+    ] = False,
 ) -> None:
     """Add a folder's pictures, captions and texts to a space, or bring it up to date."""
     from unisem.space import SemanticSpace
@@ -36,11 +40,13 @@ def index(
     if not folder.is_dir():  # before a space is made for nothing
         raise NotADirectoryError(f"{folder} is not a folder")
     with SemanticSpace.open(into, encoder=encoder) as space:
-        report = add_folder(space, folder)
+        report = add_folder(space, folder, prune=prune)
         out = results()
         out.print(_counts(report))
         for line in _skipped_lines(report.skipped, folder.resolve(), all_of_them=show_skipped):
             out.print(line, soft_wrap=True)
+        for remark in _remarks(report, prune=prune):
+            out.print(remark, soft_wrap=True)
         out.print(
             f"{plain(str(into))} holds {amount(len(space), 'record')} "
             f"(encoder {plain(space.encoder.name)})",
@@ -48,8 +54,8 @@ def index(
         )
 
 
-def add_folder(space: SemanticSpace, folder: Path) -> IngestReport:
-    """Add a folder to a space under a progress bar.
+def add_folder(space: SemanticSpace, folder: Path, *, prune: bool = False) -> IngestReport:
+    """Add a folder to a space under a progress bar; see `SemanticSpace.add_folder`.
 
     Raises:
         typer.Exit: Ctrl-C; the person has been told what is kept.
@@ -78,7 +84,7 @@ def add_folder(space: SemanticSpace, folder: Path) -> IngestReport:
                     rate="" if speed is None else f"{speed:.0f} files/s",
                 )
 
-            return space.add_folder(folder, progress=advance)
+            return space.add_folder(folder, prune=prune, progress=advance)
     except KeyboardInterrupt:
         console.print(
             f"Interrupted. What is done is kept: {amount(len(space), 'record')} in "
@@ -95,10 +101,32 @@ def _counts(report: IngestReport) -> Table:
     table.add_row(Text("added", style="green"), f"{report.added:,}")
     table.add_row("unchanged", f"{report.unchanged:,}")
     table.add_row("removed", f"{report.removed:,}")
+    if report.renamed:
+        table.add_row("renamed", f"{report.renamed:,}")
     table.add_row(
         Text("skipped", style="yellow" if report.skipped else ""), f"{len(report.skipped):,}"
     )
     return table
+
+
+def _remarks(report: IngestReport, *, prune: bool) -> list[str]:
+    """What was passed over, by kind, and which records have lost their file."""
+    remarks: list[str] = []
+    if report.ignored:
+        kinds = [
+            f"{count:,} {kind or 'without a suffix'}" for kind, count in report.ignored.items()
+        ]
+        remarks.append(plain(f"not read: {', '.join(kinds)}"))
+    lost = report.gone
+    if lost and not (prune and report.removed):
+        remedy = (
+            "kept, as the folder is empty; is its drive mounted?"
+            if prune
+            else "found until --prune removes them"
+        )
+        names = ", ".join(lost[:_NAMED]) + (" …" if len(lost) > _NAMED else "")
+        remarks.append(plain(f"gone: {amount(len(lost), 'file')} ({names}), {remedy}"))
+    return remarks
 
 
 def _skipped_lines(skipped: tuple[Skipped, ...], folder: Path, *, all_of_them: bool) -> list[Text]:

@@ -1,14 +1,16 @@
 """Bulk loading: from a reader into a space, surviving bad inputs and interruptions.
 
 While the encoder works on one batch, threads read and decode the next. Every batch is one
-transaction of the store.
+transaction of the store; it grows from one record as far as the encoder keeps up, so that the
+first records are stored within seconds whatever the model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from PIL import Image
@@ -25,6 +27,7 @@ from unisem.stores import Store
 from unisem.stores.selection import Selection
 
 _BATCH = 32
+_QUICK, _SLOW = 1.0, 4.0  # seconds of a batch after which the next one is larger, or smaller
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +37,21 @@ class IngestReport:
     Attributes:
         added: Records embedded and stored, new or replaced.
         unchanged: Records that were stored already, content and all.
-        removed: Chunks that a changed source no longer has.
-        skipped: Inputs that gave no record, with reasons.
+        removed: Chunks that a changed source no longer has, and with ``prune`` the records in
+            ``gone``.
+        skipped: Inputs that gave no record, or only a part of it, with reasons.
+        renamed: Records that were removed because what they hold is there under another name.
+        gone: Ids of the records whose files are there no more.
+        ignored: How many files there are of each kind that nothing reads, by suffix.
     """
 
     added: int = 0
     unchanged: int = 0
     removed: int = 0
     skipped: tuple[Skipped, ...] = ()
+    renamed: int = 0
+    gone: tuple[str, ...] = ()
+    ignored: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -60,6 +70,8 @@ class Ingestion:
         store: Keeps them.
         pictures: Says where pictures may lie.
         progress: Called with (inputs done, inputs in all).
+        prune: Remove the reader's records whose files are there no more; not if there is none
+            at all, as where a drive is not mounted.
     """
 
     def __init__(
@@ -68,39 +80,60 @@ class Ingestion:
         store: Store,
         pictures: Pictures,
         progress: Callable[[int, int], None] | None = None,
+        *,
+        prune: bool = False,
     ) -> None:
         self._encoder = encoder
         self._store = store
         self._pictures = pictures
         self._progress = progress
+        self._prune = prune
+        self._done = self._total = 0
+        self._size = 1
         self._added = 0
         self._unchanged = 0
         self._skipped: list[Skipped] = []
         self._ids: set[str] = set()
+        self._contents: set[str] = set()
         self._text_sources: set[str] = set()
 
     def run(self, reader: Reader) -> IngestReport:
         """Read everything; see `SemanticSpace.ingest`."""
-        total = len(reader)
-        done = waiting = 0
+        self._total = len(reader)
         pool = ThreadPoolExecutor(decoding_threads(), "unisem-ingest")
         try:
             ahead: list[_Pending] = []
             for batch in _batches(reader, _BATCH):
                 following = self._prepare(batch, pool)
                 self._finish(ahead)  # while the pool decodes `following`
-                done, waiting, ahead = done + waiting, len(batch), following
-                self._report(done, total)
+                self._advance(len(batch) - len(following))
+                ahead = following
             self._finish(ahead)
-            self._report(max(done + waiting, total), total)
-        finally:
-            pool.shutdown(cancel_futures=True)
+            self._advance(max(0, self._total - self._done))
+        except BaseException:
+            # Whoever interrupts does not wait for a thread that is loading a model.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        pool.shutdown()
         removed = self._remove_stale_chunks()
-        return IngestReport(self._added, self._unchanged, removed, tuple(self._skipped))
+        gone, renamed = self._look_for_gone(reader)
+        if self._prune and gone and self._done:  # a folder without any file is a lost drive
+            removed += self._store.delete(Selection(ids=gone))
+        return IngestReport(
+            added=self._added,
+            unchanged=self._unchanged,
+            removed=removed,
+            skipped=tuple(self._skipped),
+            renamed=renamed,
+            gone=gone,
+            ignored=reader.ignored,
+        )
 
-    def _report(self, done: int, total: int) -> None:
+    def _advance(self, inputs: int) -> None:
+        self._done += inputs
         # A file may give several records, so that more is done than was announced.
         if self._progress is not None:
+            done, total = self._done, self._total
             self._progress(min(done, total) if total else done, total)
 
     def _prepare(self, batch: list[Record | Skipped], pool: ThreadPoolExecutor) -> list[_Pending]:
@@ -126,6 +159,7 @@ class Ingestion:
             except ImageError as error:
                 self._skip(record, error.reason)
                 continue
+            self._contents.add(_content(record))
             if old is not None and self._is_taken(record, old):
                 self._skip(record, f"the id {record.id!r} belongs to {old.source_id}")
             elif old is not None and _same(record, old):
@@ -142,11 +176,22 @@ class Ingestion:
         return record.with_image(self._pictures.keep(image, data)), data
 
     def _finish(self, pending: list[_Pending]) -> None:
-        if not pending:
-            return  # an unchanged folder needs no encoder, whose weights take seconds to load
+        """Embed and store, in batches that take about as long as one would like to wait."""
+        while pending:  # an unchanged folder needs no encoder, whose weights take seconds to load
+            batch, pending = pending[: self._size], pending[self._size :]
+            started = time.monotonic()
+            self._store_batch(batch)
+            self._advance(len(batch))
+            seconds = time.monotonic() - started
+            if seconds < _QUICK:
+                self._size = min(2 * self._size, _BATCH)
+            elif seconds > _SLOW:
+                self._size = max(self._size // 2, 1)
+
+    def _store_batch(self, batch: list[_Pending]) -> None:
         records: list[Record] = []
         images: list[Image.Image] = []
-        for item in pending:
+        for item in batch:
             try:
                 if item.decoded is not None:
                     images.append(item.decoded.result())
@@ -171,9 +216,30 @@ class Ingestion:
             stale += [record.id for record in stored if record.id not in self._ids]
         return self._store.delete(Selection(ids=tuple(stale))) if stale else 0
 
+    def _look_for_gone(self, reader: Reader) -> tuple[tuple[str, ...], int]:
+        """The ids of records without a file; and how many of them are here by another name.
+
+        The latter are removed: a picture that was renamed is one record, under its new name.
+        """
+        gone: list[str] = []
+        renamed: list[str] = []
+        for record in list(reader.gone(self._store.select())):
+            if record.id not in self._ids:
+                (renamed if _content(record) in self._contents else gone).append(record.id)
+        if renamed:
+            self._store.delete(Selection(ids=tuple(renamed)))
+        return tuple(gone), len(renamed)
+
     def _skip(self, record: Record, reason: str) -> None:
         name = record.image.name if record.image is not None else record.id
         self._skipped.append(Skipped(name, reason))
+
+
+def _content(record: Record) -> str:
+    """What a record is recognised by when its file has another name."""
+    if record.image is None:
+        return f"text {record.text}"
+    return f"image {record.image.sha256}"
 
 
 def _same(new: Record, old: Record) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
@@ -11,6 +13,7 @@ from unisem.encoders.mini import MODEL_DIRECTORY as MINI
 from unisem.errors import EncoderError
 
 _SAFE_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja")
+_HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*(@.+)?", re.ASCII)
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.msgpack", "*.h5")
 _IDENTITY = (
     "*.safetensors",
@@ -37,7 +40,7 @@ def locate_model(name: str, *, local_only: bool = False) -> Path:
     """
     if name == "mini":
         directory = MINI
-    elif Path(name).is_dir():
+    elif os.path.isdir(name):  # which, unlike `Path.is_dir`, bears any name
         directory = Path(name).resolve()
     elif is_hub_id(name):
         directory = hub_directory(name, local_only)
@@ -54,10 +57,10 @@ def locate_model(name: str, *, local_only: bool = False) -> Path:
 def is_hub_id(name: str) -> bool:
     """Whether a name that is no directory's is looked for on the hub: ``owner/name``.
 
-    >>> [is_hub_id(name) for name in ("openai/clip-vit-base-patch32", "./mine", "mini")]
-    [True, False, False]
+    >>> [is_hub_id(name) for name in ("openai/clip-vit-base-patch32", "./mine", "mine/", "mini")]
+    [True, False, False, False]
     """
-    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
+    return _HUB_ID.fullmatch(name) is not None
 
 
 def unsafe_weights(directory: Path) -> str | None:
@@ -97,7 +100,7 @@ def hub_directory(name: str, local_only: bool) -> Path:
         EncoderError: It is not here and could not be fetched.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     repository, _, revision = name.partition("@")
     fetch = partial(
@@ -108,6 +111,8 @@ def hub_directory(name: str, local_only: bool) -> Path:
     )
     try:
         return Path(str(fetch(local_files_only=True)))
+    except HFValidationError as error:
+        raise EncoderError(f"the hub has no model {name!r}: {error}") from error
     except LocalEntryNotFoundError:
         if local_only:
             raise EncoderError(

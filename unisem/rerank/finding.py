@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def locate_reranker(name: str, *, local_only: bool = False) -> Path:
         RerankerError: Nothing of that name, weights that are not safetensors, or a model without
             a trained head that scores a pair.
     """
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # which, unlike `Path.is_dir`, bears any name
         directory = Path(name).resolve()
     elif is_hub_id(name):
         directory = _downloaded(name, local_only)
