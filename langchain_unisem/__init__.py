@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from langchain_unisem.prompts import MultimodalPrompt
     from langchain_unisem.queries import ImageQuery
     from langchain_unisem.retrievers import UniSemRetriever
+    from langchain_unisem.splitting import TextsOnly
     from langchain_unisem.structured_queries import UniSemTranslator
     from langchain_unisem.tools import UniSemInlineRetrievalTool, UniSemRetrievalTool
     from langchain_unisem.vectorstores import EmbeddingsEncoder, UniSemVectorStore
@@ -37,6 +38,7 @@ _HOMES = {
     "MultimodalPrompt": "langchain_unisem.prompts",
     "PictureBlobParser": "langchain_unisem.document_loaders",
     "PictureFolderLoader": "langchain_unisem.document_loaders",
+    "TextsOnly": "langchain_unisem.splitting",
     "UniSemEmbeddings": "langchain_unisem.embeddings",
     "UniSemInlineRetrievalTool": "langchain_unisem.tools",
     "UniSemReranker": "langchain_unisem.document_compressors",
@@ -56,6 +58,7 @@ __all__ = [
     "MultimodalPrompt",
     "PictureBlobParser",
     "PictureFolderLoader",
+    "TextsOnly",
     "UniSemEmbeddings",
     "UniSemInlineRetrievalTool",
     "UniSemReranker",

@@ -172,7 +172,7 @@ def test_hostile_keys_are_only_keys(key: str) -> None:
     assert not sql_matches(Field(key) == 1, {"other": 1})
 
 
-KEYS = st.sampled_from(["a", "b", "a'b"])
+KEYS = st.sampled_from(["a", "b", "a'b", "a.b", "a.b.c"])
 EDGES = (
     *(
         sign * (2**power + step)
@@ -191,7 +191,8 @@ SCALARS = st.one_of(
     st.sampled_from(["", "a", "A", "ab", "ß", "1", "ÄB", "true"]),
 )
 VALUES = st.one_of(SCALARS, st.none(), st.lists(SCALARS, max_size=3))
-METADATA = st.dictionaries(KEYS, VALUES, max_size=3)
+NESTED = st.dictionaries(KEYS, VALUES | st.dictionaries(KEYS, VALUES, max_size=2), max_size=2)
+METADATA = st.dictionaries(KEYS, VALUES | NESTED, max_size=3)
 
 
 def comparisons() -> st.SearchStrategy[Filter]:

@@ -11,6 +11,7 @@ True
 
 Meaning of the comparisons, ``v`` being the metadata value under the field:
 
+* ``loc.page`` is the key of that name, or else the key ``page`` of the dictionary under ``loc``.
 * A missing field matches nothing, except ``ne``, ``not_in`` and ``is_empty``.
 * Numbers compare with numbers, strings with strings (so ISO dates in order), booleans with
   booleans; across types nothing is equal and nothing is less, and no error is raised.
@@ -317,8 +318,25 @@ def matches(condition: Filter, metadata: Mapping[str, Any]) -> bool:
         case Not(part):
             return not matches(part, metadata)
         case Comparison(field, operator, value):
-            return compare(operator, field in metadata, metadata.get(field), value)
+            present, stored = look_up(metadata, field)
+            return compare(operator, present, stored, value)
     raise FilterError(f"{condition!r} is no filter")
+
+
+def look_up(metadata: Mapping[str, Any], field: str) -> tuple[bool, Any]:
+    """Whether metadata have a field, and its value: a key, or else a path of keys with dots.
+
+    >>> look_up({"loc": {"page": 3}}, "loc.page"), look_up({"loc.page": 4}, "loc.page")
+    ((True, 3), (True, 4))
+    """
+    if field in metadata or "." not in field:
+        return field in metadata, metadata.get(field)
+    value: Any = metadata
+    for key in field.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            return False, None
+        value = value[key]
+    return True, value
 
 
 def fields_of(condition: Filter) -> set[str]:

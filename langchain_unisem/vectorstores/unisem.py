@@ -6,7 +6,9 @@ import asyncio
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Self, TypedDict, TypeVar, Unpack
 
 from langchain_core.documents import Document
@@ -15,9 +17,11 @@ from langchain_core.embeddings import Embeddings
 from langchain_unisem.embeddings import UniSemEmbeddings
 from langchain_unisem.vectorstores.encoder import EmbeddingsEncoder
 from langchain_unisem.vectorstores.writes import Metadatas, SpaceWrites
+from unisem.common.shared import Lease, Registry
 from unisem.encoders import Encoder
-from unisem.errors import EncoderMismatchError
+from unisem.errors import EncoderMismatchError, StoreError
 from unisem.images.reference import ImageSource
+from unisem.manifest import Manifest
 from unisem.space import SemanticSpace
 
 
@@ -44,7 +48,7 @@ class UniSemVectorStore(SpaceWrites):
         embedding: Any LangChain `Embeddings`. If they have a method ``embed_image(uris)``, the
             store takes pictures as well.
         path: With ``embedding``: the directory to keep everything in, created if absent; in
-            memory if ``None``.
+            memory if ``None``. Stores of one path share it within a process.
         fingerprint: With ``embedding``: what tells its vectors from another model's. By default
             a digest of its class and settings, without secrets.
         image_roots: With ``embedding``: as in `SemanticSpace.open`.
@@ -81,6 +85,7 @@ class UniSemVectorStore(SpaceWrites):
 
     Async:
         ```python
+        store = await UniSemVectorStore.aopen(embeddings, path="more.unisem")
         await store.asimilarity_search("a striped cat")
         ```
 
@@ -108,9 +113,10 @@ class UniSemVectorStore(SpaceWrites):
     ) -> None:
         if (space is None) == (embedding is None):
             raise TypeError("give either space=a_semantic_space or embedding=langchain_embeddings")
-        self._owns_space = space is None
+        self._lease: Lease[_Open] | None = None
         if embedding is not None:
-            space = _open(embedding, path, fingerprint, image_roots)
+            self._lease = _lease(embedding, path, fingerprint, image_roots)
+            space = self._lease.thing.space
         elif not (path is None and fingerprint is None and image_roots is None):
             raise TypeError("path, fingerprint and image_roots go with embedding, not with space")
         if not isinstance(space, SemanticSpace):
@@ -127,6 +133,11 @@ class UniSemVectorStore(SpaceWrites):
     def embeddings(self) -> Embeddings:
         """What embeds documents and queries."""
         return self._embeddings
+
+    @classmethod
+    async def aopen(cls, embedding: Embeddings | None = None, **place: Unpack[StorePlace]) -> Self:
+        """Make a store as ``UniSemVectorStore(…)`` does, in a thread: opening reads files."""
+        return await asyncio.to_thread(lambda: cls(embedding=embedding, **place))
 
     @classmethod
     def from_texts(  # type: ignore[override]  # unknown keywords are refused
@@ -226,10 +237,11 @@ class UniSemVectorStore(SpaceWrites):
     def close(self) -> None:
         """Write derived files and let go of the writer's lock; safe to call twice.
 
-        A space that the store was given stays open: it is its owner's to close.
+        Stores of one ``path`` share what is open: the last of them closes it. A space that the
+        store was given stays open: it is its owner's to close.
         """
-        if self._owns_space:
-            self._space.close()
+        if self._lease is not None:
+            self._lease.release()
 
     def __enter__(self) -> Self:
         return self
@@ -247,6 +259,17 @@ class UniSemVectorStore(SpaceWrites):
         return f"UniSemVectorStore(space={self._space!r})"
 
 
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """An open space, and the only folders that its pictures may lie in, if it was given some."""
+
+    space: SemanticSpace
+    folders: set[Path] | None
+
+
+_OPEN: Registry[_Open] = Registry(lambda known: known.space.close(), "catalog.sqlite")
+
+
 @contextmanager
 def _closed_on_error(store: _Store) -> Iterator[_Store]:
     try:
@@ -256,12 +279,12 @@ def _closed_on_error(store: _Store) -> Iterator[_Store]:
         raise
 
 
-def _open(
+def _lease(
     embedding: Embeddings,
     path: str | os.PathLike[str] | None,
     fingerprint: str | None,
     image_roots: Sequence[str | os.PathLike[str]] | None,
-) -> SemanticSpace:
+) -> Lease[_Open]:
     encoder: Encoder
     if isinstance(embedding, UniSemEmbeddings):
         if fingerprint is not None:
@@ -269,8 +292,27 @@ def _open(
         encoder = embedding.encoder
     else:
         encoder = EmbeddingsEncoder(embedding, fingerprint)
+
+    folders = None if image_roots is None else {Path(root).resolve() for root in image_roots}
+
+    def opened() -> _Open:
+        space = SemanticSpace.open(path, encoder=encoder, image_roots=image_roots)
+        return _Open(space, folders)
+
+    def check(known: _Open) -> None:
+        assert path is not None
+        if (manifest := Manifest.read(Path(path))) is not None:
+            manifest.check(encoder, Path(path))
+        if known.folders != folders:
+            raise StoreError(
+                f"{path} is open in this process with other image_roots; give the same, or close "
+                "the store that has it open"
+            )
+
     try:
-        return SemanticSpace.open(path, encoder=encoder, image_roots=image_roots)
+        if path is None:
+            return Lease(opened(), lambda lease: lease.thing.space.close())
+        return _OPEN.lease(Path(path), opened, check)
     except EncoderMismatchError as error:
         if isinstance(embedding, UniSemEmbeddings):
             raise

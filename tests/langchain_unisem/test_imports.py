@@ -16,6 +16,7 @@ NAMES = [
     "MultimodalPrompt",
     "PictureBlobParser",
     "PictureFolderLoader",
+    "TextsOnly",
     "UniSemEmbeddings",
     "UniSemInlineRetrievalTool",
     "UniSemReranker",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from langchain_core.documents import Document
 
-from langchain_unisem import UniSemEmbeddings, UniSemVectorStore
+from langchain_unisem import EmbeddingsEncoder, UniSemEmbeddings, UniSemVectorStore
 from tests.support.pictures import solid
 from tests.support.text_embeddings import FixedEmbeddings, WordEmbeddings
 from tests.support.toy import ToyEncoder
@@ -17,7 +19,6 @@ from unisem.errors import (
     EncoderMismatchError,
     RecordError,
     StoreError,
-    StoreLockedError,
 )
 
 
@@ -41,20 +42,63 @@ def test_persistence(tmp_path: Path) -> None:
         more.similarity_search("red")
 
 
-def test_one_writer_many_readers(tmp_path: Path) -> None:
+def test_stores_of_one_path_share_it(tmp_path: Path) -> None:
     path = tmp_path / "s"
-    with (
-        UniSemVectorStore.from_texts(["red"], WordEmbeddings(), path=path) as writer,
-        UniSemVectorStore(embedding=WordEmbeddings(), path=path) as reader,
-    ):
-        assert [d.page_content for d in reader.similarity_search("red")] == ["red"]
-        with pytest.raises(StoreLockedError):
-            reader.add_texts(["blue"])
-        with pytest.raises(StoreLockedError):
-            reader.delete()
-        writer.add_texts(["green"])
-        assert [d.page_content for d in reader.similarity_search("green", 1)] == ["green"]
-        assert len(writer) == len(reader) == 2
+    (tmp_path / "link").symlink_to(path)
+    first = UniSemVectorStore.from_texts(["red"], WordEmbeddings(), path=path)
+    with UniSemVectorStore(embedding=WordEmbeddings(), path=tmp_path / "link") as second:
+        assert second.space is first.space
+        second.add_texts(["blue"])
+        first.add_texts(["green"])
+        assert len(first) == len(second) == 3
+        first.close()
+        first.close()
+        assert [d.page_content for d in second.similarity_search("green", 1)] == ["green"]
+        with pytest.raises(EncoderMismatchError):
+            UniSemVectorStore(embedding=WordEmbeddings(25), path=path)
+        with pytest.raises(StoreError, match="other image_roots"):
+            UniSemVectorStore(embedding=WordEmbeddings(), path=path, image_roots=[tmp_path])
+    with pytest.raises(StoreError, match="closed"):
+        second.similarity_search("red")
+    with SemanticSpace.open(path, encoder=EmbeddingsEncoder(WordEmbeddings())) as space:
+        space.delete(["nobody"])  # the writer's lock is free
+
+
+def test_a_cell_that_makes_a_store_can_be_run_twice(tmp_path: Path) -> None:
+    for text in ("first", "second"):
+        store = UniSemVectorStore.from_texts(
+            [text], WordEmbeddings(), ids=["1"], path=tmp_path / "s"
+        )
+    assert [found.page_content for found in store.similarity_search("x")] == ["second"]
+    store.close()
+
+
+def test_a_new_directory_in_the_place_of_a_deleted_one_is_another(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    old = UniSemVectorStore.from_texts(["old"], WordEmbeddings(), path=path)
+    path.rename(tmp_path / "away")
+    with UniSemVectorStore.from_texts(["new"], WordEmbeddings(), path=path) as new:
+        assert new.space is not old.space
+        assert [found.page_content for found in new.similarity_search("x")] == ["new"]
+
+
+async def test_opening_leaves_the_event_loop_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+    opened = SemanticSpace.open.__func__  # type: ignore[attr-defined]
+
+    def recorded(cls: type[SemanticSpace], *args: Any, **options: Any) -> SemanticSpace:
+        threads.append(threading.current_thread())
+        return opened(cls, *args, **options)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(SemanticSpace, "open", classmethod(recorded))
+    with await SemanticSpace.aopen(tmp_path / "a", encoder=ToyEncoder()) as space:
+        assert len(space) == 0
+    with await UniSemVectorStore.aopen(WordEmbeddings(), path=tmp_path / "b") as store:
+        assert len(store) == 0
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads
 
 
 def test_failure_while_filling_lets_go_of_the_lock(tmp_path: Path) -> None:

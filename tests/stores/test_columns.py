@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.test_filters import FILTERS, METADATA
-from unisem.filters import Field, Filter, fields_of, matches
+from unisem.filters import Field, Filter, fields_of, look_up, matches
 from unisem.stores.faiss.columns import Column, evaluate
 
 
@@ -19,9 +19,10 @@ def columns_of(batches: list[list[dict[str, Any]]], fields: set[str]) -> dict[st
     start = 0
     for batch in batches:
         for field, column in columns.items():
-            having = [n for n, metadata in enumerate(batch) if field in metadata]
-            ordinals = np.array([start + n for n in having], np.int64)
-            column.extend(ordinals, [batch[n][field] for n in having], start + len(batch))
+            found = [look_up(metadata, field) for metadata in batch]
+            ordinals = [start + n for n, (present, _) in enumerate(found) if present]
+            values = [value for present, value in found if present]
+            column.extend(np.array(ordinals, np.int64), values, start + len(batch))
         start += len(batch)
     return columns
 

@@ -49,6 +49,26 @@ def test_every_evaluator_agrees(condition: Filter) -> None:
 SPACE = filled()
 
 
+@pytest.mark.parametrize("value", [3, 2**64 + 1, [1, 3], None])
+def test_a_path_leads_into_dictionaries_for_every_evaluator(value: Any) -> None:
+    nested = [
+        {"loc": {"lines": {"from": value}}},
+        {"loc": {"lines": {"from": "x"}}},
+        {"loc": {"lines": [{"from": value}]}},
+        {"loc": 1, "loc.lines.from": value},
+        {"loc.lines.from": "x", "loc": {"lines": {"from": value}}},
+        {"loc.lines": {"from": value}},
+    ]
+    operator = Operator.CONTAINS if isinstance(value, list) else Operator.EQ
+    wanted = value[1] if isinstance(value, list) else value
+    with SemanticSpace.open(None, encoder=ToyEncoder()) as space:
+        space.add(Record(id=str(n), text="a", metadata=it) for n, it in enumerate(nested))
+        found = Comparison("loc.lines.from", operator, wanted)
+        for condition, expected in ((found, {"0", "3"}), (~found, {"1", "2", "4", "5"})):
+            assert ids_by_each_evaluator(space, condition) == [expected] * 3
+        assert space.delete(filter=found) == 2
+
+
 @pytest.mark.parametrize("one", [2**63, 2**63 + 1, 2**64 - 1, 2**64 + 1, -(2**63) - 3, 2**999])
 @pytest.mark.parametrize("operator", [Operator.EQ, Operator.IN, Operator.CONTAINS])
 def test_large_integers_are_told_apart(one: int, operator: Operator) -> None:

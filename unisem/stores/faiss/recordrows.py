@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unisem.filters import look_up
 from unisem.images.library import Pictures
 from unisem.records import Record, to_json
 from unisem.stores.faiss.sql import compile_selection, is_large
@@ -113,6 +114,14 @@ class RecordRows:
                 "SELECT row, 'text', modality FROM records WHERE row > ? AND row <= ? ORDER BY row",
                 (after, last),
             )
+        elif "." in field:
+            found = self._db.execute(
+                "SELECT row, metadata FROM records WHERE row > ? AND row <= ? ORDER BY row",
+                (after, last),
+            )
+            parts = [(row, *look_up(_parse(text), field)) for row, text in found]
+            there = [(row, value) for row, present, value in parts if present]
+            return np.array([row for row, _ in there], np.int64), [value for _, value in there]
         else:
             found = self._db.execute(
                 f"SELECT r.row, f.type, iif({is_large('f')}, r.metadata, f.value)"  # noqa: S608

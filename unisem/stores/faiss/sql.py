@@ -76,6 +76,8 @@ def compile_filter(condition: Filter) -> Condition:
             text, parameters = compile_filter(part)
             return f"NOT {text}", parameters
         case Comparison(field, operator, value):
+            if "." in field:  # perhaps a path, which SQL could follow only key by key
+                return "(matches(records.metadata, ?))", [json.dumps(_written(condition))]
             return _compare(field, operator, value)
     raise FilterError(f"{condition!r} is no filter")
 
@@ -112,7 +114,7 @@ def _written(condition: Filter) -> list[Any]:
     raise FilterError(f"{condition!r} is no filter")
 
 
-@lru_cache(maxsize=8)  # once a statement, not once a record
+@lru_cache(maxsize=128)  # once a statement, not once a record
 def _read(written: str) -> Filter:
     return _built(json.loads(written))
 
