@@ -12,6 +12,7 @@ from unisem._version import __version__
 from unisem.common.atomic_files import publish
 from unisem.errors import CorruptStoreError, EncoderMismatchError
 from unisem.owned import check_owned
+from unisem.stores.faiss.readonly import is_untouched
 
 if TYPE_CHECKING:
     from unisem.encoders import Encoder
@@ -42,14 +43,16 @@ class Manifest:
 
         Raises:
             NotADirectoryError: There is a file of that name.
-            CorruptStoreError: There is a catalogue without a readable manifest, a folder full of
-                other things, links in place of files, or a newer format.
+            CorruptStoreError: It cannot be read, is of a newer format, there are links in place of
+                files, or a folder full of other things.
         """
         if directory.exists() and not directory.is_dir():
             raise NotADirectoryError(f"{directory} is a file, not a space")
         check_owned(directory)
         path = directory / _FILE
         if not path.exists():
+            if is_untouched(directory) and (directory / "catalog.sqlite").exists():
+                return None  # the making of a space was interrupted, or is still going on
             if (directory / "catalog.sqlite").exists():
                 raise CorruptStoreError(f"{path} is missing; restore it from a copy of the space")
             if directory.is_dir() and any(not p.name.startswith(".") for p in directory.iterdir()):

@@ -89,7 +89,10 @@ class SemanticSpace:
             CorruptStoreError: The space's files are damaged or from a newer version.
         """
         directory = None if path is None else Path(path)
-        loaded = _encoder_of(directory, encoder)
+        manifest = None if directory is None else Manifest.read(directory)
+        loaded = _encoder_of(manifest, encoder)
+        if directory is not None and manifest is not None:
+            manifest.check(loaded, directory)
         roots = None if image_roots is None else [Path(root) for root in image_roots]
         pictures = Pictures(directory, roots, copy=copy_images)
         store = FaissStore(
@@ -99,6 +102,8 @@ class SemanticSpace:
             index=index,
             durability=durability,
         )
+        if directory is not None and manifest is None:  # after the catalogue, which it vouches for
+            Manifest(encoder=loaded.name, fingerprint=loaded.fingerprint).write(directory)
         return cls(encoder=loaded, store=store, pictures=pictures, path=directory)
 
     @classmethod
@@ -392,20 +397,11 @@ class SemanticSpace:
         self.close()
 
 
-def _encoder_of(directory: Path | None, encoder: str | Encoder | None) -> Encoder:
-    """The encoder to open a space with, which a new space's manifest then names."""
-    manifest = None if directory is None else Manifest.read(directory)
+def _encoder_of(manifest: Manifest | None, encoder: str | Encoder | None) -> Encoder:
     if encoder is None and manifest is not None:
         # A name that comes from a file is looked for on this machine only.
-        loaded = load_encoder(manifest.encoder, local_only=True)
-    else:
-        loaded = load_encoder(encoder or "mini")
-    if directory is not None:
-        if manifest is None:
-            Manifest(encoder=loaded.name, fingerprint=loaded.fingerprint).write(directory)
-        else:
-            manifest.check(loaded, directory)
-    return loaded
+        return load_encoder(manifest.encoder, local_only=True)
+    return load_encoder(encoder or "mini")
 
 
 def _as_ids(ids: Sequence[str] | None) -> tuple[str, ...] | None:

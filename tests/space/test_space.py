@@ -298,7 +298,8 @@ def test_opening_what_is_no_space_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "folder" / "thesis.tex").touch()
     with pytest.raises(CorruptStoreError, match="folder of other things"):
         SemanticSpace.open(tmp_path / "folder", encoder=ToyEncoder())
-    SemanticSpace.open(tmp_path / "s", encoder=ToyEncoder()).close()
+    with SemanticSpace.open(tmp_path / "s", encoder=ToyEncoder()) as space:
+        space.add([Record(id="a", text="a")])
     (tmp_path / "s" / "manifest.json").write_text(
         '{"format": 99, "encoder": "x", "fingerprint": "y"}'
     )

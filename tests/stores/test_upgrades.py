@@ -134,6 +134,7 @@ def test_format_1_whose_vectors_left_at_once(tmp_path: Path, encoder: ToyEncoder
         space.add([Record(id="a", text="a tiger"), Record(id="b", text="a teapot")])
     database = sqlite3.connect(path / "catalog.sqlite")
     database.execute("DROP TABLE dropped")
+    database.execute("DROP TABLE epochs")
     database.execute("UPDATE facts SET value = 1 WHERE name = 'format'")
     database.commit()
     database.close()
@@ -145,6 +146,24 @@ def test_format_1_whose_vectors_left_at_once(tmp_path: Path, encoder: ToyEncoder
         assert space.delete(["b"]) == 1
         assert [hit.record.id for hit in space.search("a teapot")] == ["a"]
     assert list(check_store(path, Pictures(path))) == []
+
+
+def test_format_2_that_named_no_epochs(tmp_path: Path, encoder: ToyEncoder) -> None:
+    path = tmp_path / "old.unisem"
+    with SemanticSpace.open(path, encoder=encoder) as space:
+        space.add([Record(id="a", text="a tiger"), Record(id="b", text="a teapot")])
+        space.compact()
+    database = sqlite3.connect(path / "catalog.sqlite")
+    database.execute("DROP TABLE epochs")
+    database.execute("UPDATE facts SET value = 2 WHERE name = 'format'")
+    database.commit()
+    database.close()
+    assert StoreStatistics.of(path).kind is None  # it would be built anew
+    for _ in range(2):
+        with SemanticSpace.open(path, encoder=encoder) as space:
+            assert [hit.record.id for hit in space.search("a teapot")] == ["b", "a"]
+            space.compact()
+        assert list(check_store(path, Pictures(path))) == []
 
 
 def test_the_registry_has_no_gaps() -> None:

@@ -25,11 +25,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.errors import VectorError
+from unisem.errors import CorruptStoreError, VectorError
 from unisem.images.library import Pictures
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.faiss import words
 from unisem.stores.faiss.database import Database
+from unisem.stores.faiss.moments import Moment, Moments, can_follow
 from unisem.stores.faiss.rawvectors import RawVectors, VectorId
 from unisem.stores.faiss.recordrows import RecordRows
 from unisem.stores.faiss.upgrades import FORMAT, bring_up_to_date
@@ -68,12 +69,16 @@ class Catalog(Database):
 
     def __init__(self, path: Path | None, pictures: Pictures, *, durability: str = "full") -> None:
         self._pictures = pictures
+        # Looked at before SQLite makes a file in its place.
+        if path is not None and (other := _made_later(path)) and not _has_contents(path):
+            raise _lost(path, other)
         super().__init__(path, durability=durability)
 
     def _prepare(self) -> None:
         self._records = RecordRows(self._db, self._pictures)
         self._words = words.WordIndex(self._db)
         self._raw = RawVectors(self._db)
+        self._moments = Moments(self._db)
         if self._is_blank():
             self._create()
         bring_up_to_date(self._db, self._path)
@@ -81,10 +86,13 @@ class Catalog(Database):
     def _create(self) -> None:
         with self.transaction():
             if self._is_blank():  # else another process was first, and may have written already
-                for statement in (*_SCHEMA, *RecordRows.SCHEMA, *RawVectors.SCHEMA):
+                if self._path is not None and (other := _made_later(self._path)):
+                    raise _lost(self._path, other)
+                for statement in _SCHEMA + RecordRows.SCHEMA + RawVectors.SCHEMA + Moments.SCHEMA:
                     self._db.execute(statement)
                 self.set_fact("format", FORMAT)
                 self.set_fact("transaction", 0)
+                self._moments.begin(0)
                 self._settle_words()
 
     def _is_blank(self) -> bool:
@@ -113,6 +121,15 @@ class Catalog(Database):
         """How many writes have been committed."""
         with self._decoding("the number of writes"):
             return int(self.fact("transaction"))
+
+    @property
+    def moment(self) -> Moment:
+        """The state that is committed, or that the transaction makes."""
+        return self._moments.at(self.transaction_number)
+
+    def can_follow(self, moment: Moment) -> bool:
+        """Whether what reflects a moment can be brought up to the present: see `can_follow`."""
+        return can_follow(self._db, moment, self.forgotten, self.transaction_number)
 
     def add(self, items: Iterable[EmbeddedRecord]) -> Changes:
         """Insert or replace records by id, inside the caller's transaction."""
@@ -160,7 +177,9 @@ class Catalog(Database):
             self.set_fact("words", words.VERSION)
 
     def _advance(self) -> None:
-        self.set_fact("transaction", self.transaction_number + 1)
+        number = self.transaction_number + 1
+        self.set_fact("transaction", number)
+        self._moments.begin(number)
 
     def rows(self, selection: Selection) -> NDArray[np.int64]:
         """Row numbers of the selected records, ascending."""
@@ -229,10 +248,10 @@ class Catalog(Database):
             vector_ids, vectors = self._raw.after(last_vector_id, self.dimension or 0)
         return Changes(removed_rows, vector_ids, vectors)
 
-    def all_vectors(self) -> tuple[int, NDArray[np.int64], Vector]:
-        """The latest transaction, and every vector after it, by ascending number."""
+    def all_vectors(self) -> tuple[Moment, NDArray[np.int64], Vector]:
+        """The latest moment, and every vector of it, by ascending number."""
         with self.snapshot(), self._decoding("a vector"):
-            return self.transaction_number, *self._raw.after(-1, self.dimension or 0)
+            return self.moment, *self._raw.after(-1, self.dimension or 0)
 
     def embedded(self) -> Iterator[EmbeddedRecord]:
         """Every record with its vectors, oldest first, of one committed state."""
@@ -288,4 +307,25 @@ class Catalog(Database):
         with self.transaction():
             self._raw.sweep()
             self._db.execute("DELETE FROM removals WHERE at <= ?", (transaction,))
+            self._moments.forget(transaction)
             self.set_fact("forgotten", transaction)
+
+
+def _made_later(path: Path) -> str | None:
+    """The name of a file of a space that is made after its catalogue, ``None`` without any."""
+    names = ("manifest.json", "vectors.json", "vectors-*", "blobs")
+    return next((found.name for name in names for found in path.parent.glob(name)), None)
+
+
+def _lost(path: Path, other: str) -> CorruptStoreError:
+    return CorruptStoreError(
+        f"{path} is missing or empty, though {other} is there: this space has lost its catalogue, "
+        "which nothing can replace; restore it from a copy of the space"
+    )
+
+
+def _has_contents(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False

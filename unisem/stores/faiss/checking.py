@@ -21,6 +21,7 @@ from unisem.errors import CorruptStoreError, ImageError
 from unisem.images.library import Pictures
 from unisem.records import Record, Vector
 from unisem.stores.faiss import words
+from unisem.stores.faiss.moments import can_follow
 from unisem.stores.faiss.rawvectors import VectorId, dropped_rows
 from unisem.stores.faiss.readonly import read_only
 from unisem.stores.faiss.salvage import Salvage
@@ -240,8 +241,8 @@ def _segment(
 ) -> Iterator[Finding]:
     forgotten, current = int(facts.get("forgotten") or 0), int(facts.get("transaction") or 0)
     rebuilt = "it is built anew when the space is opened, and saved by `unisem store compact`"
-    if facts.get("dimension") is None:
-        return
+    if facts.get("dimension") is None or facts.get("format") != FORMAT:
+        return  # of an older format it is built anew
     segment = Segment.load(directory, facts["dimension"])
     if segment is None:
         if (directory / "vectors.json").exists():
@@ -249,8 +250,11 @@ def _segment(
         elif forgotten:
             yield Finding("segment", False, f"is missing; {rebuilt}")
         return
-    if not forgotten <= segment.transaction <= current:
-        text = f"is of write {segment.transaction}, the catalogue of {forgotten} to {current}"
+    if not can_follow(database, segment.moment, forgotten, current):
+        text = (
+            f"is of write {segment.moment.transaction}, which is not one of the catalogue's "
+            f"({forgotten} to {current}, in their epochs): one of the two was copied back"
+        )
         yield Finding("segment", True, f"{text}; {rebuilt}")
         return
     indexed = np.asarray(segment.vector_ids)

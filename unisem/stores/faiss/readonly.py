@@ -34,6 +34,24 @@ def read_only(directory: Path) -> Iterator[sqlite3.Connection]:
         database.close()
 
 
+def is_untouched(directory: Path) -> bool:
+    """Whether there is no catalogue, or one that nothing was ever written to."""
+    if not (directory / "catalog.sqlite").exists():
+        return True
+    try:
+        with read_only(directory) as database:
+            (count,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            found = (
+                count
+                and database.execute(
+                    "SELECT value FROM facts WHERE name = 'transaction'"
+                ).fetchone()
+            )
+            return not count or found == (0,)
+    except (StoreError, sqlite3.Error):
+        return False
+
+
 def _connected(path: Path) -> sqlite3.Connection:
     # On media that cannot be written a WAL database must be declared immutable to be read at all.
     for mode in ("mode=ro", "immutable=1"):

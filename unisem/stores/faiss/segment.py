@@ -2,7 +2,8 @@
 
 On disk a segment is ``vectors-N.faiss`` and ``vectors-N.npy`` (the vectors' numbers), N being the
 transaction it reflects (``N-1`` where that name is taken), and ``vectors.json``, its seal: names,
-sizes and checksums, also of the seal itself. The two are written whole under temporary names and
+sizes and checksums, also of the seal itself, and the catalogue's epoch, so that it is not taken
+for another past's. The two are written whole under temporary names and
 renamed, and never over others; the seal comes last, so it always names a whole pair. Files that do
 not agree with their seal are ignored and rebuilt.
 
@@ -36,6 +37,7 @@ from unisem.stores.faiss.index_settings import (
     raw_vectors,
     search_parameters,
 )
+from unisem.stores.faiss.moments import Moment
 
 _SEAL = "vectors.json"
 _OLD = re.compile(r"vectors-\d+(-\d+)?\.(faiss|npy)")
@@ -57,18 +59,18 @@ class Segment:
     Attributes:
         kind: Which kind of index.
         vector_ids: ``(n,)`` int64, ascending; a vector's position is its place here.
-        transaction: The catalogue transaction that the contents reflect.
+        moment: The write of the catalogue that the contents reflect.
         settings: How hard a search tries.
     """
 
     settings: IndexSettings = IndexSettings()
 
     def __init__(
-        self, kind: IndexKind, index: Any, vector_ids: NDArray[np.int64], transaction: int
+        self, kind: IndexKind, index: Any, vector_ids: NDArray[np.int64], moment: Moment
     ) -> None:
         self.kind = kind
         self.vector_ids = vector_ids
-        self.transaction = transaction
+        self.moment = moment
         self._index = index
         self._raw = raw_vectors(kind, index)
         if kind == "ivf":
@@ -76,10 +78,10 @@ class Segment:
 
     @classmethod
     def build(
-        cls, kind: IndexKind, vectors: Vector, vector_ids: NDArray[np.int64], transaction: int
+        cls, kind: IndexKind, vectors: Vector, vector_ids: NDArray[np.int64], moment: Moment
     ) -> Segment:
         """Index vectors in memory; a graph over a million of them takes minutes."""
-        return cls(kind, build_index(kind, vectors), vector_ids, transaction)
+        return cls(kind, build_index(kind, vectors), vector_ids, moment)
 
     def __len__(self) -> int:
         return len(self.vector_ids)
@@ -178,7 +180,7 @@ class Segment:
     def _write(self, directory: Path) -> tuple[str, str]:
         import faiss
 
-        index_path, numbers_path = _free_names(directory, f"vectors-{self.transaction}")
+        index_path, numbers_path = _free_names(directory, f"vectors-{self.moment.transaction}")
         with _finished(index_path) as file:
             # Faiss itself would not notice that the last bytes do not fit the disk.
             faiss.write_index(self._index, faiss.PyCallbackIOWriter(file.write, _CHUNK))
@@ -186,7 +188,8 @@ class Segment:
             np.save(file, self.vector_ids, allow_pickle=False)
         seal = {
             "kind": self.kind,
-            "transaction": self.transaction,
+            "epoch": self.moment.epoch,
+            "transaction": self.moment.transaction,
             "files": {path.name: _fingerprint(path) for path in (index_path, numbers_path)},
         }
         with _finished(directory / _SEAL) as file:
@@ -206,7 +209,7 @@ class Segment:
             for path in paths:
                 if _fingerprint(path) != seal["files"][path.name]:
                     return None
-            kind, transaction = seal["kind"], int(seal["transaction"])
+            kind, moment = seal["kind"], Moment(str(seal["epoch"]), int(seal["transaction"]))
             index_path = next(path for path in paths if path.suffix == ".faiss")
             numbers_path = next(path for path in paths if path.suffix == ".npy")
             vector_ids = np.load(numbers_path, mmap_mode="r", allow_pickle=False)
@@ -219,7 +222,7 @@ class Segment:
             return None
         if index.d != dimension or index.ntotal != len(vector_ids):
             return None
-        return cls(cast(IndexKind, kind), index, vector_ids, transaction)
+        return cls(cast(IndexKind, kind), index, vector_ids, moment)
 
 
 def best(scores: NDArray[np.floating[Any]], positions: NDArray[np.int64], fetch: int) -> Found:

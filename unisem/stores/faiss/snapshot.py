@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from unisem.records import Vector
 from unisem.stores.faiss.catalog import Changes
 from unisem.stores.faiss.growing_array import GrowingArray
+from unisem.stores.faiss.moments import Moment
 from unisem.stores.faiss.rawvectors import VectorId
 from unisem.stores.faiss.segment import Found, Raw, Segment, best
 from unisem.stores.selection import Match
@@ -43,13 +44,13 @@ class Snapshot:
 
     Attributes:
         segment: The indexed part; ``None`` while there is none.
-        transaction: The catalogue transaction that this is the state after.
+        moment: The write of the catalogue that this is the state after.
     """
 
     def __init__(
         self,
         segment: Segment | None,
-        transaction: int,
+        moment: Moment,
         tail: GrowingArray,
         vector_ids: GrowingArray,
         owners: GrowingArray,
@@ -57,7 +58,7 @@ class Snapshot:
         alive: GrowingArray,
     ) -> None:
         self.segment = segment
-        self.transaction = transaction
+        self.moment = moment
         self._growing = (tail, vector_ids, owners, rows)
         self._growing_alive = alive
         self._tail: Vector = tail.view
@@ -78,7 +79,7 @@ class Snapshot:
         owners[starts[1:]] = 1
         return cls(
             segment,
-            0 if segment is None else segment.transaction,
+            Moment("", 0) if segment is None else segment.moment,
             GrowingArray(np.empty((0, dimension), np.float32)),
             GrowingArray(vector_ids),
             GrowingArray(np.cumsum(owners, dtype=np.int32)),
@@ -86,8 +87,8 @@ class Snapshot:
             GrowingArray(np.ones(len(starts), np.bool_)),
         )
 
-    def after(self, changes: Changes, transaction: int) -> Snapshot:
-        """The state after a later transaction; this one stays as it is."""
+    def after(self, changes: Changes, moment: Moment) -> Snapshot:
+        """The state after a later write; this one stays as it is."""
         tail, vector_ids, owners, rows = self._growing
         alive = self._growing_alive
         if len(changes.removed_rows):
@@ -102,7 +103,7 @@ class Snapshot:
             alive.append(np.ones(int(starts.sum()), np.bool_))
             vector_ids.append(changes.vector_ids)
             tail.append(changes.vectors)
-        return Snapshot(self.segment, transaction, tail, vector_ids, owners, rows, alive)
+        return Snapshot(self.segment, moment, tail, vector_ids, owners, rows, alive)
 
     @property
     def dimension(self) -> int:

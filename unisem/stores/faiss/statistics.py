@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from unisem.errors import CorruptStoreError
 from unisem.stores.faiss.index_settings import IndexKind, choose_kind
+from unisem.stores.faiss.moments import can_follow
 from unisem.stores.faiss.rawvectors import VectorId, dropped_rows
 from unisem.stores.faiss.readonly import read_only, writer_of
 from unisem.stores.faiss.segment import Segment
+from unisem.stores.faiss.upgrades import FORMAT
 
 _BY_MODALITY = "SELECT modality, count(*) FROM records GROUP BY modality"
 
@@ -73,7 +75,7 @@ class StoreStatistics:
                 dropped = np.isin(VectorId.rows(vector_ids), dropped_rows(database))
                 vector_ids = vector_ids[~dropped]
                 dimension = facts.get("dimension")
-                segment = _segment(directory, dimension, facts)
+                segment = _segment(database, directory, dimension, facts)
                 last = -1 if segment is None or not len(segment) else int(segment.vector_ids[-1])
                 (pages,) = database.execute("PRAGMA freelist_count").fetchone()
                 (page,) = database.execute("PRAGMA page_size").fetchone()
@@ -107,12 +109,16 @@ def _numbers(database: sqlite3.Connection, query: str) -> NDArray[np.int64]:
 
 
 def _segment(
-    directory: Path, dimension: int | None, facts: dict[str, int | None]
+    database: sqlite3.Connection,
+    directory: Path,
+    dimension: int | None,
+    facts: dict[str, int | None],
 ) -> Segment | None:
     """The segment that a store opened now would use."""
-    segment = None if dimension is None else Segment.load(directory, dimension)
+    is_old = facts.get("format") != FORMAT  # opening upgrades it, and indexes anew
+    segment = None if dimension is None or is_old else Segment.load(directory, dimension)
     forgotten, current = facts.get("forgotten") or 0, facts.get("transaction") or 0
-    if segment is None or not forgotten <= segment.transaction <= current:
+    if segment is None or not can_follow(database, segment.moment, forgotten, current):
         return None
     return segment
 

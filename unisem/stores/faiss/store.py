@@ -96,8 +96,8 @@ class FaissStore(Store):
                 with self._catalog.transaction():
                     self._catalog.settle_dimension(dimension)
                     changes = self._catalog.add(items)
-                    transaction = self._catalog.transaction_number
-                self._timeline.move_on(before or Snapshot.of(None, dimension), changes, transaction)
+                    moment = self._catalog.moment
+                self._timeline.move_on(before or Snapshot.of(None, dimension), changes, moment)
 
     def delete(self, selection: Selection) -> int:
         with self._mutex:
@@ -106,10 +106,10 @@ class FaissStore(Store):
             with self._timeline.moving():
                 with self._catalog.transaction():
                     rows = self._catalog.remove(selection)
-                    transaction = self._catalog.transaction_number
+                    moment = self._catalog.moment
                 if before is not None and len(rows):
                     nothing = np.empty(0, np.int64), np.empty((0, 0), np.float32)
-                    self._timeline.move_on(before, Changes(rows, *nothing), transaction)
+                    self._timeline.move_on(before, Changes(rows, *nothing), moment)
             return len(rows)
 
     def select(self, selection: Selection = EVERYTHING) -> Iterator[Record]:
@@ -243,14 +243,14 @@ class FaissStore(Store):
                 self._mutex if self._directory is None else nullcontext(),
                 self._catalog.reader() as it,
             ):
-                transaction, vector_ids, vectors = it.all_vectors()
+                moment, vector_ids, vectors = it.all_vectors()
             chosen, reason = choose_kind(len(vectors)) if wanted == "auto" else (wanted, "as asked")
             if not len(vectors):
                 chosen, reason = "flat", "nothing is left"
-            segment = Segment.build(chosen, vectors, vector_ids, transaction)
+            segment = Segment.build(chosen, vectors, vector_ids, moment)
             with self._mutex:
                 with self._reading():
-                    is_latest = transaction >= self._catalog.forgotten
+                    is_latest = self._catalog.can_follow(moment)
                 if is_latest:
                     self._replace_segment(segment)
                     return f"{chosen}: {reason}"
@@ -261,7 +261,7 @@ class FaissStore(Store):
             segment.save(self._directory)
             segment = Segment.load(self._directory, segment.dimension) or segment
         with self._timeline.moving():
-            self._catalog.forget_removals(segment.transaction)
+            self._catalog.forget_removals(segment.moment.transaction)
             with self._reading():
                 self._timeline.adopt(segment)
                 self._pictures.collect(self._catalog.blobs())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from unisem.stores.faiss.catalog import Catalog, Changes
 from unisem.stores.faiss.index_settings import IndexSettings
+from unisem.stores.faiss.moments import Moment
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.snapshot import Eligible, Snapshot
 from unisem.stores.faiss.table import RecordTable
@@ -64,16 +65,16 @@ class Timeline:
 
     def _reach_present(self, segment: Segment | None, *, is_last: bool) -> bool:
         """Move on to the present state; ``False`` if that needs a segment other than this."""
-        version, forgotten = self._catalog.version, self._catalog.forgotten
-        current = self._catalog.transaction_number
-        if self._snapshot is not None and self._snapshot.transaction >= forgotten:
+        version = self._catalog.version
+        if self._snapshot is not None and self._catalog.can_follow(self._snapshot.moment):
             self._catch_up(self._snapshot)
-        elif segment is not None and forgotten <= segment.transaction <= current:
+        elif segment is not None and self._catalog.can_follow(segment.moment):
             self.adopt(segment)
         elif is_last:
-            if forgotten:  # so there was a segment
+            if self._catalog.forgotten:  # so there was a segment
                 _log.warning(
-                    "%s: the vector index is missing or damaged; rebuilding", self._directory
+                    "%s: the vector index is missing, damaged or another catalogue's; rebuilding",
+                    self._directory,
                 )
             self.adopt(None)
         else:
@@ -92,17 +93,17 @@ class Timeline:
         self._catch_up(Snapshot.of(segment, dimension))
 
     def _catch_up(self, snapshot: Snapshot) -> None:
-        transaction = self._catalog.transaction_number
-        if snapshot.transaction == transaction:
+        moment, then = self._catalog.moment, snapshot.moment
+        if then == moment:
             self._publish(snapshot)
         else:
-            changes = self._catalog.changes_since(snapshot.transaction, snapshot.last_vector_id)
-            self.move_on(snapshot, changes, transaction)
+            changes = self._catalog.changes_since(then.transaction, snapshot.last_vector_id)
+            self.move_on(snapshot, changes, moment)
 
-    def move_on(self, snapshot: Snapshot, changes: Changes, transaction: int) -> None:
-        """Make the state after a later transaction the newest."""
+    def move_on(self, snapshot: Snapshot, changes: Changes, moment: Moment) -> None:
+        """Make the state after a later write the newest."""
         self._snapshot = None  # its arrays grow; were that interrupted, they would be of no use
-        self._publish(snapshot.after(changes, transaction))
+        self._publish(snapshot.after(changes, moment))
 
     def _publish(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot

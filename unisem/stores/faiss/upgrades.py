@@ -27,7 +27,7 @@ from unisem.common.atomic_files import publish
 from unisem.errors import CorruptStoreError, StoreError, StoreLockedError
 from unisem.stores.faiss.writerlock import WriterLock
 
-FORMAT = 2
+FORMAT = 3
 """The format that this version reads and writes."""
 
 
@@ -51,8 +51,14 @@ def _let_vectors_wait(database: sqlite3.Connection) -> None:
     database.execute("CREATE TABLE dropped (row INTEGER PRIMARY KEY)")
 
 
+def _name_epochs(database: sqlite3.Connection) -> None:
+    database.execute("CREATE TABLE epochs (first INTEGER PRIMARY KEY, epoch TEXT NOT NULL)")
+    database.execute("INSERT INTO epochs VALUES (0, lower(hex(randomblob(16))))")
+
+
 UPGRADES: tuple[Upgrade, ...] = (
     Upgrade(2, "vectors of removed records leave the disk later", _let_vectors_wait),
+    Upgrade(3, "epochs tell the catalogue's past from another's", _name_epochs),
 )
 """Every step there is, ascending, without gaps."""
 
