@@ -12,7 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.checkpoints import save_clip, save_text_cross_encoder, save_two_towers
+from tests.support.checkpoints import (
+    save_chat_cross_encoder,
+    save_clip,
+    save_picture_cross_encoder,
+    save_text_cross_encoder,
+    save_two_towers,
+)
+from tests.support.networks import without_weights
 from unisem import Record
 from unisem.errors import RerankerError
 from unisem.rerank import load_reranker
@@ -57,6 +64,31 @@ def test_an_encoder_is_no_reranker(tmp_path: Path) -> None:
     (tmp_path / "clip").mkdir()
     with pytest.raises(RerankerError, match=r"no head that scores a pair.*CLIPModel"):
         load_reranker(save_clip(tmp_path / "clip"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "start"),
+    [
+        ("text", "classifier"),
+        ("text", "bert.pooler"),
+        ("chat", "lm_head"),
+        ("picture", "model.multi_modal_projector"),
+    ],
+)
+def test_a_model_that_is_not_whole_is_refused(tmp_path: Path, kind: str, start: str) -> None:
+    save = {
+        "text": save_text_cross_encoder,
+        "chat": save_chat_cross_encoder,
+        "picture": save_picture_cross_encoder,
+    }[kind]
+    model = save(tmp_path)
+    from safetensors import safe_open
+
+    with safe_open(model / "model.safetensors", framework="numpy") as file:
+        names = [name for name in file.keys() if start.split(".")[-1] in name]  # noqa: SIM118
+    without_weights(model, names[0].rpartition(".")[0])
+    with pytest.raises(RerankerError, match="is not whole: its files lack"):
+        load_reranker(model).score("a", None, [Record(text="red")])
 
 
 def test_a_classifier_of_several_labels_is_no_reranker(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ there, so a string is text and only text.
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -23,9 +24,12 @@ from PIL import Image
 from unisem.common.threads import decoding_threads
 from unisem.encoders.base import Encoder, Progress, Role
 from unisem.encoders.loading import load_model
+from unisem.encoders.unit import unit_rows
 from unisem.errors import EncoderError
 from unisem.images.reference import ImageSource, open_image, sources_as_list
 from unisem.models.finding import fingerprint_model, locate_model
+from unisem.models.kinds import refuse_other_kinds
+from unisem.models.special_tokens import special_tokens, spelled_out
 from unisem.records import Vector, check_unicode
 
 
@@ -76,7 +80,10 @@ class SentenceTransformerEncoder(Encoder):
         dimension = self.model.get_embedding_dimension()
         if isinstance(dimension, int):
             return dimension
-        return int(self._run(self.model.encode_document, [{"text": "a"}]).shape[1])
+        probe: dict[str, Any] = {"text": "a"}
+        if not self.model.supports("text"):
+            probe = {"image": Image.new("RGB", (64, 64))}
+        return int(self._run([probe], "document").shape[1])
 
     @cached_property
     def model(self) -> Any:
@@ -103,12 +110,12 @@ class SentenceTransformerEncoder(Encoder):
             if not isinstance(text, str):
                 raise TypeError(f"texts[{position}] is {type(text).__name__}, not a string")
             check_unicode(text, f"texts[{position}]")
-        encode = self.model.encode_query if role == "query" else self.model.encode_document
+        self._require("text")
         vectors = np.empty((len(texts), self.dimension), np.float32)
         by_length = sorted(range(len(texts)), key=lambda position: len(texts[position]))
         for start in range(0, len(texts), batch_size):  # little padding: equals sit together
             batch = by_length[start : start + batch_size]
-            vectors[batch] = self._run(encode, [{"text": texts[position]} for position in batch])
+            vectors[batch] = self._run(self._text_inputs([texts[p] for p in batch]), role)
             if progress is not None:
                 progress(len(batch))
         return vectors
@@ -121,13 +128,12 @@ class SentenceTransformerEncoder(Encoder):
         progress: Progress | None = None,
     ) -> Vector:
         sources = sources_as_list(images)
-        if not self.model.supports("image"):
-            raise EncoderError(f"the encoder {self._name!r} has no image side")
+        self._require("image")
         vectors = np.empty((len(sources), self.dimension), np.float32)
         done = 0
         for batch in self._prepared(sources, batch_size or self._image_batch):
             inputs = [{"image": image} for image in batch]
-            vectors[done : done + len(batch)] = self._run(self.model.encode_document, inputs)
+            vectors[done : done + len(batch)] = self._run(inputs, "document")
             done += len(batch)
             if progress is not None:
                 progress(len(batch))
@@ -146,18 +152,44 @@ class SentenceTransformerEncoder(Encoder):
 
     def preprocess_texts(self, texts: Sequence[str], role: Role) -> dict[str, Any]:
         """Tokenize texts, with the role's prompt: what the model takes as its input features."""
-        model = self.model
-        inputs, prompt = [{"text": text} for text in texts], model.prompts.get(role) or None
+        inputs = self._text_inputs(texts)
         with self._lock:
-            features: dict[str, Any] = model.preprocess(inputs, prompt=prompt, task=role)
-        return features
+            return self._features(inputs, role)
 
     def preprocess_images(self, images: Sequence[Image.Image]) -> dict[str, Any]:
         """Make input features of pictures from `prepare_image`; threads may do so side by side."""
+        inputs = [{"image": image} for image in images]
+        if not self.model.supports("message"):
+            return self._features(inputs, "document")
+        with self._lock:  # pictures are written into a message, which is tokenized
+            return self._features(inputs, "document")
+
+    def _features(self, inputs: list[dict[str, Any]], role: Role) -> dict[str, Any]:
         features: dict[str, Any] = self.model.preprocess(
-            [{"image": image} for image in images], task="document"
+            inputs, prompt=self._prompt(role), task=role
         )
         return features
+
+    def _text_inputs(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        return [{"text": spelled_out(text, self._special)} for text in texts]
+
+    def _prompt(self, role: Role) -> str | None:
+        """What goes before an input, by the names that sentence-transformers has for the roles."""
+        names = ("query",) if role == "query" else ("document", "passage", "corpus")
+        prompts, default = self.model.prompts, self.model.default_prompt_name
+        return prompts.get(next((name for name in names if name in prompts), default)) or None
+
+    @cached_property
+    def _special(self) -> re.Pattern[str]:
+        return special_tokens(self.model)
+
+    def _require(self, modality: Literal["text", "image"]) -> None:
+        if not self.model.supports(modality):
+            other = {"text": "pictures only", "image": "texts only"}[modality]
+            raise EncoderError(
+                f"the encoder {self._name!r} has no {modality} side: it embeds {other}; pass one "
+                "of both, such as a CLIP, or two towers"
+            )
 
     def _prepared(self, sources: list[ImageSource], size: int) -> Iterator[list[Image.Image]]:
         """Yield decoded batches, later ones decoding while the caller uses this one."""
@@ -200,17 +232,21 @@ class SentenceTransformerEncoder(Encoder):
                 sides += [value for value in dict(size).values() if isinstance(value, int)]
         return 2 * max(sides) if sides else None
 
-    def _run(self, encode: Any, inputs: list[dict[str, Any]]) -> Vector:
+    def _run(self, inputs: list[dict[str, Any]], role: Role) -> Vector:
+        model, prompt = self.model, self._prompt(role)
         with self._lock:
-            raw = encode(inputs, batch_size=len(inputs), show_progress_bar=False)
-        vectors = np.asarray(raw, dtype=np.float32)
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        if not np.isfinite(norms).all() or not norms.all():
-            raise EncoderError(
-                f"the encoder {self._name!r} gave a vector that is zero or not finite"
+            raw = model.encode(
+                inputs,
+                prompt=prompt,
+                task=role,
+                batch_size=len(inputs),
+                show_progress_bar=False,
             )
-        unit: Vector = vectors / norms
-        return unit
+        remedy = "" if self._dtype == "float32" else f"; {self._dtype} may be too narrow for it, "
+        if remedy:
+            wider = "float32" if self._dtype == "bfloat16" else "bfloat16 or float32"
+            remedy += f"so load it with dtype={wider}"
+        return unit_rows(raw, self._name, remedy=remedy)
 
 
 def load_encoder(
@@ -231,9 +267,11 @@ def load_encoder(
         local_only: Look for a hub id in the local cache and nowhere else.
 
     Raises:
-        EncoderError: No such model, or one whose weights are not safetensors.
+        EncoderError: No such model, one of another kind (a cross encoder, a sparse or a
+            late-interaction model), or one whose weights are not safetensors.
     """
     if isinstance(name, Encoder):
         return name
     directory = locate_model(str(name), local_only=local_only)
+    refuse_other_kinds(str(name), directory)
     return SentenceTransformerEncoder(str(name), directory, device=device, dtype=dtype)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from unisem.common.skipped import Skipped
 from unisem.encoders.base import Encoder, Role
-from unisem.errors import EncoderError, ImageError
+from unisem.encoders.unit import unit_rows
+from unisem.errors import ImageError
 from unisem.evaluation.vector_cache import VectorCache
 from unisem.records import Record, Vector
 
@@ -151,13 +152,8 @@ class _Run:
             vectors = encode()
         else:
             vectors = self._cache.vectors(self._encoder.fingerprint, kind, inputs, encode)
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        if not np.isfinite(norms).all() or not norms.all():
-            raise EncoderError(
-                f"the encoder {self._encoder.name!r} gave a vector that is zero or not finite"
-            )
+        unit = unit_rows(vectors, self._encoder.name)
         self._advance(len(inputs))
-        unit: Vector = (vectors / norms).astype(np.float32)
         return unit
 
     def _advance(self, count: int) -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from unisem.common.threads import decoding_threads
 from unisem.encoders import Encoder
+from unisem.encoders.unit import unit_rows
 from unisem.errors import ImageError
 from unisem.images.library import Pictures
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
@@ -59,10 +60,14 @@ def embed_prepared(
         encoder: Embeds them.
         records: Records whose pictures are inspected.
         images: The prepared pictures of those records that have one, in order.
+
+    Raises:
+        EncoderError: A vector is zero or not finite.
     """
     captioned = [record for record in records if record.image is None or record.text]
-    text_rows = iter(encoder.encode_texts([record.text or "" for record in captioned]))
-    image_rows = iter(encoder.encode_images(images) if images else ())
+    texts = [record.text or "" for record in captioned]
+    text_rows = iter(unit_rows(encoder.encode_texts(texts), encoder.name) if texts else ())
+    image_rows = iter(unit_rows(encoder.encode_images(images), encoder.name) if images else ())
     for record in records:  # by position, not by id: one call may hold an id twice
         vectors: dict[Modality, Vector] = {}
         if record.image is None or record.text:

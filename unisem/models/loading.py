@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unisem.errors import UniSemError
-from unisem.models.progress_bars import without_progress_bars
+from unisem.models.weights import refuse_adapter_within, refuse_random_weights, watched_loading
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LOADING_ERRORS = (
+    AttributeError,
+    ImportError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What the libraries raise over files that do not load, beside ``SafetensorError``."""
 
 
 def load_offline(
@@ -18,6 +32,7 @@ def load_offline(
     dtype: str,
     what: str,
     failure: type[UniSemError],
+    outputs: Callable[[Any], Iterable[Tensor]],
 ) -> Any:
     """Load a model for inference, without network and without foreign code.
 
@@ -27,14 +42,17 @@ def load_offline(
         device: As for ``torch``; the best one present if ``None``.
         dtype: Name of a torch floating type.
         what: What to call the model in an error, for example ``the encoder 'mini'``.
-        failure: The error to raise where the files do not load, or would need code of their own.
+        failure: The error to raise where the files do not load, lack weights, or would need code
+            of their own.
+        outputs: Runs the loaded model on an input of each kind that it takes.
     """
     import torch
     from safetensors import SafetensorError
 
     weights_dtype = getattr(torch, dtype)
+    refuse_adapter_within(directory, what, failure)
     try:
-        with without_progress_bars():
+        with watched_loading() as loaded:
             model = architecture(
                 str(directory),
                 device=device,
@@ -42,23 +60,15 @@ def load_offline(
                 trust_remote_code=False,
                 model_kwargs={"dtype": weights_dtype, "use_safetensors": True},
             )
-    except (
-        AttributeError,
-        ImportError,
-        KeyError,
-        OSError,
-        RuntimeError,
-        SafetensorError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except (*LOADING_ERRORS, SafetensorError) as error:
         raise failure(f"{what} does not load: {error}") from error
     for module in model.modules():
         if hasattr(module, "auto_model"):
             module.register_forward_pre_hook(_suit_the_weights)
-            if module.tokenizer is not None:
-                _limit_text_length(module)
-    return model.to(dtype=weights_dtype).eval()
+            limit_text_length(module)
+    model = model.to(dtype=weights_dtype).eval()
+    refuse_random_weights(loaded, lambda: outputs(model), what=what, failure=failure)
+    return model
 
 
 def _suit_the_weights(transformer: Any, arguments: tuple[dict[str, Any], ...]) -> None:
@@ -72,23 +82,44 @@ def _suit_the_weights(transformer: Any, arguments: tuple[dict[str, Any], ...]) -
         features["pixel_values"] = pixels.to(transformer.auto_model.dtype, memory_format=layout)
 
 
-def _limit_text_length(transformer: Any) -> None:
+def limit_text_length(transformer: Any) -> None:
     """Make texts as long as the model was trained on, at most and for SigLIP exactly.
 
     A tokenizer that states no limit would let an over-long text crash the model. SigLIP was
     trained on texts padded to its full length and reads the last position, so padding to the
     longest of a batch, the usual way, would make a text's vector depend on its neighbours.
+
+    Args:
+        transformer: sentence-transformers' ``Transformer``.
     """
-    tokenizer, config = transformer.tokenizer, transformer.auto_model.config
-    text_config = config.get_text_config() if hasattr(config, "get_text_config") else config
-    positions = getattr(text_config, "max_position_embeddings", None)
-    if not isinstance(positions, int):
+    tokenizer, network = transformer.tokenizer, transformer.auto_model
+    positions = None if tokenizer is None else _text_positions(network)
+    if positions is None:
         return
-    if "roberta" in config.model_type:
-        positions -= 2  # RoBERTa counts positions from the padding index on
     if tokenizer.model_max_length > positions:
         tokenizer.model_max_length = positions
-    if config.model_type.startswith("siglip"):
+    if network.config.model_type.startswith("siglip"):
         text = {"padding": "max_length", "max_length": positions, "truncation": True}
         chosen = transformer.processing_kwargs.get("text", {})
         transformer.processing_kwargs = transformer.processing_kwargs | {"text": text | chosen}
+
+
+def _text_positions(network: Any) -> int | None:
+    """How many tokens a network has positions for; ``None`` where they are relative."""
+    import torch
+
+    config = network.config
+    text_config = config.get_text_config() if hasattr(config, "get_text_config") else config
+    stated = getattr(text_config, "max_position_embeddings", None)
+    if not isinstance(stated, int) or stated < 1:  # XLNet says -1
+        return None
+    for name, module in network.named_modules():
+        # RoBERTa, MPNet and their kin count from behind the padding index.
+        if (
+            isinstance(module, torch.nn.Embedding)
+            and module.num_embeddings == stated
+            and module.padding_idx is not None
+            and "position" in name
+        ):
+            return stated - module.padding_idx - 1
+    return stated

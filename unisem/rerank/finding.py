@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import Any
 
 from unisem.errors import EncoderError, RerankerError
 from unisem.models.finding import hub_directory, is_hub_id, unsafe_weights
+from unisem.models.kinds import architectures, model_kind
 
 _HEADS = ("ForSequenceClassification", "ForCausalLM")
 
@@ -58,27 +57,16 @@ def _downloaded(name: str, local_only: bool) -> Path:
 
 def _check_head(name: str, directory: Path) -> None:
     """Refuse what would load with a head of random weights, and rank at random without a word."""
+    what = f"the reranker {name!r}"
     if (directory / "modules.json").is_file():
-        kind = _read(name, directory / "config_sentence_transformers.json").get("model_type")
+        kind = model_kind(directory, what, RerankerError)
         if kind == "CrossEncoder":
             return
+        remedy = "; unisem.load_encoder loads encoders" if kind == "SentenceTransformer" else ""
+        raise RerankerError(f"{name!r} is a {kind}, which embeds, and no cross encoder{remedy}")
+    named = [*architectures(directory, what, RerankerError), "none"]
+    if not named[0].endswith(_HEADS):
         raise RerankerError(
-            f"{name!r} is a {kind or 'SentenceTransformer'}, which embeds, and no cross encoder; "
-            "unisem.load_encoder loads encoders"
-        )
-    architectures = _read(name, directory / "config.json").get("architectures") or ["none"]
-    if not str(architectures[0]).endswith(_HEADS):
-        raise RerankerError(
-            f"{name!r} has no head that scores a pair: its architecture is {architectures[0]}, "
+            f"{name!r} has no head that scores a pair: its architecture is {named[0]}, "
             f"not one that ends in {' or '.join(_HEADS)}; train it as a cross encoder first"
         )
-
-
-def _read(name: str, path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RerankerError(f"the reranker {name!r} has a damaged {path.name}: {error}") from error
-    return content if isinstance(content, dict) else {}

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
 
 from unisem.errors import RerankerError
 from unisem.models.loading import load_offline
+from unisem.rerank.pair_format import PairFormat
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def load_cross_encoder(
@@ -22,8 +29,8 @@ def load_cross_encoder(
         max_length: Tokens that a pair may have; the model's own limit if ``None``.
 
     Raises:
-        RerankerError: The files do not load, would need code of their own, or the model does not
-            give one score for a pair.
+        RerankerError: The files do not load, lack weights, would need code of their own, or the
+            model does not give one score for a pair.
     """
     from sentence_transformers import CrossEncoder
 
@@ -34,6 +41,7 @@ def load_cross_encoder(
         dtype=dtype,
         what=f"the reranker {name!r}",
         failure=RerankerError,
+        outputs=_outputs,
     )
     if model.num_labels != 1:
         raise RerankerError(
@@ -42,3 +50,14 @@ def load_cross_encoder(
     if max_length is not None:
         model.max_seq_length = min(max_length, model.max_seq_length or max_length)
     return model
+
+
+def _outputs(model: Any) -> Iterator[Tensor]:
+    """The scores of two texts, and of a text and a picture."""
+    from sentence_transformers.util import batch_to_device
+
+    form = PairFormat(model)
+    pictures = [None, Image.new("RGB", (64, 64))] if form.sees_pictures else [None]
+    for picture in pictures:
+        features = model.preprocess([(form.side("a"), form.side("b", picture))])
+        yield model(batch_to_device(features, model.device))["scores"]

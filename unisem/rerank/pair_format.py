@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from PIL import Image
+
+from unisem.models.special_tokens import special_tokens
 
 Side = str | dict[str, Any]
 """One half of a pair: a text, or its parts by name."""
@@ -33,7 +34,7 @@ class PairFormat:
         chats = "message" in model.modalities
         self._labelled = chats and getattr(formatter, "message_format", None) != "flat"
         self.sees_pictures: bool = self._labelled and bool(model.supports("image"))
-        self._special = _special_tokens(model)
+        self._special = special_tokens(model)
 
     def side(self, text: str | None, picture: Image.Image | None = None) -> Side:
         """Write one half.
@@ -51,20 +52,3 @@ class PairFormat:
         if plain is not None:
             parts["text"] = plain
         return parts
-
-
-def _special_tokens(model: Any) -> re.Pattern[str]:
-    tokenizer, processor = model.tokenizer, model.processor
-    known = set(getattr(tokenizer, "all_special_tokens", ()))
-    known |= {
-        str(token)
-        for token in getattr(tokenizer, "added_tokens_decoder", {}).values()
-        if getattr(token, "special", False)
-    }
-    known |= {getattr(processor, f"{kind}_token", None) for kind in ("image", "video", "audio")}
-    # Some vocabularies declare plain words or signs special; those are left to the texts.
-    names = [
-        name for name in known if isinstance(name, str) and re.fullmatch(r"[<\[].+[>\]]", name)
-    ]
-    alternatives = "|".join(map(re.escape, sorted(names, key=lambda name: (-len(name), name))))
-    return re.compile(alternatives or r"(?!)", re.IGNORECASE)

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from transformers import AutoModel
+from transformers import AutoImageProcessor, AutoModel
 
-from tests.support.checkpoints import save_clip
+from tests.support.checkpoints import save_clip, save_siglip
+from tests.support.networks import VISION, save_bert, save_joint, save_network, save_vision
 from tests.support.pictures import noise
 from unisem import load_encoder
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
@@ -95,6 +96,80 @@ def test_a_convolutional_tower_is_averaged_over_its_positions(tiny: Path, resnet
         expected = nn.functional.normalize(pooled @ weight.T, dim=1)
         ours = model.encode([{"image": noise(1)}], convert_to_tensor=True).cpu()
     torch.testing.assert_close(ours, expected, rtol=0, atol=1e-5)
+
+
+def projected(model: Any, dimension: int) -> list[np.ndarray]:
+    """The inputs of every linear layer to ``dimension`` while a picture goes through."""
+    seen: list[np.ndarray] = []
+    hooks = [
+        module.register_forward_hook(
+            lambda _module, inputs, _output: seen.append(inputs[0].detach().numpy().reshape(-1))
+        )
+        for module in model.modules()
+        if isinstance(module, nn.Linear) and module.out_features == dimension
+    ]
+    model.encode_document([{"image": noise(1)}])
+    for hook in hooks:
+        hook.remove()
+    return seen
+
+
+CONV = {"hidden_sizes": [8, 16, 16, 16], "depths": [1, 1, 1, 1]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("CLIPVision", {}),
+        ("SiglipVision", {}),
+        ("Dinov2", {}),
+        ("Beit", VISION | {"use_mean_pooling": True}),
+        ("ConvNext", CONV | {"image_size": 32}),
+    ],
+)
+def test_a_picture_network_is_pooled_as_it_was_trained(
+    tmp_path: Path, kind: str, settings: dict[str, Any]
+) -> None:
+    """What its own pooling gives, which is what its heads were trained on."""
+    tower = save_vision(tmp_path / "tower", kind, **settings)
+    model = two_towers(save_bert(tmp_path / "bert"), tower, dimension=13)
+    inputs = AutoImageProcessor.from_pretrained(tower)(images=[noise(1)], return_tensors="pt")
+    with torch.inference_mode():
+        wanted = AutoModel.from_pretrained(tower).eval()(**inputs).pooler_output[0].numpy()
+    (seen,) = projected(model, 13)
+    np.testing.assert_allclose(seen, wanted, atol=1e-4)
+    save_model(model, tmp_path / "joint")
+    again = encoder_at(tmp_path / "joint")
+    np.testing.assert_allclose(
+        again.encode_images([noise(1)]), model.encode_document([{"image": noise(1)}]), atol=1e-5
+    )
+    assert default_parts(again.model) == ("text-backbone", "image-backbone")
+
+
+@pytest.mark.parametrize("save", [save_joint, save_siglip])
+def test_of_a_whole_clip_the_side_that_is_wanted_is_taken(tmp_path: Path, save: Any) -> None:
+    (tmp_path / "clip").mkdir()
+    whole = save(tmp_path / "clip")
+    model = two_towers(whole, whole, dimension=13)
+    names = [name for name, _ in model.named_parameters()]
+    assert not any("image.0" in name and "token_embedding" in name for name in names)
+    assert not any("text.0" in name and "patch_embedding" in name for name in names)
+    inputs = AutoImageProcessor.from_pretrained(whole)(images=[noise(1)], return_tensors="pt")
+    with torch.inference_mode():
+        vision = AutoModel.from_pretrained(whole).eval().vision_model(**inputs)
+    (seen,) = projected(model, 13)
+    np.testing.assert_allclose(seen, vision.pooler_output[0].numpy(), atol=1e-4)
+    save_model(model, tmp_path / "joint")
+    again = encoder_at(tmp_path / "joint")
+    assert again.encode_texts(["a cat"]).shape == again.encode_images([noise(1)]).shape == (1, 13)
+
+
+def test_long_texts_are_cut_before_a_tower_is_saved(tmp_path: Path) -> None:
+    settings = {"max_position_embeddings": 66, "limit": None, "vocabulary": 22}
+    text = save_network(tmp_path / "mpnet", "MPNet", **settings)  # type: ignore[arg-type]
+    model = two_towers(text, save_vision(tmp_path / "vit", "ViT"), dimension=16)
+    long, longer = model.encode_query([{"text": "word " * 400}, {"text": "word " * 900}])
+    np.testing.assert_allclose(long, longer, atol=1e-5)
 
 
 def test_a_tower_that_is_stored_in_half_precision(tiny: Path, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def shared_tail(model: Any) -> list[nn.Module]:
 def side_parameters(module: nn.Module, modality: Modality) -> Iterator[nn.Parameter]:
     """The parameters of a module of a side that this modality's inputs meet."""
     inner = getattr(module, "auto_model", None)
-    if inner is None or not _is_joint(inner):
+    if inner is None or not is_joint(inner):
         yield from module.parameters()
         return
     for name, parameter in inner.named_parameters():
@@ -63,7 +63,7 @@ def backbone_parameters(module: nn.Module, modality: Modality) -> Iterator[nn.Pa
     if inner is None:
         return
     for name, parameter in inner.named_parameters():
-        if not _is_joint(inner) or name.startswith(_BACKBONES[modality]):
+        if not is_joint(inner) or name.startswith(_BACKBONES[modality]):
             yield parameter
 
 
@@ -102,7 +102,7 @@ def freeze(model: Any, parts: Iterable[Part]) -> None:
     sides: tuple[Modality, ...] = ("text", "image")
     modules = {side: side_modules(model, side) for side in sides}
     if parts and any(
-        one is other and hasattr(one, "auto_model") and not _is_joint(one.auto_model)
+        one is other and hasattr(one, "auto_model") and not is_joint(one.auto_model)
         for one in modules["text"]
         for other in modules["image"]
     ):
@@ -140,7 +140,8 @@ def frozen_depth(model: Any, modality: Modality) -> int:
     return depth
 
 
-def _is_joint(inner: Any) -> bool:
+def is_joint(inner: Any) -> bool:
+    """Whether a network has a text half and a picture half, as CLIP and SigLIP have."""
     return hasattr(inner, "text_model") and hasattr(inner, "vision_model")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.errors import TrainingError
-from unisem.models.progress_bars import without_progress_bars
+from unisem.models.quiet import quietly
 from unisem.training.model.unchanged_tensors import keep_unchanged_tensors
 from unisem.training.recipe import Recipe
 
@@ -68,7 +68,7 @@ def save_encoder(
 
 def save_model(model: Any, directory: Path) -> None:
     """Save a ``SentenceTransformer`` as safetensors, without a model card and progress bars."""
-    with without_progress_bars():
+    with quietly():
         model.save(str(directory), create_model_card=False, safe_serialization=True)
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from unisem.errors import EncoderError, TrainingError
 from unisem.models.finding import locate_model
-from unisem.models.progress_bars import without_progress_bars
+from unisem.models.loading import LOADING_ERRORS, limit_text_length
+from unisem.models.weights import refuse_adapter_within, refuse_random_weights, watched_loading
+from unisem.training.model.modality_parts import Modality, is_joint
 
 TextPooling = Literal["cls", "mean"]
 
@@ -28,7 +32,9 @@ def two_towers(
     linear is as good as a deeper head); then vectors are normalised. Projections begin random, so
     the result finds nothing before it is trained.
 
-    A picture network with a class token gives that token, any other the mean over its positions.
+    A picture network is pooled as its checkpoint was trained: CLIP's gives its class token behind
+    the last norm, SigLIP's what its attention pooling gives, a ViT its class token, a ConvNeXt or a
+    ResNet the mean over its positions. Of a whole CLIP or SigLIP the side that is wanted is taken.
     The article's ``CrossModalTransformer`` projects each tower's class token; that is
     ``text_pooling="cls"``. Mean is what sentence encoders are trained with (Reimers and Gurevych
     2019, https://arxiv.org/abs/1908.10084).
@@ -45,7 +51,7 @@ def two_towers(
         A ``SentenceTransformer`` that is a ``Router`` of a text and an image route.
 
     Raises:
-        EncoderError: A tower that is not there or not safetensors.
+        EncoderError: A tower that is not there, not safetensors, or lacks weights.
         TrainingError: A tower that does not take its modality.
     """
     import torch
@@ -55,65 +61,118 @@ def two_towers(
 
     if dimension < 2:
         raise ValueError(f"dimension must be at least 2, not {dimension}")
-    text = _tower(text_tower, "text", local_only)
-    image = _tower(image_tower, "image", local_only)
-    has_class_token = any(n.endswith("cls_token") for n, _ in image.auto_model.named_parameters())
+    text = _tower(str(text_tower), "text", local_only)
+    image = _tower(str(image_tower), "image", local_only)
     sides: dict[str, list[Any]] = {}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        for name, tower, pooling in (
-            ("text", text, text_pooling),
-            ("image", image, "cls" if has_class_token else "mean"),
-        ):
-            width = _width(tower, name)
-            project = Dense(width, dimension, bias=False, activation_function=None)
-            sides[name] = [tower, Pooling(width, pooling), project]
+        for name, tower in (("text", text), ("image", image)):
+            width = int(_output(tower, name).shape[-1])
+            sides[name] = [tower]
+            if tower.module_output_name == "token_embeddings":
+                pooling = text_pooling if name == "text" else _position_pooling(tower)
+                sides[name].append(Pooling(width, pooling))
+            sides[name].append(Dense(width, dimension, bias=False, activation_function=None))
     router = Router(sides, route_mappings={(None, name): name for name in sides})
     return SentenceTransformer(modules=[router, Normalize()])
 
 
-def _tower(name: str | os.PathLike[str], modality: str, local_only: bool) -> Any:
-    import torch
-    from safetensors import SafetensorError
-    from sentence_transformers.base.modules import Transformer
-
-    directory: Path = locate_model(str(name), local_only=local_only)
-    try:
-        with without_progress_bars():
-            tower: Any = Transformer(
-                str(directory),
-                # Networks may be stored in half precision; projections and training are not in it.
-                model_kwargs={"use_safetensors": True, "dtype": torch.float32},
-                modality_config={
-                    modality: {"method": "forward", "method_output_name": "last_hidden_state"}
-                },
-                module_output_name="token_embeddings",
-            )
-    except (
-        AttributeError,
-        ImportError,
-        KeyError,
-        OSError,
-        RuntimeError,
-        SafetensorError,
-        ValueError,
-    ) as error:
-        raise EncoderError(f"the {modality} tower {str(name)!r} does not load: {error}") from error
+def _tower(name: str, modality: Modality, local_only: bool) -> Any:
+    """A network as a module that gives ``token_embeddings``, or a pooled ``sentence_embedding``."""
+    directory = locate_model(name, local_only=local_only)
+    what = f"the {modality} tower {name!r}"
+    refuse_adapter_within(directory, what, EncoderError)
+    with watched_loading() as loaded:
+        tower = _loaded(lambda: _transformer(directory, modality), what)
+    if is_joint(tower.auto_model):
+        with watched_loading() as loaded:
+            tower = _loaded(lambda: _side_of(tower, directory, modality), what)
+    limit_text_length(tower)
+    _output(tower, modality)
+    if modality == "image":
+        _pool_as_trained(tower)
+    refuse_random_weights(
+        loaded, lambda: [_output(tower, modality)], what=what, failure=EncoderError
+    )
     return tower
 
 
-def _width(tower: Any, modality: str) -> int:
-    """How many numbers a position of the tower's output has, found by trying."""
+def _loaded(load: Callable[[], Any], what: str) -> Any:
+    from safetensors import SafetensorError
+
+    try:
+        return load()
+    except (*LOADING_ERRORS, SafetensorError) as error:
+        raise EncoderError(f"{what} does not load: {error}") from error
+
+
+def _transformer(directory: Path, modality: Modality) -> Any:
     import torch
+    from sentence_transformers.base.modules import Transformer
+
+    return Transformer(
+        str(directory),
+        # Networks may be stored in half precision; projections and training are not in it.
+        model_kwargs={"use_safetensors": True, "dtype": torch.float32},
+        modality_config={
+            modality: {"method": "forward", "method_output_name": "last_hidden_state"}
+        },
+        module_output_name="token_embeddings",
+    )
+
+
+def _side_of(joint: Any, directory: Path, modality: Modality) -> Any:
+    """The text or the picture network of a CLIP, as if it had been saved by itself."""
+    import torch
+    from transformers import AutoModel
+
+    config = joint.auto_model.config
+    network = AutoModel.from_pretrained(
+        directory,
+        config=config.text_config if modality == "text" else config.vision_config,
+        dtype=torch.float32,
+        use_safetensors=True,
+        local_files_only=True,
+    )
+    processor = joint.tokenizer if modality == "text" else joint.processor.image_processor
+    with TemporaryDirectory(prefix="unisem-") as alone:
+        network.save_pretrained(alone)
+        processor.save_pretrained(alone)
+        return _transformer(Path(alone), modality)
+
+
+def _pool_as_trained(tower: Any) -> None:
+    """Let a picture network pool its positions itself, if it learned to."""
+    import torch
+
+    network = tower.auto_model
+    if isinstance(getattr(getattr(network, "pooler", None), "dense", None), torch.nn.Linear):
+        return  # a ViT's: its classifiers read the class token, and most checkpoints lack this one
+    plain = tower.modality_config, tower.module_output_name
+    tower.modality_config = {"image": {"method": "forward", "method_output_name": "pooler_output"}}
+    tower.module_output_name = "sentence_embedding"
+    try:
+        if _output(tower, "image").dim() == 2:
+            return
+    except TrainingError:
+        pass
+    tower.modality_config, tower.module_output_name = plain
+
+
+def _position_pooling(tower: Any) -> Literal["cls", "mean"]:
+    named = (name for name, _ in tower.auto_model.named_parameters())
+    return "cls" if any(name.endswith("cls_token") for name in named) else "mean"
+
+
+def _output(tower: Any, modality: str) -> Any:
+    """What a tower makes of one input, ``(1, positions, width)`` or ``(1, width)``."""
     from PIL import Image
 
     probe: dict[str, Any] = {"text": "a"}
     if modality == "image":
         probe = {"image": Image.new("RGB", (64, 64))}
     try:
-        features = tower.preprocess([probe])
-        with torch.inference_mode():
-            return int(tower.eval()(features)["token_embeddings"].shape[-1])
+        return tower.eval()(tower.preprocess([probe]))[tower.module_output_name]
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise TrainingError(
             f"the {modality} tower does not take {'texts' if modality == 'text' else 'pictures'}: "
