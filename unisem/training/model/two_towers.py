@@ -34,7 +34,7 @@ def two_towers(
 
     A picture network is pooled as its checkpoint was trained: CLIP's gives its class token behind
     the last norm, SigLIP's what its attention pooling gives, a ViT its class token, a ConvNeXt or a
-    ResNet the mean over its positions. Of a whole CLIP or SigLIP the side that is wanted is taken.
+    ResNet the mean over its positions. Of a whole CLIP or SigLIP its picture side is taken.
     The article's ``CrossModalTransformer`` projects each tower's class token; that is
     ``text_pooling="cls"``. Mean is what sentence encoders are trained with (Reimers and Gurevych
     2019, https://arxiv.org/abs/1908.10084).
@@ -85,8 +85,13 @@ def _tower(name: str, modality: Modality, local_only: bool) -> Any:
     with watched_loading() as loaded:
         tower = _loaded(lambda: _transformer(directory, modality), what)
     if is_joint(tower.auto_model):
+        if modality == "text":
+            raise TrainingError(
+                f"{what} is a whole CLIP or SigLIP, with both sides; train it as the encoder "
+                "(--encoder), or pass a text model, such as a BERT"
+            )
         with watched_loading() as loaded:
-            tower = _loaded(lambda: _side_of(tower, directory, modality), what)
+            tower = _loaded(lambda: _picture_side(tower, directory), what)
     limit_text_length(tower)
     _output(tower, modality)
     if modality == "image":
@@ -121,24 +126,22 @@ def _transformer(directory: Path, modality: Modality) -> Any:
     )
 
 
-def _side_of(joint: Any, directory: Path, modality: Modality) -> Any:
-    """The text or the picture network of a CLIP, as if it had been saved by itself."""
+def _picture_side(joint: Any, directory: Path) -> Any:
+    """The picture network of a CLIP or SigLIP, as if it had been saved by itself."""
     import torch
     from transformers import AutoModel
 
-    config = joint.auto_model.config
     network = AutoModel.from_pretrained(
         directory,
-        config=config.text_config if modality == "text" else config.vision_config,
+        config=joint.auto_model.config.vision_config,
         dtype=torch.float32,
         use_safetensors=True,
         local_files_only=True,
     )
-    processor = joint.tokenizer if modality == "text" else joint.processor.image_processor
     with TemporaryDirectory(prefix="unisem-") as alone:
         network.save_pretrained(alone)
-        processor.save_pretrained(alone)
-        return _transformer(Path(alone), modality)
+        joint.processor.image_processor.save_pretrained(alone)
+        return _transformer(Path(alone), "image")
 
 
 def _pool_as_trained(tower: Any) -> None:
