@@ -57,8 +57,7 @@ def evaluate(
     caption_column: CaptionColumn = "title",
 ) -> None:
     """Measure retrieval in both directions and in a mixed corpus, alone or against another."""
-    if held_out is not None and held_out <= 0:
-        raise typer.BadParameter("must be above 0", param_hint="--held-out")
+    part = None if held_out is None else share_or_number(held_out)
     if cache is None and (data.suffix.lower() == ".tar" or any(data.glob("*.tar"))):
         raise typer.BadParameter(
             "pictures in tar shards are unpacked first; say where to", param_hint="--cache"
@@ -73,7 +72,7 @@ def evaluate(
     options = EvaluationOptions(
         ks=tuple(ks or (1, 5, 10)),
         limit=limit,
-        held_out=None if held_out is None else share_or_number(held_out),
+        held_out=part,
         seed=seed,
     )
     chosen = load_encoder(encoder)

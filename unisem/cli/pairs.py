@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 if TYPE_CHECKING:
     from unisem.pairs import PairDataset
 
@@ -44,5 +46,14 @@ def read_pairs(
 
 
 def share_or_number(held_out: float) -> float | int:
-    """What ``--held-out`` means: below 1 a share of the pairs, from 1 on their number."""
-    return held_out if held_out < 1 else int(held_out)
+    """What ``--held-out`` means: below 1 a share of the pairs, from 1 on their number.
+
+    Raises:
+        typer.BadParameter: It is neither.
+    """
+    from unisem.pairs.splits import share_or_number as meant
+
+    try:
+        return meant(held_out)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--held-out") from None

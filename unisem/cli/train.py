@@ -30,7 +30,7 @@ def train(
     image_tower: option.ImageTower = None,
     dimension: option.Dimension = 512,
     loss: option.Loss = "infonce",
-    temperature: option.Temperature = 0.05,
+    temperature: option.Temperature = None,
     learned_temperature: option.LearnedTemperature = False,
     mask_above: option.MaskAbove = None,
     margin: option.Margin = 0.2,
@@ -68,8 +68,10 @@ def train(
     from unisem.training import Augmentation, Recipe, train_encoder
     from unisem.training.loop.environment import is_first_process
     from unisem.training.model.saving import check_output
+    from unisem.training.run import trainable_encoder
 
     refuse_idle_options(context)
+    part = share_or_number(held_out) if held_out else None
     cut = option.lengths(dimensions)
     changed = crop is not None or flip or colour
     try:
@@ -116,6 +118,7 @@ def train(
         clean=clean,
         unpack_to=work / "pictures",
     )
+    start = trainable_encoder(_start(encoder, text_tower, image_tower, dimension, work, seed))
     out = results()
     out.quiet = not is_first_process()  # under torchrun one process speaks
     with progress_bars() as show:
@@ -126,13 +129,17 @@ def train(
             f"{data} has {amount(len(checked.dataset), 'usable pair')}; training needs at least two"
         )
     training, testing = checked.dataset, None
-    if held_out:
-        split = split_pairs(checked.dataset, held_out=share_or_number(held_out), seed=seed)
+    if part is not None:
+        split = split_pairs(checked.dataset, held_out=part, seed=seed)
         training, testing = split.train, split.held_out
+        if len(set(training.image_ids.tolist())) < 2:
+            raise TrainingError(
+                f"--held-out {held_out:g} leaves {amount(len(training), 'pair')} with one picture "
+                "to train on; hold out fewer"
+            )
         out.print(
             f"{len(training):,} pairs to train on, {len(testing):,} held out, nothing in common"
         )
-    start = _start(encoder, text_tower, image_tower, dimension, work, seed)
     with progress_bars() as show:
         report = train_encoder(
             start,

@@ -57,12 +57,19 @@ Loss = Annotated[
     Literal["infonce", "sigmoid", "triplet"],
     typer.Option(help="What is minimised.", rich_help_panel=_LOSS),
 ]
-Temperature = Annotated[float, typer.Option(help="Of InfoNCE.", rich_help_panel=_LOSS)]
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        metavar="T",
+        help="Of InfoNCE. [default: 0.05; the start model's own where it is learned]",
+        rich_help_panel=_LOSS,
+    ),
+]
 LearnedTemperature = Annotated[
     bool,
     typer.Option(
         "--learned-temperature",
-        help="InfoNCE: start from --temperature and train it.",
+        help="InfoNCE: train the temperature, from --temperature or the start model's own.",
         rich_help_panel=_LOSS,
     ),
 ]

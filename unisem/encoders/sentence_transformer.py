@@ -110,7 +110,7 @@ class SentenceTransformerEncoder(Encoder):
             if not isinstance(text, str):
                 raise TypeError(f"texts[{position}] is {type(text).__name__}, not a string")
             check_unicode(text, f"texts[{position}]")
-        self._require("text")
+        self.require("text")
         vectors = np.empty((len(texts), self.dimension), np.float32)
         by_length = sorted(range(len(texts)), key=lambda position: len(texts[position]))
         for start in range(0, len(texts), batch_size):  # little padding: equals sit together
@@ -128,7 +128,7 @@ class SentenceTransformerEncoder(Encoder):
         progress: Progress | None = None,
     ) -> Vector:
         sources = sources_as_list(images)
-        self._require("image")
+        self.require("image")
         vectors = np.empty((len(sources), self.dimension), np.float32)
         done = 0
         for batch in self._prepared(sources, batch_size or self._image_batch):
@@ -183,7 +183,8 @@ class SentenceTransformerEncoder(Encoder):
     def _special(self) -> re.Pattern[str]:
         return special_tokens(self.model)
 
-    def _require(self, modality: Literal["text", "image"]) -> None:
+    def require(self, modality: Literal["text", "image"]) -> None:
+        """Raise `EncoderError` if the model does not take inputs of this modality."""
         if not self.model.supports(modality):
             other = {"text": "pictures only", "image": "texts only"}[modality]
             raise EncoderError(

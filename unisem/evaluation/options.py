@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from unisem.pairs.splits import share_or_number
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationOptions:
@@ -38,8 +40,11 @@ class EvaluationOptions:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ValueError(f"{name} must be at least {least}, not {value!r}")
-        if self.held_out is not None and self.held_out <= 0:
-            raise ValueError(f"held_out must be above 0, not {self.held_out!r}")
+        if self.held_out is not None:
+            try:
+                share_or_number(self.held_out)
+            except ValueError as error:
+                raise ValueError(f"held_out {error}") from None
         if self.points < 2:
             raise ValueError(f"points must be at least 2, not {self.points!r}")
         if not 0 < self.confidence < 1:

@@ -147,14 +147,14 @@ def _checked(
 
 
 def _limited(pairs: PairDataset, options: EvaluationOptions) -> PairDataset:
-    """A seeded draw of whole groups, so that a picture keeps all its captions."""
+    """A seeded draw of whole groups, two at least, so that a picture keeps all its captions."""
     if options.limit is None or options.limit >= len(pairs):
         return pairs
     groups = pairs.groups
     sizes = np.bincount(groups)
     order = np.random.default_rng(options.seed).permutation(len(sizes))
     enough = int(np.searchsorted(np.cumsum(sizes[order]), options.limit)) + 1
-    chosen = np.flatnonzero(np.isin(groups, order[:enough]))
+    chosen = np.flatnonzero(np.isin(groups, order[: max(2, enough)]))
     return PairDataset(pairs.select(chosen).pairs, pairs.skipped)
 
 

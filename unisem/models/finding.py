@@ -9,7 +9,6 @@ from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 
-from unisem.encoders.mini import MODEL_DIRECTORY as MINI
 from unisem.errors import EncoderError
 
 _SAFE_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja")
@@ -39,7 +38,9 @@ def locate_model(name: str, *, local_only: bool = False) -> Path:
         EncoderError: Nothing of that name, or weights that are not safetensors.
     """
     if name == "mini":
-        directory = MINI
+        from unisem.encoders.mini import MODEL_DIRECTORY  # encoders stand on this room
+
+        directory = MODEL_DIRECTORY
     elif os.path.isdir(name):  # which, unlike `Path.is_dir`, bears any name
         directory = Path(name).resolve()
     elif is_hub_id(name):

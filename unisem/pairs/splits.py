@@ -31,6 +31,25 @@ class Leakage:
     captions: int
 
 
+def share_or_number(held_out: float) -> float | int:
+    """A share of the pairs, below 1, or a number of pairs as a whole number.
+
+    >>> share_or_number(0.2), share_or_number(40.0)
+    (0.2, 40)
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if 0 < held_out < 1:
+        return held_out
+    if held_out < 1 or held_out != held_out // 1:  # NaN is not itself
+        raise ValueError(
+            f"must be a share of the pairs between 0 and 1 or a whole number of pairs, "
+            f"not {held_out}"
+        )
+    return int(held_out)
+
+
 def split_pairs(dataset: PairDataset, *, held_out: float | int = 0.2, seed: int = 0) -> Split:
     """Split by picture: pairs that share a picture, its content or a caption stay together.
 
@@ -39,13 +58,18 @@ def split_pairs(dataset: PairDataset, *, held_out: float | int = 0.2, seed: int 
 
     Args:
         dataset: Checked pairs, so that contents are known; see `unisem.training.check_pairs`.
-        held_out: A share of the pairs below 1, or a number of pairs.
+        held_out: A share of the pairs below 1, or a whole number of pairs.
         seed: Decides the split, together with the pairs' order.
 
     Raises:
-        TrainingError: The pairs cannot be split, because too many hang together.
+        TrainingError: Neither a share nor a number; the pairs cannot be split, because too many
+            hang together; nothing would be left to train on.
     """
-    wanted = round(held_out * len(dataset)) if held_out < 1 else int(held_out)
+    try:
+        part = share_or_number(held_out)
+    except ValueError as error:
+        raise TrainingError(f"held_out {error}") from None
+    wanted = round(part * len(dataset)) if part < 1 else int(part)
     if not 0 < wanted < len(dataset):
         raise TrainingError(
             f"cannot hold out {wanted:,} of {len(dataset):,} pairs; both parts need some"
@@ -66,6 +90,11 @@ def split_pairs(dataset: PairDataset, *, held_out: float | int = 0.2, seed: int 
             "or captions. Clean the captions, or bring a held-out part of your own"
         )
     inside = chosen[groups]
+    if inside.all():
+        raise TrainingError(
+            f"with {wanted:,} of {len(dataset):,} pairs held out none is left to train on, since "
+            "pairs of one picture stay together; hold out fewer (held_out, --held-out)"
+        )
     return Split(dataset.select(np.flatnonzero(~inside)), dataset.select(np.flatnonzero(inside)))
 
 

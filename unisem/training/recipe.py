@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from unisem.training.losses import PairLoss
     from unisem.training.losses.triplet import Mining
     from unisem.training.model.modality_parts import Part
+    from unisem.training.model.scale import Scale
 
 LossName = Literal["infonce", "sigmoid", "triplet"]
 AdversaryName = Literal["reversal", "translation"]
@@ -27,6 +28,7 @@ _WHOLE = (
     "checkpoint_steps",
     "lora",
 )
+_TEMPERATURE = 0.05
 _POSITIVE = ("temperature", "margin", "learning_rate", "adversary_weight", "unfreeze_every")
 
 
@@ -36,7 +38,8 @@ class Recipe:
 
     Attributes:
         loss: Which loss; see `unisem.training.losses`.
-        temperature: Of InfoNCE.
+        temperature: Of InfoNCE. ``None``: 0.05, or the start model's own (the ``logit_scale`` of
+            CLIP and SigLIP) where it is learned.
         learned_temperature: Train InfoNCE's temperature with the model.
         mask_above: Cosine from which InfoNCE holds two captions to say the same; ``None``: never.
         margin: Of the triplet loss.
@@ -73,7 +76,7 @@ class Recipe:
     """
 
     loss: LossName = "infonce"
-    temperature: float = 0.05
+    temperature: float | None = None
     learned_temperature: bool = False
     mask_above: float | None = None
     margin: float = 0.2
@@ -136,8 +139,12 @@ class Recipe:
         if any(length < 1 for length in self.dimensions):
             raise ValueError(f"dimensions must be at least 1, not {self.dimensions}")
 
-    def make_loss(self, dimension: int) -> PairLoss:
+    def make_loss(self, dimension: int, scale: Scale | None = None) -> PairLoss:
         """Make the loss for vectors of ``dimension`` numbers.
+
+        Args:
+            dimension: Numbers in a vector.
+            scale: What the start model was trained with, for a loss that learns it further.
 
         Raises:
             TrainingError: They cannot be cut to the recipe's ``dimensions``.
@@ -152,10 +159,16 @@ class Recipe:
         if self.loss == "triplet":
             loss = Triplet(self.margin, mining=self.mining)
         elif self.loss == "sigmoid":
-            loss = Sigmoid()
+            if scale is None or scale.bias is None:
+                loss = Sigmoid()
+            else:
+                loss = Sigmoid(scale.factor, scale.bias)
         else:
+            temperature = self.temperature or _TEMPERATURE
+            if self.temperature is None and self.learned_temperature and scale is not None:
+                temperature = 1 / scale.factor
             loss = InfoNCE(
-                self.temperature, learned=self.learned_temperature, mask_above=self.mask_above
+                temperature, learned=self.learned_temperature, mask_above=self.mask_above
             )
         if self.dimensions:
             loss = Matryoshka(loss, sorted({dimension, *self.dimensions}, reverse=True))

@@ -35,6 +35,7 @@ from unisem.training.model.interpolation import interpolate_weights, trainable_s
 from unisem.training.model.lora import add_lora, merge_lora
 from unisem.training.model.modality_parts import default_parts, freeze, only_heads
 from unisem.training.model.saving import check_output, save_encoder
+from unisem.training.model.scale import Scale
 from unisem.training.model.trainable_part import training_view
 from unisem.training.recipe import Recipe
 from unisem.training.report import TrainingReport
@@ -88,6 +89,7 @@ def train_encoder(
         progress: Called as work goes on.
 
     Raises:
+        EncoderError: The encoder does not load, or takes texts or pictures only.
         TrainingError: The pairs cannot be trained on, the loss is no number, the disk is full …;
             the last checkpoint is intact.
     """
@@ -98,11 +100,7 @@ def train_encoder(
     require_libraries(tensorboard=tensorboard is not None)
     from unisem.training.loop.fitting import fit_pairs
 
-    loaded = load_encoder(encoder)
-    if not isinstance(loaded, SentenceTransformerEncoder):
-        raise TrainingError(
-            f"only sentence-transformers models can be trained, not {type(loaded).__name__}"
-        )
+    loaded = trainable_encoder(encoder)
     train = _checked(train, progress)
     common = None
     if held_out is not None:
@@ -118,7 +116,7 @@ def train_encoder(
 
     model = loaded.model
     check_device(model.device, recipe.precision)
-    chosen = loss if loss is not None else recipe.make_loss(loaded.dimension)
+    chosen = loss if loss is not None else recipe.make_loss(loaded.dimension, Scale.of(model))
     parts = recipe.freeze if recipe.freeze is not None else default_parts(model)
     freeze(model, parts)
     # Known before LoRA changes the layers: stored features are the start model's.
@@ -154,6 +152,8 @@ def train_encoder(
         trials = Trials(loaded, prepared.view, depths, cache, recipe, work / "trials")
         share = trials.best_share(train, start, progress)
     interpolate_weights(model, start, share)
+    if (learned := Scale.learned_by(chosen)) is not None:
+        learned.write(model, share)
     after: Rankings | None = None
     if prepared.held_out is not None:
         after = rank_pairs(prepared.view, prepared.held_out)
@@ -161,6 +161,26 @@ def train_encoder(
         save_encoder(loaded, place, recipe)
         shutil.rmtree(work / "checkpoints", ignore_errors=True)
     return replace(run, output=place, share=share, before=before, after=after, leakage=common)
+
+
+def trainable_encoder(encoder: str | Encoder) -> SentenceTransformerEncoder:
+    """Load an encoder that can be trained, before minutes are spent on pictures.
+
+    Args:
+        encoder: As for `train_encoder`.
+
+    Raises:
+        EncoderError: It does not load, or takes texts or pictures only.
+        TrainingError: It is no sentence-transformers model.
+    """
+    loaded = load_encoder(encoder)
+    if not isinstance(loaded, SentenceTransformerEncoder):
+        raise TrainingError(
+            f"only sentence-transformers models can be trained, not {type(loaded).__name__}"
+        )
+    loaded.require("text")
+    loaded.require("image")
+    return loaded
 
 
 def _checked(dataset: PairDataset, progress: Progress) -> PairDataset:

@@ -59,7 +59,8 @@ def write_checkpoint(
         partial.mkdir(parents=True)
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         save_file(plain, partial / TENSORS)
-        (partial / STATE).write_text(json.dumps(state), encoding="utf-8")
+        described = {**state, "tensors": sorted(plain)}
+        (partial / STATE).write_text(json.dumps(described), encoding="utf-8")
         (partial / "trainer_state.json").write_text(trainer_state, encoding="utf-8")
         for path in partial.iterdir():
             with path.open("rb") as file:
@@ -83,11 +84,15 @@ def read_checkpoint(place: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         TrainingError: It is damaged or is none.
     """
     try:
-        return load_file(place / TENSORS), json.loads((place / STATE).read_text(encoding="utf-8"))
-    except (OSError, SafetensorError, ValueError) as error:
+        tensors = load_file(place / TENSORS)
+        state = json.loads((place / STATE).read_text(encoding="utf-8"))
+        if sorted(tensors) != state.pop("tensors"):
+            raise ValueError("it has other tensors than were written")
+    except (AttributeError, KeyError, OSError, SafetensorError, TypeError, ValueError) as error:
         raise TrainingError(
             f"{place} cannot be read as a checkpoint: {error}. Delete it and resume again"
         ) from error
+    return tensors, state
 
 
 def refuse_other_run(saved: Mapping[str, Any], run: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from unisem.training.inputs.preparing import prepare_pairs
 from unisem.training.loop.evaluator import Rankings, rank_pairs
 from unisem.training.model.interpolation import interpolate_weights, trainable_state
 from unisem.training.model.modality_parts import Modality
+from unisem.training.model.scale import Scale
 from unisem.training.recipe import Recipe
 
 SHARES = tuple(number / 10 for number in range(1, 11))
@@ -102,7 +103,7 @@ class Trials:
         size = min(self.recipe.batch_size or len(part), len(part))
         recipe = replace(self.recipe, batch_size=size, patience=None, checkpoint_steps=None)
         negatives = negatives_of(self.view, pairs, part, recipe)
-        loss = recipe.make_loss(self.encoder.dimension)
+        loss = recipe.make_loss(self.encoder.dimension, Scale.of(model))
         fit_pairs(self.view, pairs, loss, recipe, {}, self.work, negatives=negatives)
         learned = trainable_state(model)
         judged = prepare_pairs(self.encoder, split.held_out, self.depths, self.cache)

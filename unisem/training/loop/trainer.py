@@ -48,6 +48,7 @@ from unisem.training.loop.checkpoints import (
 )
 from unisem.training.losses import PairLoss
 
+_SCALE_RATE = 1e-2  # of a temperature, scale or bias: one number that may have far to go
 _KEPT = 2  # checkpoints, the best one beside them
 _REMEDY = "A lower learning rate usually helps; with float16, bfloat16 or float32 does"
 
@@ -108,12 +109,20 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         return [name for name, parameter in model.named_parameters() if parameter.dim() > 1]
 
     def get_optimizer_cls_and_kwargs(self, args: Any, model: Any = None) -> tuple[Any, Any]:
-        """Leave out the parameters that a loss steps itself."""
+        """Leave out the parameters that a loss steps itself; its single numbers have their rate."""
         optimizer, options = super().get_optimizer_cls_and_kwargs(args, model)
         own = {id(p) for loss in self.pair_losses for p in loss.own_parameters()}
+        numbers = [
+            parameter
+            for loss in self.pair_losses
+            for parameter in loss.parameters()
+            if parameter.requires_grad and parameter.numel() == 1 and id(parameter) not in own
+        ]
+        apart = own | {id(number) for number in numbers}
         groups = options["optimizer_dict"]
         for group in groups:
-            group["params"] = [p for p in group["params"] if id(p) not in own]
+            group["params"] = [p for p in group["params"] if id(p) not in apart]
+        groups.append({"params": numbers, "weight_decay": 0.0, "lr": _SCALE_RATE})
         options["optimizer_dict"] = [group for group in groups if group["params"]]
         return optimizer, options
 
@@ -215,7 +224,13 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         refuse_other_run(state.get("run", {}), self._run)
         restore_module(self.model, self._trained, _under("model.", tensors))
         for number, loss in enumerate(self.pair_losses):
-            loss.load_state_dict(_under(f"loss.{number}.", tensors))
+            try:
+                loss.load_state_dict(_under(f"loss.{number}.", tensors))
+            except RuntimeError as error:
+                raise TrainingError(
+                    "the checkpoint was written by a run with another loss; resume with the "
+                    f"options of that run: {error}"
+                ) from error
 
     def _load_best_model(self) -> None:
         self._load_from_checkpoint(str(self.state.best_model_checkpoint))
