@@ -261,6 +261,7 @@ class SemanticSpace:
         diversity: float | None = None,
         reranker: Reranker | None = None,
         fetch_k: int | None = None,
+        distinct: bool = False,
     ) -> list[Hit]:
         """Find the records nearest to a text, a picture, or both.
 
@@ -280,6 +281,7 @@ class SemanticSpace:
             diversity: From 0, the best hits, to 1, the least alike.
             reranker: What orders the candidates anew, see `unisem.rerank`.
             fetch_k: How many candidates hybrid search, reranker and diversity choose from.
+            distinct: Of records with the same picture, byte for byte, find only the best.
 
         Returns:
             Hits, best first, ties by id; with diversity, in the order they were chosen.
@@ -306,6 +308,7 @@ class SemanticSpace:
             diversity=diversity,
             reranker=reranker,
             fetch_k=fetch_k,
+            distinct=distinct,
         )
         return self.search_query(query)
 

@@ -30,7 +30,7 @@ def parse_filter(text: str) -> Filter:
     Comparison(field='year', operator=<Operator.GE: 'ge'>, value=2020)
 
     Raises:
-        FilterError: No condition, or a value that the operator cannot take.
+        FilterError: No condition, no value, or one that the operator cannot take.
     """
     found = _CONDITION.fullmatch(text)
     if found is None:
@@ -39,6 +39,11 @@ def parse_filter(text: str) -> Filter:
             "with one of = != > >= < <= ~"
         )
     key, operator, words = found.groups()
+    if not words:
+        raise FilterError(
+            f"{text!r} compares with nothing; write a value behind {operator}, "
+            f"or '{key} {operator} \"\"' for the empty text"
+        )
     value = _value(words)
     if operator == "~":
         part = value if isinstance(value, str) else words

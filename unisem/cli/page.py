@@ -1,17 +1,20 @@
 """`Page`: results as one HTML file that needs nothing else.
 
-Pictures are inside as small copies in ``data:`` URLs. There is no script, no link and no foreign
-resource, and the page's own content policy forbids them, whatever a caption says.
+Pictures are inside as small copies in ``data:`` URLs, and a hit links to its picture's file, by the
+way that leads there from the page. There is no script and no foreign resource, and the page's own
+content policy forbids them, whatever a caption says.
 """
 
 from __future__ import annotations
 
 import base64
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
@@ -63,8 +66,12 @@ class Page:
     introduction: str = ""
     footer: str = ""
 
-    def render(self) -> str:
-        """Return the HTML."""
+    def render(self, place: Path) -> str:
+        """Return the HTML.
+
+        Args:
+            place: The folder that the page will lie in, where its links start from.
+        """
         # Autoescape everywhere: queries, captions and file names may come from anybody.
         environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
         template = environment.from_string(
@@ -74,7 +81,7 @@ class Page:
             title=plain(self.title),
             introduction=self.introduction,
             footer=plain(self.footer),
-            sections=[_SectionView(section) for section in self.sections],
+            sections=[_SectionView(section, place) for section in self.sections],
             one=len(self.sections) == 1,
         )
 
@@ -84,24 +91,24 @@ class Page:
         Raises:
             OSError: The file cannot be written.
         """
-        path.write_text(self.render(), encoding="utf-8")
+        path.write_text(self.render(path.parent), encoding="utf-8")
 
 
 class _SectionView:
     """A section as the template wants it."""
 
-    def __init__(self, section: Section) -> None:
+    def __init__(self, section: Section, place: Path) -> None:
         self.text = None if section.text is None else plain(section.text)
         self.kind = section.kind
         self.remark = plain(section.remark)
         self.picture = None if section.image is None else _Picture.of(section.image)
-        self.hits = [_HitView(rank, hit) for rank, hit in enumerate(section.hits, start=1)]
+        self.hits = [_HitView(rank, hit, place) for rank, hit in enumerate(section.hits, start=1)]
 
 
 class _HitView:
     """A hit as the template wants it."""
 
-    def __init__(self, rank: int, hit: Hit) -> None:
+    def __init__(self, rank: int, hit: Hit, place: Path) -> None:
         record = hit.record
         self.rank = rank
         self.score = score_of(hit)
@@ -112,7 +119,19 @@ class _HitView:
             record.text or "", _CAPTION if record.modality == "image" else _QUOTED
         )
         self.picture = None if record.image is None else _Picture.of(record.image)
+        self.link = None if record.image is None else _link(record.image.path, place)
         self.alt = plain(record.text or "") or f"Picture without a caption: {self.id}"
+
+
+def _link(file: Path | None, place: Path) -> str | None:
+    """The URL of a file, relative to the page's folder; ``None`` if none leads there."""
+    if file is None:
+        return None
+    try:
+        way = os.path.relpath(os.path.realpath(file), os.path.realpath(place))
+    except ValueError:  # on another drive
+        return file.as_uri()
+    return quote(os.fsencode(Path(way).as_posix()))
 
 
 def _paragraphs(text: str, length: int) -> list[str]:

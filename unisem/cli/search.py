@@ -55,6 +55,9 @@ def search(
             help="Only records whose metadata match, e.g. 'year >= 2020'; may be repeated.",
         ),
     ] = None,
+    distinct: Annotated[
+        bool, typer.Option("--distinct", help="Copies of a picture take one place.")
+    ] = False,
     page: Annotated[
         Path | None, typer.Option("--html", metavar="PAGE", help="Write the hits to a page, too.")
     ] = None,
@@ -79,6 +82,7 @@ def search(
             match=match,
             mode=mode,
             min_score=min_score,
+            distinct=distinct,
         )
         hits = opened.search_query(asked)
         if page is not None:
@@ -176,6 +180,7 @@ def _write_page(
         modes.get(query.mode),
         kinds.get(query.selection.modality or ""),
         compared.get(query.match),
+        "copies of a picture once" if query.distinct else None,
         *conditions,
     ]
     Page(

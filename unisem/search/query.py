@@ -43,6 +43,8 @@ class Query:
         reranker: What orders the candidates anew, by looking at query and record together.
         fetch_k: How many candidates are fetched for fusion, for the reranker and for diversity,
             from each list; ``max(50, 4 * k)`` if ``None``, and never fewer than ``k``.
+        distinct: Of records whose pictures are the same, byte for byte, only the best is found;
+            the next records take the others' places.
     """
 
     text: str | None = None
@@ -58,6 +60,7 @@ class Query:
     diversity: float | None = None
     reranker: Reranker | None = None
     fetch_k: int | None = None
+    distinct: bool = False
 
     def __post_init__(self) -> None:
         self._check_parts()

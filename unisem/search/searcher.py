@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -23,7 +24,8 @@ class Searcher:
     1. **Embed.** The texts of all queries that compare vectors are encoded in one call, and so are
        their pictures.
     2. **Fetch.** Queries of the same selection, match and number of candidates are one search of
-       the store; `Query.min_score` cuts their lists. Keywords are looked up query by query.
+       the store; `Query.min_score` cuts their lists. Keywords are looked up query by query. With
+       `Query.distinct` copies of a picture go, and as many more hits are fetched.
     3. **Fuse.** A hybrid query's two lists become one.
     4. **Rerank.** `Query.reranker` orders the candidates anew, query by query.
     5. **Choose.** The first ``k``, or with `Query.diversity` those ``k`` that say different things.
@@ -77,23 +79,38 @@ class Searcher:
         for place, vector in zip(places, self.embed([queries[p] for p in places]), strict=True):
             query = queries[place]
             # By their text, as filters on True and on 1 are equal to Python and are not the same.
-            key = (repr(query.selection), query.match, query.candidates, len(vector))
+            key = (
+                repr(query.selection),
+                query.match,
+                query.candidates,
+                query.distinct,
+                len(vector),
+            )
             groups.setdefault(key, []).append((place, vector))
         for group in groups.values():
             query = queries[group[0][0]]
             vectors = np.stack([vector for _, vector in group])
-            lists = self._store.search(vectors, query.candidates, query.selection, query.match)
+            lists = _candidates(query, partial(self._by_vectors, query, vectors))
             for (place, _), hits in zip(group, lists, strict=True):
                 least = queries[place].min_score
                 found[place] = [hit for hit in hits if least is None or hit.score >= least]
         return found
 
+    def _by_vectors(self, query: Query, vectors: Vector, count: int) -> list[list[Hit]]:
+        return self._store.search(vectors, count, query.selection, query.match)
+
     def _fetched(self, query: Query, by_vector: list[Hit]) -> list[Hit]:
         if query.mode == "vector":
             return by_vector
         assert query.text is not None  # a `Query` checks that
-        by_keyword = self._store.search_words(query.text, query.candidates, query.selection)
-        return by_keyword if query.mode == "keyword" else query.fusion.fuse(by_vector, by_keyword)
+        (by_keyword,) = _candidates(query, partial(self._by_words, query, query.text))
+        if query.mode == "keyword":
+            return by_keyword
+        fused = query.fusion.fuse(by_vector, by_keyword)
+        return _distinct(fused) if query.distinct else fused
+
+    def _by_words(self, query: Query, text: str, count: int) -> list[list[Hit]]:
+        return [self._store.search_words(text, count, query.selection)]
 
     def _choose(self, query: Query, hits: list[Hit]) -> list[Hit]:
         if not query.diversity or len(hits) < 2:
@@ -114,6 +131,40 @@ class Searcher:
             relevance /= max(relevance.max(), 1e-30)
         order = choose(relevance, likeness_of(groups), query.k, balance=1 - query.diversity)
         return [candidates[position] for position in order]
+
+
+def _candidates(query: Query, fetch: Callable[[int], list[list[Hit]]]) -> list[list[Hit]]:
+    """As many hits as a query needs to choose from, copies not counted where it wants none.
+
+    Args:
+        query: The query, or one of several that want alike.
+        fetch: Gives lists of at most so many hits.
+    """
+    count = query.candidates
+    while True:
+        lists = fetch(count)
+        if not query.distinct:
+            return lists
+        found = [_distinct(hits)[: query.candidates] for hits in lists]
+        if all(
+            len(different) == query.candidates or len(hits) < count
+            for different, hits in zip(found, lists, strict=True)
+        ):
+            return found
+        count *= 4
+
+
+def _distinct(hits: list[Hit]) -> list[Hit]:
+    """The first hit of each picture; hits without a picture all."""
+    seen: set[str] = set()
+    found: list[Hit] = []
+    for hit in hits:
+        digest = None if hit.record.image is None else hit.record.image.sha256
+        if digest is None or digest not in seen:
+            found.append(hit)
+        if digest is not None:
+            seen.add(digest)
+    return found
 
 
 def _reranked(query: Query, hits: list[Hit]) -> list[Hit]:
