@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from unisem._version import __version__
 from unisem.common.atomic_files import publish
+from unisem.common.owned import check_owned
 from unisem.errors import CorruptStoreError, EncoderMismatchError
-from unisem.owned import check_owned
 from unisem.stores.faiss.readonly import is_untouched
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.cli.conftest import Run
 from tests.support.pictures import solid
@@ -18,6 +19,22 @@ from unisem.records import Vector
 def counts(output: str) -> dict[str, int]:
     rows = [line.split() for line in output.splitlines()]
     return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_picture_of_108_megapixels_from_a_phone_is_indexed(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.new("L", (12_000, 9_000), 128).save(folder / "IMG_108MP.jpg", quality=30)
+    result = run("index", folder, "--into", tmp_path / "s.unisem")
+    assert result.stderr == ""
+    assert counts(result.output)["added"] == 1
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
+        record = space.get(["photos/IMG_108MP.jpg"])[0]
+        assert record is not None
+        assert record.image is not None
+        assert (record.image.width, record.image.height) == (12_000, 9_000)
+        assert record.image.open(min_side=1000).size == (1500, 1125)
 
 
 def test_counts_and_holdings(run: Run, cards: Path, tmp_path: Path) -> None:

@@ -60,3 +60,14 @@ def test_half_precision_stays_near(mini: Encoder, dtype: str) -> None:
     half = load_encoder("mini", dtype=dtype)
     near = half.encode_images([traffic_light()])[0] @ mini.encode_images([traffic_light()])[0]
     assert near > 0.98
+
+
+@pytest.mark.parametrize(
+    "size", [(1, 300_000), (300_000, 1), (20_000, 700), (2000, 1000), (640, 480), (30, 30)]
+)
+def test_oblong_pictures_are_prepared_in_little_memory(
+    mini: Encoder, size: tuple[int, int]
+) -> None:
+    prepared = mini.prepare_image(Image.new("RGB", size, "red"))
+    assert prepared.width == prepared.height < 896
+    assert mini.prepare_image(prepared).size == prepared.size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Annotated, Any
@@ -115,6 +116,7 @@ def main() -> None:
         # A caption may have characters that an old terminal's encoding lacks.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    warnings.filterwarnings("ignore", module="PIL")  # what is wrong with a picture is an error's
     logging.basicConfig(handlers=[_Remarks(logging.WARNING)])
     try:
         app(prog_name="unisem")

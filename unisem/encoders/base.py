@@ -11,6 +11,8 @@ from PIL import Image
 from unisem.images.reference import ImageSource, open_image
 from unisem.records import Vector
 
+_ENOUGH = 1024  # pixels; models look at fewer
+
 Role = Literal["query", "document"]
 """Whether a text is what somebody asks or what is searched; some models embed them differently."""
 
@@ -87,9 +89,10 @@ class Encoder(ABC):
         """Decode one picture as this encoder wants it; `encode_images` takes the result.
 
         A caller that must survive bad pictures calls this first, from as many threads as it
-        likes, and encodes what came through.
+        likes, and encodes what came through. Unless an encoder says otherwise, a large picture is
+        scaled down by a whole number, sides of 1,024 pixels kept: dozens wait for a batch.
 
         Raises:
             ImageError: The picture cannot be used.
         """
-        return open_image(image)
+        return open_image(image, min_side=_ENOUGH)

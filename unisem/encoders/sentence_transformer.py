@@ -32,6 +32,8 @@ from unisem.models.kinds import refuse_other_kinds
 from unisem.models.special_tokens import special_tokens, spelled_out
 from unisem.records import Vector, check_unicode
 
+_MOST_OBLONG = 50  # times as long as wide; pictures beyond that are squeezed
+
 
 class SentenceTransformerEncoder(Encoder):
     """A sentence-transformers model directory as an `Encoder`.
@@ -141,9 +143,14 @@ class SentenceTransformerEncoder(Encoder):
 
     def prepare_image(self, image: ImageSource) -> Image.Image:
         opened = open_image(image, min_side=self._min_side)
-        if self._min_side is not None and (spare := min(opened.size) // self._min_side) > 1:
-            opened = opened.reduce(spare)  # what `draft` does for JPEG, for the other formats
+        longest = _MOST_OBLONG * min(opened.size)
+        if max(opened.size) > longest:  # models that scale the shorter side up would burst
+            width, height = (min(side, longest) for side in opened.size)
+            opened = opened.resize((width, height), Image.Resampling.BOX)
         if self._square is not None and opened.width != opened.height:
+            # The longer side is what the model sees of the square.
+            if self._min_side is not None and (spare := max(opened.size) // self._min_side) > 1:
+                opened = opened.reduce(spare)
             side = max(opened.size)
             canvas = Image.new("RGB", (side, side), self._square)
             canvas.paste(opened, ((side - opened.width) // 2, (side - opened.height) // 2))

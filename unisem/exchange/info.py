@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from unisem._version import __version__
+from unisem.common.owned import is_own_file
 from unisem.errors import ExchangeError
-from unisem.owned import is_own_file
 
 FILE = "export.json"
 FORMAT = 1

@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from unisem.common.atomic_files import fsync_folder, publish
+from unisem.common.owned import is_own_file, is_own_folder
 from unisem.errors import ImageError, StoreError
+from unisem.images.named_folders import remember, remembered
 from unisem.images.reference import ImageRef
-from unisem.named_folders import remember, remembered
-from unisem.owned import is_own_file, is_own_folder
 
 SUFFIXES = {
     "image/jpeg": ".jpg",
@@ -55,7 +55,7 @@ class Pictures:
         roots: If given, pictures are read from these folders (and the space's own blobs) only.
             If ``None``, the folder that holds the space and the working directory are allowed,
             neither if it is the root of a file system, and every folder that this user has named
-            for this space, see `unisem.named_folders`.
+            for this space, see `unisem.images.named_folders`.
         copy: Keep a copy inside the space of every picture that is added, not only of those that
             come as bytes.
     """

@@ -162,7 +162,7 @@ def open_image(source: ImageSource, *, min_side: int | None = None) -> Image.Ima
     """
     if isinstance(source, Image.Image):
         try:
-            return to_rgb(source)
+            return to_rgb(source, min_side=min_side)
         except Exception as error:
             raise ImageError("PIL image", "is damaged or truncated", f" ({error})") from error
     return ImageRef.of(source).open(min_side=min_side)

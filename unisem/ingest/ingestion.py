@@ -7,6 +7,7 @@ first records are stored within seconds whatever the model.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +20,7 @@ from unisem.common.skipped import Skipped
 from unisem.common.threads import decoding_threads
 from unisem.encoders import Encoder
 from unisem.errors import ImageError
+from unisem.images import ImageRef
 from unisem.images.library import Pictures
 from unisem.ingest.embedder import embed_prepared
 from unisem.readers import Reader
@@ -28,6 +30,7 @@ from unisem.stores.selection import Selection
 
 _BATCH = 32
 _QUICK, _SLOW = 1.0, 4.0  # seconds of a batch after which the next one is larger, or smaller
+_FEW_BYTES = 16 << 20  # larger files are read again, not held by the dozen until they are decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,7 @@ class Ingestion:
             self._progress(min(done, total) if total else done, total)
 
     def _prepare(self, batch: list[Record | Skipped], pool: ThreadPoolExecutor) -> list[_Pending]:
-        reading: list[tuple[Record, Future[tuple[Record, bytes]] | None]] = []
+        reading: list[tuple[Record, Future[tuple[Record, bytes | None]] | None]] = []
         for item in batch:
             if isinstance(item, Skipped):
                 self._skipped.append(item)
@@ -150,7 +153,7 @@ class Ingestion:
         stored = self._store.get([record.id for record, _ in reading])
         pending: list[_Pending] = []
         for (record, job), old in zip(reading, stored, strict=True):
-            data = b""
+            data = None
             if record.image is None and record.source_id is not None:
                 self._text_sources.add(record.source_id)
             try:
@@ -165,15 +168,25 @@ class Ingestion:
             elif old is not None and _same(record, old):
                 self._unchanged += 1
             else:
-                decoded = pool.submit(self._encoder.prepare_image, data) if data else None
+                image = record.image
+                decoded = None if image is None else pool.submit(self._decode, image, data)
                 pending.append(_Pending(record, decoded))
         return pending
 
-    def _read(self, record: Record) -> tuple[Record, bytes]:
+    def _read(self, record: Record) -> tuple[Record, bytes | None]:
+        """The record with its picture inspected, and the file's bytes if they are few."""
         assert record.image is not None
         image = self._pictures.admit(record.image)
         data = image.read_bytes()
-        return record.with_image(self._pictures.keep(image, data)), data
+        kept = record.with_image(self._pictures.keep(image, data))
+        return kept, data if len(data) <= _FEW_BYTES else None
+
+    def _decode(self, image: ImageRef, data: bytes | None) -> Image.Image:
+        if data is None:
+            data = image.read_bytes()
+            if hashlib.sha256(data).hexdigest() != image.sha256:
+                raise ImageError(image.name, "has changed while it was being added")
+        return self._encoder.prepare_image(data)
 
     def _finish(self, pending: list[_Pending]) -> None:
         """Embed and store, in batches that take about as long as one would like to wait."""

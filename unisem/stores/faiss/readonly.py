@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from unisem.common.owned import check_owned
 from unisem.errors import CorruptStoreError, StoreError
-from unisem.owned import check_owned
 
 
 @contextmanager

@@ -26,8 +26,8 @@ import xxhash
 from numpy.typing import NDArray
 
 from unisem.common.atomic_files import publish
+from unisem.common.owned import is_own_file
 from unisem.errors import StoreError
-from unisem.owned import is_own_file
 from unisem.records import Vector
 from unisem.stores.faiss.index_settings import (
     KINDS,

@@ -12,9 +12,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from unisem.common.owned import check_owned
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.images.library import Pictures
-from unisem.owned import check_owned
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.base import Store
 from unisem.stores.faiss.catalog import Catalog, Changes

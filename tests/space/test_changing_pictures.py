@@ -1,0 +1,62 @@
+"""Pictures that change while they are being added."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.pictures import encoded, noise, solid
+from tests.support.toy import ToyEncoder
+from unisem import Record, SemanticSpace
+from unisem.images.library import Pictures
+from unisem.images.reference import ImageRef
+from unisem.ingest import ingestion
+
+
+@pytest.fixture
+def changing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each picture is another one as soon as it has been inspected."""
+    keep = Pictures.keep
+
+    def keep_and_change(self: Pictures, image: ImageRef, data: bytes) -> ImageRef:
+        kept = keep(self, image, data)
+        assert kept.path is not None
+        kept.path.write_bytes(encoded(solid("blue")))
+        return kept
+
+    monkeypatch.setattr(Pictures, "keep", keep_and_change)
+
+
+@pytest.mark.usefixtures("changing")
+@pytest.mark.parametrize("few", [0, 1 << 20])
+def test_vector_and_digest_are_of_the_same_bytes(
+    tmp_path: Path, encoder: ToyEncoder, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(ingestion, "_FEW_BYTES", few)  # larger files are read twice
+    (tmp_path / "photos").mkdir()
+    noise(0).save(tmp_path / "photos" / "a.png")
+    before = (tmp_path / "photos" / "a.png").read_bytes()
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder) as space:
+        report = space.add_folder(tmp_path / "photos")
+        if few:
+            assert report.added == 1
+            found = space.search(image=before, k=1)[0]
+            assert found.score == pytest.approx(1, abs=1e-6)
+        else:
+            assert [item.reason for item in report.skipped] == [
+                "has changed while it was being added"
+            ]
+            assert len(space) == 0
+
+
+@pytest.mark.usefixtures("changing")
+def test_an_added_record_has_the_vector_of_the_bytes_that_were_inspected(
+    tmp_path: Path, encoder: ToyEncoder
+) -> None:
+    path = tmp_path / "a.png"
+    noise(0).save(path)
+    before = path.read_bytes()
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder) as space:
+        space.add([Record(id="a", image=path)])
+        assert space.search(image=before, k=1)[0].score == pytest.approx(1, abs=1e-6)
