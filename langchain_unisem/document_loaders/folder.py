@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from langchain_core.document_loaders import BaseLoader
@@ -36,7 +36,8 @@ class PictureFolderLoader(BaseLoader):
 
     Key init args:
         folder: The folder. No picture outside it is read, symbolic links resolved.
-        on_skip: Called with each picture or line that cannot be used, as `Skipped` with ``name``
+        on_skip: Called with each picture or line that cannot be used, and each kind of file that
+            is not read, as `Skipped` with ``name``
             and ``reason``; the rest is loaded. By default they are logged as warnings. To count
             them give a list's ``append``; to stop at the first, something that raises.
 
@@ -77,7 +78,8 @@ class PictureFolderLoader(BaseLoader):
 
     def lazy_load(self) -> Iterator[Document]:
         """Yield the documents in a fixed order, reading a few dozen ahead."""
-        items = iter(_PictureReader(self._folder, locate=Path.as_posix))
+        reader = _PictureReader(self._folder, locate=Path.as_posix)
+        items = chain(reader, reader.unread())
         with ThreadPoolExecutor(_THREADS, "unisem-load") as pool:
             while batch := list(islice(items, _BATCH)):
                 for loaded in pool.map(_load, batch):

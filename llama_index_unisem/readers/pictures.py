@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +165,8 @@ class PictureReader(BasePydanticReader, ResourcesReaderMixin):
             items: Iterator[Record | Skipped] = iter([self._single(_place(file))])
         else:
             self._skipped.clear()
-            items = iter(self._folder())
+            reader = self._folder()
+            items = chain(reader, reader.unread())
         for item in items:
             try:
                 if isinstance(item, Record):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.pictures import solid
 from unisem import Record
 from unisem.common.skipped import Skipped
+from unisem.errors import ImageError
 from unisem.readers import FolderReader
 from unisem.readers.chunks import chunk_text
 
@@ -204,3 +206,127 @@ def test_a_pipe_beside_a_picture_does_not_stop_the_reader(folder: Path) -> None:
     assert [record.text for record in records.values()] == [None]
     assert all("not a regular file" in reason for reason in skipped.values())
     assert len(skipped) == 2
+
+
+@pytest.mark.parametrize("name", ["tom.txt", "tom.TXT", "tom.Txt", "tom.PNG.txt", "tom.PNG.TXT"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_captions_by_any_of_their_names(folder: Path, name: str, encoding: str) -> None:
+    solid("red").save(folder / "tom.PNG")
+    (folder / name).write_text("Tom, a käfer\n", encoding=encoding)
+    records, skipped = read(folder)
+    assert {record.text for record in records.values()} == {"Tom, a käfer"}
+    assert set(records) == {"photos/tom.PNG"}
+    assert not skipped
+
+
+def test_the_whole_name_comes_first_and_an_unused_caption_is_a_text(folder: Path) -> None:
+    solid("red").save(folder / "tom.png")
+    (folder / "tom.png.txt").write_text("Tom")
+    (folder / "tom.txt").write_text("About Tom")
+    records, skipped = read(folder)
+    assert records["photos/tom.png"].text == "Tom"
+    assert records["photos/tom.txt"].text == "About Tom"
+    assert not skipped
+
+
+def test_a_caption_that_is_not_used_is_listed(folder: Path) -> None:
+    for name in ("a", "b", "c"):
+        solid("red").save(folder / f"{name}.png")
+    (folder / "a.txt").write_bytes("Käfer".encode("latin-1"))
+    (folder / "b.txt").write_text("another")
+    (folder / "c.txt").write_text("the same\n")
+    (folder / "metadata.csv").write_text("file_name,text\nb.png,one\nc.png,the same\n")
+    records, skipped = read(folder)
+    assert [record.text for record in records.values()] == [None, "one", "the same"]
+    assert "cannot be read as UTF-8 text (byte 2)" in skipped[str(folder / "a.txt")]
+    assert "is not used" in skipped[str(folder / "b.txt")]
+    assert len(skipped) == 2
+
+
+@pytest.mark.parametrize("name", ["self.png", "self.md", "self.txt", "metadata.csv"])
+def test_a_link_that_points_at_itself_is_listed(folder: Path, name: str) -> None:
+    solid("red").save(folder / "a.png")
+    (folder / name).symlink_to(name)
+    (folder / "round").symlink_to(".")
+    items = list(FolderReader(folder))
+    pictures = [item for item in items if isinstance(item, Record) and item.image is not None]
+    assert pictures[0].id == "photos/a.png"
+    reasons = {item.name: item.reason for item in items if isinstance(item, Skipped)}
+    assert "is a link to a folder" in reasons.pop(str(folder / "round"))
+    if name == "self.png":  # found when it is opened
+        assert pictures[1].image is not None
+        with pytest.raises(ImageError, match="cannot be read"):
+            pictures[1].image.read_bytes()
+    else:
+        assert "cannot be read" in reasons[str(folder / name)]
+
+
+def test_what_systems_and_tools_keep_is_left_out(folder: Path) -> None:
+    for place in ("@eaDir/a.png", "node_modules/x", ".git", "__MACOSX", "deep/#recycle"):
+        (folder / place).mkdir(parents=True)
+        solid("red").save(folder / place / "thumb.png")
+        (folder / place / "readme.md").write_text("words")
+    (folder / "Thumbs.db").touch()
+    reader = FolderReader(folder)
+    assert list(reader) == []
+    assert reader.ignored == {}
+
+
+def test_kinds_that_nothing_reads_are_counted(folder: Path) -> None:
+    for name in ("a.mov", "b.MOV", "c.zip", "LICENSE", "metadata.jsonl", "notes.md"):
+        (folder / name).write_text("x")
+    reader = FolderReader(folder)
+    assert reader.ignored == {"": 1, ".mov": 2, ".zip": 1}
+    assert [item.name for item in reader.unread()] == ["*", "*.mov", "*.zip"]
+
+
+@pytest.mark.parametrize("suffix", [b"png", b"txt", b"md"])
+def test_a_name_that_is_not_unicode_is_listed_for_its_name(folder: Path, suffix: bytes) -> None:
+    try:
+        (Path(os.fsdecode(os.fsencode(folder) + b"/gr\xfc\xdfe." + suffix))).write_bytes(b"hello")
+    except OSError:
+        pytest.skip("this file system takes Unicode names only")
+    records, skipped = read(folder)
+    assert not records
+    (reason,) = skipped.values()
+    assert "has a name that is not Unicode" in reason
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "METADATA.CSV"])
+def test_a_table_of_excel(folder: Path, name: str) -> None:
+    for number in range(3):
+        solid("red").save(folder / f"{number}.png")
+    lines = ["file_name;text;year", *(f"{n}.png;Bild, Nummer {n};{2020 + n}" for n in range(3))]
+    (folder / name).write_text("\r\n".join(lines), encoding="utf-8-sig", newline="")
+    records, skipped = read(folder)
+    assert not skipped
+    assert [record.text for record in records.values()] == [f"Bild, Nummer {n}" for n in range(3)]
+    assert [record.metadata["year"] for record in records.values()] == [2020, 2021, 2022]
+
+
+def test_a_table_without_its_column_is_listed_once(folder: Path) -> None:
+    solid("red").save(folder / "a.png")
+    (folder / "metadata.csv").write_text("file,text\n" + "a.png,x\n" * 9)
+    records, skipped = read(folder)
+    assert len(records) == 1
+    assert skipped == {
+        str(folder / "metadata.csv"): "has no column 'file_name'; it has 'file', 'text'"
+    }
+
+
+def test_a_folder_that_cannot_be_entered_is_listed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "closed").mkdir()
+    solid("red").save(folder / "a.png")
+    scandir = os.scandir
+
+    def refusing(path: str) -> Any:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refusing)
+    records, skipped = read(folder)
+    assert len(records) == 1
+    assert skipped == {str(folder / "closed"): "cannot be read (Permission denied)"}

@@ -28,6 +28,13 @@ class Reader(ABC):
         """How many files there are of each kind that nothing reads, by suffix (``.mov``)."""
         return {}
 
+    def unread(self) -> list[Skipped]:
+        """What is `ignored`, one entry for each kind."""
+        return [
+            Skipped(f"*{kind}", f"{count:,} of this kind, which is not read")
+            for kind, count in self.ignored.items()
+        ]
+
     def gone(self, stored: Iterable[Record]) -> Iterator[Record]:
         """Yield those of a space's records that came from here and whose file is there no more."""
         del stored

@@ -25,8 +25,8 @@ def read_coco(annotations: Path, images: Path) -> PairDataset:
         TrainingError: The file is not such a JSON file.
     """
     try:
-        content = json.loads(annotations.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        content = json.loads(annotations.read_bytes())  # UTF-8 or UTF-16
+    except (OSError, ValueError, RecursionError) as error:
         raise TrainingError(f"{annotations} cannot be read as JSON: {error}") from error
     if not isinstance(content, dict) or not all(
         isinstance(content.get(key), list) for key in ("images", "annotations")

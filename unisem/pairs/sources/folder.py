@@ -23,7 +23,8 @@ def read_folder(folder: Path) -> PairDataset:
         raise TrainingError(f"{folder} is not a folder")
     pairs: list[Pair] = []
     skipped: list[Skipped] = []
-    for item in FolderReader(folder):
+    reader = FolderReader(folder)
+    for item in reader:
         if isinstance(item, Skipped):
             skipped.append(item)
         elif item.image is not None:
@@ -31,4 +32,4 @@ def read_folder(folder: Path) -> PairDataset:
                 skipped.append(Skipped(item.image.name, "has no caption"))
             else:
                 pairs.append(Pair(item.image, item.text, item.id))
-    return PairDataset(tuple(pairs), tuple(skipped))
+    return PairDataset(tuple(pairs), (*skipped, *reader.unread()))

@@ -25,6 +25,7 @@ from unisem.errors import ImageError, TrainingError
 from unisem.pairs.dataset import Pair, PairDataset
 from unisem.pairs.sources.unpacking import Unpacked
 from unisem.readers.folder import PICTURES
+from unisem.readers.texts import decode_text
 
 _CAPTION_KEYS = ("caption", "text", "title")
 _ENDINGS = {suffix.removeprefix(".") for suffix in PICTURES}
@@ -38,25 +39,33 @@ def read_shards(shards: Sequence[Path], unpack_to: Path) -> PairDataset:
         unpack_to: The folder for their pictures.
 
     Raises:
-        TrainingError: ``webdataset`` is not installed, or a file is no tar.
+        TrainingError: ``webdataset`` is not installed, or none of the files could be read; if only
+            some could not, or not to their end, they are in ``skipped``.
     """
     unpacked = Unpacked(unpack_to)
     pairs: list[Pair] = []
     skipped: list[Skipped] = []
     passed_over: Counter[str] = Counter()
+    read = 0
+    damaged: list[Skipped] = []
     for shard in shards:
-        for sample in _samples(shard):
+        for sample in _samples(shard, damaged):
+            read += 1
             found = _pairs_of(sample, shard, unpacked, passed_over)
             if isinstance(found, Skipped):
                 skipped.append(found)
             else:
                 pairs += found
+    if damaged and not read:
+        raise TrainingError(f"{damaged[0].name} {damaged[0].reason}")
+    skipped += damaged
     for ending, count in sorted(passed_over.items()):
         skipped.append(Skipped(f"*.{ending}", f"{count:,} members of this kind are not read"))
     return PairDataset(tuple(pairs), tuple(skipped))
 
 
-def _samples(shard: Path) -> Iterator[dict[str, Any]]:
+def _samples(shard: Path, damaged: list[Skipped]) -> Iterator[dict[str, Any]]:
+    """The samples of a shard, up to where it is damaged."""
     try:
         from webdataset import tariterators  # type: ignore[import-untyped]
     except ImportError:
@@ -65,11 +74,9 @@ def _samples(shard: Path) -> Iterator[dict[str, Any]]:
         with shard.open("rb") as stream:
             source = [{"url": shard.name, "stream": stream}]
             yield from tariterators.group_by_keys(tariterators.tar_file_expander(source))
-    except Exception as error:  # tarfile and webdataset raise many kinds; all mean a bad shard
-        if isinstance(error, TrainingError | ImageError):
-            raise
+    except Exception as error:  # noqa: BLE001 - tarfile and webdataset raise many kinds
         what = error.args[0] if error.args else error  # webdataset adds the open file to the words
-        raise TrainingError(f"{shard} cannot be read as a tar shard: {what}") from error
+        damaged.append(Skipped(str(shard), f"cannot be read as a tar shard: {what}"))
 
 
 def _pairs_of(
@@ -100,7 +107,7 @@ def _pairs_of(
 def _captions(members: dict[str, bytes]) -> list[str] | str:
     try:
         if "txt" in members:
-            return [members["txt"].decode("utf-8-sig").strip()]
+            return [decode_text(members["txt"]).strip()]
         content = json.loads(members["json"]) if "json" in members else {}
     except (ValueError, RecursionError) as error:
         return f"its caption cannot be read ({error})"
