@@ -1,11 +1,11 @@
-"""`picture_of` and `has_picture`: the picture that a LlamaIndex node carries."""
+"""`picture_of`, `has_picture` and `is_captioned_url`: the picture that a LlamaIndex node carries."""
 
 from __future__ import annotations
 
 from base64 import b64decode
 from binascii import Error as Base64Error
 
-from llama_index.core.schema import BaseNode, ImageNode, Node
+from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node
 
 from llama_index_unisem.nodes import PictureNode
 from unisem.errors import ImageError
@@ -25,17 +25,9 @@ def picture_of(node: BaseNode) -> ImageRef | None:
     Raises:
         ImageError: The picture is only a URL, or its inline bytes are not base64.
     """
-    match node:
-        case PictureNode() if node.image_path is not None:
-            return node.picture
-        case ImageNode():
-            data, path, url = node.image, node.image_path, node.image_url
-        case Node(image_resource=resource) if resource is not None:
-            data = None if resource.data is None else resource.data.decode("ascii")
-            path = None if resource.path is None else str(resource.path)
-            url = None if resource.url is None else str(resource.url)
-        case _:
-            return None
+    if isinstance(node, PictureNode) and node.image_path is not None:
+        return node.picture
+    data, path, url = _places(node)
     if data:
         try:
             return ImageRef(data=b64decode(data, validate=True))
@@ -50,9 +42,25 @@ def picture_of(node: BaseNode) -> ImageRef | None:
 
 def has_picture(node: BaseNode) -> bool:
     """Whether a node carries a picture, were it only a URL; nothing is opened."""
+    return any(_places(node))
+
+
+def is_captioned_url(node: BaseNode) -> bool:
+    """Whether a node has a picture that is only a URL, and a caption by which it can be found."""
+    data, path, url = _places(node)
+    only_url = bool(url) and not data and not path
+    return only_url and bool(node.get_content(MetadataMode.NONE).strip())
+
+
+def _places(node: BaseNode) -> tuple[str | None, str | None, str | None]:
+    """A picture's base64, path and URL, as far as the node has them."""
     match node:
         case ImageNode():
-            return bool(node.image or node.image_path or node.image_url)
+            return node.image, node.image_path, node.image_url
         case Node(image_resource=resource) if resource is not None:
-            return bool(resource.data or resource.path or resource.url)
-    return False
+            return (
+                None if resource.data is None else resource.data.decode("ascii"),
+                None if resource.path is None else str(resource.path),
+                None if resource.url is None else str(resource.url),
+            )
+    return None, None, None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node
 
-from llama_index_unisem.pictures import picture_of
+from llama_index_unisem.pictures import is_captioned_url, picture_of
 from unisem.images.reference import ImageRef
 
 
@@ -16,7 +16,8 @@ class NodePlan:
 
     A node with a picture gets its picture's vector; its caption, if it has one, is embedded as it
     stands, without metadata, and its vector is kept where LlamaIndex has a place for it. Any other
-    node gets the vector of its text with the metadata that is meant for embedding.
+    node gets the vector of its text with the metadata that is meant for embedding; so does a
+    picture that is only a URL, as nothing is fetched, by its caption.
 
     Args:
         nodes: The nodes.
@@ -26,7 +27,8 @@ class NodePlan:
         texts: Texts to embed: other nodes' contents, then captions.
 
     Raises:
-        ImageError: A node has a picture that cannot be used; see `picture_of`.
+        ImageError: A node has a picture that cannot be used, see `picture_of`, and no caption in
+            its place.
     """
 
     def __init__(self, nodes: Sequence[BaseNode]) -> None:
@@ -35,7 +37,7 @@ class NodePlan:
         self._others: list[BaseNode] = []
         self.images: list[ImageRef] = []
         for node in nodes:
-            image = picture_of(node)
+            image = None if is_captioned_url(node) else picture_of(node)
             if image is None:
                 self._others.append(node)
                 continue

@@ -13,7 +13,7 @@ from llama_index.core.schema import BaseNode, MetadataMode, Node
 
 from llama_index_unisem.embeddings.embedding import UniSemEmbedding
 from llama_index_unisem.embeddings.plan import NodePlan
-from llama_index_unisem.pictures import has_picture, picture_of
+from llama_index_unisem.pictures import has_picture, is_captioned_url, picture_of
 from unisem.common.skipped import Skipped
 from unisem.errors import ImageError
 from unisem.images.reference import ImageRef
@@ -110,7 +110,8 @@ class NodeEmbedder:
         kept: list[BaseNode] = []
         for node in nodes:
             try:
-                image = picture_of(node) if node.embedding is None else None
+                seen = node.embedding is None and not is_captioned_url(node)
+                image = picture_of(node) if seen else None
                 if image is not None:
                     image.open(min_side=_PROBE)
             except ImageError as error:

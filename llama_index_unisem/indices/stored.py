@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -60,8 +61,7 @@ class StoredNodesIndex(VectorStoreIndex):
     ) -> None:
         embedder = NodeEmbedder(self._embed_model, self._skipped)
         for batch in iter_batch(self._with_content(nodes), self._insert_batch_size):
-            embedded = embedder.embed(batch, show_progress)
-            self._vector_store.add(embedded, **insert_kwargs)
+            embedded = self._stored(embedder.embed(batch, show_progress), insert_kwargs)
             if self._store_nodes_override:
                 self._docstore.add_documents(_kept(index_struct, embedded), allow_update=True)
 
@@ -75,7 +75,7 @@ class StoredNodesIndex(VectorStoreIndex):
         embedder = NodeEmbedder(self._embed_model, self._skipped)
         for batch in iter_batch(self._with_content(nodes), self._insert_batch_size):
             embedded = await embedder.aembed(batch, show_progress)
-            await self._vector_store.async_add(embedded, **insert_kwargs)
+            embedded = await asyncio.to_thread(self._stored, embedded, insert_kwargs)
             if self._store_nodes_override:
                 kept = _kept(index_struct, embedded)
                 await self._docstore.async_add_documents(kept, allow_update=True)
@@ -90,9 +90,31 @@ class StoredNodesIndex(VectorStoreIndex):
             ):
                 kept.append(node)
             else:
-                _log.warning("node %r is left out: it has neither text nor picture", node.node_id)
-                self._skipped.append(Skipped(node.node_id, "has neither text nor picture"))
+                self._leave_out(node, "has neither text nor picture")
         return kept
+
+    def _stored(self, nodes: list[BaseNode], options: dict[str, Any]) -> list[BaseNode]:
+        """Store nodes but for those that no store can keep, which do not cost the others."""
+        try:
+            self._vector_store.add(nodes, **options)
+        except ValueError:
+            kept: list[BaseNode] = []
+            for node in nodes:
+                try:
+                    self._vector_store.check(node)
+                except ValueError as error:
+                    self._leave_out(node, str(error))
+                else:
+                    kept.append(node)
+            if len(kept) == len(nodes):
+                raise
+            self._vector_store.add(kept, **options)
+            return kept
+        return nodes
+
+    def _leave_out(self, node: BaseNode, reason: str) -> None:
+        _log.warning("node %r is left out: %s", node.node_id, reason)
+        self._skipped.append(Skipped(node.node_id, reason))
 
     # -- deleting ------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from llama_index.core.bridge.pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     create_model,
     field_validator,
 )
@@ -86,10 +87,13 @@ class SearchArguments(BaseModel):
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value  # models fill in what they leave out
 
-    @field_validator("filter", mode="before")
+    @field_validator("query", "top_k", "filter", mode="before")
     @classmethod
-    def _none_is_empty(cls, value: object) -> object:
-        return [] if value is None else value
+    def _null_is_left_out(cls, value: object, info: ValidationInfo) -> object:
+        if value is not None:
+            return value
+        field = cls.model_fields[str(info.field_name)]
+        return "" if field.is_required() else field.get_default(call_default_factory=True)
 
     @property
     def condition(self) -> Filter | None:

@@ -38,6 +38,9 @@ class UniSemQueryEngineTool(QueryEngineTool):
         metadata: ToolMetadata | None = None,
         resolve_input_errors: bool = True,
         *,
+        name: str | None = None,
+        description: str | None = None,
+        return_direct: bool = False,
         image_limits: ImageLimits | None = None,
         image_roots: Sequence[str] = (),
     ) -> None:
@@ -45,12 +48,24 @@ class UniSemQueryEngineTool(QueryEngineTool):
 
         Args:
             query_engine: Any engine; with ``multimodal=True`` it sees pictures itself.
-            metadata: The tool's name and description.
+            metadata: The tool's name, description and schema, as LlamaIndex's own takes them.
             resolve_input_errors: As in LlamaIndex's own.
+            name: The tool's name, instead of ``metadata``.
+            description: What the model is told about the tool; say what the collection holds.
+            return_direct: As in LlamaIndex's ``ToolMetadata``.
             image_limits: How many of the sources' pictures are returned, how large.
             image_roots: Where pictures of other retrievers' nodes may lie.
+
+        Raises:
+            ValueError: ``metadata``, and a part of it again.
         """
-        described = metadata or ToolMetadata(name="answer", description=_DESCRIPTION)
+        if metadata is not None and (name, description, return_direct) != (None, None, False):
+            raise ValueError("give metadata, or name, description and return_direct")
+        described = metadata or ToolMetadata(
+            name="answer" if name is None else name,
+            description=_DESCRIPTION if description is None else description,
+            return_direct=return_direct,
+        )
         super().__init__(query_engine, described, resolve_input_errors)
         self._limits = image_limits or ImageLimits()
         self._roots = tuple(image_roots)

@@ -1,7 +1,7 @@
 """`record_of` and `nodes_from`: a LlamaIndex node as a record, and back without loss.
 
-What a space searches lies where it searches: the text or caption in ``Record.text``, the metadata
-in ``Record.metadata``, the picture in ``Record.image``, the document's id in ``Record.source_id``.
+What a space searches lies where it searches: the text or caption in ``Record.text``, the metadata,
+as LlamaIndex writes them as JSON, in ``Record.metadata``, the picture in ``Record.image``, the document's id in ``Record.source_id``.
 The rest of the node is JSON in ``Record.payload``. Inline bytes of a picture become a
 content-addressed file; other inline bytes, which no record has a place for, stay in the payload as
 base64. Vectors are the store's; a caption's comes back from there.
@@ -10,9 +10,11 @@ base64. Vectors are the store's; a caption's comes back from there.
 from __future__ import annotations
 
 import logging
+import math
 import os
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -77,35 +79,43 @@ def embedded(node: BaseNode, opened: Opened, match: Match = "any") -> EmbeddedRe
 
     Raises:
         ValueError: No vector, a zero vector, or one that is no list of numbers; names the node.
-        RecordError: Metadata that are not JSON; names the key.
+        RecordError: Metadata that LlamaIndex cannot write as JSON, or that cannot be found by.
         ImageError: A picture outside the space's folders.
     """
-    kind: Modality = "image" if _is_picture(node) else "text"
-    if match != "any":
-        kind = match
     if node.embedding is None:
         raise ValueError(
             f"node {node.node_id!r} has no embedding; let an index or an IngestionPipeline embed "
             "it, for example with UniSemEmbedding"
         )
-    vectors = {kind: unit(node.embedding, f"the embedding of node {node.node_id!r}")}
+    record = record_of(node, opened)
     caption = caption_vector(node)
+    # A picture that is only a URL is found by its caption, unless its vectors say otherwise.
+    kind: Modality = record.modality if caption is None else "image"
+    if match != "any":
+        kind = match
+    vectors = {kind: unit(node.embedding, f"the embedding of node {node.node_id!r}")}
     if caption is not None and kind == "image":
         vectors["text"] = unit(caption, f"the text embedding of node {node.node_id!r}")
-    return EmbeddedRecord(record=record_of(node, opened), vectors=vectors)
+    return EmbeddedRecord(record=record, vectors=vectors)
 
 
 def record_of(node: BaseNode, opened: Opened) -> Record:
     """Turn a node into a record.
 
     Raises:
-        RecordError: Metadata that are not JSON; names the key.
+        RecordError: Metadata that LlamaIndex cannot write as JSON, or that cannot be found by.
         ImageError: A picture outside the space's folders.
     """
     assert isinstance(node, TextNode | Node)  # see `listed`
     image = _kept_picture(node, opened)
     inline = image is not None and _has_inline_picture(node)
-    kept = _payload(node, inline=inline)
+    try:
+        kept = _payload(node, inline=inline)
+    except ValueError as error:  # pydantic's, of a type that it does not know
+        raise RecordError(f"cannot store node {node.node_id!r}: {error}") from None
+    metadata, numbers = _finite(kept["node"].pop("metadata"))
+    if numbers:
+        kept["numbers"] = numbers
     if isinstance(node, TextNode):
         text: str | None = node.text
     else:
@@ -117,7 +127,7 @@ def record_of(node: BaseNode, opened: Opened) -> Record:
             id=node.node_id,
             text=text,
             image=image,
-            metadata=node.metadata,
+            metadata=metadata,
             source_id=node.ref_doc_id,
             links={
                 relation: info.node_id
@@ -172,7 +182,7 @@ def nodes_with_vectors(records: Sequence[Record], store: Store, match: Match) ->
 
 def _payload(node: TextNode | Node, *, inline: bool) -> dict[str, Any]:
     """All of the node that the record has no other place for."""
-    dumped = node.model_dump(mode="json", exclude={"metadata", "embedding", "text_embedding"})
+    dumped = node.model_dump(mode="json", exclude={"embedding", "text_embedding"})
     dumped.pop("class_name", None)
     dumped.pop("text", None)
     known = next(name for name, cls in _CLASSES.items() if isinstance(node, cls))
@@ -202,12 +212,49 @@ def _payload(node: TextNode | Node, *, inline: bool) -> dict[str, Any]:
     return kept
 
 
+def _finite(value: Any, *path: str | int) -> tuple[Any, list[Any]]:
+    """JSON without the numbers that are none, and where which of them were.
+
+    LlamaIndex writes NaN and infinity, which JSON does not have; to filters they are null.
+    """
+    match value:
+        case float() if not math.isfinite(value):
+            return None, [[*path, str(value)]]
+        case dict():
+            parts = {key: _finite(item, *path, key) for key, item in value.items()}
+            return {key: part for key, (part, _) in parts.items()}, [
+                number for _, numbers in parts.values() for number in numbers
+            ]
+        case list():
+            items = [_finite(item, *path, place) for place, item in enumerate(value)]
+            return [part for part, _ in items], [
+                number for _, numbers in items for number in numbers
+            ]
+    return value, []
+
+
+def _with_numbers(metadata: Mapping[str, Any], numbers: Iterable[Sequence[Any]]) -> dict[str, Any]:
+    """Undo `_finite`, where metadata have not been changed since."""
+    restored = deepcopy(dict(metadata)) if numbers else dict(metadata)
+    for *path, last, number in numbers:
+        place: Any = restored
+        try:
+            for step in path:
+                place = place[step]
+            if place[last] is None:
+                place[last] = float(number)
+        except (KeyError, IndexError, TypeError):
+            continue
+    return restored
+
+
 def _node(record: Record) -> BaseNode:
     kept = record.payload.get(_KEY)
     if kept is None:
         return node_of(record)
     cls = _class(kept)
-    parts: dict[str, Any] = {**kept["node"], "metadata": dict(record.metadata)}
+    metadata = _with_numbers(record.metadata, kept.get("numbers", ()))
+    parts: dict[str, Any] = {**kept["node"], "metadata": metadata}
     if issubclass(cls, TextNode):
         parts["text"] = record.text or ""
     elif parts["text_resource"] is not None:
@@ -233,12 +280,6 @@ def _put_picture(parts: dict[str, Any], image: ImageRef, *, inline: bool, flat: 
     given = place[f"{prefix}path"]
     if not os.path.exists(given) and image.path is not None and image.path.exists():
         place[f"{prefix}path"] = str(image.path)
-
-
-def _is_picture(node: BaseNode) -> bool:
-    if isinstance(node, ImageNode):
-        return True
-    return isinstance(node, Node) and node.image_resource is not None
 
 
 def _has_inline_picture(node: BaseNode) -> bool:

@@ -17,6 +17,7 @@ from llama_index.core.vector_stores.types import (
 from llama_index_unisem.vector_stores.opened import Lease, Opened
 from llama_index_unisem.vector_stores.persistence import (
     contents_of,
+    file_of,
     fill,
     find,
     save,
@@ -137,8 +138,17 @@ class LastingVectorStore(BasePydanticVectorStore):
         namespace: str = "default",
         fs: fsspec.AbstractFileSystem | None = None,
     ) -> Self:
-        """Open what a `StorageContext` persisted; see `from_persist_path`."""
-        name = f"{namespace}__{DEFAULT_PERSIST_FNAME}"
+        """Open what a `StorageContext` persisted; see `from_persist_path`.
+
+        Args:
+            persist_dir: The directory.
+            namespace: Which of its stores; a name, never a path.
+            fs: Where; this machine if ``None``.
+
+        Raises:
+            ValueError: The namespace is no plain name; nothing outside the directory is opened.
+        """
+        name = file_of(namespace)
         return cls.from_persist_path(f"{str(persist_dir).rstrip('/')}/{name}", fs)
 
     @classmethod

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -36,12 +37,28 @@ _log = logging.getLogger(__name__)
 _BATCH = 1000
 _FORMAT = 1
 _KEY = "unisem_vector_store"
+_MOST_NAME = 100
+_NAMESPACE = re.compile(rf"(?!\.)[^/\\:\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{_MOST_NAME}}}")
 _MARKER_BYTES = 4096  # another store's file may be large, and is not read whole
 _NOTE = (
     "This is a UniSemVectorStore and no SimpleVectorStore. Load it with "
     "llama_index_unisem.UniSemVectorStore.from_persist_dir and hand it to the StorageContext: "
     "StorageContext.from_defaults(persist_dir=..., vector_store=...)"
 )
+
+
+def file_of(namespace: str) -> str:
+    """The name of a namespace's marker.
+
+    Raises:
+        ValueError: The namespace could lead out of the directory that it is looked for in.
+    """
+    if not isinstance(namespace, str) or not _NAMESPACE.fullmatch(namespace):
+        raise ValueError(
+            f"a namespace is a name of at most {_MOST_NAME} characters without path separators, "
+            f"colons, control characters or a leading dot, not {namespace!r:.80}"
+        )
+    return f"{namespace}__{DEFAULT_PERSIST_FNAME}"
 
 
 def save(opened: Opened, path: str, fs: fsspec.AbstractFileSystem | None) -> None:
@@ -103,11 +120,15 @@ def find(
     if not files.exists(directory):
         raise CorruptStoreError(f"{path} names {directory}, which is missing; restore both")
     if isinstance(files, LocalFileSystem):
+        if Path(directory).is_symlink():
+            raise CorruptStoreError(f"{directory} is a link; name the directory that it leads to")
         return Path(directory), None
     scratch = TemporaryDirectory(prefix="unisem-")
     copy = Path(scratch.name) / "store"
     for file in files.find(directory):
         place = copy / file[len(directory) :].lstrip("/")
+        if ".." in place.parts:
+            raise CorruptStoreError(f"{file} would leave the directory that it is copied to")
         place.parent.mkdir(parents=True, exist_ok=True)
         files.get_file(file, str(place))
     return copy, scratch

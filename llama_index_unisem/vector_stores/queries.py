@@ -22,6 +22,9 @@ from unisem.stores.vectors import unit
 Scored = list[tuple[Record, float]]
 """Records with their scores, best first."""
 
+QUERY_OPTIONS = ("modality", "mmr_threshold", "mmr_prefetch_k", "mmr_prefetch_factor")
+"""Keywords of a query beside the `VectorStoreQuery`."""
+
 _LEAST_CANDIDATES = 50  # of each list that hybrid search fuses
 _MMR_CANDIDATES = 256  # from which diversity chooses
 _LEARNER_CANDIDATES = 1000  # to which a learner is fitted
@@ -42,8 +45,7 @@ def run(store: Store, query: VectorStoreQuery, match: Match, options: Mapping[st
         store: Where to look.
         query: What for; see ``docs/llama_index.md`` for what its parts mean.
         match: Which of a record's vectors are compared.
-        options: ``modality``, ``mmr_threshold``, ``mmr_prefetch_k`` and ``mmr_prefetch_factor``;
-            the rest is other stores' and is not looked at.
+        options: `QUERY_OPTIONS`.
 
     Raises:
         TypeError: One id instead of a list.
@@ -224,6 +226,19 @@ def _check_count(value: object, name: str) -> None:
         raise ValueError(f"{name} must be a whole number, not {value!r}") from None
     if count < 0:
         raise ValueError(f"{name} must not be negative, not {count}")
+
+
+def refuse_unknown(options: Mapping[str, Any], call: str, known: Sequence[str] = ()) -> None:
+    """Refuse keywords that mean nothing here; a misspelt restriction must not restrict nothing.
+
+    Raises:
+        TypeError: Names the keywords, and those that are known.
+    """
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise TypeError(
+            f"{call} knows no {', '.join(unknown)}; options are {', '.join(known) or 'none'}"
+        )
 
 
 def ids_of(ids: Sequence[str] | None, name: str) -> tuple[str, ...] | None:

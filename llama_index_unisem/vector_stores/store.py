@@ -22,7 +22,7 @@ from llama_index_unisem.vector_stores.codec import (
     nodes_with_vectors,
 )
 from llama_index_unisem.vector_stores.lasting import LastingVectorStore
-from llama_index_unisem.vector_stores.queries import ids_of, run
+from llama_index_unisem.vector_stores.queries import QUERY_OPTIONS, ids_of, refuse_unknown, run
 from unisem.errors import VectorError
 from unisem.filters import Filter
 from unisem.records import EmbeddedRecord, Record, to_json
@@ -60,18 +60,19 @@ class UniSemVectorStore(LastingVectorStore):
 
         Args:
             nodes: With their embeddings.
-            **kwargs: Other stores' options; not looked at.
+            **kwargs: None; other stores' options are refused.
 
         Returns:
             The node ids, in order.
 
         Raises:
-            TypeError: Something that is no node.
+            TypeError: Something that is no node, or an unknown option.
             ValueError: A node without a usable vector; names it.
             VectorError: Vectors of another dimension.
-            RecordError: Metadata that are not JSON; names the key.
+            RecordError: Metadata that LlamaIndex cannot write as JSON, or that cannot be found by.
             ImageError: A picture outside the allowed folders.
         """
+        refuse_unknown(kwargs, "add")
         opened = self._opened
         nodes = listed(nodes)
         items = [embedded(node, opened, self.match) for node in nodes]
@@ -80,6 +81,15 @@ class UniSemVectorStore(LastingVectorStore):
         with opened.mutex:
             opened.store.add(items if self.match == "any" else self._beside(items))
         return [node.node_id for node in nodes]
+
+    def check(self, node: BaseNode) -> None:
+        """Whether a node could be added; nothing is.
+
+        Raises:
+            ValueError: Says what is wrong with it, as `add` does.
+        """
+        (one,) = listed([node])
+        embedded(one, self._opened, self.match)
 
     def _beside(self, items: Sequence[EmbeddedRecord]) -> list[EmbeddedRecord]:
         """Keep the other vectors of nodes that are stored already and have not changed."""
@@ -98,8 +108,9 @@ class UniSemVectorStore(LastingVectorStore):
 
         Args:
             ref_doc_id: The document's id.
-            **delete_kwargs: Other stores' options; not looked at.
+            **delete_kwargs: None; other stores' options are refused.
         """
+        refuse_unknown(delete_kwargs, "delete")
         store = self._opened.store
         with self._opened.mutex:
             store.delete(Selection(source_ids=(ref_doc_id,)))
@@ -118,10 +129,11 @@ class UniSemVectorStore(LastingVectorStore):
         Args:
             node_ids: Unknown ids are no error; no ids remove nothing.
             filters: As in a query.
-            **delete_kwargs: Other stores' options; not looked at.
+            **delete_kwargs: None; other stores' options are refused.
 
         Without both nothing happens: `clear` empties a store.
         """
+        refuse_unknown(delete_kwargs, "delete_nodes")
         condition = to_filter(filters)
         if node_ids is None and condition is None:
             return
@@ -164,9 +176,11 @@ class UniSemVectorStore(LastingVectorStore):
             Nodes, similarities and ids, best first; empty lists if there are none.
 
         Raises:
+            TypeError: An unknown option.
             ValueError: The query lacks what its mode needs, or a value is out of range.
             VectorError: A vector of another dimension.
         """
+        refuse_unknown(kwargs, "query", QUERY_OPTIONS)
         found = run(self._opened.store, query, self.match, kwargs)
         return VectorStoreQueryResult(
             nodes=nodes_from([record for record, _ in found], self._opened.store),

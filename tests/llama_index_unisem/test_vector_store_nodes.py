@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import date
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -24,8 +26,9 @@ from llama_index.core.schema import (
     TextNode,
 )
 from llama_index.core.vector_stores.types import VectorStoreQuery
+from llama_index.core.vector_stores.utils import node_to_metadata_dict
 
-from llama_index_unisem import UniSemRetriever, UniSemVectorStore
+from llama_index_unisem import UniSemEmbedding, UniSemIndex, UniSemRetriever, UniSemVectorStore
 from llama_index_unisem.nodes import PictureNode
 from tests.support.pictures import encoded, noise, solid
 from unisem import Record, SemanticSpace
@@ -198,14 +201,61 @@ def test_pictures_beside_a_store_move_with_it(tmp_path: Path, picture: str) -> N
         assert node.image_path == str(moved / "pictures" / "a.png")
 
 
-@pytest.mark.parametrize("value", [date(2024, 1, 1), {1, 2}, b"x", float("nan"), {1: "x"}])
-def test_metadata_that_are_not_json_are_refused_with_their_key(value: Any) -> None:
+@pytest.mark.parametrize(
+    "value",
+    [
+        date(2024, 1, 1),
+        datetime(2024, 1, 1, 12, tzinfo=UTC),
+        {7},
+        b"x",
+        UUID(int=5),
+        Path("a") / "b",
+        Decimal("1.5"),
+        (1, 2),
+        {1: "x", None: "y"},
+        float("nan"),
+        {"deep": [1.5, float("inf"), {"x": float("-inf")}]},
+    ],
+)
+def test_metadata_are_kept_as_llama_index_writes_them(value: Any, tmp_path: Path) -> None:
+    node = TextNode(id_="a", text="a", embedding=[1.0], metadata={"fine": 1, "taken": value})
+    wanted = {
+        name: part
+        for name, part in node_to_metadata_dict(node).items()
+        if name in ("fine", "taken")
+    }
+    with UniSemVectorStore(tmp_path / "v.unisem") as store:
+        store.add([node])
+    with UniSemVectorStore(tmp_path / "v.unisem") as store:
+        (kept,) = store.get_nodes()
+    assert json.dumps(kept.metadata) == json.dumps(wanted)
+
+
+def test_metadata_that_llama_index_cannot_write_are_refused() -> None:
     store = UniSemVectorStore()
     good = TextNode(id_="good", text="g", embedding=[1.0])
-    bad = TextNode(id_="bad", text="b", embedding=[1.0], metadata={"fine": 1, "taken": value})
-    with pytest.raises(RecordError, match=r"'bad'.*taken"):
-        store.add([good, bad])
+    for value in (object(), "nul\0"):
+        bad = TextNode(id_="bad", text="b", embedding=[1.0], metadata={"fine": 1, "taken": value})
+        with pytest.raises(RecordError, match="'bad'"):
+            store.add([good, bad])
     assert store.get_nodes() == [], "nothing of the call is kept"
+
+
+def test_an_index_leaves_out_what_cannot_be_kept_and_keeps_the_rest(
+    embedding: UniSemEmbedding,
+) -> None:
+    nodes = [
+        TextNode(id_="good", text="red"),
+        TextNode(id_="odd", text="blue", metadata={"x": object()}),
+        TextNode(id_="zero", text="green", embedding=[0.0] * embedding.encoder.dimension),
+        TextNode(id_="nul", text="green", metadata={"x": "\0"}),
+    ]
+    for node in nodes:
+        node.excluded_embed_metadata_keys = ["x"]
+    index = UniSemIndex(nodes, embed_model=embedding)
+    index.insert_nodes([TextNode(id_="late", text="red"), nodes[1]])
+    assert sorted(node.node_id for node in index.vector_store.get_nodes()) == ["good", "late"]
+    assert [skipped.name for skipped in index.skipped] == ["odd", "zero", "nul", "odd"]
 
 
 @pytest.mark.parametrize(
