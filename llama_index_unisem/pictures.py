@@ -1,4 +1,4 @@
-"""`picture_of`, `has_picture` and `is_captioned_url`: the picture that a LlamaIndex node carries."""
+"""`picture_of`, `has_picture`, `is_captioned_url`: the picture that a node carries."""
 
 from __future__ import annotations
 
@@ -50,6 +50,11 @@ def is_captioned_url(node: BaseNode) -> bool:
     data, path, url = _places(node)
     only_url = bool(url) and not data and not path
     return only_url and bool(node.get_content(MetadataMode.NONE).strip())
+
+
+def picture_url(node: BaseNode) -> str | None:
+    """The URL of a node's picture, if it has one; it is never fetched."""
+    return _places(node)[2]
 
 
 def _places(node: BaseNode) -> tuple[str | None, str | None, str | None]:

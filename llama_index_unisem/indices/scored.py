@@ -8,7 +8,7 @@ from llama_index.core.schema import BaseNode, ImageNode, Node, NodeWithScore, Te
 
 from llama_index_unisem.hits import nodes_of
 from llama_index_unisem.nodes import PictureNode
-from llama_index_unisem.pictures import has_picture
+from llama_index_unisem.pictures import has_picture, picture_url
 from unisem.images.for_models import ImageLimits
 from unisem.stores import Store
 from unisem.stores.hits import Hit
@@ -71,5 +71,6 @@ def _presented(node: BaseNode, picture: BaseNode | None) -> PictureNode:
             "text": node.text if isinstance(node, TextNode) else (texts and texts.text) or "",
             "metadata": node.metadata,
             "text_embedding": vector,
+            "image_url": picture_url(node),
         }
     )

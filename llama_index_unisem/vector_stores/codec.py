@@ -1,7 +1,8 @@
 """`record_of` and `nodes_from`: a LlamaIndex node as a record, and back without loss.
 
 What a space searches lies where it searches: the text or caption in ``Record.text``, the metadata,
-as LlamaIndex writes them as JSON, in ``Record.metadata``, the picture in ``Record.image``, the document's id in ``Record.source_id``.
+as LlamaIndex writes them as JSON, in ``Record.metadata``, the picture in ``Record.image``, the
+document's id in ``Record.source_id``.
 The rest of the node is JSON in ``Record.payload``. Inline bytes of a picture become a
 content-addressed file; other inline bytes, which no record has a place for, stay in the payload as
 base64. Vectors are the store's; a caption's comes back from there.

@@ -371,9 +371,12 @@ def test_a_picture_that_is_only_a_url_is_not_fetched(
     node = ImageNode(id_="far", text="a far card", image_url="http://127.0.0.1:9/x.png")
     index = UniSemIndex(embed_model=embedding)
     index.insert_nodes([node])
-    assert [skipped.name for skipped in index.skipped] == ["far"]
-    node.embedding = embedding.get_text_embedding("a far card")
-    index.insert_nodes([node])
+    index.insert_nodes([ImageNode(id_="bare", image_url="http://127.0.0.1:9/y.png")])
+    assert [skipped.name for skipped in index.skipped] == ["bare"]
+    (found,) = index.as_retriever().retrieve("a far card")
+    assert isinstance(found.node, ImageNode)
+    assert (found.node_id, found.node.text) == ("far", "a far card")
+    assert found.node.image_url == node.image_url
     index.as_query_engine(llm=OpenAI(api_base=server.url, **_llm)).query("far")
     assert "[far] Its picture is not a file on this machine." in server.text()
     assert "a far card" in server.text()

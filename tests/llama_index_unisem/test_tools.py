@@ -338,3 +338,22 @@ def test_a_query_engine_tool_without_sources(space: SemanticSpace) -> None:
         output = named.call("red?")
         assert [type(block) for block in output.blocks] == [TextBlock]
         assert server.requests == []
+
+
+def test_null_means_that_an_argument_was_left_out(space: SemanticSpace) -> None:
+    tool = UniSemRetrieverTool(UniSemRetriever(space, similarity_top_k=2))
+    null = dict.fromkeys(("image", "modality", "filter", "top_k"))
+    assert tool(query="red", **null).raw_output == tool(query="red").raw_output
+    with pytest.raises(ValueError, match="query is empty"):
+        tool(query=None)
+
+
+def test_a_query_engine_tool_is_named() -> None:
+    engine: Any = object()
+    tool = UniSemQueryEngineTool(engine, name="cards", description="Cards.", return_direct=True)
+    assert (tool.metadata.name, tool.metadata.description) == ("cards", "Cards.")
+    assert tool.metadata.return_direct
+    assert UniSemQueryEngineTool(engine).metadata.name == "answer"
+    assert UniSemQueryEngineTool.from_defaults(engine, name="cards").metadata.name == "cards"
+    with pytest.raises(ValueError, match="metadata, or name"):
+        UniSemQueryEngineTool(engine, tool.metadata, name="other")

@@ -331,3 +331,16 @@ def test_directories_that_are_no_stores_are_refused(tmp_path: Path, space: Seman
         UniSemVectorStore(tmp_path / "other")
     with pytest.raises(NotADirectoryError):
         UniSemVectorStore(tmp_path / "other" / "holiday.txt")
+
+
+def test_a_misspelt_restriction_is_not_swallowed() -> None:
+    store = UniSemVectorStore()
+    query = VectorStoreQuery(query_embedding=[1.0])
+    for call in (
+        lambda: store.query(query, filter=None),
+        lambda: store.delete_nodes(["a"], filter=None),
+        lambda: store.delete("a", filter=None),
+        lambda: store.add([], modality="text"),
+    ):
+        with pytest.raises(TypeError, match=r"knows no (filter|modality)"):
+            call()

@@ -219,3 +219,29 @@ def test_another_process_s_writing_is_not_swept_away(
         writer.communicate()
     with UniSemVectorStore.from_persist_path(str(path)) as loaded:
         assert len(loaded.get_nodes()) == 3
+
+
+@pytest.mark.parametrize(
+    "namespace",
+    ["../other", "..", "a/../../other", "a/b", "..\\other", "C:x", "", "x" * 5000, "a\0b", "a\nb"],
+)
+def test_a_namespace_is_a_name(tmp_path: Path, namespace: str) -> None:
+    store = UniSemVectorStore()
+    store.add([TextNode(text="secret", embedding=[1.0, 0.0])])
+    store.persist(str(tmp_path / "other__vector_store.json"))
+    (tmp_path / "inner").mkdir()
+    for name in (namespace, str(tmp_path / "other")):
+        with pytest.raises(ValueError, match="a namespace is a name"):
+            UniSemVectorStore.from_persist_dir(str(tmp_path / "inner"), namespace=name)
+
+
+def test_a_saved_directory_is_no_link(tmp_path: Path) -> None:
+    store = UniSemVectorStore()
+    store.add([TextNode(text="secret", embedding=[1.0, 0.0])])
+    for name in ("inner", "outer"):
+        store.persist(str(tmp_path / name / "default__vector_store.json"))
+    (inner,), (outer,) = [list((tmp_path / name).glob("*.unisem")) for name in ("inner", "outer")]
+    shutil.rmtree(inner)
+    inner.symlink_to(outer)
+    with pytest.raises(CorruptStoreError, match="is a link"):
+        UniSemVectorStore.from_persist_dir(str(tmp_path / "inner"))
