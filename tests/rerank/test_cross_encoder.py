@@ -24,6 +24,7 @@ from tests.support.checkpoints import (
     save_roberta_cross_encoder,
     save_text_cross_encoder,
 )
+from tests.support.networks import save_network
 from tests.support.pictures import encoded, noise
 from tests.support.toy import ToyEncoder
 from unisem import ImageRef, Record, SemanticSpace
@@ -307,6 +308,14 @@ def test_long_texts_are_cut(directories: dict[str, Path], kind: str, tmp_path: P
         for unlimited in (
             save_text_cross_encoder(tmp_path / "bert", limit=None),
             save_roberta_cross_encoder(tmp_path / "roberta"),
+            save_network(
+                tmp_path / "mpnet",
+                "MPNetForSequenceClassification",
+                limit=None,
+                vocabulary=22,
+                max_position_embeddings=34,
+                num_labels=1,
+            ),
         ):
             assert np.isfinite(loaded(unlimited).score("red", None, texts(*long))).all()
 

@@ -72,7 +72,8 @@ def split_pairs(dataset: PairDataset, *, held_out: float | int = 0.2, seed: int 
     wanted = round(part * len(dataset)) if part < 1 else int(part)
     if not 0 < wanted < len(dataset):
         raise TrainingError(
-            f"cannot hold out {wanted:,} of {len(dataset):,} pairs; both parts need some"
+            f"cannot hold out {wanted:,} of {len(dataset):,} pairs; both parts need some, so "
+            "hold out fewer or more (held_out, --held-out)"
         )
     groups = dataset.groups
     sizes = np.bincount(groups)

@@ -116,7 +116,7 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             parameter
             for loss in self.pair_losses
             for parameter in loss.parameters()
-            if parameter.requires_grad and parameter.numel() == 1 and id(parameter) not in own
+            if parameter.requires_grad and parameter.dim() == 0 and id(parameter) not in own
         ]
         apart = own | {id(number) for number in numbers}
         groups = options["optimizer_dict"]
