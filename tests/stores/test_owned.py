@@ -18,7 +18,7 @@ from unisem.errors import CorruptStoreError, ImageError, StoreError, UniSemError
 from unisem.images.library import Pictures
 from unisem.images.reference import ImageRef
 from unisem.manifest import Manifest
-from unisem.stores.faiss import FaissStore
+from unisem.stores.faiss import FaissStore, checksums
 from unisem.stores.faiss.statistics import StoreStatistics
 
 LONG_AGO = time.time() - 3 * 86400
@@ -291,6 +291,7 @@ def test_no_place_in_a_catalogue_leads_outside(
             "UPDATE records SET image = ? WHERE id = 'red'", (f"{{{place},{facts}}}",)
         )
         assert changed.rowcount == 1
+        checksums.renew(database)  # as a stranger would
     database.close()
     with SemanticSpace.open(strange, encoder=encoder) as space:
         record = space.get(["red"])[0]

@@ -33,14 +33,11 @@ from unisem.stores.faiss.database import Database
 from unisem.stores.faiss.moments import Moment, Moments, can_follow
 from unisem.stores.faiss.rawvectors import RawVectors, VectorId
 from unisem.stores.faiss.recordrows import RecordRows
+from unisem.stores.faiss.schema import TABLES, check_schema
 from unisem.stores.faiss.upgrades import FORMAT, bring_up_to_date
 from unisem.stores.selection import EVERYTHING, Selection
 
-_SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS removals (row INTEGER PRIMARY KEY, at INTEGER NOT NULL)",
-    "CREATE INDEX IF NOT EXISTS removals_by_time ON removals (at)",
-)
+_LARGEST = 1 << 16  # numbers in a vector; a damaged figure must not cost all memory
 _PAGE = 256
 
 
@@ -81,14 +78,16 @@ class Catalog(Database):
         self._moments = Moments(self._db)
         if self._is_blank():
             self._create()
+        check_schema(self._db, self._name, word_for_word=False)
         bring_up_to_date(self._db, self._path)
+        check_schema(self._db, self._name, word_for_word=True)
 
     def _create(self) -> None:
         with self.transaction():
             if self._is_blank():  # else another process was first, and may have written already
                 if self._path is not None and (other := _made_later(self._path)):
                     raise _lost(self._path, other)
-                for statement in _SCHEMA + RecordRows.SCHEMA + RawVectors.SCHEMA + Moments.SCHEMA:
+                for statement in TABLES:
                     self._db.execute(statement)
                 self.set_fact("format", FORMAT)
                 self.set_fact("transaction", 0)
@@ -103,6 +102,8 @@ class Catalog(Database):
         """Length of the stored vectors, ``None`` before the first."""
         value = self.fact("dimension")
         with self._decoding("the dimension"):
+            if value is not None and not 0 < int(value) <= _LARGEST:
+                raise ValueError(f"it cannot be {value!r}")
             return None if value is None else int(value)
 
     def settle_dimension(self, dimension: int) -> None:
@@ -163,7 +164,8 @@ class Catalog(Database):
         at = self.transaction_number + 1
         listed = rows.tolist()
         self._raw.drop(listed)
-        self._words.remove(listed)
+        with self._decoding("a record"):
+            self._words.remove(listed)
         self._records.remove(listed)
         self._db.executemany("INSERT INTO removals VALUES (?, ?)", ((row, at) for row in listed))
         if record_transaction and len(rows):
@@ -173,8 +175,12 @@ class Catalog(Database):
     def _settle_words(self) -> None:
         """Fill the word index by the present rules, if it was filled by others or never."""
         if self.fact("words") != words.VERSION:
+            self._rebuild_words()
+
+    def _rebuild_words(self) -> None:
+        with self._decoding("a record"):
             self._words.rebuild()
-            self.set_fact("words", words.VERSION)
+        self.set_fact("words", words.VERSION)
 
     def _advance(self) -> None:
         number = self.transaction_number + 1
@@ -266,8 +272,7 @@ class Catalog(Database):
     def shrink(self) -> str:
         """Build the word index anew and give empty pages back; say what was done."""
         with self.transaction():
-            self._words.rebuild()
-            self.set_fact("words", words.VERSION)
+            self._rebuild_words()
         done = "the word index was built anew"
         if self._path is None:
             return done

@@ -20,9 +20,16 @@ from numpy.typing import NDArray
 from unisem.errors import CorruptStoreError, ImageError
 from unisem.images.library import Pictures
 from unisem.records import Record, Vector
-from unisem.stores.faiss import words
+from unisem.stores.faiss import checksums, words
+from unisem.stores.faiss.database import DAMAGED
 from unisem.stores.faiss.moments import can_follow
-from unisem.stores.faiss.rawvectors import VectorId, dropped_rows
+from unisem.stores.faiss.rawvectors import (
+    READ_CHECKED,
+    READ_UNCHECKED,
+    VectorId,
+    agrees,
+    dropped_rows,
+)
 from unisem.stores.faiss.readonly import read_only
 from unisem.stores.faiss.salvage import Salvage
 from unisem.stores.faiss.segment import Segment
@@ -97,6 +104,8 @@ def check_store(
             yield from _words(database, facts)
     except CorruptStoreError as error:
         yield Finding("catalogue", True, f"{error}; nothing can be saved from it")
+    except (sqlite3.Error, *DAMAGED) as error:
+        yield Finding("catalogue", True, f"cannot be understood ({error}); restore a copy")
 
 
 def check_pictures(
@@ -204,10 +213,13 @@ def _vectors(
         ]
     if len(orphans):
         groups["belong to no record"] = [str(number) for number in orphans.tolist()]
-    found = database.execute("SELECT vector_id, vector FROM vectors ORDER BY vector_id")
+    read = READ_CHECKED if checksums.are_kept(database) else READ_UNCHECKED
+    found = database.execute(f"{read} ORDER BY vector_id")
     while page := found.fetchmany(_PAGE):
-        for number, blob in page:
+        for number, blob, checksum in page:
             fault = _fault(blob, dimension)
+            if fault is None and not agrees(number, blob, checksum):
+                fault = "do not agree with their checksums"
             if fault is not None:
                 groups.setdefault(fault, []).append(_owner(database, number))
     findings = [

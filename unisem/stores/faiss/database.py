@@ -15,9 +15,18 @@ from unisem.stores.faiss.sql import define_functions
 
 _PATIENCE = 30  # seconds to wait for another process
 _CACHE_KIB = 32_768  # so that a large write reads each page once
+LONGEST = 1 << 28  # bytes of one value; more than any text, and memory holds it
 _PAGE_BYTES = 8192  # of new files: SQLite's 4096 would hold one vector of 512 numbers, half empty
-_Refusal = (sqlite3.Error, UnicodeDecodeError)
-_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_Refusal = (sqlite3.Error, UnicodeDecodeError, OverflowError)
+_DAMAGE = (
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_ERROR,  # JSON that is none, a table that is not there: statements are right
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_CONSTRAINT,
+)
+DAMAGED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+"""How what was checked on its way in fails to be understood where the file is damaged."""
 _OF_THE_SYSTEM = (
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
@@ -68,6 +77,7 @@ class Database:
 
     def _configure(self, level: str) -> None:
         define_functions(self._db)
+        self._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
         self._db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # before the file has its first page
         self._use_log()
         self._db.execute(f"PRAGMA synchronous = {level}")
@@ -180,7 +190,7 @@ class Database:
         """What is stored was checked before; if it cannot be read now, the file is damaged."""
         try:
             yield
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except DAMAGED as error:
             raise CorruptStoreError(
                 f"{self._name}: {what} is damaged ({error}); restore it from a copy"
             ) from error

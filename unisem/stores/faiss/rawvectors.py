@@ -15,10 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.records import Modality, Vector
+from unisem.stores.faiss import checksums
 from unisem.stores.vectors import MOST_VECTORS
 
 _SLOT_BITS = MOST_VECTORS.bit_length()  # 12: a slot, and the modality
 _PAGE = 4096
+READ_CHECKED = (
+    "SELECT vector_id, vector, checksum FROM vectors LEFT JOIN vector_checksums USING (vector_id)"
+)
+READ_UNCHECKED = "SELECT vector_id, vector, NULL FROM vectors"
 _MOST_DROPPED = 20_000  # records whose vectors may wait to be taken off the disk
 
 
@@ -50,21 +55,27 @@ class RawVectors:
 
     Args:
         database: The catalogue's connection, whose transactions cover what happens here.
+        are_checked: Whether the catalogue has checksums; those of a format before have none.
     """
 
     SCHEMA = (
         "CREATE TABLE IF NOT EXISTS vectors (vector_id INTEGER PRIMARY KEY, vector BLOB)",
         "CREATE TABLE IF NOT EXISTS dropped (row INTEGER PRIMARY KEY)",
+        *checksums.SCHEMA,
     )
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, *, are_checked: bool = True) -> None:
         self._db = database
+        self._read = READ_CHECKED if are_checked else READ_UNCHECKED
 
     def add(self, vector_ids: NDArray[np.int64], vectors: Vector) -> None:
         """Insert ``(n, d)`` float32 rows."""
-        blobs = (row.tobytes() for row in vectors.astype("<f4", copy=False))
+        numbers = vector_ids.tolist()
+        blobs = [row.tobytes() for row in vectors.astype("<f4", copy=False)]
+        self._db.executemany("INSERT INTO vectors VALUES (?, ?)", zip(numbers, blobs, strict=True))
         self._db.executemany(
-            "INSERT INTO vectors VALUES (?, ?)", zip(vector_ids.tolist(), blobs, strict=True)
+            "INSERT INTO vector_checksums VALUES (?, ?)",
+            zip(numbers, map(checksums.of_vector, numbers, blobs), strict=True),
         )
 
     def drop(self, rows: Sequence[int]) -> None:
@@ -82,25 +93,30 @@ class RawVectors:
         """
         found = self._db.execute("SELECT row FROM dropped ORDER BY row LIMIT ?", (most,))
         rows = [row for (row,) in found]
-        self._db.executemany(
-            "DELETE FROM vectors WHERE vector_id BETWEEN ? AND ?", map(_numbers_of, rows)
-        )
+        for table in ("vectors", "vector_checksums"):
+            self._db.executemany(
+                f"DELETE FROM {table} WHERE vector_id BETWEEN ? AND ?",  # noqa: S608 - a constant
+                map(_numbers_of, rows),
+            )
         self._db.executemany("DELETE FROM dropped WHERE row = ?", ((row,) for row in rows))
 
     def after(self, last: int, dimension: int) -> tuple[NDArray[np.int64], Vector]:
-        """Numbers, ascending, and ``(n, d)`` float32 vectors with a larger number than ``last``."""
+        """Numbers, ascending, and ``(n, d)`` float32 vectors with a larger number than ``last``.
+
+        Raises:
+            ValueError: A vector does not agree with its checksum, or is of another length.
+        """
         dropped = dropped_rows(self._db)
         (count,) = self._db.execute(
             "SELECT count(*) FROM vectors WHERE vector_id > ?", (last,)
         ).fetchone()
         vector_ids = np.empty(count, np.int64)
-        vectors = np.empty((count, dimension), np.float32)
-        found = self._db.execute(
-            "SELECT vector_id, vector FROM vectors WHERE vector_id > ? ORDER BY vector_id", (last,)
-        )
+        vectors = np.empty((count, dimension), np.float32)  # no memory until it is filled
+        found = self._db.execute(f"{self._read} WHERE vector_id > ? ORDER BY vector_id", (last,))
         done = 0
         while page := found.fetchmany(_PAGE):
-            listed, blobs = zip(*page, strict=True)
+            _check(page)
+            listed, blobs, _ = zip(*page, strict=True)
             numbers = np.array(listed, np.int64)
             block = np.frombuffer(b"".join(blobs), "<f4").reshape(len(page), dimension)
             kept = ~np.isin(VectorId.rows(numbers), dropped)
@@ -114,28 +130,43 @@ class RawVectors:
         """The vectors of these numbers, in order; ``None`` if one of them has been removed."""
         vectors = np.empty((len(vector_ids), dimension), np.float32)
         for place, number in enumerate(vector_ids.tolist()):
-            found = self._db.execute("SELECT vector FROM vectors WHERE vector_id = ?", (number,))
-            line = found.fetchone()
-            if line is None:
+            found = self._db.execute(f"{self._read} WHERE vector_id = ?", (number,))
+            lines = found.fetchall()
+            if not lines:
                 return None
-            vectors[place] = np.frombuffer(line[0], "<f4")
+            _check(lines)
+            vectors[place] = np.frombuffer(lines[0][1], "<f4")
         return vectors
 
     def of_row(self, row: int) -> dict[Modality, Vector]:
-        """A record's vectors as they were given: ``(d,)`` for one, ``(n, d)`` for several."""
-        found = self._db.execute(
-            "SELECT vector_id & 1, vector FROM vectors WHERE vector_id BETWEEN ? AND ?"
-            " ORDER BY vector_id",
-            _numbers_of(row),
-        )
+        """A record's vectors as they were given: ``(d,)`` for one, ``(n, d)`` for several.
+
+        Raises:
+            ValueError: One does not agree with its checksum.
+        """
+        lines = self._db.execute(
+            f"{self._read} WHERE vector_id BETWEEN ? AND ? ORDER BY vector_id", _numbers_of(row)
+        ).fetchall()
+        _check(lines)
         parts: dict[Modality, list[Vector]] = {}
-        for is_image, blob in found:
+        for number, blob, _ in lines:
             vector = np.frombuffer(blob, "<f4").astype(np.float32)
-            parts.setdefault("image" if is_image else "text", []).append(vector)
+            parts.setdefault("image" if number & 1 else "text", []).append(vector)
         return {
             modality: rows[0] if len(rows) == 1 else np.stack(rows)
             for modality, rows in parts.items()
         }
+
+
+def _check(lines: Sequence[tuple[int, bytes, int | None]]) -> None:
+    for number, blob, checksum in lines:
+        if not agrees(number, blob, checksum):
+            raise ValueError(f"number {number} does not agree with its checksum")
+
+
+def agrees(number: int, blob: bytes, checksum: int | None) -> bool:
+    """Whether a vector is as it was stored; what has no checksum is taken as it is."""
+    return checksum is None or checksum == checksums.of_vector(number, blob)
 
 
 def dropped_rows(database: sqlite3.Connection) -> NDArray[np.int64]:

@@ -13,6 +13,8 @@ from urllib.parse import quote
 
 from unisem.common.owned import check_owned
 from unisem.errors import CorruptStoreError, StoreError
+from unisem.stores.faiss.database import LONGEST
+from unisem.stores.faiss.schema import check_schema
 
 
 @contextmanager
@@ -63,10 +65,14 @@ def _connected(path: Path) -> sqlite3.Connection:
             timeout=30,
         )
         try:
+            database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
             database.execute("PRAGMA trusted_schema = OFF")
             database.execute("BEGIN")
-            database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            check_schema(database, str(path), word_for_word=False)
             return database
+        except CorruptStoreError:
+            database.close()
+            raise
         except sqlite3.OperationalError as error:
             database.close()
             reason: sqlite3.Error = error

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from unisem.filters import look_up
 from unisem.images.library import Pictures
 from unisem.records import Record, to_json
+from unisem.stores.faiss import checksums
 from unisem.stores.faiss.sql import compile_selection, is_large
 from unisem.stores.selection import Selection
 
-_COLUMNS = "row, id, source_id, text, image, metadata, links, payload"
+_COLUMNS = f"row, checksum, {checksums.RECORD_PARTS}"
 
 
 class RecordRows:
@@ -40,7 +41,8 @@ class RecordRows:
     image TEXT,      -- JSON: its place, see unisem.images.library; sha256, mime_type, width, height
     metadata TEXT NOT NULL,
     links TEXT NOT NULL,
-    payload TEXT NOT NULL
+    payload TEXT NOT NULL,
+    checksum INTEGER -- see unisem.stores.faiss.checksums
 )""",
         "CREATE INDEX IF NOT EXISTS records_by_source"
         " ON records (source_id) WHERE source_id IS NOT NULL",
@@ -58,24 +60,22 @@ class RecordRows:
     def add(self, records: Sequence[Record], first: int) -> None:
         """Insert records as rows from ``first`` on."""
         self._db.executemany(
-            "INSERT INTO records"
-            " (row, id, source_id, modality, text, image, metadata, links, payload)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (
-                    row,
-                    record.id,
-                    record.source_id,
-                    record.modality,
-                    record.text,
-                    None if record.image is None else self._pictures.to_json(record.image),
-                    to_json(record.metadata),
-                    to_json(record.links),
-                    to_json(record.payload),
-                )
-                for row, record in enumerate(records, first)
-            ),
+            f"INSERT INTO records ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            map(self._line, range(first, first + len(records)), records),
         )
+
+    def _line(self, row: int, record: Record) -> tuple[Any, ...]:
+        parts = (
+            record.id,
+            record.source_id,
+            record.modality,
+            record.text,
+            None if record.image is None else self._pictures.to_json(record.image),
+            to_json(record.metadata),
+            to_json(record.links),
+            to_json(record.payload),
+        )
+        return row, checksums.of_record(row, parts), *parts
 
     def remove(self, rows: Sequence[int]) -> None:
         """Delete rows."""
@@ -144,7 +144,10 @@ class RecordRows:
         return int(self._db.execute("SELECT count(*) FROM records").fetchone()[0])
 
     def _record(self, line: tuple[Any, ...]) -> Record:
-        _, record_id, source_id, text, image, metadata, links, payload = line
+        row, checksum, *parts = line
+        if checksum != checksums.of_record(row, parts):
+            raise ValueError(f"row {row} does not agree with its checksum")
+        record_id, source_id, _, text, image, metadata, links, payload = parts
         return Record.restored(
             id=record_id,
             text=text,
@@ -161,6 +164,8 @@ _parse = json.JSONDecoder().decode  # without the choices of `json.loads`, at ea
 
 def _mapping(text: str) -> dict[str, Any]:
     parsed: dict[str, Any] = _parse(text) if text != "{}" else {}
+    if not isinstance(parsed, dict):
+        raise ValueError("what should be a JSON object is none")
     return parsed
 
 

@@ -15,10 +15,12 @@ from typing import Any
 from unisem.errors import UniSemError
 from unisem.images.library import Pictures
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
+from unisem.stores.faiss import checksums
+from unisem.stores.faiss.database import DAMAGED
 from unisem.stores.faiss.rawvectors import RawVectors
 from unisem.stores.vectors import are_unit
 
-_READ = "SELECT row, id, source_id, text, image, metadata, links, payload FROM records"
+_READ = f"SELECT row, {{checksum}}, {checksums.RECORD_PARTS} FROM records"  # noqa: S608
 _PATIENCE = 20_000  # rows without any that can be read, after which the rest is given up
 _LAST_ROW = (
     "SELECT seq FROM sqlite_sequence WHERE name = 'records'",
@@ -54,7 +56,9 @@ class Salvage:
     def __init__(self, database: sqlite3.Connection, pictures: Pictures) -> None:
         self._db = database
         self._pictures = pictures
-        self._raw = RawVectors(database)
+        self._are_checked = checksums.are_kept(database)
+        self._raw = RawVectors(database, are_checked=self._are_checked)
+        self._read = _READ.format(checksum="checksum" if self._are_checked else "NULL")
         self.dimension = self._first(_DIMENSION)
         self.read = self.without_vectors = self.lost = 0
 
@@ -78,7 +82,7 @@ class Salvage:
         last, end, patience = 0, self._last_row(), _PATIENCE
         while last < end and patience:
             with suppress(*_FAILURES):
-                for line in self._db.execute(f"{_READ} WHERE row > ? ORDER BY row", (last,)):
+                for line in self._db.execute(f"{self._read} WHERE row > ? ORDER BY row", (last,)):
                     if not last < line[0] <= end:
                         break  # a damaged page's number; what follows is not in order either
                     last, patience = line[0], _PATIENCE
@@ -88,7 +92,7 @@ class Salvage:
             last += 1  # the next row lies on a damaged page: feel the way past it
             patience -= 1
             try:
-                line = self._db.execute(f"{_READ} WHERE row = ?", (last,)).fetchone()
+                line = self._db.execute(f"{self._read} WHERE row = ?", (last,)).fetchone()
             except _FAILURES:
                 self.lost += 1
                 continue
@@ -107,8 +111,11 @@ class Salvage:
         return None
 
     def _record(self, line: tuple[Any, ...]) -> Record | None:
-        _, record_id, source_id, text, image, metadata, links, payload = line
+        row, checksum, *parts = line
+        record_id, source_id, _, text, image, metadata, links, payload = parts
         try:
+            if self._are_checked and checksum != checksums.of_record(row, parts):
+                return None
             return Record(
                 id=record_id,
                 text=text,
@@ -118,7 +125,7 @@ class Salvage:
                 links=json.loads(links),
                 payload=json.loads(payload),
             )
-        except (UniSemError, ValueError, TypeError, KeyError, AttributeError):
+        except (UniSemError, *DAMAGED):
             return None
 
     def _vectors(self, row: int) -> tuple[dict[Modality, Vector], bool]:

@@ -5,7 +5,7 @@ writer:
 
 1. The writer's lock is taken.
 2. The catalogue is copied to ``catalog.format-N.sqlite`` by SQLite's backup, whole and fsynced.
-3. ``BEGIN IMMEDIATE``; every step from N on, in order; the new format's number.
+3. ``BEGIN IMMEDIATE``; every step from N on, in order; all checksums; the new format's number.
 4. ``COMMIT``: the point at which the catalogue has the new format. A crash before it leaves the
    old one.
 
@@ -25,6 +25,7 @@ from typing import Any
 
 from unisem.common.atomic_files import publish
 from unisem.errors import CorruptStoreError, StoreError, StoreLockedError
+from unisem.stores.faiss import checksums
 from unisem.stores.faiss.writerlock import WriterLock
 
 FORMAT = 3
@@ -51,14 +52,23 @@ def _let_vectors_wait(database: sqlite3.Connection) -> None:
     database.execute("CREATE TABLE dropped (row INTEGER PRIMARY KEY)")
 
 
-def _name_epochs(database: sqlite3.Connection) -> None:
+def _name_epochs_and_add_checksums(database: sqlite3.Connection) -> None:
     database.execute("CREATE TABLE epochs (first INTEGER PRIMARY KEY, epoch TEXT NOT NULL)")
     database.execute("INSERT INTO epochs VALUES (0, lower(hex(randomblob(16))))")
+    columns = {line[1] for line in database.execute("PRAGMA table_info(records)")}
+    if "checksum" not in columns:
+        database.execute("ALTER TABLE records ADD COLUMN checksum INTEGER")
+    database.execute(
+        "CREATE TABLE IF NOT EXISTS vector_checksums"
+        " (vector_id INTEGER PRIMARY KEY, checksum INTEGER NOT NULL)"
+    )
 
 
 UPGRADES: tuple[Upgrade, ...] = (
     Upgrade(2, "vectors of removed records leave the disk later", _let_vectors_wait),
-    Upgrade(3, "epochs tell the catalogue's past from another's", _name_epochs),
+    Upgrade(
+        3, "epochs name a past; records and vectors have checksums", _name_epochs_and_add_checksums
+    ),
 )
 """Every step there is, ascending, without gaps."""
 
@@ -120,6 +130,7 @@ def _apply(database: sqlite3.Connection, steps: list[Upgrade]) -> None:
             step.apply(database)
             if not database.in_transaction:
                 raise AssertionError(f"upgrade {step.number} ended the transaction")
+        checksums.renew(database)
         database.execute("UPDATE facts SET value = ? WHERE name = 'format'", (FORMAT,))
         database.execute("COMMIT")
     except BaseException:

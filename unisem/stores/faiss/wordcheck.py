@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from itertools import zip_longest
+from typing import Any
+
+from unisem.stores.faiss import words
+from unisem.stores.faiss.database import DAMAGED
 
 _TABLES = "SELECT name, sql FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE%USING fts5%'"
 _PARTS = ("data", "idx", "docsize", "config")
@@ -33,13 +39,14 @@ def damaged_word_indexes(database: sqlite3.Connection) -> Iterator[str]:
                 yield f"of {missing:,} records are not in the index"
             if extra:
                 yield f"of {extra:,} removed records are still in the index"
-            _check_copy(database, name, sql)
-        except sqlite3.Error as error:
+            if _is_otherwise(database, name, sql):
+                yield "say otherwise than the records"
+        except (sqlite3.Error, *DAMAGED) as error:
             yield f"have a damaged index ({error})"
 
 
-def _check_copy(database: sqlite3.Connection, name: str, sql: str) -> None:
-    """Raise if FTS5 finds the table inconsistent."""
+def _is_otherwise(database: sqlite3.Connection, name: str, sql: str) -> bool:
+    """Whether the index differs from one made anew; raises if FTS5 finds it inconsistent."""
     copy = sqlite3.connect("", isolation_level=None)  # a temporary file that nobody sees
     try:
         copy.execute("BEGIN")
@@ -51,5 +58,22 @@ def _check_copy(database: sqlite3.Connection, name: str, sql: str) -> None:
             copy.executemany(f"INSERT INTO {name}_{part} VALUES ({places})", rows)  # noqa: S608
         copy.execute("COMMIT")
         copy.execute(f"INSERT INTO {name} ({name}) VALUES ('integrity-check')")  # noqa: S608
+        fresh = sqlite3.connect("", isolation_level=None)
+        try:
+            fresh.execute("BEGIN")
+            fresh.execute(words.TABLE)
+            words.WordIndex(fresh).add(words.entries(database))
+            with closing(_contents(copy, name)) as old, closing(_contents(fresh, "words")) as new:
+                return any(one != other for one, other in zip_longest(old, new))
+        finally:
+            fresh.close()
     finally:
         copy.close()
+
+
+def _contents(database: sqlite3.Connection, name: str) -> Generator[tuple[Any, ...], None, None]:
+    """Every word with its place, and what scores are computed from."""
+    database.execute(f"CREATE VIRTUAL TABLE temp.contents USING fts5vocab(main, {name}, instance)")
+    yield from database.execute("SELECT term, doc, col, offset FROM contents")
+    yield from database.execute(f"SELECT id, sz FROM {name}_docsize ORDER BY id")  # noqa: S608
+    yield from database.execute(f"SELECT block FROM {name}_data WHERE id = 1")  # noqa: S608

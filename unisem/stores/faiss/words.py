@@ -37,11 +37,18 @@ MAX_TERMS = 64
 Entry = tuple[int, str | None, Mapping[str, Any]]
 """A record's row, its text and its metadata."""
 
-_TABLE = """
+TABLE = """\
 CREATE VIRTUAL TABLE words USING fts5(
     text, metadata, content = '',
     tokenize = "unicode61 remove_diacritics 2 categories 'L* M* N*'"
 )"""
+SHADOW_TABLES = (
+    "CREATE TABLE words_data (id INTEGER PRIMARY KEY, block BLOB)",
+    "CREATE TABLE words_idx (segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID",
+    "CREATE TABLE words_docsize (id INTEGER PRIMARY KEY, sz BLOB)",
+    "CREATE TABLE words_config (k PRIMARY KEY, v) WITHOUT ROWID",
+)
+"""What FTS5 makes beside it."""
 _FIND = f"""
 SELECT records.row, -bm25(words, {TEXT_WEIGHT}, {METADATA_WEIGHT}) AS score
 FROM words CROSS JOIN records ON records.row = words.rowid
@@ -82,8 +89,8 @@ class WordIndex:
     def rebuild(self) -> None:
         """Make the index anew from the records."""
         self._db.execute("DROP TABLE IF EXISTS words")
-        self._db.execute(_TABLE)
-        self.add(_parsed(self._db.execute("SELECT row, text, metadata FROM records")))
+        self._db.execute(TABLE)
+        self.add(entries(self._db))
 
     def add(self, records: Iterable[Entry]) -> None:
         """Enter records."""
@@ -137,6 +144,11 @@ def terms(text: str) -> list[str]:
             pairs = [" ".join(pair) for pair in pairwise(characters)]
             found |= dict.fromkeys(pairs or characters)
     return list(found)[:MAX_TERMS]
+
+
+def entries(database: sqlite3.Connection) -> Iterator[Entry]:
+    """What is to be found of every record of a catalogue."""
+    return _parsed(database.execute("SELECT row, text, metadata FROM records ORDER BY row"))
 
 
 def _parsed(lines: Iterable[tuple[int, str | None, str]]) -> Iterator[Entry]:

@@ -1,0 +1,277 @@
+"""Damaged and hostile catalogues: one typed error, or the right answer, or `check_store` knows."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support.toy import ToyEncoder
+from unisem import Record, SemanticSpace
+from unisem.errors import CorruptStoreError, UniSemError
+from unisem.exchange import export_space, salvage_space
+from unisem.filters import Field
+from unisem.images.library import Pictures
+from unisem.search import Query
+from unisem.stores.faiss import checksums
+from unisem.stores.faiss.checking import check_store
+from unisem.stores.faiss.statistics import StoreStatistics
+from unisem.stores.selection import Selection
+
+D = 16
+COUNT = 40
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("original") / "s.unisem"
+    with SemanticSpace.open(path, encoder=ToyEncoder(D)) as space:
+        space.add(
+            Record(id=f"a{n}", text=f"tiger {n} of {n % 7}", metadata={"n": n, "mark": "x" * 50})
+            for n in range(COUNT)
+        )
+        space.delete(["a3"])
+    return path
+
+
+@pytest.fixture
+def path(original: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(original, tmp_path / "s.unisem"))
+
+
+def answers(path: Path) -> dict[str, Any]:
+    """What a space says, by every way of asking."""
+    with SemanticSpace.open(path, encoder=ToyEncoder(D)) as space:
+        store = space.store
+        ids = [f"a{n}" for n in range(COUNT)]
+        records = list(store.select())
+        vectors = [kinds and kinds["text"].tobytes() for kinds in store.vectors(ids)]
+        rows = np.eye(D, dtype=np.float32)[:4]
+        return {
+            "select": records,
+            "get": space.get(ids),
+            "vectors": vectors,
+            "search": [space.search_query(Query(vector=row, k=COUNT)) for row in rows],
+            "filter": space.search(text="q", k=COUNT, filter=Field("n") >= 20),
+            "select by filter": list(store.select(Selection(filter=Field("n") < 9))),
+            "words": [
+                [(hit.record.id, round(hit.score, 9)) for hit in store.search_words(text, COUNT)]
+                for text in ("tiger", "5", "31 of")
+            ],
+        }
+
+
+def flipped_bits(data: bytes, count: int, seed: int) -> Iterator[tuple[int, bytes]]:
+    rng = np.random.default_rng(seed)
+    for position in rng.choice(len(data) * 8, count, replace=False).tolist():
+        damaged = bytearray(data)
+        damaged[position // 8] ^= 1 << position % 8
+        yield position, bytes(damaged)
+
+
+def unnoticed(path: Path, name: str, count: int, seed: int) -> tuple[int, list[str]]:
+    """How many flips changed an answer, and those of them that neither reading nor a check saw."""
+    expected = answers(path)
+    original = {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
+    (file,) = path.glob(name)
+    wrong, silent = 0, []
+    for position, damaged in flipped_bits(original[file.name], count, seed):
+        for old in path.iterdir():
+            if old.is_file():
+                old.unlink()
+        for old_name, data in original.items():
+            (path / old_name).write_bytes(data)
+        file.write_bytes(damaged)
+        found = [it for it in check_store(path, Pictures(path)) if it.is_problem]
+        try:
+            got = answers(path)
+        except UniSemError:
+            continue
+        if got != expected:
+            wrong += 1
+            if not found:
+                differing = [key for key in expected if got[key] != expected[key]]
+                silent.append(f"{position}: {differing}")
+    return wrong, silent
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    logging.disable(logging.WARNING)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize("name", ["catalog.sqlite", "vectors-*.faiss", "vectors-*.npy"])
+def test_a_flipped_bit_is_noticed(path: Path, name: str) -> None:
+    wrong, silent = unnoticed(path, name, 40, seed=1)
+    print(name, wrong, silent)
+    assert silent == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [2, 3])
+def test_many_flipped_bits_are_noticed(path: Path, seed: int) -> None:
+    wrong, silent = unnoticed(path, "catalog.sqlite", 300, seed)
+    print(wrong, silent)
+    assert silent == []
+
+
+ENTRANCES: dict[str, Callable[[SemanticSpace, Path], object]] = {
+    "get": lambda space, _: space.get(["a5"]),
+    "select": lambda space, _: list(space.store.select()),
+    "search": lambda space, _: space.search(text="q", k=COUNT),
+    "words": lambda space, _: space.search(text="tiger", k=COUNT, mode="keyword"),
+    "vectors": lambda space, _: space.store.vectors(["a5"]),
+    "embedded": lambda space, _: list(space.store.embedded()),
+    "update": lambda space, _: space.update({"a5": {}}),
+    "export": lambda space, folder: export_space(space, folder / "out"),
+}
+TOO_DEEP = "[" * 50_000 + "]" * 50_000
+
+
+@pytest.mark.parametrize("entrance", ENTRANCES)
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("text", "tigre"),
+        ("text", b"tiger"),
+        ("metadata", '{"n":6}'),
+        ("metadata", "{"),
+        ("metadata", "[1]"),
+        ("metadata", f'{{"x":{TOO_DEEP}}}'),
+        ("metadata", '{"x":' + "9" * 5000 + "}"),
+        ("payload", TOO_DEEP),
+        ("links", "7"),
+        ("image", '{"blob":7}'),
+        ("id", 5),
+    ],
+    ids=lambda value: str(value)[:12],
+)
+@pytest.mark.parametrize("forged", [False, True], ids=["damaged", "forged"])
+def test_a_damaged_record_is_an_error_of_unisems(
+    path: Path, tmp_path: Path, entrance: str, column: str, value: Any, forged: bool
+) -> None:
+    with closing(sqlite3.connect(path / "catalog.sqlite")) as database:
+        database.execute(f"UPDATE records SET {column} = ? WHERE id = 'a5'", (value,))
+        if forged:
+            with suppress(sqlite3.OperationalError):  # of what has none
+                checksums.renew(database)
+        database.commit()
+    with SemanticSpace.open(path, encoder=ToyEncoder(D)) as space:
+        try:
+            ENTRANCES[entrance](space, tmp_path)
+        except UniSemError:
+            pass
+        else:
+            assert forged or entrance == "vectors" or column == "id"
+        with suppress(UniSemError):
+            space.search(text="q", k=3, filter=Field("n") == 3)
+        with suppress(UniSemError):
+            space.delete(["a5"])
+        with suppress(UniSemError):
+            space.compact()
+    if not forged:
+        shutil.rmtree(path)
+
+
+def test_a_changed_vector_is_noticed(path: Path) -> None:
+    with closing(sqlite3.connect(path / "catalog.sqlite")) as database:
+        (blob,) = database.execute("SELECT vector FROM vectors LIMIT 1").fetchone()
+        changed = -np.frombuffer(blob, "<f4")  # of unit length still
+        database.execute(
+            "UPDATE vectors SET vector = ? WHERE vector_id = (SELECT min(vector_id) FROM vectors)",
+            (changed.tobytes(),),
+        )
+        database.commit()
+    (finding,) = check_store(path, Pictures(path))
+    assert finding.text == "do not agree with their checksums: text of 'a0'"
+    for file in path.glob("vectors*"):
+        file.unlink()
+    with SemanticSpace.open(path, encoder=ToyEncoder(D)) as space:
+        for action in (
+            lambda: space.store.vectors(["a0"]),
+            lambda: space.search(text="q"),
+            lambda: space.compact(),
+        ):
+            with pytest.raises(CorruptStoreError, match="checksum"):
+                action()
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT"
+HOSTILE = {
+    "a trigger": "CREATE TRIGGER t AFTER INSERT ON records BEGIN"
+    " INSERT INTO removals SELECT value, 1 FROM json_each('[1,2]'); END",
+    "a view beside": f"CREATE VIEW mine AS {ENDLESS} i FROM n",
+    "facts as a view": "DROP TABLE facts;"
+    f" CREATE VIEW facts (name, value) AS {ENDLESS} 'format', i FROM n WHERE i < 0",
+    "records as a view": "ALTER TABLE records RENAME TO r;"
+    f" CREATE VIEW records AS {ENDLESS} i AS row, 'a' AS id FROM n",
+    "removals as a view": "DROP TABLE removals;"
+    f" CREATE VIEW removals (row, at) AS {ENDLESS} i, i FROM n",
+    "a generated column": "ALTER TABLE records ADD COLUMN z AS (length(text))",
+    "a condition": "DROP TABLE removals; CREATE TABLE removals"
+    " (row INTEGER PRIMARY KEY, at INTEGER NOT NULL CHECK (length(zeroblob(99999999)) > at))",
+    "an index that computes": "CREATE INDEX mine ON records (length(hex(zeroblob(9999999))))",
+    "another virtual table": "CREATE VIRTUAL TABLE mine USING fts5(a)",
+    "other words": "DROP TABLE words; CREATE VIRTUAL TABLE words USING fts5(text, metadata)",
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("format", [2, 3])
+def test_parts_that_are_not_ours_are_refused(path: Path, kind: str, format: int) -> None:
+    with closing(sqlite3.connect(path / "catalog.sqlite")) as database:
+        database.execute("UPDATE facts SET value = ? WHERE name = 'format'", (format,))
+        database.commit()
+        database.executescript(HOSTILE[kind])
+        database.commit()
+    if kind != "other words" or format == 3:
+        with pytest.raises(CorruptStoreError, match=r"parts that unisem does not make|catalogue"):
+            SemanticSpace.open(path, encoder=ToyEncoder(D))
+    if kind != "other words":  # which do nothing by themselves
+        (finding,) = check_store(path, Pictures(path))
+        assert "do not trust it" in finding.text
+        with pytest.raises(CorruptStoreError):
+            StoreStatistics.of(path)
+        with pytest.raises(UniSemError):
+            salvage_space(path, path.parent / "out")
+
+
+@pytest.mark.parametrize("value", [10**12, 0, -1, "many", 2.5e300, b"16"])
+def test_an_absurd_dimension_costs_no_memory(path: Path, value: Any) -> None:
+    with closing(sqlite3.connect(path / "catalog.sqlite")) as database:
+        database.execute("UPDATE facts SET value = ? WHERE name = 'dimension'", (value,))
+        database.commit()
+    with SemanticSpace.open(path, encoder=ToyEncoder(D)) as space:
+        for action in (lambda: space.search(text="q"), lambda: space.add([Record(text="a")])):
+            with suppress(UniSemError):
+                action()
+    assert (
+        any(finding.is_problem for finding in check_store(path, Pictures(path))) or value == b"16"
+    )
+
+
+def test_metadata_nested_without_measure_in_a_thread_with_room(path: Path) -> None:
+    deep = '{"x":' + "[" * 3000 + "]" * 3000 + "}"
+    with closing(sqlite3.connect(path / "catalog.sqlite")) as database:
+        database.execute("UPDATE records SET metadata = ? WHERE id = 'a5'", (deep,))
+        checksums.renew(database)
+        database.commit()
+    limit = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(20_000)
+        json.loads(deep)
+        with SemanticSpace.open(path, encoder=ToyEncoder(D)) as space, suppress(UniSemError):
+            space.search(text="q", k=COUNT, filter=Field("n") == 1)
+    finally:
+        sys.setrecursionlimit(limit)
