@@ -142,3 +142,39 @@ def test_an_unchanged_folder_embeds_nothing(
     before = toy.texts_encoded, toy.images_encoded
     assert counts(run("index", cards, "--into", built).output)["unchanged"] == 7
     assert (toy.texts_encoded, toy.images_encoded) == before
+
+
+def test_what_is_not_read_and_what_has_gone_is_said(run: Run, cards: Path) -> None:
+    for name in ("a.mov", "b.MOV", "c.zip", "LICENSE"):
+        (cards / name).touch()
+    first = run("index", cards, "--into", "s.unisem").output
+    assert "not read: 1 without a suffix, 2 .mov, 1 .zip" in first
+    assert "gone" not in first
+    for colour in ("red", "blue"):
+        (cards / f"{colour}.png").unlink()
+        (cards / f"{colour}.txt").unlink()
+    (cards / "green.png").rename(cards / "lawn.png")
+    (cards / "green.txt").rename(cards / "lawn.txt")
+    second = run("index", cards, "--into", "s.unisem").output
+    assert counts(second)["renamed"] == 1
+    assert "gone: 2 files (cards/" in second
+    assert "found until --prune removes them" in second
+    pruned = run("index", cards, "--into", "s.unisem", "--prune").output
+    assert counts(pruned)["removed"] == 2
+    assert "gone" not in pruned
+    for path in cards.iterdir():
+        path.unlink()
+    emptied = run("index", cards, "--into", "s.unisem", "--prune").output
+    assert counts(emptied)["removed"] == 0
+    assert "kept, as the folder is empty; is its drive mounted?" in emptied
+
+
+def test_links_that_point_at_themselves_are_listed(run: Run, cards: Path) -> None:
+    for name in ("self.png", "self.md", "self.txt"):
+        (cards / name).symlink_to(name)
+    (cards / "round").symlink_to(cards)
+    result = run("index", cards, "--into", "s.unisem")
+    assert result.exit_code == 0
+    assert counts(result.output)["added"] == 7
+    for name in ("self.png: cannot be read", "self.md: cannot be read", "round: is a link"):
+        assert name in result.output

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import numpy as np
 import pytest
@@ -159,3 +159,19 @@ def test_a_page_that_cannot_be_written_is_one_line(run: Run, built: Path) -> Non
     result = run("search", built, "red", "--html", "none/page.html")
     assert result.exit_code == 1
     assert result.stderr == "error: none/page.html: No such file or directory\n"
+
+
+def test_hits_link_to_their_pictures(run: Run, tmp_path: Path, toy: ToyEncoder) -> None:
+    name = "a #1% ?\u00e9 picture.png"
+    (tmp_path / "photos").mkdir()
+    solid("red").save(tmp_path / "photos" / name)
+    run("index", tmp_path / "photos", "--into", "s.unisem")
+    page = tmp_path / "found" / "page.html"
+    page.parent.mkdir()
+    run("search", "s.unisem", "red", "--html", page)
+    seen = Seen()
+    seen.feed(page.read_text(encoding="utf-8"))
+    links = {attributes["href"] for attributes in seen.named("a")}
+    assert [unquote(link) for link in links] == [f"../photos/{name}"]
+    (url,) = (urlsplit(urljoin(page.as_uri(), link)) for link in links)
+    assert Path(unquote(url.path)) == tmp_path / "photos" / name

@@ -139,7 +139,9 @@ def test_filters(run: Run, years: Path, conditions: list[str], expected: set[str
     assert ids(result.stdout) == expected
 
 
-@pytest.mark.parametrize("condition", ["year", "= 3", "", "year > null", "~x"])
+@pytest.mark.parametrize(
+    "condition", ["year", "= 3", "", "year > null", "~x", "year >", "name =", "name ~  "]
+)
 def test_what_is_no_filter_is_a_usage_error(run: Run, years: Path, condition: str) -> None:
     result = run("search", years, "text", "--filter", condition)
     assert result.exit_code == 2
@@ -192,3 +194,15 @@ def test_captions_cannot_write_to_the_terminal(run: Run, tmp_path: Path, toy: To
     hit = json.loads(run("search", path, "one", "--json").stdout)["hits"][0]
     assert hit["text"] == text
     assert run("search", path, "one", "--json").stdout.isascii()
+
+
+def test_copies_of_a_picture_take_one_place(run: Run, cards: Path) -> None:
+    for number in range(6):
+        (cards / f"copy{number}.png").write_bytes((cards / "red.png").read_bytes())
+    run("index", cards, "--into", "s.unisem")
+    look = ("search", "s.unisem", "--image", cards / "red.png", "-k", 3, "--json")
+    pictures = [
+        [Path(hit["image"]).read_bytes() for hit in json.loads(run(*arguments).stdout)["hits"]]
+        for arguments in (look, (*look, "--distinct"))
+    ]
+    assert [len(set(found)) for found in pictures] == [1, 3]

@@ -1,0 +1,229 @@
+"""A space in step with a folder that lives: renamed, deleted, copied files; slow encoders."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.pictures import noise, solid
+from tests.support.toy import ToyEncoder
+from unisem import Query, Record, SemanticSpace
+from unisem.filters import Field
+from unisem.images.reference import ImageSource
+from unisem.records import Vector
+from unisem.search.fusion import WeightedFusion
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "photos"
+    path.mkdir()
+    for number, name in enumerate(("anchor", "bell")):
+        noise(number).save(path / f"{name}.png")
+        (path / f"{name}.txt").write_text(f"a {name}")
+    (path / "about.md").write_text("About anchors and bells.")
+    return path
+
+
+def ids(space: SemanticSpace) -> set[str]:
+    return {record.id for record in space.store.select()}
+
+
+def test_what_is_renamed_is_one_record_under_its_new_name(
+    folder: Path, space: SemanticSpace
+) -> None:
+    space.add_folder(folder)
+    (folder / "sea").mkdir()
+    (folder / "anchor.png").rename(folder / "sea" / "ship.png")
+    (folder / "about.md").rename(folder / "read me.md")
+    report = space.add_folder(folder)
+    assert (report.renamed, report.gone, report.removed) == (2, (), 0)
+    assert ids(space) == {
+        "photos/sea/ship.png",
+        "photos/bell.png",
+        "photos/read me.md",
+        "photos/anchor.txt",  # no caption any more, so a text
+    }
+
+
+def test_what_is_gone_is_named_and_taken_out_when_asked(folder: Path, space: SemanticSpace) -> None:
+    (folder / "long.md").write_text("\n\n".join(f"{n} " + "word " * 150 for n in range(4)))
+    space.add_folder(folder)
+    space.add([Record(id="own", text="not of the folder", image=folder / "anchor.png")])
+    before = ids(space)
+    for name in ("anchor.png", "anchor.txt", "long.md"):
+        (folder / name).unlink()
+    gone = {"photos/anchor.png", *(f"photos/long.md#{n}" for n in (1, 2, 3, 4))}
+    report = space.add_folder(folder)
+    assert set(report.gone) == gone
+    assert report.removed == 0
+    assert ids(space) == before
+    report = space.add_folder(folder, prune=True)
+    assert (set(report.gone), report.removed) == (gone, 5)
+    assert ids(space) == before - gone
+    assert space.add_folder(folder, prune=True).gone == ()
+
+
+def test_a_drive_that_is_not_mounted_is_not_pruned(folder: Path, space: SemanticSpace) -> None:
+    space.add_folder(folder)
+    before = ids(space)
+    shutil.rmtree(folder)
+    folder.mkdir()
+    report = space.add_folder(folder, prune=True)
+    assert (set(report.gone), report.removed) == (before, 0)
+    assert ids(space) == before
+
+
+def test_another_folder_s_records_are_not_pruned(
+    folder: Path, tmp_path: Path, space: SemanticSpace
+) -> None:
+    other = tmp_path / "other" / "photos2"
+    other.mkdir(parents=True)
+    noise(7).save(other / "x.png")
+    space.add_folder(other)
+    space.add_folder(folder)
+    (other / "x.png").unlink()
+    assert space.add_folder(folder, prune=True).gone == ()
+    assert "photos2/x.png" in ids(space)
+    assert space.add_folder(other).gone == ("photos2/x.png",)
+
+
+def test_a_space_inside_its_folder_finds_what_is_gone(folder: Path, encoder: ToyEncoder) -> None:
+    with SemanticSpace.open(folder / "s.unisem", encoder=encoder) as space:
+        space.add_folder(folder)
+        (folder / "bell.png").unlink()
+        assert space.add_folder(folder, prune=True).gone == ("photos/bell.png",)
+
+
+def test_kinds_that_are_not_read_are_reported(folder: Path, space: SemanticSpace) -> None:
+    (folder / "a.mov").touch()
+    assert space.add_folder(folder).ignored == {".mov": 1}
+
+
+class Slow(ToyEncoder):
+    """Takes its time with each picture, until it is told to stop; one event for each call."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.told = threading.Event()
+
+    def encode_images(self, images: Sequence[ImageSource], **options: Any) -> Vector:
+        for _ in images:
+            if self.told.wait(self.seconds):
+                raise InterruptedError("told to stop")
+        return super().encode_images(images, **options)
+
+
+@pytest.mark.slow
+def test_the_first_pictures_are_stored_soon_whatever_the_encoder(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(40):
+        noise(number).save(folder / f"{number:02}.png")
+    encoder = Slow(0.4)
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder) as space:
+
+        def work() -> None:
+            with suppress(InterruptedError):
+                space.add_folder(folder)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join(9)
+        stored = len(space)
+        encoder.told.set()
+        thread.join()
+    assert stored >= 7
+
+
+def test_batches_grow_only_while_the_encoder_keeps_up(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(100):
+        noise(number).save(folder / f"{number:02}.png")
+    sizes: list[int] = []
+
+    class Counting(ToyEncoder):
+        def encode_images(self, images: Sequence[ImageSource], **options: Any) -> Vector:
+            sizes.append(len(images))
+            return super().encode_images(images, **options)
+
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=Counting()) as space:
+        assert space.add_folder(folder).added == 100
+    assert sizes[:6] == [1, 2, 4, 8, 16, 1]
+    assert max(sizes) == 32
+    assert sum(sizes) == 100
+
+
+@pytest.fixture
+def copies(tmp_path: Path, space: SemanticSpace) -> SemanticSpace:
+    """Nine copies of one picture, some with captions, among other pictures and texts."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(9):
+        solid("red").save(folder / f"copy{number}.png")
+        if number % 2:
+            (folder / f"copy{number}.txt").write_text(f"a red card, number {number}")
+    for number, colour in enumerate(("green", "blue", "yellow")):
+        solid(colour).save(folder / f"other{number}.png")
+    for number in range(4):
+        (folder / f"{number}.md").write_text(f"A red text, number {number}.")
+    assert not space.add_folder(folder).skipped
+    return space
+
+
+@pytest.mark.parametrize("k", [0, 1, 3, 6, 8, 20])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"text": "red"},
+        {"text": "a red card", "mode": "keyword"},
+        {"text": "red", "match": "image"},
+        {"text": "red", "filter": Field("file_name") != "copy1.png"},
+    ],
+)
+def test_distinct_hits_are_those_of_a_space_without_the_copies(
+    copies: SemanticSpace, asked: dict[str, Any], k: int
+) -> None:
+    expected: list[tuple[str, float]] = []
+    seen: set[str] = set()
+    for hit in copies.search(**asked, k=100):
+        digest = hit.record.image.sha256 if hit.record.image else hit.record.id
+        assert digest is not None
+        if digest not in seen:
+            seen.add(digest)
+            expected.append((hit.record.id, hit.score))
+    found = [(hit.record.id, hit.score) for hit in copies.search(**asked, k=k, distinct=True)]
+    assert found == [(name, pytest.approx(score)) for name, score in expected[:k]]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mode": "hybrid"},
+        {"mode": "hybrid", "fusion": WeightedFusion(vector=0.3)},
+        {"diversity": 0.3, "fetch_k": 4},
+        {"min_score": 0.2},
+    ],
+)
+def test_distinct_with_every_way_of_choosing(
+    copies: SemanticSpace, options: dict[str, Any]
+) -> None:
+    hits = copies.search(text="a red card", k=4, distinct=True, **options)
+    digests = [hit.record.image.sha256 for hit in hits if hit.record.image]
+    assert len(set(digests)) == len(digests)
+    assert len(hits) == 4 or "min_score" in options
+
+
+def test_queries_that_want_copies_and_that_do_not_share_a_call(copies: SemanticSpace) -> None:
+    plain, distinct = (Query(text="red", k=5, match="image", distinct=d) for d in (False, True))
+    both = copies.search_many([plain, distinct])
+    assert both == [copies.search_query(plain), copies.search_query(distinct)]
+    assert len({hit.record.image.sha256 for hit in both[0] if hit.record.image}) == 1
