@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import unicodedata
@@ -56,6 +57,36 @@ def test_index_and_search_in_processes_of_their_own(cards: Path, tmp_path: Path)
     output, errors = search.communicate(timeout=60)
     assert (search.returncode, errors) == (0, "")
     assert "cards/red.png" in output
+
+
+_STUCK = """
+import threading, time
+import unisem.space
+from tests.support.toy import ToyEncoder
+
+class Stuck(ToyEncoder):
+    def prepare_image(self, image):
+        print("begun", flush=True)
+        time.sleep(300)  # as long as a large model takes to load
+
+unisem.space.load_encoder = lambda name, **options: Stuck()
+from unisem.cli import main
+main()
+"""
+
+
+def test_ctrl_c_does_not_wait_for_a_thread_that_is_busy(cards: Path, tmp_path: Path) -> None:
+    index = start("index", cards, "--into", "s.unisem", cwd=tmp_path, code=_STUCK)
+    assert index.stdout is not None
+    assert index.stdout.readline() == "begun\n"
+    index.send_signal(signal.SIGINT)
+    try:
+        _, errors = index.communicate(timeout=60)
+    finally:
+        index.kill()
+    assert index.returncode == 130
+    assert "What is done is kept: 0 records in s.unisem." in errors
+    assert "Traceback" not in errors
 
 
 def test_a_closed_pipe_is_quiet(cards: Path, tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 from langchain_core.documents import Document
+from langchain_core.documents.base import Blob
 
 import langchain_unisem.document_loaders.folder as folder_module
 from langchain_unisem import (
+    PictureBlobParser,
     PictureFolderLoader,
     UniSemVectorStore,
     format_documents,
@@ -397,3 +399,45 @@ def test_a_reference_given_by_name_is_read_anew(cards: Path, space: SemanticSpac
     assert again.image
     assert again.image.sha256 != record.image.sha256
     assert store.similarity_search_by_image(solid("blue"), k=1)[0].id == "a"
+
+
+def test_tables_and_captions_as_people_have_them(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.png", "b.png", "c.png", "d.PNG", "e.png"):
+        solid("red").save(folder / name)
+    table = 'file_name;text;zip\na.png;"one; a";01234\nb.png;two;1\nc.png;"never closed\nx.png;;\n'
+    (folder / "metadata.csv").write_bytes(b"\xef\xbb\xbf" + table.encode())
+    (folder / "d.PNG.TXT").write_text("four")
+    (folder / "e.txt").write_bytes(b"f\xfcnf")
+    (folder / "self.png").symlink_to("self.png")
+    (folder / "a.mov").touch()
+    skipped: list[Skipped] = []
+    documents = by_id(PictureFolderLoader(folder, on_skip=skipped.append).load())
+    assert {name: document.page_content for name, document in documents.items()} == {
+        "photos/a.png": "one; a",
+        "photos/b.png": "two",
+        "photos/c.png": "",
+        "photos/d.PNG": "four",
+        "photos/e.png": "",
+    }
+    assert documents["photos/a.png"].metadata["zip"] == "01234"
+    assert documents["photos/b.png"].metadata["zip"] == "1"
+    assert {item.name.removeprefix(f"{folder}/") for item in skipped} == {
+        "metadata.csv:5",
+        "e.txt",
+        "self.png",
+        "*.mov",
+    }
+
+
+def test_a_blob_s_caption_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        solid("red").save(tmp_path / name)
+    (tmp_path / "a.png.TXT").write_text("one")
+    (tmp_path / "b.txt").write_bytes(b"zw\xf6lf")
+    skipped: list[Skipped] = []
+    parser = PictureBlobParser(on_skip=skipped.append)
+    texts = [parser.parse(Blob.from_path(tmp_path / name))[0] for name in ("a.png", "b.png")]
+    assert [document.page_content for document in texts] == ["one", ""]
+    assert [item.name for item in skipped] == [str(tmp_path / "b.txt")]

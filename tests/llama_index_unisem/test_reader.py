@@ -239,3 +239,28 @@ def test_bad_input(given: dict[str, Any], error: type[Exception], message: str) 
     if not given:
         with pytest.raises(ValueError, match="give PictureReader an input_dir"):
             PictureReader().list_resources()
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_captions_as_people_have_them(tmp_path: Path, single: bool) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    names = ["a.png", "b.PNG", "c.png", "d.png"]
+    for name in [*names, "e.mov"]:
+        solid("red").save(folder / name, format="PNG")
+    (folder / "METADATA.CSV").write_text("file_name;text;zip\na.png;one;01234\n", "utf-16")
+    (folder / "b.PNG.TXT").write_text("two")
+    (folder / "c.txt").write_bytes(b"drei\xdf")
+    (folder / "d.TXT").write_text("four")
+    (folder / "self.png").symlink_to("self.png")
+    reader = PictureReader(folder)
+    if single:
+        documents = [
+            found for name in [*names, "self.png"] for found in reader.load_data(folder / name)
+        ]
+    else:
+        documents = reader.load_data()
+    assert [document.text for document in documents] == ["one", "two", "", "four"]
+    assert documents[0].metadata["zip"] == "01234"
+    kinds = set() if single else {"*.mov"}
+    assert {Path(item.name).name for item in reader.skipped} == {"c.txt", "self.png", *kinds}

@@ -314,3 +314,72 @@ def test_unpacked_pictures_are_written_once(tmp_path: Path) -> None:
     assert one.path.suffix == ".jpeg"
     assert [p for p in (tmp_path / "u").rglob("*") if p.is_file()] == [one.path]
     assert ImageRef.of(one.path).read_bytes() == data
+
+
+def test_a_table_of_excel(pictures: Path) -> None:
+    lines = ["filepath;title;id", "a.png;a red tiger; one;1", 'sub/b.png;"a blue; word";01']
+    (pictures / "t.csv").write_text("\r\n".join(lines), encoding="utf-16", newline="")
+    dataset = PairDataset.read(pictures / "t.csv")
+    assert dataset.captions == ["a blue; word"]
+    assert reasons(dataset) == ["has more cells than the header"]
+
+
+def test_rows_that_are_no_text_cost_themselves(pictures: Path) -> None:
+    rows = [b"filepath,title", b"a.png,one", b"a.png,zw\xf6lf", b"a.png,t\0o", b"a.png,last"]
+    (pictures / "t.csv").write_bytes(b"\n".join(rows))
+    dataset = PairDataset.read(pictures / "t.csv")
+    assert dataset.captions == ["one", "last"]
+    assert [item.name.rpartition(":")[2] for item in dataset.skipped] == ["3", "4"]
+    (pictures / "t.jsonl").write_bytes(
+        b'{"filepath": "a.png", "title": "\xe4"}\n{"filepath": "a.png", "title": "good"}\n'
+        b'{"filepath": "a.png", "title": "x", "n": ' + b"9" * 5000 + b"}"
+    )
+    dataset = PairDataset.read(pictures / "t.jsonl")
+    assert dataset.captions == ["good"]
+    assert [item.name.rpartition(":")[2] for item in dataset.skipped] == ["1", "3"]
+
+
+def test_a_long_cell_is_one_caption(pictures: Path) -> None:
+    (pictures / "t.csv").write_text('filepath,title\na.png,"' + "long " * 50_000 + '"\na.png,x\n')
+    assert [len(text) for text in PairDataset.read(pictures / "t.csv").captions] == [250_000, 1]
+
+
+def test_a_damaged_shard_costs_itself(pictures: Path, tmp_path: Path) -> None:
+    picture = (pictures / "a.png").read_bytes()
+    shards = [
+        write_shard(tmp_path / f"{n}.tar", {"x.png": picture, "x.txt": text})
+        for n, text in enumerate([b"one", "zwölf".encode("utf-16"), b"cut"])
+    ]
+    shards[2].write_bytes(shards[2].read_bytes()[:700])
+    (tmp_path / "3.tar").write_bytes(b"no tar" * 200)
+    dataset = PairDataset.from_shards([*shards, tmp_path / "3.tar"], tmp_path / "u")
+    assert dataset.captions == ["one", "zwölf"]
+    assert {Path(item.name).name for item in dataset.skipped} >= {"2.tar", "3.tar"}
+
+
+def test_a_folder_s_captions_and_kinds(pictures: Path) -> None:
+    (pictures / "a.png.TXT").write_text("a red tiger")
+    (pictures / "sub" / "b.txt").write_bytes(b"gr\xfcn")
+    (pictures / "film.mov").touch()
+    (pictures / "self.png").symlink_to("self.png")
+    (pictures / "self.txt").write_text("round")
+    dataset = check_pairs(PairDataset.read(pictures))
+    assert dataset.dataset.captions == ["a red tiger"]
+    unread = {Path(item.name).name: item.reason for item in dataset.report.unread}
+    assert "cannot be read as UTF-8" in unread["b.txt"]
+    assert unread["b.png"] == "has no caption"
+    assert unread["*.mov"] == "1 of this kind, which is not read"
+    assert [Path(item.name).name for item in dataset.report.broken] == ["self.png"]
+
+
+def test_coco_in_utf_16(pictures: Path) -> None:
+    content = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "annotations": [{"image_id": 1, "caption": "zwölf"}],
+    }
+    text = json.dumps(content, ensure_ascii=False)
+    (pictures / "c.json").write_text(text, encoding="utf-16")
+    assert PairDataset.read(pictures / "c.json").captions == ["zwölf"]
+    (pictures / "c.json").write_text(text.replace("1", "9" * 5000))
+    with pytest.raises(TrainingError, match=r"c\.json cannot be read"):
+        PairDataset.read(pictures / "c.json")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from unisem.cli.filtering import parse_filters
 from unisem.cli.options import ImageRoots
 from unisem.cli.terminal import amount, note, results
 from unisem.errors import FilterError, UniSemError
@@ -138,6 +137,8 @@ def _check_mode(mode: str, text: str | None, image: Path | None, min_score: floa
 
 
 def _condition(conditions: list[str]) -> Filter | None:
+    from unisem.cli.filtering import parse_filters
+
     try:
         return parse_filters(conditions)
     except FilterError as error:
