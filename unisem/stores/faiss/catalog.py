@@ -196,6 +196,22 @@ class Catalog(Database):
         with self._decoding("a record"):
             return self._records.of(rows)
 
+    def selected(self, selection: Selection, page: int) -> Iterator[Record]:
+        """The selected records of one committed state, oldest first, by way of a copy.
+
+        Between two of them no transaction is open, which would keep the log from being moved.
+        """
+        with self.reading():
+            self._records.hold(selection)
+        done = 0
+        while True:
+            with self.reading(), self._decoding("a record"):
+                records = self._records.held(done, page)
+            yield from records
+            done += len(records)
+            if len(records) < page:
+                return
+
     def all_records(self, rows: NDArray[np.int64]) -> dict[int, Record]:
         """The records of rows that this state has, by row.
 

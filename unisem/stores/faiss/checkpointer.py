@@ -10,6 +10,9 @@ from pathlib import Path
 _ENOUGH = 1_000  # changed rows that are worth moving; each is a page or a few in the log
 MOST_PAGES = 32_768
 """Pages from which a commit moves the log itself, for a writer that never pauses."""
+MOST_BYTES = 1 << 25
+"""Size from which a log of small commits is moved before the next one."""
+_MANY_COMMITS = 8  # so many of the largest commit are room enough for a writer of large ones
 
 
 class Checkpointer:
@@ -25,11 +28,18 @@ class Checkpointer:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._log = path.with_name(f"{path.name}-wal")
+        self._size = self._largest = 0
+        self._enough = MOST_BYTES
         self._changed = 0
         self._thread: threading.Thread | None = None
 
     def committed(self, rows: int) -> None:
-        """Take note of a commit that changed so many rows; may start a thread, never waits."""
+        """Take note of a commit that changed so many rows; may start a thread.
+
+        It waits only where the log has outgrown what the thread could move between commits.
+        """
+        self._bound()
         self._changed += rows
         busy = self._thread is not None and self._thread.is_alive()
         if self._changed >= _ENOUGH and not busy:
@@ -38,6 +48,21 @@ class Checkpointer:
                 target=self._move, name="unisem-checkpoint", daemon=True
             )
             self._thread.start()
+
+    def _bound(self) -> None:
+        try:
+            size = self._log.stat().st_size
+        except OSError:
+            return
+        self._largest = max(self._largest, size - self._size)
+        self._size = size
+        most = max(MOST_BYTES, _MANY_COMMITS * self._largest)
+        if size <= most:
+            self._enough = most
+        elif size > self._enough:  # all is moved now, so that the next commit begins the log anew
+            self.wait()
+            self._move()
+            self._enough = size + most  # where a reader is in the way, not at every commit
 
     def _move(self) -> None:
         with (

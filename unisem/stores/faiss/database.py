@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from unisem.errors import CorruptStoreError, StoreError
-from unisem.stores.faiss.checkpointer import MOST_PAGES, Checkpointer
+from unisem.stores.faiss.checkpointer import MOST_BYTES, MOST_PAGES, Checkpointer
 from unisem.stores.faiss.sql import define_functions
 
 _PATIENCE = 30  # seconds to wait for another process
@@ -82,6 +82,7 @@ class Database:
         self._use_log()
         self._db.execute(f"PRAGMA synchronous = {level}")
         self._db.execute(f"PRAGMA wal_autocheckpoint = {MOST_PAGES}")
+        self._db.execute(f"PRAGMA journal_size_limit = {MOST_BYTES // 2}")
         self._db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self._db.execute("PRAGMA trusted_schema = OFF")
         self._db.execute("PRAGMA cell_size_check = ON")  # notices more kinds of damage

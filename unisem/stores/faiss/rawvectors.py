@@ -24,6 +24,7 @@ READ_CHECKED = (
     "SELECT vector_id, vector, checksum FROM vectors LEFT JOIN vector_checksums USING (vector_id)"
 )
 READ_UNCHECKED = "SELECT vector_id, vector, NULL FROM vectors"
+_FEWEST_DROPPED = 256  # records whose vectors may wait in any case, beyond that as many as live
 _MOST_DROPPED = 20_000  # records whose vectors may wait to be taken off the disk
 
 
@@ -82,8 +83,13 @@ class RawVectors:
         """Drop all vectors of records; they leave the disk later."""
         self._db.executemany("INSERT INTO dropped VALUES (?)", ((row,) for row in rows))
         (waiting,) = self._db.execute("SELECT count(*) FROM dropped").fetchone()
-        if waiting > _MOST_DROPPED:
-            self.sweep(min(waiting - _MOST_DROPPED, 2 * len(rows)))
+        if waiting > min(_FEWEST_DROPPED, _MOST_DROPPED):
+            (living,) = self._db.execute(
+                "SELECT count(*) FROM (SELECT 1 FROM records LIMIT ?)", (waiting,)
+            ).fetchone()
+            most = min(_MOST_DROPPED, max(_FEWEST_DROPPED, living))
+            if waiting > most:
+                self.sweep(min(waiting - most, 2 * len(rows)))
 
     def sweep(self, most: int = -1) -> None:
         """Take dropped vectors off the disk.

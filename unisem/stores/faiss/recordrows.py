@@ -99,6 +99,22 @@ class RecordRows:
         )
         return {line[0]: self._record(line) for line in found}
 
+    def hold(self, selection: Selection) -> None:
+        """Copy the selected records aside, as they are now, for `held`; once a connection."""
+        condition, parameters = compile_selection(selection)
+        self._db.execute(
+            f"CREATE TEMP TABLE held AS SELECT {_COLUMNS} FROM records"  # noqa: S608 - bound
+            f" WHERE {condition} ORDER BY row",
+            parameters,
+        )
+
+    def held(self, after: int, most: int) -> list[Record]:
+        """The records that were copied, from the ``after``-th on."""
+        lines = self._db.execute(
+            "SELECT * FROM held WHERE rowid > ? ORDER BY rowid LIMIT ?", (after, most)
+        ).fetchall()
+        return [self._record(line) for line in lines]
+
     def values(
         self, field: str | None, after: int, last: int
     ) -> tuple[NDArray[np.int64], list[Any]]:

@@ -120,13 +120,10 @@ class FaissStore(Store):
         if not many:
             yield from (records[row] for row in rows.tolist())
             return
-        with self._catalog.reader() as it, it.snapshot():  # writes go on; these pages stay
-            rows = it.rows(selection)
-            for start in range(0, len(rows), _PAGE):
-                page = rows[start : start + _PAGE]
+        with self._catalog.reader() as it:  # writes go on, this selection stays
+            for record in it.selected(selection, _PAGE):
                 self._check_open()
-                records = it.all_records(page)
-                yield from (records[row] for row in page.tolist())
+                yield record
 
     def search(
         self,
