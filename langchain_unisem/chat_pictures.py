@@ -17,6 +17,7 @@ from unisem.images.reference import MAX_BYTES, ImageRef
 _PICTURES = ("image", "image_url", "input_image")
 _FILES = ("file", "media")  # pictures if their type says so
 _TEXTS = ("text", "input_text")
+_DEPTH = 4  # no format puts the bytes deeper
 
 
 def is_data_url(value: object) -> bool:
@@ -78,7 +79,7 @@ def _words(content: object) -> Iterator[str]:
             yield str(block.get("text") or "")
 
 
-def _picture(source: object) -> ImageRef:
+def _picture(source: object, depth: int = _DEPTH) -> ImageRef:
     """Find the bytes under whatever names a provider gives them."""
     match source:
         case bytes():
@@ -89,13 +90,13 @@ def _picture(source: object) -> ImageRef:
             raise ImageError(
                 source[:80], "is a URL; UniSem fetches nothing. Pass base64 or a data URL"
             )
-        case Mapping():
+        case Mapping() if depth:
             for name in ("base64", "data"):
                 if isinstance(text := source.get(name), str):
                     return _decoded(text)
             for name in ("bytes", "source", "image", "image_url", "url"):
                 if source.get(name):
-                    return _picture(source[name])
+                    return _picture(source[name], depth - 1)
     raise ImageError(
         "content block", "has no bytes", "; UniSem fetches nothing. Pass base64 or a data URL"
     )

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.messages.content import ContentBlock, ImageContentBlock, TextContentBlock
 
 from langchain_unisem.documents import identity, records_found
-from langchain_unisem.metadata import DETAILS_KEY, own_metadata
+from langchain_unisem.metadata import details_of, own_metadata, picture_digest
 from unisem.images.for_models import ImageLimits, ModelImage
 from unisem.presentation import RULES, result
 from unisem.presentation.contents import Content, contents
@@ -126,8 +125,8 @@ def _label(
 
 
 def _had_picture(document: Document) -> bool:
-    details: Any = document.metadata.get(DETAILS_KEY)
-    return isinstance(details, dict) and details.get("modality") == "image"
+    details = details_of(document.metadata) or {}
+    return details.get("modality") == "image" or picture_digest(document.metadata) is not None
 
 
 def _are_documents(value: object) -> bool:

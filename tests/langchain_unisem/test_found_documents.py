@@ -90,11 +90,20 @@ class TestWhichPicture:
     @pytest.mark.parametrize("metadata", [{}, {"source": "web"}, {"sha256": "0" * 64}])
     def test_not_one_of_the_same_id(self, photo: SemanticSpace, metadata: dict[str, Any]) -> None:
         page = Document("a red card", id="1", metadata=metadata)
+        assert texts(format_documents([page], space=photo)) == ["[1] <result>a red card</result>"]
         assert kinds(format_documents([page], space=photo)) == ["text", "text"]
         reranker = UniSemReranker(reranker=LengthReranker(), space=photo)
         assert [it.image for it in reranker._records([page])] == [None]
         found = UniSemRetriever(space=photo).invoke("card")
         assert [it.image is None for it in reranker._records(found)] == [False]
+
+    def test_the_omission_of_a_loaded_picture_is_said(
+        self, photo: SemanticSpace, cards: Path
+    ) -> None:
+        document = picture_document(cards / "red.png", caption="a red card", id="1")
+        said = ["[1] <result>a red card</result> (its picture cannot be shown)"]
+        with SemanticSpace.open(None, encoder=ToyEncoder()) as other:
+            assert texts(format_documents([document], space=other)) == said
 
     def test_the_tool_that_shows_pictures_itself(
         self, photo: SemanticSpace, monkeypatch: pytest.MonkeyPatch

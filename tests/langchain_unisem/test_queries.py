@@ -35,6 +35,14 @@ BLOCKS: dict[str, dict[str, Any]] = {
 }
 
 
+def nested(depth: int) -> dict[str, Any]:
+    """A block whose bytes lie deep."""
+    block: dict[str, Any] = {"base64": BASE64}
+    for _ in range(depth):
+        block = {"type": "image", "source": block}
+    return block
+
+
 @pytest.mark.parametrize("name", BLOCKS)
 def test_content_blocks(card_space: SemanticSpace, name: str) -> None:
     block = BLOCKS[name]
@@ -70,6 +78,7 @@ def test_data_urls(url: str) -> None:
 @pytest.mark.parametrize(
     ("image", "words"),
     [
+        (nested(5000), "has no bytes"),
         ("data:image/png;base64,%%%", "is damaged"),
         ("data:image/png", "has no comma"),
         ({"type": "image", "base64": "%%%"}, "is damaged"),
