@@ -10,7 +10,13 @@ from uuid import uuid4
 import numpy as np
 from langchain_core.documents import Document
 
-from langchain_unisem.metadata import DETAILS_KEY, SCORE_KEY, own_metadata, picture_digest
+from langchain_unisem.metadata import (
+    DETAILS_KEY,
+    IMAGE_KEY,
+    SCORE_KEY,
+    own_metadata,
+    picture_digest,
+)
 from langchain_unisem.picture_documents import picture_of
 from unisem.errors import RecordError, VectorError
 from unisem.images.reference import ImageRef, ImageSource, sources_as_list
@@ -84,14 +90,15 @@ def records_of_documents(
 
     Raises:
         TypeError: An item is no document.
-        RecordError: As `records_of_texts`, an incomplete reference to a picture, or a picture
-            that the space does not have under the document's id.
+        RecordError: As `records_of_texts`, an incomplete reference to a picture, a picture that
+            the space does not have under the document's id, or one that was cut to pieces.
     """
     items = _documents(documents)
     names = [
         document.id if name is None else name
         for document, name in zip(items, _each(ids, "ids", items), strict=True)
     ]
+    _check_pieces(items, names)
     wanted = _ids(names, items)
     parts = zip(items, wanted, space.get(wanted), strict=True)
     return [
@@ -141,6 +148,25 @@ def _documents(given: Any) -> list[Document]:
         if not isinstance(item, Document):
             raise TypeError(f"documents[{position}] must be a Document, not {type(item).__name__}")
     return items
+
+
+def _check_pieces(documents: Sequence[Document], names: Sequence[str | None]) -> None:
+    """Refuse what a splitter makes of a picture with a long caption: many pictures, all the same.
+
+    Raises:
+        RecordError: Two documents without ids refer to one picture; names them.
+    """
+    seen: dict[str, int] = {}
+    for position, (document, name) in enumerate(zip(documents, names, strict=True)):
+        place = document.metadata.get(IMAGE_KEY)
+        if name is not None or not isinstance(place, str):
+            continue
+        if (first := seen.setdefault(place, position)) != position:
+            raise RecordError(
+                f"documents[{first}] and documents[{position}] are one picture and have no ids; if "
+                "a splitter has cut its caption put langchain_unisem.TextsOnly round it, else give "
+                "them ids"
+            )
 
 
 def _record_of(document: Document, name: str, known: Record | None, place: str) -> Record:

@@ -354,6 +354,15 @@ class TestSplitting:
         with pytest.raises(TypeError, match="not str"):
             TextsOnly("splitter")  # type: ignore[arg-type]
 
+    def test_pieces_of_a_picture_are_refused(self, cards: Path, space: SemanticSpace) -> None:
+        document = picture_document(cards / "red.png", caption="a red card " * 20, id="r")
+        splitter = RecursiveCharacterTextSplitter(chunk_size=50, chunk_overlap=0)
+        store = UniSemVectorStore(space=space)
+        with pytest.raises(RecordError, match=r"documents\[0\] and documents\[1\].*TextsOnly"):
+            store.add_documents(splitter.split_documents([document]))
+        assert len(store) == 0
+        assert store.add_documents(TextsOnly(splitter).transform_documents([document])) == ["r"]
+
 
 class TestDates:
     @pytest.mark.parametrize("kind", ["date", "datetime"])
