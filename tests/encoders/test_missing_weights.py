@@ -50,6 +50,23 @@ def test_what_no_vector_depends_on_may_be_absent(tmp_path: Path) -> None:
     assert load_encoder(str(scale)).encode_images([noise(0)]).shape == (1, 24)
 
 
+@pytest.mark.parametrize("used", [True, False])
+def test_weights_of_another_shape_are_missing(tmp_path: Path, used: bool) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    model = save_bert(tmp_path)
+    name = "encoder.layer.0.output.dense.bias" if used else "pooler.dense.bias"
+    weights = load_file(model / "model.safetensors") | {name: torch.zeros(7)}
+    save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
+    encoder = load_encoder(str(model))
+    if not used:
+        assert encoder.encode_texts(["a cat"]).shape == (1, 32)
+        return
+    with pytest.raises(EncoderError, match=f"lack {name}, or have it in another shape"):
+        encoder.encode_texts(["a cat"])
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_changes_nothing_about_it(tmp_path: Path, dtype: str) -> None:
     broken = without_weights(save_joint(tmp_path), "visual_projection")

@@ -23,6 +23,8 @@ LOADING_ERRORS = (
 )
 """What the libraries raise over files that do not load, beside ``SafetensorError``."""
 
+_WORDS = 300  # characters of a library's message
+
 
 def load_offline(
     architecture: Callable[..., Any],
@@ -61,7 +63,7 @@ def load_offline(
                 model_kwargs={"dtype": weights_dtype, "use_safetensors": True},
             )
     except (*LOADING_ERRORS, SafetensorError) as error:
-        raise failure(f"{what} does not load: {error}") from error
+        raise failure(f"{what} does not load: {in_short(error)}") from error
     for module in model.modules():
         if hasattr(module, "auto_model"):
             module.register_forward_pre_hook(_suit_the_weights)
@@ -69,6 +71,12 @@ def load_offline(
     model = model.to(dtype=weights_dtype).eval()
     refuse_random_weights(loaded, lambda: outputs(model), what=what, failure=failure)
     return model
+
+
+def in_short(error: Exception) -> str:
+    """What a library says, in one line; some list all that they know."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= _WORDS else f"{words[:_WORDS]}…"
 
 
 def _suit_the_weights(transformer: Any, arguments: tuple[dict[str, Any], ...]) -> None:

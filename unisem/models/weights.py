@@ -25,7 +25,7 @@ class LoadedNetwork:
 
     Attributes:
         network: The ``PreTrainedModel``.
-        missing: Names of its weights that the files do not have.
+        missing: Names of its weights that the files do not have, or have in another shape.
     """
 
     network: Any
@@ -48,13 +48,14 @@ def watched_loading() -> Iterator[list[LoadedNetwork]]:
         cls: Any, /, *arguments: Any, output_loading_info: bool = False, **options: Any
     ) -> Any:
         load = original.__get__(None, cls)
+        options = {"ignore_mismatched_sizes": True} | options  # they count as missing
         network, report = load(*arguments, output_loading_info=True, **options)
-        missing = frozenset(report["missing_keys"])
+        missing = _lacking(report)
         adapters = getattr(network, "peft_config", None) or {}
         for adapter in adapters.values():  # of the network below it the report says nothing
             base = adapter.base_model_name_or_path
             options.pop("adapter_kwargs", None)
-            missing |= frozenset(load(base, output_loading_info=True, **options)[1]["missing_keys"])
+            missing |= _lacking(load(base, output_loading_info=True, **options)[1])
         found.append(LoadedNetwork(network, missing))
         return (network, report) if output_loading_info else network
 
@@ -89,8 +90,8 @@ def refuse_random_weights(
         named = ", ".join(used[:_NAMED])
         more = f" and {len(used) - _NAMED:,} more" if len(used) > _NAMED else ""
         raise failure(
-            f"{what} is not whole: its files lack {named}{more}, and random numbers would stand "
-            "there. Fetch or save it again, whole"
+            f"{what} is not whole: its files lack {named}{more}, or have it in another shape, and "
+            "random numbers would stand there. Fetch or save it again, whole"
         )
 
 
@@ -106,6 +107,10 @@ def refuse_adapter_within(directory: Path, what: str, failure: type[UniSemError]
                 f"{what} has an adapter and the network that it adapts in one folder; merge them "
                 "(merge_and_unload()) and save the result"
             )
+
+
+def _lacking(report: dict[str, Any]) -> frozenset[str]:
+    return frozenset(report["missing_keys"]) | {name for name, *_ in report["mismatched_keys"]}
 
 
 def _absent(one: LoadedNetwork) -> Iterator[tuple[str, Tensor]]:

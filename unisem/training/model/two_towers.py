@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from unisem.errors import EncoderError, TrainingError
 from unisem.models.finding import locate_model
-from unisem.models.loading import LOADING_ERRORS, limit_text_length
+from unisem.models.loading import LOADING_ERRORS, in_short, limit_text_length
 from unisem.models.weights import refuse_adapter_within, refuse_random_weights, watched_loading
 from unisem.training.model.modality_parts import Modality, is_joint
 
@@ -108,7 +108,7 @@ def _loaded(load: Callable[[], Any], what: str) -> Any:
     try:
         return load()
     except (*LOADING_ERRORS, SafetensorError) as error:
-        raise EncoderError(f"{what} does not load: {error}") from error
+        raise EncoderError(f"{what} does not load: {in_short(error)}") from error
 
 
 def _transformer(directory: Path, modality: Modality) -> Any:
@@ -179,5 +179,5 @@ def _output(tower: Any, modality: str) -> Any:
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise TrainingError(
             f"the {modality} tower does not take {'texts' if modality == 'text' else 'pictures'}: "
-            f"{error}"
+            f"{in_short(error)}"
         ) from error
