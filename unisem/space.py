@@ -37,7 +37,8 @@ class SemanticSpace:
     """Texts, pictures and captioned pictures in one index, ranked in one list.
 
     Open one with `SemanticSpace.open`. Threads may share a space; of several processes one may
-    write. Use it as a context manager, or call `close`, so that derived files are written.
+    write, and one that was forked opens the files anew. Use it as a context manager, or
+    call `close`, so that derived files are written.
 
     >>> from unisem import Record, SemanticSpace
     >>> with SemanticSpace.open(None) as space:

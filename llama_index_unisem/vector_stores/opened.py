@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from weakref import WeakSet, WeakValueDictionary, finalize
 
+from unisem.common.forks import Mutex
+from unisem.common.scratch import ScratchFolder
 from unisem.errors import CorruptStoreError
 from unisem.images.library import Pictures
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from unisem.stores import Store
 
 _open: WeakValueDictionary[tuple[int, Path], Opened] = WeakValueDictionary()
-_mutex = threading.Lock()
+_mutex = Mutex()
 
 
 class Lease:
@@ -65,13 +65,13 @@ class Opened:
         self.space = space
         self.tolerant = tolerant
         self.leases: WeakSet[Lease] = WeakSet()
-        self.mutex = threading.RLock()
+        self.mutex = Mutex()
         if space is None and directory is None:
             finalize(store, pictures.close)  # nobody closes a store in memory
 
-    def keep(self, folder: TemporaryDirectory[str]) -> None:
+    def keep(self, folder: ScratchFolder) -> None:
         """Remove a folder when the store is no longer in use."""
-        finalize(self, folder.cleanup)
+        finalize(self, folder.close)
 
     @property
     def key(self) -> tuple[int, Path]:

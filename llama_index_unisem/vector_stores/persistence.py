@@ -27,6 +27,7 @@ from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-
 from llama_index.core.vector_stores.types import DEFAULT_PERSIST_FNAME
 
 from llama_index_unisem.vector_stores.opened import Opened
+from unisem.common.scratch import ScratchFolder
 from unisem.errors import CorruptStoreError, ImageError
 from unisem.images.library import Pictures
 from unisem.records import EmbeddedRecord, Record
@@ -96,9 +97,7 @@ def save(opened: Opened, path: str, fs: fsspec.AbstractFileSystem | None) -> Non
         files.rm(old, recursive=True)
 
 
-def find(
-    path: str, fs: fsspec.AbstractFileSystem | None
-) -> tuple[Path, TemporaryDirectory[str] | None]:
+def find(path: str, fs: fsspec.AbstractFileSystem | None) -> tuple[Path, ScratchFolder | None]:
     """Find a saved store's directory; one that is not on this machine is copied here.
 
     Returns:
@@ -123,8 +122,8 @@ def find(
         if Path(directory).is_symlink():
             raise CorruptStoreError(f"{directory} is a link; name the directory that it leads to")
         return Path(directory), None
-    scratch = TemporaryDirectory(prefix="unisem-")
-    copy = Path(scratch.name) / "store"
+    scratch = ScratchFolder()
+    copy = scratch.path / "store"
     for file in files.find(directory):
         place = copy / file[len(directory) :].lstrip("/")
         if ".." in place.parts:

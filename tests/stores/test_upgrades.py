@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
+from unisem.common.filelock import FileLock
 from unisem.errors import CorruptStoreError, StoreError, StoreLockedError
 from unisem.images.library import Pictures
 from unisem.stores.faiss import upgrades

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
+from unisem.common.forks import Carried, Mutex, keep_for_ever, one_thread
 from unisem.common.threads import decoding_threads
 from unisem.encoders.base import Encoder, Progress, Role
 from unisem.encoders.loading import load_model
@@ -35,7 +35,7 @@ from unisem.records import Vector, check_unicode
 _MOST_OBLONG = 50  # times as long as wide; pictures beyond that are squeezed
 
 
-class SentenceTransformerEncoder(Encoder):
+class SentenceTransformerEncoder(Encoder, Carried):
     """A sentence-transformers model directory as an `Encoder`.
 
     Files are found and identified at once; weights are loaded at the first encoding.
@@ -59,7 +59,15 @@ class SentenceTransformerEncoder(Encoder):
         self.directory = directory
         self._device = device
         self._dtype = dtype
-        self._lock = threading.Lock()  # tokenizers cannot be shared between running calls
+        self._lock = Mutex()  # tokenizers cannot be shared between running calls
+        self.follow_forks()
+
+    def begin_anew(self) -> None:
+        """In a forked child the model computes in one thread; one on an accelerator is lost."""
+        one_thread("torch")
+        model = self.__dict__.get("model")
+        if model is not None and model.device.type != "cpu":
+            keep_for_ever(self.__dict__.pop("model"))  # the next use says what torch says of it
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Other processes find the files again and load the weights themselves.

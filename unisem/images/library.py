@@ -17,7 +17,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -26,6 +25,7 @@ from typing import Any
 
 from unisem.common.atomic_files import fsync_folder, publish
 from unisem.common.owned import is_own_file, is_own_folder
+from unisem.common.scratch import ScratchFolder
 from unisem.errors import ImageError, StoreError
 from unisem.images.named_folders import remember, remembered
 from unisem.images.reference import ImageRef
@@ -64,10 +64,10 @@ class Pictures:
         self, directory: Path | None, roots: Sequence[Path] | None = None, *, copy: bool = False
     ) -> None:
         self._copy = copy
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._scratch: ScratchFolder | None = None
         if directory is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix="unisem-")
-            self._own = self._blobs = Path(self._scratch.name).resolve()
+            self._scratch = ScratchFolder()
+            self._own = self._blobs = self._scratch.path
         else:
             self._own = directory.resolve()
             self._blobs = self._own / "blobs"
@@ -236,7 +236,7 @@ class Pictures:
     def close(self) -> None:
         """Remove the blobs of a space in memory."""
         if self._scratch is not None:
-            self._scratch.cleanup()
+            self._scratch.close()
 
     @property
     def _shown(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from unisem.common.forks import Carried, Mutex, keep_for_ever, one_thread
 from unisem.common.threads import decoding_threads
 from unisem.errors import ImageError, RerankerError
 from unisem.images.reference import ImageRef
@@ -30,7 +30,7 @@ Activation = Literal["model", "sigmoid", "none"]
 """What is applied to the model's logit: what the model asks for, a sigmoid, or nothing."""
 
 
-class CrossEncoderReranker(Reranker):
+class CrossEncoderReranker(Reranker, Carried):
     """Scores each record by reading it together with the query.
 
     A record is judged by its text and, if the model sees pictures, by its picture. A model that
@@ -88,7 +88,15 @@ class CrossEncoderReranker(Reranker):
         self._batch_size = batch_size
         self._image_side = image_side
         self._max_length = max_length
-        self._lock = threading.Lock()  # tokenizers cannot be shared between running calls
+        self._lock = Mutex()  # tokenizers cannot be shared between running calls
+        self.follow_forks()
+
+    def begin_anew(self) -> None:
+        """In a forked child the model computes in one thread; one on an accelerator is lost."""
+        one_thread("torch")
+        model = self.__dict__.get("model")
+        if model is not None and model.device.type != "cpu":
+            keep_for_ever(self.__dict__.pop("model"))  # the next use says what torch says of it
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Other processes find the files again and load the weights themselves.

@@ -7,6 +7,9 @@ import threading
 from contextlib import closing, suppress
 from pathlib import Path
 
+from unisem.common.forks import start_undisturbed
+from unisem.stores.faiss.connection import connect
+
 _ENOUGH = 1_000  # changed rows that are worth moving; each is a page or a few in the log
 MOST_PAGES = 32_768
 """Pages from which a commit moves the log itself, for a writer that never pauses."""
@@ -44,10 +47,7 @@ class Checkpointer:
         busy = self._thread is not None and self._thread.is_alive()
         if self._changed >= _ENOUGH and not busy:
             self._changed = 0
-            self._thread = threading.Thread(
-                target=self._move, name="unisem-checkpoint", daemon=True
-            )
-            self._thread.start()
+            self._thread = start_undisturbed(self._move, "unisem-checkpoint")
 
     def _bound(self) -> None:
         try:
@@ -67,7 +67,7 @@ class Checkpointer:
     def _move(self) -> None:
         with (
             suppress(sqlite3.Error),  # a full disk is the next commit's to report
-            closing(sqlite3.connect(self._path, isolation_level=None)) as database,
+            closing(connect(self._path, "write")) as database,
         ):
             database.execute("PRAGMA wal_checkpoint(PASSIVE)")
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.stores.faiss.checkpointer import MOST_BYTES, MOST_PAGES, Checkpointer
+from unisem.stores.faiss.connection import PATIENCE, connect
 from unisem.stores.faiss.sql import define_functions
 
-_PATIENCE = 30  # seconds to wait for another process
 _CACHE_KIB = 32_768  # so that a large write reads each page once
 LONGEST = 1 << 28  # bytes of one value; more than any text, and memory holds it
 _PAGE_BYTES = 8192  # of new files: SQLite's 4096 would hold one vector of 512 numbers, half empty
@@ -55,9 +55,7 @@ class Database:
         self._name = str(path or "in-memory catalogue")
         self._checkpointer = None if path is None else Checkpointer(path)
         try:
-            self._db = sqlite3.connect(
-                path or ":memory:", isolation_level=None, check_same_thread=False, timeout=_PATIENCE
-            )
+            self._db = connect(path)
             try:
                 self._configure("FULL" if durability == "full" else "NORMAL")
                 self._prepare()
@@ -88,7 +86,7 @@ class Database:
         self._db.execute("PRAGMA cell_size_check = ON")  # notices more kinds of damage
 
     def _use_log(self) -> None:
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + PATIENCE
         while True:  # while another process makes the file SQLite refuses, without waiting
             try:
                 self._db.execute("PRAGMA journal_mode = WAL")
@@ -153,7 +151,9 @@ class Database:
             raise self._explained(error, "reading failed") from error
 
     def _roll_back(self) -> None:
-        if self._db.in_transaction:  # SQLite has done so itself after some errors
+        if (
+            self._db.is_ours and self._db.in_transaction
+        ):  # SQLite has done so itself after some errors
             with suppress(sqlite3.Error):  # there is one already, and it says more
                 self._db.execute("ROLLBACK")
 

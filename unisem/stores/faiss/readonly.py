@@ -9,10 +9,11 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from urllib.parse import quote
 
+from unisem.common.filelock import FileLock
 from unisem.common.owned import check_owned
 from unisem.errors import CorruptStoreError, StoreError
+from unisem.stores.faiss.connection import Connection, connect
 from unisem.stores.faiss.database import LONGEST
 from unisem.stores.faiss.schema import check_schema
 
@@ -54,16 +55,10 @@ def is_untouched(directory: Path) -> bool:
         return False
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def _connected(path: Path) -> Connection:
     # On media that cannot be written a WAL database must be declared immutable to be read at all.
-    for mode in ("mode=ro", "immutable=1"):
-        database = sqlite3.connect(
-            f"file:{quote(str(path.absolute()))}?{mode}",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-            timeout=30,
-        )
+    for how in ("read", "frozen"):
+        database = connect(path, how)
         try:
             database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
             database.execute("PRAGMA trusted_schema = OFF")
@@ -93,14 +88,10 @@ def writer_of(directory: Path) -> str | None:
 
 
 def _is_locked(path: Path) -> bool:
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(path)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
+        with FileLock(path):
+            return False
+    except BlockingIOError:
         return True
     except OSError:
         return False  # where nobody can lock, nobody writes
-    lock.release()
-    return False

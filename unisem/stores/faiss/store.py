@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from unisem.common.forks import Carried, Mutex, one_thread, undisturbed
 from unisem.common.owned import check_owned
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.images.library import Pictures
@@ -37,11 +37,12 @@ class _GoneError(Exception):
     """What a search was about to compare has been removed since it began."""
 
 
-class FaissStore(Store):
+class FaissStore(Store, Carried):
     """Records and vectors in SQLite, searched through Faiss; see ``docs/store.md``.
 
     Any number of processes may read; the first that writes holds the writer's lock until it
     closes. A reader sees other processes' commits at its next call. Threads share a store.
+    In a forked process it is as if opened anew there.
 
     Args:
         directory: Where the files are, created if absent; ``None`` for memory.
@@ -71,15 +72,27 @@ class FaissStore(Store):
         self._pictures = pictures
         self._first_dimension = dimension
         self._wanted_kind = settings.kind
-        self._mutex = threading.RLock()
+        self._mutex = Mutex()
         self._writer = WriterLock(directory)
         self._closed = False
         if directory is not None:
             directory.mkdir(parents=True, exist_ok=True)
             check_owned(directory)
-        path = directory / "catalog.sqlite" if directory else None
-        self._catalog = Catalog(path, pictures, durability=durability)
+        self._durability = durability
+        self._is_carried = False
+        self._catalog = self._open_catalog()
         self._timeline = Timeline(self._catalog, directory, settings)
+        self.follow_forks()
+
+    def _open_catalog(self) -> Catalog:
+        path = self._directory / "catalog.sqlite" if self._directory else None
+        return Catalog(path, self._pictures, durability=self._durability)
+
+    def begin_anew(self) -> None:
+        """In a forked child: the next call opens the files as if for the first time."""
+        self._writer.leave_to_parent()
+        self._is_carried = self._directory is not None
+        one_thread("faiss")
 
     def add(self, items: Sequence[EmbeddedRecord]) -> None:
         if not items:
@@ -134,7 +147,8 @@ class FaissStore(Store):
     ) -> list[list[Hit]]:
         queries = query_rows(vectors)
         for _ in range(_PATIENCE):
-            found = self._search(queries, k, selection, match)
+            with undisturbed():  # Faiss's locks, too, would stay locked in a child
+                found = self._search(queries, k, selection, match)
             if found is not None:
                 return found
         with self._reading():  # writes are faster than this search; they wait for it
@@ -244,7 +258,8 @@ class FaissStore(Store):
             chosen, reason = choose_kind(len(vectors)) if wanted == "auto" else (wanted, "as asked")
             if not len(vectors):
                 chosen, reason = "flat", "nothing is left"
-            segment = Segment.build(chosen, vectors, vector_ids, moment)
+            with undisturbed():
+                segment = Segment.build(chosen, vectors, vector_ids, moment)
             with self._mutex:
                 with self._reading():
                     is_latest = self._catalog.can_follow(moment)
@@ -279,6 +294,9 @@ class FaissStore(Store):
     def close(self) -> None:
         with self._mutex:
             if self._closed:
+                return
+            if self._is_carried:  # nothing was begun here
+                self._closed = True
                 return
             try:
                 if self._writer.is_held and self._timeline.is_stale():
@@ -315,6 +333,10 @@ class FaissStore(Store):
     def _check_open(self) -> None:
         if self._closed:
             raise StoreError("this space has been closed; open it again")
+        if self._is_carried:
+            self._catalog = self._open_catalog()
+            self._timeline.carry_over(self._catalog)
+            self._is_carried = False
 
     def _lock_for_writing(self) -> None:
         self._check_open()

@@ -43,6 +43,13 @@ class Timeline:
         self._table = RecordTable(catalog)
         self._choices: OrderedDict[tuple[str, str], Eligible] = OrderedDict()
 
+    def carry_over(self, catalog: Catalog) -> None:
+        """Go on in a forked child, with a connection of its own, from what the parent knew."""
+        self._catalog = catalog
+        self._seen_version = -1
+        self._table = RecordTable(catalog)
+        self._choices.clear()
+
     def newest(self) -> Snapshot | None:
         """The state after the latest commit; ``None`` while nothing was ever stored."""
         with self._catalog.reading():  # no transaction where nothing is new, which is the rule

@@ -7,8 +7,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from unisem.common.filelock import FileLock
 from unisem.errors import StoreError, StoreLockedError
 
 
@@ -39,13 +38,13 @@ class WriterLock:
         """
         if self.is_held or self._directory is None:
             return
-        lock = FileLock(self._directory / "writer.lock")
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
+            lock = FileLock(self._directory / "writer.lock")
+        except BlockingIOError:
             raise StoreLockedError(
                 f"{self._directory} is being written by {self._holder()}; close that space first. "
-                "Threads of a process share one space: hand it on instead of opening it again"
+                "Threads of a process share one space: hand it on instead of opening it again. "
+                "After a fork one process may write; the child may once its parent closes the space"
             ) from None
         except OSError as error:
             raise StoreError(f"{self._directory} cannot be written ({error})") from error
@@ -57,7 +56,13 @@ class WriterLock:
     def release(self) -> None:
         """Let another process write."""
         if self._lock is not None:
-            self._lock.release()
+            self._lock.close()
+            self._lock = None
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: let go of the copy without taking the lock from the parent."""
+        if self._lock is not None:
+            self._lock.leave_to_parent()
             self._lock = None
 
     def _holder(self) -> str:
