@@ -9,8 +9,11 @@ import pytest
 from tests.support.pictures import encoded, noise, solid
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
+from unisem.cli.page import Page, Section
+from unisem.errors import ImageError
 from unisem.images.library import Pictures
 from unisem.images.reference import ImageRef
+from unisem.images.thumbnails import Thumbnails
 from unisem.ingest import ingestion
 
 
@@ -44,9 +47,8 @@ def test_vector_and_digest_are_of_the_same_bytes(
             found = space.search(image=before, k=1)[0]
             assert found.score == pytest.approx(1, abs=1e-6)
         else:
-            assert [item.reason for item in report.skipped] == [
-                "has changed while it was being added"
-            ]
+            (skipped,) = report.skipped
+            assert skipped.reason.startswith("has changed since it was indexed")
             assert len(space) == 0
 
 
@@ -60,3 +62,23 @@ def test_an_added_record_has_the_vector_of_the_bytes_that_were_inspected(
     with SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder) as space:
         space.add([Record(id="a", image=path)])
         assert space.search(image=before, k=1)[0].score == pytest.approx(1, abs=1e-6)
+
+
+def test_a_picture_that_has_changed_is_opened_by_nobody(
+    tmp_path: Path, encoder: ToyEncoder
+) -> None:
+    path = tmp_path / "a.png"
+    noise(0).save(path)
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder) as space:
+        space.add([Record(id="a", text="noise", image=path)])
+        hits = space.search(text="noise", k=1)
+        noise(1).save(path)
+        image = hits[0].record.image
+        assert image is not None
+        page = Page("t", (Section("noise", None, tuple(hits)),)).render(tmp_path)
+        assert "has changed since it was indexed" in page
+        assert "data:image" not in page
+        assert "has changed" in Thumbnails().of(image).problem
+        for read in (image.open, image.read_verified, lambda: encoder.encode_images([image])):
+            with pytest.raises(ImageError, match="has changed since it was indexed"):
+                read()

@@ -151,6 +151,8 @@ class SentenceTransformerEncoder(Encoder, Carried):
 
     def prepare_image(self, image: ImageSource) -> Image.Image:
         opened = open_image(image, min_side=self._min_side)
+        if self._min_side is not None and (spare := min(opened.size) // self._min_side) > 1:
+            opened = opened.reduce(spare)  # what decoding does for large ones
         longest = _MOST_OBLONG * min(opened.size)
         if max(opened.size) > longest:  # models that scale the shorter side up would burst
             width, height = (min(side, longest) for side in opened.size)

@@ -43,6 +43,7 @@ BUDGET = 1 << 30
 
 _MAX_SCANS = 200  # of a progressive JPEG, each of which passes over the whole picture; usual are 10
 _LARGEST = 16  # times `min_side` squared: a larger result is scaled down, however oblong it is
+_SMALL = 4 << 20  # pixels; fewer are left to whoever scales them, who may do it more finely
 _TILE = 512  # pixels; a picture is converted tile by tile, with no second whole copy on the way
 _WORKING = 16 << 20  # bytes for tiles
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")  # of a JPEG's segments; no stuffed byte
@@ -120,9 +121,9 @@ def decode_image(data: bytes, name: str, *, min_side: int | None = None) -> Imag
         name: What to call the picture in an error.
         min_side: The pixels that each side must keep. A picture at least twice as large is scaled
             down by a whole number, a JPEG while it is decoded (libjpeg's scaled inverse
-            transform), others as they are converted; so is a very oblong one of more than 16
-            times ``min_side`` squared pixels. ``None`` keeps every pixel, of a JPEG over
-            ``MAX_PIXELS`` a half, fourth or eighth of each side.
+            transform), others of more than 4 megapixels as they are converted, very oblong ones
+            among them to about 16 times ``min_side`` squared pixels. ``None`` keeps every pixel,
+            of a JPEG over ``MAX_PIXELS`` a half, fourth or eighth of each side.
 
     Returns:
         A picture of mode ``RGB`` that owns its pixels.
@@ -278,7 +279,7 @@ def _tile_of(image: Image.Image) -> int:
 
 def _spare(size: tuple[int, int], min_side: int | None) -> int:
     """By which whole number a picture may be scaled down."""
-    if min_side is None:
+    if min_side is None or size[0] * size[1] <= _SMALL:
         return 1
     return max(1, min(size) // min_side, ceil(sqrt(size[0] * size[1] / _LARGEST) / min_side))
 

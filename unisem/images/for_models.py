@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from dataclasses import dataclass, field
 from io import BytesIO
 from math import sqrt
@@ -98,14 +97,8 @@ def image_for_model(
 
 
 def _at_most(image: ImageRef, side: int) -> ModelImage:
-    data = image.read_bytes()
+    data = image.read_verified()
     info = inspect_image(data, image.name)
-    if image.sha256 is not None and hashlib.sha256(data).hexdigest() != image.sha256:
-        raise ImageError(
-            image.name,
-            "has changed since it was indexed",
-            "; add it again, so that it is found for what it shows now",
-        )
     if info.mime_type in READABLE and max(info.width, info.height) <= side and _is_upright(data):
         return ModelImage(data, info.mime_type)
     pixels = decode_image(data, image.name, min_side=side)

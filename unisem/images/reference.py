@@ -106,9 +106,29 @@ class ImageRef:
                 raise
             raise ImageError(self.name, "cannot be read", f" ({error})") from error
 
+    def read_verified(self) -> bytes:
+        """Read the file's bytes, which must have the digest ``sha256``, if that is known.
+
+        Raises:
+            ImageError: As `read_bytes`, or the file has changed, or is no picture any more.
+        """
+        data = self.read_bytes()
+        if self.sha256 is not None and hashlib.sha256(data).hexdigest() != self.sha256:
+            inspect_image(data, self.name)  # what is no picture any more is called so
+            raise ImageError(
+                self.name,
+                "has changed since it was indexed",
+                "; add it again, so that it is found for what it shows now",
+            )
+        return data
+
     def open(self, *, min_side: int | None = None) -> Image.Image:
-        """Decode to an upright RGB picture; see `unisem.images.decoding.decode_image`."""
-        return decode_image(self.read_bytes(), self.name, min_side=min_side)
+        """Decode to an upright RGB picture; see `unisem.images.decoding.decode_image`.
+
+        Raises:
+            ImageError: As `read_verified`, or the bytes cannot be decoded.
+        """
+        return decode_image(self.read_verified(), self.name, min_side=min_side)
 
     def inspected(self, data: bytes | None = None) -> ImageRef:
         """Return this reference with digest, type and size filled in from the file's bytes.

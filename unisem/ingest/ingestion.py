@@ -7,7 +7,6 @@ first records are stored within seconds whatever the model.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -182,11 +181,7 @@ class Ingestion:
         return kept, data if len(data) <= _FEW_BYTES else None
 
     def _decode(self, image: ImageRef, data: bytes | None) -> Image.Image:
-        if data is None:
-            data = image.read_bytes()
-            if hashlib.sha256(data).hexdigest() != image.sha256:
-                raise ImageError(image.name, "has changed while it was being added")
-        return self._encoder.prepare_image(data)
+        return self._encoder.prepare_image(image if data is None else data)
 
     def _finish(self, pending: list[_Pending]) -> None:
         """Embed and store, in batches that take about as long as one would like to wait."""
