@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import TypeVar
 
 from PIL import Image
 
@@ -27,7 +28,9 @@ from unisem.records import Record
 from unisem.stores import Store
 from unisem.stores.selection import Selection
 
+_Result = TypeVar("_Result")
 _BATCH = 32
+_TURN = 0.5  # seconds
 _QUICK, _SLOW = 1.0, 4.0  # seconds of a batch after which the next one is larger, or smaller
 _FEW_BYTES = 16 << 20  # larger files are read again, not held by the dozen until they are decoded
 
@@ -157,7 +160,7 @@ class Ingestion:
                 self._text_sources.add(record.source_id)
             try:
                 if job is not None:
-                    record, data = job.result()
+                    record, data = _awaited(job)
             except ImageError as error:
                 self._skip(record, error.reason)
                 continue
@@ -202,7 +205,7 @@ class Ingestion:
         for item in batch:
             try:
                 if item.decoded is not None:
-                    images.append(item.decoded.result())
+                    images.append(_awaited(item.decoded))
                 records.append(item.record)
             except ImageError as error:
                 self._skip(item.record, error.reason)
@@ -241,6 +244,13 @@ class Ingestion:
     def _skip(self, record: Record, reason: str) -> None:
         name = record.image.name if record.image is not None else record.id
         self._skipped.append(Skipped(name, reason))
+
+
+def _awaited(future: Future[_Result]) -> _Result:
+    """A job's result. In turns, as a thread that only waits may sleep through Ctrl-C."""
+    while not future.done():
+        wait([future], timeout=_TURN)
+    return future.result()
 
 
 def _content(record: Record) -> str:
