@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.stores.faiss.checkpointer import MOST_BYTES, MOST_PAGES, Checkpointer
-from unisem.stores.faiss.connection import PATIENCE, connect
+from unisem.stores.faiss.connection import PATIENCE, Connection, connect
 from unisem.stores.faiss.sql import define_functions
 
 _CACHE_KIB = 32_768  # so that a large write reads each page once
@@ -55,7 +56,9 @@ class Database:
         self._name = str(path or "in-memory catalogue")
         self._checkpointer = None if path is None else Checkpointer(path)
         try:
-            self._db = connect(path)
+            self._is_read_only = path is not None and not _can_write(path)
+            self._db = _read_only(path) if path and self._is_read_only else connect(path)
+            self._identity = _identity(path)
             try:
                 self._configure("FULL" if durability == "full" else "NORMAL")
                 self._prepare()
@@ -76,8 +79,9 @@ class Database:
     def _configure(self, level: str) -> None:
         define_functions(self._db)
         self._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
-        self._db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # before the file has its first page
-        self._use_log()
+        if not self._is_read_only:
+            self._db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # before the file's first page
+            self._use_log()
         self._db.execute(f"PRAGMA synchronous = {level}")
         self._db.execute(f"PRAGMA wal_autocheckpoint = {MOST_PAGES}")
         self._db.execute(f"PRAGMA journal_size_limit = {MOST_BYTES // 2}")
@@ -109,6 +113,7 @@ class Database:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             yield
+            self.check_in_place()
             self._db.execute("COMMIT")
         except BaseException as error:
             self._roll_back()
@@ -117,6 +122,23 @@ class Database:
             raise
         if self._checkpointer is not None:
             self._checkpointer.committed(self._db.total_changes - before)
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the file that was opened still has its name."""
+        return self._identity == _identity(self._path)
+
+    def check_in_place(self) -> None:
+        """Refuse to write to a file that nobody will find.
+
+        Raises:
+            StoreError: It was removed or replaced since it was opened.
+        """
+        if not self.is_in_place:
+            raise StoreError(
+                f"{self._name} was removed or replaced while it was open, and what is written now "
+                "would be lost; close this space and open it again"
+            )
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -201,6 +223,39 @@ class Database:
         if self._checkpointer is not None:
             self._checkpointer.wait()
         self._db.close()
+
+
+def _can_write(path: Path) -> bool:
+    return os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
+
+
+def _read_only(path: Path) -> Connection:
+    """Open a file beside which nothing can be written, as SQLite's log would have to be.
+
+    Raises:
+        StoreError: It was not closed, and its log cannot be read from here.
+    """
+    database = connect(path, "read")
+    try:
+        database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        return database
+    except sqlite3.OperationalError as error:
+        database.close()
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists() and log.stat().st_size:
+            raise StoreError(
+                f"{path} cannot be read without writing beside it ({error}): it was not closed. "
+                "Open and close it once with the right to write"
+            ) from error
+    return connect(path, "frozen")
+
+
+def _identity(path: Path | None) -> tuple[int, int] | None:
+    try:
+        found = None if path is None else path.stat()
+    except OSError:
+        return (0, 0)
+    return None if found is None else (found.st_dev, found.st_ino)
 
 
 def _is_of_the_system(error: Exception) -> bool:

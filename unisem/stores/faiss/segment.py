@@ -213,7 +213,9 @@ class Segment:
             index_path = next(path for path in paths if path.suffix == ".faiss")
             numbers_path = next(path for path in paths if path.suffix == ".npy")
             vector_ids = np.load(numbers_path, mmap_mode="r", allow_pickle=False)
-            index = faiss.read_index(str(index_path), faiss.IO_FLAG_MMAP_IFC)
+            with index_path.open("rb") as file:  # Faiss knows no names outside the locale
+                name = str(index_path) if str(index_path).isascii() else f"/dev/fd/{file.fileno()}"
+                index = faiss.read_index(name, faiss.IO_FLAG_MMAP_IFC)
         except (OSError, ValueError, KeyError, TypeError, StopIteration, AttributeError):
             return None
         except RuntimeError:  # Faiss's own

@@ -298,8 +298,9 @@ class FaissStore(Store, Carried):
             if self._is_carried:  # nothing was begun here
                 self._closed = True
                 return
+            is_lost = self._writer.is_held and not self._catalog.is_in_place
             try:
-                if self._writer.is_held and self._timeline.is_stale():
+                if self._writer.is_held and not is_lost and self._timeline.is_stale():
                     kind = self.index_kind or "flat"
                     if kind in ("flat", "sq8"):  # a graph is built when asked for
                         self.compact(kind)
@@ -309,6 +310,11 @@ class FaissStore(Store, Carried):
                 self._closed = True
                 self._catalog.close()
                 self._writer.release()
+            if is_lost:
+                raise StoreError(
+                    f"{self._directory} was removed or replaced while it was open; what was "
+                    "written to it is not there any more"
+                )
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -341,6 +347,7 @@ class FaissStore(Store, Carried):
     def _lock_for_writing(self) -> None:
         self._check_open()
         self._writer.acquire()
+        self._catalog.check_in_place()
 
 
 def _hits(
