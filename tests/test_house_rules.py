@@ -24,6 +24,41 @@ MODULES = sorted(
 )
 
 
+# Which room may import which; a room stands below every room that may import it.
+ARROWS = {
+    "langchain_unisem": "space search rerank encoders ingest readers stores presentation images "
+    "records filters common",
+    "llama_index_unisem": "space search rerank encoders ingest readers stores presentation images "
+    "records filters common",
+    "exchange": "space stores manifest records images common",
+    "space": "ingest search rerank encoders readers stores manifest records images filters common",
+    "training": "evaluation pairs encoders models stores records images common",
+    "evaluation": "pairs encoders records images common",
+    "ingest": "encoders readers stores records images common",
+    "search": "rerank encoders stores records images",
+    "manifest": "encoders common",
+    "rerank": "models records images common",
+    "encoders": "models records images common",
+    "stores": "records images filters common",
+    "pairs": "readers images common",
+    "readers": "records images common",
+    "presentation": "records images",
+    "models": "common",
+    "records": "images",
+    "images": "common",
+    "filters": "",
+    "common": "",
+    "errors": "",
+}
+LONGEST = 450  # lines of a module
+FREE = (
+    "errors",
+    "_version",
+    "",
+)  # what every room may import; "" is `unisem` itself, which is lazy
+DOORS = ("cli", "__main__", "_version", "")  # where people come in, and may go anywhere
+
+
 def imported_names(tree: ast.AST) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -73,3 +108,66 @@ def test_opening_and_reading_a_space_imports_no_torch(tmp_path: Path) -> None:
 def test_examples_in_docstrings_run(name: str) -> None:
     results = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
     assert results.failed == 0
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Modules of the three packages that a file imports as it runs, wherever in it."""
+    known = {module_of(source) for source in SOURCES}
+    found: set[str] = set()
+    nodes: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        nodes += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= names & known or {node.module}
+    return found & known
+
+
+def room_of(module: str) -> str:
+    package, _, rest = module.partition(".")
+    return rest.partition(".")[0] if package == "unisem" else package
+
+
+def circles(arrows: dict[str, set[str]]) -> list[str]:
+    """What can be reached from itself."""
+
+    def reached(start: str) -> set[str]:
+        seen, new = set[str](), set(arrows.get(start, ()))
+        while new:
+            seen |= new
+            new = {after for name in new for after in arrows.get(name, ())} - seen
+        return seen
+
+    return sorted(name for name in arrows if name in reached(name))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_room_imports_only_what_it_stands_on(path: Path) -> None:
+    room = room_of(module_of(path))
+    if room in DOORS:
+        return
+    allowed = {room, *FREE, *ARROWS[room].split()}
+    strangers = {name for name in imported_modules(path) if room_of(name) not in allowed}
+    assert not strangers
+
+
+def test_no_room_stands_on_itself() -> None:
+    assert circles({room: set(below.split()) for room, below in ARROWS.items()}) == []
+
+
+def test_files_do_not_import_each_other_in_circles() -> None:
+    assert circles({module_of(path): imported_modules(path) for path in SOURCES}) == []
+
+
+def test_no_module_is_too_long_to_read_at_once() -> None:
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+    assert {path: count for path, count in lines.items() if count > LONGEST} == {}

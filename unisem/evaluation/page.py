@@ -11,15 +11,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, StrictUndefined
 
 from unisem.common.printable import plain, shortened
 from unisem.evaluation.hubness import Hubness
 from unisem.evaluation.plot import SIDE, Plot
-from unisem.evaluation.report import Answer, EncoderResult, Estimate, Example, Report, TaskResult
 from unisem.images.thumbnails import Thumbnail, Thumbnails
 from unisem.records import Record
+
+if TYPE_CHECKING:
+    from unisem.evaluation.report import (
+        Answer,
+        EncoderResult,
+        Estimate,
+        Example,
+        Report,
+        TaskResult,
+    )
 
 _LONGEST = 140  # characters of a caption on the page; an alternative text has them all
 _SKIPPED = 20  # inputs that are listed
