@@ -43,7 +43,7 @@ ARROWS = {
     "pairs": "readers images common",
     "readers": "records images common",
     "presentation": "records images",
-    "models": "common",
+    "models": "common encoders",
     "records": "images",
     "images": "common",
     "filters": "",

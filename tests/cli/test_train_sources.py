@@ -33,8 +33,8 @@ def captions(tmp_path_factory: pytest.TempPathFactory) -> Captions:
 @pytest.fixture(scope="module")
 def expected(captions: Captions, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What training on the same pairs without the command line gives."""
+    from unisem.images import ImageRef
     from unisem.pairs import Pair, PairDataset, check_pairs, split_pairs
-    from unisem.pairs.dataset import ImageRef
     from unisem.training import Recipe, train_encoder
 
     pairs = tuple(Pair(ImageRef.of(path), text, path.name) for path, text in captions.items())

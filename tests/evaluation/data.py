@@ -10,7 +10,7 @@ import numpy as np
 from tests.support.pictures import solid
 from tests.support.toy import COLOURS, ToyEncoder
 from unisem.images.reference import ImageRef, ImageSource
-from unisem.pairs.dataset import Pair, PairDataset
+from unisem.pairs import Pair, PairDataset
 from unisem.records import Vector
 
 

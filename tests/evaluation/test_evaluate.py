@@ -17,7 +17,7 @@ from unisem.encoders import Encoder
 from unisem.errors import UniSemError
 from unisem.evaluation import EvaluationOptions, Ranking, Report, bootstrap_interval, evaluate
 from unisem.images.reference import ImageRef
-from unisem.pairs.dataset import Pair, PairDataset
+from unisem.pairs import Pair, PairDataset
 
 QUICK = EvaluationOptions(rounds=300)
 

@@ -16,7 +16,7 @@ from unisem.evaluation.page import render_report
 from unisem.images import thumbnails as thumbnails_module
 from unisem.images.reference import ImageRef
 from unisem.images.thumbnails import Thumbnails
-from unisem.pairs.dataset import Pair, PairDataset
+from unisem.pairs import Pair, PairDataset
 
 QUICK = EvaluationOptions(rounds=50)
 _VOID = {"meta", "img", "br", "circle", "line", "rect", "ellipse"}

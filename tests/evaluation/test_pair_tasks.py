@@ -12,7 +12,8 @@ from unisem.errors import UniSemError
 from unisem.evaluation.pair_tasks import PairTasks
 from unisem.evaluation.tasks import RetrievalTask, form_of
 from unisem.images.reference import ImageRef
-from unisem.pairs.dataset import Pair, PairDataset, caption_key
+from unisem.pairs import Pair, PairDataset
+from unisem.pairs.dataset import caption_key
 
 ROOT = Path("pictures")
 

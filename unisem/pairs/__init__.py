@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from unisem.pairs.checking import check_pairs
     from unisem.pairs.cleaning import CaptionCleaning
-    from unisem.pairs.dataset import Pair, PairDataset
+    from unisem.pairs.dataset import PairDataset
+    from unisem.pairs.pair import Pair
     from unisem.pairs.splits import split_pairs
 
 _HOMES = {
     "CaptionCleaning": "cleaning",
-    "Pair": "dataset",
+    "Pair": "pair",
     "PairDataset": "dataset",
     "check_pairs": "checking",
     "split_pairs": "splits",

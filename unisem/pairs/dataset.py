@@ -13,27 +13,12 @@ from numpy.typing import NDArray
 
 from unisem.common.skipped import Skipped
 from unisem.errors import TrainingError
-from unisem.images.reference import ImageRef
+from unisem.pairs.pair import Pair
 
 if TYPE_CHECKING:
     from unisem.pairs.sources.tables import Columns
 
 Ids = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """One caption of one picture.
-
-    Attributes:
-        image: Where the picture's pixels are.
-        caption: What is said of it.
-        picture: The picture's id; pairs of one picture share it.
-    """
-
-    image: ImageRef
-    caption: str
-    picture: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +124,7 @@ class PairDataset:
         """Pairs of a folder's pictures with captions; see `unisem.readers.FolderReader`."""
         from unisem.pairs.sources.folder import read_folder
 
-        return read_folder(Path(folder))
+        return cls(*read_folder(Path(folder)))
 
     @classmethod
     def from_table(
@@ -153,7 +138,7 @@ class PairDataset:
         from unisem.pairs.sources.tables import Columns, read_table
 
         path = Path(table)
-        return read_table(path, columns or Columns(), Path(image_root or path.parent))
+        return cls(*read_table(path, columns or Columns(), Path(image_root or path.parent)))
 
     @classmethod
     def from_coco(
@@ -163,7 +148,7 @@ class PairDataset:
         from unisem.pairs.sources.coco import read_coco
 
         path = Path(annotations)
-        return read_coco(path, Path(images or path.parent))
+        return cls(*read_coco(path, Path(images or path.parent)))
 
     @classmethod
     def from_shards(
@@ -172,7 +157,7 @@ class PairDataset:
         """Pairs of WebDataset tar shards; see `unisem.pairs.sources.shards`."""
         from unisem.pairs.sources.shards import read_shards
 
-        return read_shards([Path(shard) for shard in shards], Path(unpack_to))
+        return cls(*read_shards([Path(shard) for shard in shards], Path(unpack_to)))
 
     @classmethod
     def from_dataset(
@@ -188,7 +173,7 @@ class PairDataset:
         from unisem.pairs.sources.hub import read_dataset
 
         root = None if image_root is None else Path(image_root)
-        return read_dataset(dataset, Path(unpack_to), image, caption, root)
+        return cls(*read_dataset(dataset, Path(unpack_to), image, caption, root))
 
 
 def caption_key(caption: str) -> str:

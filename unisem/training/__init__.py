@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from unisem.pairs.checking import check_pairs
     from unisem.pairs.cleaning import CaptionCleaning
-    from unisem.pairs.dataset import Pair, PairDataset
+    from unisem.pairs.dataset import PairDataset
+    from unisem.pairs.pair import Pair
     from unisem.pairs.splits import split_pairs
     from unisem.training.inputs.augmentation import Augmentation
     from unisem.training.inputs.mining import mine_hard_negatives
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Augmentation": "unisem.training.inputs.augmentation",
     "CaptionCleaning": "unisem.pairs.cleaning",
-    "Pair": "unisem.pairs.dataset",
+    "Pair": "unisem.pairs.pair",
     "PairDataset": "unisem.pairs.dataset",
     "Recipe": "unisem.training.recipe",
     "check_pairs": "unisem.pairs.checking",

@@ -9,10 +9,10 @@ from typing import Any
 from unisem.common.skipped import Skipped
 from unisem.errors import TrainingError
 from unisem.images.reference import ImageRef
-from unisem.pairs.dataset import Pair, PairDataset
+from unisem.pairs.pair import Pair, ReadPairs
 
 
-def read_coco(annotations: Path, images: Path) -> PairDataset:
+def read_coco(annotations: Path, images: Path) -> ReadPairs:
     """Read a file of ``{"images": [{id, file_name}], "annotations": [{image_id, caption}]}``.
 
     Source: Chen et al. 2015, "Microsoft COCO Captions", https://arxiv.org/abs/1504.00325.
@@ -48,7 +48,7 @@ def read_coco(annotations: Path, images: Path) -> PairDataset:
             pairs.append(found)
         else:
             skipped.append(Skipped(f"{annotations}: annotation {number}", found))
-    return PairDataset(tuple(pairs), tuple(skipped))
+    return tuple(pairs), tuple(skipped)
 
 
 def _pair(item: Any, files: dict[int | str, str], root: Path) -> Pair | str:

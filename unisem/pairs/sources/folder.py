@@ -6,11 +6,11 @@ from pathlib import Path
 
 from unisem.common.skipped import Skipped
 from unisem.errors import TrainingError
-from unisem.pairs.dataset import Pair, PairDataset
+from unisem.pairs.pair import Pair, ReadPairs
 from unisem.readers.folder import FolderReader
 
 
-def read_folder(folder: Path) -> PairDataset:
+def read_folder(folder: Path) -> ReadPairs:
     """Read the pictures of a folder that have a caption; texts beside them are passed over.
 
     Args:
@@ -32,4 +32,4 @@ def read_folder(folder: Path) -> PairDataset:
                 skipped.append(Skipped(item.image.name, "has no caption"))
             else:
                 pairs.append(Pair(item.image, item.text, item.id))
-    return PairDataset(tuple(pairs), (*skipped, *reader.unread()))
+    return tuple(pairs), (*skipped, *reader.unread())

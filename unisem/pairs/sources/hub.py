@@ -13,13 +13,13 @@ from typing import Any
 from unisem.common.skipped import Skipped
 from unisem.errors import ImageError, TrainingError
 from unisem.images.reference import ImageRef
-from unisem.pairs.dataset import Pair, PairDataset
+from unisem.pairs.pair import Pair, ReadPairs
 from unisem.pairs.sources.unpacking import Unpacked
 
 
 def read_dataset(
     dataset: Any, unpack_to: Path, image: str, caption: str, image_root: Path | None = None
-) -> PairDataset:
+) -> ReadPairs:
     """Read a dataset's rows.
 
     Args:
@@ -61,7 +61,7 @@ def read_dataset(
             skipped.append(Skipped(f"row {number}", found))
         else:
             pairs += found
-    return PairDataset(tuple(pairs), tuple(skipped))
+    return tuple(pairs), tuple(skipped)
 
 
 def _pairs_of(

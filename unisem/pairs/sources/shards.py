@@ -22,7 +22,7 @@ from typing import Any
 
 from unisem.common.skipped import Skipped
 from unisem.errors import ImageError, TrainingError
-from unisem.pairs.dataset import Pair, PairDataset
+from unisem.pairs.pair import Pair, ReadPairs
 from unisem.pairs.sources.unpacking import Unpacked
 from unisem.readers.folder import PICTURES
 from unisem.readers.texts import decode_text
@@ -31,7 +31,7 @@ _CAPTION_KEYS = ("caption", "text", "title")
 _ENDINGS = {suffix.removeprefix(".") for suffix in PICTURES}
 
 
-def read_shards(shards: Sequence[Path], unpack_to: Path) -> PairDataset:
+def read_shards(shards: Sequence[Path], unpack_to: Path) -> ReadPairs:
     """Read tar shards.
 
     Args:
@@ -61,7 +61,7 @@ def read_shards(shards: Sequence[Path], unpack_to: Path) -> PairDataset:
     skipped += damaged
     for ending, count in sorted(passed_over.items()):
         skipped.append(Skipped(f"*.{ending}", f"{count:,} members of this kind are not read"))
-    return PairDataset(tuple(pairs), tuple(skipped))
+    return tuple(pairs), tuple(skipped)
 
 
 def _samples(shard: Path, damaged: list[Skipped]) -> Iterator[dict[str, Any]]:

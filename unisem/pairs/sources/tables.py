@@ -14,7 +14,7 @@ from typing import BinaryIO
 from unisem.common.skipped import Skipped
 from unisem.errors import TrainingError
 from unisem.images.reference import ImageRef
-from unisem.pairs.dataset import Pair, PairDataset
+from unisem.pairs.pair import Pair, ReadPairs
 from unisem.readers.tables import Row, Rows, TableError, check_columns, csv_rows, json_rows
 
 
@@ -34,7 +34,7 @@ class Columns:
     separator: str | None = None
 
 
-def read_table(table: Path, columns: Columns, image_root: Path) -> PairDataset:
+def read_table(table: Path, columns: Columns, image_root: Path) -> ReadPairs:
     """Read a table's rows.
 
     Args:
@@ -61,7 +61,7 @@ def read_table(table: Path, columns: Columns, image_root: Path) -> PairDataset:
         raise TrainingError(f"{table} {error}. Name the columns of paths and captions") from None
     except (OSError, ValueError) as error:
         raise TrainingError(f"{table} cannot be read: {' '.join(str(error).split())}") from error
-    return PairDataset(tuple(pairs), tuple(skipped))
+    return tuple(pairs), tuple(skipped)
 
 
 def _rows(table: Path, file: BinaryIO, columns: Columns) -> Rows:

@@ -1,0 +1,27 @@
+"""`Pair`: a picture and a caption that belong together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from unisem.common.skipped import Skipped
+from unisem.images.reference import ImageRef
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One caption of one picture.
+
+    Attributes:
+        image: Where the picture's pixels are.
+        caption: What is said of it.
+        picture: The picture's id; pairs of one picture share it.
+    """
+
+    image: ImageRef
+    caption: str
+    picture: str
+
+
+ReadPairs = tuple[tuple[Pair, ...], tuple[Skipped, ...]]
+"""What a source gives: its pairs, and what could not be used."""
