@@ -28,8 +28,8 @@ from rich.console import Console
 from rich.table import Table
 from sentence_transformers import SentenceTransformer
 
+from unisem.encoders.finding import locate_model
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
-from unisem.models.finding import locate_model
 
 GALLERY = Path(__file__).parent.parent / "examples" / "gallery"
 

@@ -23,11 +23,12 @@ from PIL import Image
 from unisem.common.forks import Carried, Mutex, keep_for_ever, one_thread
 from unisem.common.threads import decoding_threads
 from unisem.encoders.base import Encoder, Progress, Role
+from unisem.encoders.finding import locate_model
 from unisem.encoders.loading import load_model
 from unisem.encoders.unit import unit_rows
 from unisem.errors import EncoderError
 from unisem.images.reference import ImageSource, open_image, sources_as_list
-from unisem.models.finding import fingerprint_model, locate_model
+from unisem.models.finding import fingerprint_model
 from unisem.models.kinds import refuse_other_kinds
 from unisem.models.special_tokens import special_tokens, spelled_out
 from unisem.records import Vector, check_unicode

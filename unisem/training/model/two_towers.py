@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+from unisem.encoders.finding import locate_model
 from unisem.errors import EncoderError, TrainingError
-from unisem.models.finding import locate_model
 from unisem.models.loading import LOADING_ERRORS, in_short, limit_text_length
 from unisem.models.weights import refuse_adapter_within, refuse_random_weights, watched_loading
 from unisem.training.model.modality_parts import Modality, is_joint
