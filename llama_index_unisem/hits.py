@@ -11,10 +11,9 @@ from llama_index.core.schema import (
     NodeWithScore,
     RelatedNodeInfo,
     RelatedNodeType,
-    TextNode,
 )
 
-from llama_index_unisem.nodes import PictureNode
+from llama_index_unisem.nodes import FoundText, PictureNode
 from unisem.images.for_models import ImageLimits
 from unisem.records import Record
 from unisem.stores.hits import Hit
@@ -50,7 +49,7 @@ def nodes_of(hits: Sequence[Hit], limits: ImageLimits) -> list[NodeWithScore]:
 
 
 def node_of(record: Record) -> BaseNode:
-    """Turn a record into a `TextNode`, or a `PictureNode` if it has a picture."""
+    """Turn a record into a `FoundText`, or a `PictureNode` if it has a picture."""
     relationships: dict[NodeRelationship, RelatedNodeType] = {
         RELATIONS[relation]: RelatedNodeInfo(node_id=target)
         for relation, target in record.links.items()
@@ -65,10 +64,11 @@ def node_of(record: Record) -> BaseNode:
         "relationships": relationships,
     }
     if record.image is None:
-        return TextNode(**parts)
+        return FoundText(**parts)
     return PictureNode(
         **parts,
         image_path=None if record.image.path is None else str(record.image.path),
         image_root=None if record.image.root is None else str(record.image.root),
         image_mimetype=record.image.mime_type,
+        image_sha256=record.image.sha256,
     )

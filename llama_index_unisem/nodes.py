@@ -1,4 +1,4 @@
-"""`PictureNode`: a retrieved picture, which shows a chat model its pixels and its caption.
+"""`FoundText` and `PictureNode`: what was retrieved, fenced; a picture with its caption.
 
 LlamaIndex's `ImageNode` sends the picture without the caption, and one missing file ends the
 whole query. This subclass reads the file when the message is built.
@@ -12,14 +12,28 @@ from pathlib import Path
 
 from llama_index.core.base.llms.types import BaseContentBlock, TextBlock
 from llama_index.core.bridge.pydantic import Field
-from llama_index.core.schema import ImageNode, ImageType, MetadataMode
+from llama_index.core.schema import ImageNode, ImageType, MetadataMode, TextNode
 
 from llama_index_unisem.blocks import picture_blocks
 from unisem.errors import ImageError
 from unisem.images.for_models import ImageLimits, image_for_model
 from unisem.images.reference import ImageRef
+from unisem.presentation.fence import result
 
 _log = logging.getLogger(__name__)
+
+
+class FoundText(TextNode):
+    """A text found in a space; a model is shown it as data, between marks that it cannot close.
+
+    Its ``class_name`` is its parent's, so that docstores know it.
+    """
+
+    def get_content_blocks(
+        self, metadata_mode: MetadataMode = MetadataMode.NONE
+    ) -> list[BaseContentBlock]:
+        """The id, metadata and text, fenced."""
+        return [TextBlock(text=result(self.get_content(metadata_mode), id=self.node_id))]
 
 
 class PictureNode(ImageNode):
@@ -31,6 +45,9 @@ class PictureNode(ImageNode):
 
     image_root: str | None = Field(
         default=None, description="The folder that image_path must stay inside."
+    )
+    image_sha256: str | None = Field(
+        default=None, description="Digest of the picture that was found; no other one is shown."
     )
     image_side: int = Field(
         default=ImageLimits().side, description="Pixels that the longer side may have when sent."
@@ -52,7 +69,7 @@ class PictureNode(ImageNode):
         if self.image_path is None:
             raise ImageError(self.node_id, "has no image_path")
         root = None if self.image_root is None else Path(self.image_root)
-        return ImageRef(path=Path(self.image_path), root=root)
+        return ImageRef(path=Path(self.image_path), root=root, sha256=self.image_sha256)
 
     def resolve_image(self) -> ImageType:
         """The file's bytes, read now.
@@ -66,7 +83,7 @@ class PictureNode(ImageNode):
         self, metadata_mode: MetadataMode = MetadataMode.NONE
     ) -> list[BaseContentBlock]:
         """The picture, then its node id, metadata and caption; only the latter if it is missing."""
-        content = self.get_content(metadata_mode)
+        content = result(self.get_content(metadata_mode), id=self.node_id)
         omitted = self.image_omitted
         if omitted is None:
             try:
@@ -77,5 +94,5 @@ class PictureNode(ImageNode):
                 omitted = error.summary
                 _log.warning("the picture of %r is not sent: %s", self.node_id, error)
             else:
-                return picture_blocks(image, f"[{self.node_id}] The picture above.\n{content}")
-        return [TextBlock(text=f"[{self.node_id}] Its picture {omitted}.\n{content}")]
+                return picture_blocks(image, f"{content} (its picture is above)")
+        return [TextBlock(text=f"{content} (its picture {omitted})")]

@@ -1,44 +1,57 @@
-"""`ReadPicture`: a picture whose bytes have been read, ready to be shown."""
+"""`ReadPicture`: a picture whose bytes have been read; `OmittedPicture`: one that is not shown."""
 
 from __future__ import annotations
 
 from base64 import b64decode
 
-from llama_index.core.base.llms.types import BaseContentBlock, ImageBlock, TextBlock
+from llama_index.core.base.llms.types import AudioBlock, BaseContentBlock, TextBlock, VideoBlock
 from llama_index.core.bridge.pydantic import Field
-from llama_index.core.schema import MetadataMode, Node
+from llama_index.core.schema import ImageNode, MediaResource, MetadataMode, TextNode
 
 from llama_index_unisem.blocks import picture_blocks
 from unisem.images.for_models import ModelImage
+from unisem.presentation.fence import result
 
 
-class ReadPicture(Node):
-    """A picture whose bytes have been read, with its caption.
+class _WithSound(TextNode):
+    """A node that may bring sound and video, which are shown after what it says."""
 
-    ``text_resource`` is the caption and ``image_resource`` the bytes, or ``None``. Its
-    ``class_name`` is its parent's, so that docstores know it.
+    audio_resource: MediaResource | None = Field(default=None, description="Sound, if any.")
+    video_resource: MediaResource | None = Field(default=None, description="Video, if any.")
+
+    def _others(self) -> list[BaseContentBlock]:
+        blocks: list[BaseContentBlock] = []
+        if (sound := self.audio_resource) is not None:
+            blocks.append(AudioBlock(audio=sound.data, path=sound.path, url=sound.url))
+        if (video := self.video_resource) is not None:
+            blocks.append(VideoBlock(video=video.data, path=video.path, url=video.url))
+        return blocks
+
+
+class ReadPicture(_WithSound, ImageNode):
+    """A picture whose bytes have been read, in ``image``, with its caption as text.
+
+    It is an ``ImageNode``, which LlamaIndex's own multimodal engines look for, and its
+    ``class_name`` is that, so that docstores know it.
     """
-
-    image_omitted: str | None = Field(
-        default=None, description="Why there is no picture; goes on from 'its picture …'."
-    )
 
     def get_content_blocks(
         self, metadata_mode: MetadataMode = MetadataMode.NONE
     ) -> list[BaseContentBlock]:
         """The picture, then its node id, metadata and caption; sound and video after them."""
-        content = self.get_content(metadata_mode)
-        picture = self.image_resource
-        others: list[BaseContentBlock] = []
-        if self.audio_resource is not None or self.video_resource is not None:
-            others = [
-                block
-                for block in super().get_content_blocks(metadata_mode)
-                if not isinstance(block, TextBlock | ImageBlock)
-            ]
-        if picture is None or picture.data is None:
-            reason = f"Its picture {self.image_omitted or 'is missing'}."
-            return [TextBlock(text=f"[{self.node_id}] {reason}\n{content}"), *others]
-        image = ModelImage(b64decode(picture.data), picture.mimetype or "image/png")
-        caption = f"[{self.node_id}] The picture above.\n{content}"
-        return [*picture_blocks(image, caption), *others]
+        image = ModelImage(b64decode(self.image or ""), self.image_mimetype or "image/png")
+        content = result(self.get_content(metadata_mode), id=self.node_id)
+        return [*picture_blocks(image, f"{content} (its picture is above)"), *self._others()]
+
+
+class OmittedPicture(_WithSound):
+    """A picture that cannot be shown: its caption, and why."""
+
+    image_omitted: str = Field(description="Why there is no picture; goes on from 'its picture …'.")
+
+    def get_content_blocks(
+        self, metadata_mode: MetadataMode = MetadataMode.NONE
+    ) -> list[BaseContentBlock]:
+        """The node id, metadata and caption, and why there is no picture; sound and video."""
+        content = result(self.get_content(metadata_mode), id=self.node_id)
+        return [TextBlock(text=f"{content} (its picture {self.image_omitted})"), *self._others()]

@@ -12,7 +12,7 @@ from llama_index.core.schema import BaseNode
 
 from llama_index_unisem.nodes import PictureNode
 from llama_index_unisem.pictures import picture_of
-from llama_index_unisem.read_pictures import ReadPicture
+from llama_index_unisem.read_pictures import OmittedPicture
 from unisem.errors import ImageError
 from unisem.images.for_models import ImageLimits, ModelImage
 from unisem.images.reference import ImageRef
@@ -54,7 +54,9 @@ def shown(
     pictured = contents(records, limits)
     for node, ref in zip(nodes, found, strict=True):
         if ref is None:
-            yield Shown(node, omitted=node.image_omitted if isinstance(node, ReadPicture) else None)
+            yield Shown(
+                node, omitted=node.image_omitted if isinstance(node, OmittedPicture) else None
+            )
             continue
         error: ImageError | None
         if isinstance(ref, ImageError):

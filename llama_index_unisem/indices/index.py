@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Sequence
+from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.callbacks.base import CallbackManager
+from llama_index.core.chat_engine import (
+    CondensePlusContextChatEngine,
+    CondenseQuestionChatEngine,
+    ContextChatEngine,
+    SimpleChatEngine,
+)
+from llama_index.core.chat_engine.types import BaseChatEngine, ChatMode
 from llama_index.core.data_structs.data_structs import IndexDict
 from llama_index.core.embeddings.utils import EmbedType
 from llama_index.core.indices.registry import INDEX_STRUCT_TYPE_TO_INDEX_CLASS
 from llama_index.core.ingestion import run_transformations
 from llama_index.core.llms.utils import LLMType, resolve_llm
+from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.schema import (
     BaseNode,
     Document,
@@ -22,10 +31,12 @@ from llama_index.core.settings import Settings
 from llama_index.core.storage.storage_context import StorageContext
 from llama_index.core.vector_stores.types import BasePydanticVectorStore
 
+from llama_index_unisem.indices.chat import PictureCondenseChatEngine, PictureContextChatEngine
 from llama_index_unisem.indices.parts import embedding_for, leading_pictures_round, storage_for
 from llama_index_unisem.indices.retriever import UniSemIndexRetriever
 from llama_index_unisem.indices.stored import StoredNodesIndex
 from llama_index_unisem.indices.struct import STRUCT_TYPE, UniSemIndexStruct
+from llama_index_unisem.vector_stores.queries import refuse_unknown
 from llama_index_unisem.vector_stores.store import UniSemVectorStore
 from unisem.common.skipped import Skipped
 
@@ -50,8 +61,11 @@ _RETRIEVER_OPTIONS = (
     "image_limits",
     "vector_store_kwargs",
     "embed_model",
+    "callback_manager",
+    "object_map",
     "verbose",
 )
+_SHARED = {"verbose"}
 _OTHER_NAMES = {  # what a `UniSemRetriever` calls it, and what it is here
     "mode": "vector_store_query_mode=",
     "fusion": 'alpha=, in mode "hybrid"',
@@ -92,7 +106,6 @@ class UniSemIndex(StoredNodesIndex):
         show_progress: bool = False,
         *,
         space: SemanticSpace | None = None,
-        **kwargs: Any,
     ) -> None:
         """Embed and store nodes; without any the index is what its store holds already.
 
@@ -111,7 +124,6 @@ class UniSemIndex(StoredNodesIndex):
             transformations: What documents go through; ``Settings.transformations`` if ``None``.
             show_progress: As in every LlamaIndex index.
             space: A space to index, instead of a storage context's vector store.
-            **kwargs: Other stores' options; not looked at.
 
         Raises:
             TypeError: The storage context has another vector store.
@@ -136,7 +148,6 @@ class UniSemIndex(StoredNodesIndex):
             callback_manager=callback_manager,
             transformations=leading_pictures_round(transformations or Settings.transformations),
             show_progress=show_progress,
-            **kwargs,
         )
 
     @classmethod
@@ -202,22 +213,20 @@ class UniSemIndex(StoredNodesIndex):
         """Make a retriever.
 
         Args:
-            **kwargs: Those of `UniSemIndexRetriever`; others, which LlamaIndex passes along for
-                query and chat engines, are not looked at.
+            **kwargs: Those of `UniSemIndexRetriever`.
 
         Raises:
+            TypeError: An unknown option; a misspelt restriction would restrict nothing.
             ValueError: An option of `UniSemRetriever` that has another name here.
         """
         for name, here in _OTHER_NAMES.items():
             if kwargs.get(name) is not None:
                 raise ValueError(f"an index's retriever knows no {name}; use {here}")
-        options = {name: kwargs[name] for name in _RETRIEVER_OPTIONS if name in kwargs}
-        return UniSemIndexRetriever(
-            self,
-            callback_manager=kwargs.get("callback_manager", self._callback_manager),
-            object_map={**self._object_map, **(kwargs.get("object_map") or {})},
-            **options,
-        )
+        refuse_unknown(kwargs, "as_retriever", (*_RETRIEVER_OPTIONS, *_OTHER_NAMES))
+        options = {name: kwargs[name] for name in kwargs if name not in _OTHER_NAMES}
+        options["object_map"] = {**self._object_map, **(kwargs.get("object_map") or {})}
+        options.setdefault("callback_manager", self._callback_manager)
+        return UniSemIndexRetriever(self, **options)
 
     def as_query_engine(self, llm: LLMType | None = None, **kwargs: Any) -> BaseQueryEngine:
         """Make a query engine; a chat model sees captions and pictures.
@@ -240,7 +249,77 @@ class UniSemIndex(StoredNodesIndex):
                     "chat_content_qa_template (or chat_content_refine_template). For texts alone "
                     "say multimodal=False"
                 )
-        return super().as_query_engine(llm=model, **kwargs)
+        known, rest = _parted(kwargs, "as_query_engine", RetrieverQueryEngine.from_args)
+        return RetrieverQueryEngine.from_args(self.as_retriever(**known), llm=model, **rest)
+
+    def as_chat_engine(
+        self, chat_mode: ChatMode = ChatMode.BEST, llm: LLMType | None = None, **kwargs: Any
+    ) -> BaseChatEngine:
+        """Make a chat engine; a chat model sees captions and pictures in every mode that looks up.
+
+        Args:
+            chat_mode: As in LlamaIndex's own; ``"best"`` is ``"condense_plus_context"``.
+            llm: The model; ``Settings.llm`` if ``None``.
+            **kwargs: Those of the retriever and of the engine's ``from_defaults``; of the query
+                engine's in mode ``"condense_question"``. Give ``multimodal=False`` for a chat
+                model that reads text only.
+
+        Raises:
+            TypeError: An unknown option.
+            ValueError: A mode that LlamaIndex has removed.
+        """
+        manager = self._callback_manager
+        model = resolve_llm(llm, callback_manager=manager) if llm else Settings.llm
+        mode = ChatMode(chat_mode)
+        if mode == ChatMode.CONDENSE_QUESTION:
+            make = CondenseQuestionChatEngine.from_defaults
+            own = {
+                name: kwargs.pop(name) for name in list(kwargs) if name in _named(make) - _SHARED
+            }
+            engine = self.as_query_engine(model, **kwargs)
+            return make(query_engine=engine, llm=model, **own)
+        if mode == ChatMode.SIMPLE:
+            _parted(kwargs, "as_chat_engine", SimpleChatEngine.from_defaults)
+            return SimpleChatEngine.from_defaults(llm=model, **kwargs)
+        if mode in (ChatMode.REACT, ChatMode.OPENAI):
+            raise ValueError(
+                f'mode "{mode.value}" was removed from LlamaIndex; use a FunctionAgent with '
+                "UniSemRetrieverTool"
+            )
+        with_context = mode == ChatMode.CONTEXT
+        if kwargs.pop("multimodal", model.metadata.is_chat_model):
+            seeing: Any = PictureContextChatEngine if with_context else PictureCondenseChatEngine
+            known, rest = _parted(kwargs, "as_chat_engine", seeing.from_defaults)
+            found = seeing.from_defaults(
+                retriever=self.as_retriever(**known), multi_modal_llm=model, **rest
+            )
+            return cast(BaseChatEngine, found)
+        reading: Any = ContextChatEngine if with_context else CondensePlusContextChatEngine
+        known, rest = _parted(kwargs, "as_chat_engine", reading.from_defaults)
+        found = reading.from_defaults(retriever=self.as_retriever(**known), llm=model, **rest)
+        return cast(BaseChatEngine, found)
+
+
+def _parted(
+    options: dict[str, Any], call: str, make: Callable[..., Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Which options are the retriever's, and which the engine's; some are both's.
+
+    Raises:
+        TypeError: One that is neither's.
+    """
+    retriever, engine = {*_RETRIEVER_OPTIONS, *_OTHER_NAMES}, _named(make)
+    refuse_unknown(options, call, sorted(retriever | engine))
+    return tuple(
+        {name: value for name, value in options.items() if name in names}
+        for names in (retriever, engine)
+    )  # type: ignore[return-value]
+
+
+def _named(make: Callable[..., Any]) -> set[str]:
+    kinds = signature(make).parameters
+    made = {"retriever", "llm", "multi_modal_llm", "query_engine"}  # what is passed here
+    return {name for name, it in kinds.items() if it.kind != Parameter.VAR_KEYWORD} - made
 
 
 INDEX_STRUCT_TYPE_TO_INDEX_CLASS[STRUCT_TYPE] = UniSemIndex

@@ -135,6 +135,11 @@ class UniSemIndexRetriever(VectorIndexRetriever):
         self._text_weight = text_weight
         self._limits = image_limits or ImageLimits()
 
+    @property
+    def image_limits(self) -> ImageLimits:
+        """What one retrieval's pictures may amount to when shown to a model."""
+        return self._limits
+
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         embedding = query_bundle.embedding
         if embedding is None and self._asks(query_bundle):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from llama_index.core.schema import BaseNode, ImageNode, Node, NodeWithScore, TextNode
 
 from llama_index_unisem.hits import nodes_of
-from llama_index_unisem.nodes import PictureNode
+from llama_index_unisem.nodes import FoundText, PictureNode
 from llama_index_unisem.pictures import has_picture, picture_url
 from unisem.images.for_models import ImageLimits
 from unisem.stores import Store
@@ -49,6 +49,8 @@ def scored_nodes(
     for node, score in zip(nodes, scores, strict=True):
         if has_picture(node):
             node = _presented(node, pictures.get(node.node_id))
+        elif type(node) is TextNode:
+            node = FoundText.model_construct(**node.__dict__)
         results.append(NodeWithScore(node=node, score=score))
     return results
 

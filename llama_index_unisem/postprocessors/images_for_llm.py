@@ -12,13 +12,12 @@ from llama_index.core.bridge.pydantic import Field, field_validator
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import (
     BaseNode,
-    MediaResource,
     MetadataMode,
     NodeWithScore,
     QueryBundle,
 )
 
-from llama_index_unisem.read_pictures import ReadPicture
+from llama_index_unisem.read_pictures import OmittedPicture, ReadPicture
 from llama_index_unisem.shown import Shown, shown
 from unisem.images.for_models import MAX_BYTES, MAX_SIDE, ImageLimits
 
@@ -37,9 +36,9 @@ class ImagesForLLM(BaseNodePostprocessor):
     """Read hits' pictures, so that a chat model sees picture and caption whatever found them.
 
     Put it last: it looks at the order that the others have left. Each node with a picture becomes
-    a ``Node`` with ``text_resource`` and ``image_resource`` of the same id, score, metadata and
-    relationships; texts pass as they are. A picture that cannot be sent costs its own place only:
-    the caption stays, and the text says why.
+    an ``ImageNode`` that holds its bytes, of the same id, score, metadata and relationships, which
+    LlamaIndex's own multimodal engines show, too; texts pass as they are. A picture that cannot be
+    sent costs its own place only: the caption stays, and the text says why.
 
     >>> from llama_index.core.schema import ImageNode, NodeWithScore
     >>> hit = NodeWithScore(node=ImageNode(text="a tiger", image_path="gone.jpg"), score=0.5)
@@ -87,19 +86,15 @@ def _read(part: Shown) -> BaseNode:
     node = part.node
     if part.image is None and part.omitted is None:
         return node
-    image = None
-    if part.image is not None:
-        data = part.image.base64.encode("ascii")
-        image = MediaResource(data=data, mimetype=part.image.mime_type)
     parts: dict[str, Any] = {
         "id_": node.node_id,
-        "text_resource": MediaResource(text=node.get_content(MetadataMode.NONE)),
-        "image_resource": image,
-        "image_omitted": part.omitted,
+        "text": node.get_content(MetadataMode.NONE),
         "metadata": dict(node.metadata),
         "relationships": dict(node.relationships),
     }
     for name in _KEPT:
-        if hasattr(node, name):
+        if getattr(node, name, None) is not None:
             parts[name] = copy(getattr(node, name))
-    return ReadPicture(**parts)
+    if part.image is None:
+        return OmittedPicture(**parts, image_omitted=part.omitted or "is missing")
+    return ReadPicture(**parts, image=part.image.base64, image_mimetype=part.image.mime_type)

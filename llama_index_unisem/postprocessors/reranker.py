@@ -16,10 +16,12 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
 
 from llama_index_unisem.nodes import PictureNode
+from llama_index_unisem.pictures import has_picture
 from llama_index_unisem.retrievers.bundles import image_of
 from llama_index_unisem.shown import confined_picture
 from unisem.errors import ImageError
 from unisem.images.reference import ImageRef
+from unisem.presentation.contents import as_found
 from unisem.records import Record
 from unisem.rerank import Reranker, load_reranker
 from unisem.search.reranking import rank
@@ -192,7 +194,7 @@ class UniSemReranker(BaseNodePostprocessor):
 
     def _record(self, node: BaseNode, known: Record | None) -> Record:
         """What is judged: the node's text as it is now, and its picture."""
-        image = None if known is None else known.image
+        image = known.image if known is not None and _is_the_one_found(node, known) else None
         if image is None:
             picture = confined_picture(node, self.image_roots)
             if isinstance(picture, ImageError):
@@ -230,6 +232,13 @@ class UniSemReranker(BaseNodePostprocessor):
                 }
             )
         return hit.model_copy(update={"node": node, "score": hit.score if score is None else score})
+
+
+def _is_the_one_found(node: BaseNode, known: Record) -> bool:
+    """Whether a record of the node's id has the picture that was found, and not a later one."""
+    if isinstance(node, PictureNode):
+        return as_found(known, node.image_sha256) is not None
+    return has_picture(node) and known.image is not None
 
 
 def _share_anew(

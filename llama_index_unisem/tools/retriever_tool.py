@@ -36,7 +36,7 @@ class UniSemRetrieverTool(AsyncBaseTool):
     ...     _ = space.add([Record(id="a", text="a tiger"), Record(id="b", text="a teapot")])
     ...     tool = UniSemRetrieverTool(UniSemRetriever(space=space))
     ...     print(tool(query="a big cat", top_k=1).blocks[1].text.strip())
-    [a] <result>a tiger</result>
+    <result id="a">a tiger</result>
     """
 
     def __init__(

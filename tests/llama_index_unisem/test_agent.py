@@ -60,7 +60,7 @@ def check_seen(server: ChatServer, colours: list[str], request: int = -1) -> Non
     for number, (label, colour) in enumerate(zip(labels, colours, strict=True), 1):
         assert label == f"Picture {number}, of [cards/{colour}.png]:\n"
         assert f"a {colour} card</result> (its picture follows)\n(Picture {number} is " in results
-        assert f"[cards/{colour}.png] <result>" in results
+        assert f'<result id="cards/{colour}.png">' in results
 
 
 @pytest.mark.parametrize("streaming", [False, True])
@@ -96,7 +96,7 @@ async def test_without_tool_pictures_openai_drops_them(card_space: SemanticSpace
         llm = OpenAI(model="gpt-4o", api_base=server.url, api_key="x", max_retries=0)
         await FunctionAgent(tools=[search_tool(card_space)], llm=llm).run(QUESTION)
         assert server.parts(type="image_url") == []
-        assert "[cards/red.png] <result>" in server.text()
+        assert '<result id="cards/red.png">' in server.text()
 
 
 async def test_a_picture_found_is_searched_in_the_next_step(card_space: SemanticSpace) -> None:
@@ -185,7 +185,7 @@ async def test_a_react_agent_reads_captions_and_ids(card_space: SemanticSpace) -
     with chat_server([action, f"Thought: I know.\nAnswer: {ANSWER}"], rule=broken_rule) as server:
         agent = ReActAgent(tools=[search_tool(card_space)], llm=model(server))
         assert str(await agent.run(QUESTION)) == ANSWER
-        assert "[cards/red.png] <result>" in server.text()
+        assert '<result id="cards/red.png">' in server.text()
 
 
 def conversation(*results: list[str]) -> list[ChatMessage]:

@@ -311,7 +311,7 @@ def test_as_query_engine_sends_captions_and_pictures(
     parts = [part for part in server.parts() if part["type"] in ("text", "image_url")]
     captions = [after["text"] for before, after in pairwise(parts) if before["type"] == "image_url"]
     order = [hit.node_id for hit in response.source_nodes if hit.node_id != "about"]
-    assert [text.split("]")[0].strip(" \n[") for text in captions] == order
+    assert [text.split('"')[1] for text in captions] == order
     for name, picture in zip(order, server.images(), strict=True):
         original = np.asarray(Image.open(cards / f"{name}.png").convert("RGB"))
         np.testing.assert_array_equal(np.asarray(picture), original)
@@ -361,7 +361,7 @@ def test_a_missing_picture_costs_its_own_place(
     llm = OpenAI(api_base=server.url, **_llm)
     index.as_query_engine(llm=llm, similarity_top_k=6).query("red")
     assert len(server.images()) == 4
-    assert "[red] Its picture does not exist." in server.text()
+    assert "(its picture does not exist)" in server.text()
     assert "a red card" in server.text()
 
 
@@ -378,7 +378,7 @@ def test_a_picture_that_is_only_a_url_is_not_fetched(
     assert (found.node_id, found.node.text) == ("far", "a far card")
     assert found.node.image_url == node.image_url
     index.as_query_engine(llm=OpenAI(api_base=server.url, **_llm)).query("far")
-    assert "[far] Its picture is not a file on this machine." in server.text()
+    assert "(its picture is not a file on this machine)" in server.text()
     assert "a far card" in server.text()
 
 
@@ -403,7 +403,7 @@ async def test_chat_engines(index: UniSemIndex, server: ChatServer, mode: ChatMo
     assert str(engine.chat("Which card is red?")) == "The red one."
     assert str(await engine.achat("And which is blue?")) == "The red one."
     assert "a red card" in "".join(server.text(n) for n in range(len(server.requests)))
-    assert bool(server.images()) == (mode == ChatMode.CONDENSE_QUESTION)
+    assert bool(server.images()) == (mode != ChatMode.SIMPLE)
 
 
 # -- over a space ------------------------------------------------------------------------------
@@ -516,3 +516,36 @@ async def test_a_bad_picture_is_left_out_and_named(embedding: UniSemEmbedding, c
         assert {name for name, _ in await found(index.as_retriever(similarity_top_k=9), "x")} == ALL
         assert [skipped.name for skipped in index.skipped] == ["damaged", "gone"]
         assert "does not exist" in index.skipped[1].reason
+
+
+@pytest.mark.parametrize("mode", ["context", "condense_plus_context", "best"])
+async def test_a_chat_shows_captions_beside_their_pictures(
+    index: UniSemIndex, server: ChatServer, mode: str
+) -> None:
+    for call in ("chat", "achat"):
+        before = len(server.requests)
+        engine = index.as_chat_engine(
+            chat_mode=mode, llm=OpenAI(api_base=server.url, **_llm), similarity_top_k=1
+        )
+        answer = getattr(engine, call)("a blue card")
+        answer = await answer if call == "achat" else answer
+        assert [hit.node_id for hit in answer.source_nodes] == ["blue"]
+        assert len(server.images(before)) == 1
+        text = server.text(before)
+        assert '<result id="blue">' in text
+        assert "a blue card</result> (its picture is number 1 above)" in text
+
+
+def test_unknown_options_are_refused(index: UniSemIndex) -> None:
+    model = MockLLM()
+    for call in (
+        lambda: index.as_retriever(filter=None),
+        lambda: index.as_query_engine(llm=model, filter=None),
+        lambda: index.as_chat_engine(llm=model, filter=None),
+        lambda: index.as_chat_engine("context", llm=model, filter=None),
+        lambda: index.as_chat_engine("condense_question", llm=model, filter=None),
+        lambda: index.as_chat_engine("simple", llm=model, filter=None),
+        lambda: UniSemIndex([], filter=None),  # type: ignore[call-arg]
+    ):
+        with pytest.raises(TypeError, match="filter"):
+            call()

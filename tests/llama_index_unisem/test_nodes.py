@@ -52,9 +52,14 @@ def test_image_node_get_content_blocks_drops_the_caption_but_ours_do_not(
     plain = ImageNode(image_path=node.image_path, text=node.text)
     assert [type(block) for block in plain.get_content_blocks()] == [ImageBlock]
     picture, text = shown(node)
-    assert text == "[cards/red.png] The picture above.\nfile_name: red.png\n\na red card"
+    assert text == (
+        '<result id="cards/red.png">file_name: red.png\n\na red card</result>'
+        " (its picture is above)"
+    )
     np.testing.assert_array_equal(np.asarray(picture), np.asarray(Image.open(cards / "red.png")))
-    assert shown(node, MetadataMode.NONE)[1] == "[cards/red.png] The picture above.\na red card"
+    assert shown(node, MetadataMode.NONE)[1] == (
+        '<result id="cards/red.png">a red card</result> (its picture is above)'
+    )
     node.excluded_llm_metadata_keys = ["file_name"]
     assert "file_name" not in shown(node)[1]
 
@@ -72,8 +77,8 @@ def test_image_block_path_validation_no_longer_kills_the_query(
         ImageNode(image_path=node.image_path, text=node.text).get_content_blocks()
     picture, text = shown(node)
     assert picture is None
-    assert text.startswith("[cards/red.png] Its picture does not exist.\n")
-    assert text.endswith("a red card")
+    assert text.endswith("</result> (its picture does not exist)")
+    assert "a red card</result>" in text
     (cards / "red.png").write_bytes(b"no picture any more")
     picture, text = shown(node)
     assert picture is None
@@ -103,7 +108,7 @@ def test_only_the_best_ranked_pictures_are_sent(card_space: SemanticSpace) -> No
     assert len(pictures) == 6
     sent = [shown(node)[0] is not None for node in pictures]
     assert sent == [True, True, False, False, False, False]
-    assert "Its picture is left out: only 2 pictures are sent.\n" in shown(pictures[2])[1]
+    assert "(its picture is left out: only 2 pictures are sent)" in shown(pictures[2])[1]
     none = found(card_space, image_limits=ImageLimits(count=0))
     assert not any(shown(node)[0] for node in none)
 
@@ -130,7 +135,7 @@ def test_pictures_that_cannot_fit_are_said_to(space: SemanticSpace, cards: Path)
     (node,) = found(space, image_limits=ImageLimits(bytes=10))
     assert shown(node) == (
         None,
-        "[red] Its picture does not fit into 10 bytes.\na red card",
+        '<result id="red">a red card</result> (its picture does not fit into 10 bytes)',
     )
 
 

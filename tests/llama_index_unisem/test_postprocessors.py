@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from llama_index.core.base.llms.types import ImageBlock, TextBlock
+from llama_index.core.chat_engine import MultiModalContextChatEngine
 from llama_index.core.postprocessor import SimilarityPostprocessor
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.retrievers import BaseRetriever
@@ -31,6 +33,7 @@ from llama_index.llms.openai import OpenAI
 from PIL import Image
 
 from llama_index_unisem import ImagesForLLM, ModalityCutoff, UniSemRetriever
+from llama_index_unisem.nodes import PictureNode
 from tests.support.chat_rules import broken_rule
 from tests.support.chat_server import chat_server
 from tests.support.pictures import encoded, noise, solid
@@ -89,13 +92,15 @@ async def test_image_node_get_content_blocks_drops_the_caption(cards: Path) -> N
     for hit, given in zip(read, hits, strict=True):
         assert (hit.node_id, hit.score) == (given.node_id, given.score)
         node = hit.node
-        assert isinstance(node, Node)
-        assert node.class_name() == "Node"
+        assert isinstance(node, ImageNode)
+        assert node.class_name() == "ImageNode"
         assert node.text_resource is not None
         assert (node.text_resource.text, node.metadata) == ("a red card", {"year": 2024})
         assert node.get_content(MetadataMode.LLM) == given.node.get_content(MetadataMode.LLM)
         np.testing.assert_array_equal(pixels(node), np.asarray(solid("red")))
-        assert texts(node) == f"[{given.node_id}] The picture above.\nyear: 2024\n\na red card"
+        assert texts(node) == (
+            f'<result id="{given.node_id}">year: 2024\n\na red card</result> (its picture is above)'
+        )
 
 
 def test_everything_else_of_a_node_is_kept(cards: Path) -> None:
@@ -111,7 +116,9 @@ def test_everything_else_of_a_node_is_kept(cards: Path) -> None:
     )
     text = TextNode(text="plain")
     read, plain = ImagesForLLM(image_roots=[str(cards)]).postprocess_nodes(scored(node, text))
-    assert texts(read.node) == "[n] The picture above.\na red card (year=2024)"
+    assert texts(read.node) == (
+        '<result id="n">a red card (year=2024)</result> (its picture is above)'
+    )
     assert read.node.ref_doc_id == "doc"
     assert plain.node is text
 
@@ -130,12 +137,12 @@ def test_one_missing_file_costs_its_own_place_only(
     with caplog.at_level(logging.WARNING):
         read = ImagesForLLM(image_roots=[str(cards)]).postprocess_nodes(scored(*nodes))
     said = {hit.node_id: texts(hit.node) for hit in read}
-    assert said.pop("good") == "[good] The picture above.\na red card"
-    assert said["gone"] == "[gone] Its picture does not exist.\nwas here"
-    assert said["url"].startswith("[url] Its picture is a URL; UniSem fetches nothing.")
+    assert said.pop("good") == '<result id="good">a red card</result> (its picture is above)'
+    assert said["gone"] == '<result id="gone">was here</result> (its picture does not exist)'
+    assert "(its picture is a URL; UniSem fetches nothing" in said["url"]
     for node in nodes[:4]:
         assert node.text in said[node.node_id]
-        assert f"[{node.node_id}] Its picture " in said[node.node_id]
+        assert "</result> (its picture " in said[node.node_id]
         assert any(repr(node.node_id) in record.getMessage() for record in caplog.records)
     assert str(cards) not in "".join(said.values()), "no paths for the model"
 
@@ -151,13 +158,13 @@ def test_only_allowed_folders_are_read(cards: Path, tmp_path: Path) -> None:
 
     def sent(roots: list[Any]) -> list[bool]:
         read = ImagesForLLM(image_roots=roots).postprocess_nodes(scored(*nodes))
-        return [hit.node.image_resource is not None for hit in read]  # type: ignore[attr-defined]
+        return [isinstance(hit.node, ImageNode) for hit in read]
 
     assert sent([]) == [False] * 5
     assert sent([cards]) == [False, False, False, True, False]
     assert sent([cards, tmp_path]) == [True, True, True, True, False]
     (hit,) = ImagesForLLM().postprocess_nodes(scored(nodes[3]))
-    assert "Its picture lies outside the allowed folders." in texts(hit.node)
+    assert "(its picture lies outside the allowed folders)" in texts(hit.node)
 
 
 def test_a_spaces_own_nodes_need_no_roots(card_space: SemanticSpace) -> None:
@@ -176,16 +183,16 @@ def test_count_side_and_bytes_are_capped(cards: Path) -> None:
     hits = scored(*(ImageNode(text="x", image_path=str(path)) for path in paths))
     small = ImagesForLLM(image_roots=[cards], max_images=2, max_side=100, max_bytes=40_000)
     read: list[Any] = [hit.node for hit in small.postprocess_nodes(hits)]
-    assert [node.image_resource is not None for node in read] == [False, True, True, False, False]
+    assert [isinstance(node, ImageNode) for node in read] == [False, True, True, False, False]
     assert "is left out: only 2 pictures are sent" in texts(read[3])
     for node in read[1:3]:
-        data = base64.b64decode(node.image_resource.data)
+        data = base64.b64decode(node.image)
         assert len(data) <= 20_000
         assert max(Image.open(BytesIO(data)).size) <= 100
     assert len(texts(read[0])) > 0
     # The first ones after a reranking, not those that the retriever had ranked first.
     turned: list[Any] = [hit.node for hit in small.postprocess_nodes(hits[::-1])]
-    assert [node.image_resource is not None for node in turned] == [True, True, False, False, False]
+    assert [isinstance(node, ImageNode) for node in turned] == [True, True, False, False, False]
 
 
 def test_serialised_and_back(cards: Path) -> None:
@@ -223,8 +230,13 @@ async def test_captions_and_pictures_of_a_stock_retriever_arrive(cards: Path, as
         assert [node.node_id for node in answer.source_nodes] == ["red", "blue", "gone"]
         for sent, colour in zip(server.images(), ["red", "blue"], strict=True):
             np.testing.assert_array_equal(np.asarray(sent), np.asarray(solid(colour)))
-            assert f"[{colour}] The picture above.\na {colour} card" in server.text()
-        assert "[gone] Its picture does not exist.\na gone card" in server.text()
+            assert (
+                f'<result id="{colour}">a {colour} card</result> (its picture is above)'
+                in server.text()
+            )
+        assert (
+            '<result id="gone">a gone card</result> (its picture does not exist)' in server.text()
+        )
 
 
 KINDS = {
@@ -283,5 +295,42 @@ def test_an_animated_or_odd_format_is_sent_as_one_a_model_reads(cards: Path) -> 
     (cards / "odd.bmp").write_bytes(encoded(solid("blue"), "BMP"))
     node = ImageNode(text="x", image_path=str(cards / "odd.bmp"))
     (hit,) = ImagesForLLM(image_roots=[cards]).postprocess_nodes(scored(node))
-    assert hit.node.image_resource.mimetype == "image/png"  # type: ignore[attr-defined]
+    assert hit.node.image_mimetype == "image/png"  # type: ignore[attr-defined]
     np.testing.assert_array_equal(pixels(hit.node), np.asarray(solid("blue")))
+
+
+def test_what_is_read_is_seen_by_llama_indexs_own_multimodal_engine(
+    card_space: SemanticSpace,
+) -> None:
+    """Related: run-llama/llama_index #20742."""
+    sent = []
+    for steps in ([], [ImagesForLLM()]):
+        with chat_server() as server:
+            engine = MultiModalContextChatEngine.from_defaults(
+                retriever=UniSemRetriever(card_space, similarity_top_k=2, modality="image"),
+                multi_modal_llm=OpenAI(model="gpt-4o", api_key="x", api_base=server.url),
+                node_postprocessors=steps,
+            )
+            engine.chat("a red card")
+            sent.append(len(server.images()))
+    assert sent == [2, 2]
+
+
+def test_a_picture_that_took_the_place_of_the_one_found_is_not_shown(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "one.png"
+    solid("red").save(path)
+    found = PictureNode(
+        id_="one",
+        text="a red card",
+        image_path=str(path),
+        image_root=str(tmp_path),
+        image_sha256=sha256(path.read_bytes()).hexdigest(),
+    )
+    solid("blue").save(path)
+    (read,) = ImagesForLLM().postprocess_nodes([NodeWithScore(node=found)])
+    for node in (found, read.node):
+        (block,) = node.get_content_blocks(MetadataMode.LLM)
+        assert isinstance(block, TextBlock)
+        assert "a red card</result> (its picture has changed" in block.text

@@ -64,7 +64,7 @@ def check_request(server: ChatServer, space: SemanticSpace) -> None:
     parts = [part for part in server.parts() if part["type"] in ("text", "image_url")]
     captions = [after["text"] for before, after in pairwise(parts) if before["type"] == "image_url"]
     for caption, record in zip(captions, pictured, strict=True):
-        assert caption.lstrip().startswith(f"[{record.id}] The picture above.")
+        assert caption.lstrip().startswith(f'<result id="{record.id}">')
         assert str(record.text) in caption
     for hit in hits:
         assert str(hit.record.text) in server.text()
@@ -145,7 +145,7 @@ async def test_one_missing_file_does_not_kill_the_query(
         asked = engine(card_space, server)
         response = asked.query(QUESTION) if ask == "sync" else await asked.aquery(QUESTION)
         assert [node.node_id for node in response.source_nodes] == before
-        assert "[cards/red.png] Its picture does not exist." in server.text()
+        assert "(its picture does not exist)" in server.text()
         assert "a red card" in server.text()
         assert len(server.images()) == sum(i.endswith(".png") for i in before) - 1
 
@@ -164,7 +164,7 @@ def test_limits_of_pictures(card_space: SemanticSpace, server: ChatServer) -> No
     engine(card_space, server, image_limits=ImageLimits(count=1)).query(QUESTION)
     (picture,) = server.images()
     np.testing.assert_array_equal(np.asarray(picture), np.asarray(solid("red")))
-    assert "Its picture is left out: only 1 pictures are sent." in server.text()
+    assert "(its picture is left out: only 1 pictures are sent)" in server.text()
 
 
 def test_a_caption_cannot_pose_as_a_picture_or_a_template(
@@ -179,7 +179,7 @@ def test_a_caption_cannot_pose_as_a_picture_or_a_template(
     engine(space, server).query("{{ 6 * 7 }} {context_str} red?")
     assert len(server.parts(type="image_url")) == 1
     assert caption in server.text()
-    assert "[evil {{ 1 }}]" in server.text()
+    assert '<result id="evil {{ 1 }}">' in server.text()
     assert "{{ 6 * 7 }} {context_str} red?" in server.text()
 
 
@@ -202,7 +202,7 @@ def test_with_the_default_window_three_pictures_become_three_calls(
         colour = str(hit.record.text).split()[1]
         np.testing.assert_array_equal(np.asarray(picture), np.asarray(solid(colour)))
         assert f"a {colour} card" in server.text(request)
-        assert server.text(request).count("The picture above.") == 1
+        assert server.text(request).count("(its picture is above)") == 1
 
 
 def test_citation_query_engine_and_postprocessors(
