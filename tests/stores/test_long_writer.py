@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
+from unisem.images.library import Pictures
+from unisem.stores.faiss import FaissStore, snapshot
+from unisem.stores.faiss.checking import check_store
+from unisem.stores.faiss.statistics import StoreStatistics
 
 MEGABYTE = 2**20
 
@@ -36,3 +42,37 @@ def test_a_selection_that_is_not_read_to_its_end_does_not_keep_the_log(tmp_path:
             space.add([Record(id=f"a{n}", text=f"b{n}")])
         assert log_size(path) < 64 * MEGABYTE
         assert [record.text for record in reading] == [f"a{n}" for n in range(1, 3000)]
+
+
+@pytest.mark.parametrize("directory", [True, False], ids=["disk", "memory"])
+def test_what_was_replaced_is_folded_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, directory: bool
+) -> None:
+    monkeypatch.setattr(snapshot, "_FEW_DEAD", 30)
+    encoder = ToyEncoder()
+    path = tmp_path / "s.unisem" if directory else None
+    with SemanticSpace.open(path, encoder=encoder, durability="relaxed") as space:
+        store = space.store
+        assert isinstance(store, FaissStore)
+        longest = 0
+        for n in range(400):
+            space.add([Record(id=f"a{n % 20}", text=f"a{n % 20} turn{n}")])
+            if n % 7 == 0:
+                folder = store._folder
+                if folder is not None:
+                    folder.join()
+                held = store._timeline.newest()
+                assert held is not None
+                longest = max(longest, len(held.rows))
+                newest = space.search(text=f"turn{n}", k=1)[0].record
+                assert (newest.id, newest.text) == (f"a{n % 20}", f"a{n % 20} turn{n}")
+        assert longest <= 30 + 2 * 20 + 7
+        assert len(space.search(text="a1", k=99)) == len(space) == 20
+        if path is not None:
+            assert list(check_store(path, Pictures(path))) == []
+            assert StoreStatistics.of(path).dead_share < 0.8
+    if path is not None:
+        with SemanticSpace.open(path, encoder=encoder) as space:
+            assert {hit.record.text for hit in space.search(text="a1", k=99)} == {
+                f"a{n % 20} turn{n}" for n in range(380, 400)
+            }

@@ -13,7 +13,7 @@ from unisem.stores.faiss.connection import connect
 _ENOUGH = 1_000  # changed rows that are worth moving; each is a page or a few in the log
 MOST_PAGES = 32_768
 """Pages from which a commit moves the log itself, for a writer that never pauses."""
-MOST_BYTES = 1 << 25
+MOST_BYTES = 1 << 22
 """Size from which a log of small commits is moved before the next one."""
 _MANY_COMMITS = 8  # so many of the largest commit are room enough for a writer of large ones
 

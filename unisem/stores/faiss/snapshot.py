@@ -21,6 +21,7 @@ from unisem.stores.faiss.segment import Found, Raw, Segment, best
 from unisem.stores.selection import Match
 
 Mask = NDArray[np.bool_]
+_FEW_DEAD = 1000  # removed records that are not worth folding
 _MARGIN = 1e-5  # how far Faiss and BLAS may be off in float32, and then some
 
 
@@ -119,6 +120,12 @@ class Snapshot:
     def dead_share(self) -> float:
         """Which share of the records that the arrays hold has been removed."""
         return 0.0 if self._all_alive else 1 - float(self.alive.mean())
+
+    @property
+    def is_mostly_dead(self) -> bool:
+        """Whether the arrays hold more removed records than living ones, and not just a few."""
+        dead = 0 if self._all_alive else len(self.alive) - int(np.count_nonzero(self.alive))
+        return dead > max(_FEW_DEAD, len(self.alive) - dead)
 
     @property
     def tail_length(self) -> int:

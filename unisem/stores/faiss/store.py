@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -19,6 +20,7 @@ from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.base import Store
 from unisem.stores.faiss.catalog import Catalog, Changes
 from unisem.stores.faiss.index_settings import Index, IndexKind, IndexSettings, choose_kind
+from unisem.stores.faiss.moments import Moment
 from unisem.stores.faiss.rawvectors import VectorId
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.snapshot import Snapshot
@@ -30,6 +32,7 @@ from unisem.stores.vectors import admit, check_dimension, query_rows
 
 _log = logging.getLogger(__name__)
 _PAGE = 1024  # records that `select` reads at a time
+_SAVED_AT_ONCE = 1 << 24  # bytes of a segment that are written so fast that searches may wait
 _PATIENCE = 5  # how often a search starts over because records vanished under it
 
 
@@ -75,6 +78,7 @@ class FaissStore(Store, Carried):
         self._mutex = Mutex()
         self._writer = WriterLock(directory)
         self._closed = False
+        self._folder: threading.Thread | None = None
         if directory is not None:
             directory.mkdir(parents=True, exist_ok=True)
             check_owned(directory)
@@ -111,6 +115,7 @@ class FaissStore(Store, Carried):
                     changes = self._catalog.add(items)
                     moment = self._catalog.moment
                 self._timeline.move_on(before or Snapshot.of(None, dimension), changes, moment)
+            self._fold_if_due()
 
     def delete(self, selection: Selection) -> int:
         with self._mutex:
@@ -123,7 +128,43 @@ class FaissStore(Store, Carried):
                 if before is not None and len(rows):
                     nothing = np.empty(0, np.int64), np.empty((0, 0), np.float32)
                     self._timeline.move_on(before, Changes(rows, *nothing), moment)
+            self._fold_if_due()
             return len(rows)
+
+    def _fold_if_due(self) -> None:
+        """Have a thread rid the snapshot of what was removed, if that is most of it."""
+        snapshot = self._timeline.newest()
+        if snapshot is None or not snapshot.is_mostly_dead:
+            return
+        kind = "flat" if snapshot.segment is None else snapshot.segment.kind
+        busy = self._folder is not None and self._folder.is_alive()
+        if kind in ("flat", "sq8") and not busy:  # a graph is built when asked for
+            self._folder = threading.Thread(
+                target=self._fold, args=(kind,), name="unisem-fold", daemon=True
+            )
+            self._folder.start()
+
+    def _fold(self, kind: IndexKind) -> None:
+        try:
+            with undisturbed():
+                moment, vector_ids, vectors = self._all_vectors()
+                segment = Segment.build(kind, vectors, vector_ids, moment)
+                with self._alone(), self._timeline.moving():
+                    with self._reading():
+                        if not self._catalog.can_follow(moment):
+                            return  # somebody has compacted a later state
+                        self._timeline.adopt(segment)
+                    if vectors.nbytes <= _SAVED_AT_ONCE:
+                        self._save(segment)
+        except StoreError as error:  # a later write tries again, and reports what the disk says
+            _log.warning("%s: removed vectors stay in memory (%s)", self._directory, error)
+
+    def _all_vectors(self) -> tuple[Moment, NDArray[np.int64], Vector]:
+        with (
+            self._mutex if self._directory is None else nullcontext(),
+            self._catalog.reader() as it,
+        ):
+            return it.all_vectors()
 
     def select(self, selection: Selection = EVERYTHING) -> Iterator[Record]:
         with self._reading():
@@ -250,11 +291,7 @@ class FaissStore(Store, Carried):
                 self._lock_for_writing()
                 if self._timeline.newest() is None:
                     return "there is nothing to index yet"
-            with (
-                self._mutex if self._directory is None else nullcontext(),
-                self._catalog.reader() as it,
-            ):
-                moment, vector_ids, vectors = it.all_vectors()
+            moment, vector_ids, vectors = self._all_vectors()
             chosen, reason = choose_kind(len(vectors)) if wanted == "auto" else (wanted, "as asked")
             if not len(vectors):
                 chosen, reason = "flat", "nothing is left"
@@ -269,14 +306,19 @@ class FaissStore(Store, Carried):
             # Another thread has compacted a later state meanwhile, which forgot what this needs.
 
     def _replace_segment(self, segment: Segment) -> None:
-        if self._directory is not None:
-            segment.save(self._directory)
-            segment = Segment.load(self._directory, segment.dimension) or segment
         with self._timeline.moving():
-            self._catalog.forget_removals(segment.moment.transaction)
+            segment = self._save(segment)
             with self._reading():
                 self._timeline.adopt(segment)
                 self._pictures.collect(self._catalog.blobs())
+
+    def _save(self, segment: Segment) -> Segment:
+        """Write a segment, if anywhere, and let go of what was kept for the one before."""
+        if self._directory is not None:
+            segment.save(self._directory)
+            segment = Segment.load(self._directory, segment.dimension) or segment
+        self._catalog.forget_removals(segment.moment.transaction)
+        return segment
 
     def shrink(self) -> str:
         """Build the word index anew and give the catalogue's empty pages back to the disk.
@@ -292,6 +334,8 @@ class FaissStore(Store, Carried):
             return self._catalog.shrink()
 
     def close(self) -> None:
+        if self._folder is not None:
+            self._folder.join()
         with self._mutex:
             if self._closed:
                 return
