@@ -62,12 +62,12 @@ def measured(directory: Path, options: argparse.Namespace) -> Table:
             sizes[turn] = size(directory)
     table = Table(title=f"{options.records:,} records of {live / 1e6:.1f} MB, replaced one by one")
     for column in ("writes", "mean ms", "median ms", "99 % ms", "search ms", "disk / live, most"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     edges = [0, *np.linspace(0, options.writes, _PARTS + 1).astype(int)]
     for start, end in [(0, min(1000, options.writes)), *pairwise(edges[1:])]:
         part = 1e3 * seconds[start:end]
         table.add_row(
-            f"{start:,} to {end:,}",
+            f"{start:,}–{end:,}",
             f"{part.mean():.2f}",
             f"{np.median(part):.2f}",
             f"{np.percentile(part, 99):.1f}",

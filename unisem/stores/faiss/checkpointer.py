@@ -16,6 +16,7 @@ MOST_PAGES = 32_768
 MOST_BYTES = 1 << 22
 """Size from which a log of small commits is moved before the next one."""
 _MANY_COMMITS = 8  # so many of the largest commit are room enough for a writer of large ones
+_FORGET = 0.9  # how fast a single large commit is forgotten
 
 
 class Checkpointer:
@@ -32,8 +33,8 @@ class Checkpointer:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._log = path.with_name(f"{path.name}-wal")
-        self._size = self._largest = 0
-        self._enough = MOST_BYTES
+        self._size, self._largest = 0, 0.0
+        self._enough: float = MOST_BYTES
         self._changed = 0
         self._thread: threading.Thread | None = None
 
@@ -54,7 +55,7 @@ class Checkpointer:
             size = self._log.stat().st_size
         except OSError:
             return
-        self._largest = max(self._largest, size - self._size)
+        self._largest = max(_FORGET * self._largest, size - self._size)
         self._size = size
         most = max(MOST_BYTES, _MANY_COMMITS * self._largest)
         if size <= most:
