@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,10 @@ from unisem.stores.selection import Selection
 
 if TYPE_CHECKING:
     from llama_index_unisem.indices.index import UniSemIndex
+
+
+_HYBRID = (VectorStoreQueryMode.HYBRID, VectorStoreQueryMode.SEMANTIC_HYBRID)
+_REFINED = ("min_score", "reranker", "fetch_k", "neighbors")
 
 
 class UniSemIndexRetriever(VectorIndexRetriever):
@@ -135,6 +140,43 @@ class UniSemIndexRetriever(VectorIndexRetriever):
         self._text_weight = text_weight
         self._limits = image_limits or ImageLimits()
 
+    def __getattr__(self, name: str) -> Any:
+        own = vars(self)
+        if name in _REFINED and "_refinement" in own:
+            return getattr(own["_refinement"], name)
+        if name == "modality" and "_kwargs" in own:
+            return own["_kwargs"].get(name)
+        if not name.startswith("_") and f"_{name}" in own:
+            return own[f"_{name}"]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Change a setting, as LlamaIndex allows; the next search goes by it.
+
+        Raises:
+            AttributeError: There is no such setting.
+            ValueError: As the constructor.
+        """
+        if name.startswith("_") or "_limits" not in vars(self):  # or while it is made
+            super().__setattr__(name, value)
+        elif name in _REFINED:
+            refinement = replace(self._refinement, **{name: value})
+            refinement.check_mode(self._vector_store_query_mode)
+            self._refinement = refinement
+        elif name == "image_limits":
+            self._limits = value
+        elif name == "modality":
+            Selection(modality=value)  # says now what is wrong with it
+            self._kwargs = {**self._kwargs, "modality": value}
+        elif hasattr(type(self), name) or name in vars(self):
+            super().__setattr__(name, value)
+        elif f"_{name}" in vars(self):
+            if name == "filters":
+                to_filter(value)  # says now what is wrong with it
+            super().__setattr__(f"_{name}", value)
+        else:
+            raise AttributeError(f"{type(self).__name__} has no setting {name!r}")
+
     @property
     def image_limits(self) -> ImageLimits:
         """What one retrieval's pictures may amount to when shown to a model."""
@@ -212,6 +254,13 @@ class UniSemIndexRetriever(VectorIndexRetriever):
             QueryBundle(bundle.query_str, embedding=embedding)  # the caller's stays as it is
         )
         query.similarity_top_k = self._refinement.candidates(self._similarity_top_k)
+        reranked = self._refinement.reranker is not None and self._similarity_top_k
+        if reranked and query.mode in _HYBRID and query.hybrid_top_k is None:
+            # As in a space: so many of each list, and the reranker judges all that they give.
+            count = query.similarity_top_k
+            if query.sparse_top_k is None:
+                query.sparse_top_k = count
+            query.hybrid_top_k = count + query.sparse_top_k
         result = self._vector_store.query(query, **self._kwargs)
         nodes, scores = result.nodes or [], result.similarities or []
         store = self._index.vector_store.client

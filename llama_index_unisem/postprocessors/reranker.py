@@ -16,7 +16,6 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
 
 from llama_index_unisem.nodes import PictureNode
-from llama_index_unisem.pictures import has_picture
 from llama_index_unisem.retrievers.bundles import image_of
 from llama_index_unisem.shown import confined_picture
 from unisem.errors import ImageError
@@ -236,9 +235,9 @@ class UniSemReranker(BaseNodePostprocessor):
 
 def _is_the_one_found(node: BaseNode, known: Record) -> bool:
     """Whether a record of the node's id has the picture that was found, and not a later one."""
-    if isinstance(node, PictureNode):
+    if isinstance(node, PictureNode) and node.image_sha256 is not None:
         return as_found(known, node.image_sha256) is not None
-    return has_picture(node) and known.image is not None
+    return True  # a node of another store does not say which picture was found
 
 
 def _share_anew(

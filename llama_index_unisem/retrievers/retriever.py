@@ -34,6 +34,30 @@ if TYPE_CHECKING:
     from unisem.space import SemanticSpace
 
 
+_SELECTED = {
+    "filters": "filter",
+    "modality": "modality",
+    "node_ids": "ids",
+    "doc_ids": "source_ids",
+}
+_SETTINGS = {
+    "similarity_top_k": "k",
+    **{
+        name: name
+        for name in (
+            "match",
+            "text_weight",
+            "mode",
+            "fusion",
+            "min_score",
+            "diversity",
+            "reranker",
+            "fetch_k",
+        )
+    },
+}
+
+
 class UniSemRetriever(MultiModalRetriever):
     """Texts and pictures of a space, ranked together, as nodes that show a model both.
 
@@ -140,6 +164,46 @@ class UniSemRetriever(MultiModalRetriever):
             objects=objects,
             verbose=verbose,
         )
+
+    def __getattr__(self, name: str) -> Any:
+        own = vars(self)
+        if name in _SELECTED and "_settings" in own:
+            return getattr(own["_settings"].selection, _SELECTED[name])
+        if name in _SETTINGS and "_settings" in own:
+            return getattr(own["_settings"], _SETTINGS[name])
+        if name == "neighbors" and "_neighbors" in own:
+            return own["_neighbors"]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Change a setting, as LlamaIndex allows; the next search goes by it.
+
+        Raises:
+            AttributeError: There is no such setting.
+            ValueError: As the constructor.
+        """
+        if name.startswith("_") or "_settings" not in vars(self) or name in vars(self):
+            super().__setattr__(name, value)
+        elif name in _SELECTED:
+            if name == "filters":
+                value = to_filter(value)
+            elif name != "modality":
+                value = None if value is None else _ids(value, name)
+            selection = replace(self._settings.selection, **{_SELECTED[name]: value})
+            self._settings = replace(self._settings, selection=selection)
+        elif name in _SETTINGS:
+            if name == "similarity_top_k":
+                _check_count(value, name)
+            self._settings = replace(self._settings, **{_SETTINGS[name]: value})
+        elif name == "neighbors":
+            _check_count(value, name)
+            self._neighbors = value
+        elif name == "image_limits":
+            self._limits = value
+        elif name in ("callback_manager", "object_map"):
+            super().__setattr__(name, value)
+        else:
+            raise AttributeError(f"{type(self).__name__} has no setting {name!r}")
 
     @property
     def space(self) -> SemanticSpace:

@@ -58,7 +58,7 @@ def check_seen(server: ChatServer, colours: list[str], request: int = -1) -> Non
     labels = [part["text"] for part in shown[::2]]
     assert all(part["type"] == "image_url" for part in shown[1::2])
     for number, (label, colour) in enumerate(zip(labels, colours, strict=True), 1):
-        assert label == f"Picture {number}, of [cards/{colour}.png]:\n"
+        assert label == f'Picture {number}, of "cards/{colour}.png":\n'
         assert f"a {colour} card</result> (its picture follows)\n(Picture {number} is " in results
         assert f'<result id="cards/{colour}.png">' in results
 

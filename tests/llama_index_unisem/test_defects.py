@@ -176,7 +176,7 @@ def test_a_bad_node_among_good_ones_leaves_nothing_half_added() -> None:
     for bad in (
         TextNode(id_="bad", embedding=[1.0, 2.0, 3.0]),
         TextNode(id_="bad", embedding=None),
-        TextNode(id_="bad", embedding=[1.0, 0.0], metadata={"key": {1, 2}}),
+        TextNode(id_="bad", embedding=[1.0, 0.0], metadata={"key": object()}),
     ):
         with pytest.raises(Exception, match=r"bad|dimension"):
             store.add([*good, bad])

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from llama_index.core.llms import MockLLM
 from llama_index.core.schema import (
@@ -23,7 +24,7 @@ from llama_index_unisem import UniSemEmbedding, UniSemIndex, UniSemReranker, Uni
 from llama_index_unisem.indices.refinement import Refinement
 from tests.support.rerankers import ColourReranker
 from tests.support.toy import ToyEncoder
-from unisem import SemanticSpace
+from unisem import Record, SemanticSpace
 from unisem.filters import Field
 from unisem.images.for_models import ImageLimits
 from unisem.search.query import Query
@@ -204,3 +205,50 @@ def test_there_are_as_many_candidates_as_in_a_space() -> None:
             ours = Refinement(reranker=ColourReranker(), fetch_k=fetch_k).candidates(k)
             query = Query(text="x", k=k, reranker=ColourReranker(), fetch_k=fetch_k)
             assert ours == query.candidates
+
+
+async def test_hybrid_candidates_are_those_of_a_space(space: SemanticSpace) -> None:
+    rng = np.random.default_rng(0)
+    words = ["red", "blue", "old", "new", "thick", "thin", "torn", "bent", "card", "note"]
+    space.add(
+        [
+            Record(id=f"{n:03}", text=f"card {n} " + " ".join(rng.choice(words, n % 6)))
+            for n in range(150)
+        ]
+    )
+    question = "red old card 3"
+    for fetch_k in (None, 7):
+        judges = [ColourReranker(), ColourReranker(), ColourReranker()]
+        hits = space.search(question, k=5, mode="hybrid", fetch_k=fetch_k, reranker=judges[0])
+        one = UniSemRetriever(
+            space, similarity_top_k=5, mode="hybrid", fetch_k=fetch_k, reranker=judges[1]
+        )
+        two = UniSemIndex(space=space).as_retriever(
+            similarity_top_k=5,
+            vector_store_query_mode="hybrid",
+            fetch_k=fetch_k,
+            reranker=judges[2],
+        )
+        wanted = [(hit.record.id, hit.score) for hit in hits]
+        assert pairs(one.retrieve(question)) == pairs(two.retrieve(question)) == wanted
+        assert len({len(judge.asked[0][2]) for judge in judges}) == 1
+
+
+def test_a_setting_that_is_changed_counts(card_space: SemanticSpace) -> None:
+    year = Field("year") == 1
+    for retriever in (
+        UniSemRetriever(card_space, similarity_top_k=1),
+        UniSemIndex(space=card_space).as_retriever(similarity_top_k=1),
+    ):
+        retriever.similarity_top_k = 3  # type: ignore[misc]
+        assert len(retriever.retrieve("card")) == 3
+        retriever.modality = "image"
+        assert all(isinstance(hit.node, ImageNode) for hit in retriever.retrieve("card"))
+        retriever.filters = year
+        assert (retriever.filters, retriever.retrieve("card")) == (year, [])
+        retriever.filters, retriever.min_score = None, 1.0
+        assert retriever.retrieve("card") == []
+        with pytest.raises(ValueError, match="filters must be"):
+            retriever.filters = {"year": 1}
+        with pytest.raises(AttributeError, match="no setting 'filter'"):
+            retriever.filter = year

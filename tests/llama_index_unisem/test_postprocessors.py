@@ -94,8 +94,7 @@ async def test_image_node_get_content_blocks_drops_the_caption(cards: Path) -> N
         node = hit.node
         assert isinstance(node, ImageNode)
         assert node.class_name() == "ImageNode"
-        assert node.text_resource is not None
-        assert (node.text_resource.text, node.metadata) == ("a red card", {"year": 2024})
+        assert (node.text, node.metadata) == ("a red card", {"year": 2024})
         assert node.get_content(MetadataMode.LLM) == given.node.get_content(MetadataMode.LLM)
         np.testing.assert_array_equal(pixels(node), np.asarray(solid("red")))
         assert texts(node) == (

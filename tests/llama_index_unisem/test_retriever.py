@@ -224,7 +224,8 @@ def test_what_a_node_holds(space: SemanticSpace, cards: Path) -> None:
     found = UniSemRetriever(space=space, similarity_top_k=9).retrieve("cards")
     nodes: dict[str, Any] = {node.node_id: node.node for node in found}
     page, red, bare = nodes["page"], nodes["red"], nodes["bare"]
-    assert type(page) is TextNode
+    assert isinstance(page, TextNode)
+    assert not isinstance(page, ImageNode)
     assert (page.text, page.metadata) == ("about cards", {"year": 2024, "tags": ["a"]})
     assert (page.ref_doc_id, page.prev_node.node_id, page.next_node.node_id) == ("book", "p", "n")
     assert page.parent_node.node_id == "c"
