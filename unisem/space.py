@@ -25,6 +25,7 @@ from unisem.search.query import Mode, Query
 from unisem.search.searcher import Searcher
 from unisem.stores import Store
 from unisem.stores.faiss import FaissStore
+from unisem.stores.faiss.backup import back_up
 from unisem.stores.faiss.index_settings import Index, IndexKind
 from unisem.stores.hits import Hit
 from unisem.stores.selection import Match, Selection
@@ -382,6 +383,23 @@ class SemanticSpace:
         if not isinstance(self._store, FaissStore):
             raise StoreError(f"{type(self._store).__name__} is not compacted from here")
         return f"{self._store.compact(kind)}; {self._store.shrink()}"
+
+    def backup(self, path: str | os.PathLike[str]) -> None:
+        """Copy this space, as it is after some write, into a new directory; others may go on.
+
+        The copy is a space of its own, with the pictures that lie inside this one. See
+        ``docs/data_safety.md``.
+
+        Args:
+            path: The copy's directory, which must not exist yet.
+
+        Raises:
+            StoreError: It exists, the disk refused (nothing is left then), or this space is in
+                memory.
+        """
+        if self._path is None:
+            raise StoreError("a space in memory has no files to copy; export it instead")
+        back_up(self._path, Path(path))
 
     def __len__(self) -> int:
         return len(self._store)

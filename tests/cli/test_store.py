@@ -42,6 +42,15 @@ def test_stats_names_the_writer(run: Run, built: Path, toy: ToyEncoder) -> None:
         assert "1 vector not in the index yet" in shown
 
 
+def test_backup(run: Run, built: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.unisem"
+    result = run("store", "backup", built, copy)
+    assert result.exit_code == 0
+    assert "7 records" in result.stdout
+    assert json.loads(run("store", "check", copy, "--json").stdout) == []
+    assert run("store", "backup", built, copy).exit_code != 0
+
+
 def test_check_of_a_whole_space(run: Run, built: Path) -> None:
     result = run("store", "check", built, "--pictures")
     assert (result.exit_code, result.stdout) == (0, "no problems\n")

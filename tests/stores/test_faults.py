@@ -43,6 +43,7 @@ from unisem.images.library import Pictures
 from unisem.images.reference import ImageRef
 from unisem.records import EmbeddedRecord
 from unisem.stores.faiss import FaissStore, segment
+from unisem.stores.faiss.connection import Connection
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.snapshot import Snapshot
 from unisem.stores.faiss.timeline import Timeline
@@ -249,7 +250,7 @@ def sabotage_files(patch: pytest.MonkeyPatch, saboteur: Saboteur) -> None:
 
 
 def sabotage_database(patch: pytest.MonkeyPatch, saboteur: Saboteur) -> None:
-    class Connection(sqlite3.Connection):
+    class Sabotaged(Connection):
         def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
             if not sql.startswith("ROLLBACK"):
                 saboteur.call(sql)
@@ -261,7 +262,7 @@ def sabotage_database(patch: pytest.MonkeyPatch, saboteur: Saboteur) -> None:
 
     connect = sqlite3.connect
     patch.setattr(
-        sqlite3, "connect", lambda *args, **more: connect(*args, **more, factory=Connection)
+        sqlite3, "connect", lambda *args, **more: connect(*args, **more | {"factory": Sabotaged})
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -84,6 +85,21 @@ def check(
         )
     if problems:
         raise typer.Exit(1)
+
+
+@store.command()
+def backup(
+    space: Space,
+    destination: Annotated[Path, typer.Argument(metavar="DEST", help="A new directory.")],
+) -> None:
+    """Copy a space while others read and write it; the copy is a space of its own."""
+    from unisem.stores.faiss.backup import back_up
+    from unisem.stores.faiss.statistics import StoreStatistics
+
+    existing_manifest(space)
+    back_up(space, destination)
+    count = sum(StoreStatistics.of(destination).records.values())
+    results().print(f"{plain(str(destination))} holds {amount(count, 'record')}", soft_wrap=True)
 
 
 @store.command()

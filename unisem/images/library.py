@@ -41,7 +41,7 @@ SUFFIXES = {
 """How blobs of each type are named."""
 
 _SUFFIX = "|".join(suffix[1:] for suffix in SUFFIXES.values())
-_BLOB = re.compile(rf"([0-9a-f]{{2}})/\.?\1[0-9a-f]{{62}}\.({_SUFFIX})(\.[0-9a-f]{{16}})?")
+BLOB = re.compile(rf"([0-9a-f]{{2}})/\.?\1[0-9a-f]{{62}}\.({_SUFFIX})(\.[0-9a-f]{{16}})?")
 """Files that may be deleted: pictures, and what a process left that was killed while it wrote."""
 
 _YOUNG = 24 * 3600  # seconds; a long `add` writes blobs well before its records
@@ -225,7 +225,7 @@ class Pictures:
         for folder in self._blobs.iterdir() if is_own_folder(self._blobs) else ():
             for path in folder.iterdir() if is_own_folder(folder) else ():
                 name = path.relative_to(self._blobs).as_posix()
-                if name in used or not _BLOB.fullmatch(name) or not is_own_file(path):
+                if name in used or not BLOB.fullmatch(name) or not is_own_file(path):
                     continue
                 with suppress(OSError):  # another process has just renamed it, or the disk refuses
                     if time.time() - path.stat().st_mtime > _YOUNG:

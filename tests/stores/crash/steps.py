@@ -18,6 +18,7 @@ import faiss
 import numpy as np
 
 from unisem.images import library as pictures
+from unisem.stores.faiss.connection import Connection
 
 
 class Steps:
@@ -103,7 +104,7 @@ def install() -> Steps:
     connect = sqlite3.connect
 
     def stepping_connect(*args: Any, **kwargs: Any) -> sqlite3.Connection:
-        connection = connect(*args, **kwargs, factory=_SteppingConnection)
+        connection = connect(*args, **kwargs | {"factory": _SteppingConnection})
         connection.steps = steps
         return connection
 
@@ -112,7 +113,7 @@ def install() -> Steps:
     return steps
 
 
-class _SteppingConnection(sqlite3.Connection):
+class _SteppingConnection(Connection):
     steps: Steps
 
     def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:

@@ -39,7 +39,8 @@ from unisem.stores.faiss.index_settings import (
 )
 from unisem.stores.faiss.moments import Moment
 
-_SEAL = "vectors.json"
+SEAL = "vectors.json"
+"""The file that names the others of the present segment."""
 _OLD = re.compile(r"vectors-\d+(-\d+)?\.(faiss|npy)")
 _UNFINISHED = re.compile(r"\.vectors(-\d+)*\.(faiss|npy|json)\.tmp")
 _CHUNK = 1 << 24  # bytes that are hashed or scanned at a time
@@ -192,7 +193,7 @@ class Segment:
             "transaction": self.moment.transaction,
             "files": {path.name: _fingerprint(path) for path in (index_path, numbers_path)},
         }
-        with _finished(directory / _SEAL) as file:
+        with _finished(directory / SEAL) as file:
             file.write(json.dumps(seal | {"seal": _digest(seal)}, indent=2).encode() + b"\n")
         return index_path.name, numbers_path.name
 
@@ -202,7 +203,7 @@ class Segment:
         import faiss
 
         try:
-            seal = json.loads((directory / _SEAL).read_text(encoding="utf-8"))
+            seal = json.loads((directory / SEAL).read_text(encoding="utf-8"))
             if seal.pop("seal") != _digest(seal):
                 return None
             paths = [directory / Path(name).name for name in seal["files"]]

@@ -93,7 +93,7 @@ def bring_up_to_date(database: sqlite3.Connection, path: Path | None) -> None:
         steps = _steps_from(stored, name)
         try:
             if steps and path is not None:
-                _back_up(database, path.with_name(f"catalog.format-{stored}.sqlite"))
+                copy_database(database, path.with_name(f"catalog.format-{stored}.sqlite"))
             _apply(database, steps)
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
@@ -139,7 +139,8 @@ def _apply(database: sqlite3.Connection, steps: list[Upgrade]) -> None:
         raise
 
 
-def _back_up(database: sqlite3.Connection, copy: Path) -> None:
+def copy_database(database: sqlite3.Connection, copy: Path) -> None:
+    """Write one committed state of a catalogue to a file, whole and safe from a power cut."""
     temporary = copy.with_name(f".{copy.name}.tmp")
     temporary.unlink(missing_ok=True)
     target = sqlite3.connect(temporary)
