@@ -10,7 +10,7 @@ from llama_index.core.vector_stores.types import (
 )
 
 from unisem.errors import FilterError
-from unisem.filters import And, Comparison, Filter, Not, Operator, Or
+from unisem.filters import SOURCE, And, Comparison, Filter, Not, Operator, Or
 
 _OPERATORS = {
     FilterOperator.EQ: Operator.EQ,
@@ -28,6 +28,10 @@ _OPERATORS = {
     FilterOperator.TEXT_MATCH_INSENSITIVE: Operator.TEXT_INSENSITIVE,
     FilterOperator.IS_EMPTY: Operator.IS_EMPTY,
 }
+
+
+_DOCUMENT = ("ref_doc_id", "doc_id", "document_id")
+"""What LlamaIndex's stores call the document that a node is of, beside its metadata."""
 
 
 def to_filter(filters: Filter | MetadataFilters | MetadataFilter | None) -> Filter | None:
@@ -81,4 +85,5 @@ def _comparison(condition: MetadataFilter) -> Comparison:
             f"filter on {condition.key!r}: unknown operator {condition.operator!r}; "
             f"known are {', '.join(known.value for known in _OPERATORS)}"
         )
-    return Comparison(condition.key, operator, condition.value)
+    key = SOURCE if condition.key in _DOCUMENT else condition.key
+    return Comparison(key, operator, condition.value)

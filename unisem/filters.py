@@ -59,6 +59,9 @@ _TEXT_VALUED = {Operator.TEXT, Operator.TEXT_INSENSITIVE}
 _VALUELESS = {Operator.IS_EMPTY, Operator.EXISTS}
 
 
+SOURCE = "\0source"
+"""The field that stands for ``Record.source_id``; no metadata can have a key with NUL."""
+
 MAX_DEPTH = 32
 """How deep conditions may be nested; ``a | b | c`` is one level, however many are joined."""
 MAX_CONDITIONS = 10_000

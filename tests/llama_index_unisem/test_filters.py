@@ -7,18 +7,22 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
+from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index.core.vector_stores.types import (
     ExactMatchFilter,
     FilterCondition,
     FilterOperator,
     MetadataFilter,
     MetadataFilters,
+    VectorStoreQuery,
 )
 from llama_index.core.vector_stores.utils import build_metadata_filter_fn
 
+from llama_index_unisem import UniSemVectorStore
 from llama_index_unisem.filters import to_filter
 from unisem.errors import FilterError
-from unisem.filters import Field, matches
+from unisem.filters import And, Field, matches
 
 METADATA: list[dict[str, Any]] = [
     {},
@@ -159,3 +163,35 @@ def test_what_means_nothing_is_a_value_error(filters: Any, reason: str) -> None:
     with pytest.raises(FilterError, match=reason) as caught:
         to_filter(filters)
     assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize("key", ["ref_doc_id", "doc_id", "document_id"])
+@pytest.mark.parametrize(
+    ("operator", "value"),
+    [("==", "D1"), ("!=", "D1"), ("in", ["D1", "D2"]), ("nin", ["D1"]), ("text_match", "D")],
+)
+def test_the_document_is_filtered_by_as_in_llama_indexs_store(
+    key: str, operator: str, value: Any
+) -> None:
+    condition = MetadataFilter(key=key, operator=FilterOperator(operator), value=value)
+    filters = MetadataFilters(filters=[condition])
+    results = []
+    for store in (SimpleVectorStore(), UniSemVectorStore()):
+        nodes = []
+        for name, document in (("a", "D1"), ("b", "D2"), ("c", "E"), ("d", None)):
+            node = TextNode(id_=name, text=name, embedding=[1.0, 0.0])
+            if document is not None:
+                source = RelatedNodeInfo(node_id=document)
+                node.relationships[NodeRelationship.SOURCE] = source
+            nodes.append(node)
+        store.add(nodes)
+        query = VectorStoreQuery(query_embedding=[1.0, 0.0], similarity_top_k=9, filters=filters)
+        found = sorted(store.query(query).ids or [])
+        if isinstance(store, UniSemVectorStore):
+            assert sorted(node.node_id for node in store.get_nodes(filters=filters)) == found
+            many = (to_filter(filters),) * 300
+            assert sorted(n.node_id for n in store.get_nodes(filters=And(many))) == found
+        store.delete_nodes(filters=filters)
+        query.filters = None
+        results.append((found, sorted(store.query(query).ids or [])))
+    assert results[0] == results[1]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.filters import look_up
+from unisem.filters import SOURCE, look_up
 from unisem.images.library import Pictures
 from unisem.records import Record, to_json
 from unisem.stores.faiss import checksums
@@ -121,13 +121,19 @@ class RecordRows:
         """A metadata field's values of rows in ``(after, last]`` that have it, by ascending row.
 
         Args:
-            field: The field; ``None`` for the records' modality.
+            field: The field, or ``SOURCE``; ``None`` for the records' modality.
             after: The row before the first.
             last: The last row.
         """
         if field is None:
             found = self._db.execute(
                 "SELECT row, 'text', modality FROM records WHERE row > ? AND row <= ? ORDER BY row",
+                (after, last),
+            )
+        elif field == SOURCE:
+            found = self._db.execute(
+                "SELECT row, 'text', source_id FROM records"
+                " WHERE source_id IS NOT NULL AND row > ? AND row <= ? ORDER BY row",
                 (after, last),
             )
         elif "." in field:

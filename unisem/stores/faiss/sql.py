@@ -15,6 +15,7 @@ from typing import Any
 
 from unisem.errors import FilterError
 from unisem.filters import (
+    SOURCE,
     And,
     Comparison,
     Filter,
@@ -69,7 +70,9 @@ def compile_filter(condition: Filter) -> Condition:
         case And() | Or():
             parts = gathered(condition)
             if sum(part.size for part in parts) > _MOST:
-                return "(matches(records.metadata, ?))", [json.dumps(_written(condition))]
+                return "(matches(records.metadata, source_id, ?))", [
+                    json.dumps(_written(condition))
+                ]
             how = ("AND", "TRUE") if isinstance(condition, And) else ("OR", "FALSE")
             return _joined([compile_filter(part) for part in parts], *how)
         case Not(part):
@@ -77,7 +80,9 @@ def compile_filter(condition: Filter) -> Condition:
             return f"NOT {text}", parameters
         case Comparison(field, operator, value):
             if "." in field:  # perhaps a path, which SQL could follow only key by key
-                return "(matches(records.metadata, ?))", [json.dumps(_written(condition))]
+                return "(matches(records.metadata, source_id, ?))", [
+                    json.dumps(_written(condition))
+                ]
             return _compare(field, operator, value)
     raise FilterError(f"{condition!r} is no filter")
 
@@ -86,7 +91,7 @@ def define_functions(database: sqlite3.Connection) -> None:
     """Give a connection the functions that compiled conditions call."""
     database.create_function("casefold", 1, str.casefold, deterministic=True)
     database.create_function("compare_exactly", 4, _compare_exactly, deterministic=True)
-    database.create_function("matches", 2, _matches, deterministic=True)
+    database.create_function("matches", 3, _matches, deterministic=True)
 
 
 def is_large(alias: str) -> str:
@@ -99,8 +104,9 @@ def _compare_exactly(operator: str, document: str, key: str | int, wanted: str) 
     return compare(Operator(operator), True, json.loads(document)[key], json.loads(wanted))
 
 
-def _matches(document: str, written: str) -> bool:
-    return matches(_read(written), json.loads(document))
+def _matches(document: str, source: str | None, written: str) -> bool:
+    metadata = json.loads(document)
+    return matches(_read(written), metadata if source is None else {**metadata, SOURCE: source})
 
 
 def _written(condition: Filter) -> list[Any]:
@@ -167,6 +173,10 @@ def _compare(field: str, operator: Operator, value: Any) -> Condition:
 
 
 def _field(field: str, condition: str, parameters: Sequence[Any]) -> Condition:
+    if field == SOURCE:
+        source = "(SELECT 'text' AS type, '' AS key, records.source_id AS value)"
+        text = f"(source_id IS NOT NULL AND EXISTS (SELECT 1 FROM {source} AS f WHERE {condition}))"
+        return text, [*parameters]
     text = (
         f"EXISTS (SELECT 1 FROM json_each(records.metadata) AS f WHERE f.key = ? AND {condition})"
     )
