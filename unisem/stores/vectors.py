@@ -14,6 +14,8 @@ UNIT_TOLERANCE = 1e-3
 """How far from 1 the length of a stored vector may be."""
 MOST_VECTORS = 2048
 """How many vectors of each modality a record may have."""
+_KINDS = {"text", "image"}
+_NUMBER = np.dtype(np.float32)
 _ROUNDING = 1e-6  # how far float32 arithmetic takes a unit vector's length from 1
 _LONGEST = 1e6  # no model gives vectors so long, or so short by the same factor
 _FEATURES = 1 << 16  # no model gives vectors of more numbers
@@ -70,6 +72,8 @@ def admit(items: Sequence[EmbeddedRecord], dimension: int | None = None) -> list
     Raises:
         VectorError: Names the record.
     """
+    if _are_plain(items, dimension):
+        return list(items)
     admitted: list[EmbeddedRecord] = []
     for item in items:
         name = f"record {item.record.id!r}"
@@ -77,7 +81,7 @@ def admit(items: Sequence[EmbeddedRecord], dimension: int | None = None) -> list
             raise VectorError(f"{name} has no vector")
         vectors = {}
         for modality, given in item.vectors.items():
-            if modality not in ("text", "image"):
+            if modality not in _KINDS:
                 raise VectorError(f'{name} has a vector of {modality!r}; of "text" or "image"')
             rows = _shaped(given, f"the {modality} vector of {name}", dimension)
             dimension = rows.shape[-1]
@@ -129,6 +133,24 @@ def _shaped(given: Any, what: str, dimension: int | None) -> Vector:
         check_dimension(rows, what, dimension)
     checked: Vector = rows if rows.dtype == np.float32 else _narrowed(rows)
     return checked
+
+
+def _are_plain(items: Sequence[EmbeddedRecord], dimension: int | None) -> bool:
+    """Whether all is as encoders give it, which is the rule: one unit float32 row each."""
+    rows = [vector for item in items for vector in item.vectors.values()]
+    if (
+        not rows
+        or type(rows[0]) is not np.ndarray
+        or not all(item.vectors and item.vectors.keys() <= _KINDS for item in items)
+    ):
+        return False
+    shape: tuple[int, ...] = np.shape(rows[0]) if dimension is None else (dimension,)
+    if len(shape) != 1 or not 0 < shape[0] <= _FEATURES:
+        return False
+    for row in rows:
+        if type(row) is not np.ndarray or row.dtype != _NUMBER or row.shape != shape:
+            return False
+    return are_unit(np.concatenate(rows).reshape(-1, shape[0]))
 
 
 def _narrowed(rows: Any) -> Any:
