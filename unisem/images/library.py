@@ -17,8 +17,7 @@ import hashlib
 import json
 import os
 import re
-import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from unisem.common.atomic_files import fsync_folder, publish
 from unisem.common.owned import is_own_file, is_own_folder
 from unisem.common.scratch import ScratchFolder
 from unisem.errors import ImageError, StoreError
+from unisem.images.lease import BlobLease
 from unisem.images.named_folders import remember, remembered
 from unisem.images.reference import ImageRef
 
@@ -43,8 +43,6 @@ SUFFIXES = {
 _SUFFIX = "|".join(suffix[1:] for suffix in SUFFIXES.values())
 BLOB = re.compile(rf"([0-9a-f]{{2}})/\.?\1[0-9a-f]{{62}}\.({_SUFFIX})(\.[0-9a-f]{{16}})?")
 """Files that may be deleted: pictures, and what a process left that was killed while it wrote."""
-
-_YOUNG = 24 * 3600  # seconds; a long `add` writes blobs well before its records
 
 
 class Pictures:
@@ -80,6 +78,7 @@ class Pictures:
             roots += [] if directory is None else remembered(self._own)
         self._roots = [Path(root).resolve() for root in roots]
         self._real: dict[Path, bool] = {}
+        self._lease = BlobLease(directory)
 
     def allow(self, folder: Path) -> None:
         """Add a folder that the user named, now and whenever they open this space again.
@@ -128,12 +127,16 @@ class Pictures:
             StoreError: The disk refused, or there is a link in place of a folder of the space.
         """
         inspected = image.inspected(data)
-        if inspected.path is not None and (not self._copy or self.holds(inspected)):
+        if inspected.path is not None and self.holds(inspected):
+            self._lease.take(inspected.path.relative_to(self._blobs).as_posix())
+            return inspected
+        if inspected.path is not None and not self._copy:
             return inspected
         assert inspected.sha256 is not None
         assert inspected.mime_type is not None
         name = f"{inspected.sha256[:2]}/{inspected.sha256}{SUFFIXES[inspected.mime_type]}"
         path = self._blobs / name
+        self._lease.take(name)
         try:
             for folder in (self._blobs, path.parent):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -216,25 +219,35 @@ class Pictures:
     def collect(self, used: set[str]) -> int:
         """Delete blobs that no record refers to; return how many.
 
-        A blob younger than a day may belong to a record that is just being added.
+        Those of records that are just being added stay; while another process adds, all do.
 
         Args:
             used: Places inside ``blobs/``, as `to_json` writes them.
         """
         deleted = 0
-        for folder in self._blobs.iterdir() if is_own_folder(self._blobs) else ():
-            for path in folder.iterdir() if is_own_folder(folder) else ():
-                name = path.relative_to(self._blobs).as_posix()
-                if name in used or not BLOB.fullmatch(name) or not is_own_file(path):
-                    continue
-                with suppress(OSError):  # another process has just renamed it, or the disk refuses
-                    if time.time() - path.stat().st_mtime > _YOUNG:
-                        path.unlink()
-                        deleted += 1
+        with self._lease.collecting() as pending:
+            if pending is None or not is_own_folder(self._blobs):
+                return 0
+            for folder in self._blobs.iterdir():
+                for path in folder.iterdir() if is_own_folder(folder) else ():
+                    name = path.relative_to(self._blobs).as_posix()
+                    kept = re.sub(r"/\.(.*)\.[0-9a-f]{16}$", r"/\1", name)  # of one half written
+                    if name in used or kept in pending or not BLOB.fullmatch(name):
+                        continue
+                    with suppress(OSError):  # the disk refuses
+                        if is_own_file(path):
+                            path.unlink()
+                            deleted += 1
         return deleted
 
+    def settle(self, images: Iterable[ImageRef | None]) -> None:
+        """The records of these pictures are stored: what keeps them from now on is that."""
+        inside = [image.path for image in images if image is not None and self.holds(image)]
+        self._lease.settle(path.relative_to(self._blobs).as_posix() for path in inside if path)
+
     def close(self) -> None:
-        """Remove the blobs of a space in memory."""
+        """Remove the blobs of a space in memory, and let others collect."""
+        self._lease.close()
         if self._scratch is not None:
             self._scratch.close()
 
@@ -253,7 +266,6 @@ def _is_kept(path: Path, data: bytes) -> bool:
     if not is_own_file(path):
         return False
     try:
-        os.utime(path)  # in use again: not to be collected meanwhile
         return path.stat().st_size == len(data) and path.read_bytes() == data
     except FileNotFoundError:
         return False

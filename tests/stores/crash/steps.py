@@ -17,7 +17,6 @@ from typing import Any
 import faiss
 import numpy as np
 
-from unisem.images import library as pictures
 from unisem.stores.faiss.connection import Connection
 
 
@@ -109,7 +108,6 @@ def install() -> Steps:
         return connection
 
     sqlite3.connect = stepping_connect  # type: ignore[assignment]
-    pictures._YOUNG = -1  # what is unused is collected at once
     return steps
 
 

@@ -115,6 +115,7 @@ class FaissStore(Store, Carried):
                     changes = self._catalog.add(items)
                     moment = self._catalog.moment
                 self._timeline.move_on(before or Snapshot.of(None, dimension), changes, moment)
+            self._pictures.settle(item.record.image for item in items)
             self._fold_if_due()
 
     def delete(self, selection: Selection) -> int:
