@@ -83,6 +83,12 @@ class UniSemTranslator(Visitor):
                 return item | filters.Field(field).matches_text(value) if _is_text(value) else item
             case Comparator.LIKE:
                 return filters.Field(field).matches_text(_pattern(field, value), ignore_case=True)
+            case Comparator.EQ | Comparator.NE if isinstance(value, list | tuple):
+                # A model that writes a list here means "in" or "contain".
+                raise FilterError(
+                    f"filter on {field!r}: {comparison.comparator.value!r} needs a string, number, "
+                    f"boolean or date, not {type(value).__name__}"
+                )
             case comparator:
                 return filters.Comparison(field, _COMPARISONS[comparator], value)
 

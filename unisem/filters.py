@@ -56,6 +56,7 @@ class Operator(StrEnum):
 
 _LIST_VALUED = {Operator.IN, Operator.NOT_IN, Operator.ANY, Operator.ALL}
 _TEXT_VALUED = {Operator.TEXT, Operator.TEXT_INSENSITIVE}
+_EQUALITY = {Operator.EQ, Operator.NE}
 _VALUELESS = {Operator.IS_EMPTY, Operator.EXISTS}
 
 
@@ -120,6 +121,8 @@ class Comparison(Filter):
             _check_unicode(value)
         elif self.operator in _VALUELESS:
             value = None
+        elif self.operator in _EQUALITY and isinstance(value, list | tuple):
+            value = tuple(self._scalar(item) for item in value)
         else:
             value = self._scalar(value)
         object.__setattr__(self, "value", value)
@@ -297,7 +300,9 @@ def gathered(condition: And | Or) -> tuple[Filter, ...]:
     rest: list[Filter] = []
     for part in condition.parts:
         match part:
-            case Comparison(name, operator, value) if operator in (one, several):
+            case Comparison(name, operator, value) if operator is several or (
+                operator is one and not isinstance(value, tuple)
+            ):
                 values.setdefault(name, []).extend(value if operator is several else (value,))
             case _:
                 rest.append(part)
@@ -414,5 +419,7 @@ def kind(value: object) -> str:
 
 
 def same(stored: object, value: object) -> bool:
-    """Equality within one JSON type, so that ``True`` is not ``1``; lists equal nothing."""
+    """Equality within one JSON type, so that ``True`` is not ``1``; of lists item by item."""
+    if isinstance(stored, list | tuple) and isinstance(value, list | tuple):
+        return len(stored) == len(value) and all(map(same, stored, value))
     return kind(stored) == kind(value) != "other" and stored == value

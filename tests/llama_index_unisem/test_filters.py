@@ -195,3 +195,32 @@ def test_the_document_is_filtered_by_as_in_llama_indexs_store(
         query.filters = None
         results.append((found, sorted(store.query(query).ids or [])))
     assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("operator", ["==", "!="])
+@pytest.mark.parametrize("wanted", [["x"], ["x", "y"], [], ["y", "x"]])
+def test_a_list_is_compared_with_a_list(operator: str, wanted: list[str]) -> None:
+    """Related: run-llama/llama_index #17849."""
+    filters = MetadataFilters(
+        filters=[MetadataFilter(key="k", value=wanted, operator=FilterOperator(operator))]
+    )
+    lists: dict[str, Any] = {"empty": [], "one": ["x"], "two": ["x", "y"], "text": "x"}
+    results = []
+    for store in (SimpleVectorStore(), UniSemVectorStore()):
+        store.add(
+            [
+                TextNode(id_=name, text=name, metadata={"k": value}, embedding=[1.0, 0.0])
+                for name, value in lists.items()
+            ]
+        )
+        query = VectorStoreQuery(query_embedding=[1.0, 0.0], similarity_top_k=9, filters=filters)
+        results.append(sorted(store.query(query).ids or []))
+        if isinstance(store, UniSemVectorStore):
+            found = sorted(node.node_id for node in store.get_nodes(filters=filters))
+            condition = to_filter(filters)
+            assert condition is not None
+            either = store.get_nodes(filters=condition | condition)
+            assert sorted(node.node_id for node in either) == found == results[-1]
+            by_meaning = [name for name, k in lists.items() if matches(condition, {"k": k})]
+            assert sorted(by_meaning) == found
+    assert results[0] == results[1]

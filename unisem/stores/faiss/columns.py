@@ -74,9 +74,10 @@ class Column:
         """For each code whether the comparison holds."""
         operator, wanted = comparison.operator, comparison.value
         count = len(self._values)
-        if operator in (Operator.EQ, Operator.IN, Operator.NE, Operator.NOT_IN):
+        several = operator in (Operator.IN, Operator.NOT_IN)
+        whole_list = isinstance(wanted, tuple) and not several
+        if not whole_list and operator in (Operator.EQ, Operator.IN, Operator.NE, Operator.NOT_IN):
             table = np.zeros(count, np.bool_)
-            several = operator in (Operator.IN, Operator.NOT_IN)
             for value in wanted if several else (wanted,):
                 code = self._code_of.get((kind(value), value))
                 if code is not None:

@@ -23,6 +23,7 @@ from unisem.filters import (
     Operator,
     Or,
     compare,
+    fields_of,
     gathered,
     kind,
     matches,
@@ -70,21 +71,24 @@ def compile_filter(condition: Filter) -> Condition:
         case And() | Or():
             parts = gathered(condition)
             if sum(part.size for part in parts) > _MOST:
-                return "(matches(records.metadata, source_id, ?))", [
-                    json.dumps(_written(condition))
-                ]
+                return _in_python(condition)
             how = ("AND", "TRUE") if isinstance(condition, And) else ("OR", "FALSE")
             return _joined([compile_filter(part) for part in parts], *how)
         case Not(part):
             text, parameters = compile_filter(part)
             return f"NOT {text}", parameters
         case Comparison(field, operator, value):
-            if "." in field:  # perhaps a path, which SQL could follow only key by key
-                return "(matches(records.metadata, source_id, ?))", [
-                    json.dumps(_written(condition))
-                ]
+            whole_list = operator in (Operator.EQ, Operator.NE) and isinstance(value, tuple)
+            # A list is compared item by item, and a path followed key by key, in Python.
+            if whole_list or "." in field:
+                return _in_python(condition)
             return _compare(field, operator, value)
     raise FilterError(f"{condition!r} is no filter")
+
+
+def _in_python(condition: Filter) -> Condition:
+    source = "source_id" if SOURCE in fields_of(condition) else "NULL"
+    return f"(matches(records.metadata, {source}, ?))", [json.dumps(_written(condition))]
 
 
 def define_functions(database: sqlite3.Connection) -> None:
