@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.common.forks import Carried, Mutex, one_thread, undisturbed
+from unisem.common.forks import Carried, Mutex, one_thread, start_undisturbed, undisturbed
 from unisem.common.owned import check_owned
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.images.library import Pictures
@@ -140,23 +140,19 @@ class FaissStore(Store, Carried):
         kind = "flat" if snapshot.segment is None else snapshot.segment.kind
         busy = self._folder is not None and self._folder.is_alive()
         if kind in ("flat", "sq8") and not busy:  # a graph is built when asked for
-            self._folder = threading.Thread(
-                target=self._fold, args=(kind,), name="unisem-fold", daemon=True
-            )
-            self._folder.start()
+            self._folder = start_undisturbed(lambda: self._fold(kind), "unisem-fold")
 
     def _fold(self, kind: IndexKind) -> None:
         try:
-            with undisturbed():
-                moment, vector_ids, vectors = self._all_vectors()
-                segment = Segment.build(kind, vectors, vector_ids, moment)
-                with self._alone(), self._timeline.moving():
-                    with self._reading():
-                        if not self._catalog.can_follow(moment):
-                            return  # somebody has compacted a later state
-                        self._timeline.adopt(segment)
-                    if vectors.nbytes <= _SAVED_AT_ONCE:
-                        self._save(segment)
+            moment, vector_ids, vectors = self._all_vectors()
+            segment = Segment.build(kind, vectors, vector_ids, moment)
+            with self._alone(), self._timeline.moving():
+                with self._reading():
+                    if not self._catalog.can_follow(moment):
+                        return  # somebody has compacted a later state
+                    self._timeline.adopt(segment)
+                if vectors.nbytes <= _SAVED_AT_ONCE:
+                    self._save(segment)
         except StoreError as error:  # a later write tries again, and reports what the disk says
             _log.warning("%s: removed vectors stay in memory (%s)", self._directory, error)
 
