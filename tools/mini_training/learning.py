@@ -61,8 +61,8 @@ class Recipe:
     natural: float = 1.5
     rates: tuple[float, float, float, float] = (2e-4, 1e-3, 3e-3, 4e-3)
     to_pictures: float = 0.7
-    back: float = 0.6
-    temperature: float = 1.45
+    back: float = 0.9
+    temperature: float = 1.28
     scale: float = 20.0
     dropout: float = 0.3
     extra: int = 1000
