@@ -44,7 +44,7 @@ def scripted_turn(messages: Sequence[ChatMessage], **_: Any) -> ChatMessage:
     """The scripted model's next message; when it has searched, it prints what it was sent."""
     results = [message for message in messages if message.role == MessageRole.TOOL]
     question = next(m.content or "" for m in messages if m.role == MessageRole.USER)
-    found = re.search(r"Picture \d+, of \[(.*?)\]", "".join(m.content or "" for m in messages))
+    found = re.search(r'Picture \d+, of "(.*?)":', "".join(m.content or "" for m in messages))
     if not results:
         return called("search", query=question)
     if len(results) == 1 and found is not None:

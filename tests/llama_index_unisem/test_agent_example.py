@@ -35,7 +35,7 @@ def test_searches_twice_and_prints_what_a_model_would_be_sent(
     assert "> search {'query': 'Which card is red?'}" in printed
     assert "'image': 'cards/red.png', 'modality': 'image'" in printed
     assert printed.count("--- tool ---") == 2
-    assert "Picture 1, of [cards/red.png]:\n<picture: image/png, " in printed
+    assert 'Picture 1, of "cards/red.png":\n<picture: image/png, ' in printed
     assert "the best picture is [cards/red.png]" in printed
     assert printed.rstrip().splitlines()[-5].split()[1] == "cards/red.png"
 

@@ -33,7 +33,7 @@ def test_prints_the_messages_that_would_be_sent(
     assert "7 texts and pictures in one space" in printed
     assert printed.count("--- user ---") == 1, "one call: the window is large enough"
     assert "<picture: image/png, " in printed
-    assert "[cards/red.png] The picture above." in printed
+    assert '<result id="cards/red.png">' in printed
     assert "Query: Which card is red?" in printed
     assert printed.splitlines()[-4].split()[1] == "cards/red.png"
 
