@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--start", default="mini", help="a two-tower encoder; mini, a directory")
     parser.add_argument("--features", type=Path, default=Path("build/methods"))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--docs", type=Path, default=Path("docs"))
+    parser.add_argument("--docs", type=Path, default=Path("docs/measured"))
     parser.add_argument("--run", metavar="METHOD", help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -107,7 +107,7 @@ def main() -> None:
                 console.print(f"seed {seed}: {method}")
                 runs.append(run_apart(method, seed, library, options))
     write(runs, options.start, options.docs)
-    console.print((options.docs / "methods_benchmark.md").read_text(encoding="utf-8"))
+    console.print((options.docs / "methods.md").read_text(encoding="utf-8"))
 
 
 def run_apart(method: str, seed: int, library: Path, options: argparse.Namespace) -> Run:
@@ -222,9 +222,9 @@ def write(runs: list[Run], name: str, docs: Path) -> None:
             f"| {memory:,.0f} MB |"
         )
         bars.append((method, means["hit@10"].mean(), change.mean() - low, high - change.mean()))
-    lines += ["", "![hit@10 by method](methods_benchmark.png)", ""]
-    (docs / "methods_benchmark.md").write_text("\n".join(lines), encoding="utf-8")
-    plot(bars, docs / "methods_benchmark.png")
+    lines += ["", "![hit@10 by method](methods.png)", ""]
+    (docs / "methods.md").write_text("\n".join(lines), encoding="utf-8")
+    plot(bars, docs / "methods.png")
 
 
 def plot(bars: list[tuple[str, float, float, float]], path: Path) -> None:

@@ -1,12 +1,12 @@
 """The embedded store beside bare Faiss and other embedded stores, on the same seeded vectors.
 
     python -m benchmarks.store [--rows 20000 100000] [--peers all] [--kinds flat hnsw ivf sq8]
-        [--out results.json] [--markdown docs/store_benchmark.md] [--plot docs/store_benchmark.png]
+        [--out results.json] [--markdown docs/measured/store.md] [--plot docs/measured/store.png]
 
 Every contender (a store with one kind of index) has processes of its own: one that fills it, one
 that opens it afresh and answers. Those with the same kind of index are asked in turn within each
 round, so that a ratio, the median over rounds, survives a machine whose speed drifts.
-``docs/store_benchmark.md`` says what each figure means.
+``docs/measured/store.md`` says what each figure means.
 """
 
 from __future__ import annotations

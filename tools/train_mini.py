@@ -7,8 +7,8 @@ they are, to the byte; the two layers between picture features and text space ar
 trained ones of the same kind (`tools.mini_training.head`). They learn from the training part of
 Open Clip Art, from emoji, icons and flags, and from natural-looking features that the frozen
 ImageNet classifier and WordNet give (`tools.mini_training.classes`). What repeats a picture that
-`mini` is measured or shown on is left out (`tools.mini_training.published`). `docs/mini.md` has
-data, licences, figures and what did not help.
+`mini` is measured or shown on is left out (`tools.mini_training.published`).
+`docs/concepts/mini.md` has data, licences, figures and what did not help.
 
 Three heads are trained with three seeds from one start and their weights averaged; ImageNet's
 classes are then moved a good half of the way back, and all logits are softened. Everything is

@@ -388,7 +388,7 @@ class SemanticSpace:
         """Copy this space, as it is after some write, into a new directory; others may go on.
 
         The copy is a space of its own, with the pictures that lie inside this one. See
-        ``docs/data_safety.md``.
+        ``docs/guides/data_safety.md``.
 
         Args:
             path: The copy's directory, which must not exist yet.

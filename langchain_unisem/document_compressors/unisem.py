@@ -75,7 +75,7 @@ class UniSemReranker(BaseDocumentCompressor, RunnableSerializable[dict[str, Any]
     the model cannot judge (a picture without caption, and a model that reads texts only) come last
     in the order they had, with the least score that it gave. If it can judge none of them all keep
     their order and their metadata.
-    See docs/rerankers.md.
+    See docs/guides/rerankers.md.
 
     Raises:
         RerankerError: There is no such model.

@@ -87,7 +87,7 @@ class UniSemRetriever(BaseRetriever):
     Documents hold the record's id, its text or caption and its metadata, with
     ``metadata["relevance_score"]`` (from 0 to 1, or the reranker's score; none for keywords and
     hybrid searches) and the details of the search in ``metadata["unisem"]``; see
-    docs/langchain.md.
+    docs/guides/langchain_rag.md.
     """
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)

@@ -43,7 +43,7 @@ class UniSemReranker(BaseNodePostprocessor):
     picture (``QueryBundle.image_path``, or an `ImageQueryBundle`) is judged as well. Nodes that
     the model cannot judge (a picture without caption, and a model that reads texts only) come last
     in the order they had, with the least score that it gave; if it can judge none of them all keep
-    order and score. Nodes are never changed: what differs is a copy. See docs/rerankers.md.
+    order and score. Nodes are never changed: what differs is a copy. See docs/guides/rerankers.md.
 
     A retrieval's limit of pictures that a chat model is shown goes by the new order.
     """

@@ -1,4 +1,4 @@
-"""What ``docs/conformance.md`` says is there."""
+"""What ``docs/measured/conformance.md`` says is there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.conformance.__main__ import FILES, OURS
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "measured" / "conformance.md").read_text(encoding="utf-8")
 
 
 def test_every_test_of_the_table_exists() -> None:

@@ -13,7 +13,7 @@ from tests.support.pictures import colour_folder
 from tests.support.toy import ToyEncoder
 from unisem.cli.app import app
 
-PAGE = Path(__file__).parents[2] / "docs" / "evaluation.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "evaluation.md"
 
 
 @pytest.fixture

@@ -103,12 +103,12 @@ def test_example_of_the_vector_store(
 
 
 def test_code_of_the_page_runs(workplace: Path, server: ChatServer) -> None:
-    page = (ROOT / "docs" / "langchain.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "guides" / "langchain_rag.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     assert len(blocks) >= 8
     names: dict[str, Any] = {}
     for block in blocks:
-        exec(compile(block, "docs/langchain.md", "exec"), names)
+        exec(compile(block, "docs/guides/langchain_rag.md", "exec"), names)
     assert np.array_equal(np.asarray(server.images(0)[0]), np.asarray(solid("red")))
     assert np.array_equal(np.asarray(server.images(1)[-1].size), (20, 20))
     assert names["documents"][0].page_content == "a red card"

@@ -1,7 +1,7 @@
 """Defects of LlamaIndex's own stores and indices, and of its Faiss stores, that ours lack.
 
-Most have their test beside the part that they concern; ``docs/conformance.md`` says where. Here
-are the rest.
+Most have their test beside the part that they concern; ``docs/measured/conformance.md`` says
+where. Here are the rest.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from llama_index_unisem import UniSemEmbedding, UniSemIndex, UniSemVectorStore
 from tests.support.pictures import solid
 from tests.support.toy import ToyEncoder
 
-PAGE = Path(__file__).parents[2] / "docs" / "llama_index.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "llama_index_rag.md"
 SECTIONS = ("## The index", "## Reading a folder", "## Ingestion")
 
 
@@ -52,5 +52,5 @@ def test_the_sections_run(
 def test_the_scripts_it_names_exist() -> None:
     text = PAGE.read_text(encoding="utf-8")
     named = set(re.findall(r"examples/\w+\.py", text))
-    assert {path for path in named if not (PAGE.parents[1] / path).exists()} == set()
+    assert {path for path in named if not (PAGE.parents[2] / path).exists()} == set()
     assert "examples/llama_index_migrate_from_faiss.py" in named

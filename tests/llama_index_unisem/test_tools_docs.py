@@ -22,7 +22,7 @@ from tests.support.pictures import solid
 from unisem import Record, SemanticSpace
 from unisem.filters import Field
 
-PAGE = Path(__file__).parents[2] / "docs" / "llama_index.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "llama_index_rag.md"
 
 
 def code_of(heading: str) -> str:

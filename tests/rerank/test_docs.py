@@ -14,7 +14,7 @@ from tests.support.pictures import colour_folder, solid
 from tests.support.toy import ToyEncoder
 from unisem import ImageRef
 
-PAGE = Path(__file__).parents[2] / "docs" / "rerankers.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "rerankers.md"
 
 
 def test_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

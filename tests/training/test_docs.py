@@ -10,7 +10,7 @@ import pytest
 
 from tests.training.support import coloured_pairs
 
-PAGE = Path(__file__).parents[2] / "docs" / "training.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "training.md"
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The command line, one file per command: see ``docs/command_line.md``."""
+"""The command line, one file per command: see ``docs/guides/command_line.md``."""
 
 from unisem.cli.app import main
 

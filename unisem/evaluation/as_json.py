@@ -1,4 +1,4 @@
-"""A report as JSON values; the format is versioned, and described in ``docs/evaluation.md``."""
+"""A report as JSON values; the format has a version, and ``docs/guides/evaluation.md`` has it."""
 
 from __future__ import annotations
 

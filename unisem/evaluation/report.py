@@ -206,7 +206,7 @@ class Report:
         return tuple(f"{result.name} ({result.fingerprint[:8]})" for result in self.encoders)
 
     def as_json(self) -> dict[str, Any]:
-        """The report as JSON values; see ``docs/evaluation.md`` for what is where."""
+        """The report as JSON values; see ``docs/guides/evaluation.md`` for what is where."""
         from unisem.evaluation.as_json import report_as_json
 
         return report_as_json(self)

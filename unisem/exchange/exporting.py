@@ -69,7 +69,7 @@ def export_space(
     copy_pictures: bool = False,
     progress: Progress | None = None,
 ) -> ExportReport:
-    """Write a space's present state into a new directory; see ``docs/exchange.md``.
+    """Write a space's present state into a new directory; see ``docs/guides/exchange.md``.
 
     Pictures that came as bytes and lie in the space are copied in any case.
 

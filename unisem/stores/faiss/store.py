@@ -41,7 +41,7 @@ class _GoneError(Exception):
 
 
 class FaissStore(Store, Carried):
-    """Records and vectors in SQLite, searched through Faiss; see ``docs/store.md``.
+    """Records and vectors in SQLite, searched through Faiss; see ``docs/concepts/store.md``.
 
     Any number of processes may read; the first that writes holds the writer's lock until it
     closes. A reader sees other processes' commits at its next call. Threads share a store.

@@ -1,4 +1,4 @@
-"""Adversarial alignment of captions and pictures; `docs/adversarial.md` says when it helps."""
+"""Adversarial alignment of captions and pictures; when it helps: `docs/measured/adversarial.md`."""
 
 from unisem.training.adversarial.collapse import ModeCollapseWarning
 from unisem.training.adversarial.discriminator import Discriminator

@@ -1,4 +1,4 @@
-"""Losses over vectors of captions and pictures; `docs/training.md` describes the seam."""
+"""Losses over vectors of captions and pictures; `docs/guides/training.md` describes the seam."""
 
 from unisem.training.losses.base import PairLabels, PairLoss
 from unisem.training.losses.cached import CachedLoss
