@@ -134,7 +134,7 @@ class FaissStore(Store, Carried):
 
     def _fold_if_due(self) -> None:
         """Have a thread rid the snapshot of what was removed, if that is most of it."""
-        snapshot = self._timeline.newest()
+        snapshot = self._timeline.known  # reading might fail, and the write is committed
         if snapshot is None or not snapshot.is_mostly_dead:
             return
         kind = "flat" if snapshot.segment is None else snapshot.segment.kind

@@ -50,6 +50,11 @@ class Timeline:
         self._table = RecordTable(catalog)
         self._choices.clear()
 
+    @property
+    def known(self) -> Snapshot | None:
+        """The state that was reached last, without looking for a later one."""
+        return self._snapshot
+
     def newest(self) -> Snapshot | None:
         """The state after the latest commit; ``None`` while nothing was ever stored."""
         with self._catalog.reading():  # no transaction where nothing is new, which is the rule
