@@ -72,7 +72,7 @@ def test_class() -> None:
     assert bool(store), "storage contexts replace a store that is false"
 
 
-# Facts §3: what FaissVectorStore and FaissMapVectorStore get wrong.
+# What FaissVectorStore and FaissMapVectorStore get wrong.
 
 
 def test_ids_are_node_ids(store: UniSemVectorStore) -> None:
@@ -236,7 +236,7 @@ async def test_many_at_once_in_one_event_loop(store: UniSemVectorStore) -> None:
 
 
 def test_views_keep_the_two_vectors_of_one_node_apart() -> None:
-    """Facts §2: one raw store given twice lets one vector overwrite the other."""
+    """One raw store given twice lets one vector overwrite the other."""
     store = UniSemVectorStore()
     words, looks = store.view("text"), store.view("image")
     words.add([ImageNode(id_="p", text="cap", image_path="p.png", embedding=[1, 0])])

@@ -89,7 +89,7 @@ def test_refresh(store: UniSemVectorStore, embedding: UniSemEmbedding) -> None:
 async def test_pictures_and_texts_in_one_stock_index(
     store: UniSemVectorStore, embedding: UniSemEmbedding, cards: Path
 ) -> None:
-    """Facts §1.2, the trap: the index's own retriever asks for pictures only, once it has any."""
+    """The index's own retriever asks for pictures only, once it has any."""
     nodes = [
         TextNode(id_="about", text="red paper"),
         ImageNode(id_="red", text="a red card", image_path=str(cards / "red.png")),

@@ -108,7 +108,7 @@ def test_a_store_of_a_remote_file_system_is_persisted_back(
 def test_a_bare_file_name_is_enough(
     store: UniSemVectorStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Facts §3: FaissVectorStore fails on one."""
+    """FaissVectorStore fails on one."""
     monkeypatch.chdir(tmp_path)
     store.persist("bare")
     with UniSemVectorStore.from_persist_path("bare") as loaded:
@@ -125,7 +125,7 @@ def test_the_default_places_agree(
 
 
 def test_namespaces_in_one_directory_do_not_mix(store: UniSemVectorStore, tmp_path: Path) -> None:
-    """Facts §3: FaissMapVectorStore's side file is shared, and two overwrite each other."""
+    """FaissMapVectorStore's side file is shared, and two overwrite each other."""
     other = UniSemVectorStore()
     other.add([TextNode(id_="z", text="z", embedding=[1, 2, 3])])
     context = StorageContext.from_defaults(vector_store=store)
@@ -150,7 +150,7 @@ def test_namespaces_in_one_directory_do_not_mix(store: UniSemVectorStore, tmp_pa
 def test_the_stock_loader_fails_and_does_not_give_an_empty_store(
     store: UniSemVectorStore, tmp_path: Path, load: Callable[[str], Any]
 ) -> None:
-    """Facts §1.2: a JSON object would load as an empty store."""
+    """A JSON object would load as an empty store."""
     StorageContext.from_defaults(vector_store=store).persist(tmp_path)
     with pytest.raises(ValueError, match=r"Load it with llama_index_unisem\.UniSemVectorStore"):
         load(str(tmp_path))

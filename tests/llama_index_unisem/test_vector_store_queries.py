@@ -142,7 +142,7 @@ def test_conditions_as_simple_vector_store(
 
 
 def test_nested_filters_are_understood(store: UniSemVectorStore) -> None:
-    """Facts §1.2: legal in the type, yet LlamaIndex's own store raises."""
+    """Legal in the type, yet LlamaIndex's own store raises."""
     inner = MetadataFilters(
         filters=[
             MetadataFilter(key="rank", operator=Op.EQ, value="a"),
@@ -213,7 +213,7 @@ def test_default_mode_as_simple_vector_store(
 
 @pytest.mark.parametrize("field", ["node_ids", "doc_ids"])
 def test_node_ids_and_doc_ids(store: UniSemVectorStore, field: str) -> None:
-    """Facts §1.2: an index that keeps no list of nodes passes []."""
+    """An index that keeps no list of nodes passes []."""
     everything = check(store.query(ask(1000)))
     assert check(store.query(ask(1000, **{field: []}))) == everything
     assert check(store.query(ask(1000, **{field: None}))) == everything
@@ -242,7 +242,7 @@ def test_node_ids_doc_ids_and_filters_intersect(store: UniSemVectorStore) -> Non
 
 @pytest.mark.parametrize("mode", list(VectorStoreQueryMode))
 def test_an_empty_store_gives_an_empty_result(mode: VectorStoreQueryMode) -> None:
-    """Facts §1.2: LanceDB raises; the learners fail on nothing to fit."""
+    """LanceDB raises; the learners fail on nothing to fit."""
     empty = UniSemVectorStore()
     assert check(empty.query(ask(5, mode=mode, query_str="x"))) == []
     empty.add(NODES[:2])
@@ -257,7 +257,7 @@ def test_an_empty_store_gives_an_empty_result(mode: VectorStoreQueryMode) -> Non
     "mode", [VectorStoreQueryMode.TEXT_SEARCH, VectorStoreQueryMode.SPARSE, "sparse"]
 )
 def test_word_modes_need_no_embedding(store: UniSemVectorStore, mode: Any) -> None:
-    """Facts §1.2: the raw query_str arrives, and no embedding."""
+    """The raw query_str arrives, and no embedding."""
     query = VectorStoreQuery(query_str="violin?", similarity_top_k=100, mode=mode)
     found = check(store.query(query))
     assert set(found) == {

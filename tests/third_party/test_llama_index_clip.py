@@ -1,4 +1,4 @@
-"""Defects of LlamaIndex's CLIP embedding (facts §3 and §4) that ours lacks, with real models."""
+"""Defects of LlamaIndex's CLIP embedding that ours lacks, with real models."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.support.toy import ToyEncoder
 def embedding(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> UniSemEmbedding:
-    """A checkpoint in a directory: facts §4 (17147, 15519), only OpenAI's format loads there."""
+    """A checkpoint in a directory: only OpenAI's format loads there (LlamaIndex #17147, #15519)."""
     folder = request.param(tmp_path_factory.mktemp("checkpoint"))
     return UniSemEmbedding(str(folder), device="cpu", embed_batch_size=4)
 
 
 def test_a_text_of_more_than_77_tokens_does_not_crash(embedding: UniSemEmbedding) -> None:
-    """Facts §3 and §4 (16937): ``clip.tokenize`` raises; here the end is not read."""
+    """``clip.tokenize`` raises (LlamaIndex #16937); here the end is not read."""
     long = "a red tiger in the snow " * 60
     vector = embedding.get_text_embedding(long)
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
@@ -62,7 +62,7 @@ def gradients() -> Iterator[list[bool]]:
 
 
 def test_no_gradients_are_kept(embedding: UniSemEmbedding, gradients: list[bool]) -> None:
-    """Facts §3: a text's graph is kept, as there is no ``no_grad``."""
+    """A text's graph is kept, as there is no ``no_grad``."""
     embedding.get_text_embedding("a tiger")
     embedding.get_image_embedding(solid("red"))
     assert gradients
@@ -81,7 +81,7 @@ def test_many_are_as_one_by_one(embedding: UniSemEmbedding) -> None:
 def test_a_pipelines_picture_gets_its_pixels_vector(
     embedding: UniSemEmbedding, tmp_path: Path
 ) -> None:
-    """Facts §1.1 and §3: picture nodes are embedded as their text, or as an empty one."""
+    """Picture nodes are embedded as their text, or as an empty one."""
     path = tmp_path / "red.png"
     solid("red").save(path)
     plain, captioned, text = embedding(
@@ -99,7 +99,7 @@ def test_a_pipelines_picture_gets_its_pixels_vector(
 
 
 def test_texts_go_through_the_model_in_batches() -> None:
-    """Facts §3: one text at a time."""
+    """One text at a time."""
 
     class Counting(ToyEncoder):
         calls: list[int]

@@ -63,7 +63,7 @@ def persisted(folder: Path) -> str:
 def test_a_json_manifest_does_not_load_silently_as_an_empty_store(
     tmp_path: Path, load: Callable[[str], Any]
 ) -> None:
-    """Facts §1.2 and §4 (17887, 18422): LlamaIndex takes any JSON object for a store of its own."""
+    """LlamaIndex takes any JSON object for a store of its own (its #17887 and #18422)."""
     empty = tmp_path / "empty.json"
     empty.write_text('{"manifest": 1}')
     assert not SimpleVectorStore.from_persist_path(str(empty)).data.embedding_dict, "the trap"
@@ -81,7 +81,7 @@ def test_a_loader_that_checks_nothing_cannot_search_our_manifest_either(tmp_path
 
 @pytest.mark.parametrize("protocol", [None, "file", "memory"])
 def test_namespaces_are_loaded_by_one_call(tmp_path: Path, protocol: str | None) -> None:
-    """Facts §1.2, §2 and §3: fixed namespaces; a reload that gives an empty store of pictures."""
+    """Fixed namespaces; a reload that gives an empty store of pictures."""
     fs = None if protocol is None else fsspec.filesystem(protocol)
     folder = f"{tmp_path}/parent__of__all/stores"
     for name in ("default", "image", "a__b"):
@@ -102,7 +102,7 @@ def test_namespaces_are_loaded_by_one_call(tmp_path: Path, protocol: str | None)
 
 
 def test_a_storage_context_takes_all_namespaces(tmp_path: Path) -> None:
-    """Facts §2: reloaded with one vector store only, a two-store index has no pictures."""
+    """Reloaded with one vector store only, a two-store index has no pictures."""
     folder = persisted(tmp_path / "storage")
     stores = UniSemVectorStore.from_namespaced_persist_dir(folder)
     context = StorageContext.from_defaults(persist_dir=folder, vector_stores=stores)
@@ -137,7 +137,7 @@ def test_a_directory_without_stores_or_with_anothers_is_named(tmp_path: Path) ->
 def test_mmr_threshold_of_the_query_is_not_ignored(
     field: float | None, options: dict[str, Any], expected: str
 ) -> None:
-    """Facts §1.2: LlamaIndex 0.14.25 looks at the keyword only."""
+    """LlamaIndex 0.14.25 looks at the keyword only."""
     store = UniSemVectorStore()
     vectors = {"a": [1.0, 0.0], "b": [1.0, 0.0], "c": [0.0, 1.0]}
     store.add([TextNode(id_=name, embedding=vector) for name, vector in vectors.items()])
@@ -156,7 +156,7 @@ def many(count: int) -> list[TextNode]:
 
 
 def test_a_query_that_carries_all_node_ids_finds_what_one_without_finds() -> None:
-    """Facts §1.2: an index that keeps the texts itself passes the ids of all its nodes."""
+    """An index that keeps the texts itself passes the ids of all its nodes."""
     store = UniSemVectorStore()
     store.add(many(3000))
     everything = [node.node_id for node in store.get_nodes()]
@@ -169,7 +169,7 @@ def test_a_query_that_carries_all_node_ids_finds_what_one_without_finds() -> Non
 
 
 def test_a_bad_node_among_good_ones_leaves_nothing_half_added() -> None:
-    """Facts §3: a row-by-row add stops in the middle."""
+    """A row-by-row add stops in the middle."""
     store = UniSemVectorStore()
     store.add([TextNode(id_="old", text="old", embedding=[1.0, 0.0])])
     good = [TextNode(id_=f"n{n}", text="new", embedding=[0.0, 1.0]) for n in range(3)]
@@ -184,7 +184,7 @@ def test_a_bad_node_among_good_ones_leaves_nothing_half_added() -> None:
 
 
 def test_one_call_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Facts §3: Faiss is given row by row."""
+    """Faiss is given row by row."""
     store = UniSemVectorStore()
     calls: list[int] = []
     plain = store.client.add
@@ -219,7 +219,7 @@ def index(cards: Path, embedding: UniSemEmbedding) -> UniSemIndex:
 
 
 def test_as_retriever_takes_node_ids_none(index: UniSemIndex) -> None:
-    """Facts §1.2: LlamaIndex's own raises a TypeError for ``node_ids=None``."""
+    """LlamaIndex's own raises a TypeError for ``node_ids=None``."""
     stock = VectorStoreIndex.from_vector_store(
         UniSemVectorStore(), embed_model=MockEmbedding(embed_dim=4)
     )
@@ -234,7 +234,7 @@ def test_as_retriever_takes_node_ids_none(index: UniSemIndex) -> None:
 def test_as_query_engine_does_not_judge_a_model_by_the_name_of_its_class(
     index: UniSemIndex, caplog: pytest.LogCaptureFixture, embedding: UniSemEmbedding
 ) -> None:
-    """Facts §2: LlamaIndex warns unless the class is called something with "multi"."""
+    """LlamaIndex warns unless the class is called something with "multi"."""
     with caplog.at_level(logging.WARNING):
         index.as_query_engine(llm=MockLLM())
     assert not caplog.records
@@ -251,7 +251,7 @@ def test_as_query_engine_does_not_judge_a_model_by_the_name_of_its_class(
 
 @pytest.mark.parametrize("modality", ["text", "image", None])
 def test_filters_hold_for_pictures_and_for_texts(index: UniSemIndex, modality: Any) -> None:
-    """Facts §2 and §4 (15165): filters fail on a multi-modal index, or are shared by its halves."""
+    """Filters fail on a multi-modal index, or are shared by its halves."""
     warm = MetadataFilters(filters=[MetadataFilter(key="warm", value=1)])
     retriever = index.as_retriever(filters=warm, modality=modality, similarity_top_k=9)
     expected = {"text": {"about"}, "image": {"red", "yellow"}, None: {"about", "red", "yellow"}}

@@ -1,7 +1,7 @@
 """LangChain's retiring FAISS store and UniSem's, given the same: each defect beside what we do.
 
 Runs where `langchain-community` is installed. What UniSem does is tested in depth, without it, in
-`test_vectorstore_incumbents.py`.
+`test_langchain_stores.py`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Defects of other libraries, beside what UniSem does: run with ``pytest -m third_party``."""
