@@ -325,9 +325,11 @@ def test_pictures_outside_a_spaces_folders_are_refused(
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "red.png"
     solid("red").save(elsewhere)
     index = UniSemIndex(space=space)
-    with pytest.raises(ValueError, match="outside the allowed folders"):
-        index.insert_nodes([ImageNode(image_path=str(elsewhere))])
+    index.insert_nodes([ImageNode(id_="red", image_path=str(elsewhere))])
     assert len(space) == 0
+    (skipped,) = index.skipped  # as any picture that cannot be used; the call's others are stored
+    assert skipped.name == "red"
+    assert "outside the allowed folders" in skipped.reason
 
 
 def test_transformations_are_wrapped_once(index: UniSemIndex, embedding: UniSemEmbedding) -> None:
