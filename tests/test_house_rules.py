@@ -30,7 +30,7 @@ ARROWS = {
     "presentation images records filters common",
     "llama_index_unisem": "space search rerank encoders ingest readers stores presentation images "
     "records filters common",
-    "exchange": "space stores manifest records images common",
+    "exchange": "space ingest stores manifest records images common",
     "space": "ingest search rerank encoders readers stores manifest records images filters common",
     "training": "evaluation pairs encoders models stores records images common",
     "evaluation": "pairs encoders records images common",

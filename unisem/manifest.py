@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _FILE = "manifest.json"
 FORMAT = 1
+_LARGEST = 1 << 20  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,16 @@ class Manifest:
                 )
             return None
         try:
-            parts = json.loads(path.read_text(encoding="utf-8"))
+            with path.open("rb") as file:
+                parts = json.loads(file.read(_LARGEST))
             manifest = cls(**parts)
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise CorruptStoreError(f"{path} cannot be read ({error})") from error
+        if not isinstance(manifest.encoder, str) or not isinstance(manifest.fingerprint, str):
+            raise CorruptStoreError(
+                f"{path} is damaged: encoder and fingerprint must be strings; restore it from a "
+                "copy of the space"
+            )
         if manifest.format != FORMAT:
             raise CorruptStoreError(
                 f"{directory} has format {manifest.format}; this version of unisem reads format "

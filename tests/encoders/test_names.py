@@ -26,3 +26,23 @@ def test_a_name_that_means_nothing(
     for error in (encoder.value, reranker.value):
         assert repr(name) in str(error)
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("name", ["/", ".", "..", "./", "photos"])
+def test_a_directory_without_a_model_is_not_searched(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name such as ``/`` stands for a directory, but to look for weights takes a whole disk."""
+    (tmp_path / "here" / "photos").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+
+    def searched(self: Path, pattern: str) -> None:
+        raise AssertionError(f"{self} is searched for {pattern}")
+
+    monkeypatch.setattr(Path, "rglob", searched)
+    with pytest.raises(EncoderError, match="holds no saved model") as encoder:
+        load_encoder(name)
+    with pytest.raises(RerankerError, match="holds no saved model") as reranker:
+        load_reranker(name)
+    for error in (encoder.value, reranker.value):
+        assert str(error).startswith(repr(name))

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from tests.exchange.conftest import contents
-from tests.support.pictures import solid
+from tests.support.pictures import encoded, noise, solid
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.errors import ExchangeError
 from unisem.exchange import export_space, import_space
 from unisem.filters import Field
+from unisem.records import EmbeddedRecord
 
 LAYOUTS = ["jsonl", "parquet"]
 
@@ -199,3 +200,33 @@ def test_pictures_from_elsewhere_need_their_folder_named(
             import_space(tmp_path / "out", new)
         assert import_space(tmp_path / "out", new, image_roots=[tmp_path / "there"]).records == 1
         assert new.get(["red"])[0].image.open().size == (40, 30)
+
+
+@pytest.mark.parametrize("copy", [True, False])
+def test_a_picture_that_cannot_be_decoded_costs_itself(
+    tmp_path: Path, encoder: ToyEncoder, monkeypatch: pytest.MonkeyPatch, copy: bool
+) -> None:
+    """Its header is whole, so that it was stored with its vectors; to embed it takes the rest."""
+    monkeypatch.chdir(tmp_path)
+    whole = encoded(noise(3, (200, 200)), "JPEG")
+    (tmp_path / "half.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "good.jpg").write_bytes(whole)
+    vector = encoder.encode_texts(["x"])[0]
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder) as space:
+        space.add_embedded(
+            EmbeddedRecord(Record(id=name, image=tmp_path / f"{name}.jpg"), {"image": vector})
+            for name in ("half", "good")
+        )
+        space.add([Record(id="text", text="a text")])
+        export_space(space, tmp_path / "out", copy_pictures=copy)
+    with SemanticSpace.open(tmp_path / "new.unisem", encoder=encoder) as new:
+        report = import_space(tmp_path / "out", new, vectors="renew")
+        assert (report.records, report.embedded) == (2, 2)
+        assert ["truncated" in item.reason for item in report.skipped] == [True]
+        assert [record is not None for record in new.get(["half", "good", "text"])] == [
+            False,
+            True,
+            True,
+        ]
+        good = new.search(image=tmp_path / "good.jpg", k=1)[0]
+        assert (good.record.id, round(good.score, 4)) == ("good", 1.0)

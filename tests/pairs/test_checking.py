@@ -102,9 +102,19 @@ def test_leakage_is_seen_by_content_and_by_caption(tmp_path: Path) -> None:
     assert leakage(train, PairDataset((dataset[4], copied, said))) == Leakage(1, 1)
 
 
-@pytest.mark.parametrize("held_out", [0.0, 0.01, 6, 7])
-def test_a_split_needs_something_on_both_sides(tmp_path: Path, held_out: float) -> None:
-    with pytest.raises(TrainingError, match="cannot hold out"):
+@pytest.mark.parametrize(
+    ("held_out", "message"),
+    [
+        (0.0, "held_out must be a share .* or a whole number of pairs, not 0.0"),
+        (0.01, "cannot hold out 0 of 6"),
+        (6, "cannot hold out 6 of 6"),
+        (7, "cannot hold out 7 of 6"),
+    ],
+)
+def test_a_split_needs_something_on_both_sides(
+    tmp_path: Path, held_out: float, message: str
+) -> None:
+    with pytest.raises(TrainingError, match=message):
         split_pairs(numbered_pairs(tmp_path, 6), held_out=held_out)
 
 

@@ -125,12 +125,51 @@ def test_unusable_lines_and_files_are_reported_not_fatal(folder: Path, tmp_path:
     assert len(skipped) == 10
 
 
-def test_nan_in_metadata_is_reported(folder: Path) -> None:
-    solid("red").save(folder / "a.png")
-    (folder / "metadata.jsonl").write_text('{"file_name": "a.png", "x": NaN}\n')
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ("NaN", "is nan"),
+        ("1" + "0" * 400, "more than 1000 bits"),
+        ("[" * 200 + "]" * 200, "nested deeper"),
+        (r'"\ud800"', "not valid Unicode"),
+        (r'"a\u0000b"', "NUL"),
+    ],
+)
+def test_a_line_that_metadata_cannot_hold_costs_itself_and_not_its_picture(
+    folder: Path, value: str, fault: str
+) -> None:
+    for name in ("a", "b"):
+        solid("red").save(folder / f"{name}.png")
+    (folder / "a.txt").write_text("beside it")
+    (folder / "metadata.jsonl").write_text(
+        f'{{"file_name": "a.png", "text": "a", "x": {value}}}\n'
+        '{"file_name": "b.png", "text": "b"}\n'
+    )
     records, skipped = read(folder)
-    assert not records
-    assert "nan" in next(iter(skipped.values()))
+    assert {record.id: record.text for record in records.values()} == {
+        "photos/a.png": "beside it",
+        "photos/b.png": "b",
+    }
+    assert list(skipped) == [f"{folder / 'metadata.jsonl'}:1"]
+    assert fault in skipped[f"{folder / 'metadata.jsonl'}:1"]
+
+
+def test_integers_that_metadata_cannot_hold_stay_text_in_a_csv(folder: Path) -> None:
+    solid("red").save(folder / "a.png")
+    (folder / "metadata.csv").write_text(f"file_name,x,y\na.png,{10**302},{10**300}\n")
+    records, skipped = read(folder)
+    assert records["photos/a.png"].metadata["x"] == str(10**302)
+    assert records["photos/a.png"].metadata["y"] == 10**300
+    assert not skipped
+
+
+@pytest.mark.parametrize("name", ["metadata.CSV", "Metadata.csv", "METADATA.CSV"])
+def test_a_metadata_file_by_any_of_its_names(folder: Path, name: str) -> None:
+    solid("red").save(folder / "a.png")
+    (folder / name).write_text("file_name,text\na.png,red\n")
+    records, skipped = read(folder)
+    assert records["photos/a.png"].text == "red"
+    assert not skipped
 
 
 def test_hidden_files_and_other_spaces_are_passed_over(folder: Path) -> None:
@@ -205,10 +244,12 @@ def test_a_pipe_beside_a_picture_does_not_stop_the_reader(folder: Path) -> None:
     records, skipped = read(folder)
     assert [record.text for record in records.values()] == [None]
     assert all("not a regular file" in reason for reason in skipped.values())
-    assert len(skipped) == 2
+    assert len(skipped) == 3
 
 
-@pytest.mark.parametrize("name", ["tom.txt", "tom.TXT", "tom.Txt", "tom.PNG.txt", "tom.PNG.TXT"])
+@pytest.mark.parametrize(
+    "name", ["tom.txt", "tom.TXT", "tom.Txt", "tom.tXt", "tom.PNG.txt", "tom.PNG.TXT"]
+)
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_captions_by_any_of_their_names(folder: Path, name: str, encoding: str) -> None:
     solid("red").save(folder / "tom.PNG")

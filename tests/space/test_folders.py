@@ -70,6 +70,15 @@ def test_what_is_gone_is_named_and_taken_out_when_asked(folder: Path, space: Sem
     assert space.add_folder(folder, prune=True).gone == ()
 
 
+def test_a_folder_in_place_of_a_picture_is_no_picture(folder: Path, space: SemanticSpace) -> None:
+    space.add_folder(folder)
+    first = sorted(folder.glob("*.png"))[0]
+    first.unlink()
+    first.mkdir()
+    report = space.add_folder(folder, prune=True)
+    assert (report.gone, report.removed) == ((f"{folder.name}/{first.name}",), 1)
+
+
 def test_a_drive_that_is_not_mounted_is_not_pruned(folder: Path, space: SemanticSpace) -> None:
     space.add_folder(folder)
     before = ids(space)

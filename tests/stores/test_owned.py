@@ -241,6 +241,39 @@ def test_a_folder_is_allowed_by_who_opens_the_space_and_not_by_the_space(
     assert is_refused(SemanticSpace.open(space_path, encoder=encoder))
 
 
+@pytest.mark.parametrize("theirs", ["named", "unnamed", "a link", "huge"])
+def test_a_strangers_space_inherits_nothing_from_one_that_lay_at_its_place(
+    tmp_path: Path, encoder: ToyEncoder, monkeypatch: pytest.MonkeyPatch, theirs: str
+) -> None:
+    for folder in ("photos", "at", "work", "kept", "strange"):
+        (tmp_path / folder).mkdir()
+    solid("red").save(tmp_path / "photos" / "red.png")
+    (tmp_path / "photos" / "red.txt").write_text("hello")
+    monkeypatch.chdir(tmp_path / "work")
+    for place in ("at", "strange"):
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state" / place))
+        with SemanticSpace.open(tmp_path / place / "s", encoder=encoder) as space:
+            space.add_folder(tmp_path / "photos")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state" / "at"))
+    shutil.move(tmp_path / "at" / "s", tmp_path / "kept" / "s")
+    shutil.move(tmp_path / "strange" / "s", tmp_path / "at" / "s")
+    identity = tmp_path / "at" / "s" / ".identity"
+    if theirs != "named":
+        identity.unlink()
+    if theirs == "huge":
+        identity.write_bytes(b"0" * 10_000_000)
+    if theirs == "a link":
+        identity.symlink_to(tmp_path / "kept" / "s" / ".identity")
+        with pytest.raises(CorruptStoreError, match="is a link"):
+            SemanticSpace.open(tmp_path / "at" / "s", encoder=encoder)
+        return
+    assert is_refused(SemanticSpace.open(tmp_path / "at" / "s", encoder=encoder))
+    shutil.rmtree(tmp_path / "at" / "s")
+    shutil.move(tmp_path / "kept" / "s", tmp_path / "at" / "s")
+    with SemanticSpace.open(tmp_path / "at" / "s", encoder=encoder) as space:
+        assert pixels(space)  # one's own, come back
+
+
 @pytest.mark.parametrize("home", ["a file", "damaged", "of another space"])
 def test_without_a_note_folders_are_named_again(
     tmp_path: Path, encoder: ToyEncoder, monkeypatch: pytest.MonkeyPatch, home: str

@@ -12,6 +12,7 @@ from unisem.errors import FilterError
 from unisem.filters import Comparison, Field, Filter, Operator
 
 _CONDITION = re.compile(r"\s*([^=!<>~]*[^=!<>~\s])\s*(!=|>=|<=|==|=|>|<|~)\s*(.*?)\s*", re.DOTALL)
+_INTEGER = re.compile(r"-?[0-9]+")
 _OPERATORS = {
     "=": Operator.EQ,
     "==": Operator.EQ,
@@ -62,12 +63,20 @@ def parse_filters(texts: list[str]) -> Filter | None:
 
 
 def _value(words: str) -> Any:
-    """What JSON makes of it, if that is a single value, else the words as they are."""
+    """What JSON makes of it, if that is a single value, else the words as they are.
+
+    Raises:
+        FilterError: An integer of more digits than Python reads.
+    """
     if words.startswith(("[", "{")):
         return words
     try:
         return json.loads(words, parse_constant=_refuse)
-    except ValueError:
+    except json.JSONDecodeError:
+        return words
+    except ValueError as error:
+        if _INTEGER.fullmatch(words):
+            raise FilterError(f"{words[:20]}… has too many digits for a number") from error
         return words
 
 

@@ -18,6 +18,7 @@ from unisem.exchange.image_places import picture_from
 from unisem.exchange.info import ExportInfo
 from unisem.exchange.jsonl import JsonLinesReader
 from unisem.exchange.parquet import ParquetReader
+from unisem.ingest.embedder import RecordEmbedder
 from unisem.records import EmbeddedRecord, Record
 from unisem.space import SemanticSpace
 from unisem.stores.vectors import are_unit
@@ -33,8 +34,8 @@ class ImportReport:
     Attributes:
         records: Records stored, new or replaced.
         embedded: How many of them got new vectors.
-        skipped: Pictures outside the export that are missing or have changed; their records were
-            not stored.
+        skipped: Pictures outside the export that are missing or have changed, and those that were
+            to be embedded and cannot be decoded; their records were not stored.
     """
 
     records: int
@@ -65,7 +66,6 @@ def import_space(
 
     Raises:
         ExchangeError: The export is damaged, hostile, or of another encoder; names the line.
-        ImageError: A picture cannot be embedded.
         StoreError: The store refused.
     """
     if vectors not in ("keep", "renew"):
@@ -106,6 +106,7 @@ class _Import:
         self._origin = origin
         self._info = info
         self._space = space
+        self._embedder = RecordEmbedder(space.encoder, space.pictures)
         self._renew = vectors == "renew"
         self._skipped: list[Skipped] = []
         self._embedded = 0
@@ -179,8 +180,21 @@ class _Import:
         return [EmbeddedRecord(record, entry.vectors)]
 
     def _completed(self, items: list[EmbeddedRecord]) -> list[EmbeddedRecord]:
-        """The same, those without vectors embedded."""
+        """The same, those without vectors embedded, except if their pictures cannot be decoded."""
         bare = [item.record for item in items if not item.vectors]
-        made = iter(self._space.embed(bare)) if bare else iter(())
-        self._embedded += len(bare)
-        return [item if item.vectors else next(made) for item in items]
+        if not bare:
+            return items
+        left_out: set[int] = set()
+
+        def leave_out(record: Record, error: ImageError) -> None:
+            left_out.add(id(record))  # not by its own id: a batch may have that twice
+            self._skipped.append(Skipped(error.name, error.reason))
+
+        made = list(self._embedder.embed(bare, leave_out=leave_out))
+        self._embedded += len(made)
+        following = iter(made)
+        return [
+            item if item.vectors else next(following)
+            for item in items
+            if id(item.record) not in left_out
+        ]

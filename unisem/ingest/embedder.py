@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
@@ -30,12 +30,30 @@ class RecordEmbedder:
         self._encoder = encoder
         self._pictures = pictures
 
-    def embed(self, records: Iterable[Record]) -> Iterator[EmbeddedRecord]:
-        """Give records their vectors; see `SemanticSpace.embed`."""
+    def embed(
+        self,
+        records: Iterable[Record],
+        *,
+        leave_out: Callable[[Record, ImageError], None] | None = None,
+    ) -> Iterator[EmbeddedRecord]:
+        """Give records their vectors; see `SemanticSpace.embed`.
+
+        Args:
+            records: The records.
+            leave_out: Called with each record whose picture cannot be used, which is left out;
+                without it the first one's error is raised.
+        """
         checked = map(_as_record, records)
         with ThreadPoolExecutor(decoding_threads(), "unisem-decode") as pool:
             while batch := list(islice(checked, _BATCH)):
-                prepared = list(pool.map(self._prepare, batch))
+                prepared: list[tuple[Record, Image.Image | None]] = []
+                for record, job in [(item, pool.submit(self._prepare, item)) for item in batch]:
+                    try:
+                        prepared.append(job.result())
+                    except ImageError as error:
+                        if leave_out is None:
+                            raise
+                        leave_out(record, error)
                 images = [image for _, image in prepared if image is not None]
                 yield from embed_prepared(self._encoder, [record for record, _ in prepared], images)
 

@@ -12,6 +12,7 @@ from unisem.errors import EncoderError
 
 _SAFE_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja")
 _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*(@.+)?", re.ASCII)
+_CONFIGURATIONS = ("modules.json", "config.json", "adapter_config.json")
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.msgpack", "*.h5")
 _IDENTITY = (
     "*.safetensors",
@@ -36,9 +37,12 @@ def is_hub_id(name: str) -> bool:
 def unsafe_weights(directory: Path) -> str | None:
     """Why a model's weights are not loaded, as words that go on from its name; ``None`` if safe.
 
-    Every part must have its own safetensors: of a part that has only ``pytorch_model.bin``,
+    A directory without a model's configuration is not searched: it may be a whole disk. Every part
+    must have its own safetensors: of a part that has only ``pytorch_model.bin``,
     sentence-transformers would unpickle that, however safe its neighbours are.
     """
+    if not any((directory / name).is_file() for name in _CONFIGURATIONS):
+        return f"holds no saved model: it has none of {', '.join(_CONFIGURATIONS)}"
     safe = {path.parent for path in directory.rglob("*.safetensors")}
     alone = [path for path in directory.rglob("pytorch_model*.bin") if path.parent not in safe]
     if safe and not alone:

@@ -12,18 +12,24 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from unisem.common.skipped import Skipped
-from unisem.errors import ImageError
+from unisem.errors import ImageError, RecordError
 from unisem.images.reference import ImageRef
 from unisem.readers.tables import Rows, TableError, csv_rows, json_rows, typed
 from unisem.readers.texts import read_text
+from unisem.records import Record
 
-METADATA_FILES = ("METADATA.CSV", "METADATA.JSONL", "metadata.csv", "metadata.jsonl")
+METADATA_FILES = tuple(
+    f"{stem}.{kind}"
+    for stem in ("METADATA", "Metadata", "metadata")
+    for kind in ("CSV", "JSONL", "Csv", "csv", "jsonl")
+)
 _CAPTIONS = ("text", "caption")
-_SUFFIXES = (".txt", ".TXT", ".Txt")
+_SUFFIXES = tuple("." + "".join(letters) for letters in product("tT", "xX", "tT"))
 
 
 @dataclass(slots=True)
@@ -45,7 +51,7 @@ def read_metadata(path: Path, folder: Path) -> Iterator[tuple[str, Description] 
         file = BytesIO(ImageRef(path=path, root=folder).read_bytes())
         rows = json_rows(file) if path.suffix.lower() == ".jsonl" else _typed_csv(file)
     except ImageError as error:
-        yield Skipped(str(path), f"cannot be read ({error.reason})")
+        yield Skipped(str(path), error.reason)
         return
     except TableError as error:
         yield Skipped(str(path), str(error))
@@ -63,6 +69,11 @@ def read_metadata(path: Path, folder: Path) -> Iterator[tuple[str, Description] 
         caption = row.pop(column, None)
         if caption is not None and not isinstance(caption, str):
             yield Skipped(where, f'"{column}" must be a string, not {type(caption).__name__}')
+            continue
+        try:
+            Record(id=name, text=caption or name, metadata=row)
+        except RecordError as error:
+            yield Skipped(where, str(error))
             continue
         yield name, Description(caption, row)
 
@@ -98,7 +109,7 @@ def read_sidecar(path: Path | None, folder: Path) -> str | Skipped | None:
         path: As `sidecar_of` gives it.
         folder: What the text must lie in, symbolic links resolved.
     """
-    if path is None or (path.exists() and not path.is_file()):  # a pipe or a folder of that name
+    if path is None or os.path.isdir(path):
         return None
     try:
         return read_text(path, folder).strip() or None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
@@ -236,9 +237,8 @@ def _name_fault(name: str) -> str | None:
 def _is_there(path: Path) -> bool:
     """Whether there is a file; where nobody can say (no permission, a lost drive), there is."""
     try:
-        path.lstat()
+        return not stat.S_ISDIR(path.lstat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except (OSError, ValueError):
         return True
-    return True

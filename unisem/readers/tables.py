@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 
 from unisem.readers.texts import encoding_of
+from unisem.records import MAX_INTEGER_BITS
 
 Row = dict[str, Any]
 Rows = Iterator[tuple[int, Row | str]]
@@ -117,6 +118,8 @@ def _numbers(cells: set[str]) -> dict[str, int | float]:
     try:
         found = {cell: json.loads(cell) for cell in cells}
     except ValueError:  # an integer of thousands of digits
+        return {}
+    if any(isinstance(n, int) and n.bit_length() > MAX_INTEGER_BITS for n in found.values()):
         return {}
     different = set(found.values())
     return found if len(different) == len(cells) and not different & _INFINITE else {}
