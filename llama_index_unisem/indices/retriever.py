@@ -80,7 +80,7 @@ class UniSemIndexRetriever(VectorIndexRetriever):
         Args:
             index: The index.
             similarity_top_k: How many nodes at most; ``min(k, matching nodes)`` come back.
-            vector_store_query_mode: See ``docs/guides/llama_index_rag.md`` for the modes.
+            vector_store_query_mode: See ``docs/guides/llama_index_stores.md`` for the modes.
             filters: Condition on metadata: LlamaIndex's, nested as you like, or UniSem's.
             alpha: Share of the vectors in a hybrid search.
             node_ids: Only these nodes; all if empty.

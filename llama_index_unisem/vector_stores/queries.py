@@ -43,7 +43,7 @@ def run(store: Store, query: VectorStoreQuery, match: Match, options: Mapping[st
 
     Args:
         store: Where to look.
-        query: What for; see ``docs/guides/llama_index_rag.md`` for what its parts mean.
+        query: What for; see ``docs/guides/llama_index_stores.md`` for what its parts mean.
         match: Which of a record's vectors are compared.
         options: `QUERY_OPTIONS`.
 

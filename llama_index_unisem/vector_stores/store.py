@@ -165,7 +165,7 @@ class UniSemVectorStore(LastingVectorStore):
         return nodes_with_vectors(records, store, self.match)
 
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
-        """Search; see ``docs/guides/llama_index_rag.md`` for the modes.
+        """Search; see ``docs/guides/llama_index_stores.md`` for the modes.
 
         Args:
             query: ``node_ids`` and ``doc_ids`` restrict if they are not empty.

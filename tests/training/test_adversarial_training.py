@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -165,15 +164,6 @@ def test_an_unknown_adversary_is_refused() -> None:
         Recipe(adversary="generator")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="adversary_weight must be above 0"):
         Recipe(adversary="reversal", adversary_weight=0)
-
-
-def test_the_page_runs() -> None:
-    docs = Path(__file__).parents[2] / "docs"
-    page = (docs / "measured" / "adversarial.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
-    names: dict[str, Any] = {}
-    exec(block, names)
-    assert list(names["parts"]) == ["base", "discriminator"]
 
 
 _PROGRAM = """

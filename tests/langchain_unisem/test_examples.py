@@ -1,4 +1,4 @@
-"""The example and the documentation page do what they say."""
+"""The examples do what they say."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from langchain.chat_models import init_chat_model
 
 import langchain_unisem.filters
 import langchain_unisem.indexing
@@ -100,36 +98,6 @@ def test_example_of_the_vector_store(
         assert {line.split()[1] for line in lines[4:6]} == {"cards:", "stripes:"}
         assert all(line.split()[1].endswith(".png:") for line in lines[7:])
         assert lines[7].split()[1] == ("blue.png:" if picture else "red.png:")
-
-
-def test_code_of_the_page_runs(workplace: Path, server: ChatServer) -> None:
-    page = (ROOT / "docs" / "guides" / "langchain_rag.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    assert len(blocks) >= 8
-    names: dict[str, Any] = {}
-    for block in blocks:
-        exec(compile(block, "docs/guides/langchain_rag.md", "exec"), names)
-    assert np.array_equal(np.asarray(server.images(0)[0]), np.asarray(solid("red")))
-    assert np.array_equal(np.asarray(server.images(1)[-1].size), (20, 20))
-    assert names["documents"][0].page_content == "a red card"
-    assert names["messages"].to_messages()[0].content.endswith("Answer in French.")
-    assert len(names["vector"]) == len(names["vectors"][0]) == 48
-    names["space"].close()
-
-
-def test_code_of_the_readme_runs(
-    workplace: Path, server: ChatServer, capsys: pytest.CaptureFixture[str]
-) -> None:
-    solid("red").save(workplace / "tiger.jpg")
-    page = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    names: dict[str, Any] = {"llm": init_chat_model("openai:scripted")}
-    for block in blocks:
-        if "SemanticSpace" in block or "langchain_unisem" in block:
-            exec(compile(block, "README.md", "exec"), names)
-    assert capsys.readouterr().out == "Number [1].\n"
-    assert server.images(0)
-    names["space"].close()
 
 
 @pytest.mark.parametrize(

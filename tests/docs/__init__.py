@@ -1,0 +1,1 @@
+"""The docs do what they say: their code runs, what they name is there, the site is built."""
