@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any
 
 from langchain_core.documents import Document
 
-from langchain_unisem.metadata import add_details, picture_details, picture_digest
+from langchain_unisem.metadata import add_details, picture_digest, record_details, record_id
 from unisem.presentation.contents import as_found
 from unisem.records import Record
 from unisem.space import SemanticSpace
@@ -26,8 +25,20 @@ def record_to_document(record: Record) -> Document:
     document = _document(record)
     image = record.image
     if image is not None and picture_digest(document.metadata) != image.sha256:
-        details = {"modality": record.modality, **picture_details(image)}
-        add_details(document.metadata, details, None)
+        add_details(document.metadata, record_details(record), None)
+    return document
+
+
+def found_to_document(record: Record, unique_key: str | None = None) -> Document:
+    """Return a record that a search found as a document that no search's score makes different.
+
+    Args:
+        record: The record.
+        unique_key: As for `add_details`; without it a text has no details.
+    """
+    document = _document(record)
+    if record.image is not None or unique_key is not None:
+        add_details(document.metadata, record_details(record), None, unique_key)
     return document
 
 
@@ -37,7 +48,10 @@ def relevance(cosine: float) -> float:
 
 
 def hit_to_document(
-    hit: Hit, scale: Callable[[float], float] | None = relevance, **search: str
+    hit: Hit,
+    scale: Callable[[float], float] | None = relevance,
+    unique_key: str | None = None,
+    **search: str,
 ) -> Document:
     """Return a hit as a document, its score and details as JSON in two metadata keys.
 
@@ -45,31 +59,28 @@ def hit_to_document(
         hit: The hit.
         scale: From the hit's score to ``metadata["relevance_score"]``; ``None`` for a score that
             no reader of that key would understand, which then has no such key.
+        unique_key: As for `add_details`.
         **search: What else to say of the search.
     """
     record, document = hit.record, _document(hit.record)
-    details: dict[str, Any] = {
-        "modality": record.modality,
-        "matched": hit.matched,
-        "score": float(hit.score),
-    }
+    details = record_details(record) | {"matched": hit.matched, "score": float(hit.score)}
     if record.source_id is not None and not _is_place(record.source_id):
         details["source_id"] = record.source_id
-    if record.image is not None:
-        details |= picture_details(record.image)
     score = None if scale is None else scale(hit.score)
-    add_details(document.metadata, {**details, **search}, score)
+    add_details(document.metadata, {**details, **search}, score, unique_key)
     return document
 
 
 def records_found(documents: Sequence[Document], space: SemanticSpace) -> list[Record | None]:
     """The record of each document whose picture is the one that the document was found with.
 
+    Documents whose ids were dropped on the way are known by the id that the search noted.
+
     Returns:
         ``None`` for texts, and where the space has no such picture under the document's id, or
         another one.
     """
-    known = space.get([document.id or "" for document in documents])
+    known = space.get([record_id(document) or "" for document in documents])
     return [
         as_found(record, picture_digest(document.metadata))
         for document, record in zip(documents, known, strict=True)
@@ -78,9 +89,10 @@ def records_found(documents: Sequence[Document], space: SemanticSpace) -> list[R
 
 def identity(document: Document) -> tuple[str, str, str | None] | None:
     """What is equal for two documents that are the same thing; ``None`` if that is not known."""
-    if document.id is None:
+    name = record_id(document)
+    if name is None:
         return None
-    return document.id, document.page_content, picture_digest(document.metadata)
+    return name, document.page_content, picture_digest(document.metadata)
 
 
 def each_once(documents: Sequence[Document]) -> list[Document]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from unisem.images.reference import ImageRef
+from langchain_core.documents import Document
+
+from unisem.records import Record
 
 SCORE_KEY = "relevance_score"
 """Where LangChain's rerankers put their score and where readers look for one."""
@@ -18,6 +20,8 @@ SHA256_KEY = "sha256"
 MIME_TYPE_KEY = "mime_type"
 """The picture's type, by its content."""
 
+UNIQUE_KEY = "unique_key"
+"""In the details: under which key a document has its own mark, see `add_details`."""
 RENAMED = "renamed"
 """In the details: under which names the user's own values of our keys stand meanwhile."""
 _OF_A_SEARCH = ("score", "reranker")  # details that come with a score
@@ -45,19 +49,31 @@ def set_aside(metadata: dict[str, Any], names: Iterable[str]) -> dict[str, str]:
     return renamed
 
 
-def add_details(metadata: dict[str, Any], details: dict[str, Any], score: float | None) -> None:
+def add_details(
+    metadata: dict[str, Any],
+    details: dict[str, Any],
+    score: float | None,
+    unique_key: str | None = None,
+) -> None:
     """Put what a search says into a record's metadata, in place; the record's own stay.
 
     Args:
         metadata: The record's own, in a copy.
         details: What goes under ``unisem``.
         score: What goes under ``relevance_score``; ``None`` for no such key.
+        unique_key: Under which key goes a string that no other document has: the record's id,
+            and the digest of its picture; ``None`` for no such key.
     """
-    ours = (DETAILS_KEY, SCORE_KEY) if "score" in details else (DETAILS_KEY,)
+    ours = [DETAILS_KEY, SCORE_KEY] if "score" in details else [DETAILS_KEY]
+    if unique_key is not None:
+        ours.append(unique_key)
+        details[UNIQUE_KEY] = unique_key
     if renamed := set_aside(metadata, ours):
         details[RENAMED] = renamed
     if score is not None:
         metadata[SCORE_KEY] = score
+    if unique_key is not None:
+        metadata[unique_key] = " ".join(filter(None, (details["id"], details.get("sha256"))))
     metadata[DETAILS_KEY] = details
 
 
@@ -89,6 +105,8 @@ def own_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     del own[DETAILS_KEY]
     if any(name in details for name in _OF_A_SEARCH):
         own.pop(SCORE_KEY, None)
+    if isinstance(mark := details.get(UNIQUE_KEY), str):
+        own.pop(mark, None)
     renamed = details.get(RENAMED)
     for name, free in renamed.items() if isinstance(renamed, dict) else ():
         if free in own:
@@ -96,14 +114,30 @@ def own_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return own
 
 
-def picture_details(image: ImageRef) -> dict[str, Any]:
-    """What tells a document's picture from any other, and how large it is."""
-    return {
+def record_details(record: Record) -> dict[str, Any]:
+    """What tells a document's record and picture from any other, and how large the picture is.
+
+    The id is among them because many a step between a search and a prompt copies text and
+    metadata, and not the document's own id.
+    """
+    details: dict[str, Any] = {"id": record.id, "modality": record.modality}
+    image = record.image
+    if image is None:
+        return details
+    return details | {
         "mime_type": image.mime_type,
         "sha256": image.sha256,
         "width": image.width,
         "height": image.height,
     }
+
+
+def record_id(document: Document) -> str | None:
+    """The document's id; that of the record that it was found as, if a step has dropped it."""
+    if document.id is not None:
+        return document.id
+    name = (details_of(document.metadata) or {}).get("id")
+    return name if isinstance(name, str) else None
 
 
 def picture_digest(metadata: Mapping[str, Any]) -> str | None:

@@ -15,8 +15,9 @@ from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
 from langchain_core.runnables import RunnableConfig
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from langchain_unisem.documents import hit_to_document, record_to_document, relevance
+from langchain_unisem.documents import found_to_document, hit_to_document, relevance
 from langchain_unisem.filters import to_filter
+from langchain_unisem.metadata import DETAILS_KEY, SCORE_KEY
 from langchain_unisem.queries import ImageQuery, image_of, text_of
 from langchain_unisem.retrievers.options import (
     SearchOptions,
@@ -56,6 +57,8 @@ class UniSemRetriever(BaseRetriever):
         reranker: A `unisem.rerank.Reranker` that orders the candidates anew.
         scores: ``False`` leaves out what only one search says of a document, so that a record is
             the same document for every query, and LangChain's unions of results know it.
+        unique_key: Metadata key for a string that no other document has, which
+            ``EnsembleRetriever(id_key=…)`` needs where texts are alike or pictures have none.
 
     Instantiate:
         ```python
@@ -105,11 +108,19 @@ class UniSemRetriever(BaseRetriever):
     fusion: Fusion | None = None
     reranker: Reranker | None = None
     scores: bool = True
+    unique_key: str | None = None
 
     @field_validator("filter", mode="plain")
     @classmethod
     def _translate(cls, value: DocumentFilter | None) -> DocumentFilter | None:
         return value if callable(value) else to_filter(value)
+
+    @field_validator("unique_key")
+    @classmethod
+    def _check_key(cls, value: str | None) -> str | None:
+        if value in ("", DETAILS_KEY, SCORE_KEY):
+            raise ValueError(f"unique_key must be a metadata key of its own, not {value!r}")
+        return value
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -204,12 +215,13 @@ class UniSemRetriever(BaseRetriever):
             reranker=reranker,
         )
         if not self.scores:
-            return [record_to_document(hit.record) for hit in hits]
+            return [found_to_document(hit.record, self.unique_key) for hit in hits]
         scale = relevance if mode == "vector" else None
+        key = self.unique_key
         if reranker is None:
-            return [hit_to_document(hit, scale, search_type=search_type) for hit in hits]
+            return [hit_to_document(hit, scale, key, search_type=search_type) for hit in hits]
         said = {"search_type": search_type, "reranker": reranker.name}
-        return [hit_to_document(hit, float, **said) for hit in hits]
+        return [hit_to_document(hit, float, key, **said) for hit in hits]
 
     def _get_ls_params(self, **_kwargs: Any) -> LangSmithRetrieverParams:
         return LangSmithRetrieverParams(

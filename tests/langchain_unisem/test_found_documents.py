@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from langchain_classic.retrievers import (
     ContextualCompressionRetriever,
+    EnsembleRetriever,
     MergerRetriever,
     MultiQueryRetriever,
 )
@@ -391,6 +392,74 @@ async def test_an_embeddings_filter_takes_a_picture(space: SemanticSpace) -> Non
     # LangChain's filter drops documents' ids
     assert [it.page_content for it in retriever.invoke(query)] == ["blue"]
     assert [it.page_content for it in await retriever.ainvoke(query)] == ["blue"]
+
+
+class TestDroppedIds:
+    @pytest.mark.parametrize("scores", [True, False])
+    async def test_the_right_picture_is_shown(self, cards: Path, scores: bool) -> None:
+        encoder = ToyEncoder()
+        with SemanticSpace.open(None, encoder=encoder, image_roots=[cards]) as space:
+            loaded = picture_document(cards / "red.png", caption="a red card", id="1")
+            UniSemVectorStore(space=space).add_documents([loaded, Document("red", id="2")])
+            base = UniSemRetriever(space=space, k=3, scores=scores)
+            retriever = ContextualCompressionRetriever(
+                base_compressor=EmbeddingsFilter(embeddings=UniSemEmbeddings(encoder=encoder)),
+                base_retriever=base,
+            )
+            for found in (retriever.invoke("red card"), await retriever.ainvoke("red card")):
+                assert {it.id for it in found} == {None}
+                blocks = format_documents(found, space=space)
+                assert kinds(blocks).count("image") == 1
+                twice = format_documents([*found, *base.invoke("red card")], space=space)
+                assert kinds(twice).count("image") == 1
+                reranker = UniSemReranker(reranker=LengthReranker(), space=space)
+                assert sum(it.image is not None for it in reranker._records(found)) == 1
+            space.add([Record(id="1", text="a red card", image=encoded(solid("blue")))])
+            blocks = format_documents(found, space=space)
+            assert kinds(blocks).count("image") == 0
+            assert "(its picture cannot be shown)" in str(blocks)
+
+    @pytest.mark.parametrize("name", [7, None, ["1"], {"a": 1}])
+    def test_an_id_that_is_none_is_nobodys(self, photo: SemanticSpace, name: Any) -> None:
+        (found,) = UniSemRetriever(space=photo).invoke("card")
+        details = found.metadata["unisem"] | {"id": name}
+        lost = Document(found.page_content, metadata=found.metadata | {"unisem": details})
+        assert kinds(format_documents([lost], space=photo)) == ["text", "text"]
+
+
+class TestUniqueKey:
+    def own(self, space: SemanticSpace, **options: Any) -> UniSemRetriever:
+        return UniSemRetriever(space=space, k=9, unique_key="mark", **options)
+
+    @pytest.mark.parametrize("scores", [True, False])
+    async def test_an_ensemble_keeps_pictures_without_captions(self, scores: bool) -> None:
+        with (
+            SemanticSpace.open(None, encoder=ToyEncoder()) as one,
+            SemanticSpace.open(None, encoder=ToyEncoder()) as two,
+        ):
+            one.add([Record(id=c, image=encoded(solid(c))) for c in ("red", "green", "blue")])
+            two.add([Record(id="red", image=encoded(solid("blue"))), Record(id="t", text="red")])
+            ensemble = EnsembleRetriever(
+                retrievers=[self.own(it, scores=scores) for it in (one, one, two)], id_key="mark"
+            )
+            for found in (ensemble.invoke("red"), await ensemble.ainvoke("red")):
+                assert sorted(it.id or "" for it in found) == ["blue", "green", "red", "red", "t"]
+                assert kinds(format_documents(found, space=one)).count("image") == 3
+
+    @pytest.mark.parametrize("scores", [True, False])
+    def test_the_mark_is_not_stored(self, photo: SemanticSpace, scores: bool) -> None:
+        photo.add([Record(id="2", text="red", metadata={"mark": "mine", "original_mark": 1})])
+        before = photo.get(["1", "2"])
+        found = self.own(photo, scores=scores).invoke("red")
+        assert len({it.metadata["mark"] for it in found}) == 2
+        store = UniSemVectorStore(space=photo)
+        store.add_documents([Document(**json.loads(json.dumps(it.model_dump()))) for it in found])
+        assert photo.get(["1", "2"]) == before
+
+    @pytest.mark.parametrize("key", ["", "unisem", "relevance_score"])
+    def test_a_key_that_is_taken_is_refused(self, photo: SemanticSpace, key: str) -> None:
+        with pytest.raises(ValueError, match="unique_key must be"):
+            UniSemRetriever(space=photo, unique_key=key)
 
 
 def test_a_picture_with_words_is_embedded_as_a_space_does(encoder: ToyEncoder) -> None:

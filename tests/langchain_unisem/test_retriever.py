@@ -63,6 +63,7 @@ def test_what_a_document_holds(retriever: UniSemRetriever, cards: Path) -> None:
     assert red.metadata == dict(record.metadata) == {"file_name": "red.png"}
     assert details.pop("score") == pytest.approx(1.0)
     assert details == {
+        "id": red.id,
         "modality": "image",
         "matched": "text",
         "source_id": record.source_id,
@@ -75,6 +76,7 @@ def test_what_a_document_holds(retriever: UniSemRetriever, cards: Path) -> None:
     text = retriever.invoke("paper", k=1)[0]
     assert text.id == "cards/about.md"
     assert text.metadata["unisem"].keys() == {
+        "id",
         "modality",
         "matched",
         "score",

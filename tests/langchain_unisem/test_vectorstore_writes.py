@@ -231,6 +231,7 @@ def test_pictures(card_space: SemanticSpace, cards: Path) -> None:
     assert record.image is not None
     (document,) = store.get_by_ids(["r"])
     which = {
+        "id": "r",
         "modality": "image",
         "mime_type": "image/png",
         "sha256": record.image.sha256,
