@@ -7,10 +7,12 @@ import copy
 import gc
 import pickle
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
 from llama_index.core.schema import ImageNode, TextNode
+from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index.core.vector_stores.types import VectorStoreQuery
 
 from llama_index_unisem import UniSemEmbedding, UniSemIndex, UniSemVectorStore
@@ -53,6 +55,19 @@ def test_a_store_in_memory_is_pickled_with_all_that_it_holds() -> None:
     assert len(pickle.loads(pickle.dumps(store)).client) == 0
     with pytest.raises(StoreError, match="dimension"):
         twin.add([TextNode(text="x", embedding=[1.0, 0, 0])])
+
+
+def test_a_cleared_store_takes_vectors_of_another_model(tmp_path: Path) -> None:
+    """As LlamaIndex's own does, which is the oracle."""
+    kept = UniSemVectorStore(path=tmp_path / "kept")
+    for store in (SimpleVectorStore(), UniSemVectorStore(), kept):
+        store.add([TextNode(id_="a", text="a", embedding=[1.0, 0.0])])
+        store.clear()
+        store.add([TextNode(id_="b", text="b", embedding=[1.0, 0.0, 0.0])])
+        query = VectorStoreQuery(query_embedding=[1.0, 0.0, 0.0], similarity_top_k=9)
+        assert store.query(query).ids == ["b"]
+    for store in (pickle.loads(pickle.dumps(kept)), UniSemVectorStore(path=tmp_path / "kept")):
+        assert nearest(store, [1.0, 0.0, 0.0], 9) == ["b"]
 
 
 class NamedStore(UniSemVectorStore):

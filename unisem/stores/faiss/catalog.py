@@ -99,23 +99,35 @@ class Catalog(Database):
 
     @property
     def dimension(self) -> int | None:
-        """Length of the stored vectors, ``None`` before the first."""
+        """Length of the vectors stored last, ``None`` before the first."""
         value = self.fact("dimension")
         with self._decoding("the dimension"):
             if value is not None and not 0 < int(value) <= _LARGEST:
                 raise ValueError(f"it cannot be {value!r}")
             return None if value is None else int(value)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no record."""
+        with self.reading():
+            return self._db.execute("SELECT 1 FROM records LIMIT 1").fetchone() is None
+
     def settle_dimension(self, dimension: int) -> None:
-        """Fix the length of vectors at the first use; refuse any other afterwards."""
+        """Fix the length of the vectors, inside the caller's transaction.
+
+        Raises:
+            VectorError: There are records with vectors of another length.
+        """
         stored = self.dimension
-        if stored is None:
-            self.set_fact("dimension", dimension)
-        elif stored != dimension:
+        if stored == dimension:
+            return
+        if not self.is_empty:
             raise VectorError(
                 f"{self._name} holds vectors of dimension {stored}, not {dimension}; "
                 "they come from another encoder"
             )
+        self._raw.clear()  # those of removed records, which are of the length before
+        self.set_fact("dimension", dimension)
 
     @property
     def transaction_number(self) -> int:
@@ -128,9 +140,14 @@ class Catalog(Database):
         """The state that is committed, or that the transaction makes."""
         return self._moments.at(self.transaction_number)
 
-    def can_follow(self, moment: Moment) -> bool:
-        """Whether what reflects a moment can be brought up to the present: see `can_follow`."""
-        return can_follow(self._db, moment, self.forgotten, self.transaction_number)
+    def can_follow(self, moment: Moment, dimension: int) -> bool:
+        """Whether vectors of a moment, of this length, can be brought up to the present.
+
+        See `unisem.stores.faiss.moments.can_follow`.
+        """
+        return dimension == self.dimension and can_follow(
+            self._db, moment, self.forgotten, self.transaction_number
+        )
 
     def add(self, items: Iterable[EmbeddedRecord]) -> Changes:
         """Insert or replace records by id, inside the caller's transaction."""

@@ -106,6 +106,11 @@ class RawVectors:
             )
         self._db.executemany("DELETE FROM dropped WHERE row = ?", ((row,) for row in rows))
 
+    def clear(self) -> None:
+        """Take all vectors off the disk, where no record is left."""
+        for table in ("vectors", "vector_checksums", "dropped"):
+            self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
+
     def after(self, last: int, dimension: int) -> tuple[NDArray[np.int64], Vector]:
         """Numbers, ascending, and ``(n, d)`` float32 vectors with a larger number than ``last``.
 

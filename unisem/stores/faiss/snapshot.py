@@ -128,6 +128,11 @@ class Snapshot:
         return dead > max(_FEW_DEAD, len(self.alive) - dead)
 
     @property
+    def is_empty(self) -> bool:
+        """Whether no record lives."""
+        return not self.alive.any()
+
+    @property
     def tail_length(self) -> int:
         """How many vectors are compared one by one."""
         return len(self._tail)

@@ -23,7 +23,6 @@ from unisem.stores.faiss.index_settings import Index, IndexKind, IndexSettings, 
 from unisem.stores.faiss.moments import Moment
 from unisem.stores.faiss.rawvectors import VectorId
 from unisem.stores.faiss.segment import Segment
-from unisem.stores.faiss.snapshot import Snapshot
 from unisem.stores.faiss.timeline import Timeline
 from unisem.stores.faiss.writerlock import WriterLock
 from unisem.stores.hits import Hit
@@ -50,7 +49,7 @@ class FaissStore(Store, Carried):
     Args:
         directory: Where the files are, created if absent; ``None`` for memory.
         pictures: Where the records' pictures lie.
-        dimension: Says how long the first vectors must be; any length, if ``None``.
+        dimension: Says how long vectors must be while the store is empty; any length, if ``None``.
         index: Kind of index that `compact` builds; ``"auto"`` chooses by size. Or `IndexSettings`.
         durability: ``"full"``: every commit is fsynced. ``"relaxed"``: a power cut may cost the
             last commits, a crash of the process none.
@@ -104,19 +103,25 @@ class FaissStore(Store, Carried):
         with self._mutex:
             self._lock_for_writing()
             before = self._timeline.newest()
-            if before is not None:
+            if before is not None and not self._catalog.is_empty:
                 items = admit(items, before.dimension)
             else:
                 items = admit(items, self._first_dimension and self._first_dimension())
             dimension = next(iter(items[0].vectors.values())).shape[-1]
+            is_other = before is not None and before.dimension != dimension
+            if before is None or is_other:
+                before = self._timeline.start(None, dimension)
             with self._timeline.moving():
                 with self._catalog.transaction():
                     self._catalog.settle_dimension(dimension)
                     changes = self._catalog.add(items)
                     moment = self._catalog.moment
-                self._timeline.move_on(before or Snapshot.of(None, dimension), changes, moment)
+                self._timeline.move_on(before, changes, moment)
             self._pictures.settle(item.record.image for item in items)
-            self._fold_if_due()
+            if is_other:  # the segment, if any, is of the dimension before
+                self._fold_soon("flat")
+            else:
+                self._fold_if_due()
 
     def delete(self, selection: Selection) -> int:
         with self._mutex:
@@ -138,8 +143,11 @@ class FaissStore(Store, Carried):
         if snapshot is None or not snapshot.is_mostly_dead:
             return
         kind = "flat" if snapshot.segment is None else snapshot.segment.kind
-        busy = self._folder is not None and self._folder.is_alive()
-        if kind in ("flat", "sq8") and not busy:  # a graph is built when asked for
+        if kind in ("flat", "sq8"):  # a graph is built when asked for
+            self._fold_soon(kind)
+
+    def _fold_soon(self, kind: IndexKind) -> None:
+        if self._folder is None or not self._folder.is_alive():
             self._folder = start_undisturbed(lambda: self._fold(kind), "unisem-fold")
 
     def _fold(self, kind: IndexKind) -> None:
@@ -148,8 +156,8 @@ class FaissStore(Store, Carried):
             segment = Segment.build(kind, vectors, vector_ids, moment)
             with self._alone(), self._timeline.moving():
                 with self._reading():
-                    if not self._catalog.can_follow(moment):
-                        return  # somebody has compacted a later state
+                    if not self._catalog.can_follow(moment, segment.dimension):
+                        return  # somebody has compacted a later state, or emptied the store
                     self._timeline.adopt(segment)
                 if vectors.nbytes <= _SAVED_AT_ONCE:
                     self._save(segment)
@@ -204,12 +212,12 @@ class FaissStore(Store, Carried):
         """Search the newest state, ``None`` if records that were found vanished meanwhile."""
         with self._alone():
             snapshot = self._timeline.newest()
-            if snapshot is None or not len(queries):
+            if snapshot is None or snapshot.is_empty or not len(queries):
                 return [[] for _ in queries]
-            check_dimension(queries, "query vectors", snapshot.dimension)
             # What a selection holds is read from the catalogue, in the state of the snapshot.
             with nullcontext() if selection.is_everything else self._catalog.snapshot():
                 snapshot = self._timeline.newest() or snapshot
+                check_dimension(queries, "query vectors", snapshot.dimension)
                 eligible = self._timeline.eligible(snapshot, selection, match)
         try:
             found = snapshot.search(queries, k, eligible, self._raw_vectors)
@@ -260,7 +268,7 @@ class FaissStore(Store, Carried):
 
     @property
     def dimension(self) -> int | None:
-        """Length of the stored vectors, ``None`` before the first."""
+        """Length of the vectors stored last, ``None`` before the first."""
         with self._reading():
             return self._catalog.dimension
 
@@ -296,11 +304,12 @@ class FaissStore(Store, Carried):
                 segment = Segment.build(chosen, vectors, vector_ids, moment)
             with self._mutex:
                 with self._reading():
-                    is_latest = self._catalog.can_follow(moment)
+                    is_latest = self._catalog.can_follow(moment, segment.dimension)
                 if is_latest:
                     self._replace_segment(segment)
                     return f"{chosen}: {reason}"
-            # Another thread has compacted a later state meanwhile, which forgot what this needs.
+            # Another thread has compacted a later state meanwhile, which forgot what this needs,
+            # or has emptied the store and stored vectors of another length.
 
     def _replace_segment(self, segment: Segment) -> None:
         with self._timeline.moving():

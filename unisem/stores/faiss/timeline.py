@@ -78,9 +78,10 @@ class Timeline:
     def _reach_present(self, segment: Segment | None, *, is_last: bool) -> bool:
         """Move on to the present state; ``False`` if that needs a segment other than this."""
         version = self._catalog.version
-        if self._snapshot is not None and self._catalog.can_follow(self._snapshot.moment):
-            self._catch_up(self._snapshot)
-        elif segment is not None and self._catalog.can_follow(segment.moment):
+        snapshot = self._snapshot
+        if snapshot is not None and self._can_follow(snapshot):
+            self._catch_up(snapshot)
+        elif segment is not None and self._can_follow(segment):
             self.adopt(segment)
         elif is_last:
             if self._catalog.forgotten:  # so there was a segment
@@ -94,15 +95,22 @@ class Timeline:
         self._seen_version = version
         return True
 
+    def _can_follow(self, known: Snapshot | Segment) -> bool:
+        return self._catalog.can_follow(known.moment, known.dimension)
+
     def adopt(self, segment: Segment | None) -> None:
         """Start from a segment, and apply what was committed after it."""
         dimension = self._catalog.dimension
         assert dimension is not None
-        self._snapshot = None
-        self._table = RecordTable(self._catalog)  # ordinals mean other records now
         if segment is not None:
             segment.settings = self._settings
-        self._catch_up(Snapshot.of(segment, dimension))
+        self._catch_up(self.start(segment, dimension))
+
+    def start(self, segment: Segment | None, dimension: int) -> Snapshot:
+        """A snapshot to move on from that follows no other: a segment's, or the empty one."""
+        self._snapshot = None
+        self._table = RecordTable(self._catalog)  # ordinals mean other records now
+        return Snapshot.of(segment, dimension)
 
     def _catch_up(self, snapshot: Snapshot) -> None:
         moment, then = self._catalog.moment, snapshot.moment
