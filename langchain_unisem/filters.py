@@ -15,7 +15,7 @@ from langchain_core.structured_query import FilterDirective
 
 from langchain_unisem.structured_queries import UniSemTranslator
 from unisem.errors import FilterError
-from unisem.filters import And, Comparison, Filter, Not, Operator, Or
+from unisem.filters import MAX_DEPTH, And, Comparison, Filter, Not, Operator, Or
 
 FilterLike = Filter | Mapping[str, Any] | FilterDirective
 """What may stand for a filter: a core `Filter`, a dictionary with Mongo's operators, or LangChain's
@@ -46,9 +46,15 @@ def to_filter(condition: FilterLike | None) -> Filter | None:
     says: a missing field matches only ``$ne``, ``$nin`` and ``$exists: False``.
 
     Raises:
-        FilterError: An unknown operator, or a value that does not suit its operator.
+        FilterError: An unknown operator, a value that does not suit its operator, or conditions
+            that are nested too deep.
     """
-    return None if condition is None else _translate(condition)
+    try:
+        return None if condition is None else _translate(condition)
+    except RecursionError:
+        raise FilterError(
+            f"conditions are nested deeper than {MAX_DEPTH}; flatten the filter"
+        ) from None
 
 
 def _translate(condition: object) -> Filter:

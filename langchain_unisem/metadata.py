@@ -109,7 +109,7 @@ def own_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
         own.pop(mark, None)
     renamed = details.get(RENAMED)
     for name, free in renamed.items() if isinstance(renamed, dict) else ():
-        if free in own:
+        if isinstance(free, str) and free in own:
             own[name] = own.pop(free)
     return own
 

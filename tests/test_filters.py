@@ -26,6 +26,7 @@ from unisem.filters import (
     Operator,
     Or,
     matches,
+    narrows,
 )
 from unisem.stores.faiss.sql import compile_filter, define_functions
 
@@ -115,6 +116,30 @@ def test_large_and_deep_filters() -> None:
         deep = ~deep
     with pytest.raises(FilterError, match="nested deeper"):
         Not(deep)
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (And(()), False),
+        (Or(()), True),
+        (Not(And(())), True),
+        (Not(Or(())), False),
+        (And((And(()), Not(Or(())))), False),
+        (Or((Field("x") == 1, And(()))), False),
+        (And((Field("x") == 1, And(()))), True),
+        (Or((Field("x") == 1, Or(()))), True),
+        (Not(And((Field("x") == 1, Or(())))), False),
+        (Field("x").not_in([]), False),
+        (~Field("x").is_in([]), False),
+        (Field("x").is_in([]), True),
+        (Field("x").not_in([1]), True),
+    ],
+)
+def test_which_filters_narrow(condition: Filter, expected: bool) -> None:
+    assert narrows(condition) is expected
+    some = [TIGER, {}, {"x": 1}, {"x": [1]}, {"x": None}]
+    assert narrows(condition) is not all(matches(condition, metadata) for metadata in some)
 
 
 @pytest.mark.parametrize("join", [and_, or_])

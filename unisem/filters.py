@@ -359,6 +359,36 @@ def fields_of(condition: Filter) -> set[str]:
     raise FilterError(f"{condition!r} is no filter")
 
 
+def narrows(condition: Filter) -> bool:
+    """Whether a filter can leave anything out; an empty one, or one with an empty way out, cannot.
+
+    >>> narrows(And(())), narrows(Or((Field("year") == 1, And(())))), narrows(Field("year") == 1)
+    (False, False, True)
+    """
+    return _constant(condition) is not True
+
+
+def _constant(condition: Filter) -> bool | None:
+    """What a filter says of all metadata alike; ``None`` if it depends on them."""
+    match condition:
+        case And(parts):
+            known = [_constant(part) for part in parts]
+            return False if False in known else None if None in known else True
+        case Or(parts):
+            known = [_constant(part) for part in parts]
+            return True if True in known else None if None in known else False
+        case Not(part):
+            inner = _constant(part)
+            return None if inner is None else not inner
+        case Comparison(_, Operator.NOT_IN, ()):
+            return True
+        case Comparison(_, Operator.IN, ()):
+            return False
+        case Comparison():
+            return None
+    raise FilterError(f"{condition!r} is no filter")
+
+
 def compare(operator: Operator, present: bool, stored: Any, value: Any) -> bool:
     """Evaluate one comparison on one stored value; ``present`` says whether there is one."""
     match operator:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from unisem.encoders import Encoder, load_encoder
 from unisem.errors import FilterError, StoreError
-from unisem.filters import Filter, fields_of
+from unisem.filters import Filter, fields_of, narrows
 from unisem.images.library import Pictures
 from unisem.images.reference import ImageSource
 from unisem.ingest.embedder import RecordEmbedder
@@ -348,12 +348,15 @@ class SemanticSpace:
             How many were removed.
 
         Raises:
-            ValueError: Nothing is given, or an empty filter, which would choose everything.
+            ValueError: Nothing is given, or a filter that holds for every record whatever it is.
         """
         if ids is None and source_ids is None and filter is None:
             raise ValueError("say what to delete: ids, source_ids or filter")
-        if filter is not None and not fields_of(filter):
-            raise FilterError("an empty filter would delete everything; give one that has a field")
+        if filter is not None and not (fields_of(filter) and narrows(filter)):
+            raise FilterError(
+                "an empty filter, or one with an empty part that holds for every record, would "
+                "delete everything; give one that leaves something out"
+            )
         chosen = Selection(ids=_as_ids(ids), source_ids=_as_ids(source_ids), filter=filter)
         return self._store.delete(chosen)
 

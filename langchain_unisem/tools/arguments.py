@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from langchain_core.tools import InjectedToolArg
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
 from langchain_unisem.filters import to_filter
 from langchain_unisem.retrievers import UniSemRetriever
@@ -62,7 +62,11 @@ def arguments_schema(
         __config__=ConfigDict(extra="forbid"),
         __doc__="What to search for.",
         query=(str, Field(description=words)),
-        k=(int, Field(k, ge=1, le=max_k, description=f"How many results, from 1 to {max_k}.")),
+        k=(
+            # Models write null for what they leave out, whatever the schema says.
+            Annotated[int, BeforeValidator(lambda given: k if given is None else given)],
+            Field(k, ge=1, le=max_k, description=f"How many results, from 1 to {max_k}."),
+        ),
         runtime=(Annotated[Any, InjectedToolArg()], None),  # an agent gives it, not its model
         **arguments,
     )

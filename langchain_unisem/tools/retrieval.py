@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from langchain_core.messages.content import ContentBlock
 from langchain_core.tools import BaseTool, ToolException
 from pydantic import ConfigDict, Field, model_validator
 
+from langchain_unisem.filters import to_filter
 from langchain_unisem.queries import ImageQuery
 from langchain_unisem.retrievers import SearchOptions, UniSemRetriever
 from langchain_unisem.tools.arguments import (
@@ -26,6 +27,7 @@ from langchain_unisem.tools.asked import place_of, sent_picture
 from langchain_unisem.tools.results import HEADER, NOTHING, Result
 from langchain_unisem.vectorstores.options import DocumentFilter, narrowed
 from unisem.errors import EncoderError, FilterError, ImageError, RecordError
+from unisem.filters import Filter, narrows
 from unisem.records import Modality
 
 _DESCRIPTION = (
@@ -168,11 +170,13 @@ class UniSemRetrievalTool(BaseTool):
                 f"the tool {self.name!r} has a request_filter and there is no context to make it "
                 "from; give one: agent.invoke(…, context=…)"
             )
-        condition = self.request_filter(context)
-        if condition is None or (isinstance(condition, Mapping) and not condition):
+        given = self.request_filter(context)
+        condition = given if callable(given) else to_filter(given)
+        if condition is None or (isinstance(condition, Filter) and not narrows(condition)):
             raise ValueError(
-                f"the request_filter of the tool {self.name!r} gave no condition, which would "
-                "allow everything; return a filter that names a field"
+                f"the request_filter of the tool {self.name!r} gave no condition, or one that "
+                "holds for every record, which would allow everything; return a filter that "
+                "names a field"
             )
         return retriever.within(condition)
 

@@ -23,8 +23,8 @@ from llama_index_unisem.vector_stores.codec import (
 )
 from llama_index_unisem.vector_stores.lasting import LastingVectorStore
 from llama_index_unisem.vector_stores.queries import QUERY_OPTIONS, ids_of, refuse_unknown, run
-from unisem.errors import VectorError
-from unisem.filters import Filter
+from unisem.errors import FilterError, VectorError
+from unisem.filters import Filter, narrows
 from unisem.records import EmbeddedRecord, Record, to_json
 from unisem.stores.selection import Selection
 
@@ -132,11 +132,18 @@ class UniSemVectorStore(LastingVectorStore):
             **delete_kwargs: None; other stores' options are refused.
 
         Without both nothing happens: `clear` empties a store.
+
+        Raises:
+            FilterError: The filters mean nothing, or have an empty part that holds for every node.
         """
         refuse_unknown(delete_kwargs, "delete_nodes")
         condition = to_filter(filters)
         if node_ids is None and condition is None:
             return
+        if node_ids is None and condition is not None and not narrows(condition):
+            raise FilterError(
+                "these filters hold for every node and would delete everything, which clear() does"
+            )
         self._opened.store.delete(Selection(ids=ids_of(node_ids, "node_ids"), filter=condition))
 
     def clear(self) -> None:

@@ -26,7 +26,7 @@ from tests.support.chat_rules import broken_rule
 from tests.support.chat_server import chat_server
 from tests.support.pictures import encoded, solid
 from unisem import Record, SemanticSpace
-from unisem.filters import Field
+from unisem.filters import And, Field
 from unisem.presentation import quoted
 
 NAME = "unisem_search"
@@ -193,6 +193,27 @@ class TestRequestFilter:
                     empty.retriever_for({"user": "ada"})
             else:
                 assert empty.retriever_for({"user": "ada"}).invoke("red") == []
+
+    @pytest.mark.parametrize(
+        "condition",
+        [
+            And(()),
+            {"$not": {"$not": {}}},
+            {"$or": [{"user": "ada"}, {}]},
+            {"user": {"$nin": []}},
+            {"user": {}},
+            "ada",
+            7,
+        ],
+    )
+    def test_what_allows_everything_or_is_none_is_its_authors_error(
+        self, shared: SemanticSpace, condition: Any
+    ) -> None:
+        tool = UniSemRetrievalTool(
+            retriever=UniSemRetriever(space=shared), request_filter=lambda context: condition
+        )
+        with pytest.raises(ValueError, match="filter"):
+            tool._run("red", runtime=SimpleNamespace(context={"user": "ada"}, state={}))
 
 
 class TestInTheQuestion:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -192,4 +192,14 @@ def test_filters_pass_through() -> None:
 )
 def test_bad_filters(condition: Any, message: str) -> None:
     with pytest.raises(FilterError, match=message):
+        to_filter(condition)
+
+
+@pytest.mark.parametrize("depth", [40, 3_000, 100_000])
+@pytest.mark.parametrize("wrap", [lambda inner: {"$not": inner}, lambda inner: {"$and": [inner]}])
+def test_nesting_without_end_is_refused(depth: int, wrap: Callable[[Any], Any]) -> None:
+    condition: Any = {"year": 2024}
+    for _ in range(depth):
+        condition = wrap(condition)
+    with pytest.raises(FilterError, match="nested deeper"):
         to_filter(condition)

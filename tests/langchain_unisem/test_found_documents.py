@@ -291,6 +291,11 @@ class TestOwnMetadata:
 
 
 EMPTY: list[Any] = [{}, And(()), Or(()), Not(And(())), Or((And(()), Not(Or(())))), {"$not": {}}]
+EMPTY += [
+    {"$or": [{"owner": "ada"}, {}]},
+    {"owner": {"$nin": []}},
+    {"$not": {"owner": {"$in": []}}},
+]
 
 
 @pytest.mark.parametrize("nothing", EMPTY)

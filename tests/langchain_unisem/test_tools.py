@@ -298,6 +298,12 @@ class TestSchema:
         assert self.properties(make(card_space, k=50, max_k=5))["k"]["default"] == 5
         assert len(call(make(card_space, k=50, max_k=5), query="red").artifact) == 5
 
+    def test_null_is_what_is_left_out(self, card_space: SemanticSpace) -> None:
+        tool = make(card_space, k=2, fields={"year": "a number"})
+        null = call(tool, query="red", k=None, like=None, modality=None, filter=None)
+        assert null.artifact == call(tool, query="red").artifact
+        assert len(null.artifact) == 2
+
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [

@@ -30,7 +30,8 @@ from llama_index.core.vector_stores.types import (
 
 from llama_index_unisem import UniSemVectorStore
 from unisem import SemanticSpace
-from unisem.errors import CorruptStoreError, StoreError
+from unisem.errors import CorruptStoreError, FilterError, StoreError
+from unisem.filters import And
 
 
 def text(name: str, vector: list[float], source: str | None = None, **metadata: Any) -> TextNode:
@@ -129,6 +130,13 @@ def test_delete_nodes(store: UniSemVectorStore) -> None:
     store.delete_nodes([], where(year=2020))
     store.delete_nodes(filters=MetadataFilters(filters=[]))
     store.delete_nodes(["unknown"])
+    empty = MetadataFilters(filters=[MetadataFilters(filters=[])])
+    either = MetadataFilters(
+        filters=[*where(year=2020).filters, MetadataFilters(filters=[])], condition="or"
+    )
+    for always in (empty, either, And(())):
+        with pytest.raises(FilterError, match=r"clear\(\)"):
+            store.delete_nodes(filters=always)
     assert len(store.get_nodes()) == 4, "none of these empties a store"
     store.delete_nodes(["a", "b"], where(year=2021))
     assert nearest(store, [1, 0]) == ["a", "c", "d"]

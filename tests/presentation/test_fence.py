@@ -47,3 +47,22 @@ def test_what_holds_no_tag_of_ours_stays_as_it_is():
 def test_a_result_without_attributes_is_only_its_tags():
     assert result("red") == "<result>red</result>"
     assert result("", id="p", picture=(40, 30)) == '<result id="p" picture="40x30"></result>'
+
+
+def test_what_is_no_json_costs_only_itself():
+    circle: dict[str, object] = {}
+    circle["self"] = circle
+    shown = json.loads(
+        quoted({"page": 3, "circle": circle, "digits": 10**5000, "keys": {(1, 2): 3}, "set": {1}})
+    )
+    assert shown == {
+        "page": 3,
+        "circle": "{'self': {...}}",
+        "digits": "(int)",
+        "keys": "{(1, 2): 3}",
+        "set": "{1}",
+    }
+
+
+def test_half_a_character_does_not_reach_a_model():
+    assert result("a\ud800b", id="\ud800").encode() == b'<result id="\\ud800">a?b</result>'
