@@ -264,6 +264,7 @@ class SemanticSpace:
         reranker: Reranker | None = None,
         fetch_k: int | None = None,
         distinct: bool = False,
+        neighbors: int = 0,
     ) -> list[Hit]:
         """Find the records nearest to a text, a picture, or both.
 
@@ -284,6 +285,8 @@ class SemanticSpace:
             reranker: What orders the candidates anew, see `unisem.rerank`.
             fetch_k: How many candidates hybrid search, reranker and diversity choose from.
             distinct: Of records with the same picture, byte for byte, find only the best.
+            neighbors: How many records before and after each hit come with it, by its links;
+                ``k`` does not count them.
 
         Returns:
             Hits, best first, ties by id; with diversity, in the order they were chosen.
@@ -311,6 +314,7 @@ class SemanticSpace:
             reranker=reranker,
             fetch_k=fetch_k,
             distinct=distinct,
+            neighbors=neighbors,
         )
         return self.search_query(query)
 

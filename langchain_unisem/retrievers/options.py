@@ -33,6 +33,7 @@ class SearchOptions(TypedDict, total=False):
     fetch_k: int | None
     fusion: Fusion | None
     reranker: Reranker | None
+    neighbors: int
     image: ImageSource | None
 
 

@@ -55,6 +55,8 @@ class UniSemRetriever(BaseRetriever):
         fetch_k: How many candidates ``"mmr"``, ``"hybrid"`` and a reranker choose from.
         fusion: How the two lists of ``"hybrid"`` become one.
         reranker: A `unisem.rerank.Reranker` that orders the candidates anew.
+        neighbors: How many records before and after each hit come with it, by its links; ``k``
+            does not count them.
         scores: ``False`` leaves out what only one search says of a document, so that a record is
             the same document for every query, and LangChain's unions of results know it.
         unique_key: Metadata key for a string that no other document has, which
@@ -107,6 +109,7 @@ class UniSemRetriever(BaseRetriever):
     fetch_k: int | None = Field(default=None, ge=1, strict=True)
     fusion: Fusion | None = None
     reranker: Reranker | None = None
+    neighbors: int = Field(default=0, ge=0, strict=True)
     scores: bool = True
     unique_key: str | None = None
 
@@ -177,7 +180,8 @@ class UniSemRetriever(BaseRetriever):
 
         Returns:
             ``None`` where there is no such record, or the retriever's own `filter` and `modality`
-            leave it out: what may not be found may not be looked up either.
+            leave it out: what may not be found may not be looked up either. A neighbour may be of
+            any modality.
         """
         found = self.space.get(list(ids))
         return [record if record and self._allows(record) else None for record in found]
@@ -187,7 +191,7 @@ class UniSemRetriever(BaseRetriever):
         return self.model_copy(update={"filter": narrowed(self.filter, condition)})
 
     def _allows(self, record: Record) -> bool:
-        if self.modality not in (None, record.modality):
+        if not self.neighbors and self.modality not in (None, record.modality):
             return False
         if callable(self.filter):
             return holds(self.filter, record)

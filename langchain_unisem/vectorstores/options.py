@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from inspect import isawaitable, iscoroutine
 from typing import Any, TypedDict
 
@@ -41,6 +42,7 @@ class StoreSearchOptions(TypedDict, total=False):
         fusion: How a hybrid search's two lists become one.
         fetch_k: Candidates to choose from, for ``"hybrid"`` and maximal marginal relevance.
         score_threshold: The least relevance, from 0 to 1, of a hit by vector.
+        neighbors: How many records before and after each hit come with it, by its links.
     """
 
     filter: DocumentFilter | None
@@ -52,6 +54,7 @@ class StoreSearchOptions(TypedDict, total=False):
     fusion: Fusion | None
     fetch_k: int | None
     score_threshold: float | None
+    neighbors: int
 
 
 def search(
@@ -83,6 +86,9 @@ def search(
     """
     _check_known(options)
     threshold = _threshold(options)
+    modality, neighbors = options.get("modality"), options.get("neighbors", 0)
+    # A function is asked about every record that may come along, of whichever modality.
+    chosen = select(space, options.get("filter"), None if neighbors else modality)
     image = options.get("image")
     text = None
     if vector is None:
@@ -96,7 +102,7 @@ def search(
             image=image,
             vector=vector,
             k=k,
-            selection=select(space, options.get("filter"), options.get("modality")),
+            selection=replace(chosen, modality=modality),
             match=options.get("match", "any"),
             text_weight=check_share(options.get("text_weight", 0.5), "text_weight"),
             mode=options.get("mode", "vector"),
@@ -106,6 +112,7 @@ def search(
             min_score=None if threshold is None else 2 * threshold - 1 - 1e-9,
             diversity=None if lambda_mult is None else 1 - lambda_mult,
             reranker=reranker,
+            neighbors=neighbors,
         )
     )
     if threshold is None or reranker is not None:

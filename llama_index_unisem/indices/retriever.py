@@ -22,24 +22,26 @@ from llama_index.core.vector_stores.types import (
 
 from llama_index_unisem.embeddings.embedding import UniSemEmbedding
 from llama_index_unisem.filters import to_filter
-from llama_index_unisem.indices.refinement import Refinement
 from llama_index_unisem.indices.scored import scored_nodes
-from llama_index_unisem.retrievers.bundles import image_of
+from llama_index_unisem.retrievers.bundles import image_of, judged
+from llama_index_unisem.retrievers.observed import ObservedReranker
 from llama_index_unisem.vector_stores.codec import nodes_from
+from llama_index_unisem.vector_stores.queries import mode_of, run
+from llama_index_unisem.vector_stores.store import UniSemVectorStore
 from unisem.filters import Filter
 from unisem.images.for_models import ImageLimits
 from unisem.images.reference import ImageRef, ImageSource
-from unisem.records import Modality
+from unisem.records import Modality, Vector
 from unisem.rerank import Reranker
-from unisem.stores.hits import Hit
+from unisem.search.composition import composed, mean_of
+from unisem.search.query import Query
 from unisem.stores.selection import Selection
 
 if TYPE_CHECKING:
     from llama_index_unisem.indices.index import UniSemIndex
 
 
-_HYBRID = (VectorStoreQueryMode.HYBRID, VectorStoreQueryMode.SEMANTIC_HYBRID)
-_REFINED = ("min_score", "reranker", "fetch_k", "neighbors")
+_SETTINGS = ("text_weight", "min_score", "reranker", "fetch_k", "neighbors")
 
 
 class UniSemIndexRetriever(VectorIndexRetriever):
@@ -89,9 +91,9 @@ class UniSemIndexRetriever(VectorIndexRetriever):
             hybrid_top_k: As in ``VectorStoreQuery``.
             modality: ``"image"`` for nodes with a picture, ``"text"`` for those without.
             text_weight: Share of the text, if a query has text and picture.
-            min_score: The least cosine of a hit, in mode ``"default"``.
+            min_score: The least cosine of a hit by vector.
             reranker: What orders the candidates anew, see `unisem.rerank`.
-            fetch_k: How many candidates the reranker chooses from.
+            fetch_k: How many candidates hybrid search, reranker and mode ``"mmr"`` choose from.
             neighbors: How many records before and after each hit come with it, as in
                 `UniSemRetriever`.
             image_limits: What one retrieval's pictures may amount to when shown to a model.
@@ -109,15 +111,21 @@ class UniSemIndexRetriever(VectorIndexRetriever):
             raise ValueError(f"similarity_top_k must be a whole number, not {similarity_top_k!r}")
         if similarity_top_k < 0:
             raise ValueError(f"similarity_top_k must not be negative, not {similarity_top_k}")
-        if not 0 <= text_weight <= 1:
-            raise ValueError(f"text_weight must be between 0 and 1, not {text_weight!r}")
         for name, ids in (("node_ids", node_ids), ("doc_ids", doc_ids)):
             if isinstance(ids, str):
                 raise TypeError(f"{name} must be a list of ids, for example [{ids!r}]")
         Selection(filter=to_filter(filters), modality=modality)  # says now what is wrong with them
         mode = VectorStoreQueryMode(vector_store_query_mode)
-        self._refinement = Refinement(min_score, reranker, fetch_k, neighbors)
-        self._refinement.check_mode(mode)
+        _check_cosine(min_score)
+        self._settings = Query(
+            text="(none yet)",
+            mode=mode_of(mode),
+            text_weight=text_weight,
+            min_score=min_score,
+            reranker=reranker,
+            fetch_k=fetch_k,
+            neighbors=neighbors,
+        )
         options = dict(vector_store_kwargs or {})
         if modality is not None:
             options["modality"] = modality
@@ -137,13 +145,12 @@ class UniSemIndexRetriever(VectorIndexRetriever):
             verbose=verbose,
             vector_store_kwargs=options,
         )
-        self._text_weight = text_weight
         self._limits = image_limits or ImageLimits()
 
     def __getattr__(self, name: str) -> Any:
         own = vars(self)
-        if name in _REFINED and "_refinement" in own:
-            return getattr(own["_refinement"], name)
+        if name in _SETTINGS and "_settings" in own:
+            return getattr(own["_settings"], name)
         if name == "modality" and "_kwargs" in own:
             return own["_kwargs"].get(name)
         if not name.startswith("_") and f"_{name}" in own:
@@ -159,10 +166,10 @@ class UniSemIndexRetriever(VectorIndexRetriever):
         """
         if name.startswith("_") or "_limits" not in vars(self):  # or while it is made
             super().__setattr__(name, value)
-        elif name in _REFINED:
-            refinement = replace(self._refinement, **{name: value})
-            refinement.check_mode(self._vector_store_query_mode)
-            self._refinement = refinement
+        elif name in _SETTINGS:
+            if name == "min_score":
+                _check_cosine(value)
+            self._settings = replace(self._settings, **{name: value})
         elif name == "image_limits":
             self._limits = value
         elif name == "modality":
@@ -173,6 +180,9 @@ class UniSemIndexRetriever(VectorIndexRetriever):
         elif f"_{name}" in vars(self):
             if name == "filters":
                 to_filter(value)  # says now what is wrong with it
+            elif name == "vector_store_query_mode":
+                value = VectorStoreQueryMode(value)
+                self._settings = replace(self._settings, mode=mode_of(value))
             super().__setattr__(f"_{name}", value)
         else:
             raise AttributeError(f"{type(self).__name__} has no setting {name!r}")
@@ -183,29 +193,30 @@ class UniSemIndexRetriever(VectorIndexRetriever):
         return self._limits
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        embedding = query_bundle.embedding
-        if embedding is None and self._asks(query_bundle):
-            texts, image = query_bundle.embedding_strs, self._picture(query_bundle)
-            by_text = self._embed_model.get_agg_embedding_from_queries(texts) if texts else None
+        vector: Any = query_bundle.embedding
+        if vector is None and self._asks(query_bundle):
+            model, image = self._embed_model, self._picture(query_bundle)
+            by_text = [model.get_query_embedding(text) for text in query_bundle.embedding_strs]
             by_image = None
             if image is not None:
-                model = self._multi_modal()
-                by_image = model.get_image_embedding(_given(image, model))
-            embedding = self._mixed(by_text, by_image)
-        return self._found(query_bundle, embedding)
+                seeing = self._multi_modal()
+                by_image = seeing.get_image_embedding(_given(image, seeing))
+            vector = self._composed(by_text, by_image)
+        return self._found(query_bundle, vector)
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        embedding = query_bundle.embedding
-        if embedding is None and self._asks(query_bundle):
-            texts, image = query_bundle.embedding_strs, self._picture(query_bundle)
-            model = self._embed_model
-            by_text = await model.aget_agg_embedding_from_queries(texts) if texts else None
+        vector: Any = query_bundle.embedding
+        if vector is None and self._asks(query_bundle):
+            model, image = self._embed_model, self._picture(query_bundle)
+            by_text = [
+                await model.aget_query_embedding(text) for text in query_bundle.embedding_strs
+            ]
             by_image = None
             if image is not None:
                 seeing = self._multi_modal()
                 by_image = await seeing.aget_image_embedding(_given(image, seeing))
-            embedding = self._mixed(by_text, by_image)
-        return await asyncio.to_thread(self._found, query_bundle, embedding)
+            vector = self._composed(by_text, by_image)
+        return await asyncio.to_thread(self._found, query_bundle, vector)
 
     def _asks(self, bundle: QueryBundle) -> bool:
         """Whether the query has to be embedded.
@@ -238,50 +249,36 @@ class UniSemIndexRetriever(VectorIndexRetriever):
             )
         return self._embed_model
 
-    def _mixed(self, text: Embedding | None, image: Embedding | None) -> Embedding:
-        if text is None or image is None:
-            found = image if text is None else text
-            assert found is not None
-            return found
-        weight = self._text_weight
-        rows = [np.asarray(row, np.float64) for row in (text, image)]
-        first, second = (row / max(float(np.linalg.norm(row)), 1e-30) for row in rows)
-        mixed: Embedding = (weight * first + (1 - weight) * second).tolist()
-        return mixed
+    def _composed(self, texts: Sequence[Embedding], image: Embedding | None) -> Embedding:
+        rows: list[Vector | None] = [np.asarray(text, np.float32) for text in texts]
+        picture = None if image is None else np.asarray(image, np.float32)
+        weight = self._settings.text_weight
+        vector = mean_of([composed(row, picture, weight) for row in rows or [None]])
+        found: Embedding = vector.tolist()
+        return found
 
     def _found(self, bundle: QueryBundle, embedding: Embedding | None) -> list[NodeWithScore]:
         query = self._build_vector_store_query(
             QueryBundle(bundle.query_str, embedding=embedding)  # the caller's stays as it is
         )
-        query.similarity_top_k = self._refinement.candidates(self._similarity_top_k)
-        reranked = self._refinement.reranker is not None and self._similarity_top_k
-        if reranked and query.mode in _HYBRID and query.hybrid_top_k is None:
-            # As in a space: so many of each list, and the reranker judges all that they give.
-            count = query.similarity_top_k
-            if query.sparse_top_k is None:
-                query.sparse_top_k = count
-            query.hybrid_top_k = count + query.sparse_top_k
-        result = self._vector_store.query(query, **self._kwargs)
-        nodes, scores = result.nodes or [], result.similarities or []
-        store = self._index.vector_store.client
-        if self._refinement.changes:
-            records = store.get([node.node_id for node in nodes])
-            hits = [
-                Hit(record, score, record.modality)
-                for record, score in zip(records, scores, strict=True)
-                if record is not None  # else deleted a moment ago
-            ]
-            selection = Selection(
-                ids=tuple(query.node_ids) if query.node_ids else None,
-                source_ids=tuple(query.doc_ids) if query.doc_ids else None,
-                filter=to_filter(query.filters),
+        settings, image = self._settings, None
+        if settings.reranker is not None:
+            _, image = judged(bundle)
+            observed = ObservedReranker(
+                settings.reranker, self.callback_manager, self._similarity_top_k
             )
-            hits = self._refinement.apply(
-                hits, self._similarity_top_k, bundle, store, selection, self.callback_manager
-            )
-            nodes = nodes_from([hit.record for hit in hits], store)
-            scores = [hit.score for hit in hits]
-        return scored_nodes(nodes, scores, store, self._limits)
+            settings = replace(settings, reranker=observed)
+        vectors = self._vector_store
+        assert isinstance(vectors, UniSemVectorStore)  # an index sees to that
+        store = vectors.client
+        hits = run(store, query, vectors.match, self._kwargs, settings, image)
+        nodes = nodes_from([hit.record for hit in hits], store)
+        return scored_nodes(nodes, [float(hit.score) for hit in hits], store, self._limits)
+
+
+def _check_cosine(value: float | None) -> None:
+    if value is not None and not -1 <= value <= 1:
+        raise ValueError(f"min_score must be between -1 and 1, not {value!r}")
 
 
 def _given(image: ImageRef, model: MultiModalEmbedding) -> Any:

@@ -54,6 +54,20 @@ def image_of(bundle: QueryBundle) -> ImageSource | None:
     return bundle.image_path or None
 
 
+def judged(bundle: QueryBundle) -> tuple[str | None, ImageSource | None]:
+    """What a reranker looks at: the question as it was asked, whatever is embedded for it.
+
+    Raises:
+        ValueError: There is neither text nor picture.
+    """
+    text, image = bundle.query_str or None, image_of(bundle)
+    if text is None and image is None:
+        raise ValueError(
+            "the query has an embedding only, and a reranker looks at its query_str or picture"
+        )
+    return text, image
+
+
 def words_only(query: QueryType) -> QueryBundle:
     """The query without its picture."""
     if isinstance(query, str):

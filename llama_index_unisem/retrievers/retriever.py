@@ -15,19 +15,15 @@ from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters
 
 from llama_index_unisem.filters import to_filter
 from llama_index_unisem.hits import nodes_of
-from llama_index_unisem.retrievers.bundles import image_of, picture_only, words_only
-from llama_index_unisem.retrievers.neighbors import with_neighbors
+from llama_index_unisem.retrievers.bundles import picture_only, words_only
 from llama_index_unisem.retrievers.observed import ObservedReranker
 from llama_index_unisem.retrievers.translation import query_of
 from unisem.filters import And, Filter
 from unisem.images.for_models import ImageLimits
-from unisem.images.reference import ImageRef
 from unisem.records import Modality
 from unisem.rerank import Reranker
 from unisem.search.fusion import Fusion, RankFusion
 from unisem.search.query import Mode, Query
-from unisem.search.reranking import reorder
-from unisem.stores.hits import Hit
 from unisem.stores.selection import Match, Selection
 
 if TYPE_CHECKING:
@@ -53,6 +49,7 @@ _SETTINGS = {
             "diversity",
             "reranker",
             "fetch_k",
+            "neighbors",
         )
     },
 }
@@ -116,8 +113,8 @@ class UniSemRetriever(MultiModalRetriever):
             reranker: What orders the candidates anew, see `unisem.rerank`.
             fetch_k: How many candidates hybrid search, reranker and diversity choose from.
             neighbors: How many records before and after each hit come with it, by its links. They
-                are not counted by ``similarity_top_k``; see `with_neighbors` for their order and
-                score.
+                are not counted by ``similarity_top_k``; see `unisem.search.neighbors` for their
+                order and score.
             image_limits: What one retrieval's pictures may amount to when shown to a model.
             callback_manager: As in every LlamaIndex retriever.
             object_map: As in every LlamaIndex retriever.
@@ -139,7 +136,6 @@ class UniSemRetriever(MultiModalRetriever):
         _check_count(neighbors, "neighbors")
         self._space = space
         self._limits = image_limits or ImageLimits()
-        self._neighbors = neighbors
         self._settings = Query(
             text="(none yet)",
             k=similarity_top_k,
@@ -157,6 +153,7 @@ class UniSemRetriever(MultiModalRetriever):
             diversity=diversity,
             reranker=reranker,
             fetch_k=fetch_k,
+            neighbors=neighbors,
         )
         super().__init__(
             callback_manager=callback_manager,
@@ -171,8 +168,6 @@ class UniSemRetriever(MultiModalRetriever):
             return getattr(own["_settings"].selection, _SELECTED[name])
         if name in _SETTINGS and "_settings" in own:
             return getattr(own["_settings"], _SETTINGS[name])
-        if name == "neighbors" and "_neighbors" in own:
-            return own["_neighbors"]
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -192,12 +187,9 @@ class UniSemRetriever(MultiModalRetriever):
             selection = replace(self._settings.selection, **{_SELECTED[name]: value})
             self._settings = replace(self._settings, selection=selection)
         elif name in _SETTINGS:
-            if name == "similarity_top_k":
+            if name in ("similarity_top_k", "neighbors"):
                 _check_count(value, name)
             self._settings = replace(self._settings, **{_SETTINGS[name]: value})
-        elif name == "neighbors":
-            _check_count(value, name)
-            self._neighbors = value
         elif name == "image_limits":
             self._limits = value
         elif name in ("callback_manager", "object_map"):
@@ -257,39 +249,15 @@ class UniSemRetriever(MultiModalRetriever):
         return copied
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        hits = self._search(query_bundle)
-        if self._neighbors:
-            # A text's picture is of another modality, and belongs to it all the same.
-            reachable = replace(self._settings.selection, modality=None)
-            hits = with_neighbors(self._space.store, hits, self._neighbors, reachable)
+        settings = self._settings
+        if settings.reranker is not None:
+            observed = ObservedReranker(settings.reranker, self.callback_manager, settings.k)
+            settings = replace(settings, reranker=observed)
+        hits = self._space.search_query(query_of(query_bundle, settings, self._space))
         return nodes_of(hits, self._limits)
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return await asyncio.to_thread(self._retrieve, query_bundle)
-
-    def _search(self, bundle: QueryBundle) -> list[Hit]:
-        settings = self._settings
-        if settings.reranker is None:
-            return self._space.search_query(query_of(bundle, settings, self._space))
-        reranker = ObservedReranker(settings.reranker, self.callback_manager, settings.k)
-        query = query_of(bundle, replace(settings, reranker=None), self._space)
-        judged_as_asked = query.text == (bundle.query_str or None)
-        if judged_as_asked and (query.text is not None or query.image is not None):
-            return self._space.search_query(replace(query, reranker=reranker))
-        # What is embedded stands for something else than the question, which the reranker judges.
-        image = image_of(bundle)
-        if not bundle.query_str and image is None:
-            raise ValueError(
-                "the query has an embedding only, and a reranker looks at its query_str or picture"
-            )
-        if settings.diversity:
-            raise ValueError(
-                "reranker and diversity together need a query that is embedded as it is; this one "
-                "has its own embedding or custom_embedding_strs"
-            )
-        hits = self._space.search_query(replace(query, k=settings.candidates))
-        asked = None if image is None else ImageRef.of(image)
-        return reorder(reranker, bundle.query_str or None, asked, hits)[: settings.k]
 
     # -- the narrower calls of `MultiModalRetriever` ---------------------------------------------
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from llama_index.core.schema import QueryBundle
 
-from llama_index_unisem.retrievers.bundles import image_of
+from llama_index_unisem.retrievers.bundles import image_of, judged
+from unisem.search.composition import mean_of
 from unisem.search.query import Query
 
 if TYPE_CHECKING:
@@ -34,18 +34,21 @@ def query_of(bundle: QueryBundle, settings: Query, space: SemanticSpace) -> Quer
         return replace(settings, text=words, image=image)
     if words is None:
         settings = replace(settings, mode="vector")  # there are no words to look for
-    kept = words if settings.mode == "hybrid" else None
-    if bundle.embedding is not None:
-        return replace(settings, text=kept, vector=bundle.embedding)
     texts = bundle.embedding_strs
-    if not texts and image is None:
-        raise ValueError(
-            "the query is empty; a QueryBundle needs query_str, image_path or embedding"
-        )
-    if len(texts) < 2 and (kept is None or texts == [kept]):
-        return replace(settings, text=texts[0] if texts else None, image=image)
-    weight = settings.text_weight
-    strings: list[str | None] = [*texts] if texts else [None]
-    parts = [Query(text=text, image=image, text_weight=weight) for text in strings]
-    vectors = [space.embed_query(part) for part in parts]
-    return replace(settings, text=kept, vector=np.mean(vectors, axis=0))
+    if bundle.embedding is None:
+        if not texts and image is None:
+            raise ValueError(
+                "the query is empty; a QueryBundle needs query_str, image_path or embedding"
+            )
+        if texts == ([] if words is None else [words]):
+            return replace(settings, text=words, image=image)
+    vector: Any = bundle.embedding
+    if vector is None:
+        weight = settings.text_weight
+        strings: list[str | None] = [*texts] if texts else [None]
+        parts = [Query(text=text, image=image, text_weight=weight) for text in strings]
+        vector = mean_of([space.embed_query(part) for part in parts])
+    if settings.reranker is not None:
+        words, image = judged(bundle)
+        return replace(settings, text=words, image=image, vector=vector)
+    return replace(settings, text=words if settings.mode == "hybrid" else None, vector=vector)

@@ -22,7 +22,7 @@ from llama_index_unisem.vector_stores.codec import (
     nodes_with_vectors,
 )
 from llama_index_unisem.vector_stores.lasting import LastingVectorStore
-from llama_index_unisem.vector_stores.queries import QUERY_OPTIONS, ids_of, refuse_unknown, run
+from llama_index_unisem.vector_stores.queries import ids_of, refuse_unknown, run
 from unisem.errors import FilterError, VectorError
 from unisem.filters import Filter, narrows
 from unisem.records import EmbeddedRecord, Record, to_json
@@ -187,12 +187,11 @@ class UniSemVectorStore(LastingVectorStore):
             ValueError: The query lacks what its mode needs, or a value is out of range.
             VectorError: A vector of another dimension.
         """
-        refuse_unknown(kwargs, "query", QUERY_OPTIONS)
-        found = run(self._opened.store, query, self.match, kwargs)
+        hits = run(self._opened.store, query, self.match, kwargs)
         return VectorStoreQueryResult(
-            nodes=nodes_from([record for record, _ in found], self._opened.store),
-            similarities=[score for _, score in found],
-            ids=[record.id for record, _ in found],
+            nodes=nodes_from([hit.record for hit in hits], self._opened.store),
+            similarities=[float(hit.score) for hit in hits],
+            ids=[hit.record.id for hit in hits],
         )
 
     # -- async twins ---------------------------------------------------------------------------

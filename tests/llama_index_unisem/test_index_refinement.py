@@ -21,12 +21,12 @@ from llama_index.core.schema import (
 )
 
 from llama_index_unisem import UniSemEmbedding, UniSemIndex, UniSemReranker, UniSemRetriever
-from llama_index_unisem.indices.refinement import Refinement
 from tests.support.rerankers import ColourReranker
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.filters import Field
 from unisem.images.for_models import ImageLimits
+from unisem.search.fusion import WeightedFusion
 from unisem.search.query import Query
 
 
@@ -133,30 +133,56 @@ async def test_a_least_score(index: UniSemIndex) -> None:
     assert await found(index.as_retriever(min_score=1.0), "red") == []
 
 
+MODES: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (  # the retriever's, the index's
+    ({}, {}),
+    ({"mode": "hybrid"}, {"vector_store_query_mode": "hybrid"}),
+    (
+        {"mode": "hybrid", "fusion": WeightedFusion(0.3)},
+        {"vector_store_query_mode": "semantic_hybrid", "alpha": 0.3},
+    ),
+    ({"diversity": 0.5}, {"vector_store_query_mode": "mmr"}),
+    (
+        {"diversity": 0.25},
+        {"vector_store_query_mode": "mmr", "vector_store_kwargs": {"mmr_threshold": 0.75}},
+    ),
+)
+
+
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
     "options",
     [
+        {},
         {"min_score": 0.1},
         {"neighbors": 1},
         {"reranker": ColourReranker()},
         {"reranker": ColourReranker(), "fetch_k": 3, "neighbors": 2, "min_score": 0.05},
+        {"modality": "image", "text_weight": 0.3},
     ],
 )
 async def test_over_a_space_it_is_what_a_retriever_of_the_space_finds(
-    space: SemanticSpace, cards: Path, options: dict[str, Any]
+    space: SemanticSpace, cards: Path, options: dict[str, Any], mode: Any
 ) -> None:
+    """The same ids, scores and order, to the bit, whatever the question is made of."""
     index = UniSemIndex(steps(cards), space=space)
-    other = UniSemRetriever(space=space, similarity_top_k=2, **options)
-    picture = QueryBundle("in blue", image_path=str(cards / "red.png"))
-    for query in ("take the green card", "a yellow picture", picture):
-        retriever = index.as_retriever(similarity_top_k=2, **options)
+    other = UniSemRetriever(space=space, similarity_top_k=2, **options, **mode[0])
+    red, strings = str(cards / "red.png"), ["a yellow card", "take green"]
+    vector = space.embed_query(Query(text="blue")).tolist()
+    for query in (
+        "take the green card",
+        "a yellow picture",
+        QueryBundle("in blue", image_path=red),
+        QueryBundle("", image_path=red),
+        QueryBundle("in blue", custom_embedding_strs=strings),
+        QueryBundle("in blue", image_path=red, custom_embedding_strs=strings),
+        QueryBundle("in blue", image_path=red, embedding=vector),
+    ):
+        retriever = index.as_retriever(similarity_top_k=2, **options, **mode[1])
         results = await found(retriever, query)
-        expected = pairs(other.retrieve(query))
-        assert [name for name, _ in results] == [name for name, _ in expected]
-        assert [score for _, score in results] == pytest.approx(
-            [score for _, score in expected], abs=1e-6
-        )
-    assert index.as_retriever(similarity_top_k=0, **options).retrieve("red") == []
+        assert results == await found(other, query)
+        assert results
+    retriever.similarity_top_k = 0
+    assert retriever.retrieve("red") == []
 
 
 @pytest.mark.parametrize(
@@ -167,16 +193,15 @@ async def test_over_a_space_it_is_what_a_retriever_of_the_space_finds(
         ({"fetch_k": 0}, ValueError, "fetch_k must be a whole number of at least 1"),
         ({"min_score": 2}, ValueError, "min_score must be between"),
         ({"min_score": float("nan")}, ValueError, "min_score must be between"),
-        ({"reranker": "models/x"}, TypeError, "reranker must be a unisem.rerank.Reranker, not str"),
         (
-            {"min_score": 0.1, "vector_store_query_mode": "hybrid"},
-            ValueError,
-            'scores of mode "hybrid" are none',
+            {"reranker": "models/x"},
+            TypeError,
+            "reranker must be a unisem.rerank.Reranker, not str",
         ),
         (
-            {"reranker": ColourReranker(), "vector_store_query_mode": "mmr"},
+            {"min_score": 0.1, "vector_store_query_mode": "text_search"},
             ValueError,
-            "diversity=",
+            'min_score is a cosine, and mode "keyword" has none',
         ),
         ({"mode": "hybrid"}, ValueError, "use vector_store_query_mode="),
         ({"diversity": 0.3}, ValueError, "mmr_threshold"),
@@ -197,14 +222,6 @@ async def test_a_reranker_needs_a_question(index: UniSemIndex, encoder: ToyEncod
     with pytest.raises(ValueError, match="has an embedding only"):
         retriever.retrieve(QueryBundle("", embedding=vector))
     assert await found(retriever, QueryBundle("red", embedding=vector))
-
-
-def test_there_are_as_many_candidates_as_in_a_space() -> None:
-    for k in (0, 1, 13, 60):
-        for fetch_k in (None, 5, 200):
-            ours = Refinement(reranker=ColourReranker(), fetch_k=fetch_k).candidates(k)
-            query = Query(text="x", k=k, reranker=ColourReranker(), fetch_k=fetch_k)
-            assert ours == query.candidates
 
 
 async def test_hybrid_candidates_are_those_of_a_space(space: SemanticSpace) -> None:

@@ -159,9 +159,10 @@ async def test_the_reranker_judges_the_question_and_not_what_is_embedded_for_it(
     retriever = UniSemRetriever(space=shelf, reranker=Backwards())
     with pytest.raises(ValueError, match="the query has an embedding only, and a reranker looks"):
         retriever.retrieve(QueryBundle("", embedding=vector.tolist()))
-    retriever = UniSemRetriever(space=shelf, reranker=Backwards(), diversity=0.5)
-    with pytest.raises(ValueError, match="reranker and diversity together need a query that"):
-        retriever.retrieve(QueryBundle("red", embedding=vector.tolist()))
+    varied = UniSemRetriever(space=shelf, reranker=Backwards(), diversity=0.5)
+    expected = shelf.search("red", k=4, reranker=Backwards(), diversity=0.5)
+    found = await both(varied, QueryBundle("what is red?", embedding=vector.tolist()))
+    assert pairs(found) == pairs(expected)
 
 
 async def test_the_rerankers_work_is_observed(shelf: SemanticSpace, events: Any) -> None:

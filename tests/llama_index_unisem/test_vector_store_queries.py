@@ -88,15 +88,16 @@ def one(key: str, operator: FilterOperator, value: Any) -> MetadataFilters:
     return MetadataFilters(filters=[MetadataFilter(key=key, operator=operator, value=value)])
 
 
-def check(found: VectorStoreQueryResult) -> list[str]:
-    """What must hold of any result."""
+def check(found: VectorStoreQueryResult, mode: str = "default") -> list[str]:
+    """What must hold of any result; the varied ones are in the order in which they were chosen."""
     assert found.ids is not None
     assert found.nodes is not None
     assert found.similarities is not None
     assert [node.node_id for node in found.nodes] == found.ids
     assert len(found.similarities) == len(found.ids) == len(set(found.ids))
     assert all(type(score) is float for score in found.similarities)
-    assert found.similarities == sorted(found.similarities, reverse=True)
+    if mode != "mmr":
+        assert found.similarities == sorted(found.similarities, reverse=True)
     assert all(node.embedding is None for node in found.nodes)
     return found.ids
 
@@ -193,9 +194,9 @@ def test_a_restriction_leaves_the_top_k_full(
             for name, node in BY_ID.items()
             if node.ref_doc_id == f"doc{number}" and node.metadata["year"] >= 2004
         }
-        assert set(check(store.query(query))) == expected
+        assert set(check(store.query(query), mode)) == expected
         query.similarity_top_k = 2
-        assert len(check(store.query(query))) == 2
+        assert len(check(store.query(query), mode)) == 2
 
 
 @pytest.mark.parametrize("k", [0, 1, 7, COUNT, 1000])
@@ -303,32 +304,33 @@ def test_hybrid_modes(store: UniSemVectorStore, mode: VectorStoreQueryMode) -> N
             store.query(query)
 
 
-def marginal_relevance(k: int, balance: float) -> tuple[list[str], list[float]]:
+def marginal_relevance(k: int, balance: float, fetch: int) -> list[str]:
     """The formula of Carbonell and Goldstein, one candidate at a time."""
-    chosen: list[str] = []
-    scores: list[float] = []
+    cosines = {name: float(vector @ QUERY) for name, vector in VECTORS.items()}
+    candidates = sorted(cosines, key=lambda name: -cosines[name])[:fetch]
+    chosen = candidates[:1]
     while len(chosen) < k:
         values = {
-            name: balance * float(vector @ QUERY)
-            - (1 - balance) * max((float(vector @ VECTORS[c]) for c in chosen), default=0.0)
-            for name, vector in VECTORS.items()
+            name: balance * cosines[name]
+            - (1 - balance) * max(float(VECTORS[name] @ VECTORS[c]) for c in chosen)
+            for name in candidates
             if name not in chosen
         }
-        if not chosen:
-            values = {name: float(vector @ QUERY) for name, vector in VECTORS.items()}
-        best = max(values, key=lambda name: values[name])
-        scores.append(values[best] if chosen else balance * values[best])
-        chosen.append(best)
-    return chosen, scores
+        chosen.append(max(values, key=lambda name: values[name]))
+    return chosen
 
 
+@pytest.mark.parametrize("fetch", [None, 20, COUNT])
 @pytest.mark.parametrize("balance", [0.1, 0.5, 0.9, 1.0])
-def test_mmr_against_the_formula(store: UniSemVectorStore, balance: float) -> None:
-    found = store.query(ask(8, mode="mmr"), mmr_threshold=balance)
-    chosen, scores = marginal_relevance(8, balance)
-    assert check(found) == chosen
-    lowest = np.minimum.accumulate(scores)
-    assert found.similarities == pytest.approx(lowest.tolist(), abs=1e-5)
+def test_mmr_against_the_formula(
+    store: UniSemVectorStore, balance: float, fetch: int | None
+) -> None:
+    options = {} if fetch is None else {"mmr_prefetch_k": fetch}
+    found = store.query(ask(8, mode="mmr"), mmr_threshold=balance, **options)
+    chosen = marginal_relevance(8, balance, fetch or 50)
+    assert check(found, "mmr") == chosen
+    cosines = [float(VECTORS[name] @ QUERY) for name in chosen]
+    assert found.similarities == pytest.approx(cosines, abs=1e-5)
 
 
 @pytest.mark.parametrize("balance", [0.3, 0.5, 0.8])
@@ -338,7 +340,7 @@ def test_mmr_of_two_as_simple_vector_store(
     """Of two only: LlamaIndex's own looks at the last one chosen, not at all of them."""
     query = ask(2, mode=VectorStoreQueryMode.MMR)
     assert (
-        check(store.query(query, mmr_threshold=balance))
+        check(store.query(query, mmr_threshold=balance, mmr_prefetch_k=COUNT))
         == simple.query(query, mmr_threshold=balance).ids
     )
 
@@ -372,7 +374,7 @@ def test_mmr_options(store: UniSemVectorStore) -> None:
     nearest = check(store.query(ask(3)))
     for options in ({"mmr_prefetch_k": 3}, {"mmr_prefetch_factor": 1.0}):
         found = store.query(ask(3, mode="mmr"), mmr_threshold=0.1, **options)
-        assert set(check(found)) == set(nearest)
+        assert set(check(found, "mmr")) == set(nearest)
     with pytest.raises(ValueError, match="mmr_threshold"):
         store.query(ask(3, mode="mmr"), mmr_threshold=1.5)
 

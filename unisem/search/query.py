@@ -23,13 +23,15 @@ class Query:
 
     Mode ``"keyword"`` looks for the words of the text and needs nothing else. Mode ``"hybrid"``
     does that and compares vectors as well; it needs a text, and may have a picture, or a ready
-    vector, for the vector's part.
+    vector, for the vector's part. A reranker looks at text and picture, also where a ready vector
+    is compared.
 
     Attributes:
         text: Text as written; it is never taken for a path or a URL.
         image: A path, bytes, a Pillow picture or an `ImageRef`.
-        vector: A ``(d,)`` vector in the space's own coordinates, instead of text and image; in
-            hybrid mode instead of the image, the text being for the keywords.
+        vector: A ``(d,)`` vector in the space's own coordinates, compared instead of text and
+            image. There are none then but for what else uses them: the text for keywords, text
+            and image for the reranker.
         text_weight: Share of the text in a composed query, from 0 to 1.
         k: How many records at most.
         selection: Which records may be found.
@@ -43,8 +45,12 @@ class Query:
         reranker: What orders the candidates anew, by looking at query and record together.
         fetch_k: How many candidates are fetched for fusion, for the reranker and for diversity,
             from each list; ``max(50, 4 * k)`` if ``None``, and never fewer than ``k``.
+        fetch_vectors: How many by vector exactly, in a hybrid search; by ``fetch_k`` if ``None``.
+        fetch_words: How many by keyword exactly, likewise.
         distinct: Of records whose pictures are the same, byte for byte, only the best is found;
             the next records take the others' places.
+        neighbors: How many records before and after each hit come with it, by its links; ``k``
+            does not count them. See `unisem.search.neighbors` for their order and score.
     """
 
     text: str | None = None
@@ -60,7 +66,10 @@ class Query:
     diversity: float | None = None
     reranker: Reranker | None = None
     fetch_k: int | None = None
+    fetch_vectors: int | None = None
+    fetch_words: int | None = None
     distinct: bool = False
+    neighbors: int = 0
 
     def __post_init__(self) -> None:
         self._check_parts()
@@ -71,8 +80,17 @@ class Query:
         if self.image is not None:
             object.__setattr__(self, "image", ImageRef.of(self.image))
         _check_count(self.k, "k", 0)
+        _check_count(self.neighbors, "neighbors", 0)
         if self.fetch_k is not None:
             _check_count(self.fetch_k, "fetch_k", 1)
+        for name, count in (
+            ("fetch_vectors", self.fetch_vectors),
+            ("fetch_words", self.fetch_words),
+        ):
+            if count is not None:
+                _check_count(count, name, 0)
+                if self.mode != "hybrid":
+                    raise ValueError(f'{name} is for mode "hybrid"; use fetch_k')
         if not 0 <= self.text_weight <= 1:
             raise ValueError(f"text_weight must be between 0 and 1, not {self.text_weight!r}")
         if self.match not in ("any", "text", "image"):
@@ -82,7 +100,10 @@ class Query:
         if self.diversity is not None and not 0 <= self.diversity <= 1:
             raise ValueError(f"diversity must be between 0 and 1, not {self.diversity!r}")
         if self.reranker is not None and not isinstance(self.reranker, Reranker):
-            raise TypeError(f"reranker must be a unisem.rerank.Reranker, not {self.reranker!r}")
+            raise TypeError(
+                "reranker must be a unisem.rerank.Reranker, not "
+                f"{type(self.reranker).__name__}; load_reranker gives one"
+            )
         if self.min_score is not None and not math.isfinite(self.min_score):
             raise ValueError(f"min_score must be a number, not {self.min_score!r}")
 
@@ -90,8 +111,10 @@ class Query:
         """Whether what is given suits the mode."""
         if self.mode not in ("vector", "keyword", "hybrid"):
             raise ValueError(f'mode must be "vector", "keyword" or "hybrid", not {self.mode!r}')
+        asks = self.text is not None or self.image is not None
+        read = self.reranker is not None  # text and image, beside a vector
         if self.mode == "vector":
-            if (self.text is not None or self.image is not None) == (self.vector is not None):
+            if not asks if self.vector is None else asks and not read:
                 raise ValueError("a query needs text, image, or both; or a vector alone")
         elif self.text is None:
             raise ValueError(
@@ -102,18 +125,28 @@ class Query:
                 raise ValueError('mode "keyword" looks for text only; use "hybrid" for more')
             if self.min_score is not None:
                 raise ValueError('min_score is a cosine, and mode "keyword" has none')
-        elif self.image is not None and self.vector is not None:
+        elif self.image is not None and self.vector is not None and not read:
             raise ValueError("a query has an image or a vector, not both")
-        if self.reranker is not None and self.text is None and self.image is None:
+        if read and not asks:
             raise ValueError("a reranker looks at the query's text or image; a vector is neither")
 
     @property
     def candidates(self) -> int:
-        """How many hits to fetch from each list."""
+        """How many hits to fetch from each list, if it has no number of its own."""
         plain = self.mode != "hybrid" and self.diversity is None and self.reranker is None
         if not self.k or plain:
             return self.k
         return max(self.k, self.fetch_k or max(_LEAST_CANDIDATES, 4 * self.k))
+
+    @property
+    def vector_candidates(self) -> int:
+        """How many hits to fetch by vector."""
+        return self.candidates if self.fetch_vectors is None else self.fetch_vectors
+
+    @property
+    def word_candidates(self) -> int:
+        """How many hits to fetch by keyword."""
+        return self.candidates if self.fetch_words is None else self.fetch_words
 
 
 def _check_count(value: object, name: str, least: int) -> None:

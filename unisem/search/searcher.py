@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
 
 from unisem.encoders import Encoder
-from unisem.images.reference import ImageRef
+from unisem.images.reference import ImageRef, ImageSource
 from unisem.records import Vector
+from unisem.search.composition import composed
 from unisem.search.diversity import choose, likeness_of
+from unisem.search.neighbors import with_neighbors
 from unisem.search.query import Query
 from unisem.search.reranking import reorder
 from unisem.stores import Store
@@ -32,18 +34,27 @@ class Searcher:
        The choice weighs the cosine to the query against the cosines among the hits; scores that
        are no cosines count as their share of the best one, and a reranker's from 0, the least,
        to 1, the best.
+    6. **Surround.** With `Query.neighbors` each hit brings the records around it.
+
+    Args:
+        encoder: Makes vectors of texts and pictures; ``None`` if all queries have ready ones.
+        store: Where to look.
     """
 
-    def __init__(self, encoder: Encoder, store: Store) -> None:
+    def __init__(self, encoder: Encoder | None, store: Store) -> None:
         self._encoder = encoder
         self._store = store
 
     def run(self, queries: Sequence[Query]) -> list[list[Hit]]:
         """Each query's hits, best first; with diversity, in the order they were chosen."""
         by_vector = self._by_vector(queries)
-        return [
+        chosen = [
             self._choose(query, _reranked(query, self._fetched(query, hits)))[: query.k]
             for query, hits in zip(queries, by_vector, strict=True)
+        ]
+        return [
+            with_neighbors(self._store, hits, query.neighbors, query.selection)
+            for query, hits in zip(queries, chosen, strict=True)
         ]
 
     def embed(self, queries: Sequence[Query]) -> list[Vector]:
@@ -52,25 +63,34 @@ class Searcher:
         Raises:
             ImageError: A query's picture cannot be used.
             VectorError: A vector is zero, not finite, or no row of numbers.
+            ValueError: There is no encoder, and a query has no vector.
         """
         asked = [query for query in queries if query.vector is None]
         texts = [query.text for query in asked if query.text is not None]
         images = [query.image for query in asked if query.image is not None]
-        by_text = iter(self._encoder.encode_texts(texts, role="query") if texts else ())
-        by_image = iter(self._encoder.encode_images(images) if images else ())
-        vectors = []
-        for query in queries:
-            if query.vector is not None:
-                vectors.append(unit(query.vector, "the query's vector"))
-                continue
-            vector = np.zeros(self._encoder.dimension, np.float32)
-            both = query.text is not None and query.image is not None
-            if query.text is not None:
-                vector += (query.text_weight if both else 1.0) * next(by_text)
-            if query.image is not None:
-                vector += (1 - query.text_weight if both else 1.0) * next(by_image)
-            vectors.append(unit(vector, "the query's vector"))
-        return vectors
+        by_text, by_image = self._encoded(texts, images)
+        return [
+            unit(query.vector, "the query's vector")
+            if query.vector is not None
+            else composed(
+                None if query.text is None else next(by_text),
+                None if query.image is None else next(by_image),
+                query.text_weight,
+            )
+            for query in queries
+        ]
+
+    def _encoded(
+        self, texts: Sequence[str], images: Sequence[ImageSource]
+    ) -> tuple[Iterator[Vector], Iterator[Vector]]:
+        if not texts and not images:
+            return iter(()), iter(())
+        if self._encoder is None:
+            raise ValueError("without an encoder a query needs a vector")
+        return (
+            iter(self._encoder.encode_texts(texts, role="query") if texts else ()),
+            iter(self._encoder.encode_images(images) if images else ()),
+        )
 
     def _by_vector(self, queries: Sequence[Query]) -> list[list[Hit]]:
         found: list[list[Hit]] = [[] for _ in queries]
@@ -82,7 +102,7 @@ class Searcher:
             key = (
                 repr(query.selection),
                 query.match,
-                query.candidates,
+                query.vector_candidates,
                 query.distinct,
                 len(vector),
             )
@@ -90,7 +110,9 @@ class Searcher:
         for group in groups.values():
             query = queries[group[0][0]]
             vectors = np.stack([vector for _, vector in group])
-            lists = _candidates(query, partial(self._by_vectors, query, vectors))
+            lists = _candidates(
+                query, query.vector_candidates, partial(self._by_vectors, query, vectors)
+            )
             for (place, _), hits in zip(group, lists, strict=True):
                 least = queries[place].min_score
                 found[place] = [hit for hit in hits if least is None or hit.score >= least]
@@ -103,7 +125,9 @@ class Searcher:
         if query.mode == "vector":
             return by_vector
         assert query.text is not None  # a `Query` checks that
-        (by_keyword,) = _candidates(query, partial(self._by_words, query, query.text))
+        (by_keyword,) = _candidates(
+            query, query.word_candidates, partial(self._by_words, query, query.text)
+        )
         if query.mode == "keyword":
             return by_keyword
         fused = query.fusion.fuse(by_vector, by_keyword)
@@ -133,21 +157,24 @@ class Searcher:
         return [candidates[position] for position in order]
 
 
-def _candidates(query: Query, fetch: Callable[[int], list[list[Hit]]]) -> list[list[Hit]]:
+def _candidates(
+    query: Query, wanted: int, fetch: Callable[[int], list[list[Hit]]]
+) -> list[list[Hit]]:
     """As many hits as a query needs to choose from, copies not counted where it wants none.
 
     Args:
         query: The query, or one of several that want alike.
+        wanted: How many.
         fetch: Gives lists of at most so many hits.
     """
-    count = query.candidates
+    count = wanted
     while True:
         lists = fetch(count)
         if not query.distinct:
             return lists
-        found = [_distinct(hits)[: query.candidates] for hits in lists]
+        found = [_distinct(hits)[:wanted] for hits in lists]
         if all(
-            len(different) == query.candidates or len(hits) < count
+            len(different) == wanted or len(hits) < count
             for different, hits in zip(found, lists, strict=True)
         ):
             return found

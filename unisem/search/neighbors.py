@@ -21,13 +21,16 @@ def with_neighbors(
         store: Where the records are.
         hits: Best first.
         count: How many links are followed from each hit, ``"previous"`` and ``"next"`` each.
-        selection: What a neighbour must meet; a chain ends at a record that does not.
+        selection: What a neighbour must meet but for the modality, as a text's picture belongs
+            to it; a chain ends at a record that does not.
 
     Returns:
         Passages, in the order of their best hits; inside one, the document's order. Passages that
         share a record are one, and no record comes twice. A hit keeps its score; a neighbour has
         the score of the best hit that it belongs to, so that a cutoff keeps or drops both.
     """
+    if not count:
+        return list(hits)
     found = _Records(store, selection, {hit.record.id: hit.record for hit in hits})
     windows = _windows(found, [hit.record for hit in hits], count)
     inherited: dict[str, float] = {}
@@ -72,7 +75,6 @@ class _Records:
                 ids=tuple(wanted),
                 source_ids=self.selection.source_ids,
                 filter=self.selection.filter,
-                modality=self.selection.modality,
             )
             self.known.update((record.id, record) for record in self.store.select(chosen))
         self.absent |= unknown - self.known.keys()
