@@ -89,6 +89,43 @@ def test_ctrl_c_does_not_wait_for_a_thread_that_is_busy(cards: Path, tmp_path: P
     assert "Traceback" not in errors
 
 
+def test_ctrl_c_ends_an_import_that_embeds(cards: Path, tmp_path: Path) -> None:
+    start("index", cards, "--into", "s.unisem", cwd=tmp_path).communicate(timeout=60)
+    start("store", "export", "s.unisem", "out", cwd=tmp_path).communicate(timeout=60)
+    code = _STUCK.replace("import unisem.space", "import unisem.space, unisem.encoders").replace(
+        "unisem.space.load_encoder =", "unisem.space.load_encoder = unisem.encoders.load_encoder ="
+    )
+    into = ("--into", "new.unisem", "--vectors", "renew")
+    importing = start("store", "import", "out", *into, cwd=tmp_path, code=code)
+    assert importing.stdout is not None
+    assert importing.stdout.readline().startswith("begun")
+    importing.send_signal(signal.SIGINT)
+    try:
+        _, errors = importing.communicate(timeout=60)
+    finally:
+        importing.kill()
+    assert importing.returncode == 130
+    assert "Traceback" not in errors
+
+
+def test_ctrl_c_while_libraries_are_loading_is_quiet(tmp_path: Path) -> None:
+    code = """
+import sys
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Slow())
+from unisem.cli import main
+main()
+"""
+    program = start("search", "s.unisem", "red", cwd=tmp_path, code=code)
+    _, errors = program.communicate(timeout=60)
+    assert (program.returncode, errors) == (130, "")
+
+
 def test_a_closed_pipe_is_quiet(cards: Path, tmp_path: Path) -> None:
     start("index", cards, "--into", "s.unisem", cwd=tmp_path).communicate(timeout=60)
     for option in ("--match=any", "--json"):
@@ -103,7 +140,7 @@ def test_a_closed_pipe_is_quiet(cards: Path, tmp_path: Path) -> None:
 
 def test_starting_up_imports_nothing_heavy() -> None:
     code = (
-        "import sys, unisem.cli\n"
+        "import sys, unisem.cli.app\n"
         "heavy = {'torch', 'faiss', 'sentence_transformers', 'jinja2', 'numpy', 'PIL',"
         " 'langchain_core', 'llama_index'}\n"
         "print(sorted(heavy & sys.modules.keys()))"

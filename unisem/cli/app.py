@@ -110,7 +110,7 @@ def _unisem(
     """One semantic space for text and images: build it, search it, see what a model is shown."""
 
 
-def main() -> None:
+def run() -> None:
     """Run the program on this process's arguments and exit."""
     for stream in (sys.stdout, sys.stderr):
         # A caption may have characters that an old terminal's encoding lacks.

@@ -1,9 +1,15 @@
-"""`decoding_threads`: how many threads make pictures ready for a model."""
+"""`workers`: threads that make pictures ready for a model, and that Ctrl-C does not wait for."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import TypeVar
 
+_Result = TypeVar("_Result")
+_TURN = 0.5  # seconds
 _LEAST = 4  # a slow disk is waited for by several at once
 
 
@@ -15,3 +21,26 @@ def decoding_threads() -> int:
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(_LEAST, (cores or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+@contextmanager
+def workers(name: str) -> Iterator[ThreadPoolExecutor]:
+    """A pool of `decoding_threads`; what waits in it is given up if the block ends by an error."""
+    pool = ThreadPoolExecutor(decoding_threads(), name)
+    try:
+        yield pool
+    except Exception:
+        pool.shutdown(cancel_futures=True)
+        raise
+    except BaseException:
+        # Whoever interrupts does not wait for a thread that is loading a model.
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def awaited(future: Future[_Result]) -> _Result:
+    """A job's result. In turns, as a thread that only waits may sleep through Ctrl-C."""
+    while not future.done():
+        wait([future], timeout=_TURN)
+    return future.result()

@@ -11,7 +11,6 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
@@ -21,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from unisem.common.forks import Carried, Mutex, keep_for_ever, one_thread
-from unisem.common.threads import decoding_threads
+from unisem.common.threads import workers
 from unisem.encoders.base import Encoder, Progress, Role
 from unisem.encoders.finding import locate_model
 from unisem.encoders.loading import load_model
@@ -213,7 +212,7 @@ class SentenceTransformerEncoder(Encoder, Carried):
     def _prepared(self, sources: list[ImageSource], size: int) -> Iterator[list[Image.Image]]:
         """Yield decoded batches, later ones decoding while the caller uses this one."""
         waiting = iter(sources)
-        with ThreadPoolExecutor(decoding_threads(), "unisem-decode") as pool:
+        with workers("unisem-decode") as pool:
             ahead = deque(pool.submit(self.prepare_image, image) for image in islice(waiting, 16))
             while ahead:
                 ahead.extend(

@@ -24,6 +24,7 @@ from unisem.space import SemanticSpace
 from unisem.stores.vectors import are_unit
 
 _BATCH = 256
+_EMBEDDED = 32  # a smaller batch, where an encoder that may be slow has to see all of it
 _OTHER = (RecursionError, TypeError, AttributeError, ValueError)
 
 
@@ -117,7 +118,8 @@ class _Import:
         reader: EntryReader = kind(self._origin)
         seen = stored = 0
         found = entries(reader, info.vectors, info.dimension or 0, self._origin)
-        while batch := list(islice(found, _BATCH)):
+        size = _EMBEDDED if self._renew else _BATCH
+        while batch := list(islice(found, size)):
             items = self._completed([item for entry in batch for item in self._item(entry)])
             self._space.store.add(items)
             seen += len(batch)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from PIL import Image
 
-from unisem.common.threads import decoding_threads
+from unisem.common.threads import awaited, workers
 from unisem.encoders import Encoder
 from unisem.encoders.unit import unit_rows
 from unisem.errors import ImageError
@@ -44,12 +43,12 @@ class RecordEmbedder:
                 without it the first one's error is raised.
         """
         checked = map(_as_record, records)
-        with ThreadPoolExecutor(decoding_threads(), "unisem-decode") as pool:
+        with workers("unisem-decode") as pool:
             while batch := list(islice(checked, _BATCH)):
                 prepared: list[tuple[Record, Image.Image | None]] = []
                 for record, job in [(item, pool.submit(self._prepare, item)) for item in batch]:
                     try:
-                        prepared.append(job.result())
+                        prepared.append(awaited(job))
                     except ImageError as error:
                         if leave_out is None:
                             raise

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TypeVar
 
 from PIL import Image
 
 from unisem.common.skipped import Skipped
-from unisem.common.threads import decoding_threads
+from unisem.common.threads import awaited, workers
 from unisem.encoders import Encoder
 from unisem.errors import ImageError
 from unisem.images import ImageRef
@@ -28,9 +27,7 @@ from unisem.records import Record
 from unisem.stores import Store
 from unisem.stores.selection import Selection
 
-_Result = TypeVar("_Result")
 _BATCH = 32
-_TURN = 0.5  # seconds
 _QUICK, _SLOW = 1.0, 4.0  # seconds of a batch after which the next one is larger, or smaller
 _FEW_BYTES = 16 << 20  # larger files are read again, not held by the dozen until they are decoded
 
@@ -105,8 +102,7 @@ class Ingestion:
     def run(self, reader: Reader) -> IngestReport:
         """Read everything; see `SemanticSpace.ingest`."""
         self._total = len(reader)
-        pool = ThreadPoolExecutor(decoding_threads(), "unisem-ingest")
-        try:
+        with workers("unisem-ingest") as pool:
             ahead: list[_Pending] = []
             for batch in _batches(reader, _BATCH):
                 following = self._prepare(batch, pool)
@@ -115,11 +111,6 @@ class Ingestion:
                 ahead = following
             self._finish(ahead)
             self._advance(max(0, self._total - self._done))
-        except BaseException:
-            # Whoever interrupts does not wait for a thread that is loading a model.
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-        pool.shutdown()
         removed = self._remove_stale_chunks()
         gone, renamed = self._look_for_gone(reader)
         if self._prune and gone and self._done:  # a folder without any file is a lost drive
@@ -160,7 +151,7 @@ class Ingestion:
                 self._text_sources.add(record.source_id)
             try:
                 if job is not None:
-                    record, data = _awaited(job)
+                    record, data = awaited(job)
             except ImageError as error:
                 self._skip(record, error.reason)
                 continue
@@ -205,7 +196,7 @@ class Ingestion:
         for item in batch:
             try:
                 if item.decoded is not None:
-                    images.append(_awaited(item.decoded))
+                    images.append(awaited(item.decoded))
                 records.append(item.record)
             except ImageError as error:
                 self._skip(item.record, error.reason)
@@ -244,13 +235,6 @@ class Ingestion:
     def _skip(self, record: Record, reason: str) -> None:
         name = record.image.name if record.image is not None else record.id
         self._skipped.append(Skipped(name, reason))
-
-
-def _awaited(future: Future[_Result]) -> _Result:
-    """A job's result. In turns, as a thread that only waits may sleep through Ctrl-C."""
-    while not future.done():
-        wait([future], timeout=_TURN)
-    return future.result()
 
 
 def _content(record: Record) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from unisem.common.forks import Carried, Mutex, keep_for_ever, one_thread
-from unisem.common.threads import decoding_threads
+from unisem.common.threads import workers
 from unisem.errors import ImageError, RerankerError
 from unisem.images.reference import ImageRef
 from unisem.records import Record, check_unicode
@@ -168,7 +167,7 @@ class CrossEncoderReranker(Reranker, Carried):
                 _LOGGER.warning("the reranker failed on %r: %s", records[places[0]].id, error)
 
         shown = [place for place, record in enumerate(records) if self._is_shown(record)]
-        with ThreadPoolExecutor(decoding_threads(), "unisem-decode") as pool:
+        with workers("unisem-decode") as pool:
             for batch in self._batches(shown):
                 opened = list(pool.map(self._opened, [records[place] for place in batch]))
                 seen = {p: picture for p, picture in zip(batch, opened, strict=True) if picture}
