@@ -31,11 +31,13 @@ class Shown:
         image: Its picture, if it has one that can be sent.
         omitted: Why a node's picture is not sent, in words that go on from "its picture …";
             ``None`` if it is sent, or there is none.
+        ref: Where a picture that is sent was read from.
     """
 
     node: BaseNode
     image: ModelImage | None = None
     omitted: str | None = None
+    ref: ImageRef | None = None
 
 
 def shown(
@@ -63,7 +65,7 @@ def shown(
             result, error = Shown(node, omitted=ref.summary), ref
         else:
             content = next(pictured)
-            result, error = Shown(node, content.image, content.omitted), content.error
+            result, error = Shown(node, content.image, content.omitted, ref), content.error
         if error is not None:
             _log.warning("the picture of %r is not sent: %s", node.node_id, error)
         yield result

@@ -92,7 +92,7 @@ class UniSemQueryEngineTool(QueryEngineTool):
         sources = [source.node for source in response.source_nodes]
         blocks: list[ContentBlock] = [TextBlock(text=f"{response}\n")]
         if sources:
-            blocks.extend(result_blocks(shown(sources, self._limits, self._roots)))
+            blocks.extend(result_blocks(shown(sources, self._limits, self._roots), self._limits))
         return ToolOutput(
             tool_name=self.metadata.get_name(),
             blocks=blocks,

@@ -15,6 +15,7 @@ from llama_index_unisem.retrievers.bundles import ImageQueryBundle
 from llama_index_unisem.retrievers.retriever import UniSemRetriever
 from llama_index_unisem.shown import shown
 from llama_index_unisem.tools.arguments import SearchArguments, arguments_for, parsed
+from llama_index_unisem.tools.references import look_in
 from llama_index_unisem.tools.results import result_blocks
 from unisem.images.for_models import ImageLimits
 
@@ -97,6 +98,7 @@ class UniSemRetrieverTool(AsyncBaseTool):
             fn_schema=self._schema,
             return_direct=return_direct,
         )
+        look_in(retriever)
 
     @property
     def metadata(self) -> ToolMetadata:
@@ -169,7 +171,7 @@ class UniSemRetrieverTool(AsyncBaseTool):
         results = shown([hit.node for hit in nodes], self._limits, self._roots)
         return ToolOutput(
             tool_name=self._metadata.get_name(),
-            blocks=result_blocks(results),
+            blocks=result_blocks(results, self._limits),
             raw_input=asked.model_dump(),
             raw_output=nodes,
         )

@@ -2,11 +2,14 @@
 
 The chat-completions interface takes text only in a tool's message, and LlamaIndex's ``OpenAI`` and
 its kin leave pictures out of it without a word. Here they are sent in a user's message right after
-the tools' messages, where the interface takes them.
+the tools' messages, where the interface takes them. Tools return references; here, at the last
+moment, they are read.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import groupby
@@ -25,9 +28,12 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.bridge.pydantic import Field
 from llama_index.core.llms.llm import LLM
 
+from llama_index_unisem.tools.references import PictureReference
 from llama_index_unisem.tools.results import ResultImageBlock
+from unisem.errors import ImageError
 from unisem.presentation.fence import RULES, quoted
 
+_log = logging.getLogger(__name__)
 _HEADER = f"Pictures that the tools above returned. {RULES}\n"
 
 
@@ -43,8 +49,8 @@ class ToolPictures(LLM):
     ```
 
     Nothing else of the model changes: memory and events keep the tool's message as it is, with
-    its pictures. Models whose integration passes on pictures of tool messages (``OpenAIResponses``)
-    need it not.
+    references to its pictures, also where they are kept as JSON. A model without this class, or
+    LlamaIndex's own code, cannot read a reference that has been JSON.
     """
 
     max_tool_pictures: int = Field(
@@ -63,15 +69,15 @@ class ToolPictures(LLM):
 
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """As the model's own."""
-        return await super().achat(self._seen(messages), **kwargs)  # type: ignore[safe-super]
+        seen = await asyncio.to_thread(self._seen, messages)
+        return await super().achat(seen, **kwargs)  # type: ignore[safe-super]
 
     async def astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
         """As the model's own."""
-        return await super().astream_chat(  # type: ignore[safe-super]
-            self._seen(messages), **kwargs
-        )
+        seen = await asyncio.to_thread(self._seen, messages)
+        return await super().astream_chat(seen, **kwargs)  # type: ignore[safe-super]
 
     def _seen(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
         return list(pictures_after_tools(messages, self.max_tool_pictures))
@@ -81,7 +87,8 @@ def pictures_after_tools(messages: Sequence[ChatMessage], most: int) -> Iterator
     """Yield the messages, the pictures of tools' messages moved into a user's message after them.
 
     Pictures are numbered through the conversation, the same picture by the same number; where one
-    was stands its number. It is sent once. The messages given are left as they are.
+    was stands its number. It is sent once. What is referred to is read; where it has gone or
+    changed, that is said in its place. The messages given are left as they are.
 
     Args:
         messages: A conversation.
@@ -90,9 +97,10 @@ def pictures_after_tools(messages: Sequence[ChatMessage], most: int) -> Iterator
     chosen = _chosen(messages, most)
     numbers: dict[str, int] = {}
     sent: set[str] = set()
+    failed: dict[str, str] = {}
     for role, run in groupby(messages, key=lambda message: message.role):
         if role != MessageRole.TOOL:
-            yield from run
+            yield from map(_without_references, run)
             continue
         earlier = sent.copy()
         moved: list[ContentBlock] = []
@@ -104,12 +112,16 @@ def pictures_after_tools(messages: Sequence[ChatMessage], most: int) -> Iterator
                     continue
                 key = _key(block)
                 number = numbers.setdefault(key, len(numbers) + 1)
+                if key in chosen and key not in sent and key not in failed:
+                    try:
+                        moved += [TextBlock(text=_label(number, block)), _read(block)]
+                        sent.add(key)
+                    except ImageError as error:
+                        _log.warning("picture %d is not sent: %s", number, error)
+                        failed[key] = f"not shown: it {error.summary}"
                 place = "shown above" if key in earlier else "shown below"
-                if key not in chosen:
-                    place = "left out"
-                elif key not in sent:
-                    sent.add(key)
-                    moved += [TextBlock(text=_label(number, block)), block]
+                if key not in sent:
+                    place = failed.get(key, "left out")
                 blocks.append(TextBlock(text=f"(Picture {number} is {place}.)\n"))
             yield message.model_copy(update={"blocks": blocks})
         if moved:
@@ -127,13 +139,43 @@ def _chosen(messages: Sequence[ChatMessage], most: int) -> set[str]:
     return chosen
 
 
+def _without_references(message: ChatMessage) -> ChatMessage:
+    """Another's message, which has a reference if a memory has put a tool's blocks there."""
+    blocks: list[ContentBlock] = []
+    for block in message.blocks:
+        try:
+            blocks.append(_read(block) if isinstance(block, ImageBlock) else block)
+        except ImageError as error:
+            blocks.append(TextBlock(text=f"(A picture is not shown: it {error.summary}.)\n"))
+    if all(block is kept for block, kept in zip(blocks, message.blocks, strict=True)):
+        return message
+    return message.model_copy(update={"blocks": blocks})
+
+
+def _read(block: ImageBlock) -> ImageBlock:
+    """The block with the bytes of its picture, if it refers to one.
+
+    Raises:
+        ImageError: The picture has gone or changed.
+    """
+    reference = PictureReference.parse(block.url)
+    if reference is None:
+        return block
+    image = reference.read()
+    return ImageBlock(image=image.data, image_mimetype=image.mime_type, detail=block.detail)
+
+
 def _key(block: ImageBlock) -> str:
     """What two blocks of the same picture have in common."""
+    if (reference := PictureReference.parse(block.url)) is not None:
+        return reference.sha256
     if isinstance(block.image, bytes):
         return sha256(block.image).hexdigest()
     return f"{block.path} {block.url} {id(block.image) if block.image else ''}"
 
 
 def _label(number: int, block: ImageBlock) -> str:
+    reference = PictureReference.parse(block.url)
     name = block.result_id if isinstance(block, ResultImageBlock) else None
+    name = name if reference is None else reference.result_id
     return f"Picture {number}:\n" if name is None else f"Picture {number}, of {quoted(name)}:\n"

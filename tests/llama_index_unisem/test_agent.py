@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from llama_index.core.agent.workflow import AgentStream, FunctionAgent, ReActAgent
+from llama_index.core.agent.workflow import AgentStream, AgentWorkflow, FunctionAgent, ReActAgent
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, MessageRole, TextBlock
+from llama_index.core.llms.mock import MockLLM
 from llama_index.core.memory import Memory
 from llama_index.core.query_engine import RetrieverQueryEngine
+from llama_index.core.tools.types import AsyncBaseTool
 from llama_index.llms.openai import OpenAI
+from PIL import Image
 
 from llama_index_unisem import (
     ToolPictures,
@@ -18,11 +24,15 @@ from llama_index_unisem import (
     UniSemRetriever,
     UniSemRetrieverTool,
 )
+from llama_index_unisem.tools import references
 from llama_index_unisem.tools.tool_pictures import pictures_after_tools
 from tests.support.chat_rules import broken_rule
 from tests.support.chat_server import ChatServer, chat_server
 from tests.support.pictures import encoded, solid
-from unisem import SemanticSpace
+from tests.support.toy import ToyEncoder
+from unisem import Record, SemanticSpace
+from unisem.errors import ImageError
+from unisem.filters import Field
 from unisem.images.for_models import ImageLimits
 
 QUESTION = "Which card is red?"
@@ -261,3 +271,133 @@ def test_tool_pictures_changes_nothing_else(card_space: SemanticSpace) -> None:
         assert server.requests[0]["messages"] == [{"role": "user", "content": "Hi"}]
         with pytest.raises(ValueError, match="max_tool_pictures"):
             model(server, max_tool_pictures=-1)
+
+
+NOISE = 120  # pixels of a side; in base64 some 58,000 characters
+
+
+@pytest.fixture
+def noise(tmp_path: Path, encoder: ToyEncoder) -> Iterator[SemanticSpace]:
+    """A space of one large picture."""
+    pixels = np.random.default_rng(0).integers(0, 256, (NOISE, NOISE, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "noise.png")
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder) as space:
+        space.add([Record(id='noise "1"', text="noise", image=tmp_path / "noise.png")])
+        yield space
+
+
+def a_search(space: SemanticSpace) -> AsyncBaseTool:
+    return search_tool(space)
+
+
+def an_engine(space: SemanticSpace) -> AsyncBaseTool:
+    retriever = UniSemRetriever(space)
+    engine = RetrieverQueryEngine.from_args(retriever, llm=MockLLM())
+    return UniSemQueryEngineTool(engine, name="search")
+
+
+CALL: list[tuple[str, dict[str, Any]]] = [("search", {"query": "noise"})]
+ASK: list[tuple[str, dict[str, Any]]] = [("search", {"input": "noise"})]
+
+
+async def asked(server: ChatServer, tool: AsyncBaseTool) -> tuple[list[str], list[str]]:
+    """Messages of an agent's memory, and its events, each as JSON."""
+    agent = AgentWorkflow.from_tools_or_functions([tool], llm=model(server))
+    memory = Memory.from_defaults()
+    running = agent.run("What is it?", memory=memory)
+    events = [event.model_dump_json() async for event in running.stream_events()]
+    await running
+    return [message.model_dump_json() for message in memory.get_all()], events
+
+
+def is_the_noise(server: ChatServer, path: Path) -> bool:
+    (sent,) = server.images()
+    return bool((np.asarray(sent) == np.asarray(Image.open(path))).all())
+
+
+@pytest.mark.parametrize(("make", "call"), [(a_search, CALL), (an_engine, ASK)])
+async def test_memory_and_events_hold_references(
+    noise: SemanticSpace, tmp_path: Path, make: Any, call: Any
+) -> None:
+    with chat_server([call, ANSWER, ANSWER], rule=broken_rule) as server:
+        kept, events = await asked(server, make(noise))
+        assert is_the_noise(server, tmp_path / "noise.png")
+        assert max(map(len, kept + events)) < 20_000
+        assert any("noise" in message for message in kept)
+        assert not any(str(tmp_path) in message for message in kept), "where the file is"
+        history = [ChatMessage.model_validate_json(message) for message in kept]
+        await FunctionAgent(tools=[], llm=model(server)).run("And?", chat_history=history)
+        assert is_the_noise(server, tmp_path / "noise.png")
+
+
+@pytest.fixture
+async def history(noise: SemanticSpace, monkeypatch: pytest.MonkeyPatch) -> list[ChatMessage]:
+    """A conversation in which the picture was found, as another process would read it."""
+    with chat_server([CALL, ANSWER], rule=broken_rule) as server:
+        kept, _ = await asked(server, a_search(noise))
+    monkeypatch.setattr(references, "_places", references._Places())
+    return [ChatMessage.model_validate_json(message) for message in kept]
+
+
+def shown_later(messages: list[ChatMessage]) -> tuple[int, str]:
+    """How many pictures a model is shown, and what it reads."""
+    with chat_server([ANSWER]) as server:
+        model(server).chat(messages)
+        return len(server.images()), server.text()
+
+
+def test_another_process_finds_the_picture_by_its_tool(
+    noise: SemanticSpace, history: list[ChatMessage]
+) -> None:
+    count, text = shown_later(history)
+    assert (count, "is not shown: it is in none of the spaces" in text) == (0, True)
+    elsewhere = UniSemRetriever(noise, filters=Field("tenant") == "another")
+    tools = [UniSemRetrieverTool(elsewhere)]
+    assert shown_later(history)[0] == 0, "the retriever's own filter holds"
+    tools.append(search_tool(noise))
+    assert shown_later(history)[0] == 1
+    user = ChatMessage(role="user", blocks=[b for m in history for b in m.blocks])
+    assert shown_later([user])[0] == 1, "where a memory has moved it"
+
+
+def test_only_the_picture_that_was_found_is_shown(
+    noise: SemanticSpace, history: list[ChatMessage], tmp_path: Path
+) -> None:
+    tools = [search_tool(noise)]
+    (tmp_path / "noise.png").write_bytes(encoded(solid("red")))
+    count, text = shown_later(history)
+    assert (count, "is not shown: it has changed since" in text) == (0, True)
+    (tmp_path / "noise.png").unlink()
+    assert "is not shown: it does not exist" in shown_later(history)[1]
+    noise.add([Record(id='noise "1"', text="red", image=encoded(solid("red")))])
+    assert shown_later(history)[0] == 0
+    assert tools
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "unisem-picture:?id=a&sha256=..%2F..%2Fx&side=9&bytes=9",
+        "unisem-picture:?id=a&sha256={digest}&side=0&bytes=9",
+        "unisem-picture:?id=a&sha256={digest}&side=9",
+        "unisem-picture:?id=a&id=b&sha256={digest}&side=9&bytes=9",
+        "unisem-picture:",
+        "file:///etc/passwd",
+    ],
+)
+def test_what_is_no_reference_of_ours_is_none(url: str) -> None:
+    assert references.PictureReference.parse(url.format(digest="0" * 64)) is None
+
+
+async def test_a_result_reads_its_picture_when_it_is_resolved(
+    noise: SemanticSpace, tmp_path: Path
+) -> None:
+    (block,) = (b for b in a_search(noise)(query="noise").blocks if isinstance(b, ImageBlock))
+    assert block.resolve_image().read() == (tmp_path / "noise.png").read_bytes()
+    assert (
+        base64.b64decode(block.resolve_image(as_base64=True).read())
+        == (tmp_path / "noise.png").read_bytes()
+    )
+    (tmp_path / "noise.png").write_bytes(encoded(solid("red")))
+    with pytest.raises(ImageError, match="has changed"):
+        block.resolve_image()
