@@ -162,6 +162,16 @@ def test_usage_errors(run: Run, built: Path, arguments: list[str]) -> None:
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize("name", ["gone", "file"])
+def test_a_folder_for_pictures_must_be_there(
+    run: Run, built: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("search", built, "red", "--image-root", tmp_path / name)
+    assert result.exit_code == 2
+    assert "--image-root" in result.stderr
+
+
 def test_a_space_that_is_not_there_is_not_made(run: Run, tmp_path: Path) -> None:
     result = run("search", tmp_path / "none.unisem", "x")
     assert result.exit_code == 1

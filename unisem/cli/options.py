@@ -22,6 +22,8 @@ ImageRoots = Annotated[
     typer.Option(
         "--image-root",
         metavar="FOLDER",
+        exists=True,
+        file_okay=False,
         help="A folder that pictures may lie in, besides the usual ones; may be repeated.",
     ),
 ]
