@@ -193,19 +193,20 @@ class UniSemRetrievalTool(BaseTool):
         if not query.strip() and like is None:
             raise ToolException('Say what to look for in "query".')
         count = default_k(retriever, self.max_k) if k is None else k
+        most = None if retriever.neighbors else count  # neighbours are not counted
         options = SearchOptions(
             k=count,
             filter=narrowed(retriever.filter, model_filter(condition, self.fields)),
             modality=retriever.modality or modality,
         )
         if like is None:
-            return _Search(query, options, count)
+            return _Search(query, options)
         if not query.strip() and retriever.search_type == "hybrid":
             options["search_type"] = "similarity"  # there are no words to look for
         words = query if query.strip() else None
         if (place := place_of(like)) is not None:
             block = sent_picture(getattr(runtime, "state", None), place)
-            return _Search(ImageQuery(block, words), options, count)
+            return _Search(ImageQuery(block, words), options)
         record = retriever.records([like])[0]
         if record is None or record.image is None:
             raise ToolException(
@@ -213,7 +214,7 @@ class UniSemRetrievalTool(BaseTool):
                 'has a picture, or use "query" alone.'
             )
         options["k"] = count + 1  # the picture itself is found first, and left out
-        return _Search(ImageQuery(record.image, words), options, count, like)
+        return _Search(ImageQuery(record.image, words), options, most, like)
 
     def _answer(
         self, documents: Sequence[Document], retriever: UniSemRetriever
@@ -233,11 +234,11 @@ class _Search:
 
     query: str | ImageQuery
     options: SearchOptions
-    count: int
+    most: int | None = None
     without: str | None = None
 
     def of(self, found: Sequence[Document]) -> list[Document]:
-        return [document for document in found if document.id != self.without][: self.count]
+        return [document for document in found if document.id != self.without][: self.most]
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from tests.congruence import conditions
 from tests.congruence.conditions import Condition
 from unisem import Record, SemanticSpace
 from unisem.records import Modality
+from unisem.rerank import Reranker
 from unisem.search.fusion import Fusion, RankFusion, WeightedFusion
 from unisem.search.query import Mode, Query
 from unisem.stores.selection import Match
@@ -43,6 +44,8 @@ class Question:
     min_score: float | None = None
     diversity: float | None = None
     fetch_k: int | None = None
+    reranker: Reranker | None = None
+    neighbors: int = 0
 
     @property
     def fusion(self) -> Fusion:
@@ -86,6 +89,8 @@ class Core(Front):
             min_score=question.min_score,
             diversity=question.diversity,
             fetch_k=question.fetch_k,
+            reranker=question.reranker,
+            neighbors=question.neighbors,
         )
         return [[(hit.record.id, hit.score) for hit in hits]]
 
@@ -122,7 +127,7 @@ class LangChain(Front):
                 options["fetch_k"] = question.fetch_k
             if question.mode == "hybrid":
                 options["fusion"] = question.fusion
-            kind, further = _search_type(question)
+            kind, further = langchain_search(question)
             if spelled is None or isinstance(spelled, dict):
                 answers += self._other_ways(store, asked, kind, options | further)
             if question.diversity is None:
@@ -155,7 +160,8 @@ class LangChain(Front):
         return [on_document, *(one for one in spelled if one is not None)]
 
 
-def _search_type(question: Question) -> tuple[str, dict[str, Any]]:
+def langchain_search(question: Question) -> tuple[str, dict[str, Any]]:
+    """LangChain's type of search for a question, and what belongs to that type."""
     if question.diversity is not None:
         return "mmr", {"lambda_mult": 1 - question.diversity}
     if question.min_score is not None:
@@ -232,8 +238,7 @@ class LlamaIndex(Front):
             modality=question.modality,
             **({"mmr_prefetch_k": question.fetch_k} if question.fetch_k is not None else {}),
         )
-        scores = [None] * len(result.ids) if diverse else result.similarities
-        return list(zip(result.ids, scores, strict=True))
+        return list(zip(result.ids, result.similarities, strict=True))
 
     def _vector(self, question: Question) -> list[float]:
         """As a user gets it: of a text, of a picture, or the mean of both by their weights."""
