@@ -27,7 +27,7 @@ from langchain_unisem.tools.asked import place_of, sent_picture
 from langchain_unisem.tools.results import HEADER, NOTHING, Result
 from langchain_unisem.vectorstores.options import DocumentFilter, narrowed
 from unisem.errors import EncoderError, FilterError, ImageError, RecordError
-from unisem.filters import Filter, narrows
+from unisem.filters import And, Filter, narrows
 from unisem.records import Modality
 
 _DESCRIPTION = (
@@ -172,7 +172,10 @@ class UniSemRetrievalTool(BaseTool):
             )
         given = self.request_filter(context)
         condition = given if callable(given) else to_filter(given)
-        if condition is None or (isinstance(condition, Filter) and not narrows(condition)):
+        everything = given == And(())  # nothing that was built from a user's wishes is that
+        if condition is None or (
+            isinstance(condition, Filter) and not everything and not narrows(condition)
+        ):
             raise ValueError(
                 f"the request_filter of the tool {self.name!r} gave no condition, or one that "
                 "holds for every record, which would allow everything; return a filter that "

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.checkpoints import save_siglip, save_two_towers
+from tests.support.checkpoints import save_siglip, save_text_cross_encoder, save_two_towers
 from tests.support.networks import save_bert, save_joint, save_vision, without_weights
 from tests.support.pictures import noise
-from unisem import SemanticSpace, load_encoder
-from unisem.errors import EncoderError, TrainingError, UniSemError
+from unisem import Record, SemanticSpace, load_encoder, load_reranker
+from unisem.errors import EncoderError, RerankerError, TrainingError, UniSemError
 from unisem.training import two_towers
 
 
@@ -174,3 +174,43 @@ def test_threads_may_load_models_side_by_side(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(attempt, [whole, broken] * 4)) == [True, False] * 4
     assert not isinstance(AutoModel.from_pretrained(whole), tuple)
+
+
+def without_words(directory: Path) -> Path:
+    for file in directory.iterdir():
+        if file.name.startswith(("tokenizer", "vocab", "merges", "special_tokens")):
+            file.unlink()
+    return directory
+
+
+def test_a_model_without_its_tokenizers_files_is_refused(tmp_path: Path) -> None:
+    bert = without_words(save_bert(tmp_path / "bert"))
+    with pytest.raises(EncoderError, match="lacks its tokenizer's words"):
+        load_encoder(str(bert)).encode_texts(["a cat"])
+    with pytest.raises(EncoderError, match="lacks its tokenizer's words"):
+        two_towers(str(bert), str(save_vision(tmp_path / "vision", "ViT")), dimension=16)
+    reranker = without_words(save_text_cross_encoder(tmp_path / "reranker"))
+    with pytest.raises(RerankerError, match="lacks its tokenizer's words"):
+        load_reranker(reranker).score("a", None, [Record(text="red")])
+
+
+@pytest.mark.parametrize("broken", [{"hidden_size": "x"}, {"num_attention_heads": 0}])
+def test_a_configuration_that_means_nothing_is_one_error(
+    tmp_path: Path, broken: dict[str, object]
+) -> None:
+    bert = save_bert(tmp_path / "bert")
+    config = bert / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | broken))
+    with pytest.raises(EncoderError, match="does not load"):
+        load_encoder(str(bert)).encode_texts(["a cat"])
+    with pytest.raises(EncoderError, match="does not load"):
+        two_towers(str(bert), str(save_vision(tmp_path / "vision", "ViT")), dimension=16)
+
+
+def test_a_device_that_torch_cannot_use_is_one_error(tmp_path: Path) -> None:
+    import torch
+
+    if torch.backends.cuda.is_built():
+        pytest.skip("this torch can use it")
+    with pytest.raises(EncoderError, match=r"does not load.*CUDA"):
+        load_encoder(str(save_bert(tmp_path)), device="cuda").encode_texts(["a cat"])

@@ -194,10 +194,16 @@ class TestRequestFilter:
             else:
                 assert empty.retriever_for({"user": "ada"}).invoke("red") == []
 
+    def test_somebody_who_may_find_everything(self, shared: SemanticSpace) -> None:
+        tool = UniSemRetrievalTool(
+            retriever=UniSemRetriever(space=shared, k=99), request_filter=lambda context: And(())
+        )
+        assert len(tool.retriever_for({"user": "root"}).invoke("red")) == len(shared)
+
     @pytest.mark.parametrize(
         "condition",
         [
-            And(()),
+            And((And(()),)),
             {"$not": {"$not": {}}},
             {"$or": [{"user": "ada"}, {}]},
             {"user": {"$nin": []}},

@@ -12,18 +12,27 @@ from unisem.models.weights import refuse_adapter_within, refuse_random_weights, 
 if TYPE_CHECKING:
     from torch import Tensor
 
-LOADING_ERRORS = (
-    AttributeError,
-    ImportError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""What the libraries raise over files that do not load, beside ``SafetensorError``."""
-
 _WORDS = 300  # characters of a library's message
+
+
+def loading_errors() -> tuple[type[Exception], ...]:
+    """What the libraries raise over files that do not load."""
+    from huggingface_hub.errors import StrictDataclassError
+    from safetensors import SafetensorError
+
+    return (
+        ArithmeticError,
+        AssertionError,  # torch without CUDA that is asked for it
+        AttributeError,
+        ImportError,
+        LookupError,
+        OSError,
+        RuntimeError,
+        SafetensorError,
+        StrictDataclassError,
+        TypeError,
+        ValueError,
+    )
 
 
 def load_offline(
@@ -49,7 +58,6 @@ def load_offline(
         outputs: Runs the loaded model on an input of each kind that it takes.
     """
     import torch
-    from safetensors import SafetensorError
 
     weights_dtype = getattr(torch, dtype)
     refuse_adapter_within(directory, what, failure)
@@ -62,15 +70,32 @@ def load_offline(
                 trust_remote_code=False,
                 model_kwargs={"dtype": weights_dtype, "use_safetensors": True},
             )
-    except (*LOADING_ERRORS, SafetensorError) as error:
+    except loading_errors() as error:
         raise failure(f"{what} does not load: {in_short(error)}") from error
     for module in model.modules():
         if hasattr(module, "auto_model"):
+            refuse_empty_tokenizer(module, what, failure)
             module.register_forward_pre_hook(_suit_the_weights)
             limit_text_length(module)
     model = model.to(dtype=weights_dtype).eval()
     refuse_random_weights(loaded, lambda: outputs(model), what=what, failure=failure)
     return model
+
+
+def refuse_empty_tokenizer(transformer: Any, what: str, failure: type[UniSemError]) -> None:
+    """Refuse a tokenizer without words: without its files transformers makes an empty one.
+
+    Args:
+        transformer: sentence-transformers' ``Transformer``.
+        what: What to call the model in an error.
+        failure: The error to raise.
+    """
+    tokenizer = transformer.tokenizer
+    if tokenizer is not None and not tokenizer.get_vocab().keys() - {*tokenizer.all_special_tokens}:
+        raise failure(
+            f"{what} is not whole: it lacks its tokenizer's words, and every text would be the "
+            "same to it. Fetch or save it again, whole"
+        )
 
 
 def in_short(error: Exception) -> str:

@@ -185,6 +185,8 @@ class CrossEncoderReranker(Reranker, Carried):
         if text is None and image is None:
             raise ValueError("a reranker needs the query's text, its image, or both")
         if text is not None:
+            if not isinstance(text, str):
+                raise TypeError(f"the query's text must be a string, not {type(text).__name__}")
             check_unicode(text, "the query's text")
         if image is None:
             return self._format.side(text)

@@ -10,7 +10,12 @@ from typing import Any, Literal
 
 from unisem.encoders.finding import locate_model
 from unisem.errors import EncoderError, TrainingError
-from unisem.models.loading import LOADING_ERRORS, in_short, limit_text_length
+from unisem.models.loading import (
+    in_short,
+    limit_text_length,
+    loading_errors,
+    refuse_empty_tokenizer,
+)
 from unisem.models.weights import refuse_adapter_within, refuse_random_weights, watched_loading
 from unisem.training.model.modality_parts import Modality, is_joint
 
@@ -92,6 +97,8 @@ def _tower(name: str, modality: Modality, local_only: bool) -> Any:
             )
         with watched_loading() as loaded:
             tower = _loaded(lambda: _picture_side(tower, directory), what)
+    if modality == "text":
+        refuse_empty_tokenizer(tower, what, EncoderError)
     limit_text_length(tower)
     _output(tower, modality)
     if modality == "image":
@@ -103,11 +110,9 @@ def _tower(name: str, modality: Modality, local_only: bool) -> Any:
 
 
 def _loaded(load: Callable[[], Any], what: str) -> Any:
-    from safetensors import SafetensorError
-
     try:
         return load()
-    except (*LOADING_ERRORS, SafetensorError) as error:
+    except loading_errors() as error:
         raise EncoderError(f"{what} does not load: {in_short(error)}") from error
 
 
