@@ -21,6 +21,8 @@ from unisem.errors import CorruptStoreError, UniSemError
 from unisem.exchange import export_space, salvage_space
 from unisem.filters import Field
 from unisem.images.library import Pictures
+from unisem.readers import Reader
+from unisem.records import EmbeddedRecord
 from unisem.search import Query
 from unisem.stores.faiss import checksums
 from unisem.stores.faiss.checking import check_store
@@ -205,6 +207,103 @@ def test_a_changed_vector_is_noticed(path: Path) -> None:
         ):
             with pytest.raises(CorruptStoreError, match="checksum"):
                 action()
+
+
+def set_column(column: str, value: Any) -> Callable[[Path], None]:
+    def damage(file: Path) -> None:
+        with closing(sqlite3.connect(file)) as database:
+            database.execute(f"UPDATE records SET {column} = ? WHERE id = 'a5'", (value,))
+            database.commit()
+
+    return damage
+
+
+def flip_id(file: Path) -> None:
+    """In the row, and not in the index of ids."""
+    data, whole = file.read_bytes(), b"a5texttiger 5 of 5"
+    assert data.count(whole) == 1
+    file.write_bytes(data.replace(whole, b"b" + whole[1:]))
+
+
+def set_vector(blob: bytes | None) -> Callable[[Path], None]:
+    def damage(file: Path) -> None:
+        with closing(sqlite3.connect(file)) as database:
+            (row,) = database.execute("SELECT row FROM records WHERE id = 'a5'").fetchone()
+            database.execute("UPDATE vectors SET vector = ? WHERE vector_id = ?", (blob, row << 12))
+            database.commit()
+
+    return damage
+
+
+DAMAGES = {
+    "text": set_column("text", "tigre"),
+    "no text": set_column("text", None),
+    "bytes": set_column("text", b"\xff\xfe"),
+    "not unicode": lambda file: set_column("metadata", b'{"n":"\xff"}')(file),
+    "metadata": set_column("metadata", '{"n":6,"mark":"tiger"}'),
+    "no JSON": set_column("metadata", "{"),
+    "no object": set_column("metadata", "[1]"),
+    "deep": set_column("payload", TOO_DEEP),
+    "picture": set_column("image", '{"blob":7}'),
+    "checksum": set_column("checksum", None),
+    "id": flip_id,
+    "a vector": set_vector(np.eye(D, dtype="<f4")[0].tobytes()),
+    "a short vector": set_vector(b"1234"),
+    "no vector": set_vector(None),
+}
+
+
+class Records(list[Record], Reader):
+    """Reads what it holds."""
+
+
+INTACT = {f"a{n}" for n in range(COUNT)} - {"a3"}
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+@pytest.mark.parametrize("indexed", [True, False])
+@pytest.mark.parametrize("way", ["delete", "add", "add_embedded", "ingest", "clear"])
+def test_what_is_damaged_can_be_deleted_and_replaced(
+    original: Path, path: Path, kind: str, indexed: bool, way: str
+) -> None:
+    """Afterwards the space is as one in which that was done before the damage."""
+    for folder, is_damaged in ((path, True), (path.parent / "sound.unisem", False)):
+        if not is_damaged:
+            shutil.copytree(original, folder)
+        if is_damaged:
+            DAMAGES[kind](folder / "catalog.sqlite")
+        if not indexed:
+            for file in folder.glob("vectors*"):
+                file.unlink()
+        with SemanticSpace.open(folder, encoder=ToyEncoder(D)) as space:
+            mended = Record(id="a5", text="tiger anew", metadata={"n": 5})
+            match way:
+                case "delete":
+                    assert space.delete(["a5", "a6"]) == 2
+                case "clear":
+                    assert space.store.delete(Selection()) == len(INTACT)
+                case "add":
+                    space.add([mended])
+                case "add_embedded":
+                    vector = np.eye(D, dtype=np.float32)[3]
+                    space.add_embedded([EmbeddedRecord(mended, {"text": vector})])
+                case "ingest":
+                    assert space.ingest(Records([mended])).added == 1
+    assert [it.text for it in check_store(path, Pictures(path)) if it.is_problem] == []
+    assert answers(path) == answers(path.parent / "sound.unisem")
+
+
+def test_of_two_damaged_records_one_after_the_other_is_mended(path: Path) -> None:
+    for name in ("a5", "a8"):
+        with closing(sqlite3.connect(path / "catalog.sqlite")) as database:
+            database.execute("UPDATE records SET metadata = '{' WHERE id = ?", (name,))
+            database.commit()
+    with SemanticSpace.open(path, encoder=ToyEncoder(D)) as space:
+        space.delete(["a5"])
+        assert [hit.record.id for hit in space.search(text="31", k=1, mode="keyword")] == ["a31"]
+        space.add([Record(id="a8", text="tiger anew")])
+        assert {record.id for record in space.store.select()} == INTACT - {"a5"}
+    assert not [it for it in check_store(path, Pictures(path)) if it.is_problem]
 
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT"

@@ -18,7 +18,7 @@ from PIL import Image
 from unisem.common.skipped import Skipped
 from unisem.common.threads import awaited, workers
 from unisem.encoders import Encoder
-from unisem.errors import ImageError
+from unisem.errors import CorruptStoreError, ImageError
 from unisem.images import ImageRef
 from unisem.images.library import Pictures
 from unisem.ingest.embedder import embed_prepared
@@ -143,7 +143,7 @@ class Ingestion:
                 self._ids.add(item.id)
                 job = None if item.image is None else pool.submit(self._read, item)
                 reading.append((item, job))
-        stored = self._store.get([record.id for record, _ in reading])
+        stored = self._stored([record.id for record, _ in reading])
         pending: list[_Pending] = []
         for (record, job), old in zip(reading, stored, strict=True):
             data = None
@@ -165,6 +165,19 @@ class Ingestion:
                 decoded = None if image is None else pool.submit(self._decode, image, data)
                 pending.append(_Pending(record, decoded))
         return pending
+
+    def _stored(self, ids: list[str]) -> list[Record | None]:
+        """As `Store.get`; a damaged record counts as none, and so is replaced."""
+        try:
+            return self._store.get(ids)
+        except CorruptStoreError:
+            return [self._intact(record_id) for record_id in ids]
+
+    def _intact(self, record_id: str) -> Record | None:
+        try:
+            return self._store.get([record_id])[0]
+        except CorruptStoreError:
+            return None
 
     def _read(self, record: Record) -> tuple[Record, bytes | None]:
         """The record with its picture inspected, and the file's bytes if they are few."""

@@ -29,7 +29,7 @@ from unisem.errors import CorruptStoreError, VectorError
 from unisem.images.library import Pictures
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.faiss import words
-from unisem.stores.faiss.database import Database
+from unisem.stores.faiss.database import DAMAGED, Database
 from unisem.stores.faiss.moments import Moment, Moments, can_follow
 from unisem.stores.faiss.rawvectors import RawVectors, VectorId
 from unisem.stores.faiss.recordrows import RecordRows
@@ -175,15 +175,25 @@ class Catalog(Database):
         return Changes(removed, numbers[order], vectors[order])
 
     def remove(self, selection: Selection, *, record_transaction: bool = True) -> NDArray[np.int64]:
-        """Delete the selected records, inside the caller's transaction; return their rows."""
+        """Delete the selected records, inside the caller's transaction; return their rows.
+
+        Damaged ones too, at the cost of indexing all others' words anew.
+        """
         self._settle_words()
         rows = self.rows(selection)
         at = self.transaction_number + 1
         listed = rows.tolist()
         self._raw.drop(listed)
-        with self._decoding("a record"):
+        try:
+            self._records.verify(listed)
             self._words.remove(listed)
+            is_damaged = False
+        except DAMAGED:  # what was entered of it cannot be told
+            is_damaged = True
+            self._records.index_anew()  # which may list it by what it was
         self._records.remove(listed)
+        if is_damaged:
+            self._rebuild_words()
         self._db.executemany("INSERT INTO removals VALUES (?, ?)", ((row, at) for row in listed))
         if record_transaction and len(rows):
             self._advance()
@@ -195,8 +205,7 @@ class Catalog(Database):
             self._rebuild_words()
 
     def _rebuild_words(self) -> None:
-        with self._decoding("a record"):
-            self._words.rebuild()
+        self._words.rebuild()
         self.set_fact("words", words.VERSION)
 
     def _advance(self) -> None:

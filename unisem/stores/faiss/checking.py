@@ -215,8 +215,11 @@ def _vectors(
         groups["belong to no record"] = [str(number) for number in orphans.tolist()]
     read = READ_CHECKED if checksums.are_kept(database) else READ_UNCHECKED
     found = database.execute(f"{read} ORDER BY vector_id")
+    waiting = set(dropped.tolist())  # to leave the disk, however damaged
     while page := found.fetchmany(_PAGE):
         for number, blob, checksum in page:
+            if number >> 12 in waiting:
+                continue
             fault = _fault(blob, dimension)
             if fault is None and not agrees(number, blob, checksum):
                 fault = "do not agree with their checksums"

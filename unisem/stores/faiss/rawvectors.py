@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,7 +116,8 @@ class RawVectors:
         """Numbers, ascending, and ``(n, d)`` float32 vectors with a larger number than ``last``.
 
         Raises:
-            ValueError: A vector does not agree with its checksum, or is of another length.
+            ValueError: A vector does not agree with its checksum, or is of another length, though
+                its record is there.
         """
         dropped = dropped_rows(self._db)
         (count,) = self._db.execute(
@@ -126,14 +128,15 @@ class RawVectors:
         found = self._db.execute(f"{self._read} WHERE vector_id > ? ORDER BY vector_id", (last,))
         done = 0
         while page := found.fetchmany(_PAGE):
-            _check(page)
-            listed, blobs, _ = zip(*page, strict=True)
-            numbers = np.array(listed, np.int64)
-            block = np.frombuffer(b"".join(blobs), "<f4").reshape(len(page), dimension)
+            numbers = np.fromiter((number for number, _, _ in page), np.int64, len(page))
             kept = ~np.isin(VectorId.rows(numbers), dropped)
-            end = done + int(kept.sum())
+            living = page if kept.all() else list(compress(page, kept))
+            _check(living)
+            end = done + len(living)
             vector_ids[done:end] = numbers[kept]
-            vectors[done:end] = block[kept]
+            vectors[done:end] = np.frombuffer(
+                b"".join([blob for _, blob, _ in living]), "<f4"
+            ).reshape(len(living), dimension)
             done = end
         return vector_ids[:done], vectors[:done]
 

@@ -15,6 +15,7 @@ from unisem.images.library import Pictures
 from unisem.records import Record, to_json
 from unisem.stores.faiss import checksums
 from unisem.stores.faiss.sql import compile_selection, is_large
+from unisem.stores.faiss.words import as_bytes
 from unisem.stores.selection import Selection
 
 _COLUMNS = f"row, checksum, {checksums.RECORD_PARTS}"
@@ -80,6 +81,27 @@ class RecordRows:
     def remove(self, rows: Sequence[int]) -> None:
         """Delete rows."""
         self._db.executemany("DELETE FROM records WHERE row = ?", ((row,) for row in rows))
+
+    def index_anew(self) -> None:
+        """Make the indexes of ids and sources agree with the rows, where one is damaged."""
+        self._db.execute("REINDEX records")
+
+    def verify(self, rows: Sequence[int]) -> None:
+        """Look whether these rows are as they were stored.
+
+        Raises:
+            ValueError: One does not agree with its checksum.
+        """
+        columns = checksums.RECORD_PARTS.split(", ")
+        found = self._db.execute(
+            f"SELECT row, checksum, {', '.join(map(as_bytes, columns))} FROM records"  # noqa: S608
+            " WHERE row IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(rows)),),
+        )
+        for row, checksum, *parts in found:
+            texts = [None if part is None else part.decode() for part in parts]
+            if checksum != checksums.of_record(row, texts):
+                raise ValueError(f"row {row} does not agree with its checksum")
 
     def chosen(self, selection: Selection) -> NDArray[np.int64]:
         """Row numbers of the selected records, ascending."""

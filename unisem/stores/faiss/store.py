@@ -23,6 +23,7 @@ from unisem.stores.faiss.index_settings import Index, IndexKind, IndexSettings, 
 from unisem.stores.faiss.moments import Moment
 from unisem.stores.faiss.rawvectors import VectorId
 from unisem.stores.faiss.segment import Segment
+from unisem.stores.faiss.snapshot import Snapshot
 from unisem.stores.faiss.timeline import Timeline
 from unisem.stores.faiss.writerlock import WriterLock
 from unisem.stores.hits import Hit
@@ -102,21 +103,23 @@ class FaissStore(Store, Carried):
             return
         with self._mutex:
             self._lock_for_writing()
-            before = self._timeline.newest()
-            if before is not None and not self._catalog.is_empty:
-                items = admit(items, before.dimension)
+            before = self._readable()
+            is_empty = self._catalog.is_empty
+            if not is_empty:
+                items = admit(items, self._catalog.dimension)
             else:
                 items = admit(items, self._first_dimension and self._first_dimension())
             dimension = next(iter(items[0].vectors.values())).shape[-1]
             is_other = before is not None and before.dimension != dimension
-            if before is None or is_other:
+            if is_empty and (before is None or is_other):
                 before = self._timeline.start(None, dimension)
             with self._timeline.moving():
                 with self._catalog.transaction():
                     self._catalog.settle_dimension(dimension)
                     changes = self._catalog.add(items)
                     moment = self._catalog.moment
-                self._timeline.move_on(before, changes, moment)
+                if before is not None:
+                    self._timeline.move_on(before, changes, moment)
             self._pictures.settle(item.record.image for item in items)
             if is_other:  # the segment, if any, is of the dimension before
                 self._fold_soon("flat")
@@ -126,7 +129,7 @@ class FaissStore(Store, Carried):
     def delete(self, selection: Selection) -> int:
         with self._mutex:
             self._lock_for_writing()
-            before = self._timeline.newest()
+            before = self._readable()
             with self._timeline.moving():
                 with self._catalog.transaction():
                     rows = self._catalog.remove(selection)
@@ -136,6 +139,16 @@ class FaissStore(Store, Carried):
                     self._timeline.move_on(before, Changes(rows, *nothing), moment)
             self._fold_if_due()
             return len(rows)
+
+    def _readable(self) -> Snapshot | None:
+        """The newest state; ``None`` before the first, and where a vector is damaged.
+
+        A write may delete or replace what is damaged. Whoever reads next catches up.
+        """
+        try:
+            return self._timeline.newest()
+        except CorruptStoreError:
+            return None
 
     def _fold_if_due(self) -> None:
         """Have a thread rid the snapshot of what was removed, if that is most of it."""

@@ -19,6 +19,7 @@ import re
 import sqlite3
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -87,7 +88,7 @@ class WordIndex:
         self._db = database
 
     def rebuild(self) -> None:
-        """Make the index anew from the records."""
+        """Make the index anew from the records, but for damaged ones that cannot be read."""
         self._db.execute("DROP TABLE IF EXISTS words")
         self._db.execute(TABLE)
         self.add(entries(self._db))
@@ -107,7 +108,7 @@ class WordIndex:
         )
         self._db.executemany(
             "INSERT INTO words (words, rowid, text, metadata) VALUES ('delete', ?, ?, ?)",
-            ((row, *_searchable(text, metadata)) for row, text, metadata in _parsed(entered)),
+            ((row, *_searchable(text, json.loads(metadata))) for row, text, metadata in entered),
         )
 
     def search(self, text: str, k: int, selection: Selection) -> list[tuple[int, float]]:
@@ -147,13 +148,18 @@ def terms(text: str) -> list[str]:
 
 
 def entries(database: sqlite3.Connection) -> Iterator[Entry]:
-    """What is to be found of every record of a catalogue."""
-    return _parsed(database.execute("SELECT row, text, metadata FROM records ORDER BY row"))
+    """What is to be found of every record of a catalogue that can be read."""
+    columns = f"row, {as_bytes('text')}, {as_bytes('metadata')}"
+    for row, text, metadata in database.execute(f"SELECT {columns} FROM records ORDER BY row"):  # noqa: S608
+        with suppress(ValueError, TypeError, RecursionError):
+            parsed = json.loads(metadata)
+            if isinstance(parsed, dict):
+                yield row, None if text is None else text.decode(), parsed
 
 
-def _parsed(lines: Iterable[tuple[int, str | None, str]]) -> Iterator[Entry]:
-    for row, text, metadata in lines:
-        yield row, text, json.loads(metadata)
+def as_bytes(column: str) -> str:
+    """An expression for a column's bytes: a text that is none fails when decoded, not when read."""
+    return f"CAST({column} AS BLOB)"
 
 
 def _searchable(text: str | None, metadata: Mapping[str, Any]) -> tuple[str, str]:
