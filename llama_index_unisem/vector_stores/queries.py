@@ -91,8 +91,9 @@ def run(
                 raise ValueError(
                     f'mode "{mode.value}" has a ranking of its own; use a reranker with another'
                 )
-            fetch = max(_LEARNER_CANDIDATES, k)
-            parts |= {"text": "", "reranker": Learner(mode, store, vector, match), "fetch_k": fetch}
+            learner = Learner(mode, store, vector, match)
+            fetch = settings.fetch_k or _LEARNER_CANDIDATES
+            parts |= {"text": "", "reranker": learner, "fetch_k": fetch}
     return Searcher(None, store).run([replace(settings, **parts)])[0]
 
 

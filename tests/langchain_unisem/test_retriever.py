@@ -13,8 +13,9 @@ import pytest
 from langchain_core.documents import Document
 from pydantic import ValidationError
 
-from langchain_unisem import ImageQuery, UniSemRetriever
+from langchain_unisem import ImageQuery, UniSemRetriever, UniSemVectorStore
 from langchain_unisem.documents import record_to_document
+from tests.support.chains import manual
 from tests.support.pictures import encoded, solid
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
@@ -50,6 +51,25 @@ def test_ranking_and_scores(retriever: UniSemRetriever, query: str) -> None:
         assert type(score) is float
         assert score == pytest.approx((1 + cosine) / 2, abs=1e-6)
         assert document.metadata["unisem"]["score"] == pytest.approx(cosine, abs=1e-6)
+
+
+def test_neighbours_come_along_and_can_be_looked_up(space: SemanticSpace) -> None:
+    space.add(manual())
+    around = ["picture red", "step pour the water", "picture blue"]
+    retriever = UniSemRetriever(space=space, k=1, modality="text", neighbors=1)
+    store = UniSemVectorStore(space=space)
+    assert ids(retriever.invoke("pour the water")) == around
+    assert ids(retriever.invoke("pour the water", neighbors=0)) == around[1:2]
+    options: dict[str, Any] = {"k": 1, "modality": "text", "neighbors": 1}
+    assert ids(store.similarity_search("pour the water", **options)) == around
+    assert ids(store.as_retriever(search_kwargs=options).invoke("pour the water")) == around
+    record = retriever.records(["picture red"])[0]
+    assert record is not None
+    assert record.image is not None
+    found = retriever.invoke("pour the water", filter=lambda document: document.id != "picture red")
+    assert ids(found) == around[1:]
+    with pytest.raises(ValidationError):
+        UniSemRetriever(space=space, neighbors=-1)
 
 
 def test_what_a_document_holds(retriever: UniSemRetriever, cards: Path) -> None:

@@ -25,6 +25,7 @@ from langchain_unisem import (
     UniSemRetriever,
     UniSemVectorStore,
 )
+from tests.support.chains import manual
 from tests.support.pictures import encoded, noise, solid
 from tests.support.text_embeddings import WordEmbeddings
 from tests.support.toy import ToyEncoder
@@ -183,6 +184,18 @@ class TestLike:
         found = call(tool, query="", like="cards/blue.png", k=3)
         assert ids(found) == ids(call(plain, query="", like="cards/blue.png", k=3))
         assert call(tool, query="red", like="cards/blue.png", k=3).status == "success"
+
+    def test_neighbours_are_not_cut_off(self, space: SemanticSpace) -> None:
+        space.add(manual())
+        tool = make(space, k=1, neighbors=1)
+        assert ids(call(tool, query="pour the water")) == [
+            "picture red",
+            "step pour the water",
+            "picture blue",
+        ]
+        found = ids(call(tool, query="", like="picture red", k=1))
+        assert "picture red" not in found
+        assert {"step open the lid", "step pour the water"} < set(found)
 
     @pytest.mark.parametrize(
         "like", ["nobody", "cards/about.md", "/etc/passwd", "http://127.0.0.1:9/x.png", ""]

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from llama_index_unisem import ImageQueryBundle, UniSemRetriever
+from tests.support.chains import manual
 from tests.support.pictures import encoded, solid
 from unisem import Hit, Query, Record, SemanticSpace
 from unisem.errors import ImageError
 from unisem.filters import Field
+from unisem.images.for_models import ImageLimits
 from unisem.images.reference import ImageRef
 from unisem.rerank import Reranker
 from unisem.search.fusion import WeightedFusion
@@ -214,6 +216,17 @@ async def test_an_image_query_bundle_brings_any_picture(
     assert "PNG" not in written, "no pixels in a trace"
     with pytest.raises(ImageError, match="is a URL"):
         ImageQueryBundle(image="http://127.0.0.1:9/x.png")
+
+
+def test_pictures_of_neighbours_count_towards_the_limits(space: SemanticSpace) -> None:
+    space.add(manual())
+    retriever = UniSemRetriever(
+        space=space, similarity_top_k=1, neighbors=9, image_limits=ImageLimits(count=2)
+    )
+    nodes: list[Any] = [node.node for node in retriever.retrieve("pour the water")]
+    assert len(nodes) == 7
+    sent = [n.image_omitted is None for n in nodes if n.node_id.startswith("picture")]
+    assert sent == [True, True, False]
 
 
 def test_narrowed_never_widens(shelf: SemanticSpace) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.support.pictures import solid
+from tests.support.rerankers import ColourReranker
 from tests.support.toy import ToyEncoder
 from unisem import Query, Record, SemanticSpace
 from unisem.filters import Field
 from unisem.search.diversity import maximal_marginal_relevance
 from unisem.search.fusion import RankFusion, WeightedFusion, reciprocal_rank_fusion
+from unisem.search.searcher import Searcher
 from unisem.stores.hits import Hit
 from unisem.stores.selection import Selection
 
@@ -121,6 +124,41 @@ def test_composed_hybrid_queries_look_for_the_text_only(texts: SemanticSpace) ->
     ready = texts.search_query(Query(text="tiger", vector=vector, mode="hybrid", k=5))
     by_picture = texts.search(image=picture, k=50)
     assert ready == reciprocal_rank_fusion([by_picture, by_keyword])[:5]
+
+
+def test_the_lists_of_a_hybrid_search_may_have_lengths_of_their_own(texts: SemanticSpace) -> None:
+    by_vector = texts.search("tiger snow", k=4)
+    by_keyword = texts.search("tiger snow", k=7, mode="keyword")
+    query = Query(text="tiger snow", k=99, mode="hybrid", fetch_vectors=4, fetch_words=7)
+    assert texts.search_query(query) == reciprocal_rank_fusion([by_vector, by_keyword])
+    query = Query(text="tiger snow", k=5, mode="hybrid", fetch_vectors=0)
+    words = texts.search("tiger snow", k=5, mode="keyword")
+    assert ids(texts.search_query(query)) == ids(words)
+    with pytest.raises(ValueError, match='fetch_words is for mode "hybrid"'):
+        Query(text="x", fetch_words=3)
+    with pytest.raises(ValueError, match="fetch_vectors must be a whole number of at least 0"):
+        Query(text="x", mode="hybrid", fetch_vectors=-1)
+
+
+def test_a_bare_store_is_searched_by_ready_vectors(texts: SemanticSpace) -> None:
+    """The same hits as of the space, without an encoder."""
+    bare, vector = Searcher(None, texts.store), texts.embed_query(Query(text="tiger"))
+    plain = Query(text="tiger", k=9)
+    for options in (
+        {},
+        {"diversity": 0.4},
+        {"min_score": 0.2},
+        {"reranker": ColourReranker()},
+        {"reranker": ColourReranker(), "diversity": 0.4},
+    ):
+        judged = "tiger" if "reranker" in options else None
+        ready = replace(plain, text=judged, vector=vector, **options)
+        expected = texts.search_query(replace(plain, **options))
+        assert bare.run([ready]) == [expected]
+    words = replace(plain, mode="keyword")
+    assert bare.run([words]) == [texts.search_query(words)]
+    with pytest.raises(ValueError, match="without an encoder a query needs a vector"):
+        bare.run([plain])
 
 
 def test_min_score_cuts_by_cosine(texts: SemanticSpace) -> None:

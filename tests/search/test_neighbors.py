@@ -3,57 +3,27 @@
 from __future__ import annotations
 
 import random
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llama_index_unisem import UniSemRetriever
-from tests.support.pictures import solid
-from unisem import Record, SemanticSpace
+from tests.support import chains
+from tests.support.chains import chain
+from tests.support.rerankers import ColourReranker
+from unisem import Query, Record, SemanticSpace
 from unisem.filters import Field
-from unisem.images.for_models import ImageLimits
-
-
-def chain(ids: list[str], **parts: Any) -> list[Record]:
-    """Records of these ids, linked in this order; a name with a colour is a picture of it."""
-    links: dict[str, dict[str, str]] = {name: {} for name in ids}
-    for first, second in pairwise(ids):
-        links[first]["next"] = second
-        links[second]["previous"] = first
-    records = []
-    for name in ids:
-        kind, _, words = name.partition(" ")
-        picture = solid(words) if kind == "picture" else None
-        text = None if picture is not None else words
-        records.append(Record(id=name, text=text, image=picture, links=links[name], **parts))
-    return records
 
 
 @pytest.fixture
 def manual(space: SemanticSpace) -> SemanticSpace:
     """Steps, each followed by its picture."""
-    space.add(
-        chain(
-            [
-                "step open the lid",
-                "picture red",
-                "step pour the water",
-                "picture blue",
-                "step press the button",
-                "picture green",
-                "step wait a while",
-            ],
-            source_id="manual",
-        )
-    )
+    space.add(chains.manual())
     return space
 
 
-def found(space: SemanticSpace, query: str, **options: Any) -> list[tuple[str, float | None]]:
-    retriever = UniSemRetriever(space=space, **options)
-    return [(node.node_id, node.score) for node in retriever.retrieve(query)]
+def found(space: SemanticSpace, query: str, **options: Any) -> list[tuple[str, float]]:
+    return [(hit.record.id, hit.score) for hit in space.search(query, **options)]
 
 
 def test_a_hit_comes_with_its_neighbours_in_document_order(manual: SemanticSpace) -> None:
@@ -73,14 +43,14 @@ def test_a_hit_comes_with_its_neighbours_in_document_order(manual: SemanticSpace
         ),
         (99, [record.id for record in manual.store.select()]),
     ]:
-        nodes = found(manual, "pour the water", similarity_top_k=1, neighbors=neighbors)
+        nodes = found(manual, "pour the water", k=1, neighbors=neighbors)
         assert nodes == [(name, hit.score) for name in expected]
 
 
 def test_modality_chooses_hits_and_not_neighbours(manual: SemanticSpace) -> None:
-    nodes = found(manual, "wait a while", similarity_top_k=1, neighbors=1, modality="text")
+    nodes = found(manual, "wait a while", k=1, neighbors=1, modality="text")
     assert [name for name, _ in nodes] == ["picture green", "step wait a while"]
-    nodes = found(manual, "red", similarity_top_k=1, neighbors=1, modality="image")
+    nodes = found(manual, "red", k=1, neighbors=1, modality="image")
     assert [name for name, _ in nodes] == [
         "step open the lid",
         "picture red",
@@ -88,7 +58,7 @@ def test_modality_chooses_hits_and_not_neighbours(manual: SemanticSpace) -> None
     ]
 
 
-async def test_passages_merge_and_scores_follow_the_rule(manual: SemanticSpace) -> None:
+def test_passages_merge_and_scores_follow_the_rule(manual: SemanticSpace) -> None:
     """Against the rule written out: every record within reach of a hit, once, in order."""
     order = [record.id for record in manual.store.select()]
     place = {name: position for position, name in enumerate(order)}
@@ -98,10 +68,7 @@ async def test_passages_merge_and_scores_follow_the_rule(manual: SemanticSpace) 
         query = " ".join(rng.choices(words, k=3))
         k, n = rng.randint(1, 4), rng.randint(1, 3)
         hits = {hit.record.id: hit.score for hit in manual.search(query, k=k)}
-        retriever = UniSemRetriever(space=manual, similarity_top_k=k, neighbors=n)
-        nodes = [(node.node_id, node.score) for node in retriever.retrieve(query)]
-        again = [(node.node_id, node.score) for node in await retriever.aretrieve(query)]
-        assert again == nodes
+        nodes = found(manual, query, k=k, neighbors=n)
         passages: list[set[int]] = []  # in the order of their best hits
         for hit in hits:
             window = {p for p in range(len(order)) if abs(p - place[hit]) <= n}
@@ -126,13 +93,13 @@ def test_filters_and_ids_hold_for_neighbours(space: SemanticSpace) -> None:
     names = ["step one", "step two", "step three", "step four"]
     for record, owner in zip(chain(names), ["a", "a", "b", "a"], strict=True):
         space.add([record.with_metadata({"owner": owner})])
-    options: dict[str, Any] = {"similarity_top_k": 1, "neighbors": 9}
+    options: dict[str, Any] = {"k": 1, "neighbors": 9}
     assert [n for n, _ in found(space, "two", **options)] == names
     mine = Field("owner") == "a"
-    assert [n for n, _ in found(space, "two", filters=mine, **options)] == names[:2]
+    assert [n for n, _ in found(space, "two", filter=mine, **options)] == names[:2]
     chosen = [names[1], names[2]]
-    assert [n for n, _ in found(space, "two", node_ids=chosen, **options)] == chosen
-    assert found(space, "two", doc_ids=["no such document"], **options) == []
+    assert [n for n, _ in found(space, "two", ids=chosen, **options)] == chosen
+    assert found(space, "two", source_ids=["no such document"], **options) == []
 
 
 def test_links_that_lead_nowhere_or_round_in_circles(space: SemanticSpace) -> None:
@@ -145,9 +112,9 @@ def test_links_that_lead_nowhere_or_round_in_circles(space: SemanticSpace) -> No
             Record(id="x", text="yellow", links={"next": "b"}),
         ]
     )
-    assert [name for name, _ in found(space, "red", similarity_top_k=1, neighbors=9)] == list("abc")
-    assert [n for n, _ in found(space, "white", similarity_top_k=1, neighbors=3)] == ["self"]
-    names = [name for name, _ in found(space, "yellow red", similarity_top_k=5, neighbors=2)]
+    assert [name for name, _ in found(space, "red", k=1, neighbors=9)] == list("abc")
+    assert [n for n, _ in found(space, "white", k=1, neighbors=3)] == ["self"]
+    names = [name for name, _ in found(space, "yellow red", k=5, neighbors=2)]
     assert sorted(names) == ["a", "b", "c", "self", "x"]
 
 
@@ -157,18 +124,25 @@ def test_chunks_of_a_file_come_with_those_around_them(space: SemanticSpace, tmp_
     chapters = [f"Chapter {name}. " + "word " * 190 for name in ("one", "two", "three", "four")]
     (folder / "book.md").write_text("\n\n".join(chapters), encoding="utf-8")
     space.add_folder(folder)
-    retriever = UniSemRetriever(space=space, similarity_top_k=1, neighbors=1)
     (hit,) = space.search("chapter three", k=1)
     number = int(hit.record.id.rpartition("#")[2])
-    names = [node.node_id for node in retriever.retrieve("chapter three")]
+    names = [name for name, _ in found(space, "chapter three", k=1, neighbors=1)]
     assert names == [f"texts/book.md#{n}" for n in (number - 1, number, number + 1) if 1 <= n <= 4]
     assert len(names) > 1
 
 
-def test_pictures_of_neighbours_count_towards_the_limits(manual: SemanticSpace) -> None:
-    retriever = UniSemRetriever(
-        space=manual, similarity_top_k=1, neighbors=9, image_limits=ImageLimits(count=2)
-    )
-    nodes: list[Any] = [node.node for node in retriever.retrieve("pour the water")]
-    sent = [n.image_omitted is None for n in nodes if n.node_id.startswith("picture")]
-    assert sent == [True, True, False]
+def test_every_mode_brings_them(manual: SemanticSpace) -> None:
+    around = ["picture red", "step pour the water", "picture blue"]
+    for options in (
+        {"mode": "keyword"},
+        {"mode": "hybrid", "modality": "text"},
+        {"diversity": 0.5, "modality": "text"},
+        {"reranker": ColourReranker(), "modality": "text"},
+    ):
+        names = [n for n, _ in found(manual, "pour the water", k=1, neighbors=1, **options)]
+        assert names == around
+    many = [Query(text=text, k=1, neighbors=n) for text in ("the lid", "wait") for n in (0, 1)]
+    assert manual.search_many(many) == [manual.search_query(query) for query in many]
+    for wrong in (-1, True, 1.5):
+        with pytest.raises(ValueError, match="neighbors must be a whole number of at least 0"):
+            manual.search("x", neighbors=wrong)  # type: ignore[arg-type]
