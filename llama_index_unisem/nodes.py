@@ -72,12 +72,12 @@ class PictureNode(ImageNode):
         return ImageRef(path=Path(self.image_path), root=root, sha256=self.image_sha256)
 
     def resolve_image(self) -> ImageType:
-        """The file's bytes, read now.
+        """The file's bytes, read now, if they are those of the picture that was found.
 
         Raises:
-            ImageError: Missing, unreadable, or outside the allowed folder.
+            ImageError: Missing, unreadable, changed, or outside the allowed folder.
         """
-        return BytesIO(self.picture.read_bytes())
+        return BytesIO(self.picture.read_verified())
 
     def get_content_blocks(
         self, metadata_mode: MetadataMode = MetadataMode.NONE

@@ -165,6 +165,21 @@ def test_resolve_image_reads_the_file_whole(card_space: SemanticSpace, cards: Pa
     assert stream.getvalue() == (cards / "red.png").read_bytes()
 
 
+def test_resolve_image_reads_only_the_picture_that_was_found(
+    card_space: SemanticSpace, cards: Path
+) -> None:
+    node = found(card_space)[0]
+    Path(node.image_path).write_bytes(encoded(solid("black", size=(40, 40))))
+    with pytest.raises(ImageError, match="has changed since it was indexed"):
+        node.resolve_image()
+    Path(node.image_path).write_text("no picture")
+    with pytest.raises(ImageError):
+        node.resolve_image()
+    Path(node.image_path).unlink()
+    with pytest.raises(ImageError, match="does not exist"):
+        node.resolve_image()
+
+
 def test_nodes_hold_no_pixels(card_space: SemanticSpace) -> None:
     for node in found(card_space):
         assert len(node.to_json()) < 2_000
