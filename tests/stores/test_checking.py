@@ -19,6 +19,7 @@ from unisem.errors import CorruptStoreError, StoreError
 from unisem.exchange import export_space, import_space, salvage_space
 from unisem.images.library import Pictures
 from unisem.stores.faiss.checking import check_pictures, check_store
+from unisem.stores.faiss.checksums import of_vector
 from unisem.stores.faiss.statistics import StoreStatistics
 
 
@@ -143,7 +144,10 @@ def test_a_segment_that_lacks_vectors(path: Path) -> None:
         (vector,) = database.execute(
             "SELECT vector FROM vectors WHERE vector_id >> 12 = ?", (row,)
         ).fetchone()
-        database.execute("INSERT INTO vectors VALUES (?, ?)", (row << 12 | 2, vector))
+        number = row << 12 | 2
+        database.execute(
+            "INSERT INTO vectors VALUES (?, ?, ?)", (number, vector, of_vector(number, vector))
+        )
     assert problems(path) == ["segment: lacks 1 vectors; run `unisem store compact`"]
 
 

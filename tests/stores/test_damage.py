@@ -306,6 +306,19 @@ def test_of_two_damaged_records_one_after_the_other_is_mended(path: Path) -> Non
     assert not [it for it in check_store(path, Pictures(path)) if it.is_problem]
 
 
+def test_a_checksum_that_is_gone_is_noticed(path: Path) -> None:
+    with closing(sqlite3.connect(path / "catalog.sqlite")) as database:
+        database.execute("UPDATE vectors SET checksum = NULL WHERE vector_id >> 12 = 1")
+        database.commit()
+    (finding,) = check_store(path, Pictures(path))
+    assert finding.text == "do not agree with their checksums: text of 'a0'"
+    with (
+        SemanticSpace.open(path, encoder=ToyEncoder(D)) as space,
+        pytest.raises(CorruptStoreError, match="checksum"),
+    ):
+        space.store.vectors(["a0"])
+
+
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT"
 HOSTILE = {
     "a trigger": "CREATE TRIGGER t AFTER INSERT ON records BEGIN"

@@ -128,13 +128,19 @@ def test_formats_without_a_way_are_refused(
     assert not list(old.glob("catalog.format-*"))
 
 
+def take_format_3_away(database: sqlite3.Connection) -> None:
+    database.execute("DROP TABLE epochs")
+    for table in ("records", "vectors"):
+        database.execute(f"ALTER TABLE {table} DROP COLUMN checksum")
+
+
 def test_format_1_whose_vectors_left_at_once(tmp_path: Path, encoder: ToyEncoder) -> None:
     path = tmp_path / "old.unisem"
     with SemanticSpace.open(path, encoder=encoder) as space:
         space.add([Record(id="a", text="a tiger"), Record(id="b", text="a teapot")])
     database = sqlite3.connect(path / "catalog.sqlite")
     database.execute("DROP TABLE dropped")
-    database.execute("DROP TABLE epochs")
+    take_format_3_away(database)
     database.execute("UPDATE facts SET value = 1 WHERE name = 'format'")
     database.commit()
     database.close()
@@ -154,7 +160,7 @@ def test_format_2_that_named_no_epochs(tmp_path: Path, encoder: ToyEncoder) -> N
         space.add([Record(id="a", text="a tiger"), Record(id="b", text="a teapot")])
         space.compact()
     database = sqlite3.connect(path / "catalog.sqlite")
-    database.execute("DROP TABLE epochs")
+    take_format_3_away(database)
     database.execute("UPDATE facts SET value = 2 WHERE name = 'format'")
     database.commit()
     database.close()

@@ -243,7 +243,8 @@ class Pictures:
     def settle(self, images: Iterable[ImageRef | None]) -> None:
         """The records of these pictures are stored: what keeps them from now on is that."""
         inside = [image.path for image in images if image is not None and self.holds(image)]
-        self._lease.settle(path.relative_to(self._blobs).as_posix() for path in inside if path)
+        if inside:
+            self._lease.settle(path.relative_to(self._blobs).as_posix() for path in inside if path)
 
     def close(self) -> None:
         """Remove the blobs of a space in memory, and let others collect."""

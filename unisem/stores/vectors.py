@@ -137,20 +137,21 @@ def _shaped(given: Any, what: str, dimension: int | None) -> Vector:
 
 def _are_plain(items: Sequence[EmbeddedRecord], dimension: int | None) -> bool:
     """Whether all is as encoders give it, which is the rule: one unit float32 row each."""
-    rows = [vector for item in items for vector in item.vectors.values()]
-    if (
-        not rows
-        or type(rows[0]) is not np.ndarray
-        or not all(item.vectors and item.vectors.keys() <= _KINDS for item in items)
-    ):
-        return False
-    shape: tuple[int, ...] = np.shape(rows[0]) if dimension is None else (dimension,)
-    if len(shape) != 1 or not 0 < shape[0] <= _FEATURES:
-        return False
-    for row in rows:
-        if type(row) is not np.ndarray or row.dtype != _NUMBER or row.shape != shape:
-            return False
-    return are_unit(np.concatenate(rows).reshape(-1, shape[0]))
+    shape = None if dimension is None else (dimension,)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for item in items:
+            if not item.vectors or not item.vectors.keys() <= _KINDS:
+                return False
+            for row in item.vectors.values():
+                if type(row) is not np.ndarray or row.dtype != _NUMBER or row.ndim != 1:
+                    return False
+                shape = shape or row.shape
+                if row.shape != shape or shape[0] > _FEATURES:
+                    return False
+                # Of the length's square, so half the tolerance; nothing is near a NaN.
+                if not abs(float(row.dot(row)) - 1) <= UNIT_TOLERANCE:
+                    return False
+    return True
 
 
 def _narrowed(rows: Any) -> Any:

@@ -43,8 +43,9 @@ _PAGE = 256
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Changes:
-    """What happened between two transactions: rows removed, vectors added."""
+    """What happened between two moments: rows removed, vectors added; and the later moment."""
 
+    moment: Moment
     removed_rows: NDArray[np.int64]
     vector_ids: NDArray[np.int64]
     vectors: Vector
@@ -137,7 +138,7 @@ class Catalog(Database):
 
     @property
     def moment(self) -> Moment:
-        """The state that is committed, or that the transaction makes."""
+        """The state that is committed."""
         return self._moments.at(self.transaction_number)
 
     def can_follow(self, moment: Moment, dimension: int) -> bool:
@@ -155,7 +156,8 @@ class Catalog(Database):
         for item in items:  # of one id given twice the last counts, and its place
             kept.pop(item.record.id, None)
             kept[item.record.id] = item
-        removed = self.remove(Selection(ids=tuple(kept)), record_transaction=False)
+        number = self.transaction_number + 1
+        removed = self._remove(Selection(ids=tuple(kept)), number)
         first = self._records.first_free()
         records = [item.record for item in kept.values()]
         self._records.add(records, first)
@@ -164,24 +166,30 @@ class Catalog(Database):
         parts: list[Vector] = []
         for row, item in enumerate(kept.values(), first):
             for modality, given in item.vectors.items():
-                rows = np.atleast_2d(given)
-                vector_ids += (VectorId.make(row, slot, modality) for slot in range(len(rows)))
-                parts.append(rows)
+                count = 1 if given.ndim == 1 else len(given)
+                vector_ids += [VectorId.make(row, slot, modality) for slot in range(count)]
+                parts.append(given.ravel())
         numbers = np.array(vector_ids, np.int64)
-        vectors = np.concatenate(parts).astype(np.float32, copy=False)
-        order = np.argsort(numbers)
-        self._raw.add(numbers[order], vectors[order])
-        self._advance()
-        return Changes(removed, numbers[order], vectors[order])
+        vectors = np.concatenate(parts).astype(np.float32, copy=False).reshape(len(numbers), -1)
+        if vector_ids != sorted(vector_ids):
+            order = np.argsort(numbers)
+            numbers, vectors = numbers[order], vectors[order]
+        self._raw.add(numbers, vectors)
+        return Changes(self._advance(number), removed, numbers, vectors)
 
-    def remove(self, selection: Selection, *, record_transaction: bool = True) -> NDArray[np.int64]:
-        """Delete the selected records, inside the caller's transaction; return their rows.
+    def remove(self, selection: Selection) -> Changes:
+        """Delete the selected records, inside the caller's transaction.
 
         Damaged ones too, at the cost of indexing all others' words anew.
         """
+        number = self.transaction_number + 1
+        rows = self._remove(selection, number)
+        moment = self._advance(number) if len(rows) else self.moment
+        return Changes(moment, rows, np.empty(0, np.int64), np.empty((0, 0), np.float32))
+
+    def _remove(self, selection: Selection, at: int) -> NDArray[np.int64]:
         self._settle_words()
         rows = self.rows(selection)
-        at = self.transaction_number + 1
         listed = rows.tolist()
         self._raw.drop(listed)
         try:
@@ -195,8 +203,6 @@ class Catalog(Database):
         if is_damaged:
             self._rebuild_words()
         self._db.executemany("INSERT INTO removals VALUES (?, ?)", ((row, at) for row in listed))
-        if record_transaction and len(rows):
-            self._advance()
         return rows
 
     def _settle_words(self) -> None:
@@ -208,10 +214,9 @@ class Catalog(Database):
         self._words.rebuild()
         self.set_fact("words", words.VERSION)
 
-    def _advance(self) -> None:
-        number = self.transaction_number + 1
+    def _advance(self, number: int) -> Moment:
         self.set_fact("transaction", number)
-        self._moments.begin(number)
+        return self._moments.begin(number)
 
     def rows(self, selection: Selection) -> NDArray[np.int64]:
         """Row numbers of the selected records, ascending."""
@@ -294,7 +299,7 @@ class Catalog(Database):
         removed_rows = np.fromiter((row for (row,) in removed), np.int64)
         with self._decoding("a vector"):
             vector_ids, vectors = self._raw.after(last_vector_id, self.dimension or 0)
-        return Changes(removed_rows, vector_ids, vectors)
+        return Changes(self.moment, removed_rows, vector_ids, vectors)
 
     def all_vectors(self) -> tuple[Moment, NDArray[np.int64], Vector]:
         """The latest moment, and every vector of it, by ascending number."""

@@ -24,10 +24,9 @@ from unisem.stores.faiss import checksums, words
 from unisem.stores.faiss.database import DAMAGED
 from unisem.stores.faiss.moments import can_follow
 from unisem.stores.faiss.rawvectors import (
-    READ_CHECKED,
+    READ,
     READ_UNCHECKED,
     VectorId,
-    agrees,
     dropped_rows,
 )
 from unisem.stores.faiss.readonly import read_only
@@ -213,7 +212,8 @@ def _vectors(
         ]
     if len(orphans):
         groups["belong to no record"] = [str(number) for number in orphans.tolist()]
-    read = READ_CHECKED if checksums.are_kept(database) else READ_UNCHECKED
+    are_checked = checksums.are_kept(database)
+    read = READ if are_checked else READ_UNCHECKED
     found = database.execute(f"{read} ORDER BY vector_id")
     waiting = set(dropped.tolist())  # to leave the disk, however damaged
     while page := found.fetchmany(_PAGE):
@@ -221,7 +221,7 @@ def _vectors(
             if number >> 12 in waiting:
                 continue
             fault = _fault(blob, dimension)
-            if fault is None and not agrees(number, blob, checksum):
+            if not fault and are_checked and checksum != checksums.of_vector(number, blob):
                 fault = "do not agree with their checksums"
             if fault is not None:
                 groups.setdefault(fault, []).append(_owner(database, number))

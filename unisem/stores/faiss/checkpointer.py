@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from contextlib import closing, suppress
@@ -32,7 +33,7 @@ class Checkpointer:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._log = path.with_name(f"{path.name}-wal")
+        self._log = f"{path}-wal"
         self._size, self._largest = 0, 0.0
         self._enough: float = MOST_BYTES
         self._changed = 0
@@ -52,7 +53,7 @@ class Checkpointer:
 
     def _bound(self) -> None:
         try:
-            size = self._log.stat().st_size
+            size = os.stat(self._log).st_size
         except OSError:
             return
         self._largest = max(_FORGET * self._largest, size - self._size)

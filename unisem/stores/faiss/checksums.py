@@ -11,10 +11,6 @@ from collections.abc import Sequence
 
 import xxhash
 
-SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS vector_checksums"
-    " (vector_id INTEGER PRIMARY KEY, checksum INTEGER NOT NULL)",
-)
 RECORD_PARTS = "id, source_id, modality, text, image, metadata, links, payload"
 """The columns that a record's checksum covers, in order."""
 
@@ -39,14 +35,10 @@ def renew(database: sqlite3.Connection) -> None:
     database.create_function("checksum_of_record", -1, lambda row, *parts: of_record(row, parts))
     database.create_function("checksum_of_vector", 2, of_vector)
     database.execute(f"UPDATE records SET checksum = checksum_of_record(row, {RECORD_PARTS})")  # noqa: S608
-    database.execute("DELETE FROM vector_checksums")
-    database.execute(
-        "INSERT INTO vector_checksums SELECT vector_id, checksum_of_vector(vector_id, vector)"
-        " FROM vectors"
-    )
+    database.execute("UPDATE vectors SET checksum = checksum_of_vector(vector_id, vector)")
 
 
 def are_kept(database: sqlite3.Connection) -> bool:
     """Whether a catalogue has any; a check may look at a format before."""
-    found = database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'vector_checksums'")
+    found = database.execute("SELECT 1 FROM pragma_table_info('vectors') WHERE name = 'checksum'")
     return found.fetchone() is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 from urllib.parse import quote
 
 from unisem.common.forks import Carried, keep_for_ever
@@ -17,8 +17,9 @@ PATIENCE = 30  # seconds to wait for another process
 class Connection(sqlite3.Connection, Carried):
     """A connection that only the process which opened it uses and closes.
 
-    In a forked child `execute` refuses and `close` does nothing: were the child to close the
-    file, the parent would lose its locks. One in memory is a copy, which the child may use.
+    In a forked child `execute` and `executemany` refuse and `close` does nothing: were the child
+    to close the file, the parent would lose its locks. One in memory is a copy, which the child
+    may use.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -31,19 +32,19 @@ class Connection(sqlite3.Connection, Carried):
         """See `Carried`."""
         keep_for_ever(self)
         self.is_ours = self.in_memory
-
-    def execute(self, *arguments: Any) -> sqlite3.Cursor:
-        """As `sqlite3.Connection.execute`, in the process that opened the file."""
-        if not self.is_ours:
-            raise StoreError(
-                "this reading began in another process, which forked; begin it anew in this one"
-            )
-        return super().execute(*arguments)
+        if not self.is_ours:  # in the child only, so that no other call pays for the question
+            vars(self).update(execute=_refuse, executemany=_refuse)
 
     def close(self) -> None:
         """As `sqlite3.Connection.close`, in the process that opened the file."""
         if self.is_ours:
             super().close()
+
+
+def _refuse(*_: object) -> NoReturn:
+    raise StoreError(
+        "this reading began in another process, which forked; begin it anew in this one"
+    )
 
 
 def connect(

@@ -39,10 +39,11 @@ class Moments:
         self._db = database
         self._own = secrets.token_hex(16)
 
-    def begin(self, transaction: int) -> None:
+    def begin(self, transaction: int) -> Moment:
         """Take note that this connection makes this write, inside the caller's transaction."""
         if self._epoch_of(transaction) != self._own:
             self._db.execute("INSERT INTO epochs VALUES (?, ?)", (transaction, self._own))
+        return Moment(self._own, transaction)
 
     def at(self, transaction: int) -> Moment:
         """The moment after a write of this catalogue's own past."""

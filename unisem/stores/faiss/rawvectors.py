@@ -21,9 +21,7 @@ from unisem.stores.vectors import MOST_VECTORS
 
 _SLOT_BITS = MOST_VECTORS.bit_length()  # 12: a slot, and the modality
 _PAGE = 4096
-READ_CHECKED = (
-    "SELECT vector_id, vector, checksum FROM vectors LEFT JOIN vector_checksums USING (vector_id)"
-)
+READ = "SELECT vector_id, vector, checksum FROM vectors"
 READ_UNCHECKED = "SELECT vector_id, vector, NULL FROM vectors"
 _FEWEST_DROPPED = 256  # records whose vectors may wait in any case, beyond that as many as live
 _MOST_DROPPED = 20_000  # records whose vectors may wait to be taken off the disk
@@ -61,36 +59,42 @@ class RawVectors:
     """
 
     SCHEMA = (
-        "CREATE TABLE IF NOT EXISTS vectors (vector_id INTEGER PRIMARY KEY, vector BLOB)",
+        "CREATE TABLE IF NOT EXISTS vectors"
+        " (vector_id INTEGER PRIMARY KEY, vector BLOB, checksum INTEGER)",
         "CREATE TABLE IF NOT EXISTS dropped (row INTEGER PRIMARY KEY)",
-        *checksums.SCHEMA,
     )
 
     def __init__(self, database: sqlite3.Connection, *, are_checked: bool = True) -> None:
         self._db = database
-        self._read = READ_CHECKED if are_checked else READ_UNCHECKED
+        self._are_checked = are_checked
+        self._read = READ if are_checked else READ_UNCHECKED
+        self._room = 0  # so many rows may be dropped before somebody need look how many wait
 
     def add(self, vector_ids: NDArray[np.int64], vectors: Vector) -> None:
         """Insert ``(n, d)`` float32 rows."""
         numbers = vector_ids.tolist()
         blobs = [row.tobytes() for row in vectors.astype("<f4", copy=False)]
-        self._db.executemany("INSERT INTO vectors VALUES (?, ?)", zip(numbers, blobs, strict=True))
         self._db.executemany(
-            "INSERT INTO vector_checksums VALUES (?, ?)",
-            zip(numbers, map(checksums.of_vector, numbers, blobs), strict=True),
+            "INSERT INTO vectors VALUES (?, ?, ?)",
+            zip(numbers, blobs, map(checksums.of_vector, numbers, blobs), strict=True),
         )
 
     def drop(self, rows: Sequence[int]) -> None:
         """Drop all vectors of records; they leave the disk later."""
         self._db.executemany("INSERT INTO dropped VALUES (?)", ((row,) for row in rows))
+        self._room -= 2 * len(rows)  # each is one more that waits and may be one fewer that lives
+        if self._room < 0:
+            self._make_room(2 * len(rows))
+
+    def _make_room(self, at_once: int) -> None:
         (waiting,) = self._db.execute("SELECT count(*) FROM dropped").fetchone()
-        if waiting > min(_FEWEST_DROPPED, _MOST_DROPPED):
-            (living,) = self._db.execute(
-                "SELECT count(*) FROM (SELECT 1 FROM records LIMIT ?)", (waiting,)
-            ).fetchone()
-            most = min(_MOST_DROPPED, max(_FEWEST_DROPPED, living))
-            if waiting > most:
-                self.sweep(min(waiting - most, 2 * len(rows)))
+        most = _MOST_DROPPED
+        if waiting <= most:
+            (living,) = self._db.execute("SELECT count(*) FROM records").fetchone()
+            most = min(most, max(_FEWEST_DROPPED, living))
+        if waiting > most:
+            self.sweep(min(waiting - most, at_once))
+        self._room = most - waiting
 
     def sweep(self, most: int = -1) -> None:
         """Take dropped vectors off the disk.
@@ -100,16 +104,14 @@ class RawVectors:
         """
         found = self._db.execute("SELECT row FROM dropped ORDER BY row LIMIT ?", (most,))
         rows = [row for (row,) in found]
-        for table in ("vectors", "vector_checksums"):
-            self._db.executemany(
-                f"DELETE FROM {table} WHERE vector_id BETWEEN ? AND ?",  # noqa: S608 - a constant
-                map(_numbers_of, rows),
-            )
+        self._db.executemany(
+            "DELETE FROM vectors WHERE vector_id BETWEEN ? AND ?", map(_numbers_of, rows)
+        )
         self._db.executemany("DELETE FROM dropped WHERE row = ?", ((row,) for row in rows))
 
     def clear(self) -> None:
         """Take all vectors off the disk, where no record is left."""
-        for table in ("vectors", "vector_checksums", "dropped"):
+        for table in ("vectors", "dropped"):
             self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
 
     def after(self, last: int, dimension: int) -> tuple[NDArray[np.int64], Vector]:
@@ -131,7 +133,7 @@ class RawVectors:
             numbers = np.fromiter((number for number, _, _ in page), np.int64, len(page))
             kept = ~np.isin(VectorId.rows(numbers), dropped)
             living = page if kept.all() else list(compress(page, kept))
-            _check(living)
+            self._check(living)
             end = done + len(living)
             vector_ids[done:end] = numbers[kept]
             vectors[done:end] = np.frombuffer(
@@ -148,7 +150,7 @@ class RawVectors:
             lines = found.fetchall()
             if not lines:
                 return None
-            _check(lines)
+            self._check(lines)
             vectors[place] = np.frombuffer(lines[0][1], "<f4")
         return vectors
 
@@ -161,7 +163,7 @@ class RawVectors:
         lines = self._db.execute(
             f"{self._read} WHERE vector_id BETWEEN ? AND ? ORDER BY vector_id", _numbers_of(row)
         ).fetchall()
-        _check(lines)
+        self._check(lines)
         parts: dict[Modality, list[Vector]] = {}
         for number, blob, _ in lines:
             vector = np.frombuffer(blob, "<f4").astype(np.float32)
@@ -171,16 +173,10 @@ class RawVectors:
             for modality, rows in parts.items()
         }
 
-
-def _check(lines: Sequence[tuple[int, bytes, int | None]]) -> None:
-    for number, blob, checksum in lines:
-        if not agrees(number, blob, checksum):
-            raise ValueError(f"number {number} does not agree with its checksum")
-
-
-def agrees(number: int, blob: bytes, checksum: int | None) -> bool:
-    """Whether a vector is as it was stored; what has no checksum is taken as it is."""
-    return checksum is None or checksum == checksums.of_vector(number, blob)
+    def _check(self, lines: Sequence[tuple[int, bytes, int | None]]) -> None:
+        for number, blob, checksum in lines if self._are_checked else ():
+            if checksum != checksums.of_vector(number, blob):
+                raise ValueError(f"number {number} does not agree with its checksum")
 
 
 def dropped_rows(database: sqlite3.Connection) -> NDArray[np.int64]:

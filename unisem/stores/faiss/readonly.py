@@ -68,12 +68,13 @@ def _connected(path: Path) -> Connection:
         except CorruptStoreError:
             database.close()
             raise
-        except sqlite3.OperationalError as error:
-            database.close()
-            reason: sqlite3.Error = error
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # of a message with nonsense
             database.close()
-            raise CorruptStoreError(f"{path} is no SQLite database ({error})") from error
+            # One that no call of SQLite gave is of a text that is not in Unicode.
+            is_text = not hasattr(error, "sqlite_errorcode")
+            if is_text or not isinstance(error, sqlite3.OperationalError):
+                raise CorruptStoreError(f"{path} is no SQLite database ({error})") from error
+            reason: sqlite3.Error = error
     raise StoreError(f"{path} cannot be opened ({reason})")
 
 

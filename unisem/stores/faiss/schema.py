@@ -30,7 +30,6 @@ _NOT_MEANT = re.compile(r"--[^\n]*|IF NOT EXISTS|[\s'\"`]+")
 _NAME = re.compile(r"CREATE (?:VIRTUAL )?(?:TABLE|INDEX) (?:IF NOT EXISTS )?'?(\w+)")
 _INTERNAL = re.compile(r"sqlite_(sequence|autoindex_(records|facts)_\d|stat\d)")
 _ACTIVE = re.compile(r"\b(AS|CHECK|DEFAULT|COLLATE|REFERENCES)\b", re.IGNORECASE)
-_LATER = ",checksumINTEGER"  # a column that an upgrade appends
 
 
 def check_schema(database: sqlite3.Connection, name: str, *, word_for_word: bool) -> None:
@@ -65,7 +64,6 @@ def _strange_parts(database: sqlite3.Connection, *, word_for_word: bool) -> list
     ours = (*TABLES, words.TABLE, *words.SHADOW_TABLES)
     names = {match[1] for match in map(_NAME.match, ours) if match}
     known = {_plain(statement) for statement in ours}
-    known |= {statement.replace(_LATER, "") for statement in known}
     strange = []
     for kind, name, sql in database.execute("SELECT type, name, sql FROM sqlite_schema"):
         if word_for_word:

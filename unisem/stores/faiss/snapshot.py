@@ -88,7 +88,7 @@ class Snapshot:
             GrowingArray(np.ones(len(starts), np.bool_)),
         )
 
-    def after(self, changes: Changes, moment: Moment) -> Snapshot:
+    def after(self, changes: Changes) -> Snapshot:
         """The state after a later write; this one stays as it is."""
         tail, vector_ids, owners, rows = self._growing
         alive = self._growing_alive
@@ -104,7 +104,7 @@ class Snapshot:
             alive.append(np.ones(int(starts.sum()), np.bool_))
             vector_ids.append(changes.vector_ids)
             tail.append(changes.vectors)
-        return Snapshot(self.segment, moment, tail, vector_ids, owners, rows, alive)
+        return Snapshot(self.segment, changes.moment, tail, vector_ids, owners, rows, alive)
 
     @property
     def dimension(self) -> int:

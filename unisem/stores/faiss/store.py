@@ -18,7 +18,7 @@ from unisem.errors import CorruptStoreError, StoreError
 from unisem.images.library import Pictures
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.base import Store
-from unisem.stores.faiss.catalog import Catalog, Changes
+from unisem.stores.faiss.catalog import Catalog
 from unisem.stores.faiss.index_settings import Index, IndexKind, IndexSettings, choose_kind
 from unisem.stores.faiss.moments import Moment
 from unisem.stores.faiss.rawvectors import VectorId
@@ -117,9 +117,8 @@ class FaissStore(Store, Carried):
                 with self._catalog.transaction():
                     self._catalog.settle_dimension(dimension)
                     changes = self._catalog.add(items)
-                    moment = self._catalog.moment
                 if before is not None:
-                    self._timeline.move_on(before, changes, moment)
+                    self._timeline.move_on(before, changes)
             self._pictures.settle(item.record.image for item in items)
             if is_other:  # the segment, if any, is of the dimension before
                 self._fold_soon("flat")
@@ -132,13 +131,11 @@ class FaissStore(Store, Carried):
             before = self._readable()
             with self._timeline.moving():
                 with self._catalog.transaction():
-                    rows = self._catalog.remove(selection)
-                    moment = self._catalog.moment
-                if before is not None and len(rows):
-                    nothing = np.empty(0, np.int64), np.empty((0, 0), np.float32)
-                    self._timeline.move_on(before, Changes(rows, *nothing), moment)
+                    changes = self._catalog.remove(selection)
+                if before is not None and len(changes.removed_rows):
+                    self._timeline.move_on(before, changes)
             self._fold_if_due()
-            return len(rows)
+            return len(changes.removed_rows)
 
     def _readable(self) -> Snapshot | None:
         """The newest state; ``None`` before the first, and where a vector is damaged.
@@ -307,6 +304,7 @@ class FaissStore(Store, Carried):
         while True:
             with self._mutex:
                 self._lock_for_writing()
+                self._catalog.check_in_place()
                 if self._timeline.newest() is None:
                     return "there is nothing to index yet"
             moment, vector_ids, vectors = self._all_vectors()
@@ -350,6 +348,7 @@ class FaissStore(Store, Carried):
         """
         with self._mutex:
             self._lock_for_writing()
+            self._catalog.check_in_place()
             return self._catalog.shrink()
 
     def close(self) -> None:
@@ -410,7 +409,6 @@ class FaissStore(Store, Carried):
     def _lock_for_writing(self) -> None:
         self._check_open()
         self._writer.acquire()
-        self._catalog.check_in_place()
 
 
 def _hits(

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from unisem.stores.faiss.catalog import Catalog, Changes
 from unisem.stores.faiss.index_settings import IndexSettings
-from unisem.stores.faiss.moments import Moment
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.snapshot import Eligible, Snapshot
 from unisem.stores.faiss.table import RecordTable
@@ -113,17 +112,17 @@ class Timeline:
         return Snapshot.of(segment, dimension)
 
     def _catch_up(self, snapshot: Snapshot) -> None:
-        moment, then = self._catalog.moment, snapshot.moment
-        if then == moment:
+        then = snapshot.moment
+        if then == self._catalog.moment:
             self._publish(snapshot)
         else:
             changes = self._catalog.changes_since(then.transaction, snapshot.last_vector_id)
-            self.move_on(snapshot, changes, moment)
+            self.move_on(snapshot, changes)
 
-    def move_on(self, snapshot: Snapshot, changes: Changes, moment: Moment) -> None:
+    def move_on(self, snapshot: Snapshot, changes: Changes) -> None:
         """Make the state after a later write the newest."""
         self._snapshot = None  # its arrays grow; were that interrupted, they would be of no use
-        self._publish(snapshot.after(changes, moment))
+        self._publish(snapshot.after(changes))
 
     def _publish(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot

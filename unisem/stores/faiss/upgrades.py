@@ -55,13 +55,8 @@ def _let_vectors_wait(database: sqlite3.Connection) -> None:
 def _name_epochs_and_add_checksums(database: sqlite3.Connection) -> None:
     database.execute("CREATE TABLE epochs (first INTEGER PRIMARY KEY, epoch TEXT NOT NULL)")
     database.execute("INSERT INTO epochs VALUES (0, lower(hex(randomblob(16))))")
-    columns = {line[1] for line in database.execute("PRAGMA table_info(records)")}
-    if "checksum" not in columns:
-        database.execute("ALTER TABLE records ADD COLUMN checksum INTEGER")
-    database.execute(
-        "CREATE TABLE IF NOT EXISTS vector_checksums"
-        " (vector_id INTEGER PRIMARY KEY, checksum INTEGER NOT NULL)"
-    )
+    for table in ("records", "vectors"):
+        database.execute(f"ALTER TABLE {table} ADD COLUMN checksum INTEGER")
 
 
 UPGRADES: tuple[Upgrade, ...] = (

@@ -165,8 +165,10 @@ def as_bytes(column: str) -> str:
 def _searchable(text: str | None, metadata: Mapping[str, Any]) -> tuple[str, str]:
     strings = []
     for value in metadata.values():
-        items = value if isinstance(value, list | tuple) else [value]
-        strings += [item for item in items if isinstance(item, str)]
+        if isinstance(value, str):
+            strings.append(value)
+        elif isinstance(value, (list, tuple)):
+            strings += [item for item in value if isinstance(item, str)]
     return _segmented(text or ""), _segmented("\n".join(strings))
 
 
