@@ -26,6 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from operator import ge, gt, le, lt
 from typing import Any
 
 from unisem.errors import FilterError
@@ -58,6 +59,7 @@ _LIST_VALUED = {Operator.IN, Operator.NOT_IN, Operator.ANY, Operator.ALL}
 _TEXT_VALUED = {Operator.TEXT, Operator.TEXT_INSENSITIVE}
 _EQUALITY = {Operator.EQ, Operator.NE}
 _VALUELESS = {Operator.IS_EMPTY, Operator.EXISTS}
+_ORDER = {Operator.GT: gt, Operator.GE: ge, Operator.LT: lt, Operator.LE: le}
 
 
 SOURCE = "\0source"
@@ -423,15 +425,7 @@ def compare(operator: Operator, present: bool, stored: Any, value: Any) -> bool:
             return isinstance(stored, str) and value.casefold() in stored.casefold()
     if kind(stored) != kind(value) or kind(stored) not in ("number", "string", "boolean"):
         return False
-    match operator:
-        case Operator.GT:
-            return bool(stored > value)
-        case Operator.GE:
-            return bool(stored >= value)
-        case Operator.LT:
-            return bool(stored < value)
-        case _:
-            return bool(stored <= value)
+    return bool(_ORDER[operator](stored, value))
 
 
 def kind(value: object) -> str:

@@ -13,13 +13,10 @@ from llama_index.core.schema import MetadataMode
 from llama_index_unisem.shown import Shown
 from llama_index_unisem.tools.references import PictureReference
 from unisem.images.for_models import ImageLimits, ModelImage
-from unisem.presentation.fence import RULES, quoted
+from unisem.presentation.fence import RULES
 from unisem.presentation.fence import result as fence
 
-HEADER = (
-    f"Search results, best first. {RULES} "
-    "Cite what you use by its id in brackets, like [{example}].\n"
-)
+HEADER = f"Search results, best first. {RULES} Cite what you use by its id in brackets.\n"
 _NOTHING = "The search found nothing.\n"
 
 
@@ -57,7 +54,7 @@ def result_blocks(results: Iterable[Shown], limits: ImageLimits) -> list[Content
     for shown in results:
         node_id = shown.node.node_id
         if not blocks:
-            blocks.append(TextBlock(text=HEADER.format(example=quoted(node_id)[1:-1])))
+            blocks.append(TextBlock(text=HEADER))
         text = fence(shown.node.get_content(MetadataMode.LLM), id=node_id)
         note = ""
         if shown.image is not None:

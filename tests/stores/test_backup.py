@@ -109,7 +109,7 @@ def test_a_copy_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     with opened(tmp_path / "s.unisem") as space:
         space.add([Record(id="p", image=encoded(solid("red")))])
         with pytest.raises(StoreError, match="could not be written"):
-            space.backup(tmp_path / "no such folder" / "copy")
+            space.backup(tmp_path / "s.unisem" / "manifest.json" / "copy")
 
         def refuse(*_: object, **__: object) -> None:
             raise OSError("no space left on device")

@@ -34,7 +34,7 @@ def back_up(directory: Path, destination: Path) -> None:
 
     Args:
         directory: The store, open or not.
-        destination: A directory that does not exist yet.
+        destination: A directory that does not exist yet; folders above it are made.
 
     Raises:
         StoreError: There is no store, something of that name exists, or the disk refused; nothing
@@ -45,7 +45,7 @@ def back_up(directory: Path, destination: Path) -> None:
         raise StoreError(f"{destination} exists already; name a new directory for the copy")
     temporary = destination.absolute().with_name(f".{destination.name}.{secrets.token_hex(8)}.tmp")
     try:
-        temporary.mkdir()
+        temporary.mkdir(parents=True)
         for left in reversed(range(_TRIES)):
             missing = _copy_state(directory, temporary)
             if not missing or not left:
