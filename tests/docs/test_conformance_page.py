@@ -12,7 +12,7 @@ PAGE = (ROOT / "docs" / "measured" / "conformance.md").read_text(encoding="utf-8
 
 
 def test_every_test_of_the_table_exists() -> None:
-    folders = ("llama_index_unisem", "third_party")
+    folders = ("llama_index_unisem", "search", "third_party")
     sources = [path for name in folders for path in (ROOT / "tests" / name).glob("test_*.py")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
     there = set(re.findall(r"^(?:async )?def (test_\w+)", text, re.MULTILINE))
