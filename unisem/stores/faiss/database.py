@@ -189,7 +189,9 @@ class Database:
 
     def fact(self, name: str) -> Any:
         """A single named value, ``None`` if unset."""
-        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        with self.reading():
+            statement = "SELECT value FROM facts WHERE name = ?"
+            row = self._db.execute(statement, (name,)).fetchone()
         return None if row is None else row[0]
 
     def set_fact(self, name: str, value: Any) -> None:
