@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import unicodedata
 from pathlib import Path
 
@@ -76,6 +77,7 @@ main()
 
 
 def test_ctrl_c_does_not_wait_for_a_thread_that_is_busy(cards: Path, tmp_path: Path) -> None:
+    (cards / "about.md").unlink()  # a text needs no picture, and may be stored by then
     index = start("index", cards, "--into", "s.unisem", cwd=tmp_path, code=_STUCK)
     assert index.stdout is not None
     assert index.stdout.readline().startswith("begun")
@@ -86,6 +88,42 @@ def test_ctrl_c_does_not_wait_for_a_thread_that_is_busy(cards: Path, tmp_path: P
         index.kill()
     assert index.returncode == 130
     assert "What is done is kept: 0 records in s.unisem." in errors
+    assert "Traceback" not in errors
+
+
+def test_ctrl_c_is_not_lost_where_a_library_swallows_it(cards: Path, tmp_path: Path) -> None:
+    swallowing = """
+import sqlite3
+def call():
+    while True:
+        time.sleep(0.01)
+def swallow():
+    database = sqlite3.connect(":memory:")
+    database.create_function("wait", 0, call)
+    try:
+        database.execute("SELECT wait()")
+    except sqlite3.OperationalError:
+        pass
+class Swallowing(Stuck):
+    def encode_texts(self, texts, *arguments, **options):
+        print("begun", flush=True)
+        swallow()
+        return super().encode_texts(texts, *arguments, **options)
+unisem.space.load_encoder = lambda name, **options: Swallowing()
+"""
+    code = _STUCK.replace(
+        "from unisem.cli import main\n", swallowing + "from unisem.cli import main\n"
+    )
+    index = start("index", cards, "--into", "s.unisem", cwd=tmp_path, code=code)
+    assert index.stdout is not None
+    assert index.stdout.readline().startswith("begun")
+    time.sleep(1)  # until the main thread is in the text's encoding
+    index.send_signal(signal.SIGINT)
+    try:
+        _, errors = index.communicate(timeout=60)
+    finally:
+        index.kill()
+    assert index.returncode == 130
     assert "Traceback" not in errors
 
 

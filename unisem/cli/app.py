@@ -21,6 +21,7 @@ from unisem.cli.search import search
 from unisem.cli.store import store
 from unisem.cli.terminal import complain, note
 from unisem.cli.train import train
+from unisem.common.interrupts import notice_interrupts
 from unisem.common.printable import plain
 from unisem.errors import UniSemError
 
@@ -118,6 +119,7 @@ def run() -> None:
             stream.reconfigure(errors="replace")
     warnings.filterwarnings("ignore", module="PIL")  # what is wrong with a picture is an error's
     logging.basicConfig(handlers=[_Remarks(logging.WARNING)])
+    notice_interrupts()
     try:
         app(prog_name="unisem")
     except SystemExit as end:

@@ -8,6 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TypeVar
 
+from unisem.common.interrupts import raise_if_interrupted
+
 _Result = TypeVar("_Result")
 _TURN = 0.5  # seconds
 _LEAST = 4  # a slow disk is waited for by several at once
@@ -40,7 +42,12 @@ def workers(name: str) -> Iterator[ThreadPoolExecutor]:
 
 
 def awaited(future: Future[_Result]) -> _Result:
-    """A job's result. In turns, as a thread that only waits may sleep through Ctrl-C."""
+    """A job's result. In turns, as a thread that only waits may sleep through Ctrl-C.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was seen by a program that notices it.
+    """
     while not future.done():
+        raise_if_interrupted()
         wait([future], timeout=_TURN)
     return future.result()

@@ -15,6 +15,7 @@ from itertools import islice
 
 from PIL import Image
 
+from unisem.common.interrupts import raise_if_interrupted
 from unisem.common.skipped import Skipped
 from unisem.common.threads import awaited, workers
 from unisem.encoders import Encoder
@@ -204,6 +205,7 @@ class Ingestion:
                 self._size = max(self._size // 2, 1)
 
     def _store_batch(self, batch: list[_Pending]) -> None:
+        raise_if_interrupted()
         records: list[Record] = []
         images: list[Image.Image] = []
         for item in batch:
