@@ -85,7 +85,7 @@ def test_decoding_is_in_the_pipeline_and_not_in_compute(monkeypatch: pytest.Monk
     monkeypatch.setattr(SentenceTransformerEncoder, "prepare_image", slow)
     found = measure(tiny_clip(), replace(SETTINGS, steps=2))
     assert min(found.inputs) > SLOW
-    assert min(found.pipeline) > SLOW
+    assert sum(found.pipeline) > SLOW  # of two batches one at most was made ready before
     assert min(found.compute) < SLOW
 
 
