@@ -100,12 +100,15 @@ class _Gate:
         self._changed = threading.Condition()
         self._inside = 0
         self._is_shut = False
+        self._forker: int | None = None
 
     def enter(self) -> None:
         depth = getattr(self._depth, "value", 0)
         if not depth:
             with self._changed:
-                self._changed.wait_for(lambda: not self._is_shut)
+                # Something that is freed while this thread is about to fork must not wait for it.
+                mine = self._forker == threading.get_ident()
+                self._changed.wait_for(lambda: not self._is_shut or mine)
                 self._inside += 1
         self._depth.value = depth + 1
 
@@ -130,17 +133,17 @@ class _Gate:
     def shut(self) -> None:
         with self._changed:
             self._changed.wait_for(lambda: not self._is_shut)  # two threads may fork
-            self._is_shut = True
+            self._is_shut, self._forker = True, threading.get_ident()
             self._changed.wait_for(lambda: self._inside == self._own, timeout=_PATIENCE)
 
     def open(self) -> None:
         with self._changed:
-            self._is_shut = False
+            self._is_shut, self._forker = False, None
             self._changed.notify_all()
 
     def begin_anew(self) -> None:
         self._changed = threading.Condition()
-        self._inside, self._is_shut = self._own, False
+        self._inside, self._is_shut, self._forker = self._own, False, None
         for carried in list(_carried):
             carried.begin_anew()
 

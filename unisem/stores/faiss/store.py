@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -189,10 +189,24 @@ class FaissStore(Store, Carried):
         if not many:
             yield from (records[row] for row in rows.tolist())
             return
-        with self._catalog.reader() as it:  # writes go on, this selection stays
-            for record in it.selected(selection, _PAGE):
+        # Writes go on, this selection stays. Each step, and the end wherever it comes, is one not
+        # to be forked within: SQLite's own locks would stay locked in the child.
+        stack = ExitStack()
+        try:
+            with undisturbed():
+                records_left = stack.enter_context(self._catalog.reader()).selected(
+                    selection, _PAGE
+                )
+            while True:
+                with undisturbed():
+                    record = next(records_left, None)
+                if record is None:
+                    return
                 self._check_open()
                 yield record
+        finally:
+            with undisturbed():
+                stack.close()
 
     def search(
         self,
