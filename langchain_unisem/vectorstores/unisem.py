@@ -310,9 +310,7 @@ def _lease(
             )
 
     try:
-        if path is None:
-            return Lease(opened(), lambda lease: lease.thing.space.close())
-        return _OPEN.lease(Path(path), opened, check)
+        return _OPEN.lease(None if path is None else Path(path), opened, check)
     except EncoderMismatchError as error:
         if isinstance(embedding, UniSemEmbeddings):
             raise

@@ -14,7 +14,7 @@ from llama_index.core.vector_stores.types import (
     BasePydanticVectorStore,
 )
 
-from llama_index_unisem.vector_stores.opened import Lease, Opened
+from llama_index_unisem.vector_stores.opened import OPEN, Opened, lease_at, lease_of
 from llama_index_unisem.vector_stores.persistence import (
     contents_of,
     file_of,
@@ -23,6 +23,7 @@ from llama_index_unisem.vector_stores.persistence import (
     save,
     saved_namespaces,
 )
+from unisem.common.shared import Lease
 from unisem.stores.selection import Match
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class LastingVectorStore(BasePydanticVectorStore):
     match: Match = Field(
         default="any", description="Which of a node's vectors are compared, and given."
     )
-    _lease: Lease = PrivateAttr()
+    _lease: Lease[Opened] = PrivateAttr()
 
     def __init__(
         self,
@@ -74,21 +75,21 @@ class LastingVectorStore(BasePydanticVectorStore):
             raise ValueError("give a space, or a path and its image_roots")
         place = None if path is None else os.path.abspath(path)
         roots = None if image_roots is None else [os.path.abspath(root) for root in image_roots]
-        opened = Opened.at(place, roots) if space is None else Opened.of(space)
-        self._begin(opened, match, place, roots)
+        lease = lease_at(place, roots) if space is None else lease_of(space)
+        self._begin(lease, match, place, roots)
 
     def _begin(
-        self, opened: Opened, match: Match, path: str | None, image_roots: list[str] | None
+        self, lease: Lease[Opened], match: Match, path: str | None, image_roots: list[str] | None
     ) -> None:
         super().__init__(stores_text=True)
         self.path = path
         self.image_roots = image_roots
         self.match = match
-        self._lease = Lease(opened)
+        self._lease = lease
 
     def _sharing(self, match: Match) -> Self:
         twin = type(self).__new__(type(self))
-        twin._begin(self._opened, match, self.path, self.image_roots)
+        twin._begin(OPEN.shared(self._lease), match, self.path, self.image_roots)
         twin.stores_text = self.stores_text
         return twin
 
@@ -104,7 +105,7 @@ class LastingVectorStore(BasePydanticVectorStore):
 
     @property
     def _opened(self) -> Opened:
-        return self._lease.opened
+        return self._lease.thing
 
     def view(self, match: Match) -> Self:
         """The same nodes seen by their ``"text"`` or by their ``"image"`` vectors only.
@@ -219,7 +220,7 @@ class LastingVectorStore(BasePydanticVectorStore):
     def __setstate__(self, state: dict[str, Any]) -> None:
         path, roots = state["path"], state["image_roots"]
         # Not the constructor, which a subclass may have changed.
-        self._begin(Opened.at(path, roots), state["match"], path, roots)
+        self._begin(lease_at(path, roots), state["match"], path, roots)
         self.stores_text = state["stores_text"]
         fill(self._opened, state.get("contents", ()))
 

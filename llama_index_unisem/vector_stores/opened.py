@@ -1,15 +1,16 @@
-"""`Opened`: one open store for each directory, shared by all who ask for it in this process."""
+"""`Opened`: an open store and its pictures, shared by all who ask for its directory."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from weakref import WeakSet, WeakValueDictionary, finalize
+from weakref import finalize
 
 from unisem.common.forks import Mutex
 from unisem.common.scratch import ScratchFolder
+from unisem.common.shared import Lease, Registry
 from unisem.errors import CorruptStoreError
 from unisem.images.library import Pictures
 
@@ -17,95 +18,72 @@ if TYPE_CHECKING:
     from unisem import SemanticSpace
     from unisem.stores import Store
 
-_open: WeakValueDictionary[tuple[int, Path], Opened] = WeakValueDictionary()
-_mutex = Mutex()
 
-
-class Lease:
-    """One user's part in an open store; the store is closed when no lease is left."""
-
-    def __init__(self, opened: Opened) -> None:
-        self.opened = opened
-        opened.leases.add(self)
-
-    def release(self) -> None:
-        """Close the store, unless somebody else uses it or it belongs to a space."""
-        with _mutex:
-            self.opened.leases.discard(self)
-            if not self.opened.leases and self.opened.space is None:
-                self.opened.store.close()
-                self.opened.pictures.close()
-                _open.pop(self.opened.key, None)
-
-
+@dataclass(eq=False)
 class Opened:
     """A store and where its pictures lie.
 
-    Two processes cannot write to one directory, and neither can two stores of one process. A
-    copy of a `UniSemVectorStore`, or a second one with the same path, therefore gets the same.
-
     Attributes:
+        store: The store.
+        pictures: Its pictures' places.
         directory: Where the files are; ``None`` in memory.
         space: The space that the store belongs to, if any.
         tolerant: Whether pictures may lie anywhere, and may be missing.
+        mutex: For what takes several steps.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        pictures: Pictures,
-        directory: Path | None,
-        *,
-        space: SemanticSpace | None = None,
-        tolerant: bool = True,
-    ) -> None:
-        self.store = store
-        self.pictures = pictures
-        self.directory = directory
-        self.space = space
-        self.tolerant = tolerant
-        self.leases: WeakSet[Lease] = WeakSet()
-        self.mutex = Mutex()
-        if space is None and directory is None:
-            finalize(store, pictures.close)  # nobody closes a store in memory
+    store: Store
+    pictures: Pictures
+    directory: Path | None
+    space: SemanticSpace | None = None
+    tolerant: bool = True
+    mutex: Mutex = field(default_factory=Mutex)
 
     def keep(self, folder: ScratchFolder) -> None:
         """Remove a folder when the store is no longer in use."""
         finalize(self, folder.close)
 
-    @property
-    def key(self) -> tuple[int, Path]:
-        """Under which the store is found again: a forked process opens its own."""
-        return os.getpid(), self.directory or Path()
+    def close(self) -> None:
+        """Close the store, unless it belongs to a space."""
+        if self.space is None:
+            self.store.close()
+            self.pictures.close()
 
-    @classmethod
-    def of(cls, space: SemanticSpace) -> Opened:
-        """Take part in a space."""
-        return cls(space.store, space.pictures, space.path, space=space, tolerant=False)
 
-    @classmethod
-    def at(cls, path: str | None, roots: Sequence[str] | None = None) -> Opened:
-        """Open a directory, or find it open; create it if absent. ``None`` opens one in memory.
+OPEN: Registry[Opened] = Registry(Opened.close, "catalog.sqlite")
+"""What is open in this process."""
 
-        Raises:
-            CorruptStoreError: The directory holds a space, or other things.
-            NotADirectoryError: There is a file of that name.
-        """
+
+def lease_of(space: SemanticSpace) -> Lease[Opened]:
+    """Take part in a space."""
+    opened = Opened(space.store, space.pictures, space.path, space, tolerant=False)
+    return OPEN.lease(None, lambda: opened)
+
+
+def lease_at(path: str | None, roots: Sequence[str] | None = None) -> Lease[Opened]:
+    """Open a directory, or find it open; create it if absent. ``None`` opens one in memory.
+
+    Whoever comes later gets the folders for pictures of the first.
+
+    Raises:
+        CorruptStoreError: The directory holds a space, or other things.
+        NotADirectoryError: There is a file of that name.
+    """
+    directory = None if path is None else Path(path).resolve()
+
+    def opened() -> Opened:
         from unisem.stores.faiss import FaissStore
 
-        directory = None if path is None else Path(path).resolve()
+        if directory is not None:
+            _check(directory)
         folders = None if roots is None else [Path(root) for root in roots]
-        with _mutex:
-            if directory is not None:
-                known = _open.get((os.getpid(), directory))
-                if known is not None:
-                    return known
-                _check(directory)
-            pictures = Pictures(directory, folders)
-            opened = cls(FaissStore(directory, pictures), pictures, directory, tolerant=not roots)
-            if directory is not None:
-                _open[opened.key] = opened
-            return opened
+        pictures = Pictures(directory, folders)
+        store = FaissStore(directory, pictures)
+        if directory is None:
+            finalize(store, pictures.close)  # nobody closes a store in memory
+        return Opened(store, pictures, directory, tolerant=not roots)
+
+    return OPEN.lease(directory, opened)
 
 
 def _check(directory: Path) -> None:

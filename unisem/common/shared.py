@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
+
+from unisem.common.forks import Mutex
 
 T = TypeVar("T")
 
@@ -44,25 +45,38 @@ class Registry(Generic[T]):
     def __init__(self, close: Callable[[T], None], witness: str) -> None:
         self._close = close
         self._witness = witness
-        self._mutex = threading.RLock()
+        self._mutex = Mutex()
         self._places: WeakKeyDictionary[Lease[T], object] = WeakKeyDictionary()
 
-    def lease(self, directory: Path, open: Callable[[], T], check: Callable[[T], None]) -> Lease[T]:
+    def lease(
+        self,
+        directory: Path | None,
+        open: Callable[[], T],
+        check: Callable[[T], None] | None = None,
+    ) -> Lease[T]:
         """Take part in what is open at a directory, or open it.
 
         Args:
-            directory: By whatever path.
+            directory: By whatever path; ``None`` for a thing that lies in none.
             open: Opens it.
             check: Raises if what is open already is not what is asked for.
         """
         with self._mutex:
             place = self._place(directory)
             known = [lease.thing for lease, taken in self._places.items() if taken == place]
-            if known:
+            if known and check is not None:
                 check(known[0])
             lease = Lease(known[0] if known else open(), self._release)
             self._places[lease] = self._place(directory)
             return lease
+
+    def shared(self, lease: Lease[T]) -> Lease[T]:
+        """Another user's part in a thing; as little as the first one's if that is released."""
+        with self._mutex:
+            another = Lease(lease.thing, self._release)
+            if lease in self._places:
+                self._places[another] = self._places[lease]
+            return another
 
     def _release(self, lease: Lease[T]) -> None:
         with self._mutex:
@@ -72,9 +86,11 @@ class Registry(Generic[T]):
             if place not in self._places.values():
                 self._close(lease.thing)
 
-    def _place(self, directory: Path) -> object:
+    def _place(self, directory: Path | None) -> object:
         try:
-            status = (directory / self._witness).stat()
+            status = None if directory is None else (directory / self._witness).stat()
         except OSError:
+            status = None
+        if status is None:
             return object()  # equal to nothing
         return os.getpid(), status.st_dev, status.st_ino
