@@ -12,8 +12,7 @@ from tests.cli.conftest import Run
 from tests.cli.test_page import read
 from tests.support.chat_server import chat_server
 from tests.support.pictures import colour_folder, solid
-from unisem.cli.demo import QUESTIONS, SHOWN
-from unisem.cli.gallery import find_gallery
+from unisem.cli.demo import QUESTIONS, SHOWN, find_gallery
 
 REAL = Path(__file__).parents[2] / "examples" / "gallery"
 

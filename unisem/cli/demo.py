@@ -13,7 +13,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from unisem.cli.gallery import find_gallery
+import unisem
 from unisem.cli.hit_table import hits_table
 from unisem.cli.index import add_folder
 from unisem.cli.messages import (
@@ -120,6 +120,28 @@ def demo(
         _write_page(page, space, [section for section in sections if section is not None])
         _show_messages(space, model)
     _say_what_next(into, page)
+
+
+def find_gallery(given: Path | None = None) -> Path:
+    """Return the gallery's folder.
+
+    Args:
+        given: A folder that the person named; nowhere else is looked then.
+
+    Raises:
+        FileNotFoundError: It is not there; says what to do.
+    """
+    package = Path(unisem.__file__).parent
+    places = [given] if given else [package / "gallery", package.parent / "examples" / "gallery"]
+    for place in places:
+        if (place / "metadata.jsonl").is_file():
+            return place
+    if given:
+        raise FileNotFoundError(f"{given} is not the gallery: it has no metadata.jsonl")
+    raise FileNotFoundError(
+        "this installation came without the example gallery; take examples/gallery from a "
+        "checkout of UniSem and pass --gallery DIR"
+    )
 
 
 def _index(space: SemanticSpace, folder: Path) -> None:

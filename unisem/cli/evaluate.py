@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unisem.cli.options import CaptionColumn, Clean, Data, ImageColumn, Images
-from unisem.cli.pairs import read_pairs, share_or_number
-from unisem.cli.progress import progress_bars
-from unisem.cli.skipped import skipped_lines
-from unisem.cli.terminal import amount, note, results
+from unisem.cli.options import (
+    CaptionColumn,
+    Clean,
+    Data,
+    ImageColumn,
+    Images,
+    read_pairs,
+    share_or_number,
+)
+from unisem.cli.terminal import amount, note, progress_bars, results, skipped_lines
 from unisem.common.printable import plain
 
 if TYPE_CHECKING:

@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from unisem.cli.options import ImageRoots, Into, NewEncoder, Space
-from unisem.cli.progress import progress_bar
-from unisem.cli.terminal import amount, note, results
+from unisem.cli.terminal import amount, note, progress_bar, results, skipped_lines
 from unisem.common.printable import plain
 from unisem.errors import UniSemError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from unisem.common.skipped import Skipped
     from unisem.manifest import Manifest
 
 _SHOWN = 10  # skipped inputs that are listed
@@ -57,7 +53,8 @@ def export_(
             "vectors, which importing makes anew",
             soft_wrap=True,
         )
-    _list(report.missing, "not copied")
+    for line in skipped_lines(report.missing, most=_SHOWN, fate="not copied: "):
+        note(line)
 
 
 def import_(
@@ -102,7 +99,8 @@ def import_(
             f"(encoder {plain(space.encoder.name)})",
             soft_wrap=True,
         )
-    _list(report.skipped, "skipped")
+    for line in skipped_lines(report.skipped, most=_SHOWN, fate="skipped: "):
+        note(line)
 
 
 def existing_manifest(space: Path) -> Manifest:
@@ -117,10 +115,3 @@ def existing_manifest(space: Path) -> Manifest:
     if manifest is None:
         raise UniSemError(f"no space at {space}")
     return manifest
-
-
-def _list(skipped: Sequence[Skipped], what: str) -> None:
-    for item in skipped[:_SHOWN]:
-        note(f"{what}: {item.name}: {item.reason}")
-    if len(skipped) > _SHOWN:
-        note(f"{what}: and {len(skipped) - _SHOWN:,} more")

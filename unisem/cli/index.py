@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from unisem.cli.options import Into, NewEncoder
-from unisem.cli.terminal import amount, notices, results
+from unisem.cli.terminal import amount, notices, progress_bar, results, skipped_lines
 from unisem.common.printable import plain
 
 if TYPE_CHECKING:
-    from unisem.common.skipped import Skipped
     from unisem.ingest.ingestion import IngestReport
     from unisem.space import SemanticSpace
 
@@ -43,7 +42,10 @@ def index(
         report = add_folder(space, folder, prune=prune)
         out = results()
         out.print(_counts(report))
-        for line in _skipped_lines(report.skipped, folder.resolve(), all_of_them=show_skipped):
+        inside = f"{folder.resolve()}/"
+        skipped = [replace(it, name=it.name.removeprefix(inside)) for it in report.skipped]
+        most = len(skipped) if show_skipped else _SHOWN
+        for line in skipped_lines(skipped, most=most, remedy="; --show-skipped lists all"):
             out.print(line, soft_wrap=True)
         for remark in _remarks(report, prune=prune):
             out.print(remark, soft_wrap=True)
@@ -60,33 +62,11 @@ def add_folder(space: SemanticSpace, folder: Path, *, prune: bool = False) -> In
     Raises:
         typer.Exit: Ctrl-C; the person has been told what is kept.
     """
-    console = notices()
-    progress = Progress(
-        TextColumn("[progress.description]{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}", style="progress.data.speed"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
     try:
-        with progress:
-            task = progress.add_task("indexing", total=None, rate="")
-
-            def advance(done: int, total: int) -> None:
-                speed = progress.tasks[0].speed
-                progress.update(
-                    task,
-                    completed=done,
-                    total=total or None,
-                    rate="" if speed is None else f"{speed:.0f} files/s",
-                )
-
+        with progress_bar("indexing") as advance:
             return space.add_folder(folder, prune=prune, progress=advance)
     except KeyboardInterrupt:
-        console.print(
+        notices().print(
             f"Interrupted. What is done is kept: {amount(len(space), 'record')} in "
             f"{plain(str(space.path))}.\nRun the same command again to go on.",
             soft_wrap=True,
@@ -127,16 +107,3 @@ def _remarks(report: IngestReport, *, prune: bool) -> list[str]:
         names = ", ".join(lost[:_NAMED]) + (" …" if len(lost) > _NAMED else "")
         remarks.append(plain(f"gone: {amount(len(lost), 'file')} ({names}), {remedy}"))
     return remarks
-
-
-def _skipped_lines(skipped: tuple[Skipped, ...], folder: Path, *, all_of_them: bool) -> list[Text]:
-    shown = skipped if all_of_them else skipped[:_SHOWN]
-    lines = [
-        Text.assemble(
-            "  ", plain(item.name.removeprefix(f"{folder}/")), (f": {plain(item.reason)}", "dim")
-        )
-        for item in shown
-    ]
-    if len(shown) < len(skipped):
-        lines.append(Text(f"  and {len(skipped) - len(shown):,} more; --show-skipped lists all"))
-    return lines

@@ -7,23 +7,17 @@ content policy forbids them, whatever a caption says.
 
 from __future__ import annotations
 
-import base64
 import os
+import sys
 from dataclasses import dataclass
-from functools import cached_property
-from importlib.resources import files
-from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
 
-import numpy as np
-from jinja2 import Environment, StrictUndefined
-from PIL import Image
-
 from unisem.cli.hit_table import found_by, score_of
+from unisem.common.pages import render_page
 from unisem.common.printable import plain, shortened
-from unisem.errors import ImageError
-from unisem.images.reference import ImageSource, open_image
+from unisem.images.reference import ImageRef, ImageSource
+from unisem.images.thumbnails import Thumbnails
 from unisem.stores.hits import Hit
 
 _SIDE = 480  # pixels of a small copy's longer side: a card is about 240 wide, on a dense screen
@@ -72,16 +66,15 @@ class Page:
         Args:
             place: The folder that the page will lie in, where its links start from.
         """
-        # Autoescape everywhere: queries, captions and file names may come from anybody.
-        environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-        template = environment.from_string(
-            (files("unisem.cli") / "page.html.j2").read_text(encoding="utf-8")
-        )
-        return template.render(
+        # Whoever asks for many hits wants them all.
+        copies = Thumbnails(sys.maxsize, side=_SIDE)
+        return render_page(
+            "unisem.cli",
+            "page.html.j2",
             title=plain(self.title),
             introduction=self.introduction,
             footer=plain(self.footer),
-            sections=[_SectionView(section, place) for section in self.sections],
+            sections=[_SectionView(section, place, copies) for section in self.sections],
             one=len(self.sections) == 1,
         )
 
@@ -97,18 +90,20 @@ class Page:
 class _SectionView:
     """A section as the template wants it."""
 
-    def __init__(self, section: Section, place: Path) -> None:
+    def __init__(self, section: Section, place: Path, copies: Thumbnails) -> None:
         self.text = None if section.text is None else plain(section.text)
         self.kind = section.kind
         self.remark = plain(section.remark)
-        self.picture = None if section.image is None else _Picture.of(section.image)
-        self.hits = [_HitView(rank, hit, place) for rank, hit in enumerate(section.hits, start=1)]
+        self.picture = None if section.image is None else copies.of(ImageRef.of(section.image))
+        self.hits = [
+            _HitView(rank, hit, place, copies) for rank, hit in enumerate(section.hits, start=1)
+        ]
 
 
 class _HitView:
     """A hit as the template wants it."""
 
-    def __init__(self, rank: int, hit: Hit, place: Path) -> None:
+    def __init__(self, rank: int, hit: Hit, place: Path, copies: Thumbnails) -> None:
         record = hit.record
         self.rank = rank
         self.score = score_of(hit)
@@ -118,7 +113,7 @@ class _HitView:
         self.paragraphs = _paragraphs(
             record.text or "", _CAPTION if record.modality == "image" else _QUOTED
         )
-        self.picture = None if record.image is None else _Picture.of(record.image)
+        self.picture = None if record.image is None else copies.of(record.image)
         self.link = None if record.image is None else _link(record.image.path, place)
         self.alt = plain(record.text or "") or f"Picture without a caption: {self.id}"
 
@@ -136,36 +131,3 @@ def _link(file: Path | None, place: Path) -> str | None:
 
 def _paragraphs(text: str, length: int) -> list[str]:
     return [line for line in shortened(plain(text, lines=True), length).split("\n") if line]
-
-
-@dataclass(frozen=True)
-class _Picture:
-    """A small copy of a picture, or the reason why there is none."""
-
-    pixels: Image.Image | None
-    problem: str = ""
-
-    @classmethod
-    def of(cls, source: ImageSource) -> _Picture:
-        try:
-            image = open_image(source, min_side=_SIDE)
-        except ImageError as error:
-            return cls(None, plain(error.reason))
-        image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-        return cls(image)
-
-    @cached_property
-    def url(self) -> str:
-        assert self.pixels is not None
-        buffer = BytesIO()
-        self.pixels.save(buffer, format="WEBP", quality=80, method=4)
-        return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-    @cached_property
-    def mat(self) -> str:
-        """The colour of the picture's edge, to continue it to the edge of its card."""
-        assert self.pixels is not None
-        pixels = np.asarray(self.pixels)
-        edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-        red, green, blue = np.median(edge, axis=0).astype(int)
-        return f"#{red:02x}{green:02x}{blue:02x}"

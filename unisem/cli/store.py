@@ -14,8 +14,7 @@ from rich.text import Text
 
 from unisem.cli.exchange import existing_manifest, export_, import_
 from unisem.cli.options import Space
-from unisem.cli.progress import progress_bar
-from unisem.cli.terminal import amount, results
+from unisem.cli.terminal import amount, progress_bar, results
 from unisem.common.printable import plain
 from unisem.errors import UniSemError
 

@@ -8,10 +8,16 @@ import typer
 
 from unisem.cli import training_options as option
 from unisem.cli.idle_options import refuse_idle_options
-from unisem.cli.options import CaptionColumn, Clean, Data, ImageColumn, Images
-from unisem.cli.pairs import read_pairs, share_or_number
-from unisem.cli.progress import progress_bars
-from unisem.cli.terminal import amount, results
+from unisem.cli.options import (
+    CaptionColumn,
+    Clean,
+    Data,
+    ImageColumn,
+    Images,
+    read_pairs,
+    share_or_number,
+)
+from unisem.cli.terminal import amount, progress_bars, results
 from unisem.cli.training_report import print_pairs, print_training
 from unisem.errors import TrainingError
 

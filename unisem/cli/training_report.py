@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from unisem.cli.skipped import skipped_lines
-from unisem.cli.terminal import amount
+from unisem.cli.terminal import amount, skipped_lines
 from unisem.common.printable import plain
 
 if TYPE_CHECKING:

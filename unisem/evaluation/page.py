@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, StrictUndefined
-
+from unisem.common.pages import render_page
 from unisem.common.printable import plain, shortened
 from unisem.evaluation.hubness import Hubness
 from unisem.evaluation.plot import SIDE, Plot
@@ -44,17 +42,12 @@ _QUESTIONS = {
 
 def render_report(report: Report) -> str:
     """Return the HTML of a report."""
-    # Autoescape everywhere: captions and file names may come from anybody.
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string(
-        (files("unisem.evaluation") / "report.html.j2").read_text(encoding="utf-8")
-    )
     thumbnails = Thumbnails()
     encoders = report.encoders
     names = _names(report)
-    return template.render(
+    return render_page(
+        "unisem.evaluation",
+        "report.html.j2",
         title=_title(report),
         data=report.data,
         data_name=plain(report.data.name),

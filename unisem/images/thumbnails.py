@@ -12,7 +12,7 @@ from PIL import Image
 from unisem.errors import ImageError
 from unisem.images.reference import ImageRef, open_image
 
-_SIDE = 224  # pixels: about 112 on the page, on a dense screen
+_SIDE = 224  # pixels of the longer side: about 112 on the page, on a dense screen
 _LIMIT = 12_000_000  # characters of all data URLs together; a page that can be mailed
 
 
@@ -40,29 +40,31 @@ class Thumbnails:
 
     Args:
         limit: Characters that all ``data:`` URLs on the page may have together.
+        side: Pixels of a copy's longer side.
     """
 
-    def __init__(self, limit: int = _LIMIT) -> None:
+    def __init__(self, limit: int = _LIMIT, *, side: int = _SIDE) -> None:
         self._left = limit
+        self._side = side
         self._made: dict[ImageRef, Thumbnail] = {}
 
     def of(self, image: ImageRef) -> Thumbnail:
         """Return the picture's copy; every call counts, since the page repeats the copy."""
         made = self._made.get(image)
         if made is None:
-            made = self._made[image] = _thumbnail(image)
+            made = self._made[image] = _thumbnail(image, self._side)
         if len(made.url) > self._left:
             return Thumbnail(problem="is left out: the page has enough pictures")
         self._left -= len(made.url)
         return made
 
 
-def _thumbnail(image: ImageRef) -> Thumbnail:
+def _thumbnail(image: ImageRef, side: int) -> Thumbnail:
     try:
-        pixels = open_image(image, min_side=_SIDE)
+        pixels = open_image(image, min_side=side)
     except ImageError as error:
         return Thumbnail(problem=error.summary)
-    pixels.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    pixels.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = BytesIO()
     pixels.save(buffer, format="WEBP", quality=78, method=4)
     url = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
