@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from unisem.cli import training_options as option
-from unisem.cli.idle_options import refuse_idle_options
 from unisem.cli.options import (
     CaptionColumn,
     Clean,
@@ -17,103 +16,83 @@ from unisem.cli.options import (
     read_pairs,
     share_or_number,
 )
+from unisem.cli.recipe_options import recipe_options
 from unisem.cli.terminal import amount, progress_bars, results
 from unisem.cli.training_report import print_pairs, print_training
 from unisem.errors import TrainingError
+from unisem.training.recipe import Recipe
+
+_TOWERS = "Start from two networks"
+_COMPARISON = "Comparison, and stopping early"
+_FILES = "Files beside the encoder"
+
+Output = Annotated[Path, typer.Option(help="The directory for the trained encoder.")]
+Start = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Where to start: mini, a directory or a hub id."),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on where a run of the same command stopped.")
+]
+TextTower = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="A text model, such as BERT …", rich_help_panel=_TOWERS),
+]
+ImageTower = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="… and a picture model, such as ViT.", rich_help_panel=_TOWERS
+    ),
+]
+Dimension = Annotated[
+    int, typer.Option(metavar="N", min=2, help="Numbers in a vector.", rich_help_panel=_TOWERS)
+]
+HeldOut = Annotated[
+    float,
+    typer.Option(
+        metavar="SHARE",
+        min=0,
+        help="Share, or number, of pairs kept for the comparison.",
+        rich_help_panel=_COMPARISON,
+    ),
+]
+Features = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Keep what frozen parts give there.", rich_help_panel=_FILES),
+]
+TensorBoard = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Write TensorBoard files there.", rich_help_panel=_FILES),
+]
 
 
+@recipe_options(Recipe)
 def train(
-    context: typer.Context,
+    *,
     data: Data,
-    output: option.Output,
-    encoder: option.Encoder = None,
-    resume: option.Resume = False,
+    output: Output,
+    encoder: Start = None,
+    resume: Resume = False,
     images: Images = None,
     image_column: ImageColumn = "filepath",
     caption_column: CaptionColumn = "title",
     clean: Clean = False,
-    text_tower: option.TextTower = None,
-    image_tower: option.ImageTower = None,
-    dimension: option.Dimension = 512,
-    loss: option.Loss = "infonce",
-    temperature: option.Temperature = None,
-    learned_temperature: option.LearnedTemperature = False,
-    mask_above: option.MaskAbove = None,
-    margin: option.Margin = 0.2,
-    mining: option.Mining = "semi-hard",
-    dimensions: option.Dimensions = None,
-    hard_negatives: option.HardNegatives = 0,
-    adversary: option.Adversary = None,
-    adversary_weight: option.AdversaryWeight = 1.0,
-    freeze: option.Freeze = None,
-    lora: option.Lora = None,
-    unfreeze_every: option.UnfreezeEvery = None,
-    interpolate: option.Interpolate = None,
-    crop: option.Crop = None,
-    flip: option.Flip = 0.0,
-    colour: option.Colour = 0.0,
-    epochs: option.Epochs = None,
-    batch_size: option.BatchSize = None,
-    mini_batch_size: option.MiniBatchSize = None,
-    accumulate: option.Accumulate = 1,
-    learning_rate: option.LearningRate = None,
-    warmup: option.Warmup = 0.1,
-    weight_decay: option.WeightDecay = 0.01,
-    precision: option.Precision = "float32",
-    checkpoint_steps: option.CheckpointSteps = None,
-    seed: option.Seed = 0,
-    held_out: option.HeldOut = 0.2,
-    k: option.K = 10,
-    patience: option.Patience = None,
-    validation: option.Validation = 0.1,
-    features: option.Features = None,
-    tensorboard: option.TensorBoard = None,
+    text_tower: TextTower = None,
+    image_tower: ImageTower = None,
+    dimension: Dimension = 512,
+    recipe: Recipe,
+    held_out: HeldOut = 0.2,
+    features: Features = None,
+    tensorboard: TensorBoard = None,
 ) -> None:
     """Train an encoder on pictures with captions, and say what it gained."""
     from unisem.pairs import check_pairs, split_pairs
-    from unisem.training import Augmentation, Recipe, train_encoder
+    from unisem.training import train_encoder
     from unisem.training.loop.environment import is_first_process
     from unisem.training.model.saving import check_output
     from unisem.training.run import trainable_encoder
 
-    refuse_idle_options(context)
     part = share_or_number(held_out) if held_out else None
-    cut = option.lengths(dimensions)
-    changed = crop is not None or flip or colour
-    try:
-        augmentation = Augmentation(1.0 if crop is None else crop, flip, colour)
-        recipe = Recipe(
-            loss=loss,
-            temperature=temperature,
-            learned_temperature=learned_temperature,
-            mask_above=mask_above,
-            margin=margin,
-            mining=mining,
-            dimensions=cut,
-            adversary=adversary,
-            adversary_weight=adversary_weight,
-            mini_batch_size=mini_batch_size,
-            hard_negatives=hard_negatives,
-            freeze=option.parts_to_freeze(freeze),
-            lora=lora,
-            unfreeze_every=unfreeze_every,
-            epochs=epochs,
-            batch_size=batch_size,
-            accumulate=accumulate,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            warmup=warmup,
-            precision=precision,
-            augmentation=augmentation if changed else None,
-            interpolation=interpolate,
-            patience=patience,
-            validation=validation,
-            k=k,
-            checkpoint_steps=checkpoint_steps,
-            seed=seed,
-        )
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
     check_output(output)
     work = output.with_name(f"{output.name}.training")
     pairs = read_pairs(
@@ -124,7 +103,9 @@ def train(
         clean=clean,
         unpack_to=work / "pictures",
     )
-    start = trainable_encoder(_start(encoder, text_tower, image_tower, dimension, work, seed))
+    start = trainable_encoder(
+        _start(encoder, text_tower, image_tower, dimension, work, recipe.seed)
+    )
     out = results()
     out.quiet = not is_first_process()  # under torchrun one process speaks
     with progress_bars() as show:
@@ -136,7 +117,7 @@ def train(
         )
     training, testing = checked.dataset, None
     if part is not None:
-        split = split_pairs(checked.dataset, held_out=part, seed=seed)
+        split = split_pairs(checked.dataset, held_out=part, seed=recipe.seed)
         training, testing = split.train, split.held_out
         if len(set(training.image_ids.tolist())) < 2:
             raise TrainingError(

@@ -3,135 +3,117 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from unisem.errors import TrainingError
 from unisem.training.inputs.augmentation import Augmentation
+from unisem.training.settings import (
+    AdversaryName,
+    LossName,
+    Mining,
+    Part,
+    Precision,
+    Setting,
+    check_settings,
+)
 
 if TYPE_CHECKING:
     from unisem.training.losses import PairLoss
-    from unisem.training.losses.triplet import Mining
-    from unisem.training.model.modality_parts import Part
     from unisem.training.model.scale import Scale
 
-LossName = Literal["infonce", "sigmoid", "triplet"]
-AdversaryName = Literal["reversal", "translation"]
-Precision = Literal["float32", "bfloat16", "float16"]
-
-_WHOLE = (
-    "epochs",
-    "batch_size",
-    "mini_batch_size",
-    "accumulate",
-    "patience",
-    "k",
-    "checkpoint_steps",
-    "lora",
-)
 _TEMPERATURE = 0.05
-_POSITIVE = ("temperature", "margin", "learning_rate", "adversary_weight", "unfreeze_every")
+_LOSS = "Loss"
+_TRAINED = "What is trained"
+_STEPS = "Steps"
+_COMPARISON = "Comparison, and stopping early"
+_INFONCE = ("loss", "infonce")
+_TRIPLET = ("loss", "triplet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How to train.
+    """How to train; the losses are those of `unisem.training.losses`.
 
     Attributes:
-        loss: Which loss; see `unisem.training.losses`.
+        loss: What is minimised.
         temperature: Of InfoNCE. ``None``: 0.05, or the start model's own (the ``logit_scale`` of
             CLIP and SigLIP) where it is learned.
-        learned_temperature: Train InfoNCE's temperature with the model.
-        mask_above: Cosine from which InfoNCE holds two captions to say the same; ``None``: never.
+        learned_temperature: InfoNCE: train the temperature, from ``temperature`` or the start
+            model's own.
+        mask_above: InfoNCE: captions of this cosine or more say the same, and their pictures are
+            not pushed apart. ``None``: equal captions alone.
         margin: Of the triplet loss.
         mining: Which negatives the triplet loss takes.
-        dimensions: Lengths that vectors may be cut to (Matryoshka), beside the full one.
-        adversary: What opposes the loss, so that captions and pictures get alike; see
-            `unisem.training.adversarial`. ``None``: nothing.
-        adversary_weight: How much the model heeds it, once it knows something.
-        mini_batch_size: Embed so many inputs at a time (cached gradients); ``None``: all.
-        hard_negatives: Pictures mined from the store per caption, before training.
-        freeze: Parts that are not trained; what suits the model if ``None``.
-        lora: Rank of LoRA additions to the networks that are not frozen; ``None``: train them.
-        unfreeze_every: Epochs between layers becoming trainable, last layers first; ``None``: all
+        dimensions: Train vectors that may be cut to these lengths, too (Matryoshka).
+        adversary: What opposes the loss, so that captions and pictures get alike. ``None``:
+            nothing.
+        adversary_weight: How much the model heeds the adversary, once that knows something.
+        hard_negatives: Wrong pictures mined per caption, before training.
+        freeze: What stays as it is. ``None``: the networks, if there is a head behind that of
+            pictures.
+        lora: Train LoRA additions of this rank, not the networks that they are added to.
+        unfreeze_every: Epochs between layers becoming trainable, last layers first. ``None``: all
             are from the start.
-        epochs: Passes over the pairs; 10 for heads, 5 otherwise if ``None``.
-        batch_size: Pairs per step and process, at most; 128 or all pairs, if fewer, if ``None``.
-        accumulate: Steps whose gradients are added up before weights move.
-        learning_rate: At its peak; 1e-3 for heads, 1e-4 for LoRA, 1e-5 otherwise if ``None``.
-        weight_decay: AdamW's, on matrices.
-        warmup: Share of the steps during which the learning rate rises from 0; then it falls
-            (cosine).
-        precision: What the model computes in; losses are computed in float32. float16 needs a GPU.
+        interpolation: How far to go from the start model's weights (0) to the trained ones (1).
+            ``None``: where only heads are trained, as far as is best for pairs held back; else,
+            and with random changes, LoRA or a loss of your own, 1.
         augmentation: Random changes to pictures. They cannot be stored, so training with them runs
             the picture network in every epoch.
-        interpolation: How far weights go from the start model (0) to the trained one (1). ``None``:
-            where only heads are trained, as far as is best for pairs held back (`Trials`); else,
-            and with random changes, LoRA or a loss of your own, 1.
-        patience: Evaluations without a better hit@k before training stops and the best weights
-            come back; ``None``: train to the end and hold no pairs back for it.
-        validation: Share of the training pairs that ``patience`` is judged by.
+        epochs: Passes over the pairs. ``None``: 10 for heads, 5 otherwise.
+        batch_size: Pairs per step and process, at most. ``None``: 128, or all if there are fewer.
+        mini_batch_size: Inputs embedded at a time (cached gradients, less memory). ``None``: all.
+        accumulate: Steps whose gradients are added up before weights move.
+        learning_rate: At its peak. ``None``: 1e-3 for heads, 1e-4 for LoRA, 1e-5 otherwise.
+        warmup: Share of the steps in which the learning rate rises from 0; then it falls (cosine).
+        weight_decay: AdamW's, on matrices.
+        precision: What the model computes in; float16 needs a GPU. Losses are computed in float32.
+        checkpoint_steps: Steps between checkpoints. ``None``: one per epoch.
+        seed: Decides splits, order, dropout and random changes.
         k: Of hit@k.
-        checkpoint_steps: Steps between checkpoints; ``None``: one per epoch.
-        seed: Decides order, dropout and random changes.
+        patience: Evaluations without a better hit@k before training stops and the best weights
+            come back. ``None``: train to the end, with all pairs.
+        validation: Share of the training pairs held back for ``patience``.
     """
 
-    loss: LossName = "infonce"
-    temperature: float | None = None
-    learned_temperature: bool = False
-    mask_above: float | None = None
-    margin: float = 0.2
-    mining: Mining = "semi-hard"
-    dimensions: tuple[int, ...] = ()
-    adversary: AdversaryName | None = None
-    adversary_weight: float = 1.0
-    mini_batch_size: int | None = None
-    hard_negatives: int = 0
-    freeze: tuple[Part, ...] | None = None
-    lora: int | None = None
-    unfreeze_every: float | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    accumulate: int = 1
-    learning_rate: float | None = None
-    weight_decay: float = 0.01
-    warmup: float = 0.1
-    precision: Precision = "float32"
+    loss: Annotated[LossName, Setting(_LOSS)] = "infonce"
+    temperature: Annotated[float | None, Setting(_LOSS, "T", above=0, needs=_INFONCE)] = None
+    learned_temperature: Annotated[bool, Setting(_LOSS, needs=_INFONCE)] = False
+    mask_above: Annotated[float | None, Setting(_LOSS, "COSINE", needs=_INFONCE)] = None
+    margin: Annotated[float, Setting(_LOSS, above=0, needs=_TRIPLET)] = 0.2
+    mining: Annotated[Mining, Setting(_LOSS, needs=_TRIPLET)] = "semi-hard"
+    dimensions: Annotated[tuple[int, ...], Setting(_LOSS, "N,N …")] = ()
+    adversary: Annotated[AdversaryName | None, Setting(_LOSS)] = None
+    adversary_weight: Annotated[float, Setting(_LOSS, above=0, needs=("adversary", None))] = 1.0
+    hard_negatives: Annotated[int, Setting(_LOSS, "N", least=0)] = 0
+    freeze: Annotated[tuple[Part, ...] | None, Setting(_TRAINED, "PART")] = None
+    lora: Annotated[int | None, Setting(_TRAINED, "RANK", least=1)] = None
+    unfreeze_every: Annotated[float | None, Setting(_TRAINED, "EPOCHS", above=0)] = None
+    interpolation: Annotated[
+        float | None, Setting(_TRAINED, "SHARE", option="--interpolate", least=0, most=1)
+    ] = None
     augmentation: Augmentation | None = None
-    interpolation: float | None = None
-    patience: int | None = None
-    validation: float = 0.1
-    k: int = 10
-    checkpoint_steps: int | None = None
-    seed: int = 0
+    epochs: Annotated[int | None, Setting(_STEPS, "N", least=1)] = None
+    batch_size: Annotated[int | None, Setting(_STEPS, "N", least=2)] = None
+    mini_batch_size: Annotated[int | None, Setting(_STEPS, "N", least=1)] = None
+    accumulate: Annotated[int, Setting(_STEPS, "N", least=1)] = 1
+    learning_rate: Annotated[float | None, Setting(_STEPS, "RATE", above=0)] = None
+    warmup: Annotated[float, Setting(_STEPS, "SHARE")] = 0.1
+    weight_decay: Annotated[float, Setting(_STEPS, "DECAY", least=0)] = 0.01
+    precision: Annotated[Precision, Setting(_STEPS)] = "float32"
+    checkpoint_steps: Annotated[int | None, Setting(_STEPS, "N", least=1)] = None
+    seed: Annotated[int, Setting(_STEPS, "N", least=0)] = 0
+    k: Annotated[int, Setting(_COMPARISON, "N", least=1)] = 10
+    patience: Annotated[int | None, Setting(_COMPARISON, "EPOCHS", least=1)] = None
+    validation: Annotated[float, Setting(_COMPARISON, "SHARE", needs=("patience", None))] = 0.1
 
     def __post_init__(self) -> None:
-        if self.loss not in ("infonce", "sigmoid", "triplet"):
-            raise ValueError(f"loss must be infonce, sigmoid or triplet, not {self.loss!r}")
-        if self.adversary not in (None, "reversal", "translation"):
-            raise ValueError(f"adversary must be reversal or translation, not {self.adversary!r}")
-        if self.mining not in ("hard", "semi-hard"):
-            raise ValueError(f"mining must be hard or semi-hard, not {self.mining!r}")
-        if self.precision not in ("float32", "bfloat16", "float16"):
-            raise ValueError(f"unknown precision {self.precision!r}")
         if isinstance(self.freeze, str):
             raise ValueError(f"freeze is a tuple of parts, such as ({self.freeze!r},)")
-        for name in _WHOLE:
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
-        for name in _POSITIVE:
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be above 0, not {value}")
-        if self.interpolation is not None and not 0 <= self.interpolation <= 1:
-            raise ValueError(f"interpolation must be from 0 to 1, not {self.interpolation}")
-        if not 0 <= self.warmup < 1:
-            raise ValueError(f"warmup must be from 0 to below 1, not {self.warmup}")
-        for name in ("hard_negatives", "weight_decay", "seed"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must not be negative: {getattr(self, name)}")
         if self.batch_size == 1:
             raise ValueError("batch_size must be at least 2: one pair has no negatives")
+        check_settings(self)
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"warmup must be from 0 to below 1, not {self.warmup}")
         if not 0 < self.validation < 1:
             raise ValueError(f"validation must be between 0 and 1, not {self.validation}")
         if self.mask_above is not None and not -1 <= self.mask_above <= 1:

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-from PIL import Image, ImageEnhance, ImageOps
+from unisem.training.settings import Setting
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+_CHANGES = "Random changes to pictures"
 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """Random changes to training pictures.
+    """Random changes to training pictures; each is off unless it is asked for.
 
-    Flipping is off: it turns writing, traffic signs and "left" into something else.
+    Mirroring turns writing, traffic signs and "left" into something else. A crop's sides are
+    between 3:4 and 4:3 of the picture's own (Szegedy et al. 2015,
+    https://arxiv.org/abs/1409.4842); CLIP trains with 0.9.
 
     Attributes:
-        crop: The smallest share of the picture's area that a random crop keeps, sides between 3:4
-            and 4:3 of the picture's own; 1 keeps all of it. (Szegedy et al. 2015,
-            https://arxiv.org/abs/1409.4842; CLIP trains with 0.9.)
-        flip: Probability of mirroring left and right.
-        colour: How far brightness, contrast and saturation may go from 1, each.
+        crop: Crop pictures, to this share of their area at least.
+        flip: Mirror this share of the pictures; not where they bear text.
+        colour: Change brightness, contrast and saturation, each by up to this share.
     """
 
-    crop: float = 0.8
-    flip: float = 0.0
-    colour: float = 0.0
+    crop: Annotated[float, Setting(_CHANGES, "SHARE")] = 1.0
+    flip: Annotated[float, Setting(_CHANGES, "SHARE")] = 0.0
+    colour: Annotated[float, Setting(_CHANGES, "CHANGE")] = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.crop <= 1:
@@ -37,6 +43,8 @@ class Augmentation:
 
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Change one RGB picture; the same generator state gives the same result."""
+        from PIL import ImageEnhance, ImageOps
+
         if self.crop < 1:
             image = self._cropped(image, rng)
         if self.flip and rng.random() < self.flip:

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import torch
 
 from unisem.errors import TrainingError
-from unisem.training.recipe import Precision
+from unisem.training.settings import Precision
 
 
 def is_first_process() -> bool:

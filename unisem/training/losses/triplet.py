@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from unisem.training.losses.base import PairLabels, PairLoss
-
-Mining = Literal["hard", "semi-hard"]
+from unisem.training.settings import Mining
 
 
 def margin_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:

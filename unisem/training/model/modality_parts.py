@@ -8,9 +8,9 @@ from typing import Any, Literal, get_args
 from torch import nn
 
 from unisem.errors import TrainingError
+from unisem.training.settings import Part
 
 Modality = Literal["text", "image"]
-Part = Literal["text", "image", "text-backbone", "image-backbone"]
 
 _TASKS = {"text": "query", "image": "document"}
 # How transformers name the halves of a joint model (CLIP, SigLIP, AltCLIP, ALIGN, CLAP …).
