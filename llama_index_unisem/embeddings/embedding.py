@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.bridge.pydantic import (
     Field,
@@ -23,18 +26,20 @@ from llama_index.core.schema import BaseNode
 from llama_index.core.storage.kvstore.types import BaseKVStore
 from llama_index.core.utils import get_tqdm_iterable
 
-from llama_index_unisem.embeddings.aggregate import unit_mean
 from llama_index_unisem.embeddings.cache import RoleCache, caching_queries
-from llama_index_unisem.embeddings.events import observed
 from llama_index_unisem.embeddings.plan import NodePlan
-from llama_index_unisem.embeddings.sources import Picture, event_name, image_ref, image_refs
+from llama_index_unisem.events import embedding_events
 from unisem.encoders import Encoder, load_encoder
 from unisem.encoders.base import Role
 from unisem.errors import EncoderMismatchError
-from unisem.images.reference import ImageRef
+from unisem.images.reference import ImageRef, ImageSource, sources_as_list
+from unisem.search.composition import mean_of
 
 if TYPE_CHECKING:
     from llama_index.core.rate_limiter import BaseRateLimiter
+
+Picture = ImageSource | BytesIO
+"""A path, bytes, a ``BytesIO`` (all of it, wherever it stands), a Pillow picture, an `ImageRef`."""
 
 
 class UniSemEmbedding(MultiModalEmbedding):
@@ -173,18 +178,18 @@ class UniSemEmbedding(MultiModalEmbedding):
         self, queries: list[str], agg_fn: Callable[..., Embedding] | None = None
     ) -> Embedding:
         """Embed several queries as one: their mean, scaled back to unit length by default."""
-        return super().get_agg_embedding_from_queries(queries, agg_fn or unit_mean)
+        return super().get_agg_embedding_from_queries(queries, agg_fn or _unit_mean)
 
     async def aget_agg_embedding_from_queries(
         self, queries: list[str], agg_fn: Callable[..., Embedding] | None = None
     ) -> Embedding:
         """Embed several queries as one: their mean, scaled back to unit length by default."""
-        return await super().aget_agg_embedding_from_queries(queries, agg_fn or unit_mean)
+        return await super().aget_agg_embedding_from_queries(queries, agg_fn or _unit_mean)
 
     # -- pictures ------------------------------------------------------------------------------
 
     def _get_image_embeddings(self, img_file_paths: Sequence[Picture]) -> list[Embedding]:
-        images = image_refs(img_file_paths)
+        images = _image_refs(img_file_paths)
         vectors: list[Embedding] = self.encoder.encode_images(
             images, batch_size=self.embed_batch_size
         ).tolist()
@@ -205,11 +210,11 @@ class UniSemEmbedding(MultiModalEmbedding):
         Raises:
             ImageError: A URL, or a picture that cannot be read.
         """
-        return self.get_image_embedding_batch([image_ref(img_file_path)])[0]
+        return self.get_image_embedding_batch([_image_ref(img_file_path)])[0]
 
     async def aget_image_embedding(self, img_file_path: Picture) -> Embedding:
         """Embed a picture, as `get_image_embedding`."""
-        return (await self.aget_image_embedding_batch([image_ref(img_file_path)]))[0]
+        return (await self.aget_image_embedding_batch([_image_ref(img_file_path)]))[0]
 
     def get_image_embedding_batch(
         self, img_file_paths: Sequence[Picture], show_progress: bool = False
@@ -221,7 +226,7 @@ class UniSemEmbedding(MultiModalEmbedding):
         """
         embeddings: list[Embedding] = []
         for batch in self._batches(img_file_paths, show_progress):
-            with observed(self, [event_name(image) for image in batch]) as found:
+            with embedding_events(self, [_event_name(image) for image in batch]) as found:
                 if self.rate_limiter is not None:
                     self.rate_limiter.acquire()
                 found += self._get_image_embeddings(batch)
@@ -234,7 +239,7 @@ class UniSemEmbedding(MultiModalEmbedding):
         """Embed pictures, as `get_image_embedding_batch`."""
         embeddings: list[Embedding] = []
         for batch in self._batches(img_file_paths, show_progress):
-            with observed(self, [event_name(image) for image in batch]) as found:
+            with embedding_events(self, [_event_name(image) for image in batch]) as found:
                 if self.rate_limiter is not None:
                     await self.rate_limiter.async_acquire()
                 found += await self._aget_image_embeddings(batch)
@@ -242,7 +247,7 @@ class UniSemEmbedding(MultiModalEmbedding):
         return embeddings
 
     def _batches(self, sources: Iterable[Picture], show_progress: bool) -> Iterator[list[ImageRef]]:
-        images = image_refs(sources)
+        images = _image_refs(sources)
         starts = range(0, len(images), self.embed_batch_size)
         for start in get_tqdm_iterable(starts, show_progress, "Generating image embeddings"):
             yield images[start : start + self.embed_batch_size]
@@ -298,3 +303,39 @@ class UniSemEmbedding(MultiModalEmbedding):
         memo = {} if memo is None else memo
         memo[id(self._encoder)] = self._encoder  # immutable, large, and full of locks
         return super().__deepcopy__(memo)
+
+
+def _unit_mean(embeddings: Sequence[Embedding]) -> Embedding:
+    """Average vectors at length 1, which LlamaIndex's does not."""
+    if not embeddings:
+        raise ValueError("there is no query to embed")
+    mean: Embedding = mean_of([np.asarray(vector, np.float32) for vector in embeddings]).tolist()
+    return mean
+
+
+def _image_ref(source: Picture) -> ImageRef:
+    """Refer to a picture.
+
+    Raises:
+        ImageError: A URL, or no picture at all.
+    """
+    return ImageRef.of(source.getvalue() if isinstance(source, BytesIO) else source)
+
+
+def _image_refs(sources: Iterable[Picture]) -> list[ImageRef]:
+    """Refer to several pictures.
+
+    Raises:
+        ImageError: A URL, or no picture at all.
+        TypeError: One picture instead of a list.
+    """
+    if isinstance(sources, BytesIO):
+        raise TypeError("pass a list of pictures, for example [picture]")
+    return [_image_ref(source) for source in sources_as_list(sources)]
+
+
+def _event_name(image: ImageRef) -> str:
+    """A picture's path, or the digest of its bytes."""
+    if image.path is not None:
+        return str(image.path)
+    return f"sha256:{hashlib.sha256(image.data or b'').hexdigest()}"

@@ -1,4 +1,4 @@
-"""`NodePlan`: which of a pipeline's nodes are embedded as pictures and which as texts."""
+"""`NodePlan`: which nodes are embedded as pictures and which as texts, and where vectors go."""
 
 from __future__ import annotations
 
@@ -56,8 +56,22 @@ class NodePlan:
         for node, embedding in zip(self._others, texts[:count], strict=True):
             node.embedding = embedding
         for node, embedding in zip(self._captioned, texts[count:], strict=True):
-            if isinstance(node, ImageNode):
-                node.text_embedding = embedding
-            elif isinstance(node, Node) and node.text_resource is not None:
-                known = node.text_resource.embeddings or {}
-                node.text_resource.embeddings = {**known, "dense": embedding}
+            put_caption_vector(node, embedding)
+
+
+def caption_vector(node: BaseNode) -> list[float] | None:
+    """The vector of a picture's caption, if the node has one."""
+    if isinstance(node, ImageNode):
+        return node.text_embedding
+    if isinstance(node, Node) and node.image_resource and node.text_resource:
+        return (node.text_resource.embeddings or {}).get("dense")
+    return None
+
+
+def put_caption_vector(node: BaseNode, vector: list[float]) -> None:
+    """Give a picture its caption's vector, in place."""
+    if isinstance(node, ImageNode):
+        node.text_embedding = vector
+    elif isinstance(node, Node) and node.text_resource is not None:
+        others = node.text_resource.embeddings or {}
+        node.text_resource.embeddings = {**others, "dense": vector}

@@ -34,8 +34,7 @@ from llama_index.core.vector_stores.types import BasePydanticVectorStore
 from llama_index_unisem.indices.chat import PictureCondenseChatEngine, PictureContextChatEngine
 from llama_index_unisem.indices.parts import embedding_for, leading_pictures_round, storage_for
 from llama_index_unisem.indices.retriever import UniSemIndexRetriever
-from llama_index_unisem.indices.stored import StoredNodesIndex
-from llama_index_unisem.indices.struct import STRUCT_TYPE, UniSemIndexStruct
+from llama_index_unisem.indices.stored import STRUCT_TYPE, StoredNodesIndex, UniSemIndexStruct
 from llama_index_unisem.vector_stores.queries import refuse_unknown
 from llama_index_unisem.vector_stores.store import UniSemVectorStore
 from unisem.common.skipped import Skipped
@@ -43,28 +42,7 @@ from unisem.common.skipped import Skipped
 if TYPE_CHECKING:
     from unisem import SemanticSpace
 
-_RETRIEVER_OPTIONS = (
-    "similarity_top_k",
-    "vector_store_query_mode",
-    "filters",
-    "alpha",
-    "node_ids",
-    "doc_ids",
-    "sparse_top_k",
-    "hybrid_top_k",
-    "modality",
-    "text_weight",
-    "min_score",
-    "reranker",
-    "fetch_k",
-    "neighbors",
-    "image_limits",
-    "vector_store_kwargs",
-    "embed_model",
-    "callback_manager",
-    "object_map",
-    "verbose",
-)
+_RETRIEVER_OPTIONS = tuple(signature(UniSemIndexRetriever).parameters)[1:]
 _SHARED = {"verbose"}
 _OTHER_NAMES = {  # what a `UniSemRetriever` calls it, and what it is here
     "mode": "vector_store_query_mode=",

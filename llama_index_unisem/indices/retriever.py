@@ -14,17 +14,20 @@ from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.constants import DEFAULT_SIMILARITY_TOP_K
 from llama_index.core.embeddings.multi_modal_base import MultiModalEmbedding
 from llama_index.core.indices.vector_store.retrievers import VectorIndexRetriever
-from llama_index.core.schema import NodeWithScore, QueryBundle
+from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle, TextNode
 from llama_index.core.vector_stores.types import (
     MetadataFilters,
     VectorStoreQueryMode,
 )
 
 from llama_index_unisem.embeddings.embedding import UniSemEmbedding
+from llama_index_unisem.embeddings.plan import caption_vector
+from llama_index_unisem.events import ObservedReranker
 from llama_index_unisem.filters import to_filter
-from llama_index_unisem.indices.scored import scored_nodes
+from llama_index_unisem.hits import nodes_of
+from llama_index_unisem.nodes import FoundText, PictureNode
+from llama_index_unisem.pictures import has_picture, picture_url
 from llama_index_unisem.retrievers.bundles import image_of, judged
-from llama_index_unisem.retrievers.observed import ObservedReranker
 from llama_index_unisem.vector_stores.codec import nodes_from
 from llama_index_unisem.vector_stores.queries import mode_of, run
 from llama_index_unisem.vector_stores.store import UniSemVectorStore
@@ -35,6 +38,8 @@ from unisem.records import Modality, Vector
 from unisem.rerank import Reranker
 from unisem.search.composition import composed, mean_of
 from unisem.search.query import Query
+from unisem.stores import Store
+from unisem.stores.hits import Hit
 from unisem.stores.selection import Selection
 
 if TYPE_CHECKING:
@@ -42,6 +47,15 @@ if TYPE_CHECKING:
 
 
 _SETTINGS = ("text_weight", "min_score", "reranker", "fetch_k", "neighbors")
+
+_PRESENTATION = (
+    "excluded_embed_metadata_keys",
+    "excluded_llm_metadata_keys",
+    "metadata_template",
+    "metadata_separator",
+    "text_template",
+    "relationships",
+)
 
 
 class UniSemIndexRetriever(VectorIndexRetriever):
@@ -273,7 +287,7 @@ class UniSemIndexRetriever(VectorIndexRetriever):
         store = vectors.client
         hits = run(store, query, vectors.match, self._kwargs, settings, image)
         nodes = nodes_from([hit.record for hit in hits], store)
-        return scored_nodes(nodes, [float(hit.score) for hit in hits], store, self._limits)
+        return _scored(nodes, [float(hit.score) for hit in hits], store, self._limits)
 
 
 def _check_cosine(value: float | None) -> None:
@@ -286,3 +300,54 @@ def _given(image: ImageRef, model: MultiModalEmbedding) -> Any:
     if isinstance(model, UniSemEmbedding):
         return image
     return BytesIO(image.read_bytes()) if image.path is None else str(image.path)
+
+
+def _scored(
+    nodes: Sequence[BaseNode], scores: Sequence[float], store: Store, limits: ImageLimits
+) -> list[NodeWithScore]:
+    """Give nodes their scores, and make those with a picture `PictureNode`.
+
+    LlamaIndex's own `ImageNode` sends a picture without its caption, and one missing file ends the
+    whole query. A picture that is only a URL is not fetched: its caption says so.
+
+    Args:
+        nodes: As a `UniSemVectorStore` gives them, best first.
+        scores: Theirs.
+        store: That store's records.
+        limits: What the pictures may amount to together.
+    """
+    places = [place for place, node in enumerate(nodes) if has_picture(node)]
+    records = store.get([nodes[place].node_id for place in places])
+    hits = [
+        Hit(record, scores[place], "image")
+        for place, record in zip(places, records, strict=True)
+        if record is not None and record.image is not None
+    ]
+    pictures = {found.node_id: found.node for found in nodes_of(hits, limits)}
+    results = []
+    for node, score in zip(nodes, scores, strict=True):
+        if has_picture(node):
+            node = _presented(node, pictures.get(node.node_id))
+        elif type(node) is TextNode:
+            node = FoundText.model_construct(**node.__dict__)
+        results.append(NodeWithScore(node=node, score=score))
+    return results
+
+
+def _presented(node: BaseNode, picture: BaseNode | None) -> PictureNode:
+    """The picture's place and limits, with everything else as the node has it."""
+    if not isinstance(picture, PictureNode):
+        picture = PictureNode(image_omitted="is not a file on this machine")
+    kept = {
+        name: getattr(node, name) for name in _PRESENTATION if getattr(node, name, None) is not None
+    }
+    return picture.model_copy(
+        update={
+            **kept,
+            "id_": node.node_id,
+            "text": node.get_content(MetadataMode.NONE),
+            "metadata": node.metadata,
+            "text_embedding": caption_vector(node),
+            "image_url": picture_url(node),
+        }
+    )

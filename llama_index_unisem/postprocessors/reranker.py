@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.core.callbacks.base import CallbackManager
-from llama_index.core.callbacks.schema import CBEventType, EventPayload
-from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
-from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
 
+from llama_index_unisem.events import reranking_events
 from llama_index_unisem.nodes import PictureNode
 from llama_index_unisem.retrievers.bundles import image_of
 from llama_index_unisem.shown import confined_picture
@@ -32,7 +30,6 @@ RETRIEVAL_SCORE = "retrieval_score"
 """Where LlamaIndex's rerankers keep the score that the retriever gave."""
 
 _LEFT_OUT = "is left out"
-_dispatcher = get_dispatcher(__name__)
 _log = logging.getLogger(__name__)
 
 
@@ -165,24 +162,13 @@ class UniSemReranker(BaseNodePostprocessor):
         if not nodes:
             return []
         top_n = len(nodes) if self.top_n is None else self.top_n
-        payload: dict[str, Any] = {
-            EventPayload.NODES: nodes,
-            EventPayload.MODEL_NAME: self.model,
-            EventPayload.QUERY_STR: query_bundle.query_str,
-            EventPayload.TOP_K: top_n,
-        }
-        _dispatcher.event(
-            ReRankStartEvent(
-                query=query_bundle.query_str, nodes=nodes, top_n=top_n, model_name=self.model
-            )
-        )
-        with self.callback_manager.event(CBEventType.RERANKING, payload=payload) as event:
+        with reranking_events(
+            self.callback_manager, query_bundle.query_str, nodes, self.model, top_n
+        ) as best:
             asked = None if image is None else ImageRef.of(image)
             ranked = rank(self._reranker, text, asked, self._records(nodes))[:top_n]
-            best = [self._scored(nodes[position], score) for position, score in ranked]
-            best = _share_anew(nodes, best)
-            event.on_end(payload={EventPayload.NODES: best})
-        _dispatcher.event(ReRankEndEvent(nodes=best))
+            scored = [self._scored(nodes[position], score) for position, score in ranked]
+            best += _share_anew(nodes, scored)
         return best
 
     def _records(self, nodes: Sequence[NodeWithScore]) -> list[Record]:

@@ -13,11 +13,10 @@ from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.schema import IndexNode, NodeWithScore, QueryBundle, QueryType
 from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters
 
+from llama_index_unisem.events import ObservedReranker
 from llama_index_unisem.filters import to_filter
 from llama_index_unisem.hits import nodes_of
-from llama_index_unisem.retrievers.bundles import picture_only, words_only
-from llama_index_unisem.retrievers.observed import ObservedReranker
-from llama_index_unisem.retrievers.translation import query_of
+from llama_index_unisem.retrievers.bundles import picture_only, query_of, words_only
 from unisem.filters import And, Filter
 from unisem.images.for_models import ImageLimits
 from unisem.records import Modality

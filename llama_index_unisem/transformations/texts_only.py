@@ -20,6 +20,7 @@ from llama_index.core.schema import (
     TransformComponent,
 )
 
+from llama_index_unisem.embeddings.plan import caption_vector
 from llama_index_unisem.pictures import has_picture
 
 
@@ -97,12 +98,11 @@ def _picture_node(document: Document) -> ImageNode:
     """The document's picture and caption as a node of its own."""
     resource = document.image_resource
     assert resource is not None
-    caption = document.text_resource
     return ImageNode(
         id_=document.id_,
         text=document.text or "",
         embedding=document.embedding,
-        text_embedding=None if caption is None else (caption.embeddings or {}).get("dense"),
+        text_embedding=caption_vector(document),
         image=None if resource.data is None else resource.data.decode("ascii"),
         image_path=None if resource.path is None else str(resource.path),
         image_url=None if resource.url is None else str(resource.url),

@@ -31,11 +31,11 @@ from llama_index.core.schema import (
     TextNode,
 )
 
+from llama_index_unisem.embeddings.plan import caption_vector, put_caption_vector
 from llama_index_unisem.hits import RELATIONS, node_of
 from llama_index_unisem.nodes import PictureNode
 from llama_index_unisem.pictures import picture_of
 from llama_index_unisem.vector_stores.opened import Opened
-from llama_index_unisem.vector_stores.vectors import caption_vector, put_caption_vector
 from unisem.errors import ImageError, RecordError
 from unisem.images.reference import ImageRef
 from unisem.records import EmbeddedRecord, Modality, Record
