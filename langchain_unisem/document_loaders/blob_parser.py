@@ -10,7 +10,7 @@ from langchain_core.document_loaders import BaseBlobParser
 from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 
-from langchain_unisem.document_loaders.skipping import OnSkip, log_skipped
+from langchain_unisem.document_loaders.folder import OnSkip, log_skipped
 from langchain_unisem.picture_documents import picture_document, read_picture
 from unisem.common.skipped import Skipped
 from unisem.errors import ImageError

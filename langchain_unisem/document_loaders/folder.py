@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 from pathlib import Path
@@ -11,13 +12,17 @@ from pathlib import Path
 from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
 
-from langchain_unisem.document_loaders.skipping import OnSkip, log_skipped
 from langchain_unisem.metadata import IMAGE_KEY, MIME_TYPE_KEY, SHA256_KEY, set_aside
 from langchain_unisem.picture_documents import picture_document, read_picture
 from unisem.common.skipped import Skipped
 from unisem.errors import ImageError
 from unisem.readers import FolderReader
 from unisem.records import Record
+
+OnSkip = Callable[[Skipped], None]
+"""Called with each input that gave no document. What it raises ends the loading."""
+
+_LOGGER = logging.getLogger("langchain_unisem.document_loaders")
 
 _BATCH = 32
 _THREADS = 4
@@ -87,6 +92,11 @@ class PictureFolderLoader(BaseLoader):
                         self._on_skip(loaded)
                     else:
                         yield loaded
+
+
+def log_skipped(skipped: Skipped) -> None:
+    """Log a warning under ``langchain_unisem.document_loaders``."""
+    _LOGGER.warning("skipped %s: %s", skipped.name, skipped.reason)
 
 
 class _PictureReader(FolderReader):

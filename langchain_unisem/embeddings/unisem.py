@@ -7,7 +7,6 @@ import os
 from collections.abc import Sequence
 from typing import Any, Literal, Self
 
-import numpy as np
 from langchain_core.embeddings import Embeddings
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -16,6 +15,7 @@ from unisem.encoders import Encoder, load_encoder
 from unisem.errors import ImageError
 from unisem.images.reference import ImageSource, sources_as_list
 from unisem.records import Vector
+from unisem.search.composition import composed
 
 
 class UniSemEmbeddings(BaseModel, Embeddings):
@@ -117,11 +117,9 @@ class UniSemEmbeddings(BaseModel, Embeddings):
         if not isinstance(text, ImageQuery):
             _check_text(text, "text")
             return _as_lists(self.encoder.encode_texts([text], role="query"))[0]
-        vector = self.encoder.encode_images([text.image])[0]
-        if text.text:
-            vector = vector + self.encoder.encode_texts([text.text], role="query")[0]
-        unit: list[float] = (vector / np.linalg.norm(vector)).tolist()
-        return unit
+        picture = self.encoder.encode_images([text.image])[0]
+        words = self.encoder.encode_texts([text.text], role="query")[0] if text.text else None
+        return _as_lists(composed(words, picture, text_weight=0.5)[None])[0]
 
     def embed_images(self, images: Sequence[ImageSource]) -> list[list[float]]:
         """Embed pictures.

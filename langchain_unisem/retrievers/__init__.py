@@ -1,6 +1,5 @@
 """Retrievers: a semantic space as LangChain's retriever."""
 
-from langchain_unisem.retrievers.options import SearchOptions, SearchType
-from langchain_unisem.retrievers.unisem import UniSemRetriever
+from langchain_unisem.retrievers.unisem import SearchOptions, SearchType, UniSemRetriever
 
 __all__ = ["SearchOptions", "SearchType", "UniSemRetriever"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Self, Unpack, cast
+from typing import Any, Literal, Self, Unpack, cast, get_args
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForRetrieverRun,
@@ -19,19 +19,34 @@ from langchain_unisem.documents import found_to_document, hit_to_document, relev
 from langchain_unisem.filters import to_filter
 from langchain_unisem.metadata import DETAILS_KEY, SCORE_KEY
 from langchain_unisem.queries import ImageQuery, image_of, text_of
-from langchain_unisem.retrievers.options import (
-    SearchOptions,
-    SearchType,
-    check_options,
-    mode_of,
+from langchain_unisem.vectorstores.options import (
+    CommonOptions,
+    DocumentFilter,
+    check_share,
+    holds,
+    narrowed,
+    refuse_unknown,
+    search,
 )
-from langchain_unisem.vectorstores.options import DocumentFilter, holds, narrowed, search
 from unisem.filters import matches
 from unisem.records import Modality, Record
 from unisem.rerank import Reranker
 from unisem.search.fusion import Fusion
+from unisem.search.query import Mode
 from unisem.space import SemanticSpace
 from unisem.stores.selection import Match
+
+SearchType = Literal["similarity", "mmr", "similarity_score_threshold", "keyword", "hybrid"]
+"""By meaning; by meaning and varied; by meaning and good enough; by the words; by both."""
+
+
+class SearchOptions(CommonOptions, total=False):
+    """What one call may set; each replaces the retriever's own setting."""
+
+    search_type: SearchType
+    k: int
+    lambda_mult: float
+    reranker: Reranker | None
 
 
 class UniSemRetriever(BaseRetriever):
@@ -127,7 +142,7 @@ class UniSemRetriever(BaseRetriever):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        check_options(self._settings)
+        _check_options(self._settings)
         return self
 
     def invoke(
@@ -205,11 +220,11 @@ class UniSemRetriever(BaseRetriever):
 
     def _search(self, text: str, options: SearchOptions) -> list[Document]:
         chosen: dict[str, Any] = {**self._settings, **options}
-        check_options(cast(SearchOptions, chosen))
+        _check_options(cast(SearchOptions, chosen))
         search_type = chosen.pop("search_type")
         reranker = chosen.pop("reranker")
         lambda_mult = chosen.pop("lambda_mult")
-        mode = mode_of(search_type)
+        mode = _mode_of(search_type)
         hits = search(
             self.space,
             text,
@@ -240,3 +255,34 @@ def _image_of(query: str | ImageQuery) -> SearchOptions:
     """Pass the picture beside the text: tracers record the text only."""
     image = image_of(query)
     return {} if image is None else {"image": image}
+
+
+def _check_options(options: SearchOptions) -> None:
+    """Check what only these names can say well; the core checks the rest.
+
+    Raises:
+        TypeError: An option is unknown.
+        ValueError: A type of search is unknown, lacks its threshold, or has one that it cannot
+            use; ``lambda_mult`` is out of range.
+    """
+    refuse_unknown(options, ["search_type", "k", *SearchOptions.__annotations__])
+    search_type = options.get("search_type", "similarity")
+    if search_type not in get_args(SearchType):
+        known = ", ".join(f'"{name}"' for name in get_args(SearchType))
+        raise ValueError(f"search_type must be one of {known}, not {search_type!r}")
+    threshold = options.get("score_threshold")
+    if search_type == "similarity_score_threshold" and threshold is None:
+        raise ValueError(
+            'search_type "similarity_score_threshold" needs score_threshold, a number from 0 to 1'
+        )
+    if _mode_of(search_type) != "vector" and threshold is not None:
+        raise ValueError(
+            f'search_type "{search_type}" has no relevance from 0 to 1; '
+            "leave score_threshold out, or set it to None"
+        )
+    check_share(options.get("lambda_mult", 0.5), "lambda_mult")
+
+
+def _mode_of(search_type: SearchType) -> Mode:
+    """How the core is to search."""
+    return search_type if search_type in ("keyword", "hybrid") else "vector"

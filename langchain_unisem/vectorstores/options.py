@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from inspect import isawaitable, iscoroutine
 from typing import Any, TypedDict
@@ -29,8 +29,8 @@ DocumentFilter = FilterLike | Callable[[Document], bool]
 """What may stand for a filter: what `to_filter` takes, or a function that is shown documents."""
 
 
-class StoreSearchOptions(TypedDict, total=False):
-    """Keyword arguments of every search.
+class CommonOptions(TypedDict, total=False):
+    """Keyword arguments of every search, of a store and of a retriever.
 
     Attributes:
         filter: Which documents may be found.
@@ -38,7 +38,6 @@ class StoreSearchOptions(TypedDict, total=False):
         match: Compare with ``"text"`` vectors, ``"image"`` vectors, or ``"any"``.
         image: A picture to search with, beside the text, or alone if the text is ``""``.
         text_weight: Share of the text, from 0 to 1, in a query of text and picture.
-        mode: ``"vector"`` by meaning, ``"keyword"`` by the text's words, ``"hybrid"`` both.
         fusion: How a hybrid search's two lists become one.
         fetch_k: Candidates to choose from, for ``"hybrid"`` and maximal marginal relevance.
         score_threshold: The least relevance, from 0 to 1, of a hit by vector.
@@ -50,11 +49,19 @@ class StoreSearchOptions(TypedDict, total=False):
     match: Match
     image: ImageSource | None
     text_weight: float
-    mode: Mode
     fusion: Fusion | None
     fetch_k: int | None
     score_threshold: float | None
     neighbors: int
+
+
+class StoreSearchOptions(CommonOptions, total=False):
+    """Keyword arguments of every search of a store.
+
+    ``mode`` is ``"vector"`` by meaning, ``"keyword"`` by the text's words, ``"hybrid"`` both.
+    """
+
+    mode: Mode
 
 
 def search(
@@ -84,7 +91,7 @@ def search(
         FilterError: The filter means nothing.
         ImageError: The query's picture cannot be used.
     """
-    _check_known(options)
+    refuse_unknown(options, ["k", *StoreSearchOptions.__annotations__])
     threshold = _threshold(options)
     modality, neighbors = options.get("modality"), options.get("neighbors", 0)
     # A function is asked about every record that may come along, of whichever modality.
@@ -180,6 +187,19 @@ def _is_true(condition: DocumentFilter, document: Document) -> bool:
     return translated is None or matches(translated, own_metadata(document.metadata))
 
 
+def refuse_unknown(options: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse an option that is not known; a misspelt one would restrict nothing.
+
+    Raises:
+        TypeError: Names it, and those that are known.
+    """
+    names = list(dict.fromkeys(known))
+    if unknown := set(options).difference(names):
+        raise TypeError(
+            f"unknown search option {', '.join(sorted(unknown))}; known are {', '.join(names)}"
+        )
+
+
 def check_share(value: object, name: str) -> float:
     """Return a number from 0 to 1.
 
@@ -206,14 +226,6 @@ def vector_of(embedding: object) -> Vector:
     if vector.ndim != 1:
         raise ValueError("a vector to search with is a list of numbers, as embed_query returns it")
     return vector
-
-
-def _check_known(options: dict[str, Any]) -> None:
-    if unknown := options.keys() - StoreSearchOptions.__annotations__.keys():
-        raise TypeError(
-            f"unknown search option {', '.join(sorted(unknown))}; "
-            f"known are k, {', '.join(StoreSearchOptions.__annotations__)}"
-        )
 
 
 def _threshold(options: dict[str, Any]) -> float | None:

@@ -23,7 +23,7 @@ from llama_index.core.vector_stores.types import (
 from llama_index_unisem.embeddings.embedding import UniSemEmbedding
 from llama_index_unisem.embeddings.plan import caption_vector
 from llama_index_unisem.events import ObservedReranker
-from llama_index_unisem.filters import to_filter
+from llama_index_unisem.filters import ids_of, to_filter
 from llama_index_unisem.hits import nodes_of
 from llama_index_unisem.nodes import FoundText, PictureNode
 from llama_index_unisem.pictures import has_picture, picture_url
@@ -125,10 +125,12 @@ class UniSemIndexRetriever(VectorIndexRetriever):
             raise ValueError(f"similarity_top_k must be a whole number, not {similarity_top_k!r}")
         if similarity_top_k < 0:
             raise ValueError(f"similarity_top_k must not be negative, not {similarity_top_k}")
-        for name, ids in (("node_ids", node_ids), ("doc_ids", doc_ids)):
-            if isinstance(ids, str):
-                raise TypeError(f"{name} must be a list of ids, for example [{ids!r}]")
-        Selection(filter=to_filter(filters), modality=modality)  # says now what is wrong with them
+        Selection(  # says now what is wrong with it
+            ids=ids_of(node_ids, "node_ids"),
+            source_ids=ids_of(doc_ids, "doc_ids"),
+            filter=to_filter(filters),
+            modality=modality,
+        )
         mode = VectorStoreQueryMode(vector_store_query_mode)
         _check_cosine(min_score)
         self._settings = Query(

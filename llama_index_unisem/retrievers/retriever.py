@@ -14,7 +14,7 @@ from llama_index.core.schema import IndexNode, NodeWithScore, QueryBundle, Query
 from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters
 
 from llama_index_unisem.events import ObservedReranker
-from llama_index_unisem.filters import to_filter
+from llama_index_unisem.filters import ids_of, to_filter
 from llama_index_unisem.hits import nodes_of
 from llama_index_unisem.retrievers.bundles import picture_only, query_of, words_only
 from unisem.filters import And, Filter
@@ -139,8 +139,8 @@ class UniSemRetriever(MultiModalRetriever):
             text="(none yet)",
             k=similarity_top_k,
             selection=Selection(
-                ids=None if node_ids is None else _ids(node_ids, "node_ids"),
-                source_ids=None if doc_ids is None else _ids(doc_ids, "doc_ids"),
+                ids=ids_of(node_ids, "node_ids"),
+                source_ids=ids_of(doc_ids, "doc_ids"),
                 filter=to_filter(filters),
                 modality=modality,
             ),
@@ -182,7 +182,7 @@ class UniSemRetriever(MultiModalRetriever):
             if name == "filters":
                 value = to_filter(value)
             elif name != "modality":
-                value = None if value is None else _ids(value, name)
+                value = ids_of(value, name)
             selection = replace(self._settings.selection, **{_SELECTED[name]: value})
             self._settings = replace(self._settings, selection=selection)
         elif name in _SETTINGS:
@@ -308,9 +308,3 @@ def _check_count(value: object, name: str) -> None:
         raise ValueError(f"{name} must be a whole number, not {value!r}")
     if value < 0:
         raise ValueError(f"{name} must not be negative, not {value}")
-
-
-def _ids(ids: Sequence[str], name: str) -> tuple[str, ...]:
-    if isinstance(ids, str):
-        raise TypeError(f"{name} must be a list of strings, not one string")
-    return tuple(ids)

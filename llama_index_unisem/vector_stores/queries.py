@@ -9,7 +9,7 @@ from typing import Any
 
 from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryMode
 
-from llama_index_unisem.filters import to_filter
+from llama_index_unisem.filters import ids_of, to_filter
 from llama_index_unisem.vector_stores.learners import LEARNERS, Learner
 from unisem.images.reference import ImageSource
 from unisem.records import Modality, Vector
@@ -170,14 +170,3 @@ def refuse_unknown(options: Mapping[str, Any], call: str, known: Sequence[str] =
         raise TypeError(
             f"{call} knows no {', '.join(unknown)}; options are {', '.join(known) or 'none'}"
         )
-
-
-def ids_of(ids: Sequence[str] | None, name: str) -> tuple[str, ...] | None:
-    """The ids, or ``None``.
-
-    Raises:
-        TypeError: One id instead of a list.
-    """
-    if isinstance(ids, str):
-        raise TypeError(f"{name} must be a list of ids, for example [{ids!r}]")
-    return None if ids is None else tuple(ids)

@@ -13,7 +13,7 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryResult,
 )
 
-from llama_index_unisem.filters import to_filter
+from llama_index_unisem.filters import ids_of, to_filter
 from llama_index_unisem.vector_stores.codec import (
     embedded,
     is_own_source,
@@ -22,7 +22,7 @@ from llama_index_unisem.vector_stores.codec import (
     nodes_with_vectors,
 )
 from llama_index_unisem.vector_stores.lasting import LastingVectorStore
-from llama_index_unisem.vector_stores.queries import ids_of, refuse_unknown, run
+from llama_index_unisem.vector_stores.queries import refuse_unknown, run
 from unisem.errors import FilterError, VectorError
 from unisem.filters import Filter, narrows
 from unisem.records import EmbeddedRecord, Record, to_json

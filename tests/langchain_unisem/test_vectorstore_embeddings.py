@@ -11,7 +11,7 @@ from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 from pydantic import BaseModel, SecretStr
 
 from langchain_unisem import EmbeddingsEncoder, UniSemVectorStore
-from langchain_unisem.vectorstores.identity import fingerprint_of, name_of
+from langchain_unisem.vectorstores.encoder import fingerprint_of, name_of
 from tests.support.pictures import encoded, solid
 from tests.support.text_embeddings import FixedEmbeddings, PictureEmbeddings, WordEmbeddings
 from unisem.errors import EncoderError, ImageError
