@@ -118,7 +118,7 @@ class Record:
 
     def with_image(self, image: ImageRef) -> Self:
         """Return the same record with its picture's reference replaced."""
-        return self._copy(image=image)
+        return self.restored(**(self._parts() | {"image": image}))
 
     def with_metadata(self, metadata: Mapping[str, Any]) -> Self:
         """Return the same record with its metadata replaced.
@@ -130,11 +130,10 @@ class Record:
             raise RecordError(
                 f"record {self.id!r}: metadata must be a dictionary, not {type(metadata).__name__}"
             )
-        return self._copy(metadata=metadata)
+        return type(self)(**(self._parts() | {"metadata": metadata}))
 
-    def _copy(self, **changes: Any) -> Self:
-        parts = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return type(self)(**(parts | changes))
+    def _parts(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 def check_unicode(text: str, what: str) -> None:

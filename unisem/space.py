@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -14,8 +13,8 @@ from unisem.errors import FilterError, StoreError
 from unisem.filters import Filter, fields_of, narrows
 from unisem.images.library import Pictures
 from unisem.images.reference import ImageSource
-from unisem.ingest.embedder import RecordEmbedder
 from unisem.ingest.ingestion import Ingestion, IngestReport
+from unisem.ingest.intake import Intake, Offer
 from unisem.manifest import Manifest
 from unisem.readers import FolderReader, Reader
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
@@ -55,7 +54,7 @@ class SemanticSpace:
         self._store = store
         self._pictures = pictures
         self._path = path
-        self._embedder = RecordEmbedder(encoder, pictures)
+        self._intake = Intake(pictures, encoder)
         self._searcher = Searcher(encoder, store)
 
     @classmethod
@@ -184,15 +183,9 @@ class SemanticSpace:
             StoreError: The store refused; nothing was added.
         """
         admitted = admit(list(items), self._encoder.dimension)  # before any picture is kept
-        kept = [replace(item, record=self._kept(item.record)) for item in admitted]
+        kept = list(self._intake.embedded(Offer(item.record, item.vectors) for item in admitted))
         self._store.add(kept)
         return [item.record.id for item in kept]
-
-    def _kept(self, record: Record) -> Record:
-        if record.image is None:
-            return record
-        image = self._pictures.admit(record.image)
-        return record.with_image(self._pictures.keep(image, image.read_bytes()))
 
     def add_folder(
         self,
@@ -231,7 +224,7 @@ class SemanticSpace:
         committed by itself: after an interruption the same call goes on where it stopped. See
         `add_folder` for ``prune``.
         """
-        ingestion = Ingestion(self._encoder, self._store, self._pictures, progress, prune=prune)
+        ingestion = Ingestion(self._intake, self._store, self._pictures, progress, prune=prune)
         return ingestion.run(reader)
 
     def embed(self, records: Iterable[Record]) -> Iterator[EmbeddedRecord]:
@@ -243,7 +236,7 @@ class SemanticSpace:
             ImageError: Names the first picture that cannot be used.
             TypeError: An item is no `Record`.
         """
-        return self._embedder.embed(records)
+        return self._intake.embedded(map(_as_offer, records))
 
     def search(
         self,
@@ -431,6 +424,12 @@ def _encoder_of(manifest: Manifest | None, encoder: str | Encoder | None) -> Enc
         # A name that comes from a file is looked for on this machine only.
         return load_encoder(manifest.encoder, local_only=True)
     return load_encoder(encoder or "mini")
+
+
+def _as_offer(record: object) -> Offer:
+    if not isinstance(record, Record):
+        raise TypeError(f"expected a unisem.Record, not {type(record).__name__}")
+    return Offer(record)
 
 
 def _as_ids(ids: Sequence[str] | None) -> tuple[str, ...] | None:

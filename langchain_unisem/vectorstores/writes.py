@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from langchain_core.documents import Document
@@ -19,7 +20,7 @@ from langchain_unisem.vectorstores.options import DocumentFilter, select
 from langchain_unisem.vectorstores.searches import SpaceSearches
 from unisem.errors import ImageError, RecordError
 from unisem.images.reference import ImageRef, ImageSource
-from unisem.ingest.embedder import embed_prepared
+from unisem.ingest.intake import Intake, Offer
 from unisem.records import EmbeddedRecord, Record
 from unisem.stores.selection import EVERYTHING
 
@@ -195,26 +196,28 @@ class SpaceWrites(SpaceSearches):
 
     def _add(self, records: list[Record]) -> list[str]:
         kept = last_of_each_id(records)
-        pictures = [record for record in kept if record.image is not None]
-        stored = [record for record in pictures if _is_stored(record.image)]
-        items = list(self.space.embed(it for it in pictures if not _is_stored(it.image)))
-        _check_digests(records, items)
+        stored = [record for record in kept if _is_stored(record.image)]
+        # How many texts go at once is the embeddings' own setting.
         texts = [record for record in kept if record.image is None]
         captions = [Record(id=record.id, text=record.text) for record in stored if record.text]
-        # In one call: how many go at once is the embeddings' own setting.
         plain = [*texts, *captions]
-        embedded = list(embed_prepared(self.space.encoder, plain, [])) if plain else []
-        fresh = {item.record.id: item.vectors for item in embedded[len(texts) :]}
+        intake = Intake(self.space.pictures, self.space.encoder)
+        pictures = intake.embedded(
+            Offer(record, is_wanted=partial(_has_digest, record.image.sha256))
+            for record in kept
+            if record.image is not None and not _is_stored(record.image)
+        )
+        items = {item.record.id: item for item in pictures}
+        embedded = intake.embedded(map(Offer, plain), most=max(1, len(plain)))
+        items |= {item.record.id: item for item in embedded}
         known = self.space.store.vectors([record.id for record in stored])
         for record, vectors in zip(stored, known, strict=True):
             if vectors is None:
                 raise RecordError(f"{record.id!r} has been deleted meanwhile; nothing was added")
-            if record.text:
-                vectors = {**vectors, **fresh[record.id]}
-            else:
-                vectors.pop("text", None)
-            items.append(EmbeddedRecord(record, vectors))
-        self.space.store.add([*items, *embedded[: len(texts)]])
+            vectors.pop("text", None)
+            caption = items[record.id].vectors if record.text else {}
+            items[record.id] = EmbeddedRecord(record, {**vectors, **caption})
+        self.space.store.add([items[record.id] for record in kept])
         return [record.id for record in records]
 
 
@@ -223,13 +226,9 @@ def _is_stored(image: ImageRef | None) -> bool:
     return image is not None and image.sha256 is not None and image.mime_type is not None
 
 
-def _check_digests(records: list[Record], items: list[EmbeddedRecord]) -> None:
-    """Refuse pictures other than those that documents refer to; the bytes that count are read."""
-    wanted = {record.id: record.image.sha256 for record in records if record.image is not None}
-    for item in items:
-        image = item.record.image
-        digest = wanted.get(item.record.id)
-        if image is not None and digest is not None and image.sha256 != digest:
-            raise ImageError(
-                image.name, "has changed since its document was made", "; load it again"
-            )
+def _has_digest(wanted: str | None, record: Record) -> bool:
+    """``True``; another picture than the one that a document refers to is an error."""
+    image = record.image
+    if wanted is not None and image is not None and image.sha256 != wanted:
+        raise ImageError(image.name, "has changed since its document was made", "; load it again")
+    return True

@@ -102,7 +102,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
         solid((number, number, number)).save(folder / f"{number:02}.png")
     with monkeypatch.context() as patch:
         patch.setattr("unisem.space.load_encoder", lambda name, **options: Interrupted())
-        patch.setattr("unisem.ingest.ingestion._QUICK", 1e9)  # seconds, however busy the machine
+        patch.setattr("unisem.ingest.intake._QUICK", 1e9)  # seconds, however busy the machine
         result = run("index", folder, "--into", "s.unisem")
     assert result.exit_code == 130
     assert "What is done is kept: 31 records in s.unisem." in result.stderr

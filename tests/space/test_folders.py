@@ -152,11 +152,11 @@ def test_the_first_pictures_are_stored_soon_whatever_the_encoder(tmp_path: Path)
     assert stored >= 7
 
 
-@pytest.mark.parametrize(("quick", "first"), [(1e9, [1, 2, 4, 8, 16, 1]), (0, [1] * 6)])
+@pytest.mark.parametrize(("quick", "first"), [(1e9, [1, 2, 4, 8, 16, 32]), (0, [1] * 6)])
 def test_batches_grow_only_while_the_encoder_keeps_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: float, first: list[int]
 ) -> None:
-    monkeypatch.setattr("unisem.ingest.ingestion._QUICK", quick)
+    monkeypatch.setattr("unisem.ingest.intake._QUICK", quick)
     folder = tmp_path / "photos"
     folder.mkdir()
     for number in range(100):

@@ -1,9 +1,14 @@
-"""`workers`: threads that make pictures ready for a model, and that Ctrl-C does not wait for."""
+"""`workers`: threads that make pictures ready for a model, and that Ctrl-C does not wait for.
+
+This is the one rule for threads: whoever reads or decodes pictures takes a pool from `workers`, and
+`in_order` for what is to be ready before it is asked for.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TypeVar
@@ -51,3 +56,22 @@ def awaited(future: Future[_Result]) -> _Result:
         raise_if_interrupted()
         wait([future], timeout=_TURN)
     return future.result()
+
+
+def in_order(jobs: Iterable[Future[_Result]], ahead: int) -> Iterator[_Result]:
+    """Yield jobs' results in order, while later jobs run.
+
+    Args:
+        jobs: Each is submitted as it is taken from here.
+        ahead: How many more have been submitted when a result is yielded.
+
+    Raises:
+        KeyboardInterrupt: As `awaited`.
+    """
+    waiting: deque[Future[_Result]] = deque()
+    for job in jobs:
+        waiting.append(job)
+        if len(waiting) > ahead:
+            yield awaited(waiting.popleft())
+    while waiting:
+        yield awaited(waiting.popleft())

@@ -86,7 +86,7 @@ class Encoder(ABC):
         """
 
     def prepare_image(self, image: ImageSource) -> Image.Image:
-        """Decode one picture as this encoder wants it; `encode_images` takes the result.
+        """Decode one picture as this encoder wants it; `encode_prepared` takes the result.
 
         A caller that must survive bad pictures calls this first, from as many threads as it
         likes, and encodes what came through. Unless an encoder says otherwise, a large picture is
@@ -96,3 +96,10 @@ class Encoder(ABC):
             ImageError: The picture cannot be used.
         """
         return open_image(image, min_side=_ENOUGH)
+
+    def encode_prepared(self, images: Sequence[Image.Image]) -> Vector:
+        """As `encode_images`, of pictures that come from `prepare_image` of this encoder.
+
+        Those that scale, pad or crop in `prepare_image` encode these as they are.
+        """
+        return self.encode_images(images)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 from itertools import islice
@@ -20,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from unisem.common.forks import Carried, Mutex, keep_for_ever, one_thread
-from unisem.common.threads import workers
+from unisem.common.threads import in_order, workers
 from unisem.encoders.base import Encoder, Progress, Role
 from unisem.encoders.finding import locate_model
 from unisem.encoders.loading import load_model
@@ -32,6 +31,7 @@ from unisem.models.kinds import refuse_other_kinds
 from unisem.models.special_tokens import special_tokens, spelled_out
 from unisem.records import Vector, check_unicode
 
+_AHEAD = 16  # pictures that are decoded while the model works
 _MOST_OBLONG = 50  # times as long as wide; pictures beyond that are squeezed
 
 
@@ -138,10 +138,25 @@ class SentenceTransformerEncoder(Encoder, Carried):
         progress: Progress | None = None,
     ) -> Vector:
         sources = sources_as_list(images)
+        with workers("unisem-decode") as pool:
+            jobs = (pool.submit(self.prepare_image, image) for image in sources)
+            prepared = in_order(jobs, _AHEAD)
+            return self._encoded(prepared, len(sources), batch_size, progress)
+
+    def encode_prepared(self, images: Sequence[Image.Image]) -> Vector:
+        return self._encoded(iter(images), len(images))
+
+    def _encoded(
+        self,
+        images: Iterator[Image.Image],
+        count: int,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Vector:
         self.require("image")
-        vectors = np.empty((len(sources), self.dimension), np.float32)
+        vectors = np.empty((count, self.dimension), np.float32)
         done = 0
-        for batch in self._prepared(sources, batch_size or self._image_batch):
+        while batch := list(islice(images, batch_size or self._image_batch)):
             inputs = [{"image": image} for image in batch]
             vectors[done : done + len(batch)] = self._run(inputs, "document")
             done += len(batch)
@@ -208,17 +223,6 @@ class SentenceTransformerEncoder(Encoder, Carried):
                 f"the encoder {self._name!r} has no {modality} side: it embeds {other}; pass one "
                 "of both, such as a CLIP, or two towers"
             )
-
-    def _prepared(self, sources: list[ImageSource], size: int) -> Iterator[list[Image.Image]]:
-        """Yield decoded batches, later ones decoding while the caller uses this one."""
-        waiting = iter(sources)
-        with workers("unisem-decode") as pool:
-            ahead = deque(pool.submit(self.prepare_image, image) for image in islice(waiting, 16))
-            while ahead:
-                ahead.extend(
-                    pool.submit(self.prepare_image, image) for image in islice(waiting, size)
-                )
-                yield [ahead.popleft().result() for _ in range(min(size, len(ahead)))]
 
     @property
     def _image_batch(self) -> int:

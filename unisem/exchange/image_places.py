@@ -53,8 +53,10 @@ def copied(image: ImageRef, directory: Path) -> dict[str, Any]:
 
 def picture_from(
     parts: Any, where: str, directory: Path, pictures: Pictures
-) -> tuple[ImageRef, bytes]:
-    """The picture that an export describes, and its bytes, which have the digest it says.
+) -> tuple[ImageRef, str | None]:
+    """The picture that an export describes, and the digest that its bytes must have.
+
+    Nothing is opened.
 
     Args:
         parts: The description.
@@ -63,11 +65,11 @@ def picture_from(
         pictures: Says from which folders outside the export pictures may come.
 
     Returns:
-        A reference to bytes for a copy, to a file for a reference; confined, not yet inspected.
+        A reference that is confined to the export, for a copy, or to one of the folders; and
+        the SHA-256 in hex, ``None`` if the export does not say it.
 
     Raises:
         ExchangeError: The description is wrong, or leads outside the export or the folders.
-        ImageError: A referenced picture is missing or has changed.
     """
     if not isinstance(parts, dict) or ("file" in parts) == ("path" in parts):
         raise ExchangeError(f"{where}: image must be an object with either file or path")
@@ -75,28 +77,18 @@ def picture_from(
     if expected is not None and not (isinstance(expected, str) and _DIGEST.fullmatch(expected)):
         raise ExchangeError(f"{where}: image: sha256 must be 64 hex digits")
     if "file" in parts:
-        data = _inside(parts["file"], where, directory)
-        if expected is not None and hashlib.sha256(data).hexdigest() != expected:
-            raise ExchangeError(f"{where}: {parts['file']} does not have the sha256 it should")
-        return ImageRef(data=data), data
-    image = _outside(parts, where, pictures)
-    data = image.read_bytes()
-    if expected is not None and hashlib.sha256(data).hexdigest() != expected:
-        raise ImageError(image.name, "has changed since it was exported")
-    return image, data
+        return _inside(parts["file"], where, directory), expected
+    return _outside(parts, where, pictures), expected
 
 
-def _inside(name: object, where: str, directory: Path) -> bytes:
+def _inside(name: object, where: str, directory: Path) -> ImageRef:
     parts = PurePosixPath(name).parts if isinstance(name, str) else ()
     if not parts or parts[0] != FOLDER or ".." in parts or set(str(name)) & set("\\\0:"):
         raise ExchangeError(
             f"{where}: image file {str(name)[:200]!r} must be a relative path below {FOLDER}/"
         )
-    try:
-        root = directory.resolve()  # not its folder of pictures: that may be a link to any other
-        return ImageRef(path=root.joinpath(*parts), root=root).read_bytes()
-    except ImageError as error:
-        raise ExchangeError(f"{where}: {error}") from error
+    root = directory.resolve()  # not its folder of pictures: that may be a link to any other
+    return ImageRef(path=root.joinpath(*parts), root=root)
 
 
 def _outside(parts: dict[str, Any], where: str, pictures: Pictures) -> ImageRef:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -18,13 +19,12 @@ from unisem.exchange.image_places import picture_from
 from unisem.exchange.info import ExportInfo
 from unisem.exchange.jsonl import JsonLinesReader
 from unisem.exchange.parquet import ParquetReader
-from unisem.ingest.embedder import RecordEmbedder
-from unisem.records import EmbeddedRecord, Record
+from unisem.ingest.intake import Intake, Offer, Prepared
+from unisem.records import Record
 from unisem.space import SemanticSpace
 from unisem.stores.vectors import are_unit
 
-_BATCH = 256
-_EMBEDDED = 32  # a smaller batch, where an encoder that may be slow has to see all of it
+_BATCH = 256  # records of a transaction, where they need not be embedded
 _OTHER = (RecursionError, TypeError, AttributeError, ValueError)
 
 
@@ -102,53 +102,67 @@ def check_encoder(info: ExportInfo, fingerprint: str, origin: Path) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Line(Offer):
+    """A record on offer, and where it stands in the export."""
+
+    where: str = ""
+
+
 class _Import:
     def __init__(self, origin: Path, info: ExportInfo, space: SemanticSpace, vectors: str) -> None:
         self._origin = origin
         self._info = info
         self._space = space
-        self._embedder = RecordEmbedder(space.encoder, space.pictures)
         self._renew = vectors == "renew"
         self._skipped: list[Skipped] = []
-        self._embedded = 0
+        self._stored = self._embedded = 0
 
     def run(self, progress: Callable[[int, int], None] | None) -> ImportReport:
-        info = self._info
+        info, space, seen = self._info, self._space, 0
         kind = JsonLinesReader if info.layout == "jsonl" else ParquetReader
         reader: EntryReader = kind(self._origin)
-        seen = stored = 0
-        found = entries(reader, info.vectors, info.dimension or 0, self._origin)
-        size = _EMBEDDED if self._renew else _BATCH
-        while batch := list(islice(found, size)):
-            items = self._completed([item for entry in batch for item in self._item(entry)])
-            self._space.store.add(items)
-            seen += len(batch)
-            stored += len(items)
-            if progress is not None:
-                progress(seen, max(seen, info.records))
+        lines = map(self._line, entries(reader, info.vectors, info.dimension or 0, self._origin))
+        intake = Intake(space.pictures, space.encoder)
+        with closing(intake.committed(lines, space.store, most=_BATCH)) as batches:
+            for batch in batches:
+                for item in batch:
+                    self._note(item)
+                seen += len(batch)
+                if progress is not None:
+                    progress(seen, max(seen, info.records))
         if seen != info.records:
             raise ExchangeError(
                 f"{self._origin} has {seen} records, not {info.records} as export.json says"
             )
-        return ImportReport(stored, self._embedded, tuple(self._skipped))
+        return ImportReport(self._stored, self._embedded, tuple(self._skipped))
 
-    def _item(self, entry: Entry) -> list[EmbeddedRecord]:
-        """One checked record, or none if its picture has gone."""
+    def _note(self, item: Prepared) -> None:
+        if item.error is None:
+            self._stored += 1
+            self._embedded += item.offer.vectors is None
+            return
+        if item.offer.copied and item.record is item.offer.record:  # it is no picture, or another
+            assert isinstance(item.offer, _Line)
+            raise ExchangeError(f"{item.offer.where}: {item.error}") from item.error
+        self._skipped.append(Skipped(item.error.name, item.error.reason))
+
+    def _line(self, entry: Entry) -> _Line:
+        """One checked record; its picture has not been opened."""
         fields, where = entry.fields, entry.where
         if unknown := sorted(set(fields) - set(FIELDS)):
             raise ExchangeError(f"{where}: unknown field {unknown[0][:80]!r}")
         for name in ("metadata", "links", "payload"):
             if not isinstance(fields.get(name, {}), dict | None):
                 raise ExchangeError(f"{where}: {name} must be an object")
-        image = None
+        image = expected = None
         try:
             record_id = fields["id"]
             if not isinstance(record_id, str):
                 raise RecordError("id must be a string")
             if fields.get("image") is not None:
                 pictures = self._space.pictures
-                image, data = picture_from(fields["image"], where, self._origin, pictures)
-                image = pictures.keep(image, data)
+                image, expected = picture_from(fields["image"], where, self._origin, pictures)
             record = Record(
                 id=record_id,
                 text=fields.get("text"),
@@ -158,45 +172,40 @@ class _Import:
                 links=fields.get("links"),
                 payload=fields.get("payload"),
             )
-        except ImageError as error:
-            if "file" in fields["image"]:
-                raise ExchangeError(f"{where}: {error}") from error
-            self._skipped.append(Skipped(error.name, error.reason))
-            return []
         except KeyError as error:
             raise ExchangeError(f"{where}: {error.args[0]} is missing") from None
         except ExchangeError:
             raise
         except _OTHER as error:
             raise ExchangeError(f"{where}: {error}") from error
-        if self._renew:
-            return [EmbeddedRecord(record, {})]
-        if image is None and "image" in entry.vectors:
-            raise ExchangeError(f"{where}: a picture's vector, but no picture")
+        if not self._renew:
+            self._check_vectors(record, entry)
+        copied = image is not None and "file" in fields["image"]
+        fault = (
+            "does not have the sha256 it should" if copied else "has changed since it was exported"
+        )
+        return _Line(
+            record,
+            vectors=entry.vectors if entry.vectors and not self._renew else None,
+            is_wanted=partial(_has_digest, expected, fault),
+            copied=copied,
+            where=where,
+        )
+
+    def _check_vectors(self, record: Record, entry: Entry) -> None:
+        if record.image is None and "image" in entry.vectors:
+            raise ExchangeError(f"{entry.where}: a picture's vector, but no picture")
         for rows in entry.vectors.values():
             if not are_unit(rows):
                 fault = "of unit length" if np.isfinite(rows).all() else "finite"
                 raise ExchangeError(
-                    f"{where}: record {record.id!r} has a vector that is not {fault}"
+                    f"{entry.where}: record {record.id!r} has a vector that is not {fault}"
                 )
-        return [EmbeddedRecord(record, entry.vectors)]
 
-    def _completed(self, items: list[EmbeddedRecord]) -> list[EmbeddedRecord]:
-        """The same, those without vectors embedded, except if their pictures cannot be decoded."""
-        bare = [item.record for item in items if not item.vectors]
-        if not bare:
-            return items
-        left_out: set[int] = set()
 
-        def leave_out(record: Record, error: ImageError) -> None:
-            left_out.add(id(record))  # not by its own id: a batch may have that twice
-            self._skipped.append(Skipped(error.name, error.reason))
-
-        made = list(self._embedder.embed(bare, leave_out=leave_out))
-        self._embedded += len(made)
-        following = iter(made)
-        return [
-            item if item.vectors else next(following)
-            for item in items
-            if id(item.record) not in left_out
-        ]
+def _has_digest(expected: str | None, fault: str, record: Record) -> bool:
+    """``True``; a picture with another digest than the export says is an error."""
+    image = record.image
+    if expected is not None and image is not None and image.sha256 != expected:
+        raise ImageError(image.name, fault)
+    return True

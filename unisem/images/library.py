@@ -19,6 +19,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,26 +118,47 @@ class Pictures:
             raise ImageError(str(image.path), "leads outside the allowed folder", f" {root}")
         return ImageRef(path=path, root=root)
 
-    def keep(self, image: ImageRef, data: bytes) -> ImageRef:
-        """Inspect an admitted picture; write one that came as bytes into the space's blobs.
+    def placed(self, image: ImageRef, data: bytes) -> ImageRef:
+        """Inspect an admitted picture and say where it will lie; nothing is written.
 
-        Where pictures are copied, any is written there.
+        That is where it is; for bytes, and where pictures are copied, among the space's blobs.
+
+        Raises:
+            ImageError: The bytes are no picture.
+        """
+        inspected = image.inspected(data)
+        if inspected.path is not None and not (self._copy or self.holds(inspected)):
+            return inspected
+        if not self.holds(inspected):
+            assert inspected.sha256 is not None
+            assert inspected.mime_type is not None
+            name = f"{inspected.sha256[:2]}/{inspected.sha256}{SUFFIXES[inspected.mime_type]}"
+            # Not under the folder of blobs: that could be made a link to any other.
+            inspected = replace(inspected, path=self._blobs / name, data=None, root=self._own)
+        assert inspected.path is not None
+        self._lease.take(inspected.path.relative_to(self._blobs).as_posix())
+        return inspected
+
+    def keep(self, image: ImageRef, data: bytes) -> ImageRef:
+        """As `placed`, and write a picture that is to lie in the space's blobs.
 
         Raises:
             ImageError: The bytes are no picture.
             StoreError: The disk refused, or there is a link in place of a folder of the space.
         """
-        inspected = image.inspected(data)
-        if inspected.path is not None and self.holds(inspected):
-            self._lease.take(inspected.path.relative_to(self._blobs).as_posix())
-            return inspected
-        if inspected.path is not None and not self._copy:
-            return inspected
-        assert inspected.sha256 is not None
-        assert inspected.mime_type is not None
-        name = f"{inspected.sha256[:2]}/{inspected.sha256}{SUFFIXES[inspected.mime_type]}"
-        path = self._blobs / name
-        self._lease.take(name)
+        placed = self.placed(image, data)
+        if placed.path != image.path:
+            self.write(placed, data)
+        return placed
+
+    def write(self, placed: ImageRef, data: bytes) -> None:
+        """Write a picture to the blob that it was `placed` at, unless it is there.
+
+        Raises:
+            StoreError: As `keep`.
+        """
+        path = placed.path
+        assert path is not None
         try:
             for folder in (self._blobs, path.parent):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -148,14 +170,6 @@ class Pictures:
                 _write_durably(path, data)
         except OSError as error:
             raise StoreError(f"{path}: the picture could not be kept ({error})") from error
-        return ImageRef(
-            path=path,
-            root=self._own,  # not the folder of blobs: that could be made a link to any other
-            sha256=inspected.sha256,
-            mime_type=inspected.mime_type,
-            width=inspected.width,
-            height=inspected.height,
-        )
 
     def holds(self, image: ImageRef) -> bool:
         """Whether a picture lies inside the space, and so goes when that goes."""

@@ -1,0 +1,233 @@
+"""`Intake`: the one way by which anything gets into a space.
+
+Whoever adds records offers them here. What is done, once for each picture and in this order:
+
+1. admit, in a thread: the path is confined, the file read, its header checked, its digest taken;
+2. prepare, in the same thread: what is wanted and has no vector yet is decoded, ahead of the
+   encoder, and bytes without a file are written into the space;
+3. embed, batch by batch, while the threads go on;
+4. commit, batch by batch (`committed`), or all at once by whoever wants all or nothing
+   (`embedded`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import dataclass
+
+from PIL import Image
+
+from unisem.common.interrupts import raise_if_interrupted
+from unisem.common.threads import in_order, workers
+from unisem.encoders import Encoder
+from unisem.encoders.unit import unit_rows
+from unisem.errors import ImageError
+from unisem.images.decoding import decode_image
+from unisem.images.library import Pictures
+from unisem.images.reference import ImageRef
+from unisem.records import EmbeddedRecord, Modality, Record, Vector
+from unisem.stores import Store
+
+_AHEAD = 32  # records that are read and decoded while the encoder works
+_BATCH = 32  # decoded pictures that are embedded at once
+_MOST = 256  # records that are embedded at once
+_PROBE = 32  # pixels a side: large JPEGs are decoded at reduced scale, and to their end
+_QUICK, _SLOW = 1.0, 4.0  # seconds of a batch after which the next one is larger, or smaller
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Offer:
+    """A record that somebody wants to be taken in.
+
+    Attributes:
+        record: As its entrance made it; its picture has not been opened.
+        vectors: Those that it comes with; ``None`` if the encoder is to make them.
+        is_wanted: Asked, in a thread, with the record whose picture has been inspected; what is
+            not wanted goes no further. It may raise an `ImageError`.
+        copied: The picture's file is a stranger's: it is read inside its own root, whichever
+            folders the space has, and copied into the space.
+    """
+
+    record: Record
+    vectors: dict[Modality, Vector] | None = None
+    is_wanted: Callable[[Record], bool] | None = None
+    copied: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """What became of an offer before its vectors are made.
+
+    Attributes:
+        offer: What was offered.
+        record: The record with its picture inspected and kept; as offered if it cannot be.
+        pixels: The picture as the encoder wants it, if its vector is to be made.
+        is_wanted: What the offer says of the record.
+        error: Why the picture cannot be used.
+    """
+
+    offer: Offer
+    record: Record
+    pixels: Image.Image | None = None
+    is_wanted: bool = True
+    error: ImageError | None = None
+
+
+class Intake:
+    """Takes records into a space, or as far on the way as its user has what it needs.
+
+    Args:
+        pictures: Says where pictures may lie; ``None`` leaves that to the references' own roots.
+        encoder: Makes vectors; without one, pictures that come without are decoded small and to
+            their end, to see that they can be.
+    """
+
+    def __init__(self, pictures: Pictures | None = None, encoder: Encoder | None = None) -> None:
+        self._pictures = pictures
+        self._encoder = encoder
+
+    def prepared(self, offers: Iterable[Offer]) -> Generator[Prepared, None, None]:
+        """Yield what became of each offer, in order, while threads prepare the next ones."""
+        with workers("unisem-ingest") as pool:
+
+            def job(offer: Offer) -> Future[Prepared]:
+                if offer.record.image is not None:
+                    return pool.submit(self.prepare, offer)
+                done: Future[Prepared] = Future()
+                done.set_result(self.prepare(offer))
+                return done
+
+            yield from in_order(map(job, offers), _AHEAD)
+
+    def prepare(self, offer: Offer) -> Prepared:
+        """Admit and prepare one offer; what is wrong with its picture is in the result."""
+        record = offer.record
+        try:
+            if record.image is None:
+                return Prepared(offer, record, is_wanted=_is_wanted(offer, record))
+            image = record.image
+            if self._pictures is not None and not offer.copied:
+                image = self._pictures.admit(image)
+            data = image.read_bytes()
+            if offer.copied:
+                image = ImageRef(data=data)
+            if self._pictures is None:
+                placed = image.inspected(data)
+            else:
+                placed = self._pictures.placed(image, data)
+            inspected = record.with_image(placed)
+            wanted, pixels = _is_wanted(offer, inspected), None
+            record = inspected
+            if wanted and offer.vectors is None:
+                pixels = self._decoded(data)
+            if self._pictures is not None and placed.path != image.path:
+                self._pictures.write(placed, data)
+        except ImageError as error:
+            assert offer.record.image is not None
+            detail = error.reason.removeprefix(error.summary)
+            named = ImageError(offer.record.image.name, error.summary, detail)
+            named.__cause__ = error
+            return Prepared(offer, record, error=named)
+        return Prepared(offer, record, pixels, wanted)
+
+    def embedded(self, offers: Iterable[Offer], *, most: int = _MOST) -> Iterator[EmbeddedRecord]:
+        """Give all that is offered its vectors, or raise.
+
+        Args:
+            offers: What is offered.
+            most: Records that are embedded at once.
+
+        Raises:
+            ImageError: Names the first picture that cannot be used.
+            EncoderError: A vector is zero or not finite.
+        """
+        with closing(self.prepared(offers)) as items:
+            while batch := _batch(items, most):
+                for item in batch:
+                    if item.error is not None:
+                        raise item.error
+                yield from self._embed(batch)
+
+    def committed(
+        self, offers: Iterable[Offer], store: Store, *, most: int = _BATCH
+    ) -> Generator[list[Prepared], None, None]:
+        """Store what is wanted and can be used, and yield what became of each batch.
+
+        A batch is one transaction. It grows from one record as far as the encoder keeps up, so
+        that the first records are stored within seconds whatever the model.
+
+        Args:
+            offers: What is offered.
+            store: Where to.
+            most: Records of a batch.
+
+        Raises:
+            EncoderError: A vector is zero or not finite; earlier batches are stored.
+            StoreError: The store refused; earlier batches are stored.
+        """
+        size = 1
+        with closing(self.prepared(offers)) as items:
+            while True:
+                started = time.monotonic()
+                if not (batch := _batch(items, size)):
+                    return
+                raise_if_interrupted()
+                usable = [item for item in batch if item.is_wanted and item.error is None]
+                store.add(list(self._embed(usable)))
+                seconds = time.monotonic() - started
+                if seconds < _QUICK:
+                    size = min(2 * size, most)
+                elif seconds > _SLOW:
+                    size = max(size // 2, 1)
+                yield batch
+
+    def _embed(self, batch: Sequence[Prepared]) -> Iterator[EmbeddedRecord]:
+        fresh = [item for item in batch if item.offer.vectors is None]
+        texts = [item.record.text or "" for item in fresh if _has_text_vector(item.record)]
+        images = [item.pixels for item in fresh if item.pixels is not None]
+        text_rows: Iterator[Vector] = iter(())
+        image_rows: Iterator[Vector] = iter(())
+        if fresh:
+            assert self._encoder is not None
+            encoder = self._encoder
+            if texts:
+                text_rows = iter(unit_rows(encoder.encode_texts(texts), encoder.name))
+            if images:
+                image_rows = iter(unit_rows(encoder.encode_prepared(images), encoder.name))
+        for item in batch:  # by position, not by id: one call may hold an id twice
+            vectors = item.offer.vectors
+            if vectors is None:
+                vectors = {}
+                if _has_text_vector(item.record):
+                    vectors["text"] = next(text_rows)
+                if item.pixels is not None:
+                    vectors["image"] = next(image_rows)
+            yield EmbeddedRecord(item.record, vectors)
+
+    def _decoded(self, data: bytes) -> Image.Image:
+        if self._encoder is None:
+            return decode_image(data, "picture", min_side=_PROBE)
+        return self._encoder.prepare_image(data)
+
+
+def _is_wanted(offer: Offer, record: Record) -> bool:
+    return offer.is_wanted is None or offer.is_wanted(record)
+
+
+def _has_text_vector(record: Record) -> bool:
+    return record.image is None or bool(record.text)
+
+
+def _batch(items: Iterator[Prepared], most: int) -> list[Prepared]:
+    """The next records, fewer if they hold many decoded pictures."""
+    batch: list[Prepared] = []
+    pictures = 0
+    for item in items:
+        batch.append(item)
+        pictures += item.pixels is not None
+        if len(batch) >= most or pictures >= _BATCH:
+            break
+    return batch
