@@ -1,6 +1,6 @@
 """How fast pictures and texts become vectors, beside the incumbents' way with the same model.
 
-    python -m benchmarks.encode [--encoder mini] [--pictures 200] [--rounds 5]
+    python -m benchmarks.encode [--encoder mini] [--images 200] [--rounds 5]
 
 The incumbents take one input at a time: LangChain's ``OpenCLIPEmbeddings`` opens every picture,
 then preprocesses and encodes them one by one; LlamaIndex's ``ClipEmbedding`` opens, preprocesses
@@ -38,7 +38,7 @@ def main() -> None:
     """Run the measurements and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--encoder", default="mini")
-    parser.add_argument("--pictures", type=int, default=200)
+    parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     console = Console()

@@ -18,7 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord, Record, Vector
 from unisem.stores.faiss import FaissStore
 
@@ -43,11 +43,11 @@ def measured(directory: Path, options: argparse.Namespace) -> Table:
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((options.records, options.dimension)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    store = FaissStore(directory, Pictures(directory))
+    store = FaissStore(directory, ImageLibrary(directory))
     store.add([item(vectors, number, 0) for number in range(options.records)])
     store.close()
     live = size(directory)
-    store = FaissStore(directory, Pictures(directory), durability=options.durability)
+    store = FaissStore(directory, ImageLibrary(directory), durability=options.durability)
     seconds = np.empty(options.writes)
     searches = np.full(options.writes, np.nan)
     sizes = np.full(options.writes, np.nan)

@@ -175,12 +175,12 @@ def as_dataset(part: Pairs, library: Path, features: Path) -> PairDataset:
     if not digests.exists():
         checked = check_pairs(PairDataset(tuple(pairs))).dataset
         features.mkdir(parents=True, exist_ok=True)
-        digests.write_text(json.dumps({p.picture: p.image.sha256 for p in checked}))
+        digests.write_text(json.dumps({p.image_id: p.image.sha256 for p in checked}))
     known = json.loads(digests.read_text(encoding="utf-8"))
     usable = [
-        replace(pair, image=replace(pair.image, sha256=known[pair.picture]))
+        replace(pair, image=replace(pair.image, sha256=known[pair.image_id]))
         for pair in pairs
-        if pair.picture in known
+        if pair.image_id in known
     ]
     return PairDataset(tuple(usable))
 

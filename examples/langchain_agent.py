@@ -22,7 +22,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.checkpoint.memory import InMemorySaver
 
 from langchain_unisem import UniSemRetrievalTool, UniSemRetriever
-from langchain_unisem.middleware import PictureMiddleware
+from langchain_unisem.middleware import ImageMiddleware
 from unisem import SemanticSpace
 
 
@@ -88,7 +88,7 @@ def main() -> None:
         agent = create_agent(
             args.llm or Rehearsal(),
             tools=[tool],
-            middleware=[PictureMiddleware(tool)],
+            middleware=[ImageMiddleware(tool)],
             system_prompt="Answer from the user's pictures, and cite the ids of those you mean.",
             checkpointer=InMemorySaver(),
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from langchain_core.indexing import InMemoryRecordManager, index
 
-from langchain_unisem import PictureFolderLoader, UniSemVectorStore, picture_key
+from langchain_unisem import ImageFolderLoader, UniSemVectorStore, image_key
 from unisem import SemanticSpace
 from unisem.common.skipped import Skipped
 
@@ -21,7 +21,7 @@ def known(store: UniSemVectorStore) -> InMemoryRecordManager:
     """What the store holds, as LangChain's record manager has it.
 
     LangChain's SQLRecordManager keeps this in a database of its own. Here the store itself is
-    asked, so that the two can never differ: with `picture_key` a document's id is its key. What
+    asked, so that the two can never differ: with `image_key` a document's id is its key. What
     did not come from a loader is not the index's to remove.
     """
     manager = InMemoryRecordManager("pictures")
@@ -43,12 +43,12 @@ def main() -> None:
     with SemanticSpace.open(args.path, image_roots=[args.folder]) as space:
         store = UniSemVectorStore(space=space)
         done = index(
-            PictureFolderLoader(args.folder, on_skip=skipped.append),
+            ImageFolderLoader(args.folder, on_skip=skipped.append),
             known(store),
             store,
             cleanup="full",
             source_id_key="source",
-            key_encoder=picture_key,
+            key_encoder=image_key,
         )
         print(", ".join(f"{count} {name.removeprefix('num_')}" for name, count in done.items()))
         for item in skipped:

@@ -30,13 +30,13 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.llms import LLM
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 
-from llama_index_unisem import ToolPictures, UniSemRetriever, UniSemRetrieverTool
+from llama_index_unisem import ToolImages, UniSemRetriever, UniSemRetrieverTool
 from unisem import SemanticSpace
 
 GALLERY = Path(__file__).parent / "gallery"
 
 
-class ScriptedModel(ToolPictures, MockFunctionCallingLLM):
+class ScriptedModel(ToolImages, MockFunctionCallingLLM):
     """Searches for the question, then for what is like the best picture, and then says so."""
 
 
@@ -80,10 +80,10 @@ def choose_llm(name: str | None) -> LLM:
         return ScriptedModel(response_generator=scripted_turn)
     from llama_index.llms.openai import OpenAI
 
-    class PictureOpenAI(ToolPictures, OpenAI):
+    class ImageOpenAI(ToolImages, OpenAI):
         """OpenAI's chat completions, shown the pictures of tool results."""
 
-    return PictureOpenAI(model=name)
+    return ImageOpenAI(model=name)
 
 
 async def ask(question: str, space: SemanticSpace, llm: LLM) -> None:

@@ -18,9 +18,9 @@ from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.storage.docstore import SimpleDocumentStore
 
 from llama_index_unisem import (
-    PictureReader,
     TextsOnly,
     UniSemEmbedding,
+    UniSemImageReader,
     UniSemIndex,
     UniSemVectorStore,
 )
@@ -49,7 +49,7 @@ def ingest(folder: Path, embedding: UniSemEmbedding, store: UniSemVectorStore, s
     )
     if state.exists():
         pipeline.load(str(state))
-    reader = PictureReader(folder)
+    reader = UniSemImageReader(folder)
     nodes = pipeline.run(documents=reader.load_data())
     for skipped in reader.skipped:
         print(f"left out: {skipped.name}: {skipped.reason}")

@@ -19,11 +19,11 @@ if find_spec("langchain_core") is None:
 
 if TYPE_CHECKING:
     from langchain_unisem.document_compressors import UniSemReranker
-    from langchain_unisem.document_loaders import PictureBlobParser, PictureFolderLoader
+    from langchain_unisem.document_loaders import ImageBlobParser, ImageFolderLoader
     from langchain_unisem.embeddings import UniSemEmbeddings
-    from langchain_unisem.indexing import picture_key
+    from langchain_unisem.image_documents import image_document
+    from langchain_unisem.indexing import image_key
     from langchain_unisem.messages import aformat_documents, format_documents
-    from langchain_unisem.picture_documents import picture_document
     from langchain_unisem.prompts import MultimodalPrompt
     from langchain_unisem.queries import ImageQuery
     from langchain_unisem.retrievers import UniSemRetriever
@@ -36,8 +36,8 @@ _HOMES = {
     "EmbeddingsEncoder": "langchain_unisem.vectorstores",
     "ImageQuery": "langchain_unisem.queries",
     "MultimodalPrompt": "langchain_unisem.prompts",
-    "PictureBlobParser": "langchain_unisem.document_loaders",
-    "PictureFolderLoader": "langchain_unisem.document_loaders",
+    "ImageBlobParser": "langchain_unisem.document_loaders",
+    "ImageFolderLoader": "langchain_unisem.document_loaders",
     "TextsOnly": "langchain_unisem.splitting",
     "UniSemEmbeddings": "langchain_unisem.embeddings",
     "UniSemInlineRetrievalTool": "langchain_unisem.tools",
@@ -48,16 +48,16 @@ _HOMES = {
     "UniSemVectorStore": "langchain_unisem.vectorstores",
     "aformat_documents": "langchain_unisem.messages",
     "format_documents": "langchain_unisem.messages",
-    "picture_document": "langchain_unisem.picture_documents",
-    "picture_key": "langchain_unisem.indexing",
+    "image_document": "langchain_unisem.image_documents",
+    "image_key": "langchain_unisem.indexing",
 }
 
 __all__ = [
     "EmbeddingsEncoder",
+    "ImageBlobParser",
+    "ImageFolderLoader",
     "ImageQuery",
     "MultimodalPrompt",
-    "PictureBlobParser",
-    "PictureFolderLoader",
     "TextsOnly",
     "UniSemEmbeddings",
     "UniSemInlineRetrievalTool",
@@ -69,8 +69,8 @@ __all__ = [
     "__version__",
     "aformat_documents",
     "format_documents",
-    "picture_document",
-    "picture_key",
+    "image_document",
+    "image_key",
 ]
 
 

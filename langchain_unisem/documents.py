@@ -8,7 +8,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from langchain_core.documents import Document
 
-from langchain_unisem.metadata import add_details, picture_digest, record_details, record_id
+from langchain_unisem.metadata import add_details, image_digest, record_details, record_id
 from unisem.presentation.contents import as_found
 from unisem.records import Record
 from unisem.space import SemanticSpace
@@ -24,7 +24,7 @@ def record_to_document(record: Record) -> Document:
     """
     document = _document(record)
     image = record.image
-    if image is not None and picture_digest(document.metadata) != image.sha256:
+    if image is not None and image_digest(document.metadata) != image.sha256:
         add_details(document.metadata, record_details(record), None)
     return document
 
@@ -82,7 +82,7 @@ def records_found(documents: Sequence[Document], space: SemanticSpace) -> list[R
     """
     known = space.get([record_id(document) or "" for document in documents])
     return [
-        as_found(record, picture_digest(document.metadata))
+        as_found(record, image_digest(document.metadata))
         for document, record in zip(documents, known, strict=True)
     ]
 
@@ -92,7 +92,7 @@ def identity(document: Document) -> tuple[str, str, str | None] | None:
     name = record_id(document)
     if name is None:
         return None
-    return name, document.page_content, picture_digest(document.metadata)
+    return name, document.page_content, image_digest(document.metadata)
 
 
 def each_once(documents: Sequence[Document]) -> list[Document]:

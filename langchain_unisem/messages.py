@@ -10,7 +10,7 @@ from langchain_core.documents import Document
 from langchain_core.messages.content import ContentBlock, ImageContentBlock, TextContentBlock
 
 from langchain_unisem.documents import identity, records_found
-from langchain_unisem.metadata import details_of, own_metadata, picture_digest
+from langchain_unisem.metadata import details_of, image_digest, own_metadata
 from unisem.images.for_models import ImageLimits, ModelImage
 from unisem.presentation import RULES, result
 from unisem.presentation.contents import Content, contents
@@ -126,7 +126,7 @@ def _label(
 
 def _had_picture(document: Document) -> bool:
     details = details_of(document.metadata) or {}
-    return details.get("modality") == "image" or picture_digest(document.metadata) is not None
+    return details.get("modality") == "image" or image_digest(document.metadata) is not None
 
 
 def _are_documents(value: object) -> bool:

@@ -140,7 +140,7 @@ def record_id(document: Document) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def picture_digest(metadata: Mapping[str, Any]) -> str | None:
+def image_digest(metadata: Mapping[str, Any]) -> str | None:
     """Digest of the picture that a document was found or made with; ``None`` for a text."""
     details = details_of(metadata)
     if details is not None:

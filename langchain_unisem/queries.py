@@ -7,11 +7,11 @@ from typing import Any, Self
 
 from langchain_core.messages import BaseMessage
 
-from langchain_unisem.chat_pictures import (
+from langchain_unisem.chat_images import (
+    image_of_block,
+    image_of_data_url,
+    images_in,
     is_data_url,
-    picture_of_block,
-    picture_of_data_url,
-    pictures_in,
     words_in,
 )
 from unisem.images.reference import ImageRef, ImageSource
@@ -53,9 +53,9 @@ class ImageQuery:
         if text is not None and not isinstance(text, str):
             raise TypeError(f"text must be a string, not {type(text).__name__}")
         if isinstance(image, Mapping):
-            self.image = picture_of_block(image)
+            self.image = image_of_block(image)
         elif isinstance(image, str) and is_data_url(image):
-            self.image = picture_of_data_url(image)
+            self.image = image_of_data_url(image)
         else:
             self.image = ImageRef.of(image)
         self.text = text
@@ -79,7 +79,7 @@ class ImageQuery:
                 content = message["content"]
             case _:
                 content = message
-        blocks = pictures_in(content)
+        blocks = images_in(content)
         if len(blocks) != 1:
             raise ValueError(
                 f"a query has one picture, and this message {len(blocks) or 'none'}; search with "

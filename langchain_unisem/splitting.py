@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_core.documents import BaseDocumentTransformer, Document
 
-from langchain_unisem.metadata import IMAGE_KEY, picture_digest
+from langchain_unisem.metadata import IMAGE_KEY, image_digest
 
 
 class TextsOnly(BaseDocumentTransformer):
@@ -74,6 +74,6 @@ def _sorted(documents: Sequence[Document]) -> tuple[list[Document], list[Documen
     texts: list[Document] = []
     pictures: list[Document] = []
     for document in documents:
-        picture = IMAGE_KEY in document.metadata or picture_digest(document.metadata) is not None
+        picture = IMAGE_KEY in document.metadata or image_digest(document.metadata) is not None
         (pictures if picture else texts).append(document)
     return texts, pictures

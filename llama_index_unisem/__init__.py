@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from llama_index_unisem.postprocessors.images_for_llm import ImagesForLLM
     from llama_index_unisem.postprocessors.modality_cutoff import ModalityCutoff
     from llama_index_unisem.postprocessors.reranker import UniSemReranker
-    from llama_index_unisem.readers.pictures import PictureReader
+    from llama_index_unisem.readers.images import UniSemImageReader
     from llama_index_unisem.retrievers.bundles import ImageQueryBundle
     from llama_index_unisem.retrievers.retriever import UniSemRetriever
     from llama_index_unisem.tools.query_engine_tool import UniSemQueryEngineTool
     from llama_index_unisem.tools.retriever_tool import UniSemRetrieverTool
-    from llama_index_unisem.tools.tool_pictures import ToolPictures
+    from llama_index_unisem.tools.tool_images import ToolImages
     from llama_index_unisem.transformations.texts_only import TextsOnly
     from llama_index_unisem.vector_stores.store import UniSemVectorStore
 
@@ -30,9 +30,9 @@ _HOMES = {
     "ImageQueryBundle": "llama_index_unisem.retrievers.bundles",
     "ImagesForLLM": "llama_index_unisem.postprocessors.images_for_llm",
     "ModalityCutoff": "llama_index_unisem.postprocessors.modality_cutoff",
-    "PictureReader": "llama_index_unisem.readers.pictures",
+    "UniSemImageReader": "llama_index_unisem.readers.images",
     "TextsOnly": "llama_index_unisem.transformations.texts_only",
-    "ToolPictures": "llama_index_unisem.tools.tool_pictures",
+    "ToolImages": "llama_index_unisem.tools.tool_images",
     "UniSemEmbedding": "llama_index_unisem.embeddings.embedding",
     "UniSemIndex": "llama_index_unisem.indices.index",
     "UniSemQueryEngineTool": "llama_index_unisem.tools.query_engine_tool",
@@ -46,10 +46,10 @@ __all__ = [
     "ImageQueryBundle",
     "ImagesForLLM",
     "ModalityCutoff",
-    "PictureReader",
     "TextsOnly",
-    "ToolPictures",
+    "ToolImages",
     "UniSemEmbedding",
+    "UniSemImageReader",
     "UniSemIndex",
     "UniSemQueryEngineTool",
     "UniSemReranker",

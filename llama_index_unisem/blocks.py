@@ -1,4 +1,4 @@
-"""`picture_blocks`: a picture and its caption as content blocks that stay together.
+"""`image_blocks`: a picture and its caption as content blocks that stay together.
 
 LlamaIndex packs retrieved content into the model's context window block by block. Where several
 calls are needed, a caption would be packed with the picture before it, and its own picture would
@@ -17,7 +17,7 @@ from llama_index.core.bridge.pydantic import Field
 from unisem.images.for_models import ModelImage
 
 
-class PictureBlock(ImageBlock):
+class UniSemImageBlock(ImageBlock):
     """A picture that is counted together with its caption."""
 
     caption: str = Field(default="", exclude=True, repr=False)
@@ -29,7 +29,7 @@ class PictureBlock(ImageBlock):
 
 
 class CaptionBlock(TextBlock):
-    """A caption that `PictureBlock` has counted already; it is neither split nor merged."""
+    """A caption that `UniSemImageBlock` has counted already; it is neither split nor merged."""
 
     async def aestimate_tokens(self, tokenizer: Any | None = None) -> int:
         """Nothing; see the module."""
@@ -49,7 +49,7 @@ class CaptionBlock(TextBlock):
         return splits
 
 
-def picture_blocks(image: ModelImage, caption: str) -> list[BaseContentBlock]:
+def image_blocks(image: ModelImage, caption: str) -> list[BaseContentBlock]:
     """Return the picture's block and, after it, its caption's."""
-    picture = PictureBlock(image=image.data, image_mimetype=image.mime_type, caption=caption)
+    picture = UniSemImageBlock(image=image.data, image_mimetype=image.mime_type, caption=caption)
     return [picture, CaptionBlock(text=caption)]

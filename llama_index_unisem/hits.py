@@ -13,7 +13,7 @@ from llama_index.core.schema import (
     RelatedNodeType,
 )
 
-from llama_index_unisem.nodes import FoundText, PictureNode
+from llama_index_unisem.nodes import FoundText, UniSemImageNode
 from unisem.images.for_models import ImageLimits
 from unisem.records import Record
 from unisem.stores.hits import Hit
@@ -39,7 +39,7 @@ def nodes_of(hits: Sequence[Hit], limits: ImageLimits) -> list[NodeWithScore]:
     found: list[NodeWithScore] = []
     for hit in hits:
         node = node_of(hit.record)
-        if isinstance(node, PictureNode):
+        if isinstance(node, UniSemImageNode):
             node.image_side = limits.side
             node.image_bytes = share
             if node.node_id not in sent:
@@ -49,7 +49,7 @@ def nodes_of(hits: Sequence[Hit], limits: ImageLimits) -> list[NodeWithScore]:
 
 
 def node_of(record: Record) -> BaseNode:
-    """Turn a record into a `FoundText`, or a `PictureNode` if it has a picture."""
+    """Turn a record into a `FoundText`, or a `UniSemImageNode` if it has a picture."""
     relationships: dict[NodeRelationship, RelatedNodeType] = {
         RELATIONS[relation]: RelatedNodeInfo(node_id=target)
         for relation, target in record.links.items()
@@ -65,7 +65,7 @@ def node_of(record: Record) -> BaseNode:
     }
     if record.image is None:
         return FoundText(**parts)
-    return PictureNode(
+    return UniSemImageNode(
         **parts,
         image_path=None if record.image.path is None else str(record.image.path),
         image_root=None if record.image.root is None else str(record.image.root),

@@ -1,4 +1,4 @@
-"""`FoundText` and `PictureNode`: what was retrieved, fenced; a picture with its caption.
+"""`FoundText` and `UniSemImageNode`: what was retrieved, fenced; a picture with its caption.
 
 LlamaIndex's `ImageNode` sends the picture without the caption, and one missing file ends the
 whole query. This subclass reads the file when the message is built.
@@ -14,7 +14,7 @@ from llama_index.core.base.llms.types import BaseContentBlock, TextBlock
 from llama_index.core.bridge.pydantic import Field
 from llama_index.core.schema import ImageNode, ImageType, MetadataMode, TextNode
 
-from llama_index_unisem.blocks import picture_blocks
+from llama_index_unisem.blocks import image_blocks
 from unisem.errors import ImageError
 from unisem.images.for_models import ImageLimits, image_for_model
 from unisem.images.reference import ImageRef
@@ -36,7 +36,7 @@ class FoundText(TextNode):
         return [TextBlock(text=result(self.get_content(metadata_mode), id=self.node_id))]
 
 
-class PictureNode(ImageNode):
+class UniSemImageNode(ImageNode):
     """A picture found in a space, by reference.
 
     Its ``class_name`` is its parent's, so that docstores and other vector stores, which know no
@@ -94,5 +94,5 @@ class PictureNode(ImageNode):
                 omitted = error.summary
                 _log.warning("the picture of %r is not sent: %s", self.node_id, error)
             else:
-                return picture_blocks(image, f"{content} (its picture is above)")
+                return image_blocks(image, f"{content} (its picture is above)")
         return [TextBlock(text=f"{content} (its picture {omitted})")]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from llama_index.core.schema import BaseNode
 
-from llama_index_unisem.nodes import PictureNode
-from llama_index_unisem.pictures import picture_of
-from llama_index_unisem.read_pictures import OmittedPicture
+from llama_index_unisem.node_images import image_of
+from llama_index_unisem.nodes import UniSemImageNode
+from llama_index_unisem.read_images import OmittedImage
 from unisem.errors import ImageError
 from unisem.images.for_models import ImageLimits, ModelImage
 from unisem.images.reference import ImageRef
@@ -46,18 +46,18 @@ def shown(
     """Yield each node with its picture while the limits allow, best-ranked first.
 
     Args:
-        nodes: Of any retriever. A `PictureNode` is read inside the folder that its space allows,
+        nodes: Of any retriever. A `UniSemImageNode` is read inside the folder that its space allows,
             inline bytes are taken as they are, any other path must lie in one of ``roots``.
         limits: How many pictures, how large.
         roots: Folders, symbolic links resolved.
     """
-    found = [confined_picture(node, roots) for node in nodes]
+    found = [confined_image(node, roots) for node in nodes]
     records = (Record(id="picture", image=ref) for ref in found if isinstance(ref, ImageRef))
     pictured = contents(records, limits)
     for node, ref in zip(nodes, found, strict=True):
         if ref is None:
             yield Shown(
-                node, omitted=node.image_omitted if isinstance(node, OmittedPicture) else None
+                node, omitted=node.image_omitted if isinstance(node, OmittedImage) else None
             )
             continue
         error: ImageError | None
@@ -71,7 +71,7 @@ def shown(
         yield result
 
 
-def confined_picture(
+def confined_image(
     node: BaseNode, roots: Sequence[str | os.PathLike[str]]
 ) -> ImageRef | ImageError | None:
     """A node's picture if it may be read: one of a space, bytes, or a file inside the roots.
@@ -84,12 +84,12 @@ def confined_picture(
         ``None`` if it has no picture, an `ImageError` if it has one that may not be read.
     """
     try:
-        ref = picture_of(node)
+        ref = image_of(node)
     except ImageError as error:
         return error
     if ref is None or ref.path is None:
         return ref
-    if isinstance(node, PictureNode) and ref.root is not None:
+    if isinstance(node, UniSemImageNode) and ref.root is not None:
         return ref
     path = Path(os.path.abspath(ref.path))
     try:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 from unisem.encoders import Encoder, load_encoder
 from unisem.errors import FilterError, StoreError
 from unisem.filters import Filter, fields_of, narrows
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.images.reference import ImageSource
 from unisem.ingest.ingestion import Ingestion, IngestReport
 from unisem.ingest.intake import Intake, Offer
@@ -48,13 +48,13 @@ class SemanticSpace:
     """
 
     def __init__(
-        self, *, encoder: Encoder, store: Store, pictures: Pictures, path: Path | None
+        self, *, encoder: Encoder, store: Store, image_library: ImageLibrary, path: Path | None
     ) -> None:
         self._encoder = encoder
         self._store = store
-        self._pictures = pictures
+        self._image_library = image_library
         self._path = path
-        self._intake = Intake(pictures, encoder)
+        self._intake = Intake(image_library, encoder)
         self._searcher = Searcher(encoder, store)
 
     @classmethod
@@ -95,17 +95,17 @@ class SemanticSpace:
         if directory is not None and manifest is not None:
             manifest.check(loaded, directory)
         roots = None if image_roots is None else [Path(root) for root in image_roots]
-        pictures = Pictures(directory, roots, copy=copy_images)
+        image_library = ImageLibrary(directory, roots, copy=copy_images)
         store = FaissStore(
             directory,
-            pictures,
+            image_library,
             dimension=lambda: loaded.dimension,
             index=index,
             durability=durability,
         )
         if directory is not None and manifest is None:  # after the catalogue, which it vouches for
             Manifest(encoder=loaded.name, fingerprint=loaded.fingerprint).write(directory)
-        return cls(encoder=loaded, store=store, pictures=pictures, path=directory)
+        return cls(encoder=loaded, store=store, image_library=image_library, path=directory)
 
     @classmethod
     async def aopen(
@@ -145,9 +145,9 @@ class SemanticSpace:
         return self._store
 
     @property
-    def pictures(self) -> Pictures:
+    def image_library(self) -> ImageLibrary:
         """Where this space's pictures may lie."""
-        return self._pictures
+        return self._image_library
 
     def add(self, records: Iterable[Record]) -> list[str]:
         """Embed and store records, all of them or none; an id that exists is replaced.
@@ -206,8 +206,8 @@ class SemanticSpace:
         Raises:
             NotADirectoryError: There is no such folder.
         """
-        reader = FolderReader(folder, locate=self._pictures.locate)
-        self._pictures.allow(reader.folder)
+        reader = FolderReader(folder, locate=self._image_library.locate)
+        self._image_library.allow(reader.folder)
         return self.ingest(reader, prune=prune, progress=progress)
 
     def ingest(
@@ -224,7 +224,7 @@ class SemanticSpace:
         committed by itself: after an interruption the same call goes on where it stopped. See
         `add_folder` for ``prune``.
         """
-        ingestion = Ingestion(self._intake, self._store, self._pictures, progress, prune=prune)
+        ingestion = Ingestion(self._intake, self._store, self._image_library, progress, prune=prune)
         return ingestion.run(reader)
 
     def embed(self, records: Iterable[Record]) -> Iterator[EmbeddedRecord]:
@@ -410,7 +410,7 @@ class SemanticSpace:
     def close(self) -> None:
         """Write derived files and let go of locks; safe to call twice."""
         self._store.close()
-        self._pictures.close()
+        self._image_library.close()
 
     def __enter__(self) -> Self:
         return self

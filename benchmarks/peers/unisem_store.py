@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.peers.base import Found, Peer, Rows, UnavailableError, Vector
 from unisem.filters import Field
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord, Record
 from unisem.stores.faiss import FaissStore
 from unisem.stores.selection import EVERYTHING, Selection
@@ -24,7 +24,7 @@ class UniSem(Peer):
             chosen["index"] = kind
         elif kind != "flat":
             raise UnavailableError("the store in this checkout has only flat indexes")
-        self._store = FaissStore(directory, Pictures(directory), **chosen)
+        self._store = FaissStore(directory, ImageLibrary(directory), **chosen)
 
     def add(self, rows: Rows) -> None:
         self._store.add(

@@ -1,6 +1,6 @@
 """Document loaders: pictures with their captions as documents that refer to them."""
 
-from langchain_unisem.document_loaders.blob_parser import PictureBlobParser
-from langchain_unisem.document_loaders.folder import PictureFolderLoader
+from langchain_unisem.document_loaders.blob_parser import ImageBlobParser
+from langchain_unisem.document_loaders.folder import ImageFolderLoader
 
-__all__ = ["PictureBlobParser", "PictureFolderLoader"]
+__all__ = ["ImageBlobParser", "ImageFolderLoader"]

@@ -1,4 +1,4 @@
-"""`PictureBlobParser`: LangChain's blobs that are pictures, as documents."""
+"""`ImageBlobParser`: LangChain's blobs that are pictures, as documents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 
 from langchain_unisem.document_loaders.folder import OnSkip, log_skipped
-from langchain_unisem.picture_documents import picture_document, read_picture
+from langchain_unisem.image_documents import image_document, read_image
 from unisem.common.skipped import Skipped
 from unisem.errors import ImageError
 from unisem.images.reference import ImageRef
@@ -35,7 +35,7 @@ def caption_of_blob(blob: Blob) -> str | Skipped | None:
     return read_sidecar(sidecar_of(picture), picture.parent)
 
 
-class PictureBlobParser(BaseBlobParser):
+class ImageBlobParser(BaseBlobParser):
     """Parse a blob that is a picture into one document.
 
     Setup:
@@ -47,13 +47,13 @@ class PictureBlobParser(BaseBlobParser):
             within a day. Files are referred to where they are, and must lie in the space's
             picture folders. Without a space only blobs that are files are taken.
         caption: Gives a blob's caption; `caption_of_blob` by default.
-        on_skip: As of `PictureFolderLoader`; a blob that is no picture is skipped.
+        on_skip: As of `ImageFolderLoader`; a blob that is no picture is skipped.
 
     Instantiate:
         ```python
-        from langchain_unisem import PictureBlobParser
+        from langchain_unisem import ImageBlobParser
 
-        parser = PictureBlobParser(space=space)
+        parser = ImageBlobParser(space=space)
         ```
 
     Parse:
@@ -94,7 +94,7 @@ class PictureBlobParser(BaseBlobParser):
         if blob.data is not None and self._space is None:
             raise ValueError(
                 f"{blob.source or 'the blob'} is in memory, and a document only refers to its "
-                "picture; give PictureBlobParser(space=…), which keeps the bytes in that space"
+                "picture; give ImageBlobParser(space=…), which keeps the bytes in that space"
             )
         try:
             document = self._document(blob)
@@ -106,10 +106,10 @@ class PictureBlobParser(BaseBlobParser):
     def _document(self, blob: Blob) -> Document:
         image = _reference(blob)
         if self._space is not None:
-            image = self._space.pictures.admit(image)
-        data = read_picture(image)
+            image = self._space.image_library.admit(image)
+        data = read_image(image)
         if self._space is not None:
-            image = self._space.pictures.keep(image, data)
+            image = self._space.image_library.keep(image, data)
         else:
             image = image.inspected(data)
         source = _source(blob)
@@ -117,7 +117,7 @@ class PictureBlobParser(BaseBlobParser):
         if isinstance(caption, Skipped):
             self._on_skip(caption)
             caption = None
-        return picture_document(
+        return image_document(
             image,
             caption=caption,
             metadata=blob.metadata | ({} if source is None else {"source": source}),

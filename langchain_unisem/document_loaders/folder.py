@@ -1,4 +1,4 @@
-"""`PictureFolderLoader`: a folder's captioned pictures as LangChain documents."""
+"""`ImageFolderLoader`: a folder's captioned pictures as LangChain documents."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
 
+from langchain_unisem.image_documents import image_document, read_image
 from langchain_unisem.metadata import IMAGE_KEY, MIME_TYPE_KEY, SHA256_KEY, set_aside
-from langchain_unisem.picture_documents import picture_document, read_picture
 from unisem.common.skipped import Skipped
 from unisem.errors import ImageError
 from unisem.readers import FolderReader
@@ -29,7 +29,7 @@ _THREADS = 4
 _OURS = ("source", IMAGE_KEY, SHA256_KEY, MIME_TYPE_KEY)
 
 
-class PictureFolderLoader(BaseLoader):
+class ImageFolderLoader(BaseLoader):
     """Load a folder's pictures, subfolders included, each with its caption.
 
     Captions and metadata are found as `unisem.readers.FolderReader` finds them: in a
@@ -48,10 +48,10 @@ class PictureFolderLoader(BaseLoader):
 
     Instantiate:
         ```python
-        from langchain_unisem import PictureFolderLoader
+        from langchain_unisem import ImageFolderLoader
 
         skipped = []
-        loader = PictureFolderLoader("photos/", on_skip=skipped.append)
+        loader = ImageFolderLoader("photos/", on_skip=skipped.append)
         ```
 
     Load:
@@ -78,12 +78,12 @@ class PictureFolderLoader(BaseLoader):
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, on_skip: OnSkip | None = None) -> None:
-        self._folder = _PictureReader(folder).folder
+        self._folder = _ImageReader(folder).folder
         self._on_skip = log_skipped if on_skip is None else on_skip
 
     def lazy_load(self) -> Iterator[Document]:
         """Yield the documents in a fixed order, reading a few dozen ahead."""
-        reader = _PictureReader(self._folder, locate=Path.as_posix)
+        reader = _ImageReader(self._folder, locate=Path.as_posix)
         items = chain(reader, reader.unread())
         with ThreadPoolExecutor(_THREADS, "unisem-load") as pool:
             while batch := list(islice(items, _BATCH)):
@@ -99,7 +99,7 @@ def log_skipped(skipped: Skipped) -> None:
     _LOGGER.warning("skipped %s: %s", skipped.name, skipped.reason)
 
 
-class _PictureReader(FolderReader):
+class _ImageReader(FolderReader):
     """Passes over the folder's texts unread."""
 
     def _text(self, path: Path) -> Iterator[Record | Skipped]:
@@ -112,10 +112,10 @@ def _load(item: Record | Skipped) -> Document | Skipped:
         return item
     assert item.image is not None
     try:
-        image = item.image.inspected(read_picture(item.image))
+        image = item.image.inspected(read_image(item.image))
     except ImageError as error:
         return Skipped(error.name, error.reason)
     columns = dict(item.metadata)
     set_aside(columns, _OURS)
     columns["source"] = item.source_id
-    return picture_document(image, caption=item.text, metadata=columns, id=item.id)
+    return image_document(image, caption=item.text, metadata=columns, id=item.id)

@@ -8,6 +8,6 @@ if find_spec("langchain") is None:
         "install it with: pip install langchain"
     )
 
-from langchain_unisem.middleware.pictures import PictureMiddleware
+from langchain_unisem.middleware.images import ImageMiddleware
 
-__all__ = ["PictureMiddleware"]
+__all__ = ["ImageMiddleware"]

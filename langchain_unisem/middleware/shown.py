@@ -1,4 +1,4 @@
-"""`ShownPictures`: pictures as they were last sent, so that a conversation reads each once."""
+"""`ShownImages`: pictures as they were last sent, so that a conversation reads each once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from threading import Lock
 from unisem.images.for_models import ModelImage
 
 
-class ShownPictures:
+class ShownImages:
     """A cache of pictures ready to send, by the digest of their file.
 
     An agent calls its model several times a turn, and shows it the same pictures each time.

@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.messages import HumanMessage
 from langchain_core.tools import ToolException
 
-from langchain_unisem.chat_pictures import pictures_in
+from langchain_unisem.chat_images import images_in
 
 SOURCE = "unisem_pictures"
 """How messages that show pictures are marked, in ``additional_kwargs["lc_source"]``."""
@@ -27,7 +27,7 @@ def place_of(like: str) -> int | None:
     return int(found[1] or 1) if found else None
 
 
-def sent_picture(state: object, place: int) -> Mapping[str, Any]:
+def sent_image(state: object, place: int) -> Mapping[str, Any]:
     """Return the content block of a picture that the user sent.
 
     Args:
@@ -41,7 +41,7 @@ def sent_picture(state: object, place: int) -> Mapping[str, Any]:
         block
         for message in _messages(state)
         if is_users(message)
-        for block in pictures_in(message.content)
+        for block in images_in(message.content)
     ]
     if place > len(sent):
         raise ToolException(

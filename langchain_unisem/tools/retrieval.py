@@ -23,7 +23,7 @@ from langchain_unisem.tools.arguments import (
     explain_arguments,
     model_filter,
 )
-from langchain_unisem.tools.asked import place_of, sent_picture
+from langchain_unisem.tools.asked import place_of, sent_image
 from langchain_unisem.tools.results import HEADER, NOTHING, Result
 from langchain_unisem.vectorstores.options import DocumentFilter, narrowed
 from unisem.errors import EncoderError, FilterError, ImageError, RecordError
@@ -43,7 +43,7 @@ class UniSemRetrievalTool(BaseTool):
 
     The tool's answer is text: each caption or text with its id, between tags that it cannot
     close, marked as data. The artifact is a list of plain JSON, one item per result. Neither holds
-    pixels or the place of a file. `langchain_unisem.middleware.PictureMiddleware` shows the
+    pixels or the place of a file. `langchain_unisem.middleware.ImageMiddleware` shows the
     pictures to the model just before it is called.
 
     Setup:
@@ -78,7 +78,7 @@ class UniSemRetrievalTool(BaseTool):
 
     Use in an agent:
         ```python
-        agent = create_agent(model, tools=[tool], middleware=[PictureMiddleware(tool)])
+        agent = create_agent(model, tools=[tool], middleware=[ImageMiddleware(tool)])
         ```
 
     Use by many users, each of whom may find their own photos only:
@@ -86,7 +86,7 @@ class UniSemRetrievalTool(BaseTool):
         tool = UniSemRetrievalTool(
             retriever=retriever, request_filter=lambda context: {"owner": context["user"]}
         )
-        agent = create_agent(model, tools=[tool], middleware=[PictureMiddleware(tool)])
+        agent = create_agent(model, tools=[tool], middleware=[ImageMiddleware(tool)])
         # agent.invoke({"messages": […]}, context={"user": "ada"})
         ```
 
@@ -208,7 +208,7 @@ class UniSemRetrievalTool(BaseTool):
             options["search_type"] = "similarity"  # there are no words to look for
         words = query if query.strip() else None
         if (place := place_of(like)) is not None:
-            block = sent_picture(getattr(runtime, "state", None), place)
+            block = sent_image(getattr(runtime, "state", None), place)
             return _Search(ImageQuery(block, words), options)
         record = retriever.records([like])[0]
         if record is None or record.image is None:

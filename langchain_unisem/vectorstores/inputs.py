@@ -10,14 +10,14 @@ from uuid import uuid4
 import numpy as np
 from langchain_core.documents import Document
 
+from langchain_unisem.image_documents import image_of
 from langchain_unisem.metadata import (
     DETAILS_KEY,
     IMAGE_KEY,
     SCORE_KEY,
+    image_digest,
     own_metadata,
-    picture_digest,
 )
-from langchain_unisem.picture_documents import picture_of
 from unisem.errors import RecordError, VectorError
 from unisem.images.reference import ImageRef, ImageSource, sources_as_list
 from unisem.presentation.contents import as_found
@@ -170,13 +170,13 @@ def _check_pieces(documents: Sequence[Document], names: Sequence[str | None]) ->
 
 
 def _record_of(document: Document, name: str, known: Record | None, place: str) -> Record:
-    image = picture_of(document)
+    image = image_of(document)
     text: str | None = document.page_content
     metadata = own_metadata(document.metadata)
     scored = isinstance(metadata.get(SCORE_KEY), float)
     if scored and known is not None and SCORE_KEY not in known.metadata:
         del metadata[SCORE_KEY]  # a reranker's, whose document the store has without it
-    digest = picture_digest(document.metadata)
+    digest = image_digest(document.metadata)
     if image is None and digest is not None:
         found = as_found(known, digest)
         if found is None:

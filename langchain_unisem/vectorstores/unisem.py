@@ -66,7 +66,7 @@ class UniSemVectorStore(SpaceWrites):
         ```python
         store.add_documents([Document("a tiger", id="a", metadata={"year": 2024})])
         store.add_images(["tiger.jpg"], captions=["a tiger"], ids=["b"])
-        store.add_documents(PictureFolderLoader("photos/").load())
+        store.add_documents(ImageFolderLoader("photos/").load())
         ```
 
     Delete:

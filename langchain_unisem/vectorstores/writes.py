@@ -72,7 +72,7 @@ class SpaceWrites(SpaceSearches):
     ) -> list[str]:
         """Add documents as `add_texts` does; ``ids`` go before the documents' own.
 
-        A document from a picture loader, or from `picture_document`, is stored as a picture with
+        A document from a picture loader, or from `image_document`, is stored as a picture with
         its caption. One that a search of this store found keeps its picture, its source and its
         neighbours; its text and metadata replace the record's, without what the search added.
 
@@ -201,7 +201,7 @@ class SpaceWrites(SpaceSearches):
         texts = [record for record in kept if record.image is None]
         captions = [Record(id=record.id, text=record.text) for record in stored if record.text]
         plain = [*texts, *captions]
-        intake = Intake(self.space.pictures, self.space.encoder)
+        intake = Intake(self.space.image_library, self.space.encoder)
         pictures = intake.embedded(
             Offer(record, is_wanted=partial(_has_digest, record.image.sha256))
             for record in kept

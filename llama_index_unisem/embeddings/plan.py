@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node
 
-from llama_index_unisem.pictures import is_captioned_url, picture_of
+from llama_index_unisem.node_images import image_of, is_captioned_url
 from unisem.images.reference import ImageRef
 
 
@@ -27,7 +27,7 @@ class NodePlan:
         texts: Texts to embed: other nodes' contents, then captions.
 
     Raises:
-        ImageError: A node has a picture that cannot be used, see `picture_of`, and no caption in
+        ImageError: A node has a picture that cannot be used, see `image_of`, and no caption in
             its place.
     """
 
@@ -37,7 +37,7 @@ class NodePlan:
         self._others: list[BaseNode] = []
         self.images: list[ImageRef] = []
         for node in nodes:
-            image = None if is_captioned_url(node) else picture_of(node)
+            image = None if is_captioned_url(node) else image_of(node)
             if image is None:
                 self._others.append(node)
                 continue

@@ -18,7 +18,7 @@ from unisem.images.for_models import ImageLimits
 from unisem.presentation.fence import result
 
 
-class PictureContextChatEngine(MultiModalContextChatEngine):
+class ImageContextChatEngine(MultiModalContextChatEngine):
     """LlamaIndex's multimodal engine, whose model is told whose each picture is."""
 
     def synthesize(
@@ -50,8 +50,8 @@ class PictureContextChatEngine(MultiModalContextChatEngine):
         return response
 
 
-class PictureCondenseChatEngine(MultiModalCondensePlusContextChatEngine):
-    """As `PictureContextChatEngine`, after the question was put together from the conversation."""
+class ImageCondenseChatEngine(MultiModalCondensePlusContextChatEngine):
+    """As `ImageContextChatEngine`, after the question was put together from the conversation."""
 
     def synthesize(
         self,

@@ -13,7 +13,7 @@ from llama_index.core.schema import BaseNode, MetadataMode, Node
 
 from llama_index_unisem.embeddings.embedding import UniSemEmbedding
 from llama_index_unisem.embeddings.plan import NodePlan
-from llama_index_unisem.pictures import has_picture, is_captioned_url, picture_of
+from llama_index_unisem.node_images import has_image, image_of, is_captioned_url
 from unisem.common.skipped import Skipped
 from unisem.errors import ImageError
 from unisem.images.reference import ImageRef
@@ -97,7 +97,7 @@ class NodeEmbedder:
 
     def _texts(self, nodes: Sequence[BaseNode]) -> list[str]:
         for node in nodes:
-            if has_picture(node) and not node.get_content(MetadataMode.EMBED):
+            if has_image(node) and not node.get_content(MetadataMode.EMBED):
                 raise ValueError(
                     f"{type(self._model).__name__} embeds texts only, and node {node.node_id!r} is "
                     "a picture without a caption; use UniSemEmbedding or another "
@@ -111,7 +111,7 @@ class NodeEmbedder:
         for node in nodes:
             try:
                 seen = node.embedding is None and not is_captioned_url(node)
-                image = picture_of(node) if seen else None
+                image = image_of(node) if seen else None
                 if image is not None:
                     image.open(min_side=_PROBE)
             except ImageError as error:

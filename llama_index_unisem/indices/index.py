@@ -31,8 +31,8 @@ from llama_index.core.settings import Settings
 from llama_index.core.storage.storage_context import StorageContext
 from llama_index.core.vector_stores.types import BasePydanticVectorStore
 
-from llama_index_unisem.indices.chat import PictureCondenseChatEngine, PictureContextChatEngine
-from llama_index_unisem.indices.parts import embedding_for, leading_pictures_round, storage_for
+from llama_index_unisem.indices.chat import ImageCondenseChatEngine, ImageContextChatEngine
+from llama_index_unisem.indices.parts import embedding_for, leading_images_round, storage_for
 from llama_index_unisem.indices.retriever import UniSemIndexRetriever
 from llama_index_unisem.indices.stored import STRUCT_TYPE, StoredNodesIndex, UniSemIndexStruct
 from llama_index_unisem.vector_stores.queries import refuse_unknown
@@ -124,7 +124,7 @@ class UniSemIndex(StoredNodesIndex):
             index_struct=index_struct,
             storage_context=storage,
             callback_manager=callback_manager,
-            transformations=leading_pictures_round(transformations or Settings.transformations),
+            transformations=leading_images_round(transformations or Settings.transformations),
             show_progress=show_progress,
         )
 
@@ -148,7 +148,7 @@ class UniSemIndex(StoredNodesIndex):
             transformations: As in the constructor.
             **kwargs: The constructor's other arguments.
         """
-        steps = leading_pictures_round(transformations or Settings.transformations)
+        steps = leading_images_round(transformations or Settings.transformations)
         manager = callback_manager or Settings.callback_manager
         with manager.as_trace("index_construction"):
             index = cls(
@@ -266,7 +266,7 @@ class UniSemIndex(StoredNodesIndex):
             )
         with_context = mode == ChatMode.CONTEXT
         if kwargs.pop("multimodal", model.metadata.is_chat_model):
-            seeing: Any = PictureContextChatEngine if with_context else PictureCondenseChatEngine
+            seeing: Any = ImageContextChatEngine if with_context else ImageCondenseChatEngine
             known, rest = _parted(kwargs, "as_chat_engine", seeing.from_defaults)
             found = seeing.from_defaults(
                 retriever=self.as_retriever(**known), multi_modal_llm=model, **rest

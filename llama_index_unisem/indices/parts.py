@@ -74,7 +74,7 @@ def embedding_for(
     return model
 
 
-def leading_pictures_round(steps: Sequence[TransformComponent]) -> list[TransformComponent]:
+def leading_images_round(steps: Sequence[TransformComponent]) -> list[TransformComponent]:
     """Wrap splitters and other node parsers in `TextsOnly`."""
     return [TextsOnly(step) if isinstance(step, NodeParser) else step for step in steps]
 

@@ -25,8 +25,8 @@ from llama_index_unisem.embeddings.plan import caption_vector
 from llama_index_unisem.events import ObservedReranker
 from llama_index_unisem.filters import ids_of, to_filter
 from llama_index_unisem.hits import nodes_of
-from llama_index_unisem.nodes import FoundText, PictureNode
-from llama_index_unisem.pictures import has_picture, picture_url
+from llama_index_unisem.node_images import has_image, image_url_of
+from llama_index_unisem.nodes import FoundText, UniSemImageNode
 from llama_index_unisem.retrievers.bundles import image_of, judged
 from llama_index_unisem.vector_stores.codec import nodes_from
 from llama_index_unisem.vector_stores.queries import mode_of, run
@@ -307,7 +307,7 @@ def _given(image: ImageRef, model: MultiModalEmbedding) -> Any:
 def _scored(
     nodes: Sequence[BaseNode], scores: Sequence[float], store: Store, limits: ImageLimits
 ) -> list[NodeWithScore]:
-    """Give nodes their scores, and make those with a picture `PictureNode`.
+    """Give nodes their scores, and make those with a picture `UniSemImageNode`.
 
     LlamaIndex's own `ImageNode` sends a picture without its caption, and one missing file ends the
     whole query. A picture that is only a URL is not fetched: its caption says so.
@@ -318,7 +318,7 @@ def _scored(
         store: That store's records.
         limits: What the pictures may amount to together.
     """
-    places = [place for place, node in enumerate(nodes) if has_picture(node)]
+    places = [place for place, node in enumerate(nodes) if has_image(node)]
     records = store.get([nodes[place].node_id for place in places])
     hits = [
         Hit(record, scores[place], "image")
@@ -328,7 +328,7 @@ def _scored(
     pictures = {found.node_id: found.node for found in nodes_of(hits, limits)}
     results = []
     for node, score in zip(nodes, scores, strict=True):
-        if has_picture(node):
+        if has_image(node):
             node = _presented(node, pictures.get(node.node_id))
         elif type(node) is TextNode:
             node = FoundText.model_construct(**node.__dict__)
@@ -336,10 +336,10 @@ def _scored(
     return results
 
 
-def _presented(node: BaseNode, picture: BaseNode | None) -> PictureNode:
+def _presented(node: BaseNode, picture: BaseNode | None) -> UniSemImageNode:
     """The picture's place and limits, with everything else as the node has it."""
-    if not isinstance(picture, PictureNode):
-        picture = PictureNode(image_omitted="is not a file on this machine")
+    if not isinstance(picture, UniSemImageNode):
+        picture = UniSemImageNode(image_omitted="is not a file on this machine")
     kept = {
         name: getattr(node, name) for name in _PRESENTATION if getattr(node, name, None) is not None
     }
@@ -350,6 +350,6 @@ def _presented(node: BaseNode, picture: BaseNode | None) -> PictureNode:
             "text": node.get_content(MetadataMode.NONE),
             "metadata": node.metadata,
             "text_embedding": caption_vector(node),
-            "image_url": picture_url(node),
+            "image_url": image_url_of(node),
         }
     )

@@ -17,7 +17,7 @@ from llama_index.core.storage.docstore.types import RefDocInfo
 from llama_index.core.utils import iter_batch
 
 from llama_index_unisem.indices.embedding import NodeEmbedder
-from llama_index_unisem.pictures import has_picture
+from llama_index_unisem.node_images import has_image
 from llama_index_unisem.vector_stores.codec import is_own_source, listed
 from llama_index_unisem.vector_stores.store import UniSemVectorStore
 from unisem.common.skipped import Skipped
@@ -111,7 +111,7 @@ class StoredNodesIndex(VectorStoreIndex):
         kept: list[BaseNode] = []
         for node in listed(nodes):
             if (
-                has_picture(node)
+                has_image(node)
                 or node.embedding is not None
                 or node.get_content(metadata_mode=MetadataMode.EMBED)
             ):

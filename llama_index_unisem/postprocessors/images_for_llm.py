@@ -17,7 +17,7 @@ from llama_index.core.schema import (
     QueryBundle,
 )
 
-from llama_index_unisem.read_pictures import OmittedPicture, ReadPicture
+from llama_index_unisem.read_images import OmittedImage, ReadImage
 from llama_index_unisem.shown import Shown, shown
 from unisem.images.for_models import MAX_BYTES, MAX_SIDE, ImageLimits
 
@@ -96,5 +96,5 @@ def _read(part: Shown) -> BaseNode:
         if getattr(node, name, None) is not None:
             parts[name] = copy(getattr(node, name))
     if part.image is None:
-        return OmittedPicture(**parts, image_omitted=part.omitted or "is missing")
-    return ReadPicture(**parts, image=part.image.base64, image_mimetype=part.image.mime_type)
+        return OmittedImage(**parts, image_omitted=part.omitted or "is missing")
+    return ReadImage(**parts, image=part.image.base64, image_mimetype=part.image.mime_type)

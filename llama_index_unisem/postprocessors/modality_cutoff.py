@@ -6,7 +6,7 @@ from llama_index.core.bridge.pydantic import Field
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
 
-from llama_index_unisem.pictures import has_picture
+from llama_index_unisem.node_images import has_image
 
 
 class ModalityCutoff(BaseNodePostprocessor):
@@ -54,7 +54,7 @@ class ModalityCutoff(BaseNodePostprocessor):
         return cutoff is None or (hit.score is not None and hit.score >= cutoff)
 
     def _cutoff(self, node: BaseNode) -> float | None:
-        if not has_picture(node):
+        if not has_image(node):
             return self.text_cutoff
         if self.captioned_cutoff is not None and node.get_content(MetadataMode.NONE):
             return self.captioned_cutoff

@@ -13,9 +13,9 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
 
 from llama_index_unisem.events import reranking_events
-from llama_index_unisem.nodes import PictureNode
+from llama_index_unisem.nodes import UniSemImageNode
 from llama_index_unisem.retrievers.bundles import image_of
-from llama_index_unisem.shown import confined_picture
+from llama_index_unisem.shown import confined_image
 from unisem.errors import ImageError
 from unisem.images.reference import ImageRef
 from unisem.presentation.contents import as_found
@@ -181,7 +181,7 @@ class UniSemReranker(BaseNodePostprocessor):
         """What is judged: the node's text as it is now, and its picture."""
         image = known.image if known is not None and _is_the_one_found(node, known) else None
         if image is None:
-            picture = confined_picture(node, self.image_roots)
+            picture = confined_image(node, self.image_roots)
             if isinstance(picture, ImageError):
                 _log.warning("the picture of %r is not judged: %s", node.node_id, picture)
             else:
@@ -221,7 +221,7 @@ class UniSemReranker(BaseNodePostprocessor):
 
 def _is_the_one_found(node: BaseNode, known: Record) -> bool:
     """Whether a record of the node's id has the picture that was found, and not a later one."""
-    if isinstance(node, PictureNode) and node.image_sha256 is not None:
+    if isinstance(node, UniSemImageNode) and node.image_sha256 is not None:
         return as_found(known, node.image_sha256) is not None
     return True  # a node of another store does not say which picture was found
 
@@ -231,16 +231,16 @@ def _share_anew(
 ) -> list[NodeWithScore]:
     """Give the places for pictures in a message to the nodes that are the first ones now.
 
-    A `PictureNode` keeps whether it is among the pictures that its retrieval sends, which was
+    A `UniSemImageNode` keeps whether it is among the pictures that its retrieval sends, which was
     decided by the old order.
     """
-    pictures = [hit.node for hit in before if isinstance(hit.node, PictureNode)]
+    pictures = [hit.node for hit in before if isinstance(hit.node, UniSemImageNode)]
     left_out = [reason for node in pictures if (reason := _left_out(node)) is not None]
     places = sum(node.image_omitted is None for node in pictures)
     shared = []
     for hit in after:
         node = hit.node
-        if left_out and isinstance(node, PictureNode):
+        if left_out and isinstance(node, UniSemImageNode):
             reason = None if places > 0 else left_out[0]
             if node.image_omitted is None or _left_out(node) is not None:
                 places -= 1
@@ -251,6 +251,6 @@ def _share_anew(
     return shared
 
 
-def _left_out(node: PictureNode) -> str | None:
+def _left_out(node: UniSemImageNode) -> str | None:
     reason = node.image_omitted
     return reason if reason is not None and reason.startswith(_LEFT_OUT) else None

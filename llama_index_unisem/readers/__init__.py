@@ -1,5 +1,5 @@
 """Readers: files as LlamaIndex documents."""
 
-from llama_index_unisem.readers.pictures import PictureReader
+from llama_index_unisem.readers.images import UniSemImageReader
 
-__all__ = ["PictureReader"]
+__all__ = ["UniSemImageReader"]

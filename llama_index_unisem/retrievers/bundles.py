@@ -122,7 +122,7 @@ def words_only(query: QueryType) -> QueryBundle:
     return replace(query, image_path=None)
 
 
-def picture_only(query: QueryType) -> QueryBundle:
+def image_only(query: QueryType) -> QueryBundle:
     """The query without its words; a string is a picture's path."""
     if isinstance(query, str):
         return QueryBundle("", image_path=query)

@@ -16,7 +16,7 @@ from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters
 from llama_index_unisem.events import ObservedReranker
 from llama_index_unisem.filters import ids_of, to_filter
 from llama_index_unisem.hits import nodes_of
-from llama_index_unisem.retrievers.bundles import picture_only, query_of, words_only
+from llama_index_unisem.retrievers.bundles import image_only, query_of, words_only
 from unisem.filters import And, Filter
 from unisem.images.for_models import ImageLimits
 from unisem.records import Modality
@@ -284,11 +284,11 @@ class UniSemRetriever(MultiModalRetriever):
 
     def image_to_image_retrieve(self, str_or_query_bundle: QueryType) -> list[NodeWithScore]:
         """Find pictures by a picture; a string is its path, as LlamaIndex defines this call."""
-        return self._only("image").retrieve(picture_only(str_or_query_bundle))
+        return self._only("image").retrieve(image_only(str_or_query_bundle))
 
     async def aimage_to_image_retrieve(self, str_or_query_bundle: QueryType) -> list[NodeWithScore]:
         """Find pictures by a picture; a string is its path, as LlamaIndex defines this call."""
-        return await self._only("image").aretrieve(picture_only(str_or_query_bundle))
+        return await self._only("image").aretrieve(image_only(str_or_query_bundle))
 
     def _text_to_image_retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return self._only("image")._retrieve(words_only(query_bundle))
@@ -297,10 +297,10 @@ class UniSemRetriever(MultiModalRetriever):
         return await self._only("image")._aretrieve(words_only(query_bundle))
 
     def _image_to_image_retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return self._only("image")._retrieve(picture_only(query_bundle))
+        return self._only("image")._retrieve(image_only(query_bundle))
 
     async def _aimage_to_image_retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return await self._only("image")._aretrieve(picture_only(query_bundle))
+        return await self._only("image")._aretrieve(image_only(query_bundle))
 
 
 def _check_count(value: object, name: str) -> None:

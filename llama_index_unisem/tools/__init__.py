@@ -3,12 +3,12 @@
 from llama_index_unisem.tools.arguments import SearchArguments, SearchCondition
 from llama_index_unisem.tools.query_engine_tool import UniSemQueryEngineTool
 from llama_index_unisem.tools.retriever_tool import UniSemRetrieverTool
-from llama_index_unisem.tools.tool_pictures import ToolPictures
+from llama_index_unisem.tools.tool_images import ToolImages
 
 __all__ = [
     "SearchArguments",
     "SearchCondition",
-    "ToolPictures",
+    "ToolImages",
     "UniSemQueryEngineTool",
     "UniSemRetrieverTool",
 ]

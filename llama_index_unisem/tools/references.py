@@ -1,4 +1,4 @@
-"""`PictureReference`: which picture a tool found, in a message, in place of its bytes.
+"""`ToolImageReference`: which picture a tool found, in a message, in place of its bytes.
 
 Memory and events keep messages as JSON of LlamaIndex's own classes, so a reference must be one of
 their fields: it is an `ImageBlock`'s URL. It says whose picture it is, its digest and how large it
@@ -28,7 +28,7 @@ _REMEMBERED = 4096  # places of pictures that were found last
 
 
 @dataclass(frozen=True, slots=True)
-class PictureReference:
+class ToolImageReference:
     """A picture in a tool's result.
 
     Attributes:
@@ -44,7 +44,7 @@ class PictureReference:
     bytes: int = MAX_BYTES
 
     @classmethod
-    def to(cls, ref: ImageRef, result_id: str, limits: ImageLimits) -> PictureReference:
+    def to(cls, ref: ImageRef, result_id: str, limits: ImageLimits) -> ToolImageReference:
         """Refer to a picture that was found, and remember where it is.
 
         Raises:
@@ -56,7 +56,7 @@ class PictureReference:
         return cls(result_id, known.sha256, limits.side, limits.share)
 
     @classmethod
-    def parse(cls, url: object) -> PictureReference | None:
+    def parse(cls, url: object) -> ToolImageReference | None:
         """Read a URL; ``None`` if it is none of ours."""
         try:
             parts = urlsplit(str(url))
@@ -121,7 +121,7 @@ class _Places:
             while len(self._found) > _REMEMBERED:
                 self._found.popitem(last=False)
 
-    def of(self, reference: PictureReference) -> Iterator[ImageRef]:
+    def of(self, reference: ToolImageReference) -> Iterator[ImageRef]:
         """Where a picture was found last, then where a space has it now."""
         with self._mutex:
             found, retrievers = self._found.get(reference.sha256), list(self.retrievers)

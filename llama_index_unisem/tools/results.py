@@ -11,7 +11,7 @@ from llama_index.core.bridge.pydantic import Field
 from llama_index.core.schema import MetadataMode
 
 from llama_index_unisem.shown import Shown
-from llama_index_unisem.tools.references import PictureReference
+from llama_index_unisem.tools.references import ToolImageReference
 from unisem.images.for_models import ImageLimits, ModelImage
 from unisem.presentation.fence import RULES
 from unisem.presentation.fence import result as fence
@@ -21,7 +21,7 @@ _NOTHING = "The search found nothing.\n"
 
 
 class ResultImageBlock(ImageBlock):
-    """A result's picture, which knows whose it is: a `PictureReference`, or bytes without a file.
+    """A result's picture, which knows whose it is: a `ToolImageReference`, or bytes without a file.
 
     What is referred to is read when it is resolved, and only if it is the one that was found.
     """
@@ -34,7 +34,7 @@ class ResultImageBlock(ImageBlock):
         Raises:
             ImageError: It has gone or changed.
         """
-        reference = PictureReference.parse(self.url)
+        reference = ToolImageReference.parse(self.url)
         if reference is None:
             return super().resolve_image(as_base64)
         data = reference.read().data
@@ -71,5 +71,5 @@ def _picture_block(shown: Shown, image: ModelImage, limits: ImageLimits) -> Resu
     node_id, mime_type = shown.node.node_id, image.mime_type
     if shown.ref is None or shown.ref.path is None:  # nothing else could bring the bytes back
         return ResultImageBlock(image=image.data, image_mimetype=mime_type, result_id=node_id)
-    reference = PictureReference.to(shown.ref, node_id, limits)
+    reference = ToolImageReference.to(shown.ref, node_id, limits)
     return ResultImageBlock(url=reference.url, image_mimetype=mime_type, result_id=node_id)

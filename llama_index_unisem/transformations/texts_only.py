@@ -21,7 +21,7 @@ from llama_index.core.schema import (
 )
 
 from llama_index_unisem.embeddings.plan import caption_vector
-from llama_index_unisem.pictures import has_picture
+from llama_index_unisem.node_images import has_image
 
 
 class TextsOnly(TransformComponent):
@@ -87,7 +87,7 @@ def _sorted(nodes: Sequence[BaseNode]) -> tuple[list[BaseNode], list[BaseNode]]:
     texts: list[BaseNode] = []
     pictures: list[BaseNode] = []
     for node in nodes:
-        if not has_picture(node):
+        if not has_image(node):
             texts.append(node)
         else:
             pictures.append(_picture_node(node) if isinstance(node, Document) else node)

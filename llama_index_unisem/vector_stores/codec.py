@@ -33,8 +33,8 @@ from llama_index.core.schema import (
 
 from llama_index_unisem.embeddings.plan import caption_vector, put_caption_vector
 from llama_index_unisem.hits import RELATIONS, node_of
-from llama_index_unisem.nodes import PictureNode
-from llama_index_unisem.pictures import picture_of
+from llama_index_unisem.node_images import image_of
+from llama_index_unisem.nodes import UniSemImageNode
 from llama_index_unisem.vector_stores.opened import Opened
 from unisem.errors import ImageError, RecordError
 from unisem.images.reference import ImageRef
@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 _KEY = "llama_index"
 _CLASSES: dict[str, type[BaseNode]] = {
     cls.__name__: cls
-    for cls in (PictureNode, ImageNode, IndexNode, TextNode, ImageDocument, Document, Node)
+    for cls in (UniSemImageNode, ImageNode, IndexNode, TextNode, ImageDocument, Document, Node)
 }
 _RESOURCES = ("text_resource", "image_resource", "audio_resource", "video_resource")
 
@@ -149,7 +149,7 @@ def is_own_source(record: Record) -> bool:
 
 
 def nodes_from(records: Sequence[Record], store: Store) -> list[BaseNode]:
-    """Rebuild nodes; a record that came another way becomes a `TextNode` or a `PictureNode`."""
+    """Rebuild nodes; a record that came another way becomes a `TextNode` or a `UniSemImageNode`."""
     wanting = [record.id for record in records if "norm" in record.payload.get(_KEY, ())]
     found = dict(zip(wanting, store.vectors(wanting), strict=True)) if wanting else {}
     nodes = []
@@ -295,25 +295,25 @@ def _kept_picture(node: BaseNode, opened: Opened) -> ImageRef | None:
     The vectors have been made already, so that a missing file costs nothing here.
     """
     try:
-        image = picture_of(node)
+        image = image_of(node)
     except ImageError:
         return None  # only a URL, or text that is not base64: the payload has it
     if image is None:
         return None
     if image.data is not None:
         try:
-            return opened.pictures.keep(image, image.data)
+            return opened.image_library.keep(image, image.data)
         except ImageError:
             return None  # of no format that can be shown; the payload has it
     assert image.path is not None
     try:
-        admitted = opened.pictures.admit(image)
+        admitted = opened.image_library.admit(image)
     except ImageError:
         if not opened.tolerant:
             raise
         path = Path(os.path.abspath(image.path))
         folder = path.parent if path.parent.name else path  # all of "/" is meant by nobody
-        opened.pictures.allow(folder)
+        opened.image_library.allow(folder)
         admitted = ImageRef(path=path, root=image.root or path.parent)
     try:
         return admitted.inspected()

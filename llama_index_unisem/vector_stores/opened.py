@@ -12,7 +12,7 @@ from unisem.common.forks import Mutex
 from unisem.common.scratch import ScratchFolder
 from unisem.common.shared import Lease, Registry
 from unisem.errors import CorruptStoreError
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 
 if TYPE_CHECKING:
     from unisem import SemanticSpace
@@ -25,7 +25,7 @@ class Opened:
 
     Attributes:
         store: The store.
-        pictures: Its pictures' places.
+        image_library: Its pictures' places.
         directory: Where the files are; ``None`` in memory.
         space: The space that the store belongs to, if any.
         tolerant: Whether pictures may lie anywhere, and may be missing.
@@ -33,7 +33,7 @@ class Opened:
     """
 
     store: Store
-    pictures: Pictures
+    image_library: ImageLibrary
     directory: Path | None
     space: SemanticSpace | None = None
     tolerant: bool = True
@@ -47,7 +47,7 @@ class Opened:
         """Close the store, unless it belongs to a space."""
         if self.space is None:
             self.store.close()
-            self.pictures.close()
+            self.image_library.close()
 
 
 OPEN: Registry[Opened] = Registry(Opened.close, "catalog.sqlite")
@@ -56,7 +56,7 @@ OPEN: Registry[Opened] = Registry(Opened.close, "catalog.sqlite")
 
 def lease_of(space: SemanticSpace) -> Lease[Opened]:
     """Take part in a space."""
-    opened = Opened(space.store, space.pictures, space.path, space, tolerant=False)
+    opened = Opened(space.store, space.image_library, space.path, space, tolerant=False)
     return OPEN.lease(None, lambda: opened)
 
 
@@ -77,11 +77,11 @@ def lease_at(path: str | None, roots: Sequence[str] | None = None) -> Lease[Open
         if directory is not None:
             _check(directory)
         folders = None if roots is None else [Path(root) for root in roots]
-        pictures = Pictures(directory, folders)
-        store = FaissStore(directory, pictures)
+        image_library = ImageLibrary(directory, folders)
+        store = FaissStore(directory, image_library)
         if directory is None:
-            finalize(store, pictures.close)  # nobody closes a store in memory
-        return Opened(store, pictures, directory, tolerant=not roots)
+            finalize(store, image_library.close)  # nobody closes a store in memory
+        return Opened(store, image_library, directory, tolerant=not roots)
 
     return OPEN.lease(directory, opened)
 

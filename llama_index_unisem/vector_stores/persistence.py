@@ -29,7 +29,7 @@ from llama_index.core.vector_stores.types import DEFAULT_PERSIST_FNAME
 from llama_index_unisem.vector_stores.opened import Opened
 from unisem.common.scratch import ScratchFolder
 from unisem.errors import CorruptStoreError, ImageError
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord, Record
 from unisem.stores.faiss.writerlock import WriterLock
 
@@ -201,12 +201,12 @@ def _mark(path: str, name: str, files: fsspec.AbstractFileSystem) -> None:
 def _copy(opened: Opened, target: Path) -> None:
     from unisem.stores.faiss import FaissStore
 
-    pictures = Pictures(target)
+    image_library = ImageLibrary(target)
     try:
-        store = FaissStore(target, pictures)
+        store = FaissStore(target, image_library)
         try:
             for items in _batches(opened):
-                store.add([_settled(item, pictures) for item in items])
+                store.add([_settled(item, image_library) for item in items])
         finally:
             store.close()
     except BaseException:
@@ -222,7 +222,7 @@ def contents_of(opened: Opened) -> list[EmbeddedRecord]:
 def fill(opened: Opened, items: Sequence[EmbeddedRecord]) -> None:
     """Add to an empty store what `contents_of` gave."""
     if items:
-        opened.store.add([_settled(item, opened.pictures) for item in items])
+        opened.store.add([_settled(item, opened.image_library) for item in items])
 
 
 def _batches(opened: Opened) -> Iterator[list[EmbeddedRecord]]:
@@ -230,16 +230,16 @@ def _batches(opened: Opened) -> Iterator[list[EmbeddedRecord]]:
     while records := list(islice(rest, _BATCH)):
         vectors = opened.store.vectors([record.id for record in records])
         yield [
-            EmbeddedRecord(record=_movable(record, opened.pictures), vectors=kinds)
+            EmbeddedRecord(record=_movable(record, opened.image_library), vectors=kinds)
             for record, kinds in zip(records, vectors, strict=True)
             if kinds  # else deleted a moment ago
         ]
 
 
-def _movable(record: Record, pictures: Pictures) -> Record:
+def _movable(record: Record, image_library: ImageLibrary) -> Record:
     """A picture that came as bytes goes along as bytes; a file stays where it is."""
     image = record.image
-    if image is None or "blob" not in json.loads(pictures.to_json(image)):
+    if image is None or "blob" not in json.loads(image_library.to_json(image)):
         return record
     try:
         return record.with_image(replace(image, path=None, root=None, data=image.read_bytes()))
@@ -248,8 +248,8 @@ def _movable(record: Record, pictures: Pictures) -> Record:
         return record
 
 
-def _settled(item: EmbeddedRecord, pictures: Pictures) -> EmbeddedRecord:
+def _settled(item: EmbeddedRecord, image_library: ImageLibrary) -> EmbeddedRecord:
     image = item.record.image
     if image is None or image.data is None:
         return item
-    return replace(item, record=item.record.with_image(pictures.keep(image, image.data)))
+    return replace(item, record=item.record.with_image(image_library.keep(image, image.data)))

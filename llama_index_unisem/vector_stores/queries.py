@@ -101,12 +101,12 @@ def _selection(
     query: VectorStoreQuery, match: Match, mode: VectorStoreQueryMode, modality: Modality | None
 ) -> Selection:
     # An index passes node_ids=[] when it keeps no list of nodes, which restricts nothing.
-    words_of_pictures = match == "image" and mode in (*_WORDS, *_HYBRID)
+    words_of_images = match == "image" and mode in (*_WORDS, *_HYBRID)
     return Selection(
         ids=ids_of(query.node_ids, "node_ids") or None,
         source_ids=ids_of(query.doc_ids, "doc_ids") or None,
         filter=to_filter(query.filters),
-        modality="image" if words_of_pictures and modality is None else modality,
+        modality="image" if words_of_images and modality is None else modality,
     )
 
 

@@ -34,7 +34,7 @@ def data(tmp_path: Path) -> Path:
     """A table of captioned pictures, two captions each."""
     pairs = shades(tmp_path / "pictures", captions=2)
     table = tmp_path / "pairs.jsonl"
-    rows = [{"filepath": f"pictures/{p.picture}", "title": p.caption} for p in pairs]
+    rows = [{"filepath": f"pictures/{p.image_id}", "title": p.caption} for p in pairs]
     table.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return table
 

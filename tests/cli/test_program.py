@@ -210,7 +210,7 @@ def test_no_place_of_the_program_prints_marks_that_turn_the_line(run: Run, tmp_p
         (f"nothing{MARKS}",),
         (f"--nothing{MARKS}",),
         ("store", "stats", space),
-        ("store", "check", space, "--pictures"),
+        ("store", "check", space, "--images"),
         ("store", "compact", space),
         ("store", "export", space, out),
         ("store", "import", out, "--into", f"new{MARKS}.unisem"),

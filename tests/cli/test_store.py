@@ -52,7 +52,7 @@ def test_backup(run: Run, built: Path, tmp_path: Path) -> None:
 
 
 def test_check_of_a_whole_space(run: Run, built: Path) -> None:
-    result = run("store", "check", built, "--pictures")
+    result = run("store", "check", built, "--images")
     assert (result.exit_code, result.stdout) == (0, "no problems\n")
     assert json.loads(run("store", "check", built, "--json").stdout) == []
 
@@ -61,12 +61,12 @@ def test_check_finds_changed_pictures_only_if_asked(run: Run, built: Path, cards
     solid("white").save(cards / "red.png")
     (cards / "blue.png").unlink()
     assert run("store", "check", built).exit_code == 0
-    result = run("store", "check", built, "--pictures")
+    result = run("store", "check", built, "--images")
     assert result.exit_code == 1
     assert "problem  pictures: changed since they were added: 'cards/red.png'" in result.stdout
     assert "'cards/blue.png'" in result.stdout
     assert result.stdout.endswith("2 problems\n")
-    found = json.loads(run("store", "check", built, "--pictures", "--json").stdout)
+    found = json.loads(run("store", "check", built, "--images", "--json").stdout)
     assert [finding["area"] for finding in found] == ["pictures", "pictures"]
 
 
@@ -123,7 +123,7 @@ def test_export_and_import(
     run: Run, built: Path, toy: ToyEncoder, tmp_path: Path, layout: str
 ) -> None:
     out, new = tmp_path / "out", tmp_path / "new" / "new.unisem"
-    result = run("store", "export", built, out, "--format", layout, "--copy-pictures")
+    result = run("store", "export", built, out, "--format", layout, "--copy-images")
     assert result.exit_code == 0, result.output
     assert "exported 7 records, 13 vectors and 6 pictures" in result.stdout
     before = toy.texts_encoded
@@ -133,7 +133,7 @@ def test_export_and_import(
     assert toy.texts_encoded == before
     found = json.loads(run("search", new, "a red card", "-k", 1, "--json").stdout)["hits"]
     assert found[0]["id"] == "cards/red.png"
-    assert run("store", "check", new, "--pictures").exit_code == 0
+    assert run("store", "check", new, "--images").exit_code == 0
 
 
 def test_export_needs_no_encoder(
@@ -153,7 +153,7 @@ def test_import_of_another_encoder_makes_no_space(
     run: Run, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    run("store", "export", built, out, "--copy-pictures")
+    run("store", "export", built, out, "--copy-images")
     monkeypatch.setattr("unisem.encoders.load_encoder", lambda *_, **__: ToyEncoder(seed=5))
     result = run("store", "import", out, "--into", tmp_path / "new.unisem", "--encoder", "other")
     assert result.exit_code == 1

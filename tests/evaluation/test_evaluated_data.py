@@ -45,7 +45,7 @@ def test_a_picture_that_one_encoder_refuses_is_left_out_for_both(tmp_path: Path)
     report = evaluate(ToyEncoder(), pairs, against=Picky(), options=QUICK)
     assert report.data.pairs == 18
     assert {item.reason for item in report.data.skipped} == {"is not to my taste"}
-    rest = PairDataset(tuple(pair for pair in pairs if "-1.png" not in pair.picture))
+    rest = PairDataset(tuple(pair for pair in pairs if "-1.png" not in pair.image_id))
     assert measures(report, "text to image") == measures(
         evaluate(ToyEncoder(), rest, options=QUICK), "text to image"
     )
@@ -126,7 +126,7 @@ def test_a_limit_keeps_a_picture_with_all_its_captions(tmp_path: Path) -> None:
         evaluate(ToyEncoder(), pairs, options=EvaluationOptions(rounds=10, limit=10, seed=seed))
         for seed in (0, 0, 1)
     ]
-    assert {(r.data.pairs, r.data.pictures, r.data.read) for r in reports} == {(12, 4, 72)}
+    assert {(r.data.pairs, r.data.images, r.data.read) for r in reports} == {(12, 4, 72)}
     assert reports[0].data.digest == reports[1].data.digest != reports[2].data.digest
 
 

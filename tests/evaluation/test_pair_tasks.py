@@ -42,7 +42,7 @@ def random_pairs(seed: int) -> PairDataset:
 def test_relevant_is_what_is_paired(seed: int) -> None:
     pairs = random_pairs(seed)
     tasks = named(PairTasks.of(pairs))
-    edges = {(f"image:{p.picture}", f"text:{caption_key(p.caption)}") for p in pairs}
+    edges = {(f"image:{p.image_id}", f"text:{caption_key(p.caption)}") for p in pairs}
     for name, side, other in (("text to image", 1, 0), ("image to text", 0, 1)):
         task = tasks[name]
         assert [q.id for q in task.queries] != []
@@ -58,8 +58,8 @@ def test_the_mixed_list(seed: int) -> None:
     tasks = named(PairTasks.of(pairs, seed=seed))
     by_text, by_image = tasks["text to mixed"], tasks["image to mixed"]
     assert [c.id for c in by_text.candidates] == [c.id for c in by_image.candidates]
-    edges = {(f"image:{p.picture}", f"text:{caption_key(p.caption)}") for p in pairs}
-    group = dict(zip((f"image:{p.picture}" for p in pairs), pairs.groups, strict=True))
+    edges = {(f"image:{p.image_id}", f"text:{caption_key(p.caption)}") for p in pairs}
+    group = dict(zip((f"image:{p.image_id}" for p in pairs), pairs.groups, strict=True))
     in_the_list = {caption_key(c.text) for c in by_text.candidates if c.text is not None}
     pictures = {c.id for c in by_text.candidates if c.image is not None}
     forms: dict[int, set[str]] = {}

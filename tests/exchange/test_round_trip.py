@@ -39,11 +39,11 @@ def test_a_round_trip_is_exact(
         source,
         tmp_path / "out",
         layout=layout,
-        copy_pictures=copy,
+        copy_images=copy,
         progress=lambda *n: seen.append(n),
     )
     assert (report.records, report.vectors, report.missing) == (6, 9, ())
-    assert report.pictures == (3 if copy else 1)  # what came as bytes is copied in any case
+    assert report.images == (3 if copy else 1)  # what came as bytes is copied in any case
     assert seen[-1] == (6, 6)
     with SemanticSpace.open(tmp_path / "new.unisem", encoder=encoder) as new:
         imported = import_space(tmp_path / "out", new)
@@ -82,7 +82,7 @@ def test_an_empty_space_goes_out_and_in(tmp_path: Path, encoder: ToyEncoder, lay
 
 def test_the_files_are_plain(rich: SemanticSpace, tmp_path: Path) -> None:
     """Read without this package, as whoever wants to leave would."""
-    export_space(rich, tmp_path / "out", copy_pictures=True)
+    export_space(rich, tmp_path / "out", copy_images=True)
     lines = (tmp_path / "out" / "records.jsonl").read_bytes().split(b"\n")
     records = [json.loads(line) for line in lines if line]
     assert [record["id"] for record in records][:2] == ["z last in the alphabet", "red"]
@@ -145,7 +145,7 @@ def test_an_export_is_one_committed_state(rich: SemanticSpace, tmp_path: Path) -
             rich.delete(["many"])
             rich.add([Record(id="red", text="no longer a picture"), Record(id="new", text="new")])
 
-    export_space(rich, tmp_path / "out", copy_pictures=True, progress=meddle)
+    export_space(rich, tmp_path / "out", copy_images=True, progress=meddle)
     with SemanticSpace.open(None, encoder=rich.encoder) as new:
         import_space(tmp_path / "out", new)
         assert contents(new) == expected
@@ -154,7 +154,7 @@ def test_an_export_is_one_committed_state(rich: SemanticSpace, tmp_path: Path) -
 def test_another_encoder_is_refused_unless_all_is_embedded_anew(
     rich: SemanticSpace, tmp_path: Path
 ) -> None:
-    export_space(rich, tmp_path / "out", copy_pictures=True)
+    export_space(rich, tmp_path / "out", copy_images=True)
     other = ToyEncoder(seed=1)
     with SemanticSpace.open(None, encoder=other) as new:
         with pytest.raises(ExchangeError, match="made by the encoder 'toy-0'"):
@@ -169,8 +169,8 @@ def test_another_encoder_is_refused_unless_all_is_embedded_anew(
 def test_a_missing_picture_is_reported_on_both_ways(rich: SemanticSpace, tmp_path: Path) -> None:
     (tmp_path / "photos" / "red.png").unlink()
     solid("green").save(tmp_path / "photos" / "noise.jpg")
-    report = export_space(rich, tmp_path / "out", copy_pictures=True)
-    assert report.pictures == 1
+    report = export_space(rich, tmp_path / "out", copy_images=True)
+    assert report.images == 1
     assert [item.reason for item in report.missing] == [
         "does not exist",
         "has changed since it was added",
@@ -218,7 +218,7 @@ def test_a_picture_that_cannot_be_decoded_costs_itself(
             for name in ("half", "good")
         )
         space.add([Record(id="text", text="a text")])
-        export_space(space, tmp_path / "out", copy_pictures=copy)
+        export_space(space, tmp_path / "out", copy_images=copy)
     with SemanticSpace.open(tmp_path / "new.unisem", encoder=encoder) as new:
         report = import_space(tmp_path / "out", new, vectors="renew")
         assert (report.records, report.embedded) == (2, 2)

@@ -11,7 +11,7 @@ from tests.support.pictures import encoded, solid
 from tests.support.processes import script
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.images.reference import ImageRef
 
 LONG_AGO, FAR_OFF = 1.0, 4e9
@@ -68,7 +68,7 @@ def test_a_picture_that_another_process_is_adding_stays(tmp_path: Path) -> None:
     path = tmp_path / "s.unisem"
     with opened(path) as space:
         space.add([Record(id="r", image=RED)])
-    other = Pictures(path)
+    other = ImageLibrary(path)
     kept = other.keep(ImageRef(data=BLUE), BLUE)
     assert kept.path is not None
     os.utime(kept.path, (LONG_AGO, LONG_AGO))

@@ -19,7 +19,7 @@ from langgraph.prebuilt import ToolNode, tools_condition
 from PIL import Image
 
 from langchain_unisem import UniSemInlineRetrievalTool, UniSemRetrievalTool, UniSemRetriever
-from langchain_unisem.middleware import PictureMiddleware
+from langchain_unisem.middleware import ImageMiddleware
 from tests.support.chat_rules import broken_rule
 from tests.support.chat_server import ChatServer, chat_server
 from unisem import SemanticSpace
@@ -45,7 +45,7 @@ def model(server: ChatServer) -> ChatOpenAI:
 
 
 def make(server: ChatServer, tool: UniSemRetrievalTool, checkpointer: Any = None) -> Any:
-    shows = [] if isinstance(tool, UniSemInlineRetrievalTool) else [PictureMiddleware(tool)]
+    shows = [] if isinstance(tool, UniSemInlineRetrievalTool) else [ImageMiddleware(tool)]
     return create_agent(model(server), tools=[tool], middleware=shows, checkpointer=checkpointer)
 
 
@@ -259,10 +259,10 @@ def test_chat_completions_refuse_pictures_in_the_tools_message(card_space: Seman
 async def test_in_a_graph_of_ones_own(
     server: ChatServer, tool: UniSemRetrievalTool, cards: Path, file: str
 ) -> None:
-    shows, llm = PictureMiddleware(tool), model(server).bind_tools([tool])
+    shows, llm = ImageMiddleware(tool), model(server).bind_tools([tool])
 
     def think(state: MessagesState) -> Any:
-        return {"messages": [llm.invoke(shows.with_pictures(state["messages"]))]}
+        return {"messages": [llm.invoke(shows.with_images(state["messages"]))]}
 
     graph = StateGraph(MessagesState)
     graph.add_node("think", think)
@@ -295,7 +295,7 @@ def test_two_tools_of_two_spaces(
             create_agent(
                 model(server),
                 tools=[tool, second],
-                middleware=[PictureMiddleware(tool, second)],
+                middleware=[ImageMiddleware(tool, second)],
             ).invoke(ask(LOOK))
     assert server.image_bytes(1)[0] == (cards / "red.png").read_bytes()
     assert server.image_bytes(1)[-1] == blue

@@ -20,8 +20,8 @@ from langchain_core.tools import ToolException
 from langchain_openai import ChatOpenAI
 
 from langchain_unisem import UniSemInlineRetrievalTool, UniSemRetrievalTool, UniSemRetriever
-from langchain_unisem.middleware import PictureMiddleware
-from langchain_unisem.tools.asked import sent_picture
+from langchain_unisem.middleware import ImageMiddleware
+from langchain_unisem.tools.asked import sent_image
 from tests.support.chat_rules import broken_rule
 from tests.support.chat_server import chat_server
 from tests.support.pictures import encoded, solid
@@ -42,7 +42,7 @@ def run(
 ) -> tuple[list[AnyMessage], list[str]]:
     """Let an agent's model make these calls; returns the state and the pictures it was shown."""
     replies: list[Any] = [[(NAME, arguments) for arguments in calls], "Done."]
-    shows = [] if isinstance(tool, UniSemInlineRetrievalTool) else [PictureMiddleware(tool)]
+    shows = [] if isinstance(tool, UniSemInlineRetrievalTool) else [ImageMiddleware(tool)]
     rule = None if isinstance(tool, UniSemInlineRetrievalTool) else broken_rule
     with chat_server(replies, rule=rule) as server:
         model = ChatOpenAI(model="m", base_url=server.url, api_key="none", max_retries=0)  # type: ignore[arg-type]
@@ -114,7 +114,7 @@ class TestUsersPicture:
     )
     def test_any_state(self, state: Any) -> None:
         with pytest.raises(ToolException, match="no pictures"):
-            sent_picture(state, 1)
+            sent_image(state, 1)
 
 
 @pytest.fixture
@@ -172,12 +172,12 @@ class TestRequestFilter:
         open_tool = UniSemRetrievalTool(retriever=UniSemRetriever(space=shared, k=9))
         call = ToolCall(type="tool_call", id="1", name=NAME, args={"query": "red"})
         messages = [HumanMessage("?"), AIMessage("", tool_calls=[call]), open_tool.invoke(call)]
-        shows = PictureMiddleware(tool)
-        text = str(shows.with_pictures(messages, {"user": "ada"})[-1].content)
+        shows = ImageMiddleware(tool)
+        text = str(shows.with_images(messages, {"user": "ada"})[-1].content)
         assert f"{quoted('bob/red')}: this picture has been deleted." in text
         assert f"{quoted('ada/red')}: this" not in text
         with pytest.raises(ValueError, match="there is no context"):
-            shows.with_pictures(messages)
+            shows.with_images(messages)
 
     def test_without_a_context_nothing_is_searched(self, shared: SemanticSpace) -> None:
         retriever = UniSemRetriever(space=shared)
@@ -240,7 +240,7 @@ class TestInTheQuestion:
     def test_roles_alternate(self, card_space: SemanticSpace, question: Any) -> None:
         tool = UniSemRetrievalTool(retriever=UniSemRetriever(space=card_space))
         asked = self.conversation(tool, question, question)
-        whole = PictureMiddleware(tool, place="in_question").with_pictures(asked)
+        whole = ImageMiddleware(tool, place="in_question").with_images(asked)
         assert [m.type for m in whole] == [m.type for m in asked]
         assert whole[1:4] == asked[1:4]
         for place, name in ((0, "red"), (4, "blue")):
@@ -255,17 +255,17 @@ class TestInTheQuestion:
 
     def test_old_turns_and_no_question(self, card_space: SemanticSpace) -> None:
         tool = UniSemRetrievalTool(retriever=UniSemRetriever(space=card_space))
-        shows = PictureMiddleware(tool, place="in_question", turns=1)
-        old, *_, new, _, _ = shows.with_pictures(self.conversation(tool, "a", "b"))
+        shows = ImageMiddleware(tool, place="in_question", turns=1)
+        old, *_, new, _, _ = shows.with_images(self.conversation(tool, "a", "b"))
         assert "not shown any more" in str(old.content)
         assert "'type': 'image'" not in str(old.content)
         assert "'type': 'image'" in str(new.content)
         system = SystemMessage("Help.")
         bare = [system, *self.conversation(tool, "a")[1:]]
-        whole = PictureMiddleware(tool, place="in_question").with_pictures(bare)
+        whole = ImageMiddleware(tool, place="in_question").with_images(bare)
         assert [m.type for m in whole] == ["system", "human", "ai", "tool"]
 
     def test_bad_place(self, card_space: SemanticSpace) -> None:
         tool = UniSemRetrievalTool(retriever=UniSemRetriever(space=card_space))
         with pytest.raises(ValueError, match='place must be "after_results"'):
-            PictureMiddleware(tool, place="before")  # type: ignore[arg-type]
+            ImageMiddleware(tool, place="before")  # type: ignore[arg-type]

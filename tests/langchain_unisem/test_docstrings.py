@@ -20,7 +20,7 @@ from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables import RunnablePassthrough
 
 import langchain_unisem
-from langchain_unisem.middleware import PictureMiddleware
+from langchain_unisem.middleware import ImageMiddleware
 from tests.support.length_reranker import LengthReranker
 from tests.support.pictures import colour_folder, solid
 from tests.support.text_embeddings import WordEmbeddings
@@ -28,7 +28,7 @@ from tests.support.toy import ToyEncoder
 from unisem import SemanticSpace
 
 PUBLIC = [getattr(langchain_unisem, name) for name in langchain_unisem.__all__]
-CLASSES = [PictureMiddleware, *(item for item in PUBLIC if inspect.isclass(item))]
+CLASSES = [ImageMiddleware, *(item for item in PUBLIC if inspect.isclass(item))]
 BY_DOCTEST = (langchain_unisem.ImageQuery, langchain_unisem.UniSemTranslator)
 FENCED = [item for item in CLASSES if item not in BY_DOCTEST]
 

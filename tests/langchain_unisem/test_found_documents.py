@@ -21,9 +21,9 @@ from langchain_core.structured_query import Comparator, Comparison
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 
 from langchain_unisem import (
+    ImageFolderLoader,
     ImageQuery,
     MultimodalPrompt,
-    PictureFolderLoader,
     TextsOnly,
     UniSemEmbeddings,
     UniSemInlineRetrievalTool,
@@ -34,7 +34,7 @@ from langchain_unisem import (
     UniSemVectorStore,
     aformat_documents,
     format_documents,
-    picture_document,
+    image_document,
 )
 from tests.support.length_reranker import LengthReranker
 from tests.support.pictures import encoded, solid
@@ -101,7 +101,7 @@ class TestWhichPicture:
     def test_the_omission_of_a_loaded_picture_is_said(
         self, photo: SemanticSpace, cards: Path
     ) -> None:
-        document = picture_document(cards / "red.png", caption="a red card", id="1")
+        document = image_document(cards / "red.png", caption="a red card", id="1")
         said = ["[1] <result>a red card</result> (its picture cannot be shown)"]
         with SemanticSpace.open(None, encoder=ToyEncoder()) as other:
             assert texts(format_documents([document], space=other)) == said
@@ -252,10 +252,10 @@ class TestOwnMetadata:
 
     def test_of_a_picture_document(self, cards: Path) -> None:
         own = {"sha256": "mine", "original_sha256": "too", "mime_type": "scan"}
-        document = picture_document(cards / "red.png", metadata=own)
+        document = image_document(cards / "red.png", metadata=own)
         assert {"mine", "too", "scan"} <= set(document.metadata.values())
         assert len(document.metadata["sha256"]) == 64
-        again = picture_document(cards / "red.png", metadata=document.metadata)
+        again = image_document(cards / "red.png", metadata=document.metadata)
         assert again.metadata == document.metadata
 
     def test_of_a_reranked_document(self) -> None:
@@ -345,7 +345,7 @@ class TestCiting:
 class TestSplitting:
     async def test_pictures_go_round_it(self, cards: Path, space: SemanticSpace) -> None:
         solid("red", (9, 9)).save(cards / "bare.png")
-        loaded = PictureFolderLoader(cards).load()
+        loaded = ImageFolderLoader(cards).load()
         text = Document("word " * 100, id="text")
         splitter = TextsOnly(RecursiveCharacterTextSplitter(chunk_size=100, chunk_overlap=0))
         parts = splitter.transform_documents([loaded[0], text, *loaded[1:]])
@@ -361,7 +361,7 @@ class TestSplitting:
             TextsOnly("splitter")  # type: ignore[arg-type]
 
     def test_pieces_of_a_picture_are_refused(self, cards: Path, space: SemanticSpace) -> None:
-        document = picture_document(cards / "red.png", caption="a red card " * 20, id="r")
+        document = image_document(cards / "red.png", caption="a red card " * 20, id="r")
         splitter = RecursiveCharacterTextSplitter(chunk_size=50, chunk_overlap=0)
         store = UniSemVectorStore(space=space)
         with pytest.raises(RecordError, match=r"documents\[0\] and documents\[1\].*TextsOnly"):
@@ -404,7 +404,7 @@ class TestDroppedIds:
     async def test_the_right_picture_is_shown(self, cards: Path, scores: bool) -> None:
         encoder = ToyEncoder()
         with SemanticSpace.open(None, encoder=encoder, image_roots=[cards]) as space:
-            loaded = picture_document(cards / "red.png", caption="a red card", id="1")
+            loaded = image_document(cards / "red.png", caption="a red card", id="1")
             UniSemVectorStore(space=space).add_documents([loaded, Document("red", id="2")])
             base = UniSemRetriever(space=space, k=3, scores=scores)
             retriever = ContextualCompressionRetriever(

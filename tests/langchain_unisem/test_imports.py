@@ -14,8 +14,8 @@ NAMES = [
     "EmbeddingsEncoder",
     "ImageQuery",
     "MultimodalPrompt",
-    "PictureBlobParser",
-    "PictureFolderLoader",
+    "ImageBlobParser",
+    "ImageFolderLoader",
     "TextsOnly",
     "UniSemEmbeddings",
     "UniSemInlineRetrievalTool",
@@ -27,8 +27,8 @@ NAMES = [
     "__version__",
     "aformat_documents",
     "format_documents",
-    "picture_document",
-    "picture_key",
+    "image_document",
+    "image_key",
 ]
 HEAVY = "{'torch', 'faiss', 'sentence_transformers', 'transformers'}"
 

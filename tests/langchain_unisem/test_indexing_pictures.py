@@ -12,13 +12,13 @@ from langchain_core.documents.base import Blob
 from langchain_core.indexing import InMemoryRecordManager, aindex, index
 
 from langchain_unisem import (
+    ImageBlobParser,
+    ImageFolderLoader,
     ImageQuery,
-    PictureBlobParser,
-    PictureFolderLoader,
     UniSemRetriever,
     UniSemVectorStore,
-    picture_document,
-    picture_key,
+    image_document,
+    image_key,
 )
 from tests.support.pictures import encoded, solid
 from tests.support.toy import ToyEncoder
@@ -54,9 +54,7 @@ def looking(store: UniSemVectorStore, colour: str) -> list[str]:
     return sorted(document.page_content for document, score in found if score > 0.9)
 
 
-@pytest.mark.parametrize(
-    ("batch_size", "key"), [(1, picture_key), (100, picture_key), (4, "blake2b")]
-)
+@pytest.mark.parametrize(("batch_size", "key"), [(1, image_key), (100, image_key), (4, "blake2b")])
 @pytest.mark.parametrize("cleanup", ["incremental", "full", "scoped_full"])
 @pytest.mark.parametrize("twin", ["sync", "async"])
 def test_a_picture_that_changed(
@@ -69,7 +67,7 @@ def test_a_picture_that_changed(
     key: Any,
     twin: str,
 ) -> None:
-    loader = PictureFolderLoader(cards)
+    loader = ImageFolderLoader(cards)
 
     def run(embedded: int) -> dict[str, int]:
         options: dict[str, Any] = {"cleanup": cleanup, "source_id_key": "source"}
@@ -113,7 +111,7 @@ def test_what_the_default_misses(
         return [Document("a red card", metadata={"source": str(cards / "red.png")})]
 
     def ours() -> list[Document]:
-        return [picture_document(cards / "red.png", caption="a red card")]
+        return [image_document(cards / "red.png", caption="a red card")]
 
     for documents, added in ((plain, 0), (ours, 1)):
         index(documents(), records, store, key_encoder="blake2b")
@@ -128,8 +126,8 @@ def test_texts_and_pictures_together(
     notes = [Document("Cards are paper.", metadata={"source": "notes"})]
 
     def run() -> dict[str, int]:
-        documents = [*PictureFolderLoader(cards).lazy_load(), *notes]
-        return dict(index(documents, records, store, cleanup="full", key_encoder=picture_key))
+        documents = [*ImageFolderLoader(cards).lazy_load(), *notes]
+        return dict(index(documents, records, store, cleanup="full", key_encoder=image_key))
 
     assert run() == result(7, 0, 0)
     notes[0].page_content = "Cards are plastic."
@@ -143,8 +141,8 @@ def test_a_bad_picture_costs_itself_only(
 ) -> None:
     (cards / "bad.png").write_bytes(encoded(solid("red", (90, 90)))[:60])
     skipped: list[Skipped] = []
-    loader = PictureFolderLoader(cards, on_skip=skipped.append)
-    options: dict[str, Any] = {"cleanup": "full", "key_encoder": picture_key}
+    loader = ImageFolderLoader(cards, on_skip=skipped.append)
+    options: dict[str, Any] = {"cleanup": "full", "key_encoder": image_key}
     assert index(loader, records, store, **options) == result(6, 0, 0)
     assert [item.name for item in skipped] == [str(cards / "bad.png")]
     solid("red", (90, 90)).save(cards / "bad.png")
@@ -154,13 +152,13 @@ def test_a_bad_picture_costs_itself_only(
 def test_pictures_kept_in_the_space(
     space: SemanticSpace, store: UniSemVectorStore, records: InMemoryRecordManager
 ) -> None:
-    parser = PictureBlobParser(space=space)
+    parser = ImageBlobParser(space=space)
 
     def run(*colours: str) -> dict[str, int]:
         blobs = [Blob.from_data(encoded(solid(c)), path=f"scan-{n}") for n, c in enumerate(colours)]
         documents = [document for blob in blobs for document in parser.lazy_parse(blob)]
         options: dict[str, Any] = {"cleanup": "incremental", "source_id_key": "source"}
-        return dict(index(documents, records, store, key_encoder=picture_key, **options))
+        return dict(index(documents, records, store, key_encoder=image_key, **options))
 
     assert run("red", "blue") == result(2, 0, 0)
     assert run("red", "blue") == result(0, 2, 0)
@@ -174,11 +172,11 @@ class TestKey:
 
     def test_changes(self, cards: Path) -> None:
         documents = [
-            picture_document(cards / "red.png", caption="a", metadata={"source": "x"}),
-            picture_document(cards / "red.png", caption="b", metadata={"source": "x"}),
-            picture_document(cards / "red.png", caption="a", metadata={"source": "y"}),
-            picture_document(cards / "red.png", caption="a", metadata={"source": "x", "n": 1}),
-            picture_document(cards / "blue.png", caption="a", metadata={"source": "x"}),
+            image_document(cards / "red.png", caption="a", metadata={"source": "x"}),
+            image_document(cards / "red.png", caption="b", metadata={"source": "x"}),
+            image_document(cards / "red.png", caption="a", metadata={"source": "y"}),
+            image_document(cards / "red.png", caption="a", metadata={"source": "x", "n": 1}),
+            image_document(cards / "blue.png", caption="a", metadata={"source": "x"}),
             Document("a", metadata={"source": "x"}),
             Document("", metadata={"source": "x"}),
             Document("a", metadata={"source": "x", "n": 1}),
@@ -187,29 +185,29 @@ class TestKey:
             Document("a", metadata={"source": "x", "n": [1]}),
             Document('a", {"source": "x"}', metadata={}),
         ]
-        keys = [picture_key(document) for document in documents]
+        keys = [image_key(document) for document in documents]
         assert len(set(keys)) == len(documents)
         assert all(len(key) == 64 and int(key, 16) for key in keys)
 
     def test_stays(self, cards: Path, tmp_path: Path, space: SemanticSpace) -> None:
         metadata = {"source": "x", "n": {"b": 2, "a": 1}}
-        document = picture_document(cards / "red.png", caption="a", metadata=metadata, id="1")
-        key = picture_key(document)
+        document = image_document(cards / "red.png", caption="a", metadata=metadata, id="1")
+        key = image_key(document)
         turned = dict(reversed(document.metadata.items())) | {"n": {"a": 1, "b": 2}}
-        assert picture_key(Document("a", metadata=turned)) == key
+        assert image_key(Document("a", metadata=turned)) == key
         copy = tmp_path / "copy.png"
         copy.write_bytes((cards / "red.png").read_bytes())
-        assert picture_key(picture_document(copy, caption="a", metadata=metadata)) == key
+        assert image_key(image_document(copy, caption="a", metadata=metadata)) == key
         UniSemVectorStore(space=space).add_documents([document])
         (found,) = UniSemRetriever(space=space, k=1).invoke("a")
         assert "relevance_score" in found.metadata
-        assert picture_key(found) == key
+        assert image_key(found) == key
 
     @pytest.mark.parametrize("value", [{1, 2}, b"x", float("nan"), object(), {("a",): 1}])
     def test_not_json(self, value: Any) -> None:
         with pytest.raises(ValueError, match="document 'd' has metadata that are not JSON"):
-            picture_key(Document("a", id="d", metadata={"bad": value}))
+            image_key(Document("a", id="d", metadata={"bad": value}))
 
     def test_incomplete_reference(self) -> None:
         with pytest.raises(ValueError, match="without its digest"):
-            picture_key(Document("a", metadata={"unisem_image": "/x.png"}))
+            image_key(Document("a", metadata={"unisem_image": "/x.png"}))

@@ -1,4 +1,4 @@
-"""`PictureFolderLoader`: a folder's pictures as documents, and those documents in a store."""
+"""`ImageFolderLoader`: a folder's pictures as documents, and those documents in a store."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from langchain_core.documents.base import Blob
 
 import langchain_unisem.document_loaders.folder as folder_module
 from langchain_unisem import (
-    PictureBlobParser,
-    PictureFolderLoader,
+    ImageBlobParser,
+    ImageFolderLoader,
     UniSemVectorStore,
     format_documents,
-    picture_document,
+    image_document,
 )
 from tests.support.pictures import encoded, noise, solid
 from tests.support.text_embeddings import PictureEmbeddings, WordEmbeddings
@@ -66,7 +66,7 @@ def expected(path: Path, mime_type: str, **columns: Any) -> dict[str, Any]:
 
 async def test_documents(photos: Path) -> None:
     skipped: list[Skipped] = []
-    loader = PictureFolderLoader(photos, on_skip=skipped.append)
+    loader = ImageFolderLoader(photos, on_skip=skipped.append)
     documents = loader.load()
     assert by_id(documents) == {
         "photos/tom.jpg": Document(
@@ -120,8 +120,8 @@ def test_lazy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         read.append(image.name)
         return image.read_bytes()
 
-    monkeypatch.setattr(folder_module, "read_picture", counting)
-    documents = PictureFolderLoader(folder).lazy_load()
+    monkeypatch.setattr(folder_module, "read_image", counting)
+    documents = ImageFolderLoader(folder).lazy_load()
     assert read == []
     assert next(documents).id == "many/000.png"
     assert 1 <= len(read) <= 64
@@ -132,7 +132,7 @@ def test_lazy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("relative", [True, False])
 def test_source_is_absolute(photos: Path, relative: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(photos.parent)
-    loader = PictureFolderLoader("photos/../photos" if relative else str(photos))
+    loader = ImageFolderLoader("photos/../photos" if relative else str(photos))
     monkeypatch.chdir("/")
     sources = {document.metadata["source"] for document in loader.lazy_load()}
     assert (photos / "tom.jpg").as_posix() in sources
@@ -170,16 +170,16 @@ def spoil(folder: Path) -> dict[str, str]:
 def test_bad_pictures_are_skipped_and_reported(
     photos: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    good = PictureFolderLoader(photos).load()
+    good = ImageFolderLoader(photos).load()
     reasons = spoil(photos)
     skipped: list[Skipped] = []
-    assert PictureFolderLoader(photos, on_skip=skipped.append).load() == good
+    assert ImageFolderLoader(photos, on_skip=skipped.append).load() == good
     assert len(skipped) == len(reasons)
     for name, reason in reasons.items():
         (said,) = [item.reason for item in skipped if item.name == f"{photos}/{name}"]
         assert reason in said
     with caplog.at_level(logging.WARNING, "langchain_unisem.document_loaders"):
-        assert PictureFolderLoader(photos).load() == good
+        assert ImageFolderLoader(photos).load() == good
     assert len(caplog.records) == len(reasons)
     assert f"skipped {photos}/void.png: is empty (0 bytes)" in caplog.messages
 
@@ -191,13 +191,13 @@ def test_strict_by_an_error_of_ones_own(photos: Path) -> None:
         raise RuntimeError(f"stopped at {skipped.name}")
 
     with pytest.raises(RuntimeError, match=r"stopped at .*void\.png"):
-        PictureFolderLoader(photos, on_skip=stop).load()
+        ImageFolderLoader(photos, on_skip=stop).load()
 
 
 def test_links(photos: Path) -> None:
     (photos / "again.jpg").symlink_to("tom.jpg")
     (photos / "elsewhere").symlink_to(photos.parent)
-    documents = by_id(PictureFolderLoader(photos).load())
+    documents = by_id(ImageFolderLoader(photos).load())
     assert len(documents) == 5
     link, file = documents["photos/again.jpg"], documents["photos/tom.jpg"]
     assert link.metadata["sha256"] == file.metadata["sha256"]
@@ -208,14 +208,14 @@ def test_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for name in ("nowhere", "file"):
         with pytest.raises(NotADirectoryError, match="is not a folder"):
-            PictureFolderLoader(tmp_path / name)
+            ImageFolderLoader(tmp_path / name)
     (tmp_path / "empty").mkdir()
-    assert PictureFolderLoader(tmp_path / "empty").load() == []
+    assert ImageFolderLoader(tmp_path / "empty").load() == []
 
 
 async def test_stored_as_pictures(cards: Path, space: SemanticSpace) -> None:
     """The same records as `add_images` and `add_folder` make of the same folder."""
-    documents = PictureFolderLoader(cards).load()
+    documents = ImageFolderLoader(cards).load()
     store = UniSemVectorStore(space=space)
     names = [f"cards/{colour}.png" for colour in sorted(COLOURS)]
     assert store.add_documents(documents) == names
@@ -250,7 +250,7 @@ async def test_stored_as_pictures(cards: Path, space: SemanticSpace) -> None:
 
 def test_a_document_that_was_found_stays_a_picture(cards: Path, space: SemanticSpace) -> None:
     store = UniSemVectorStore(space=space)
-    store.add_documents(PictureFolderLoader(cards).lazy_load())
+    store.add_documents(ImageFolderLoader(cards).lazy_load())
     document = store.similarity_search_by_image(cards / "red.png", k=1)[0]
     document.metadata["seen"] = True
     document.page_content = "the red one"
@@ -265,7 +265,7 @@ def test_a_document_that_was_found_stays_a_picture(cards: Path, space: SemanticS
 
 def test_no_caption(photos: Path) -> None:
     with UniSemVectorStore.from_documents(
-        PictureFolderLoader(photos).load(), PictureEmbeddings(), image_roots=[photos]
+        ImageFolderLoader(photos).load(), PictureEmbeddings(), image_roots=[photos]
     ) as store:
         (found,) = store.similarity_search("black", k=1)
         assert (found.id, found.page_content) == ("photos/bare.png", "")
@@ -276,7 +276,7 @@ def test_no_caption(photos: Path) -> None:
 
 def test_picture_document(cards: Path, space: SemanticSpace) -> None:
     path = cards / "red.png"
-    document = picture_document(path, caption="mine", metadata={"a": [1]}, id="x")
+    document = image_document(path, caption="mine", metadata={"a": [1]}, id="x")
     assert (document.id, document.page_content) == ("x", "mine")
     assert document.metadata == {
         "a": [1],
@@ -287,14 +287,14 @@ def test_picture_document(cards: Path, space: SemanticSpace) -> None:
     UniSemVectorStore(space=space).add_documents([document])
     (record,) = space.get(["x"])
     assert record
-    assert picture_document(record.image, caption="mine", metadata={"a": [1]}, id="x") == document  # type: ignore[arg-type]
+    assert image_document(record.image, caption="mine", metadata={"a": [1]}, id="x") == document  # type: ignore[arg-type]
     for bad in (encoded(solid("red")), solid("red")):
         with pytest.raises(ImageError, match="has no file; a document only refers to its picture"):
-            picture_document(bad)  # type: ignore[arg-type]
+            image_document(bad)  # type: ignore[arg-type]
     with pytest.raises(ImageError, match="fetches nothing"):
-        picture_document("https://example.org/x.png")
+        image_document("https://example.org/x.png")
     with pytest.raises(ImageError, match="does not exist"):
-        picture_document(cards / "gone.png")
+        image_document(cards / "gone.png")
 
 
 class TestStrangersDocuments:
@@ -328,11 +328,11 @@ class TestStrangersDocuments:
         (tmp_path / "link.png").symlink_to(far / "red.png")
         with UniSemVectorStore(space=SemanticSpace.open(tmp_path / "s", encoder=encoder)) as store:
             for path in (far / "red.png", tmp_path / "link.png"):
-                document = picture_document(path)
+                document = image_document(path)
                 with pytest.raises(ImageError, match="outside the allowed folders"):
                     store.add_documents([document])
-            store.space.pictures.allow(far)
-            assert store.add_documents([picture_document(far / "red.png", id="a")]) == ["a"]
+            store.space.image_library.allow(far)
+            assert store.add_documents([image_document(far / "red.png", id="a")]) == ["a"]
             store.space.close()
 
     @pytest.mark.parametrize("place", [7, "", ["x"], {"path": "x"}])
@@ -347,12 +347,12 @@ class TestStrangersDocuments:
         path = str(cards / "red.png")
         metadata = {"source": path, "path": path, "image": path, "mime_type": "image/png"}
         store.add_documents([Document(path, id="a", metadata=metadata)])
-        store.add_texts(["b"], [picture_document(path).metadata], ids=["b"])
+        store.add_texts(["b"], [image_document(path).metadata], ids=["b"])
         assert [record.modality for record in store.space.get(["a", "b"]) if record] == ["text"] * 2
         assert encoder.images_encoded == 0
 
     def test_gone_and_changed(self, store: UniSemVectorStore, cards: Path) -> None:
-        documents = PictureFolderLoader(cards).load()
+        documents = ImageFolderLoader(cards).load()
         solid("blue", (9, 9)).save(cards / "green.png")
         with pytest.raises(ImageError, match=r"green\.png: has changed since its document"):
             store.add_documents(documents)
@@ -360,11 +360,11 @@ class TestStrangersDocuments:
         with pytest.raises(ImageError, match=r"green\.png: does not exist"):
             store.add_documents(documents)
         assert len(store) == 0
-        assert len(store.add_documents(PictureFolderLoader(cards).load())) == 5
+        assert len(store.add_documents(ImageFolderLoader(cards).load())) == 5
 
 
 def test_text_embeddings_say_that_they_cannot(cards: Path) -> None:
-    documents = PictureFolderLoader(cards).load()
+    documents = ImageFolderLoader(cards).load()
     with UniSemVectorStore(embedding=WordEmbeddings(), image_roots=[cards]) as store:
         with pytest.raises(EncoderError, match="embeds no pictures"):
             store.add_documents(documents)
@@ -375,8 +375,8 @@ def test_text_embeddings_say_that_they_cannot(cards: Path) -> None:
 
 
 def test_last_of_an_id_counts(cards: Path, space: SemanticSpace) -> None:
-    red = picture_document(cards / "red.png", id="a")
-    blue = picture_document(cards / "blue.png", id="a")
+    red = image_document(cards / "red.png", id="a")
+    blue = image_document(cards / "blue.png", id="a")
     store = UniSemVectorStore(space=space)
     assert store.add_documents([red, Document("t", id="a"), blue]) == ["a"] * 3
     assert store.get_by_ids(["a"]) == [blue]
@@ -413,7 +413,7 @@ def test_tables_and_captions_as_people_have_them(tmp_path: Path) -> None:
     (folder / "self.png").symlink_to("self.png")
     (folder / "a.mov").touch()
     skipped: list[Skipped] = []
-    documents = by_id(PictureFolderLoader(folder, on_skip=skipped.append).load())
+    documents = by_id(ImageFolderLoader(folder, on_skip=skipped.append).load())
     assert {name: document.page_content for name, document in documents.items()} == {
         "photos/a.png": "one; a",
         "photos/b.png": "two",
@@ -437,7 +437,7 @@ def test_a_blob_s_caption_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.png.TXT").write_text("one")
     (tmp_path / "b.txt").write_bytes(b"zw\xf6lf")
     skipped: list[Skipped] = []
-    parser = PictureBlobParser(on_skip=skipped.append)
+    parser = ImageBlobParser(on_skip=skipped.append)
     texts = [parser.parse(Blob.from_path(tmp_path / name))[0] for name in ("a.png", "b.png")]
     assert [document.page_content for document in texts] == ["one", ""]
     assert [item.name for item in skipped] == [str(tmp_path / "b.txt")]

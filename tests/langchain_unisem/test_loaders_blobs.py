@@ -1,4 +1,4 @@
-"""`PictureBlobParser`: blobs of files and of bytes as documents."""
+"""`ImageBlobParser`: blobs of files and of bytes as documents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from langchain_core.document_loaders import BlobLoader
 from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 
-from langchain_unisem import PictureBlobParser, PictureFolderLoader, UniSemVectorStore
+from langchain_unisem import ImageBlobParser, ImageFolderLoader, UniSemVectorStore
 from tests.support.pictures import encoded, noise, solid
 from tests.support.toy import COLOURS
 from unisem import SemanticSpace
@@ -32,11 +32,11 @@ class FolderBlobs(BlobLoader):
 
 def test_files(cards: Path, space: SemanticSpace) -> None:
     skipped: list[Skipped] = []
-    parser = PictureBlobParser(on_skip=skipped.append)
+    parser = ImageBlobParser(on_skip=skipped.append)
     documents = [
         doc for blob in FolderBlobs(cards).yield_blobs() for doc in parser.lazy_parse(blob)
     ]
-    wanted = PictureFolderLoader(cards).load()
+    wanted = ImageFolderLoader(cards).load()
     assert [document.page_content for document in documents] == [
         f"a {colour} card" for colour in sorted(COLOURS)
     ]
@@ -62,7 +62,7 @@ def test_files(cards: Path, space: SemanticSpace) -> None:
 
 def test_bytes_are_kept_by_the_space(space: SemanticSpace) -> None:
     data = encoded(noise(3))
-    parser = PictureBlobParser(space=space)
+    parser = ImageBlobParser(space=space)
     blob = Blob.from_data(
         data, mime_type="text/plain", path="scan-7", metadata={"caption": "a scan", "page": 7}
     )
@@ -95,7 +95,7 @@ def test_bytes_are_kept_by_the_space(space: SemanticSpace) -> None:
 
 def test_a_space_in_memory() -> None:
     with SemanticSpace.open(None) as space:
-        (document,) = PictureBlobParser(space=space).parse(Blob.from_data(encoded(noise(3))))
+        (document,) = ImageBlobParser(space=space).parse(Blob.from_data(encoded(noise(3))))
         assert document.id == document.metadata["sha256"]
         assert "source" not in document.metadata
         assert Path(document.metadata["unisem_image"]).is_file()
@@ -103,39 +103,39 @@ def test_a_space_in_memory() -> None:
 
 def test_bytes_without_a_space() -> None:
     blob = Blob.from_data(encoded(noise(3)), path="scan-7")
-    with pytest.raises(ValueError, match=r"scan-7 is in memory.*PictureBlobParser\(space=…\)"):
-        PictureBlobParser().parse(blob)
+    with pytest.raises(ValueError, match=r"scan-7 is in memory.*ImageBlobParser\(space=…\)"):
+        ImageBlobParser().parse(blob)
 
 
 def test_ids_and_sources(cards: Path) -> None:
     path = str(cards / "red.png")
     metadata: dict[Any, Any] = {"source": "s3://bucket/red.png"}
-    (document,) = PictureBlobParser().parse(Blob.from_path(path, metadata=metadata))
+    (document,) = ImageBlobParser().parse(Blob.from_path(path, metadata=metadata))
     assert document.id == document.metadata["source"] == "s3://bucket/red.png"
     assert document.metadata["unisem_image"] == path
     assert metadata == {"source": "s3://bucket/red.png"}
-    (document,) = PictureBlobParser().parse(Blob.from_path(path, metadata={"source": Path("a/b")}))
+    (document,) = ImageBlobParser().parse(Blob.from_path(path, metadata={"source": Path("a/b")}))
     assert document.id == document.metadata["source"] == "a/b"
-    (document,) = PictureBlobParser().parse(Blob(id="mine", path=path))
+    (document,) = ImageBlobParser().parse(Blob(id="mine", path=path))
     assert (document.id, document.metadata["source"]) == ("mine", path)
 
 
 def test_relative_paths(cards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(cards)
-    (document,) = PictureBlobParser().parse(Blob.from_path("red.png"))
+    (document,) = ImageBlobParser().parse(Blob.from_path("red.png"))
     assert document.metadata["source"] == "red.png"
     assert document.metadata["unisem_image"] == str(cards / "red.png")
 
 
 def test_captions(cards: Path, tmp_path: Path) -> None:
     blob = Blob.from_path(cards / "red.png", metadata={"caption": "from the blob", "alt": "alt"})
-    assert PictureBlobParser().parse(blob)[0].page_content == "from the blob"
-    named = PictureBlobParser(caption=lambda blob: blob.metadata["alt"])
+    assert ImageBlobParser().parse(blob)[0].page_content == "from the blob"
+    named = ImageBlobParser(caption=lambda blob: blob.metadata["alt"])
     assert named.parse(blob)[0].page_content == "alt"
     (tmp_path / "secret.txt").write_text("a secret")
     (cards / "red.txt").unlink()
     (cards / "red.txt").symlink_to(tmp_path / "secret.txt")
-    assert PictureBlobParser().parse(Blob.from_path(cards / "red.png"))[0].page_content == ""
+    assert ImageBlobParser().parse(Blob.from_path(cards / "red.png"))[0].page_content == ""
 
 
 def test_bad_blobs(
@@ -155,13 +155,13 @@ def test_bad_blobs(
         "is outside the allowed folders": Blob.from_path(far / "red.png"),
     }
     skipped: list[Skipped] = []
-    parser = PictureBlobParser(space=space, on_skip=skipped.append)
+    parser = ImageBlobParser(space=space, on_skip=skipped.append)
     assert [doc for blob in blobs.values() for doc in parser.lazy_parse(blob)] == []
     assert [item.name for item in skipped] == [blob.source for blob in blobs.values()]
     for item, reason in zip(skipped, blobs, strict=True):
         assert reason in item.reason
     with caplog.at_level(logging.WARNING, "langchain_unisem.document_loaders"):
-        assert PictureBlobParser(space=space).parse(blobs["is empty"]) == []
+        assert ImageBlobParser(space=space).parse(blobs["is empty"]) == []
     assert caplog.messages == ["skipped b: is empty (0 bytes)"]
 
 
@@ -171,7 +171,7 @@ def test_in_the_community_loader(cards: Path, space: SemanticSpace) -> None:
     loaders = pytest.importorskip("langchain_community.document_loaders")
     generic = pytest.importorskip("langchain_community.document_loaders.generic")
     blobs = loaders.FileSystemBlobLoader(cards, glob="**/*", suffixes=[".png"])
-    loader = generic.GenericLoader(blobs, PictureBlobParser(space=space))
+    loader = generic.GenericLoader(blobs, ImageBlobParser(space=space))
     documents = loader.load()
     assert sorted(document.page_content for document in documents) == [
         f"a {colour} card" for colour in sorted(COLOURS)

@@ -1,4 +1,4 @@
-"""`PictureMiddleware`: what a model is shown of a conversation, and what stays as it was."""
+"""`ImageMiddleware`: what a model is shown of a conversation, and what stays as it was."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolCall, ToolMessage
 
 from langchain_unisem import UniSemInlineRetrievalTool, UniSemRetrievalTool, UniSemRetriever
-from langchain_unisem.middleware import PictureMiddleware
+from langchain_unisem.middleware import ImageMiddleware
 from tests.support.pictures import encoded, noise, solid
 from unisem import Record, SemanticSpace
 from unisem.images.for_models import ImageLimits
@@ -80,7 +80,7 @@ def files(cards: Path, *colours: str) -> list[bytes | str]:
 def test_after_all_answers_of_one_message(tool: UniSemRetrievalTool, cards: Path) -> None:
     conversation = turn(tool, "red", "blue", "green")
     before = deepcopy(conversation)
-    whole = PictureMiddleware(tool).with_pictures(conversation)
+    whole = ImageMiddleware(tool).with_images(conversation)
     assert conversation == before
     (message,) = added(conversation, whole)
     assert whole.index(message) == 5
@@ -92,7 +92,7 @@ def test_after_all_answers_of_one_message(tool: UniSemRetrievalTool, cards: Path
 
 
 def test_nothing_to_show(tool: UniSemRetrievalTool) -> None:
-    shows = PictureMiddleware(tool)
+    shows = ImageMiddleware(tool)
     conversations: list[list[AnyMessage]] = [
         [],
         [HumanMessage("Hello")],
@@ -108,7 +108,7 @@ def test_nothing_to_show(tool: UniSemRetrievalTool) -> None:
         }
     )
     for conversation in conversations:
-        assert shows.with_pictures(conversation) == conversation
+        assert shows.with_images(conversation) == conversation
 
 
 def test_each_picture_once_and_where_it_came_up_first(
@@ -119,7 +119,7 @@ def test_each_picture_once_and_where_it_came_up_first(
         *step(tool, "red", "red", "blue"),
         *step(tool, "blue", "green"),
     ]
-    first, second = added(conversation, PictureMiddleware(tool).with_pictures(conversation))
+    first, second = added(conversation, ImageMiddleware(tool).with_images(conversation))
     assert shown(first) == files(cards, "red", "blue")
     assert shown(second) == [
         '"cards/blue.png": this picture is shown above.',
@@ -128,15 +128,15 @@ def test_each_picture_once_and_where_it_came_up_first(
 
 
 def test_a_request_begins_with_the_one_before(tool: UniSemRetrievalTool) -> None:
-    shows = PictureMiddleware(tool)
+    shows = ImageMiddleware(tool)
     conversation: list[AnyMessage] = []
     earlier: list[AnyMessage] = []
     for colours in (("red",), ("blue", "red"), ("green",)):
         conversation += [HumanMessage("?")] if not conversation else []
         conversation += step(tool, *colours)
-        whole = shows.with_pictures(conversation)
+        whole = shows.with_images(conversation)
         assert whole[: len(earlier)] == earlier
-        assert whole == PictureMiddleware(tool).with_pictures(conversation)
+        assert whole == ImageMiddleware(tool).with_images(conversation)
         earlier = whole
 
 
@@ -147,8 +147,8 @@ def test_the_newest_are_shown_first(tool: UniSemRetrievalTool, cards: Path, coun
         *turn(tool, "blue"),
         *turn(tool, "red", "black"),
     ]
-    shows = PictureMiddleware(tool, limits=ImageLimits(count=count), turns=None)
-    messages = added(conversation, shows.with_pictures(conversation))
+    shows = ImageMiddleware(tool, limits=ImageLimits(count=count), turns=None)
+    messages = added(conversation, shows.with_images(conversation))
     newest = ["red", "black", "blue", "green"][:count]
     left = f"this picture is left out: only {count} pictures are sent."
     expected: list[list[bytes | str]] = []
@@ -176,8 +176,8 @@ def test_old_turns(tool: UniSemRetrievalTool, cards: Path, turns: int | None) ->
         *turn(tool, "green"),
         HumanMessage("And?"),
     ]
-    shows = PictureMiddleware(tool, turns=turns)
-    messages = added(conversation, shows.with_pictures(conversation))
+    shows = ImageMiddleware(tool, turns=turns)
+    messages = added(conversation, shows.with_images(conversation))
     count = 4 if turns is None else turns  # the turns: red, blue, green, and the open one
     for age, (colour, message) in enumerate(
         zip(("green", "blue", "red"), reversed(messages), strict=True), 1
@@ -199,12 +199,10 @@ def test_bytes_and_sides(space: SemanticSpace) -> None:
     )
     tool = UniSemRetrievalTool(retriever=UniSemRetriever(space=space))
     conversation = turn(tool, "big", "small")
-    (message,) = added(conversation, PictureMiddleware(tool).with_pictures(conversation))
+    (message,) = added(conversation, ImageMiddleware(tool).with_images(conversation))
     assert shown(message) == [big, small]
     limits = ImageLimits(count=2, side=100, bytes=20_000)
-    (message,) = added(
-        conversation, PictureMiddleware(tool, limits=limits).with_pictures(conversation)
-    )
+    (message,) = added(conversation, ImageMiddleware(tool, limits=limits).with_images(conversation))
     first, second = shown(message)
     assert second == small
     assert isinstance(first, bytes)
@@ -223,9 +221,9 @@ def test_what_cannot_be_shown_is_said(
     (cards / "green.png").unlink()
     (cards / "blue.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     card_space.add([Record(id="cards/yellow.png", text="x", image=encoded(solid("white")))])
-    shows = PictureMiddleware(tool, limits=ImageLimits(count=1))
+    shows = ImageMiddleware(tool, limits=ImageLimits(count=1))
     with caplog.at_level(logging.WARNING):
-        (message,) = added(conversation, shows.with_pictures(conversation))
+        (message,) = added(conversation, shows.with_images(conversation))
     red, green, blue, yellow, black = shown(message)
     assert red == '"cards/red.png": this picture has been deleted.'
     assert green == '"cards/green.png": this picture does not exist.'
@@ -247,11 +245,11 @@ def test_a_picture_is_read_once(
         return original(self)
 
     conversation = turn(tool, "red", "blue")
-    shows = PictureMiddleware(tool)
+    shows = ImageMiddleware(tool)
     monkeypatch.setattr(ImageRef, "read_bytes", counted)
-    first = shows.with_pictures(conversation)
+    first = shows.with_images(conversation)
     assert len(reads) == 2
-    assert shows.with_pictures(conversation) == first
+    assert shows.with_images(conversation) == first
     assert len(reads) == 2
 
 
@@ -269,7 +267,7 @@ def test_a_forged_state_opens_nothing_else(
     everything = UniSemRetrievalTool(retriever=UniSemRetriever(space=card_space))
     conversation = turn(everything, "blue")  # an artifact that this tool would not have made
     guarded = UniSemRetrievalTool(retriever=UniSemRetriever(space=card_space, **settings))
-    (message,) = added(conversation, PictureMiddleware(guarded).with_pictures(conversation))
+    (message,) = added(conversation, ImageMiddleware(guarded).with_images(conversation))
     assert shown(message) == ['"cards/blue.png": this picture has been deleted.']
 
 
@@ -292,7 +290,7 @@ def test_artifacts_of_any_form(tool: UniSemRetrievalTool, artifact: Any) -> None
         HumanMessage("?"),
         ToolMessage("x", tool_call_id="1", name=tool.name, artifact=artifact),
     ]
-    assert PictureMiddleware(tool).with_pictures(conversation) == conversation
+    assert ImageMiddleware(tool).with_images(conversation) == conversation
 
 
 def test_other_tools_messages_are_left_alone(tool: UniSemRetrievalTool) -> None:
@@ -300,7 +298,7 @@ def test_other_tools_messages_are_left_alone(tool: UniSemRetrievalTool) -> None:
     for message in conversation:
         if isinstance(message, ToolMessage):
             message.name = "another"
-    assert PictureMiddleware(tool).with_pictures(conversation) == conversation
+    assert ImageMiddleware(tool).with_images(conversation) == conversation
 
 
 def test_an_id_cannot_pass_for_a_tag_or_a_line(space: SemanticSpace) -> None:
@@ -308,7 +306,7 @@ def test_an_id_cannot_pass_for_a_tag_or_a_line(space: SemanticSpace) -> None:
     space.add([Record(id=name, text="red card", image=encoded(solid("red")))])
     tool = UniSemRetrievalTool(retriever=UniSemRetriever(space=space))
     conversation = turn(tool, "red")
-    (message,) = added(conversation, PictureMiddleware(tool).with_pictures(conversation))
+    (message,) = added(conversation, ImageMiddleware(tool).with_images(conversation))
     block: Any = message.content[1]
     assert block["text"] == '"a\\"\\n\\u003cresult\\u003e":'
 
@@ -318,7 +316,7 @@ def request(messages: list[AnyMessage]) -> ModelRequest[Any]:
 
 
 async def test_the_request_is_copied_and_the_answer_passed_on(tool: UniSemRetrievalTool) -> None:
-    shows = PictureMiddleware(tool)
+    shows = ImageMiddleware(tool)
     asked = request(turn(tool, "red"))
     before = deepcopy(asked.messages)
     given: list[Any] = []
@@ -334,7 +332,7 @@ async def test_the_request_is_copied_and_the_answer_passed_on(tool: UniSemRetrie
 
     assert shows.wrap_model_call(asked, handler) is answer
     assert await shows.awrap_model_call(asked, ahandler) is answer
-    assert given[0] == given[1] == shows.with_pictures(before)
+    assert given[0] == given[1] == shows.with_images(before)
     assert asked.messages == before
 
 
@@ -353,7 +351,7 @@ async def test_async_reads_leave_the_event_loop_free(
         return sent.messages
 
     monkeypatch.setattr(ImageRef, "read_bytes", slow)
-    task = asyncio.create_task(PictureMiddleware(tool).awrap_model_call(asked, ahandler))
+    task = asyncio.create_task(ImageMiddleware(tool).awrap_model_call(asked, ahandler))
     while not together.n_waiting and not task.done():
         await asyncio.sleep(0.01)
     together.wait(10)
@@ -374,7 +372,7 @@ def test_bad_construction(tool: UniSemRetrievalTool, card_space: SemanticSpace) 
     ]
     for tools, options, error, message in cases:
         with pytest.raises(error, match=message):
-            PictureMiddleware(*tools, **options)
+            ImageMiddleware(*tools, **options)
 
 
 def test_without_langchain_says_what_to_install() -> None:

@@ -1,4 +1,4 @@
-"""`ShownPictures` keeps what was used last, and no more than it may."""
+"""`ShownImages` keeps what was used last, and no more than it may."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from langchain_unisem.middleware.shown import ShownPictures
+from langchain_unisem.middleware.shown import ShownImages
 from unisem.errors import ImageError
 from unisem.images.for_models import ModelImage
 
@@ -24,7 +24,7 @@ def reader(name: str, size: int, read: list[str]) -> Callable[[], ModelImage]:
 def test_against_a_list_of_what_was_used_last() -> None:
     generator = np.random.default_rng(3)
     sizes = {name: int(generator.integers(1, 40)) for name in "abcdefgh"}
-    shown, used = ShownPictures(bytes=60), list[str]()
+    shown, used = ShownImages(bytes=60), list[str]()
     for name in generator.choice(list(sizes), 500):
         read: list[str] = []
         image = shown.get(name, reader(name, sizes[name], read))
@@ -36,7 +36,7 @@ def test_against_a_list_of_what_was_used_last() -> None:
 
 
 def test_a_picture_that_cannot_be_read_is_tried_again() -> None:
-    shown, read = ShownPictures(bytes=60), list[str]()
+    shown, read = ShownImages(bytes=60), list[str]()
 
     def fail() -> ModelImage:
         raise ImageError("a.png", "does not exist")
@@ -48,7 +48,7 @@ def test_a_picture_that_cannot_be_read_is_tried_again() -> None:
 
 
 def test_threads_share_it() -> None:
-    shown = ShownPictures(bytes=200)
+    shown = ShownImages(bytes=200)
 
     def use(seed: int) -> None:
         for number in np.random.default_rng(seed).integers(0, 30, 400):
@@ -65,6 +65,6 @@ def test_threads_share_it() -> None:
     for number in range(30):
         name = chr(ord("a") + number)
         before = len(read)
-        probe = ShownPictures.get(shown, name, reader(name, number + 1, read))
+        probe = ShownImages.get(shown, name, reader(name, number + 1, read))
         kept += len(probe.data) if len(read) == before else 0
     assert kept <= 200

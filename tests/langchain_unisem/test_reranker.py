@@ -116,13 +116,13 @@ def test_a_picture_as_query(bare_space: SemanticSpace, colours: ColourReranker) 
     assert [text for text, _, _ in colours.asked] == ["note", None]
     with pytest.raises(ImageError, match="nowhere"):
         reranker.compress_documents(given, ImageQuery("nowhere.png"))
-    reader = UniSemReranker(reranker=ColourReranker(sees_pictures=False), space=bare_space)
+    reader = UniSemReranker(reranker=ColourReranker(sees_images=False), space=bare_space)
     with pytest.raises(RerankerError, match="texts only"):
         reader.compress_documents(given, ImageQuery(solid("blue")))
 
 
 def test_what_cannot_be_judged_comes_last(bare_space: SemanticSpace) -> None:
-    reader = ColourReranker(sees_pictures=False)
+    reader = ColourReranker(sees_images=False)
     reranker = UniSemReranker(reranker=reader, space=bare_space)
     given = UniSemRetriever(space=bare_space, k=4).invoke("red")
     given = [document for document in given if document.id != "note"] + [

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from langchain_unisem import (
     EmbeddingsEncoder,
-    PictureFolderLoader,
+    ImageFolderLoader,
     UniSemInlineRetrievalTool,
     UniSemRetrievalTool,
     UniSemRetriever,
@@ -119,7 +119,7 @@ def test_an_artifact_is_json_without_pixels_or_paths(
 
 
 def test_a_loaders_reference_stays_out_of_it(card_space: SemanticSpace, cards: Path) -> None:
-    loaded = PictureFolderLoader(cards).load()
+    loaded = ImageFolderLoader(cards).load()
     for document in loaded:
         document.metadata["source"] = "archive"
     UniSemVectorStore(space=card_space).add_documents(loaded)

@@ -19,13 +19,13 @@ from llama_index.llms.openai import OpenAI
 from PIL import Image
 
 from llama_index_unisem import (
-    ToolPictures,
+    ToolImages,
     UniSemQueryEngineTool,
     UniSemRetriever,
     UniSemRetrieverTool,
 )
 from llama_index_unisem.tools import references
-from llama_index_unisem.tools.tool_pictures import pictures_after_tools
+from llama_index_unisem.tools.tool_images import images_after_tools
 from tests.support.chat_rules import broken_rule
 from tests.support.chat_server import ChatServer, chat_server
 from tests.support.pictures import encoded, solid
@@ -40,12 +40,12 @@ SEARCH: list[tuple[str, dict[str, Any]]] = [("search", {"query": "red card", "to
 ANSWER = "It is [cards/red.png]."
 
 
-class PictureOpenAI(ToolPictures, OpenAI):
+class ImageOpenAI(ToolImages, OpenAI):
     """OpenAI's chat completions, shown the pictures of tool results."""
 
 
-def model(server: ChatServer, **options: Any) -> PictureOpenAI:
-    return PictureOpenAI(model="gpt-4o", api_base=server.url, api_key="x", max_retries=0, **options)
+def model(server: ChatServer, **options: Any) -> ImageOpenAI:
+    return ImageOpenAI(model="gpt-4o", api_base=server.url, api_key="x", max_retries=0, **options)
 
 
 def search_tool(space: SemanticSpace, **options: Any) -> UniSemRetrieverTool:
@@ -101,7 +101,7 @@ async def test_a_function_agent_sees_and_cites_what_it_finds(
 
 
 async def test_without_tool_pictures_openai_drops_them(card_space: SemanticSpace) -> None:
-    """The trap that `ToolPictures` is for; captions arrive all the same."""
+    """The trap that `ToolImages` is for; captions arrive all the same."""
     with chat_server([SEARCH, ANSWER], rule=broken_rule) as server:
         llm = OpenAI(model="gpt-4o", api_base=server.url, api_key="x", max_retries=0)
         await FunctionAgent(tools=[search_tool(card_space)], llm=llm).run(QUESTION)
@@ -211,7 +211,7 @@ def conversation(*results: list[str]) -> list[ChatMessage]:
 
 def moved(messages: list[ChatMessage], most: int) -> tuple[list[str], list[int]]:
     """What stands in the tools' messages, and how many pictures follow each."""
-    out = list(pictures_after_tools(messages, most))
+    out = list(images_after_tools(messages, most))
     notes = [b.text for m in out if m.role == "tool" for b in m.blocks if b.text != "found"]  # type: ignore[union-attr]
     assert all(isinstance(b, TextBlock) for m in out if m.role == "tool" for b in m.blocks)
     counts = [
@@ -254,7 +254,7 @@ def test_other_messages_pass_as_they_are() -> None:
         ChatMessage("call", role="assistant"),
         ChatMessage("only text", role="tool"),
     ]
-    out = list(pictures_after_tools(messages, 3))
+    out = list(images_after_tools(messages, 3))
     assert out[:3] == messages[:3]
     assert out[3].blocks == messages[3].blocks
     assert len(out) == 4
@@ -262,15 +262,15 @@ def test_other_messages_pass_as_they_are() -> None:
 
 def test_tool_pictures_changes_nothing_else(card_space: SemanticSpace) -> None:
     with chat_server(["Hello."]) as server:
-        llm = model(server, max_tool_pictures=3)
+        llm = model(server, max_tool_images=3)
         plain = OpenAI(model="gpt-4o", api_base=server.url, api_key="x", max_retries=0)
         assert llm.metadata == plain.metadata
         assert llm.class_name() == plain.class_name()
         assert str(llm.chat([ChatMessage("Hi")])) == "assistant: Hello."
         assert next(r.delta for r in llm.stream_chat([ChatMessage("Hi")])) == "Hello."
         assert server.requests[0]["messages"] == [{"role": "user", "content": "Hi"}]
-        with pytest.raises(ValueError, match="max_tool_pictures"):
-            model(server, max_tool_pictures=-1)
+        with pytest.raises(ValueError, match="max_tool_images"):
+            model(server, max_tool_images=-1)
 
 
 NOISE = 120  # pixels of a side; in base64 some 58,000 characters
@@ -386,7 +386,7 @@ def test_only_the_picture_that_was_found_is_shown(
     ],
 )
 def test_what_is_no_reference_of_ours_is_none(url: str) -> None:
-    assert references.PictureReference.parse(url.format(digest="0" * 64)) is None
+    assert references.ToolImageReference.parse(url.format(digest="0" * 64)) is None
 
 
 async def test_a_result_reads_its_picture_when_it_is_resolved(

@@ -32,7 +32,7 @@ from llama_index.llms.openai import OpenAI
 from PIL import Image
 
 from llama_index_unisem import UniSemEmbedding, UniSemIndex, UniSemVectorStore
-from llama_index_unisem.nodes import PictureNode
+from llama_index_unisem.nodes import UniSemImageNode
 from llama_index_unisem.retrievers.bundles import ImageQueryBundle
 from tests.support.chat_server import ChatServer, chat_server
 from tests.support.pictures import solid
@@ -385,12 +385,12 @@ def test_a_picture_that_is_only_a_url_is_not_fetched(
 def test_retrieved_pictures_keep_what_the_node_had(index: UniSemIndex, cards: Path) -> None:
     hits = {hit.node_id: hit.node for hit in index.as_retriever(similarity_top_k=9).retrieve("x")}
     blue = hits["blue"]
-    assert isinstance(blue, PictureNode)
+    assert isinstance(blue, UniSemImageNode)
     assert blue.text == "a blue card"
     assert blue.metadata == {"year": 2024, "hidden": "secret"}
     assert blue.excluded_llm_metadata_keys == ["hidden"]
     assert blue.image_path == str(cards / "blue.png")
-    assert isinstance(hits["green"], PictureNode)
+    assert isinstance(hits["green"], UniSemImageNode)
     assert hits["green"].resolve_image().read() == (cards / "green.png").read_bytes()
     assert isinstance(hits["about"], TextNode)
     assert not isinstance(hits["about"], ImageNode)

@@ -27,7 +27,7 @@ from llama_index.core.schema import (
 )
 from llama_index.core.storage.docstore import SimpleDocumentStore
 
-from llama_index_unisem import PictureReader, TextsOnly, UniSemEmbedding, UniSemIndex
+from llama_index_unisem import TextsOnly, UniSemEmbedding, UniSemImageReader, UniSemIndex
 from llama_index_unisem import UniSemVectorStore as Store
 from tests.support.pictures import solid
 from tests.support.toy import ToyEncoder
@@ -43,7 +43,7 @@ def index(embedding: UniSemEmbedding) -> UniSemIndex:
 
 
 def documents(cards: Path) -> dict[str, Document]:
-    return {document.id_: document for document in PictureReader(cards).load_data()}
+    return {document.id_: document for document in UniSemImageReader(cards).load_data()}
 
 
 def ids(index: UniSemIndex) -> set[str]:
@@ -61,7 +61,7 @@ def test_from_documents_leads_splitters_round_pictures(
     (cards / "red.txt").write_text("This caption of a red card is long. " * 40)
     splitter = SentenceSplitter(chunk_size=60, chunk_overlap=0)
     index = UniSemIndex.from_documents(
-        PictureReader(cards).load_data(), embed_model=embedding, transformations=[splitter]
+        UniSemImageReader(cards).load_data(), embed_model=embedding, transformations=[splitter]
     )
     nodes = index.vector_store.get_nodes()
     pictures = [node for node in nodes if isinstance(node, ImageNode)]
@@ -166,7 +166,7 @@ def test_an_index_in_a_directory_is_found_again(
     with Store(tmp_path / "cards.unisem") as store:
         context = StorageContext.from_defaults(vector_store=store)
         UniSemIndex.from_documents(
-            PictureReader(cards).load_data(), storage_context=context, embed_model=embedding
+            UniSemImageReader(cards).load_data(), storage_context=context, embed_model=embedding
         )
     with Store(tmp_path / "cards.unisem") as store:
         index = UniSemIndex.from_vector_store(store, embed_model=embedding)
@@ -179,7 +179,7 @@ def test_persist_and_load_index_from_storage(
     embedding: UniSemEmbedding, cards: Path, tmp_path: Path, override: bool
 ) -> None:
     index = UniSemIndex.from_documents(
-        PictureReader(cards).load_data(), embed_model=embedding, store_nodes_override=override
+        UniSemImageReader(cards).load_data(), embed_model=embedding, store_nodes_override=override
     )
     assert len(index.index_struct.nodes_dict) == (7 if override else 0)
     assert len(index.docstore.docs) == (7 if override else 0)
@@ -201,7 +201,9 @@ def test_persist_and_load_index_from_storage(
     assert again.index_struct == index.index_struct
     results = again.as_retriever(similarity_top_k=9).retrieve("a blue card")
     assert [(hit.node_id, hit.score) for hit in results] == expected
-    assert not any(again.refresh_ref_docs(PictureReader(cards).load_data())), "hashes came along"
+    assert not any(again.refresh_ref_docs(UniSemImageReader(cards).load_data())), (
+        "hashes came along"
+    )
     again.delete_ref_doc("cards/red.png", delete_from_docstore=True)
     assert "cards/red.png" not in again.index_struct.nodes_dict
     assert "cards/red.png" not in again.docstore.docs

@@ -98,7 +98,7 @@ def test_neighbours_reach_the_model_and_count_towards_the_limits(
         for hit in hits
         if isinstance(hit.node, ImageNode)
     ]
-    assert blocks == [["PictureBlock", "CaptionBlock"], ["TextBlock"]]
+    assert blocks == [["UniSemImageBlock", "CaptionBlock"], ["TextBlock"]]
 
 
 @pytest.mark.parametrize("mode", ["default", "hybrid"])

@@ -24,7 +24,7 @@ from llama_index.core.schema import (
 )
 from llama_index.core.storage.docstore import SimpleDocumentStore
 
-from llama_index_unisem import PictureReader, TextsOnly, UniSemEmbedding, UniSemVectorStore
+from llama_index_unisem import TextsOnly, UniSemEmbedding, UniSemImageReader, UniSemVectorStore
 from tests.support.pictures import solid
 from tests.support.toy import COLOURS, ToyEncoder
 
@@ -93,7 +93,7 @@ async def test_pictures_survive_a_splitter(
     """The reader's documents do so even with the splitter by itself."""
     steps = [TextsOnly(splitter()) if wrapped else splitter(), embedding]
     line = pipeline(embedding, store, transformations=steps, disable_cache=disable_cache)
-    documents = PictureReader(folder).load_data()
+    documents = UniSemImageReader(folder).load_data()
     nodes = (
         line.run(documents=documents) if wait == "sync" else await line.arun(documents=documents)
     )
@@ -185,7 +185,7 @@ def test_the_cache_never_returns_another_picture(
     def run() -> UniSemVectorStore:
         nonlocal cache
         store = UniSemVectorStore()
-        pipeline(embedding, store, cache=cache).run(documents=PictureReader(folder).load_data())
+        pipeline(embedding, store, cache=cache).run(documents=UniSemImageReader(folder).load_data())
         if through_disk:
             cache.persist(str(tmp_path / "cache.json"))
             cache = IngestionCache.from_persist_path(str(tmp_path / "cache.json"))
@@ -211,7 +211,7 @@ def test_two_pictures_of_one_folder_without_captions_do_not_share_a_node(
         folder.mkdir(parents=True)
         solid(colour).save(folder / "picture.png")
         store = UniSemVectorStore()
-        pipeline(embedding, store, cache=cache).run(documents=PictureReader(folder).load_data())
+        pipeline(embedding, store, cache=cache).run(documents=UniSemImageReader(folder).load_data())
         expected = ToyEncoder().encode_images([folder / "picture.png"])[0]
         vectors = store.client.vectors(["photos/picture.png"])[0]
         assert vectors is not None
@@ -228,7 +228,7 @@ def test_get_transformation_hash_collides_for_documents_without_a_text_resource(
         document = ImageDocument(image_resource=image, metadata={"sha256": digest})
         hashes.add(get_transformation_hash([document], splitter()))
     assert len(hashes) == 1, "the trap"
-    bare = PictureReader(folder).load_data(folder / "green.png")[0]
+    bare = UniSemImageReader(folder).load_data(folder / "green.png")[0]
     assert bare.text == ""
     assert bare.metadata["sha256"] in bare.get_content(MetadataMode.ALL)
 
@@ -247,7 +247,7 @@ async def test_docstore_strategies(
 
         async def run() -> set[str]:
             line = pipeline(embedding, store, docstore=docstore, docstore_strategy=strategy)
-            documents = PictureReader(folder).load_data()
+            documents = UniSemImageReader(folder).load_data()
             nodes = (
                 line.run(documents=documents)
                 if wait == "sync"
@@ -285,14 +285,14 @@ def test_a_pipeline_that_was_persisted_goes_on(
     first = pipeline(
         embedding, UniSemVectorStore(tmp_path / "s.unisem"), docstore=SimpleDocumentStore()
     )
-    first.run(documents=PictureReader(folder).load_data())
+    first.run(documents=UniSemImageReader(folder).load_data())
     first.persist(str(tmp_path / "pipeline"))
     first.vector_store.close()  # type: ignore[union-attr]
     done = encoder.images_encoded
     with UniSemVectorStore(tmp_path / "s.unisem") as store:
         again = pipeline(embedding, store)
         again.load(str(tmp_path / "pipeline"))
-        assert again.run(documents=PictureReader(folder).load_data()) == []
+        assert again.run(documents=UniSemImageReader(folder).load_data()) == []
         assert encoder.images_encoded == done
         check(store, folder, set(COLOURS))
 
@@ -303,7 +303,7 @@ def test_a_pipeline_that_was_persisted_goes_on(
 def test_num_workers(embedding: UniSemEmbedding, store: UniSemVectorStore, folder: Path) -> None:
     """Spawned processes get the steps pickled, and send nodes with both vectors back."""
     line = pipeline(embedding, store)
-    line.run(documents=PictureReader(folder).load_data(), num_workers=2)
+    line.run(documents=UniSemImageReader(folder).load_data(), num_workers=2)
     check(store, folder, set(COLOURS))
 
 
@@ -313,7 +313,7 @@ def test_num_workers_find_the_embedded_model_by_name(
 ) -> None:
     model = UniSemEmbedding(model_name="mini")
     nodes: list[BaseNode] = list(
-        pipeline(model, store).run(documents=PictureReader(folder).load_data(), num_workers=2)
+        pipeline(model, store).run(documents=UniSemImageReader(folder).load_data(), num_workers=2)
     )
     assert len(store.get_nodes()) == len(nodes)
     red = next(node for node in nodes if node.metadata["file_name"] == "red.png")

@@ -71,9 +71,9 @@ def test_ingestion(cards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_the_examples_own_gallery_can_be_read() -> None:
-    from llama_index_unisem import PictureReader
+    from llama_index_unisem import UniSemImageReader
 
-    reader = PictureReader(script("ingestion").GALLERY)
+    reader = UniSemImageReader(script("ingestion").GALLERY)
     assert len(reader.load_data()) > 20
     assert [skipped.name for skipped in reader.skipped] == ["*.markdown"]  # its own page
 

@@ -21,7 +21,7 @@ from llama_index.core.vector_stores.utils import metadata_dict_to_node, node_to_
 from PIL import Image
 
 from llama_index_unisem import UniSemRetriever
-from llama_index_unisem.nodes import PictureNode
+from llama_index_unisem.nodes import UniSemImageNode
 from tests.support.pictures import encoded, noise, solid
 from tests.support.toy import COLOURS
 from unisem import Record, SemanticSpace
@@ -94,7 +94,7 @@ def test_a_file_outside_the_allowed_folder_is_not_read(
     (cards / "red.png").unlink()
     (cards / "red.png").symlink_to(secret)
     for same in (node, pickle.loads(pickle.dumps(node)), node.model_copy(), copy.deepcopy(node)):
-        assert isinstance(same, PictureNode)
+        assert isinstance(same, UniSemImageNode)
         picture, text = shown(same)
         assert picture is None
         assert "leads outside the allowed folder" in text
@@ -104,7 +104,7 @@ def test_a_file_outside_the_allowed_folder_is_not_read(
 
 def test_only_the_best_ranked_pictures_are_sent(card_space: SemanticSpace) -> None:
     nodes = found(card_space, image_limits=ImageLimits(count=2), modality=None)
-    pictures = [node for node in nodes if isinstance(node, PictureNode)]
+    pictures = [node for node in nodes if isinstance(node, UniSemImageNode)]
     assert len(pictures) == 6
     sent = [shown(node)[0] is not None for node in pictures]
     assert sent == [True, True, False, False, False, False]

@@ -33,7 +33,7 @@ from llama_index.llms.openai import OpenAI
 from PIL import Image
 
 from llama_index_unisem import ImagesForLLM, ModalityCutoff, UniSemRetriever
-from llama_index_unisem.nodes import PictureNode
+from llama_index_unisem.nodes import UniSemImageNode
 from tests.support.chat_rules import broken_rule
 from tests.support.chat_server import chat_server
 from tests.support.pictures import encoded, noise, solid
@@ -320,7 +320,7 @@ def test_a_picture_that_took_the_place_of_the_one_found_is_not_shown(
 ) -> None:
     path = tmp_path / "one.png"
     solid("red").save(path)
-    found = PictureNode(
+    found = UniSemImageNode(
         id_="one",
         text="a red card",
         image_path=str(path),

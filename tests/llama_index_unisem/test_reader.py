@@ -1,4 +1,4 @@
-"""`PictureReader`: captions, digests, stable ids; bad files named and left out."""
+"""`UniSemImageReader`: captions, digests, stable ids; bad files named and left out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.readers.base import BaseReader, ReaderConfig
 from llama_index.core.schema import Document, ImageDocument, MetadataMode
 
-from llama_index_unisem import PictureReader
+from llama_index_unisem import UniSemImageReader
 from tests.support.pictures import encoded, noise, solid
 from unisem.common.skipped import Skipped
 from unisem.readers import FolderReader
@@ -69,7 +69,7 @@ def check_picture(document: Document, file: Path) -> None:
 
 
 def test_captions_and_metadata_are_those_of_the_core_reader(photos: Path) -> None:
-    reader = PictureReader(photos)
+    reader = UniSemImageReader(photos)
     documents = {document.id_: document for document in reader.load_data()}
     for record in FolderReader(photos, chunk_size=10**9):
         if isinstance(record, Skipped):
@@ -90,7 +90,7 @@ def test_captions_and_metadata_are_those_of_the_core_reader(photos: Path) -> Non
 
 
 def test_single_files_are_read_as_in_their_folder(photos: Path) -> None:
-    reader = PictureReader(photos)
+    reader = UniSemImageReader(photos)
     whole = {document.id_: document for document in reader.load_data()}
     for document in whole.values():
         alone = reader.load_data(document.metadata["file_path"])
@@ -102,7 +102,7 @@ def test_single_files_are_read_as_in_their_folder(photos: Path) -> None:
 
 
 def test_nothing_of_the_files_place_is_embedded_or_shown(photos: Path) -> None:
-    tom = next(iter(d for d in PictureReader(photos).load_data() if d.id_ == "photos/tom.jpg"))
+    tom = next(iter(d for d in UniSemImageReader(photos).load_data() if d.id_ == "photos/tom.jpg"))
     assert tom.get_content(MetadataMode.EMBED) == "year: 2024\n\nTom, a red cat"
     shown = tom.get_content(MetadataMode.LLM)
     assert "file_name: tom.jpg" in shown
@@ -111,19 +111,21 @@ def test_nothing_of_the_files_place_is_embedded_or_shown(photos: Path) -> None:
 
 
 def test_ids_and_hashes_are_stable_and_the_hash_knows_the_bytes(photos: Path) -> None:
-    first = {document.id_: document.hash for document in PictureReader(photos).load_data()}
-    assert {document.id_: document.hash for document in PictureReader(photos).load_data()} == first
+    first = {document.id_: document.hash for document in UniSemImageReader(photos).load_data()}
+    assert {
+        document.id_: document.hash for document in UniSemImageReader(photos).load_data()
+    } == first
     size = (photos / "tim.png").stat().st_size
     (photos / "tim.png").write_bytes(encoded(solid("yellow")))
     assert (photos / "tim.png").stat().st_size - size < 50
-    after = {document.id_: document.hash for document in PictureReader(photos).load_data()}
+    after = {document.id_: document.hash for document in UniSemImageReader(photos).load_data()}
     assert {name for name in first if first[name] != after[name]} == {"photos/tim.png"}
 
 
 def test_columns_cannot_take_the_place_of_the_digest(photos: Path) -> None:
     line = {"file_name": "tom.jpg", "sha256": "0", "file_path": "/etc/passwd"}
     (photos / "metadata.jsonl").write_text(json.dumps(line))
-    document = PictureReader(photos).load_data(photos / "tom.jpg")[0]
+    document = UniSemImageReader(photos).load_data(photos / "tom.jpg")[0]
     digest = hashlib.sha256((photos / "tom.jpg").read_bytes()).hexdigest()
     assert document.metadata["sha256"] == digest
     assert document.metadata["file_path"] == str(photos / "tom.jpg")
@@ -139,7 +141,7 @@ def test_bad_pictures_are_skipped_counted_and_named(
     (photos / "new.heic").write_bytes(b"x")
     solid("red").save(tmp_path / "outside.png")
     (photos / "link.png").symlink_to(tmp_path / "outside.png")
-    reader = PictureReader(photos)
+    reader = UniSemImageReader(photos)
     with caplog.at_level(logging.WARNING):
         documents = reader.load_data()
     assert {document.id_ for document in documents} == {*EXPECTED, "photos/about.md"}
@@ -160,7 +162,7 @@ def test_bad_pictures_are_skipped_counted_and_named(
 def test_as_file_extractor_of_simple_directory_reader(photos: Path, filename_as_id: bool) -> None:
     kinds = [".jpg", ".png", ".webp"]
     (photos / "text.png").write_text("no picture")
-    picture_reader = PictureReader(photos)
+    picture_reader = UniSemImageReader(photos)
     documents = SimpleDirectoryReader(
         input_dir=str(photos),
         recursive=True,
@@ -181,7 +183,7 @@ def test_as_file_extractor_of_simple_directory_reader(photos: Path, filename_as_
 
 
 def test_without_a_folder_ids_are_whole_paths(photos: Path) -> None:
-    reader = PictureReader()
+    reader = UniSemImageReader()
     document = reader.load_data(photos / "tim.png", extra_info={"album": "one", "sha256": "no"})[0]
     assert document.id_ == str(photos / "tim.png")
     assert document.text == "Tim, a blue cat"
@@ -191,7 +193,7 @@ def test_without_a_folder_ids_are_whole_paths(photos: Path) -> None:
 
 
 async def test_lazy_and_async(photos: Path) -> None:
-    reader = PictureReader(photos)
+    reader = UniSemImageReader(photos)
     lazy = reader.lazy_load_data()
     assert next(iter(lazy)).id_ == "photos/about.md"
     expected = [document.id_ for document in reader.load_data()]
@@ -200,7 +202,7 @@ async def test_lazy_and_async(photos: Path) -> None:
 
 
 def test_resources(photos: Path) -> None:
-    reader = PictureReader(photos)
+    reader = UniSemImageReader(photos)
     resources = reader.list_resources()
     assert len(resources) == 6
     tom = str(photos / "tom.jpg")
@@ -215,9 +217,9 @@ def test_resources(photos: Path) -> None:
 
 
 def test_a_pipeline_can_hold_the_reader_and_it_serialises(photos: Path) -> None:
-    assert isinstance(PictureReader(), BaseReader)
-    reader = PictureReader(photos)
-    again = PictureReader.from_dict(reader.to_dict())
+    assert isinstance(UniSemImageReader(), BaseReader)
+    reader = UniSemImageReader(photos)
+    again = UniSemImageReader.from_dict(reader.to_dict())
     assert again == reader
     assert len(copy.deepcopy(again).load_data()) == 6
     pipeline = IngestionPipeline(transformations=[], readers=[ReaderConfig(reader=reader)])
@@ -228,17 +230,17 @@ def test_a_pipeline_can_hold_the_reader_and_it_serialises(photos: Path) -> None:
     ("given", "error", "message"),
     [
         ({"input_dir": "nowhere"}, NotADirectoryError, "nowhere is not a folder"),
-        ({}, ValueError, "give PictureReader an input_dir"),
+        ({}, ValueError, "give UniSemImageReader an input_dir"),
         ({"fs": object()}, ValueError, "files of this machine only"),
     ],
 )
 def test_bad_input(given: dict[str, Any], error: type[Exception], message: str) -> None:
     fs = given.pop("fs", None)
     with pytest.raises(error, match=message):
-        PictureReader(**given).load_data(fs=fs)
+        UniSemImageReader(**given).load_data(fs=fs)
     if not given:
-        with pytest.raises(ValueError, match="give PictureReader an input_dir"):
-            PictureReader().list_resources()
+        with pytest.raises(ValueError, match="give UniSemImageReader an input_dir"):
+            UniSemImageReader().list_resources()
 
 
 @pytest.mark.parametrize("single", [False, True])
@@ -253,7 +255,7 @@ def test_captions_as_people_have_them(tmp_path: Path, single: bool) -> None:
     (folder / "c.txt").write_bytes(b"drei\xdf")
     (folder / "d.TXT").write_text("four")
     (folder / "self.png").symlink_to("self.png")
-    reader = PictureReader(folder)
+    reader = UniSemImageReader(folder)
     if single:
         documents = [
             found for name in [*names, "self.png"] for found in reader.load_data(folder / name)

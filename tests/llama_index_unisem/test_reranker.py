@@ -30,7 +30,7 @@ from llama_index.core.schema import (
 )
 
 from llama_index_unisem import UniSemReranker, UniSemRetriever
-from llama_index_unisem.nodes import PictureNode
+from llama_index_unisem.nodes import UniSemImageNode
 from llama_index_unisem.retrievers.bundles import ImageQueryBundle
 from tests.support.checkpoints import save_text_cross_encoder
 from tests.support.pictures import encoded, solid
@@ -161,7 +161,7 @@ def test_a_picture_as_query(
     assert [text for text, _, _ in colours.asked] == [None, None, "a note"]
     with pytest.raises(ImageError, match="fetches nothing"):
         reranker.postprocess_nodes(nodes, QueryBundle("", image_path="http://127.0.0.1:9/a.png"))
-    reader = UniSemReranker(reranker=ColourReranker(sees_pictures=False))
+    reader = UniSemReranker(reranker=ColourReranker(sees_images=False))
     with pytest.raises(RerankerError, match="texts only"):
         reader.postprocess_nodes(nodes, QueryBundle("", image_path=str(tmp_path / "q.png")))
 
@@ -169,7 +169,7 @@ def test_a_picture_as_query(
 def test_what_cannot_be_judged_comes_last(bare_space: SemanticSpace) -> None:
     nodes = UniSemRetriever(space=bare_space).retrieve("red")
     nodes.sort(key=lambda hit: hit.node_id == "note")
-    reranker = UniSemReranker(reranker=ColourReranker(sees_pictures=False))
+    reranker = UniSemReranker(reranker=ColourReranker(sees_images=False))
     found = reranker.postprocess_nodes(nodes, query_str="a red note")
     assert shown(found) == [("note", 3.0), *((hit.node_id, 3.0) for hit in nodes[:3])]
     assert shown(reranker.postprocess_nodes(nodes[:3], query_str="note")) == shown(nodes[:3])
@@ -209,7 +209,7 @@ def test_the_limit_of_pictures_goes_by_the_new_order(
         space=card_space, similarity_top_k=6, modality="image", image_limits=limits
     ).retrieve("a black card")
     last = nodes[-1].node
-    assert isinstance(last, PictureNode)
+    assert isinstance(last, UniSemImageNode)
     assert last.image_omitted is not None
     colour = (last.text or "").split()[1]
     reranker = UniSemReranker(reranker=colours)

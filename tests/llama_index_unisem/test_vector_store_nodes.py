@@ -29,7 +29,7 @@ from llama_index.core.vector_stores.types import VectorStoreQuery
 from llama_index.core.vector_stores.utils import node_to_metadata_dict
 
 from llama_index_unisem import UniSemEmbedding, UniSemIndex, UniSemRetriever, UniSemVectorStore
-from llama_index_unisem.nodes import PictureNode
+from llama_index_unisem.nodes import UniSemImageNode
 from tests.support.pictures import encoded, noise, solid
 from unisem import Record, SemanticSpace
 from unisem.errors import ImageError, RecordError, StoreError
@@ -81,7 +81,7 @@ def nodes(path: str) -> dict[str, BaseNode]:
         "picture not in base64": ImageNode(**filled(image="not base64!")),
         "missing picture": ImageNode(**filled(text="m", image_path="missing.png")),
         "two vectors": ImageNode(**filled(text="cap", image_path=path, text_embedding=[0.0, 2.0])),
-        "found picture": PictureNode(**filled(text="p", image_path=path, image_side=99)),
+        "found picture": UniSemImageNode(**filled(text="p", image_path=path, image_side=99)),
         "node": Node(**filled(text_resource=MediaResource(text="only text"))),
         "empty node": Node(**filled()),
         "node of two": Node(
@@ -319,7 +319,7 @@ def test_a_shared_space_and_a_store_see_the_same_records(
     hits = card_space.search("a red card", k=3)
     found = store.query(VectorStoreQuery(query_embedding=vector, similarity_top_k=3))
     assert found.ids == [hit.record.id for hit in hits]
-    assert type((found.nodes or [])[0]) is PictureNode, "a record of the space"
+    assert type((found.nodes or [])[0]) is UniSemImageNode, "a record of the space"
     path = str(cards / "blue.png")
     node = ImageNode(id_="mine", text="my card", image_path=path, embedding=vector)
     store.add([node])

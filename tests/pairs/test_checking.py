@@ -45,14 +45,14 @@ def test_the_report_counts_what_is_wrong(tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
     checked = check_pairs(dataset, progress=lambda *call: calls.append(call))
     report = checked.report
-    assert [(p.picture, p.caption) for p in checked.dataset] == [
+    assert [(p.image_id, p.caption) for p in checked.dataset] == [
         ("0.png", "a tiger"),
         ("copy.png", "another"),
         ("1.png", "a tiger"),
         ("2.png", "two"),
     ]
     assert all(p.image.sha256 for p in checked.dataset)
-    assert (report.pairs, report.usable, report.pictures, report.captions) == (10, 4, 3, 3)
+    assert (report.pairs, report.usable, report.images, report.captions) == (10, 4, 3, 3)
     assert [item.name for item in report.missing] == [str(tmp_path / "gone.png")]
     assert [item.name for item in report.broken] == [
         str(tmp_path / "text.png"),
@@ -97,7 +97,7 @@ def test_splits_share_no_picture_content_or_caption(tmp_path: Path) -> None:
 def test_leakage_is_seen_by_content_and_by_caption(tmp_path: Path) -> None:
     dataset = numbered_pairs(tmp_path, 6)
     train = dataset.select([0, 1, 2, 3])
-    copied = replace(dataset[1], picture="other name", caption="other words")
+    copied = replace(dataset[1], image_id="other name", caption="other words")
     said = replace(dataset[5], caption=dataset[2].caption.upper())
     assert leakage(train, PairDataset((dataset[4], copied, said))) == Leakage(1, 1)
 

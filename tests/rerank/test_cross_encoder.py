@@ -193,7 +193,7 @@ def test_a_reader_of_texts_judges_pictures_by_their_captions(
             Record(id="n", text=" \n"),
         ],
     )
-    assert not reranker.sees_pictures
+    assert not reranker.sees_images
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-6)
     assert np.isnan(scores).tolist() == [False, False, True, True, True]
 
@@ -268,7 +268,7 @@ def test_a_string_is_text_whatever_it_looks_like(
         for query in looks:
             scores = reranker.score(query, None, texts(*looks))
             assert np.isfinite(scores).all()
-        if reranker.sees_pictures:
+        if reranker.sees_images:
             picture = reranker.score(query, None, [Record(id="p", image=noise(0))])
             assert np.abs(scores - picture).min() > 1e-3
     finally:

@@ -11,7 +11,7 @@ from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.cli.page import Page, Section
 from unisem.errors import ImageError
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.images.reference import ImageRef
 from unisem.images.thumbnails import Thumbnails
 
@@ -19,15 +19,15 @@ from unisem.images.thumbnails import Thumbnails
 @pytest.fixture
 def changing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each picture is another one as soon as it has been inspected."""
-    placed = Pictures.placed
+    placed = ImageLibrary.placed
 
-    def inspect_and_change(self: Pictures, image: ImageRef, data: bytes) -> ImageRef:
+    def inspect_and_change(self: ImageLibrary, image: ImageRef, data: bytes) -> ImageRef:
         found = placed(self, image, data)
         assert found.path is not None
         found.path.write_bytes(encoded(solid("blue")))
         return found
 
-    monkeypatch.setattr(Pictures, "placed", inspect_and_change)
+    monkeypatch.setattr(ImageLibrary, "placed", inspect_and_change)
 
 
 @pytest.mark.usefixtures("changing")

@@ -13,7 +13,7 @@ from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.errors import VectorError
 from unisem.filters import Field
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord, Vector
 from unisem.stores.faiss import FaissStore
 from unisem.stores.faiss.checking import check_store
@@ -23,7 +23,7 @@ from unisem.stores.selection import Selection
 
 
 def open_store(path: Path | None) -> FaissStore:
-    return FaissStore(path, Pictures(path))
+    return FaissStore(path, ImageLibrary(path))
 
 
 @pytest.fixture(params=["disk", "memory"])
@@ -101,7 +101,7 @@ def test_a_reader_follows(tmp_path: Path, indexed: bool) -> None:
     assert_holds(reader, items(30, 4, seed=8), 4)
     reader.close()
     writer.close()
-    assert [found.text for found in check_store(tmp_path, Pictures(tmp_path))] == []
+    assert [found.text for found in check_store(tmp_path, ImageLibrary(tmp_path))] == []
     reopened = open_store(tmp_path)
     assert_holds(reopened, items(30, 4, seed=8), 4)
     reopened.close()

@@ -11,8 +11,8 @@ from tests.support.pictures import encoded, solid
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.errors import StoreError
-from unisem.images.library import Pictures
-from unisem.stores.faiss.checking import check_pictures, check_store
+from unisem.images.library import ImageLibrary
+from unisem.stores.faiss.checking import check_images, check_store
 
 
 def opened(path: Path) -> SemanticSpace:
@@ -20,7 +20,7 @@ def opened(path: Path) -> SemanticSpace:
 
 
 def whole(path: Path) -> bool:
-    return not [*check_store(path, Pictures(path)), *check_pictures(path, Pictures(path))]
+    return not [*check_store(path, ImageLibrary(path)), *check_images(path, ImageLibrary(path))]
 
 
 def test_a_copy_is_a_space_with_pictures_and_index(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.exchange import export_space, import_space, salvage_space
-from unisem.images.library import Pictures
-from unisem.stores.faiss.checking import check_pictures, check_store
+from unisem.images.library import ImageLibrary
+from unisem.stores.faiss.checking import check_images, check_store
 from unisem.stores.faiss.checksums import of_vector
 from unisem.stores.faiss.statistics import StoreStatistics
 
@@ -44,7 +44,7 @@ def path(original: Path, tmp_path: Path) -> Path:
 
 
 def problems(path: Path) -> list[str]:
-    found = check_store(path, Pictures(path))
+    found = check_store(path, ImageLibrary(path))
     return [f"{finding.area}: {finding.text}" for finding in found if finding.is_problem]
 
 
@@ -67,27 +67,27 @@ def files(path: Path) -> dict[str, bytes]:
 def test_a_whole_store_is_clean_and_untouched(path: Path, encoder: ToyEncoder) -> None:
     before = files(path)
     looked: list[str] = []
-    assert list(check_store(path, Pictures(path), progress=looked.append)) == []
-    assert list(check_pictures(path, Pictures(path))) == []
+    assert list(check_store(path, ImageLibrary(path), progress=looked.append)) == []
+    assert list(check_images(path, ImageLibrary(path))) == []
     assert looked == ["catalogue", "records", "vectors", "segment", "words"]
     StoreStatistics.of(path)
     assert files(path) == before
     with SemanticSpace.open(path, encoder=encoder) as space:  # while somebody writes, too
         space.add([Record(id="tail", text="tail")])
         space.delete(["r1"])
-        assert list(check_store(path, Pictures(path))) == []
+        assert list(check_store(path, ImageLibrary(path))) == []
 
 
 @pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf", "sq8"])
 def test_every_kind_of_segment_is_clean(path: Path, encoder: ToyEncoder, kind: str) -> None:
     with SemanticSpace.open(path, encoder=encoder) as space:
         space.compact(kind)
-    assert list(check_store(path, Pictures(path))) == []
+    assert list(check_store(path, ImageLibrary(path))) == []
 
 
 def test_there_must_be_a_store(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no catalogue"):
-        list(check_store(tmp_path, Pictures(tmp_path)))
+        list(check_store(tmp_path, ImageLibrary(tmp_path)))
 
 
 SET = "UPDATE vectors SET vector = ? WHERE vector_id = (SELECT min(vector_id) FROM vectors)"
@@ -133,7 +133,7 @@ def test_damage_to_the_segment(path: Path, encoder: ToyEncoder) -> None:
     ]
     for file in path.glob("vectors*"):
         file.unlink()
-    (finding,) = check_store(path, Pictures(path))
+    (finding,) = check_store(path, ImageLibrary(path))
     assert not finding.is_problem
     assert "is missing" in finding.text
 
@@ -159,7 +159,7 @@ def test_compacting_mends_what_is_derived(path: Path, encoder: ToyEncoder) -> No
     assert problems(path)
     with SemanticSpace.open(path, encoder=encoder) as space:
         space.compact()
-    assert list(check_store(path, Pictures(path))) == []
+    assert list(check_store(path, ImageLibrary(path))) == []
 
 
 def test_pictures_that_are_missing_or_changed(path: Path, tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_pictures_that_are_missing_or_changed(path: Path, tmp_path: Path) -> Non
     blob.unlink()
     seen: list[tuple[int, int]] = []
     found = list(
-        check_pictures(path, Pictures(path), progress=lambda *numbers: seen.append(numbers))
+        check_images(path, ImageLibrary(path), progress=lambda *numbers: seen.append(numbers))
     )
     assert [finding.text.split(":")[0] for finding in found] == [
         "cannot be read",
@@ -222,7 +222,7 @@ def test_lost_vectors_are_made_anew(path: Path, tmp_path: Path, encoder: ToyEnco
     with SemanticSpace.open(path, encoder=encoder) as space:
         (vector,) = space.store.vectors(["r100"])[0].values()
     overwrite_pages(path, vector.tobytes())
-    report = salvage_space(path, tmp_path / "out", copy_pictures=True)
+    report = salvage_space(path, tmp_path / "out", copy_images=True)
     assert report.records == 401
     assert report.without_vectors > 3
     with SemanticSpace.open(tmp_path / "new.unisem", encoder=encoder) as new:
@@ -283,7 +283,7 @@ def test_any_damage_is_survived_and_what_is_saved_can_be_imported(
         catalog.write_bytes(data)
         for log in path.glob("catalog.sqlite-*"):
             log.unlink()
-        list(check_store(path, Pictures(path)))
+        list(check_store(path, ImageLibrary(path)))
         with suppress(CorruptStoreError, StoreError):
             StoreStatistics.of(path)
         out = tmp_path / f"out{seed}"

@@ -23,7 +23,7 @@ import pytest
 from unisem import Record
 from unisem.errors import StoreLockedError
 from unisem.filters import Field
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord
 from unisem.stores import Store
 from unisem.stores.faiss import FaissStore, store
@@ -201,7 +201,7 @@ def test_threads_for_long(tmp_path: Path, where: str, monkeypatch: pytest.Monkey
 
 def run_threads(path: Path | None, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "_PAGE", 8)
-    opened, seed = FaissStore(path, Pictures(path)), 5
+    opened, seed = FaissStore(path, ImageLibrary(path)), 5
     begun = finished = 0
     failures: list[str] = []
     answers = [0] * 4
@@ -241,7 +241,7 @@ def run_threads(path: Path | None, seconds: float, monkeypatch: pytest.MonkeyPat
 def test_a_compaction_that_another_overtakes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened, build = FaissStore(tmp_path / "s", Pictures(tmp_path / "s")), Segment.build
+    opened, build = FaissStore(tmp_path / "s", ImageLibrary(tmp_path / "s")), Segment.build
     opened.add([item(f"r{n}", 1) for n in range(9)])
 
     def overtaken(*arguments: Any) -> Segment:
@@ -256,7 +256,7 @@ def test_a_compaction_that_another_overtakes(
         (hits,) = opened.search(vector("r3", 1)[None], 9)
         assert sorted(hit.record.id for hit in hits) == ["r0", "r1", "r2", "r5", "r6", "r7", "r8"]
         opened.close()
-        opened = FaissStore(tmp_path / "s", Pictures(tmp_path / "s"))
+        opened = FaissStore(tmp_path / "s", ImageLibrary(tmp_path / "s"))
     assert opened.index_kind == "hnsw"
     opened.close()
 
@@ -272,7 +272,7 @@ def test_many_processes_make_one_store(tmp_path: Path) -> None:
         assert [outcomes.get(timeout=60) for _ in processes] == ["made"] * 4
         for process in processes:
             process.join(60)
-        made = FaissStore(tmp_path / f"{round_}", Pictures(tmp_path / f"{round_}"))
+        made = FaissStore(tmp_path / f"{round_}", ImageLibrary(tmp_path / f"{round_}"))
         assert len(made) == 4
         (hits,) = made.search(vector("r0", 1)[None], 9)
         assert len(hits) == 4
@@ -282,7 +282,7 @@ def test_many_processes_make_one_store(tmp_path: Path) -> None:
 def _make(path: Path, barrier: Any, outcomes: Any, number: int) -> None:
     try:
         barrier.wait(60)
-        opened = FaissStore(path, Pictures(path))
+        opened = FaissStore(path, ImageLibrary(path))
         while True:
             try:
                 opened.add([item(f"r{number}", 1)])
@@ -327,7 +327,7 @@ def run_processes(path: Path, seconds: float) -> None:
 
 def _write(path: Path, finished: Any, begun: Any, stop: Any, outcomes: Any, seconds: float) -> None:
     try:
-        opened, history = FaissStore(path, Pictures(path)), History(6)
+        opened, history = FaissStore(path, ImageLibrary(path)), History(6)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not stop.is_set():
             begun.value += 1
@@ -343,7 +343,7 @@ def _write(path: Path, finished: Any, begun: Any, stop: Any, outcomes: Any, seco
 def _read(path: Path, finished: Any, begun: Any, stop: Any, outcomes: Any, number: int) -> None:
     store._PAGE = 8
     try:
-        opened = FaissStore(path, Pictures(path))
+        opened = FaissStore(path, ImageLibrary(path))
         count = read(opened, History(6), number, lambda: (finished.value, begun.value), stop.is_set)
         opened.close()
         outcomes.put(("answers", count))

@@ -20,7 +20,7 @@ from unisem import Record, SemanticSpace
 from unisem.errors import CorruptStoreError, UniSemError
 from unisem.exchange import export_space, salvage_space
 from unisem.filters import Field
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.readers import Reader
 from unisem.records import EmbeddedRecord
 from unisem.search import Query
@@ -93,7 +93,7 @@ def unnoticed(path: Path, name: str, count: int, seed: int) -> tuple[int, list[s
         for old_name, data in original.items():
             (path / old_name).write_bytes(data)
         file.write_bytes(damaged)
-        found = [it for it in check_store(path, Pictures(path)) if it.is_problem]
+        found = [it for it in check_store(path, ImageLibrary(path)) if it.is_problem]
         try:
             got = answers(path)
         except UniSemError:
@@ -195,7 +195,7 @@ def test_a_changed_vector_is_noticed(path: Path) -> None:
             (changed.tobytes(),),
         )
         database.commit()
-    (finding,) = check_store(path, Pictures(path))
+    (finding,) = check_store(path, ImageLibrary(path))
     assert finding.text == "do not agree with their checksums: text of 'a0'"
     for file in path.glob("vectors*"):
         file.unlink()
@@ -289,7 +289,7 @@ def test_what_is_damaged_can_be_deleted_and_replaced(
                     space.add_embedded([EmbeddedRecord(mended, {"text": vector})])
                 case "ingest":
                     assert space.ingest(Records([mended])).added == 1
-    assert [it.text for it in check_store(path, Pictures(path)) if it.is_problem] == []
+    assert [it.text for it in check_store(path, ImageLibrary(path)) if it.is_problem] == []
     assert answers(path) == answers(path.parent / "sound.unisem")
 
 
@@ -303,14 +303,14 @@ def test_of_two_damaged_records_one_after_the_other_is_mended(path: Path) -> Non
         assert [hit.record.id for hit in space.search(text="31", k=1, mode="keyword")] == ["a31"]
         space.add([Record(id="a8", text="tiger anew")])
         assert {record.id for record in space.store.select()} == INTACT - {"a5"}
-    assert not [it for it in check_store(path, Pictures(path)) if it.is_problem]
+    assert not [it for it in check_store(path, ImageLibrary(path)) if it.is_problem]
 
 
 def test_a_checksum_that_is_gone_is_noticed(path: Path) -> None:
     with closing(sqlite3.connect(path / "catalog.sqlite")) as database:
         database.execute("UPDATE vectors SET checksum = NULL WHERE vector_id >> 12 = 1")
         database.commit()
-    (finding,) = check_store(path, Pictures(path))
+    (finding,) = check_store(path, ImageLibrary(path))
     assert finding.text == "do not agree with their checksums: text of 'a0'"
     with (
         SemanticSpace.open(path, encoder=ToyEncoder(D)) as space,
@@ -351,7 +351,7 @@ def test_parts_that_are_not_ours_are_refused(path: Path, kind: str, format: int)
         with pytest.raises(CorruptStoreError, match=r"parts that unisem does not make|catalogue"):
             SemanticSpace.open(path, encoder=ToyEncoder(D))
     if kind != "other words":  # which do nothing by themselves
-        (finding,) = check_store(path, Pictures(path))
+        (finding,) = check_store(path, ImageLibrary(path))
         assert "do not trust it" in finding.text
         with pytest.raises(CorruptStoreError):
             StoreStatistics.of(path)
@@ -369,7 +369,8 @@ def test_an_absurd_dimension_costs_no_memory(path: Path, value: Any) -> None:
             with suppress(UniSemError):
                 action()
     assert (
-        any(finding.is_problem for finding in check_store(path, Pictures(path))) or value == b"16"
+        any(finding.is_problem for finding in check_store(path, ImageLibrary(path)))
+        or value == b"16"
     )
 
 

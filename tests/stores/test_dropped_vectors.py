@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord
 from unisem.stores.faiss import FaissStore, rawvectors
 from unisem.stores.faiss.checking import check_store
@@ -41,7 +41,7 @@ def test_what_is_removed_waits_and_compacting_takes_it_away(
         space.delete(["0", "39"])
         assert counted(path) == (60, 22)
         assert StoreStatistics.of(path).vectors == {"text": 38, "image": 0}
-        assert list(check_store(path, Pictures(path))) == []
+        assert list(check_store(path, ImageLibrary(path))) == []
         with SemanticSpace.open(path, encoder=encoder) as reader:
             assert len(reader.search("old 5", k=100)) == 38
             assert reader.search("new 5", k=1)[0].record.id == "5"
@@ -79,7 +79,7 @@ def test_a_file_whose_records_are_replaced_for_ever_does_not_grow_for_ever(
             assert vectors == len(space) + dropped
             assert dropped <= most
         assert len(space.search("turn 39", k=50)) == len(space)
-        assert list(check_store(tmp_path / "s.unisem", Pictures(None))) == []
+        assert list(check_store(tmp_path / "s.unisem", ImageLibrary(None))) == []
 
 
 def test_a_check_notices_a_record_that_would_lose_its_vectors(
@@ -92,7 +92,7 @@ def test_a_check_notices_a_record_that_would_lose_its_vectors(
     database.execute("INSERT INTO dropped SELECT row FROM records WHERE id = '1'")
     database.commit()
     database.close()
-    findings = [finding.text for finding in check_store(path, Pictures(path))]
+    findings = [finding.text for finding in check_store(path, ImageLibrary(path))]
     assert findings[0] == "are to be dropped, though their records are there: text of '1'"
 
 
@@ -100,9 +100,9 @@ def test_rows_added_and_removed_while_a_reader_looked_elsewhere(tmp_path: Path) 
     def item(name: str, *vector: float) -> EmbeddedRecord:
         return EmbeddedRecord(Record(id=name, text=name), {"text": np.array(vector, np.float32)})
 
-    writer = FaissStore(tmp_path, Pictures(tmp_path))
+    writer = FaissStore(tmp_path, ImageLibrary(tmp_path))
     writer.add([item("a", 1, 0)])
-    reader = FaissStore(tmp_path, Pictures(tmp_path))
+    reader = FaissStore(tmp_path, ImageLibrary(tmp_path))
     assert len(reader.search(np.eye(2, dtype=np.float32), 5)[0]) == 1
     writer.add([item("b", 0, 1)])
     writer.add([item("b", 0, -1)])

@@ -19,7 +19,7 @@ from tests.support.oracle import BruteForce
 from unisem import Record
 from unisem.errors import CorruptStoreError, StoreError, StoreLockedError
 from unisem.filters import Field
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.images.reference import ImageRef
 from unisem.records import EmbeddedRecord
 from unisem.stores.faiss import FaissStore, segment
@@ -56,7 +56,7 @@ def query(seed: int) -> np.ndarray:
 
 
 def open_store(path: Path | None) -> FaissStore:
-    return FaissStore(path, Pictures(path))
+    return FaissStore(path, ImageLibrary(path))
 
 
 @pytest.fixture(params=["disk", "memory"])

@@ -39,7 +39,7 @@ from tests.stores.crash.workload import (
 from tests.support.oracle import BruteForce
 from unisem import Record
 from unisem.errors import CorruptStoreError, ImageError, StoreError
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.images.reference import ImageRef
 from unisem.records import EmbeddedRecord
 from unisem.stores.faiss import FaissStore, segment
@@ -412,7 +412,7 @@ def test_picture_that_cannot_be_kept(tmp_path: Path, error: Callable[[], Excepti
     assert image is not None
     assert image.data is not None
     for target in range(100):
-        pictures, saboteur = Pictures(directory), Saboteur(target, error)
+        pictures, saboteur = ImageLibrary(directory), Saboteur(target, error)
         with pytest.MonkeyPatch.context() as patch:
             sabotage_files(patch, saboteur)
             with suppress(StoreError):
@@ -428,7 +428,7 @@ def test_picture_that_cannot_be_kept(tmp_path: Path, error: Callable[[], Excepti
 
 
 def test_picture_larger_than_files_may_be(tmp_path: Path) -> None:
-    pictures, rng = Pictures(tmp_path / "s"), np.random.default_rng(0)
+    pictures, rng = ImageLibrary(tmp_path / "s"), np.random.default_rng(0)
     from PIL import Image
 
     noise = Image.fromarray(rng.integers(0, 255, (64, 64, 3), np.uint8))

@@ -14,7 +14,7 @@ import pytest
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.errors import CorruptStoreError
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.stores.faiss.checking import check_store
 
 WRITE_AND_DIE = """
@@ -68,7 +68,7 @@ def test_an_index_of_what_was_lost_is_not_believed(
         command = [sys.executable, "-c", WRITE_AND_DIE, str(path), str(writes)]
         died = subprocess.run(command, cwd=Path(__file__).parents[2], check=False)
         assert died.returncode == -signal.SIGKILL
-    found = [f.text for f in check_store(path, Pictures(path)) if f.area == "segment"]
+    found = [f.text for f in check_store(path, ImageLibrary(path)) if f.area == "segment"]
     assert len(found) == 1
     assert "copied back" in found[0]
     with SemanticSpace.open(path, encoder=encoder) as space:
@@ -78,7 +78,7 @@ def test_an_index_of_what_was_lost_is_not_believed(
         hits = space.search("q", k=999)
         assert len(hits) == len({hit.record.id for hit in hits}) == 50 + writes
         space.compact()
-    assert list(check_store(path, Pictures(path))) == []
+    assert list(check_store(path, ImageLibrary(path))) == []
 
 
 def test_an_older_index_of_the_same_past_is_caught_up(path: Path, encoder: ToyEncoder) -> None:
@@ -86,7 +86,7 @@ def test_an_older_index_of_the_same_past_is_caught_up(path: Path, encoder: ToyEn
         with SemanticSpace.open(path, encoder=encoder) as space:
             space.add(texts(f"{session}-", 1))
             assert space.store.index_kind == "flat"  # type: ignore[attr-defined]
-    assert list(check_store(path, Pictures(path))) == []
+    assert list(check_store(path, ImageLibrary(path))) == []
     with SemanticSpace.open(path, encoder=encoder) as space:
         assert space.store._timeline.newest().tail_length == 2  # type: ignore[attr-defined]
         assert not_found(space, "a", 50) == []

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from unisem import Record, SemanticSpace
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord
 from unisem.stores.faiss import FaissStore, IndexSettings
 from unisem.stores.faiss.catalog import Catalog
@@ -27,7 +27,7 @@ EXACT = np.argsort(-QUERIES @ VECTORS.T, axis=1)[:, :K]
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("settings") / "s"
-    with closing(FaissStore(path, Pictures(path))) as store:
+    with closing(FaissStore(path, ImageLibrary(path))) as store:
         store.add(
             [
                 EmbeddedRecord(Record(id=str(i), text="x"), {"text": vector})
@@ -38,7 +38,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def recall(path: Path, settings: IndexSettings) -> float:
-    with closing(FaissStore(path, Pictures(path), index=settings)) as store:
+    with closing(FaissStore(path, ImageLibrary(path), index=settings)) as store:
         if store.index_kind != settings.kind:
             store.compact()
         found = store.search(QUERIES, K)
@@ -72,7 +72,7 @@ def test_oversampling_says_how_many_are_rescored(
 
     settings = IndexSettings("sq8", oversampling=times)
     assert recall(filled, settings) == 1
-    with closing(FaissStore(filled, Pictures(filled), index=settings)) as store:
+    with closing(FaissStore(filled, ImageLibrary(filled), index=settings)) as store:
         monkeypatch.setattr(Catalog, "raw_vectors", counted)
         store.search(QUERIES[:1], K)
     assert looked_up[0] == times * (K + 8)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.stores.faiss import FaissStore, snapshot
 from unisem.stores.faiss.checking import check_store
 from unisem.stores.faiss.statistics import StoreStatistics
@@ -69,7 +69,7 @@ def test_what_was_replaced_is_folded_away(
         assert longest <= 30 + 2 * 20 + 7
         assert len(space.search(text="a1", k=99)) == len(space) == 20
         if path is not None:
-            assert list(check_store(path, Pictures(path))) == []
+            assert list(check_store(path, ImageLibrary(path))) == []
             assert StoreStatistics.of(path).dead_share < 0.8
     if path is not None:
         with SemanticSpace.open(path, encoder=encoder) as space:

@@ -15,7 +15,7 @@ from tests.support.pictures import encoded, solid
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.errors import CorruptStoreError, ImageError, StoreError, UniSemError
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.images.reference import ImageRef
 from unisem.manifest import Manifest
 from unisem.stores.faiss import FaissStore, checksums
@@ -93,7 +93,7 @@ def test_links_and_pipes_in_place_of_files_are_refused(
     before = contents(home)
     for opening in (
         lambda: SemanticSpace.open(strange, encoder=encoder),
-        lambda: FaissStore(strange, Pictures(strange)),
+        lambda: FaissStore(strange, ImageLibrary(strange)),
         lambda: StoreStatistics.of(strange),
         lambda: Manifest.read(strange),
     ):
@@ -342,14 +342,14 @@ def test_the_root_of_a_file_system_is_no_folder_that_somebody_chose(
     (tmp_path / "srv").mkdir()
     monkeypatch.chdir("/")
     directory = None if at == "working directory" else Path("/s.unisem")
-    for pictures in (Pictures(directory), Pictures(tmp_path / "srv" / "s.unisem")):
+    for pictures in (ImageLibrary(directory), ImageLibrary(tmp_path / "srv" / "s.unisem")):
         with pytest.raises(UniSemError, match="outside the allowed folders"):
             pictures.admit(_ref(tmp_path / "red.png"))
         pictures.allow(Path("/"))  # by name it is, and not for ever
         assert pictures.admit(_ref(tmp_path / "red.png")).path == tmp_path / "red.png"
         pictures.close()
     with pytest.raises(UniSemError, match="outside the allowed folders"):
-        Pictures(tmp_path / "srv" / "s.unisem").admit(_ref(tmp_path / "red.png"))
+        ImageLibrary(tmp_path / "srv" / "s.unisem").admit(_ref(tmp_path / "red.png"))
 
 
 def _ref(path: Path) -> ImageRef:

@@ -12,7 +12,7 @@ from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.common.filelock import FileLock
 from unisem.errors import CorruptStoreError, StoreError, StoreLockedError
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.stores.faiss import upgrades
 from unisem.stores.faiss.checking import check_store
 from unisem.stores.faiss.statistics import StoreStatistics
@@ -144,14 +144,14 @@ def test_format_1_whose_vectors_left_at_once(tmp_path: Path, encoder: ToyEncoder
     database.execute("UPDATE facts SET value = 1 WHERE name = 'format'")
     database.commit()
     database.close()
-    assert [finding.text for finding in check_store(path, Pictures(path))] == [
+    assert [finding.text for finding in check_store(path, ImageLibrary(path))] == [
         "has format 1; opening it upgrades it"
     ]
     assert StoreStatistics.of(path).vectors == {"text": 2, "image": 0}
     with SemanticSpace.open(path, encoder=encoder) as space:
         assert space.delete(["b"]) == 1
         assert [hit.record.id for hit in space.search("a teapot")] == ["a"]
-    assert list(check_store(path, Pictures(path))) == []
+    assert list(check_store(path, ImageLibrary(path))) == []
 
 
 def test_format_2_that_named_no_epochs(tmp_path: Path, encoder: ToyEncoder) -> None:
@@ -169,7 +169,7 @@ def test_format_2_that_named_no_epochs(tmp_path: Path, encoder: ToyEncoder) -> N
         with SemanticSpace.open(path, encoder=encoder) as space:
             assert [hit.record.id for hit in space.search("a teapot")] == ["b", "a"]
             space.compact()
-        assert list(check_store(path, Pictures(path))) == []
+        assert list(check_store(path, ImageLibrary(path))) == []
 
 
 def test_the_registry_has_no_gaps() -> None:

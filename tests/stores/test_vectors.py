@@ -168,7 +168,7 @@ def test_an_encoder_that_fails_is_noticed_before_anything_is_stored() -> None:
 
 def test_a_store_of_no_encoder_settles_its_dimension_by_the_first() -> None:
     with opened(None) as space:
-        store: Store = type(space.store)(None, space.pictures)  # type: ignore[call-arg]
+        store: Store = type(space.store)(None, space.image_library)  # type: ignore[call-arg]
     with pytest.raises(VectorError, match="dimension 8"):
         store.add([embedded("a", ONES), embedded("b", ONES[:8])])
     store.add([embedded("a", ONES[:8])])

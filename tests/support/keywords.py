@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from unisem import Record
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.images.reference import ImageRef
 from unisem.records import EmbeddedRecord
 from unisem.stores.faiss import FaissStore
@@ -25,7 +25,7 @@ def item(record_id: str, text: str | None = None, **metadata: Any) -> EmbeddedRe
 
 
 def open_store(path: Path | None = None) -> FaissStore:
-    return FaissStore(path, Pictures(path))
+    return FaissStore(path, ImageLibrary(path))
 
 
 def found(

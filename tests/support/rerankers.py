@@ -24,8 +24,8 @@ class ColourReranker(Reranker):
 
     name = "colours"
 
-    def __init__(self, *, sees_pictures: bool = True) -> None:
-        self.sees_pictures = sees_pictures
+    def __init__(self, *, sees_images: bool = True) -> None:
+        self.sees_images = sees_images
         self.asked: list[tuple[str | None, ImageRef | None, list[Record]]] = []
         self.threads: list[int] = []
 
@@ -34,7 +34,7 @@ class ColourReranker(Reranker):
     ) -> NDArray[np.float32]:
         self.asked.append((text, image, list(records)))
         self.threads.append(threading.get_ident())
-        if image is not None and not self.sees_pictures:
+        if image is not None and not self.sees_images:
             raise RerankerError("colours reads texts only")
         words = set(re.findall(r"\w+", (text or "").lower()))
         if image is not None:
@@ -43,7 +43,7 @@ class ColourReranker(Reranker):
 
     def _score(self, words: set[str], record: Record) -> float:
         shared = float(len(words & set(re.findall(r"\w+", (record.text or "").lower()))))
-        if record.image is not None and self.sees_pictures:
+        if record.image is not None and self.sees_images:
             try:
                 return shared + 10 * (_colour(record.image) in words)
             except ImageError:

@@ -14,11 +14,11 @@ from langchain_chroma import Chroma
 from langchain_core.indexing import InMemoryRecordManager, index
 
 from langchain_unisem import (
+    ImageFolderLoader,
     ImageQuery,
-    PictureFolderLoader,
     UniSemEmbeddings,
     UniSemVectorStore,
-    picture_key,
+    image_key,
 )
 from langchain_unisem.metadata import own_metadata
 from tests.support.pictures import solid
@@ -110,7 +110,7 @@ def test_loaded_documents_are_flat_enough(chroma: Chroma, cards: Path) -> None:
     """Chroma takes scalars only in metadata; captions are searched there, not pictures."""
     manager = InMemoryRecordManager("chroma")
     manager.create_schema()
-    loader = PictureFolderLoader(cards)
+    loader = ImageFolderLoader(cards)
     for added in (6, 0):
         done = index(
             loader,
@@ -118,7 +118,7 @@ def test_loaded_documents_are_flat_enough(chroma: Chroma, cards: Path) -> None:
             chroma,
             cleanup="incremental",
             source_id_key="source",
-            key_encoder=picture_key,
+            key_encoder=image_key,
         )
         assert (done["num_added"], done["num_skipped"]) == (added, 6 - added)
     solid("red", (9, 9)).save(cards / "blue.png")
@@ -128,7 +128,7 @@ def test_loaded_documents_are_flat_enough(chroma: Chroma, cards: Path) -> None:
         chroma,
         cleanup="incremental",
         source_id_key="source",
-        key_encoder=picture_key,
+        key_encoder=image_key,
     )
     assert done == {"num_added": 1, "num_updated": 0, "num_skipped": 5, "num_deleted": 1}
     (found,) = chroma.similarity_search("a blue card", k=1)

@@ -125,7 +125,7 @@ def _print(report: Report) -> None:
     out = results()
     data = report.data
     out.print(
-        f"{plain(data.name)}: {amount(data.pairs, 'pair')}, {amount(data.pictures, 'picture')}, "
+        f"{plain(data.name)}: {amount(data.pairs, 'pair')}, {amount(data.images, 'picture')}, "
         f"{amount(data.captions, 'caption')}",
         soft_wrap=True,
     )

@@ -24,9 +24,9 @@ def export_(
     layout: Annotated[
         Literal["jsonl", "parquet"], typer.Option("--format", help="Layout of the files.")
     ] = "jsonl",
-    copy_pictures: Annotated[
+    copy_images: Annotated[
         bool,
-        typer.Option("--copy-pictures", help="Copy the pictures outside the space, too."),
+        typer.Option("--copy-images", help="Copy the pictures outside the space, too."),
     ] = False,
     salvage: Annotated[
         bool, typer.Option("--salvage", help="Save what can be read of a damaged space.")
@@ -39,12 +39,10 @@ def export_(
         existing_manifest(space)
     write = salvage_space if salvage else export_space
     with progress_bar("exporting") as advance:
-        report = write(
-            space, directory, layout=layout, copy_pictures=copy_pictures, progress=advance
-        )
+        report = write(space, directory, layout=layout, copy_images=copy_images, progress=advance)
     results().print(
         f"exported {amount(report.records, 'record')}, {amount(report.vectors, 'vector')} and "
-        f"{amount(report.pictures, 'picture')} to {plain(str(directory))}",
+        f"{amount(report.images, 'picture')} to {plain(str(directory))}",
         soft_wrap=True,
     )
     if salvage:

@@ -69,7 +69,7 @@ def search(
     condition = _condition(conditions or [])
     with open_existing(space) as opened:
         for root in image_roots or ():
-            opened.pictures.allow(root)
+            opened.image_library.allow(root)
         from unisem.search.query import Query
         from unisem.stores.selection import Selection
 

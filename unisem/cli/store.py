@@ -51,13 +51,13 @@ def stats(space: Space, as_json: AsJson = False) -> None:
 def check(
     space: Space,
     pictures: Annotated[
-        bool, typer.Option("--pictures", help="Read every picture and compare its digest, too.")
+        bool, typer.Option("--images", help="Read every picture and compare its digest, too.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Look for damage; nothing is changed. Exit code 1 if something is wrong."""
-    from unisem.images.library import Pictures
-    from unisem.stores.faiss.checking import Finding, check_pictures, check_store
+    from unisem.images.library import ImageLibrary
+    from unisem.stores.faiss.checking import Finding, check_images, check_store
 
     findings: list[Finding] = []
     try:
@@ -66,11 +66,11 @@ def check(
         if not (space / "catalog.sqlite").is_file():
             raise
         findings.append(Finding("catalogue", True, str(error)))
-    places = Pictures(space)
+    places = ImageLibrary(space)
     findings += check_store(space, places)
     if pictures:
         with progress_bar("reading pictures") as advance:
-            findings += check_pictures(space, places, progress=advance)
+            findings += check_images(space, places, progress=advance)
     problems = len([finding for finding in findings if finding.is_problem])
     if as_json:
         sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
@@ -110,13 +110,13 @@ def compact(
     ] = "auto",
 ) -> None:
     """Index vectors and words anew, drop what was removed, and give disk space back."""
-    from unisem.images.library import Pictures
+    from unisem.images.library import ImageLibrary
     from unisem.stores.faiss import FaissStore
     from unisem.stores.faiss.statistics import StoreStatistics
 
     existing_manifest(space)
     before = StoreStatistics.of(space)
-    opened = FaissStore(space, Pictures(space))
+    opened = FaissStore(space, ImageLibrary(space))
     try:
         built = opened.compact(index)
         shrunk = opened.shrink()

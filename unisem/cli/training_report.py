@@ -23,7 +23,7 @@ def print_pairs(out: Console, report: PairReport) -> None:
     for name, count in (
         ("pairs", report.pairs),
         ("usable", report.usable),
-        ("distinct pictures", report.pictures),
+        ("distinct pictures", report.images),
         ("distinct captions", report.captions),
         ("not read", len(report.unread)),
         ("missing pictures", len(report.missing)),

@@ -91,7 +91,7 @@ class _Graph:
         name_of: dict[int, tuple[str, ImageRef]] = {}  # of a picture's copies the least id
         numbers = pairs.image_ids
         for number, pair in zip(numbers, pairs, strict=True):
-            here = (pair.picture, pair.image)
+            here = (pair.image_id, pair.image)
             name_of[int(number)] = min(name_of.get(int(number), here), here, key=lambda it: it[0])
         for number, group, pair in zip(numbers, pairs.groups, pairs, strict=True):
             name, reference = name_of[int(number)]

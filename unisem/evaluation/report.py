@@ -148,7 +148,7 @@ class DataSummary:
         digest: SHA-256 over the captions and the pictures' digests, in sorted order.
         read: Pairs that were read, before a limit.
         pairs: Pairs that were used.
-        pictures: Distinct, by content.
+        images: Distinct, by content.
         captions: Distinct.
         repeated: Pairs left out because they are there again.
         empty_captions: Pairs left out for want of a caption.
@@ -159,7 +159,7 @@ class DataSummary:
     digest: str
     read: int
     pairs: int
-    pictures: int
+    images: int
     captions: int
     repeated: int
     empty_captions: int

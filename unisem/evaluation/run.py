@@ -270,7 +270,7 @@ def _summary(
         digest=digest.hexdigest(),
         read=len(pairs),
         pairs=len(used),
-        pictures=len(tasks.images),
+        images=len(tasks.images),
         captions=len(tasks.texts),
         repeated=report.repeated,
         empty_captions=report.empty_captions,

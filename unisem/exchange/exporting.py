@@ -19,7 +19,7 @@ from unisem.exchange.image_places import copied, reference_of
 from unisem.exchange.info import ExportInfo, Layout, check_layout, digests
 from unisem.exchange.jsonl import JsonLinesWriter
 from unisem.exchange.parquet import ParquetWriter
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.manifest import Manifest
 from unisem.records import EmbeddedRecord
 from unisem.space import SemanticSpace
@@ -37,7 +37,7 @@ class ExportReport:
     Attributes:
         records: Records.
         vectors: Vectors.
-        pictures: Records whose picture was copied.
+        image_library: Records whose picture was copied.
         missing: Pictures that should have been copied and could not be; they are referred to.
         lost: Rows of a damaged catalogue that could not be read.
         without_vectors: Records of it whose vectors could not be read; their import embeds them.
@@ -45,7 +45,7 @@ class ExportReport:
 
     records: int
     vectors: int
-    pictures: int
+    images: int
     missing: tuple[Skipped, ...] = ()
     lost: int = 0
     without_vectors: int = 0
@@ -54,7 +54,7 @@ class ExportReport:
 @dataclass(slots=True)
 class _Source:
     items: Iterable[EmbeddedRecord]
-    pictures: Pictures
+    pictures: ImageLibrary
     count: int
     dimension: int | None
     encoder: str | None
@@ -66,7 +66,7 @@ def export_space(
     directory: str | os.PathLike[str],
     *,
     layout: Layout = "jsonl",
-    copy_pictures: bool = False,
+    copy_images: bool = False,
     progress: Progress | None = None,
 ) -> ExportReport:
     """Write a space's present state into a new directory; see ``docs/guides/exchange.md``.
@@ -77,7 +77,7 @@ def export_space(
         space: An open space, or the directory of one; its encoder is not needed then.
         directory: Where to; must not exist, or be empty. It appears when it is complete.
         layout: ``"jsonl"`` or ``"parquet"``.
-        copy_pictures: Copy the pictures that lie outside the space, too.
+        copy_images: Copy the pictures that lie outside the space, too.
         progress: Called with (records done, records in all).
 
     Raises:
@@ -85,7 +85,7 @@ def export_space(
         CorruptStoreError: The catalogue cannot be read to its end; see `salvage_space`.
     """
     with _opened(space) as source:
-        return _write(source, Path(directory), check_layout(layout), copy_pictures, progress)
+        return _write(source, Path(directory), check_layout(layout), copy_images, progress)
 
 
 def salvage_space(
@@ -93,7 +93,7 @@ def salvage_space(
     directory: str | os.PathLike[str],
     *,
     layout: Layout = "jsonl",
-    copy_pictures: bool = False,
+    copy_images: bool = False,
     progress: Progress | None = None,
 ) -> ExportReport:
     """Export what can still be read of a damaged space, row by row; it is not changed.
@@ -102,7 +102,7 @@ def salvage_space(
         path: The space's directory.
         directory: As in `export_space`.
         layout: As in `export_space`.
-        copy_pictures: As in `export_space`.
+        copy_images: As in `export_space`.
         progress: As in `export_space`.
 
     Raises:
@@ -115,7 +115,7 @@ def salvage_space(
     except CorruptStoreError:
         manifest = None
     with read_only(origin) as database:
-        pictures = Pictures(origin)
+        pictures = ImageLibrary(origin)
         salvage = Salvage(database, pictures)
         items = iter(salvage)
         first = list(islice(items, 1))
@@ -129,7 +129,7 @@ def salvage_space(
             None if manifest is None else manifest.encoder,
             None if manifest is None else manifest.fingerprint,
         )
-        report = _write(source, Path(directory), check_layout(layout), copy_pictures, progress)
+        report = _write(source, Path(directory), check_layout(layout), copy_images, progress)
         return replace(report, lost=salvage.lost, without_vectors=salvage.without_vectors)
 
 
@@ -137,7 +137,7 @@ def salvage_space(
 def _opened(space: SemanticSpace | str | os.PathLike[str]) -> Iterator[_Source]:
     if isinstance(space, SemanticSpace):
         store, encoder = space.store, space.encoder
-        items, pictures = store.embedded(), space.pictures
+        items, pictures = store.embedded(), space.image_library
         yield _Source(
             items, pictures, len(store), encoder.dimension, encoder.name, encoder.fingerprint
         )
@@ -146,7 +146,7 @@ def _opened(space: SemanticSpace | str | os.PathLike[str]) -> Iterator[_Source]:
     manifest = Manifest.read(path)
     if manifest is None:
         raise StoreError(f"no space at {path}")
-    pictures = Pictures(path)
+    pictures = ImageLibrary(path)
     opened = FaissStore(path, pictures)
     try:
         items, name, fingerprint = opened.embedded(), manifest.encoder, manifest.fingerprint
@@ -159,7 +159,7 @@ def _write(
     source: _Source,
     directory: Path,
     layout: Layout,
-    copy_pictures: bool,
+    copy_images: bool,
     progress: Progress | None,
 ) -> ExportReport:
     if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
@@ -170,7 +170,7 @@ def _write(
     unfinished = directory.with_name(f".{directory.name}.{token_hex(8)}")
     unfinished.mkdir()
     try:
-        report = _fill(source, unfinished, layout, copy_pictures, progress)
+        report = _fill(source, unfinished, layout, copy_images, progress)
         if directory.exists():
             directory.rmdir()
         unfinished.rename(directory)
@@ -188,7 +188,7 @@ def _fill(
     source: _Source,
     unfinished: Path,
     layout: Layout,
-    copy_pictures: bool,
+    copy_images: bool,
     progress: Progress | None,
 ) -> ExportReport:
     records = pictures = 0
@@ -202,7 +202,7 @@ def _fill(
         for item in source.items:
             record = item.record
             place = None if record.image is None else reference_of(record.image)
-            if record.image is not None and (copy_pictures or source.pictures.holds(record.image)):
+            if record.image is not None and (copy_images or source.pictures.holds(record.image)):
                 try:
                     place = copied(record.image, unfinished)
                     pictures += 1

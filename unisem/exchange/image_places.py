@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from unisem.errors import ExchangeError, ImageError
-from unisem.images.library import SUFFIXES, Pictures
+from unisem.images.library import SUFFIXES, ImageLibrary
 from unisem.images.reference import ImageRef
 
 FOLDER = "pictures"
@@ -51,8 +51,8 @@ def copied(image: ImageRef, directory: Path) -> dict[str, Any]:
     return {"file": str(name), **_facts(image), "sha256": found}
 
 
-def picture_from(
-    parts: Any, where: str, directory: Path, pictures: Pictures
+def image_from(
+    parts: Any, where: str, directory: Path, image_library: ImageLibrary
 ) -> tuple[ImageRef, str | None]:
     """The picture that an export describes, and the digest that its bytes must have.
 
@@ -62,7 +62,7 @@ def picture_from(
         parts: The description.
         where: Its place, for messages.
         directory: The export.
-        pictures: Says from which folders outside the export pictures may come.
+        image_library: Says from which folders outside the export pictures may come.
 
     Returns:
         A reference that is confined to the export, for a copy, or to one of the folders; and
@@ -78,7 +78,7 @@ def picture_from(
         raise ExchangeError(f"{where}: image: sha256 must be 64 hex digits")
     if "file" in parts:
         return _inside(parts["file"], where, directory), expected
-    return _outside(parts, where, pictures), expected
+    return _outside(parts, where, image_library), expected
 
 
 def _inside(name: object, where: str, directory: Path) -> ImageRef:
@@ -91,7 +91,7 @@ def _inside(name: object, where: str, directory: Path) -> ImageRef:
     return ImageRef(path=root.joinpath(*parts), root=root)
 
 
-def _outside(parts: dict[str, Any], where: str, pictures: Pictures) -> ImageRef:
+def _outside(parts: dict[str, Any], where: str, image_library: ImageLibrary) -> ImageRef:
     for name in ("path", "root"):
         value = parts.get(name)
         if value is None and name == "root":
@@ -101,7 +101,7 @@ def _outside(parts: dict[str, Any], where: str, pictures: Pictures) -> ImageRef:
     root = parts.get("root")
     image = ImageRef(path=Path(parts["path"]), root=None if root is None else Path(root))
     try:
-        return pictures.admit(image)
+        return image_library.admit(image)
     except ImageError as error:
         raise ExchangeError(
             f"{where}: {error.name} {error.summary}; if it should be read, name its folder with "

@@ -15,7 +15,7 @@ import numpy as np
 from unisem.common.skipped import Skipped
 from unisem.errors import ExchangeError, ImageError, RecordError
 from unisem.exchange.entries import FIELDS, Entry, EntryReader, entries
-from unisem.exchange.image_places import picture_from
+from unisem.exchange.image_places import image_from
 from unisem.exchange.info import ExportInfo
 from unisem.exchange.jsonl import JsonLinesReader
 from unisem.exchange.parquet import ParquetReader
@@ -82,7 +82,7 @@ def import_space(
             )
     info.verify(origin)
     for root in image_roots:
-        space.pictures.allow(Path(root))
+        space.image_library.allow(Path(root))
     return _Import(origin, info, space, vectors).run(progress)
 
 
@@ -123,7 +123,7 @@ class _Import:
         kind = JsonLinesReader if info.layout == "jsonl" else ParquetReader
         reader: EntryReader = kind(self._origin)
         lines = map(self._line, entries(reader, info.vectors, info.dimension or 0, self._origin))
-        intake = Intake(space.pictures, space.encoder)
+        intake = Intake(space.image_library, space.encoder)
         with closing(intake.committed(lines, space.store, most=_BATCH)) as batches:
             for batch in batches:
                 for item in batch:
@@ -161,8 +161,8 @@ class _Import:
             if not isinstance(record_id, str):
                 raise RecordError("id must be a string")
             if fields.get("image") is not None:
-                pictures = self._space.pictures
-                image, expected = picture_from(fields["image"], where, self._origin, pictures)
+                pictures = self._space.image_library
+                image, expected = image_from(fields["image"], where, self._origin, pictures)
             record = Record(
                 id=record_id,
                 text=fields.get("text"),

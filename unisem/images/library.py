@@ -1,4 +1,4 @@
-"""`Pictures`: where a space's pictures may lie, and how their places survive a move.
+"""`ImageLibrary`: where a space's pictures may lie, and how their places survive a move.
 
 A picture is stored as a place, never as pixels in the catalogue:
 
@@ -46,7 +46,7 @@ BLOB = re.compile(rf"([0-9a-f]{{2}})/\.?\1[0-9a-f]{{62}}\.({_SUFFIX})(\.[0-9a-f]
 """Files that may be deleted: pictures, and what a process left that was killed while it wrote."""
 
 
-class Pictures:
+class ImageLibrary:
     """The picture folders of one space.
 
     Args:

@@ -10,7 +10,7 @@ from itertools import islice
 
 from unisem.common.skipped import Skipped
 from unisem.errors import CorruptStoreError
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.ingest.intake import Intake, Offer, Prepared
 from unisem.readers import Reader
 from unisem.records import Record
@@ -50,7 +50,7 @@ class Ingestion:
     Args:
         intake: Takes the records in.
         store: Keeps them.
-        pictures: Says which sources exist.
+        image_library: Says which sources exist.
         progress: Called with (inputs done, inputs in all).
         prune: Remove the reader's records whose files are there no more; not if there is none
             at all, as where a drive is not mounted.
@@ -60,14 +60,14 @@ class Ingestion:
         self,
         intake: Intake,
         store: Store,
-        pictures: Pictures,
+        image_library: ImageLibrary,
         progress: Callable[[int, int], None] | None = None,
         *,
         prune: bool = False,
     ) -> None:
         self._intake = intake
         self._store = store
-        self._pictures = pictures
+        self._image_library = image_library
         self._progress = progress
         self._prune = prune
         self._done = self._total = 0
@@ -161,7 +161,7 @@ class Ingestion:
         return (
             old.source_id is not None
             and old.source_id != record.source_id
-            and self._pictures.exists(old.source_id)
+            and self._image_library.exists(old.source_id)
         )
 
     def _remove_stale_chunks(self) -> int:

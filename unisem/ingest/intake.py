@@ -26,7 +26,7 @@ from unisem.encoders import Encoder
 from unisem.encoders.unit import unit_rows
 from unisem.errors import ImageError
 from unisem.images.decoding import decode_image
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.images.reference import ImageRef
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores import Store
@@ -80,13 +80,15 @@ class Intake:
     """Takes records into a space, or as far on the way as its user has what it needs.
 
     Args:
-        pictures: Says where pictures may lie; ``None`` leaves that to the references' own roots.
+        image_library: Says where pictures may lie; ``None`` leaves that to the references' own roots.
         encoder: Makes vectors; without one, pictures that come without are decoded small and to
             their end, to see that they can be.
     """
 
-    def __init__(self, pictures: Pictures | None = None, encoder: Encoder | None = None) -> None:
-        self._pictures = pictures
+    def __init__(
+        self, image_library: ImageLibrary | None = None, encoder: Encoder | None = None
+    ) -> None:
+        self._image_library = image_library
         self._encoder = encoder
 
     def prepared(self, offers: Iterable[Offer]) -> Generator[Prepared, None, None]:
@@ -109,22 +111,22 @@ class Intake:
             if record.image is None:
                 return Prepared(offer, record, is_wanted=_is_wanted(offer, record))
             image = record.image
-            if self._pictures is not None and not offer.copied:
-                image = self._pictures.admit(image)
+            if self._image_library is not None and not offer.copied:
+                image = self._image_library.admit(image)
             data = image.read_bytes()
             if offer.copied:
                 image = ImageRef(data=data)
-            if self._pictures is None:
+            if self._image_library is None:
                 placed = image.inspected(data)
             else:
-                placed = self._pictures.placed(image, data)
+                placed = self._image_library.placed(image, data)
             inspected = record.with_image(placed)
             wanted, pixels = _is_wanted(offer, inspected), None
             record = inspected
             if wanted and offer.vectors is None:
                 pixels = self._decoded(data)
-            if self._pictures is not None and placed.path != image.path:
-                self._pictures.write(placed, data)
+            if self._image_library is not None and placed.path != image.path:
+                self._image_library.write(placed, data)
         except ImageError as error:
             assert offer.record.image is not None
             detail = error.reason.removeprefix(error.summary)
@@ -224,10 +226,10 @@ def _has_text_vector(record: Record) -> bool:
 def _batch(items: Iterator[Prepared], most: int) -> list[Prepared]:
     """The next records, fewer if they hold many decoded pictures."""
     batch: list[Prepared] = []
-    pictures = 0
+    image_library = 0
     for item in items:
         batch.append(item)
-        pictures += item.pixels is not None
-        if len(batch) >= most or pictures >= _BATCH:
+        image_library += item.pixels is not None
+        if len(batch) >= most or image_library >= _BATCH:
             break
     return batch

@@ -22,7 +22,7 @@ class PairReport:
     Attributes:
         pairs: Pairs that were read.
         usable: Pairs that can be trained on.
-        pictures: Distinct pictures of the usable pairs, by content.
+        images: Distinct pictures of the usable pairs, by content.
         captions: Distinct captions of the usable pairs.
         unread: Inputs that gave no pair.
         missing: Pictures that do not exist.
@@ -36,7 +36,7 @@ class PairReport:
 
     pairs: int
     usable: int
-    pictures: int
+    images: int
     captions: int
     unread: tuple[Skipped, ...]
     missing: tuple[Skipped, ...]
@@ -69,7 +69,7 @@ def check_pairs(
         Pairs whose `ImageRef` carries the content's SHA-256, and what was left out.
     """
     dataset, count = _unicode_only(dataset), len(dataset)
-    references = {pair.picture: pair.image for pair in dataset}
+    references = {pair.image_id: pair.image for pair in dataset}
     opened: dict[str, ImageRef] = {}
     missing: list[Skipped] = []
     broken: list[Skipped] = []
@@ -88,7 +88,7 @@ def check_pairs(
     seen: set[tuple[str | None, str]] = set()
     for pair in dataset:
         key = caption_key(pair.caption)
-        image = opened.get(pair.picture)
+        image = opened.get(pair.image_id)
         if not key:
             empty += 1
         elif image is not None:
@@ -97,21 +97,21 @@ def check_pairs(
                 continue
             seen.add((image.sha256, key))
             usable.append(replace(pair, image=image, caption=pair.caption.strip()))
-    pictures_of: dict[str, set[str | None]] = {}
+    images_of: dict[str, set[str | None]] = {}
     for digest, key in seen:
-        pictures_of.setdefault(key, set()).add(digest)
+        images_of.setdefault(key, set()).add(digest)
     contents = {image.sha256 for image in opened.values()}
     report = PairReport(
         pairs=count,
         usable=len(usable),
-        pictures=len({digest for digest, _ in seen}),
-        captions=len(pictures_of),
+        images=len({digest for digest, _ in seen}),
+        captions=len(images_of),
         unread=dataset.skipped,
         missing=tuple(missing),
         broken=tuple(broken),
         empty_captions=empty,
         repeated=repeated,
-        shared_captions=sum(len(digests) > 1 for digests in pictures_of.values()),
+        shared_captions=sum(len(digests) > 1 for digests in images_of.values()),
         copies=len(opened) - len(contents),
     )
     return CheckedPairs(PairDataset(tuple(usable)), report)
@@ -121,7 +121,7 @@ def _unicode_only(dataset: PairDataset) -> PairDataset:
     kept, skipped = [], []
     for pair in dataset:
         try:
-            f"{pair.caption}{pair.picture}".encode()
+            f"{pair.caption}{pair.image_id}".encode()
         except UnicodeEncodeError as error:
             skipped.append(Skipped(pair.image.name, f"is not valid Unicode ({error.reason})"))
         else:

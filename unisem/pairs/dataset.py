@@ -54,7 +54,7 @@ class PairDataset:
     def image_ids(self) -> Ids:
         """``(n,)`` numbers, equal where two pairs have the same picture, by content or by id."""
         same = _Union(len(self.pairs))
-        same.join(pair.picture for pair in self.pairs)
+        same.join(pair.image_id for pair in self.pairs)
         same.join(pair.image.sha256 for pair in self.pairs)
         return same.numbers()
 
@@ -69,7 +69,7 @@ class PairDataset:
     def groups(self) -> Ids:
         """``(n,)`` numbers, equal where pairs hang together by picture or by caption."""
         same = _Union(len(self.pairs))
-        same.join(pair.picture for pair in self.pairs)
+        same.join(pair.image_id for pair in self.pairs)
         same.join(pair.image.sha256 for pair in self.pairs)
         same.join(caption_key(pair.caption) for pair in self.pairs)
         return same.numbers()

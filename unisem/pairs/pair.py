@@ -15,12 +15,12 @@ class Pair:
     Attributes:
         image: Where the picture's pixels are.
         caption: What is said of it.
-        picture: The picture's id; pairs of one picture share it.
+        image_id: The picture's id; pairs of one picture share it.
     """
 
     image: ImageRef
     caption: str
-    picture: str
+    image_id: str
 
 
 ReadPairs = tuple[tuple[Pair, ...], tuple[Skipped, ...]]

@@ -101,6 +101,6 @@ def split_pairs(dataset: PairDataset, *, held_out: float | int = 0.2, seed: int 
 
 def leakage(train: PairDataset, held_out: PairDataset) -> Leakage:
     """Count what two checked parts have in common, by content and by caption."""
-    pictures = [{pair.image.sha256 or pair.picture for pair in part} for part in (train, held_out)]
+    pictures = [{pair.image.sha256 or pair.image_id for pair in part} for part in (train, held_out)]
     captions = [{caption_key(pair.caption) for pair in part} for part in (train, held_out)]
     return Leakage(len(pictures[0] & pictures[1]), len(captions[0] & captions[1]))

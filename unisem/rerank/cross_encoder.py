@@ -119,9 +119,9 @@ class CrossEncoderReranker(Reranker, Carried):
         return self._name
 
     @property
-    def sees_pictures(self) -> bool:
+    def sees_images(self) -> bool:
         """Whether the model looks at pictures; loads the weights."""
-        return self._format.sees_pictures
+        return self._format.sees_images
 
     @cached_property
     def model(self) -> Any:
@@ -190,7 +190,7 @@ class CrossEncoderReranker(Reranker, Carried):
             check_unicode(text, "the query's text")
         if image is None:
             return self._format.side(text)
-        if not self.sees_pictures:
+        if not self.sees_images:
             raise RerankerError(
                 f"the reranker {self._name!r} reads texts only and cannot judge a query with a "
                 "picture; leave the picture or the reranker out, or load one that sees pictures"
@@ -198,7 +198,7 @@ class CrossEncoderReranker(Reranker, Carried):
         return self._format.side(text or None, self._open(image))
 
     def _is_shown(self, record: Record) -> bool:
-        return record.image is not None and self.sees_pictures
+        return record.image is not None and self.sees_images
 
     def _opened(self, record: Record) -> Image.Image | None:
         assert record.image is not None

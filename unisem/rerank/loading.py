@@ -57,7 +57,7 @@ def _outputs(model: Any) -> Iterator[Tensor]:
     from sentence_transformers.util import batch_to_device
 
     form = PairFormat(model)
-    pictures = [None, Image.new("RGB", (64, 64))] if form.sees_pictures else [None]
+    pictures = [None, Image.new("RGB", (64, 64))] if form.sees_images else [None]
     for picture in pictures:
         features = model.preprocess([(form.side("a"), form.side("b", picture))])
         yield model(batch_to_device(features, model.device))["scores"]

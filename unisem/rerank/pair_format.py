@@ -26,14 +26,14 @@ class PairFormat:
         model: A loaded ``CrossEncoder``.
 
     Attributes:
-        sees_pictures: Whether a half may have a picture.
+        sees_images: Whether a half may have a picture.
     """
 
     def __init__(self, model: Any) -> None:
         formatter = getattr(model[0], "input_formatter", None)
         chats = "message" in model.modalities
         self._labelled = chats and getattr(formatter, "message_format", None) != "flat"
-        self.sees_pictures: bool = self._labelled and bool(model.supports("image"))
+        self.sees_images: bool = self._labelled and bool(model.supports("image"))
         self._special = special_tokens(model)
 
     def side(self, text: str | None, picture: Image.Image | None = None) -> Side:

@@ -13,7 +13,7 @@ from PIL import Image
 from tests.support.oracle import BruteForce
 from unisem import Record
 from unisem.filters import Field
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord
 from unisem.stores.faiss import FaissStore
 from unisem.stores.faiss.index_settings import KINDS
@@ -97,15 +97,15 @@ def picture(colour: int) -> bytes:
 
 def open_store(directory: Path) -> FaissStore:
     """Open a store whose pictures lie in its own blobs."""
-    return FaissStore(directory, Pictures(directory))
+    return FaissStore(directory, ImageLibrary(directory))
 
 
 def perform(store: FaissStore, directory: Path, task: Operation) -> FaissStore:
     """Do it to a store; return the store to go on with."""
     match task.name:
         case "add":
-            pictures = Pictures(directory)
-            store.add([kept(item(*named), pictures) for named in task.items])
+            image_library = ImageLibrary(directory)
+            store.add([kept(item(*named), image_library) for named in task.items])
         case "delete":
             store.delete(task.selection)
         case "compact":
@@ -116,13 +116,13 @@ def perform(store: FaissStore, directory: Path, task: Operation) -> FaissStore:
     return store
 
 
-def kept(embedded: EmbeddedRecord, pictures: Pictures) -> EmbeddedRecord:
+def kept(embedded: EmbeddedRecord, image_library: ImageLibrary) -> EmbeddedRecord:
     """The same with its picture written into the space, as `SemanticSpace` does before adding."""
     image = embedded.record.image
     if image is None:
         return embedded
     assert image.data is not None
-    record = embedded.record.with_image(pictures.keep(image, image.data))
+    record = embedded.record.with_image(image_library.keep(image, image.data))
     return replace(embedded, record=record)
 
 

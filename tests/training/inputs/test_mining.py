@@ -17,7 +17,7 @@ from unisem.records import EmbeddedRecord, Vector
 from unisem.training.inputs.collator import PairCollator
 from unisem.training.inputs.columns import StoredColumn
 from unisem.training.inputs.feature_cache import FeatureCache
-from unisem.training.inputs.mining import mine_hard_negatives, store_of_pictures
+from unisem.training.inputs.mining import mine_hard_negatives, store_of_images
 from unisem.training.loop.evaluator import EvaluationPairs, rank_pairs
 
 
@@ -57,7 +57,7 @@ def brute_force(
 @pytest.mark.parametrize("margin", [0.0, 0.05, 0.5])
 def test_negatives_are_those_of_an_exhaustive_search(dataset: PairDataset, margin: float) -> None:
     captions, images = unit(1, len(dataset)), unit(2, 12)
-    store = store_of_pictures(dataset, dataset.image_ids, images)
+    store = store_of_images(dataset, dataset.image_ids, images)
     mined = mine_hard_negatives(store, dataset, captions, count=3, margin=margin)
     assert mined.shape == (len(dataset), 3)
     filled = 0
@@ -96,7 +96,7 @@ def test_a_store_without_the_pictures_is_refused(
 
 def test_pairs_without_any_negative_are_refused(dataset: PairDataset) -> None:
     same = PairDataset(tuple(replace(pair, caption="the same") for pair in dataset))
-    store = store_of_pictures(same, same.image_ids, unit(2, 12))
+    store = store_of_images(same, same.image_ids, unit(2, 12))
     with pytest.raises(TrainingError, match="has no negative"):
         mine_hard_negatives(store, same, unit(1, len(same)))
 

@@ -250,7 +250,7 @@ def test_another_run_s_checkpoint_is_refused(
 def test_pairs_that_cannot_be_trained_on_are_refused(tiny: Path, tmp_path: Path) -> None:
     dataset = numbered_pairs(tmp_path / "p", 4, captions=2)
     same = PairDataset(
-        tuple(pair.__class__(pair.image, "the same", pair.picture) for pair in dataset)
+        tuple(pair.__class__(pair.image, "the same", pair.image_id) for pair in dataset)
     )
     for pairs, recipe, says in (
         (dataset.select([0]), HEADS, "1 usable pair"),

@@ -15,7 +15,7 @@ from unisem.common.atomic_files import fsync_folder
 from unisem.common.forks import undisturbed
 from unisem.common.owned import is_own_file, is_own_folder
 from unisem.errors import StoreError
-from unisem.images.library import BLOB, Pictures
+from unisem.images.library import BLOB, ImageLibrary
 from unisem.stores.faiss.moments import can_follow
 from unisem.stores.faiss.readonly import read_only
 from unisem.stores.faiss.recordrows import RecordRows
@@ -72,7 +72,7 @@ def _copy_state(directory: Path, copy: Path) -> list[str]:
     with read_only(copy) as database:
         missing = [
             name
-            for name in sorted(RecordRows(database, Pictures(copy)).blobs())
+            for name in sorted(RecordRows(database, ImageLibrary(copy)).blobs())
             if not _copy_blob(directory / "blobs", copy / "blobs", name)
         ]
         if not _copy_segment(database, directory, copy):

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.errors import CorruptStoreError, VectorError
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.faiss import words
 from unisem.stores.faiss.database import DAMAGED, Database
@@ -58,22 +58,24 @@ class Catalog(Database):
 
     Args:
         path: The SQLite file, or ``None`` for one in memory.
-        pictures: Where the pictures of the records lie.
+        image_library: Where the pictures of the records lie.
         durability: ``"full"`` fsyncs every commit, ``"relaxed"`` leaves that to the system.
 
     Raises:
         CorruptStoreError: The file is no catalogue, or of a newer format.
     """
 
-    def __init__(self, path: Path | None, pictures: Pictures, *, durability: str = "full") -> None:
-        self._pictures = pictures
+    def __init__(
+        self, path: Path | None, image_library: ImageLibrary, *, durability: str = "full"
+    ) -> None:
+        self._image_library = image_library
         # Looked at before SQLite makes a file in its place.
         if path is not None and (other := _made_later(path)) and not _has_contents(path):
             raise _lost(path, other)
         super().__init__(path, durability=durability)
 
     def _prepare(self) -> None:
-        self._records = RecordRows(self._db, self._pictures)
+        self._records = RecordRows(self._db, self._image_library)
         self._words = words.WordIndex(self._db)
         self._raw = RawVectors(self._db)
         self._moments = Moments(self._db)
@@ -342,7 +344,7 @@ class Catalog(Database):
         if self._path is None:
             yield self  # memory has one connection; the caller holds the store's lock
             return
-        other = Catalog(self._path, self._pictures)
+        other = Catalog(self._path, self._image_library)
         try:
             yield other
         finally:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.errors import CorruptStoreError, ImageError
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.records import Record, Vector
 from unisem.stores.faiss import checksums, words
 from unisem.stores.faiss.database import DAMAGED
@@ -69,13 +69,13 @@ class Finding:
 
 
 def check_store(
-    directory: Path, pictures: Pictures, *, progress: Callable[[str], None] | None = None
+    directory: Path, image_library: ImageLibrary, *, progress: Callable[[str], None] | None = None
 ) -> Iterator[Finding]:
-    """Look through a store's catalogue, vectors, segment and word index; see `check_pictures`.
+    """Look through a store's catalogue, vectors, segment and word index; see `check_images`.
 
     Args:
         directory: The store.
-        pictures: Where its pictures lie.
+        image_library: Where its pictures lie.
         progress: Told what is being looked at.
 
     Raises:
@@ -89,11 +89,11 @@ def check_store(
             yield from findings
             if any(finding.is_problem for finding in findings):
                 say("what can be saved")
-                yield _salvageable(database, pictures)
+                yield _salvageable(database, image_library)
                 return  # what follows would only report the same damage again
             facts = dict(database.execute("SELECT name, value FROM facts").fetchall())
             say("records")
-            yield from _records(database, pictures)
+            yield from _records(database, image_library)
             say("vectors")
             vector_ids, vector_findings = _vectors(database, facts.get("dimension"))
             yield from vector_findings
@@ -107,14 +107,17 @@ def check_store(
         yield Finding("catalogue", True, f"cannot be understood ({error}); restore a copy")
 
 
-def check_pictures(
-    directory: Path, pictures: Pictures, *, progress: Callable[[int, int], None] | None = None
+def check_images(
+    directory: Path,
+    image_library: ImageLibrary,
+    *,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Finding]:
     """Read every picture and compare it with what was stored; see also `check_store`.
 
     Args:
         directory: The store.
-        pictures: Where its pictures lie.
+        image_library: Where its pictures lie.
         progress: Called with (records done, records in all).
     """
     missing: list[str] = []
@@ -122,7 +125,7 @@ def check_pictures(
     with read_only(directory) as database:
         try:
             (total,) = database.execute("SELECT count(*) FROM records").fetchone()
-            for done, item in enumerate(Salvage(database, pictures), start=1):
+            for done, item in enumerate(Salvage(database, image_library), start=1):
                 if progress is not None:
                     progress(done, total)
                 state = _state_of(item.record)
@@ -171,8 +174,8 @@ def _catalogue(database: sqlite3.Connection) -> Iterator[Finding]:
         yield Finding("catalogue", True, f"is damaged: {shown}")
 
 
-def _salvageable(database: sqlite3.Connection, pictures: Pictures) -> Finding:
-    salvage = Salvage(database, pictures)
+def _salvageable(database: sqlite3.Connection, image_library: ImageLibrary) -> Finding:
+    salvage = Salvage(database, image_library)
     for _ in salvage:
         pass
     if not salvage.read:
@@ -185,8 +188,8 @@ def _salvageable(database: sqlite3.Connection, pictures: Pictures) -> Finding:
     return Finding("catalogue", True, text)
 
 
-def _records(database: sqlite3.Connection, pictures: Pictures) -> Iterator[Finding]:
-    salvage = Salvage(database, pictures)
+def _records(database: sqlite3.Connection, image_library: ImageLibrary) -> Iterator[Finding]:
+    salvage = Salvage(database, image_library)
     for _ in salvage:
         pass
     if salvage.lost:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.filters import SOURCE, look_up
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.records import Record, to_json
 from unisem.stores.faiss import checksums
 from unisem.stores.faiss.sql import compile_selection, is_large
@@ -29,7 +29,7 @@ class RecordRows:
 
     Args:
         database: The catalogue's connection, whose transactions cover what happens here.
-        pictures: Where the records' pictures lie.
+        image_library: Where the records' pictures lie.
     """
 
     SCHEMA = (
@@ -49,9 +49,9 @@ class RecordRows:
         " ON records (source_id) WHERE source_id IS NOT NULL",
     )
 
-    def __init__(self, database: sqlite3.Connection, pictures: Pictures) -> None:
+    def __init__(self, database: sqlite3.Connection, image_library: ImageLibrary) -> None:
         self._db = database
-        self._pictures = pictures
+        self._image_library = image_library
 
     def first_free(self) -> int:
         """The number after every one that was ever used (SQLite counts, by ``AUTOINCREMENT``)."""
@@ -71,7 +71,7 @@ class RecordRows:
             record.source_id,
             record.modality,
             record.text,
-            None if record.image is None else self._pictures.to_json(record.image),
+            None if record.image is None else self._image_library.to_json(record.image),
             to_json(record.metadata),
             to_json(record.links),
             to_json(record.payload),
@@ -195,7 +195,7 @@ class RecordRows:
         return Record.restored(
             id=record_id,
             text=text,
-            image=None if image is None else self._pictures.from_json(image),
+            image=None if image is None else self._image_library.from_json(image),
             metadata=_mapping(metadata),
             source_id=source_id,
             links=_mapping(links),

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from unisem.errors import UniSemError
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.faiss import checksums
 from unisem.stores.faiss.database import DAMAGED
@@ -42,7 +42,7 @@ class Salvage:
 
     Args:
         database: A connection to it.
-        pictures: Where the records' pictures lie.
+        image_library: Where the records' pictures lie.
 
     Attributes:
         read: Records that could be read so far.
@@ -53,9 +53,9 @@ class Salvage:
             may count although they were deleted before.
     """
 
-    def __init__(self, database: sqlite3.Connection, pictures: Pictures) -> None:
+    def __init__(self, database: sqlite3.Connection, image_library: ImageLibrary) -> None:
         self._db = database
-        self._pictures = pictures
+        self._image_library = image_library
         self._are_checked = checksums.are_kept(database)
         self._raw = RawVectors(database, are_checked=self._are_checked)
         self._read = _READ.format(checksum="checksum" if self._are_checked else "NULL")
@@ -119,7 +119,7 @@ class Salvage:
             return Record(
                 id=record_id,
                 text=text,
-                image=None if image is None else self._pictures.from_json(image),
+                image=None if image is None else self._image_library.from_json(image),
                 metadata=json.loads(metadata),
                 source_id=source_id,
                 links=json.loads(links),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from unisem.common.forks import Carried, Mutex, one_thread, start_undisturbed, undisturbed
 from unisem.common.owned import check_owned
 from unisem.errors import CorruptStoreError, StoreError
-from unisem.images.library import Pictures
+from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.base import Store
 from unisem.stores.faiss.catalog import Catalog
@@ -49,7 +49,7 @@ class FaissStore(Store, Carried):
 
     Args:
         directory: Where the files are, created if absent; ``None`` for memory.
-        pictures: Where the records' pictures lie.
+        image_library: Where the records' pictures lie.
         dimension: Says how long vectors must be while the store is empty; any length, if ``None``.
         index: Kind of index that `compact` builds; ``"auto"`` chooses by size. Or `IndexSettings`.
         durability: ``"full"``: every commit is fsynced. ``"relaxed"``: a power cut may cost the
@@ -62,7 +62,7 @@ class FaissStore(Store, Carried):
     def __init__(
         self,
         directory: Path | None,
-        pictures: Pictures,
+        image_library: ImageLibrary,
         *,
         dimension: Callable[[], int] | None = None,
         index: Index = "auto",
@@ -72,7 +72,7 @@ class FaissStore(Store, Carried):
         if durability not in ("full", "relaxed"):
             raise ValueError(f'durability must be "full" or "relaxed", not {durability!r}')
         self._directory = directory
-        self._pictures = pictures
+        self._image_library = image_library
         self._first_dimension = dimension
         self._wanted_kind = settings.kind
         self._mutex = Mutex()
@@ -90,7 +90,7 @@ class FaissStore(Store, Carried):
 
     def _open_catalog(self) -> Catalog:
         path = self._directory / "catalog.sqlite" if self._directory else None
-        return Catalog(path, self._pictures, durability=self._durability)
+        return Catalog(path, self._image_library, durability=self._durability)
 
     def begin_anew(self) -> None:
         """In a forked child: the next call opens the files as if for the first time."""
@@ -119,7 +119,7 @@ class FaissStore(Store, Carried):
                     changes = self._catalog.add(items)
                 if before is not None:
                     self._timeline.move_on(before, changes)
-            self._pictures.settle(item.record.image for item in items)
+            self._image_library.settle(item.record.image for item in items)
             if is_other:  # the segment, if any, is of the dimension before
                 self._fold_soon("flat")
             else:
@@ -341,7 +341,7 @@ class FaissStore(Store, Carried):
             segment = self._save(segment)
             with self._reading():
                 self._timeline.adopt(segment)
-                self._pictures.collect(self._catalog.blobs())
+                self._image_library.collect(self._catalog.blobs())
 
     def _save(self, segment: Segment) -> Segment:
         """Write a segment, if anywhere, and let go of what was kept for the one before."""

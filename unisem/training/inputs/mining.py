@@ -40,7 +40,7 @@ def mine_hard_negatives(
     own; here it is the store that will be searched later.
 
     Args:
-        store: Holds the dataset's pictures: a space's own, or `store_of_pictures`.
+        store: Holds the dataset's pictures: a space's own, or `store_of_images`.
         dataset: Checked pairs.
         captions: ``(n, d)`` unit vectors of the captions, from the store's encoder.
         count: Negatives per pair.
@@ -97,7 +97,7 @@ def mine_hard_negatives(
     return chosen
 
 
-def store_of_pictures(dataset: PairDataset, image_of: Ids, vectors: Vector) -> Store:
+def store_of_images(dataset: PairDataset, image_of: Ids, vectors: Vector) -> Store:
     """A Faiss store in memory that holds a dataset's distinct pictures.
 
     Args:
@@ -105,13 +105,13 @@ def store_of_pictures(dataset: PairDataset, image_of: Ids, vectors: Vector) -> S
         image_of: ``(n,)`` the row of each pair's picture in ``vectors``.
         vectors: ``(p, d)`` unit vectors of the pictures.
     """
-    from unisem.images.library import Pictures
+    from unisem.images.library import ImageLibrary
     from unisem.stores.faiss.store import FaissStore
 
-    store = FaissStore(None, Pictures(None, roots=[Path.cwd()]))
+    store = FaissStore(None, ImageLibrary(None, roots=[Path.cwd()]))
     items: dict[str, EmbeddedRecord] = {}
     for pair, row in zip(dataset, image_of, strict=True):
-        name = pair.image.sha256 or pair.picture
+        name = pair.image.sha256 or pair.image_id
         if name not in items:
             items[name] = EmbeddedRecord(Record(id=name, text=name), {"image": vectors[row]})
     store.add(list(items.values()))
@@ -119,7 +119,7 @@ def store_of_pictures(dataset: PairDataset, image_of: Ids, vectors: Vector) -> S
 
 
 def _content(record: Record) -> str:
-    """The digest of a record's picture; records of `store_of_pictures` are named by it."""
+    """The digest of a record's picture; records of `store_of_images` are named by it."""
     if record.image is not None and record.image.sha256 is not None:
         return record.image.sha256
     return record.id
@@ -133,6 +133,6 @@ def negatives_of(
         return None
     captions = embed(view, pairs.texts, range(len(pairs.texts)))
     images = embed(view, pairs.images, range(len(pairs.images)))
-    store = store_of_pictures(dataset, pairs.image_of, images)
+    store = store_of_images(dataset, pairs.image_of, images)
     count, seed = recipe.hard_negatives, recipe.seed
     return mine_hard_negatives(store, dataset, captions, count=count, seed=seed)

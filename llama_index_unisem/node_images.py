@@ -1,4 +1,4 @@
-"""`picture_of`, `has_picture`, `is_captioned_url`: the picture that a node carries."""
+"""`image_of`, `has_image`, `is_captioned_url`: the picture that a node carries."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from binascii import Error as Base64Error
 
 from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node
 
-from llama_index_unisem.nodes import PictureNode
+from llama_index_unisem.nodes import UniSemImageNode
 from unisem.errors import ImageError
 from unisem.images.reference import ImageRef
 
 
-def picture_of(node: BaseNode) -> ImageRef | None:
+def image_of(node: BaseNode) -> ImageRef | None:
     """Find a node's picture: inline bytes first, then a path.
 
     Args:
@@ -25,7 +25,7 @@ def picture_of(node: BaseNode) -> ImageRef | None:
     Raises:
         ImageError: The picture is only a URL, or its inline bytes are not base64.
     """
-    if isinstance(node, PictureNode) and node.image_path is not None:
+    if isinstance(node, UniSemImageNode) and node.image_path is not None:
         return node.picture
     data, path, url = _places(node)
     if data:
@@ -40,7 +40,7 @@ def picture_of(node: BaseNode) -> ImageRef | None:
     return None
 
 
-def has_picture(node: BaseNode) -> bool:
+def has_image(node: BaseNode) -> bool:
     """Whether a node carries a picture, were it only a URL; nothing is opened."""
     return any(_places(node))
 
@@ -52,7 +52,7 @@ def is_captioned_url(node: BaseNode) -> bool:
     return only_url and bool(node.get_content(MetadataMode.NONE).strip())
 
 
-def picture_url(node: BaseNode) -> str | None:
+def image_url_of(node: BaseNode) -> str | None:
     """The URL of a node's picture, if it has one; it is never fetched."""
     return _places(node)[2]
 

@@ -1,4 +1,4 @@
-"""`PictureMiddleware`: shows an agent's model the pictures that its tools have found."""
+"""`ImageMiddleware`: shows an agent's model the pictures that its tools have found."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from langchain_core.messages.content import ContentBlock
 
 from langchain_unisem.messages import image_block, text_block
 from langchain_unisem.middleware.mentions import Mention, Results, mentioned
-from langchain_unisem.middleware.shown import ShownPictures
+from langchain_unisem.middleware.shown import ShownImages
 from langchain_unisem.tools import UniSemInlineRetrievalTool, UniSemRetrievalTool
 from langchain_unisem.tools.asked import SOURCE, is_users
 from unisem.errors import ImageError
@@ -37,7 +37,7 @@ _OLD = (
 _ABOVE = "is shown above"
 
 
-class PictureMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
+class ImageMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
     """Show the model the pictures that `UniSemRetrievalTool` found, right before it is called.
 
     The agent's state holds ids only. For each call of the model, and for that call alone, the
@@ -67,14 +67,14 @@ class PictureMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         from langchain.agents import create_agent
 
         from langchain_unisem import UniSemRetrievalTool
-        from langchain_unisem.middleware import PictureMiddleware
+        from langchain_unisem.middleware import ImageMiddleware
 
         tool = UniSemRetrievalTool(retriever=retriever)
-        agent = create_agent(model, tools=[tool], middleware=[PictureMiddleware(tool)])
+        agent = create_agent(model, tools=[tool], middleware=[ImageMiddleware(tool)])
         ```
 
     Put it last in the list, so that no other middleware traces or counts what it adds. In a graph
-    of your own call `with_pictures` on the messages that go to the model.
+    of your own call `with_images` on the messages that go to the model.
 
     Raises:
         TypeError: One of the tools is no `UniSemRetrievalTool`, or shows its pictures itself.
@@ -96,7 +96,7 @@ class PictureMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         self._searches = {tool.name: tool for tool in tools}
         self._limits = limits or ImageLimits()
         self._turns = turns
-        self._shown = ShownPictures(2 * self._limits.bytes)
+        self._shown = ShownImages(2 * self._limits.bytes)
 
     def wrap_model_call(
         self,
@@ -104,7 +104,7 @@ class PictureMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         handler: Callable[[ModelRequest[Any]], ModelResponse[Any]],
     ) -> ModelResponse[Any]:
         """Call the model with the pictures."""
-        messages = self.with_pictures(request.messages, _context_of(request))
+        messages = self.with_images(request.messages, _context_of(request))
         return handler(request.override(messages=messages))
 
     async def awrap_model_call(
@@ -113,12 +113,10 @@ class PictureMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
     ) -> ModelResponse[Any]:
         """As `wrap_model_call`; the pictures are read in a thread."""
-        messages = await asyncio.to_thread(
-            self.with_pictures, request.messages, _context_of(request)
-        )
+        messages = await asyncio.to_thread(self.with_images, request.messages, _context_of(request))
         return await handler(request.override(messages=messages))
 
-    def with_pictures(
+    def with_images(
         self, messages: Sequence[AnyMessage], context: object = None
     ) -> list[AnyMessage]:
         """Return a conversation with its pictures; the one that is given stays as it is.
@@ -249,7 +247,7 @@ def _context_of(request: ModelRequest[Any]) -> object:
 
 def _check(tools: Sequence[object], turns: object) -> None:
     if not tools:
-        raise ValueError("name the tools whose pictures are to be shown: PictureMiddleware(tool)")
+        raise ValueError("name the tools whose pictures are to be shown: ImageMiddleware(tool)")
     names = set()
     for tool in tools:
         if isinstance(tool, UniSemInlineRetrievalTool):

@@ -25,7 +25,7 @@ def is_data_url(value: object) -> bool:
     return isinstance(value, str) and value[:5].lower() == "data:"
 
 
-def picture_of_data_url(url: str) -> ImageRef:
+def image_of_data_url(url: str) -> ImageRef:
     """Return the picture that a ``data:`` URL holds.
 
     Raises:
@@ -39,18 +39,18 @@ def picture_of_data_url(url: str) -> ImageRef:
     return ImageRef(data=_bounded(unquote_to_bytes(body)))
 
 
-def picture_of_block(block: Mapping[str, Any]) -> ImageRef:
+def image_of_block(block: Mapping[str, Any]) -> ImageRef:
     """Return the picture of a content block: LangChain's, or that of a provider's messages.
 
     Raises:
         ImageError: It is no picture, is damaged or too large, or is a URL or a provider's file.
     """
-    if not is_picture(block):
+    if not is_image_block(block):
         raise ImageError("content block", f"of type {block.get('type')!r} is no picture")
     return _picture(block)
 
 
-def is_picture(block: object) -> TypeGuard[Mapping[str, Any]]:
+def is_image_block(block: object) -> TypeGuard[Mapping[str, Any]]:
     """Whether a content block is a picture, in any of the formats."""
     if not isinstance(block, Mapping):
         return False
@@ -60,10 +60,10 @@ def is_picture(block: object) -> TypeGuard[Mapping[str, Any]]:
     return kind in _PICTURES or (kind is None and isinstance(block.get("image"), Mapping))
 
 
-def pictures_in(content: object) -> list[Mapping[str, Any]]:
+def images_in(content: object) -> list[Mapping[str, Any]]:
     """The content blocks of a message that are pictures, in order."""
     blocks = content if isinstance(content, list | tuple) else [content]
-    return [block for block in blocks if is_picture(block)]
+    return [block for block in blocks if is_image_block(block)]
 
 
 def words_in(content: object) -> str:
@@ -85,7 +85,7 @@ def _picture(source: object, depth: int = _DEPTH) -> ImageRef:
         case bytes():
             return ImageRef(data=_bounded(source))
         case str() if is_data_url(source):
-            return picture_of_data_url(source)
+            return image_of_data_url(source)
         case str():
             raise ImageError(
                 source[:80], "is a URL; UniSem fetches nothing. Pass base64 or a data URL"

@@ -1,4 +1,4 @@
-"""`ReadPicture`: a picture whose bytes have been read; `OmittedPicture`: one that is not shown."""
+"""`ReadImage`: a picture whose bytes have been read; `OmittedImage`: one that is not shown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from llama_index.core.base.llms.types import AudioBlock, BaseContentBlock, TextB
 from llama_index.core.bridge.pydantic import Field
 from llama_index.core.schema import ImageNode, MediaResource, MetadataMode, TextNode
 
-from llama_index_unisem.blocks import picture_blocks
+from llama_index_unisem.blocks import image_blocks
 from unisem.images.for_models import ModelImage
 from unisem.presentation.fence import result
 
@@ -28,7 +28,7 @@ class _WithSound(TextNode):
         return blocks
 
 
-class ReadPicture(_WithSound, ImageNode):
+class ReadImage(_WithSound, ImageNode):
     """A picture whose bytes have been read, in ``image``, with its caption as text.
 
     It is an ``ImageNode``, which LlamaIndex's own multimodal engines look for, and its
@@ -41,10 +41,10 @@ class ReadPicture(_WithSound, ImageNode):
         """The picture, then its node id, metadata and caption; sound and video after them."""
         image = ModelImage(b64decode(self.image or ""), self.image_mimetype or "image/png")
         content = result(self.get_content(metadata_mode), id=self.node_id)
-        return [*picture_blocks(image, f"{content} (its picture is above)"), *self._others()]
+        return [*image_blocks(image, f"{content} (its picture is above)"), *self._others()]
 
 
-class OmittedPicture(_WithSound):
+class OmittedImage(_WithSound):
     """A picture that cannot be shown: its caption, and why."""
 
     image_omitted: str = Field(description="Why there is no picture; goes on from 'its picture …'.")

@@ -1,4 +1,4 @@
-"""`PictureReader`: a folder of pictures with captions, and of texts, as LlamaIndex documents."""
+"""`UniSemImageReader`: a folder of pictures with captions, and of texts, as LlamaIndex documents."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _NOT_EMBEDDED = ["file_name", "file_path", "sha256"]
 _NOT_SHOWN = ["file_path", "sha256"]
 
 
-class PictureReader(BasePydanticReader, ResourcesReaderMixin):
+class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
     """Documents of a folder's pictures and texts, subfolders included, in sorted order.
 
     A picture is an ``ImageDocument``: its caption, if it has one, is the text, and its bytes stay
@@ -52,10 +52,10 @@ class PictureReader(BasePydanticReader, ResourcesReaderMixin):
 
     >>> from tempfile import TemporaryDirectory
     >>> from PIL import Image
-    >>> from llama_index_unisem import PictureReader
+    >>> from llama_index_unisem import UniSemImageReader
     >>> with TemporaryDirectory() as folder:
     ...     Image.new("RGB", (8, 8)).save(f"{folder}/black.png")
-    ...     [document.metadata["file_name"] for document in PictureReader(folder).load_data()]
+    ...     [document.metadata["file_name"] for document in UniSemImageReader(folder).load_data()]
     ['black.png']
     """
 
@@ -87,7 +87,7 @@ class PictureReader(BasePydanticReader, ResourcesReaderMixin):
     @classmethod
     def class_name(cls) -> str:
         """The name under which LlamaIndex serialises this class."""
-        return "PictureReader"
+        return "UniSemImageReader"
 
     @property
     def skipped(self) -> list[Skipped]:
@@ -111,9 +111,9 @@ class PictureReader(BasePydanticReader, ResourcesReaderMixin):
             ValueError: Neither a file nor an ``input_dir``, or a file system.
         """
         if fs is not None:
-            raise ValueError("PictureReader reads files of this machine only; give no fs")
+            raise ValueError("UniSemImageReader reads files of this machine only; give no fs")
         if file is None and self.input_dir is None:
-            raise ValueError("give PictureReader an input_dir, or load_data a file")
+            raise ValueError("give UniSemImageReader an input_dir, or load_data a file")
         return self._documents(None if file is None else Path(file), extra_info or {})
 
     def load_data(
@@ -185,7 +185,7 @@ class PictureReader(BasePydanticReader, ResourcesReaderMixin):
 
     def _folder(self) -> FolderReader:
         if self.input_dir is None:
-            raise ValueError("give PictureReader an input_dir")
+            raise ValueError("give UniSemImageReader an input_dir")
         return FolderReader(self.input_dir, chunk_size=sys.maxsize)
 
     def _single(self, path: Path) -> Record | Skipped:

@@ -1,4 +1,4 @@
-"""`ToolPictures`: a chat model that sees the pictures which its tools return.
+"""`ToolImages`: a chat model that sees the pictures which its tools return.
 
 The chat-completions interface takes text only in a tool's message, and LlamaIndex's ``OpenAI`` and
 its kin leave pictures out of it without a word. Here they are sent in a user's message right after
@@ -28,7 +28,7 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.bridge.pydantic import Field
 from llama_index.core.llms.llm import LLM
 
-from llama_index_unisem.tools.references import PictureReference
+from llama_index_unisem.tools.references import ToolImageReference
 from llama_index_unisem.tools.results import ResultImageBlock
 from unisem.errors import ImageError
 from unisem.presentation.fence import RULES, quoted
@@ -37,14 +37,14 @@ _log = logging.getLogger(__name__)
 _HEADER = f"Pictures that the tools above returned. {RULES}\n"
 
 
-class ToolPictures(LLM):
+class ToolImages(LLM):
     """What to put before a chat model's class that speaks chat completions.
 
     ```python
-    class PictureOpenAI(ToolPictures, OpenAI):
+    class ImageOpenAI(ToolImages, OpenAI):
         '''OpenAI, shown the pictures of tool results.'''
 
-    llm = PictureOpenAI(model="gpt-4o")
+    llm = ImageOpenAI(model="gpt-4o")
     agent = FunctionAgent(tools=[UniSemRetrieverTool(retriever)], llm=llm)
     ```
 
@@ -53,7 +53,7 @@ class ToolPictures(LLM):
     LlamaIndex's own code, cannot read a reference that has been JSON.
     """
 
-    max_tool_pictures: int = Field(
+    max_tool_images: int = Field(
         default=16,
         ge=0,
         description="Pictures of tool results in one request; the newest results'.",
@@ -80,10 +80,10 @@ class ToolPictures(LLM):
         return await super().astream_chat(seen, **kwargs)  # type: ignore[safe-super]
 
     def _seen(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-        return list(pictures_after_tools(messages, self.max_tool_pictures))
+        return list(images_after_tools(messages, self.max_tool_images))
 
 
-def pictures_after_tools(messages: Sequence[ChatMessage], most: int) -> Iterator[ChatMessage]:
+def images_after_tools(messages: Sequence[ChatMessage], most: int) -> Iterator[ChatMessage]:
     """Yield the messages, the pictures of tools' messages moved into a user's message after them.
 
     Pictures are numbered through the conversation, the same picture by the same number; where one
@@ -158,7 +158,7 @@ def _read(block: ImageBlock) -> ImageBlock:
     Raises:
         ImageError: The picture has gone or changed.
     """
-    reference = PictureReference.parse(block.url)
+    reference = ToolImageReference.parse(block.url)
     if reference is None:
         return block
     image = reference.read()
@@ -167,7 +167,7 @@ def _read(block: ImageBlock) -> ImageBlock:
 
 def _key(block: ImageBlock) -> str:
     """What two blocks of the same picture have in common."""
-    if (reference := PictureReference.parse(block.url)) is not None:
+    if (reference := ToolImageReference.parse(block.url)) is not None:
         return reference.sha256
     if isinstance(block.image, bytes):
         return sha256(block.image).hexdigest()
@@ -175,7 +175,7 @@ def _key(block: ImageBlock) -> str:
 
 
 def _label(number: int, block: ImageBlock) -> str:
-    reference = PictureReference.parse(block.url)
+    reference = ToolImageReference.parse(block.url)
     name = block.result_id if isinstance(block, ResultImageBlock) else None
     name = name if reference is None else reference.result_id
     return f"Picture {number}:\n" if name is None else f"Picture {number}, of {quoted(name)}:\n"

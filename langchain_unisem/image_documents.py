@@ -1,4 +1,4 @@
-"""`picture_document`: a document that stands for a picture, which a store takes in as a picture.
+"""`image_document`: a document that stands for a picture, which a store takes in as a picture.
 
 A document has no place for pixels, and code on its way to a store copies only text, id and
 metadata. So a picture travels as a reference in two metadata keys: where the file is, and the
@@ -26,7 +26,7 @@ _ENOUGH = 64  # pixels a side: large JPEGs are decoded at reduced scale, and to 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-def picture_document(
+def image_document(
     image: ImageRef | str | os.PathLike[str],
     *,
     caption: str | None = None,
@@ -52,10 +52,10 @@ def picture_document(
             reference.name,
             "has no file",
             "; a document only refers to its picture. Use UniSemVectorStore.add_images, or "
-            "PictureBlobParser(space=…), which keeps the bytes in the space",
+            "ImageBlobParser(space=…), which keeps the bytes in the space",
         )
     if reference.sha256 is None:
-        reference = reference.inspected(read_picture(reference))
+        reference = reference.inspected(read_image(reference))
     own = dict(metadata or {})
     if IMAGE_KEY not in own:
         set_aside(own, (SHA256_KEY, MIME_TYPE_KEY))
@@ -67,7 +67,7 @@ def picture_document(
     return Document(id=id, page_content=caption or "", metadata=own | ours)
 
 
-def picture_of(document: Document) -> ImageRef | None:
+def image_of(document: Document) -> ImageRef | None:
     """The picture that a document refers to, with the digest it must have; ``None`` for a text.
 
     Nothing is opened.
@@ -86,13 +86,13 @@ def picture_of(document: Document) -> ImageRef | None:
     if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
         raise RecordError(
             f"document {document.id!r} refers to a picture without its digest in "
-            f"metadata[{SHA256_KEY!r}]; make it with picture_document or a loader, or remove "
+            f"metadata[{SHA256_KEY!r}]; make it with image_document or a loader, or remove "
             f"metadata[{IMAGE_KEY!r}] to store the caption alone"
         )
     return ImageRef(path=Path(place), sha256=digest)
 
 
-def read_picture(image: ImageRef) -> bytes:
+def read_image(image: ImageRef) -> bytes:
     """Return a picture's bytes if they can be decoded to the end.
 
     A store takes in all documents of a call or none, so a damaged picture is to be found before.
