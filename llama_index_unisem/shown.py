@@ -46,8 +46,8 @@ def shown(
     """Yield each node with its picture while the limits allow, best-ranked first.
 
     Args:
-        nodes: Of any retriever. A `UniSemImageNode` is read inside the folder that its space allows,
-            inline bytes are taken as they are, any other path must lie in one of ``roots``.
+        nodes: Of any retriever. A `UniSemImageNode` is read inside the folder that its space
+            allows, inline bytes are taken as they are, any other path must lie in ``roots``.
         limits: How many pictures, how large.
         roots: Folders, symbolic links resolved.
     """

@@ -1,4 +1,4 @@
-"""`UniSemImageReader`: a folder of pictures with captions, and of texts, as LlamaIndex documents."""
+"""`UniSemImageReader`: a folder of captioned pictures, and of texts, as LlamaIndex documents."""
 
 from __future__ import annotations
 

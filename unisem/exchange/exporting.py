@@ -37,7 +37,7 @@ class ExportReport:
     Attributes:
         records: Records.
         vectors: Vectors.
-        image_library: Records whose picture was copied.
+        images: Records whose picture was copied.
         missing: Pictures that should have been copied and could not be; they are referred to.
         lost: Rows of a damaged catalogue that could not be read.
         without_vectors: Records of it whose vectors could not be read; their import embeds them.

@@ -80,7 +80,7 @@ class Intake:
     """Takes records into a space, or as far on the way as its user has what it needs.
 
     Args:
-        image_library: Says where pictures may lie; ``None`` leaves that to the references' own roots.
+        image_library: Where pictures may lie; ``None`` leaves that to the references' roots.
         encoder: Makes vectors; without one, pictures that come without are decoded small and to
             their end, to see that they can be.
     """
