@@ -19,10 +19,9 @@ from langchain_core.documents import Document
 
 from langchain_unisem.metadata import IMAGE_KEY, MIME_TYPE_KEY, SHA256_KEY, set_aside
 from unisem.errors import ImageError, RecordError
-from unisem.images.decoding import decode_image
 from unisem.images.reference import ImageRef
+from unisem.ingest.intake import Intake
 
-_ENOUGH = 64  # pixels a side: large JPEGs are decoded at reduced scale, and to their end
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -55,7 +54,7 @@ def image_document(
             "ImageBlobParser(space=…), which keeps the bytes in the space",
         )
     if reference.sha256 is None:
-        reference = reference.inspected(read_image(reference))
+        reference = Intake().inspect(reference)
     own = dict(metadata or {})
     if IMAGE_KEY not in own:
         set_aside(own, (SHA256_KEY, MIME_TYPE_KEY))
@@ -90,16 +89,3 @@ def image_of(document: Document) -> ImageRef | None:
             f"metadata[{IMAGE_KEY!r}] to store the caption alone"
         )
     return ImageRef(path=Path(place), sha256=digest)
-
-
-def read_image(image: ImageRef) -> bytes:
-    """Return a picture's bytes if they can be decoded to the end.
-
-    A store takes in all documents of a call or none, so a damaged picture is to be found before.
-
-    Raises:
-        ImageError: It cannot be read or decoded.
-    """
-    data = image.read_bytes()
-    decode_image(data, image.name, min_side=_ENOUGH)
-    return data

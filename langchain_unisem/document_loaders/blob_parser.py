@@ -11,10 +11,11 @@ from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 
 from langchain_unisem.document_loaders.folder import OnSkip, log_skipped
-from langchain_unisem.image_documents import image_document, read_image
+from langchain_unisem.image_documents import image_document
 from unisem.common.skipped import Skipped
 from unisem.errors import ImageError
 from unisem.images.reference import ImageRef
+from unisem.ingest.intake import Intake
 from unisem.readers.captions import read_sidecar, sidecar_of
 from unisem.space import SemanticSpace
 
@@ -104,14 +105,8 @@ class ImageBlobParser(BaseBlobParser):
         yield document
 
     def _document(self, blob: Blob) -> Document:
-        image = _reference(blob)
-        if self._space is not None:
-            image = self._space.image_library.admit(image)
-        data = read_image(image)
-        if self._space is not None:
-            image = self._space.image_library.keep(image, data)
-        else:
-            image = image.inspected(data)
+        pictures = None if self._space is None else self._space.image_library
+        image = Intake(pictures).inspect(_reference(blob))
         source = _source(blob)
         caption = self._caption(blob)
         if isinstance(caption, Skipped):

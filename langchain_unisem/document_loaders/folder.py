@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, islice
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 
 from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
 
-from langchain_unisem.image_documents import image_document, read_image
+from langchain_unisem.image_documents import image_document
 from langchain_unisem.metadata import IMAGE_KEY, MIME_TYPE_KEY, SHA256_KEY, set_aside
 from unisem.common.skipped import Skipped
-from unisem.errors import ImageError
+from unisem.ingest.intake import Intake
 from unisem.readers import FolderReader
 from unisem.records import Record
 
@@ -23,9 +23,6 @@ OnSkip = Callable[[Skipped], None]
 """Called with each input that gave no document. What it raises ends the loading."""
 
 _LOGGER = logging.getLogger("langchain_unisem.document_loaders")
-
-_BATCH = 32
-_THREADS = 4
 _OURS = ("source", IMAGE_KEY, SHA256_KEY, MIME_TYPE_KEY)
 
 
@@ -71,7 +68,7 @@ class ImageFolderLoader(BaseLoader):
     columns of the metadata file, ``file_name``, ``source`` (the file's absolute path), ``sha256``,
     ``mime_type`` and ``unisem_image``, by which a `UniSemVectorStore` finds the picture. A column
     of one of these names comes as ``original_source`` and so on. Pictures are read to take their
-    digest and to see that they can be decoded, four at a time; no pixels are kept.
+    digest and to see that they can be decoded, several at a time; no pixels are kept.
 
     Raises:
         NotADirectoryError: There is no such folder.
@@ -84,14 +81,12 @@ class ImageFolderLoader(BaseLoader):
     def lazy_load(self) -> Iterator[Document]:
         """Yield the documents in a fixed order, reading a few dozen ahead."""
         reader = _ImageReader(self._folder, locate=Path.as_posix)
-        items = chain(reader, reader.unread())
-        with ThreadPoolExecutor(_THREADS, "unisem-load") as pool:
-            while batch := list(islice(items, _BATCH)):
-                for loaded in pool.map(_load, batch):
-                    if isinstance(loaded, Skipped):
-                        self._on_skip(loaded)
-                    else:
-                        yield loaded
+        with closing(Intake().inspected(chain(reader, reader.unread()))) as items:
+            for item in items:
+                if isinstance(item, Skipped):
+                    self._on_skip(item)
+                else:
+                    yield _document(item)
 
 
 def log_skipped(skipped: Skipped) -> None:
@@ -107,15 +102,9 @@ class _ImageReader(FolderReader):
         return iter(())
 
 
-def _load(item: Record | Skipped) -> Document | Skipped:
-    if isinstance(item, Skipped):
-        return item
-    assert item.image is not None
-    try:
-        image = item.image.inspected(read_image(item.image))
-    except ImageError as error:
-        return Skipped(error.name, error.reason)
-    columns = dict(item.metadata)
+def _document(record: Record) -> Document:
+    assert record.image is not None
+    columns = dict(record.metadata)
     set_aside(columns, _OURS)
-    columns["source"] = item.source_id
-    return image_document(image, caption=item.text, metadata=columns, id=item.id)
+    columns["source"] = record.source_id
+    return image_document(record.image, caption=record.text, metadata=columns, id=record.id)

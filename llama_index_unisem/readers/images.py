@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,8 @@ from llama_index.core.readers.base import BasePydanticReader, ResourcesReaderMix
 from llama_index.core.schema import Document, ImageDocument, MediaResource
 
 from unisem.common.skipped import Skipped
-from unisem.errors import ImageError
-from unisem.images.decoding import decode_image
 from unisem.images.reference import ImageRef
+from unisem.ingest.intake import Intake
 from unisem.readers import FolderReader
 from unisem.readers.captions import (
     METADATA_FILES,
@@ -34,7 +34,6 @@ from unisem.records import Record
 
 _log = logging.getLogger(__name__)
 
-_PROBE = 32  # pixels; a JPEG is decoded at reduced size
 _NOT_EMBEDDED = ["file_name", "file_path", "sha256"]
 _NOT_SHOWN = ["file_path", "sha256"]
 
@@ -167,15 +166,12 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
             self._skipped.clear()
             reader = self._folder()
             items = chain(reader, reader.unread())
-        for item in items:
-            try:
-                if isinstance(item, Record):
+        with closing(Intake().inspected(items)) as inspected:
+            for item in inspected:
+                if isinstance(item, Skipped):
+                    self._leave_out(item)
+                else:
                     yield self._document(item, extra)
-                    continue
-                skipped = item
-            except ImageError as error:
-                skipped = Skipped(error.name, error.reason)
-            self._leave_out(skipped)
         if file is None and self._skipped:
             _log.warning("%d inputs were left out", len(self._skipped))
 
@@ -218,11 +214,6 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
         )
 
     def _document(self, record: Record, extra: dict[str, Any]) -> Document:
-        """Read a picture's bytes, or a text's, once.
-
-        Raises:
-            ImageError: The picture is missing, damaged, too large, or outside the folder.
-        """
         path = self._path(record)
         metadata = {**extra, **record.metadata, "file_path": str(path)}
         common: dict[str, Any] = {
@@ -234,14 +225,11 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
             text = record.text or ""
             metadata["sha256"] = hashlib.sha256(text.encode()).hexdigest()
             return Document(text=text, metadata=metadata, **common)
-        data = record.image.read_bytes()
-        image = record.image.inspected(data)
-        decode_image(data, image.name, min_side=_PROBE)  # a truncated file has a good header
-        metadata["sha256"] = image.sha256
+        metadata["sha256"] = record.image.sha256
         return ImageDocument(
             # A document without any text resource is known to pipeline caches by nothing at all.
             text_resource=MediaResource(text=record.text or ""),
-            image_resource=MediaResource(path=path, mimetype=image.mime_type),
+            image_resource=MediaResource(path=path, mimetype=record.image.mime_type),
             metadata=metadata,
             **common,
         )

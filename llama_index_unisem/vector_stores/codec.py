@@ -1,4 +1,4 @@
-"""`record_of` and `nodes_from`: a LlamaIndex node as a record, and back without loss.
+"""`take_in` and `nodes_from`: LlamaIndex nodes as records, and back without loss.
 
 What a space searches lies where it searches: the text or caption in ``Record.text``, the metadata,
 as LlamaIndex writes them as JSON, in ``Record.metadata``, the picture in ``Record.image``, the
@@ -15,6 +15,7 @@ import math
 import os
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from llama_index_unisem.nodes import UniSemImageNode
 from llama_index_unisem.vector_stores.opened import Opened
 from unisem.errors import ImageError, RecordError
 from unisem.images.reference import ImageRef
+from unisem.ingest.intake import Intake, Offer, Prepared
 from unisem.records import EmbeddedRecord, Modality, Record
 from unisem.stores import Store
 from unisem.stores.selection import Match
@@ -69,13 +71,15 @@ def listed(nodes: Iterable[object]) -> list[BaseNode]:
     return found
 
 
-def embedded(node: BaseNode, opened: Opened, match: Match = "any") -> EmbeddedRecord:
-    """Turn a node with its vectors into a record with its vectors.
+def take_in(
+    nodes: Sequence[BaseNode], opened: Opened, match: Match = "any"
+) -> list[EmbeddedRecord]:
+    """Turn nodes with their vectors into records with their vectors, pictures kept.
 
     Args:
-        node: Has an ``embedding``; of a picture it is the picture's, and a caption's is in
+        nodes: Each has an ``embedding``; of a picture it is the picture's, and a caption's is in
             ``text_embedding`` or ``text_resource.embeddings["dense"]``.
-        opened: Where it is going to.
+        opened: Where they are going to.
         match: As which vector ``embedding`` is kept, if not ``"any"``.
 
     Raises:
@@ -83,12 +87,27 @@ def embedded(node: BaseNode, opened: Opened, match: Match = "any") -> EmbeddedRe
         RecordError: Metadata that LlamaIndex cannot write as JSON, or that cannot be found by.
         ImageError: A picture outside the space's folders.
     """
+    offers = [offer_of(node, opened, match) for node in nodes]
+    with closing(Intake(opened.image_library).prepared(offers)) as prepared:
+        return [_taken(node, item, match) for node, item in zip(nodes, prepared, strict=True)]
+
+
+def offer_of(node: BaseNode, opened: Opened, match: Match = "any") -> Offer:
+    """What `take_in` takes in; the node's picture has not been opened.
+
+    Raises:
+        ValueError: As `take_in`.
+    """
     if node.embedding is None:
         raise ValueError(
             f"node {node.node_id!r} has no embedding; let an index or an IngestionPipeline embed "
             "it, for example with UniSemEmbedding"
         )
-    record = record_of(node, opened)
+    return _offer(node, _admitted(node, opened), match)
+
+
+def _offer(node: BaseNode, image: ImageRef | None, match: Match) -> Offer:
+    record = _record(node, image)
     caption = caption_vector(node)
     # A picture that is only a URL is found by its caption, unless its vectors say otherwise.
     kind: Modality = record.modality if caption is None else "image"
@@ -97,18 +116,22 @@ def embedded(node: BaseNode, opened: Opened, match: Match = "any") -> EmbeddedRe
     vectors = {kind: unit(node.embedding, f"the embedding of node {node.node_id!r}")}
     if caption is not None and kind == "image":
         vectors["text"] = unit(caption, f"the text embedding of node {node.node_id!r}")
-    return EmbeddedRecord(record=record, vectors=vectors)
+    return Offer(record, vectors)
 
 
-def record_of(node: BaseNode, opened: Opened) -> Record:
-    """Turn a node into a record.
+def _taken(node: BaseNode, item: Prepared, match: Match) -> EmbeddedRecord:
+    """The vectors have been made already, so that a picture that is missing costs nothing here."""
+    record, vectors, image = item.record, item.offer.vectors, item.record.image
+    if item.error is not None and image is not None and image.data is not None:
+        bare = _offer(node, None, match)  # of no format that can be shown; the payload has it
+        record, vectors = bare.record, bare.vectors
+    elif item.error is not None:
+        _log.warning("the picture of node %r cannot be read now: %s", record.id, item.error)
+    return EmbeddedRecord(record, vectors or {})
 
-    Raises:
-        RecordError: Metadata that LlamaIndex cannot write as JSON, or that cannot be found by.
-        ImageError: A picture outside the space's folders.
-    """
+
+def _record(node: BaseNode, image: ImageRef | None) -> Record:
     assert isinstance(node, TextNode | Node)  # see `listed`
-    image = _kept_picture(node, opened)
     inline = image is not None and _has_inline_picture(node)
     try:
         kept = _payload(node, inline=inline)
@@ -289,37 +312,23 @@ def _has_inline_picture(node: BaseNode) -> bool:
     return isinstance(node, Node) and bool(node.image_resource and node.image_resource.data)
 
 
-def _kept_picture(node: BaseNode, opened: Opened) -> ImageRef | None:
-    """The node's picture where the store will find it; ``None`` if there is no file to refer to.
-
-    The vectors have been made already, so that a missing file costs nothing here.
-    """
+def _admitted(node: BaseNode, opened: Opened) -> ImageRef | None:
+    """The node's picture where the store may read it; ``None`` if there is no file to refer to."""
     try:
         image = image_of(node)
     except ImageError:
         return None  # only a URL, or text that is not base64: the payload has it
-    if image is None:
-        return None
-    if image.data is not None:
-        try:
-            return opened.image_library.keep(image, image.data)
-        except ImageError:
-            return None  # of no format that can be shown; the payload has it
-    assert image.path is not None
+    if image is None or image.path is None:
+        return image
     try:
-        admitted = opened.image_library.admit(image)
+        return opened.image_library.admit(image)
     except ImageError:
         if not opened.tolerant:
             raise
         path = Path(os.path.abspath(image.path))
         folder = path.parent if path.parent.name else path  # all of "/" is meant by nobody
         opened.image_library.allow(folder)
-        admitted = ImageRef(path=path, root=image.root or path.parent)
-    try:
-        return admitted.inspected()
-    except ImageError as error:
-        _log.warning("the picture of node %r cannot be read now: %s", node.node_id, error)
-        return admitted
+        return ImageRef(path=path, root=image.root or path.parent)
 
 
 def _class(kept: dict[str, Any]) -> type[BaseNode]:

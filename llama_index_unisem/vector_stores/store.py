@@ -15,11 +15,12 @@ from llama_index.core.vector_stores.types import (
 
 from llama_index_unisem.filters import ids_of, to_filter
 from llama_index_unisem.vector_stores.codec import (
-    embedded,
     is_own_source,
     listed,
     nodes_from,
     nodes_with_vectors,
+    offer_of,
+    take_in,
 )
 from llama_index_unisem.vector_stores.lasting import LastingVectorStore
 from llama_index_unisem.vector_stores.queries import refuse_unknown, run
@@ -75,7 +76,7 @@ class UniSemVectorStore(LastingVectorStore):
         refuse_unknown(kwargs, "add")
         opened = self._opened
         nodes = listed(nodes)
-        items = [embedded(node, opened, self.match) for node in nodes]
+        items = take_in(nodes, opened, self.match)
         if opened.space is not None:
             _check_dimension(items, opened.space.encoder.dimension)
         with opened.mutex:
@@ -89,7 +90,7 @@ class UniSemVectorStore(LastingVectorStore):
             ValueError: Says what is wrong with it, as `add` does.
         """
         (one,) = listed([node])
-        embedded(one, self._opened, self.match)
+        offer_of(one, self._opened, self.match)
 
     def _beside(self, items: Sequence[EmbeddedRecord]) -> list[EmbeddedRecord]:
         """Keep the other vectors of nodes that are stored already and have not changed."""

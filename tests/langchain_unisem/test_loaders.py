@@ -14,7 +14,6 @@ import pytest
 from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 
-import langchain_unisem.document_loaders.folder as folder_module
 from langchain_unisem import (
     ImageBlobParser,
     ImageFolderLoader,
@@ -116,17 +115,23 @@ def test_lazy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (folder / f"{number:03}.png").write_bytes(encoded(solid("red", (8, 8))))
     read: list[str] = []
 
+    read_bytes = ImageRef.read_bytes
+
     def counting(image: ImageRef) -> bytes:
         read.append(image.name)
-        return image.read_bytes()
+        return read_bytes(image)
 
-    monkeypatch.setattr(folder_module, "read_image", counting)
+    monkeypatch.setattr(ImageRef, "read_bytes", counting)
     documents = ImageFolderLoader(folder).lazy_load()
     assert read == []
     assert next(documents).id == "many/000.png"
     assert 1 <= len(read) <= 64
     documents.close()  # type: ignore[attr-defined]
-    assert not [name for name in threading.enumerate() if "unisem-load" in name.name]
+    for thread in threading.enumerate():
+        if "unisem-ingest" in thread.name:
+            thread.join(60)
+    assert not [name for name in threading.enumerate() if "unisem-ingest" in name.name]
+    assert len(read) <= 64
 
 
 @pytest.mark.parametrize("relative", [True, False])

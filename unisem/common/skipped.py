@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
+
+from unisem.errors import ImageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +19,8 @@ class Skipped:
 
     name: str
     reason: str
+
+    @classmethod
+    def of(cls, error: ImageError) -> Self:
+        """A picture that cannot be used."""
+        return cls(error.name, error.reason)

@@ -58,6 +58,13 @@ def awaited(future: Future[_Result]) -> _Result:
     return future.result()
 
 
+def finished(result: _Result) -> Future[_Result]:
+    """A job that needed no thread."""
+    job: Future[_Result] = Future()
+    job.set_result(result)
+    return job
+
+
 def in_order(jobs: Iterable[Future[_Result]], ahead: int) -> Iterator[_Result]:
     """Yield jobs' results in order, while later jobs run.
 

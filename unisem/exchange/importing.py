@@ -145,7 +145,7 @@ class _Import:
         if item.offer.copied and item.record is item.offer.record:  # it is no picture, or another
             assert isinstance(item.offer, _Line)
             raise ExchangeError(f"{item.offer.where}: {item.error}") from item.error
-        self._skipped.append(Skipped(item.error.name, item.error.reason))
+        self._skipped.append(Skipped.of(item.error))
 
     def _line(self, entry: Entry) -> _Line:
         """One checked record; its picture has not been opened."""

@@ -134,7 +134,7 @@ class Ingestion:
 
     def _note(self, item: Prepared) -> None:
         if item.error is not None:
-            self._skipped.append(Skipped(item.error.name, item.error.reason))
+            self._skipped.append(Skipped.of(item.error))
             return
         self._contents.add(_content(item.record))
         if item.is_wanted:

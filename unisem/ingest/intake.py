@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from PIL import Image
 
 from unisem.common.interrupts import raise_if_interrupted
-from unisem.common.threads import in_order, workers
+from unisem.common.skipped import Skipped
+from unisem.common.threads import finished, in_order, workers
 from unisem.encoders import Encoder
 from unisem.encoders.unit import unit_rows
 from unisem.errors import ImageError
@@ -97,14 +98,44 @@ class Intake:
 
             def job(offer: Offer) -> Future[Prepared]:
                 if offer.record.image is not None:
-                    return pool.submit(self.prepare, offer)
-                done: Future[Prepared] = Future()
-                done.set_result(self.prepare(offer))
-                return done
+                    return pool.submit(self._prepare, offer)
+                return finished(self._prepare(offer))
 
             yield from in_order(map(job, offers), _AHEAD)
 
-    def prepare(self, offer: Offer) -> Prepared:
+    def inspected(
+        self, items: Iterable[Record | Skipped]
+    ) -> Generator[Record | Skipped, None, None]:
+        """Yield what a reader yields, in order, its pictures inspected and decoded.
+
+        A record whose picture cannot be used is `Skipped`.
+        """
+        with workers("unisem-ingest") as pool:
+
+            def job(item: Record | Skipped) -> Future[Record | Skipped]:
+                if isinstance(item, Skipped) or item.image is None:
+                    return finished(item)
+                return pool.submit(look, item)
+
+            def look(record: Record) -> Record | Skipped:
+                item = self._prepare(Offer(record))
+                return item.record if item.error is None else Skipped.of(item.error)
+
+            yield from in_order(map(job, items), _AHEAD)
+
+    def inspect(self, image: ImageRef) -> ImageRef:
+        """Admit and decode one picture, here and now.
+
+        Raises:
+            ImageError: It cannot be used.
+        """
+        item = self._prepare(Offer(Record(image=image)))
+        if item.error is not None:
+            raise item.error
+        assert item.record.image is not None
+        return item.record.image
+
+    def _prepare(self, offer: Offer) -> Prepared:
         """Admit and prepare one offer; what is wrong with its picture is in the result."""
         record = offer.record
         try:
