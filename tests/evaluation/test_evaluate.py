@@ -29,7 +29,7 @@ def measures(report: Report, task: str) -> dict[str, float]:
 
 def recomputed(encoder: Encoder, pairs: PairDataset) -> tuple[Ranking, Ranking]:
     """Both directions of pairs with one caption each, ids in the order of file names."""
-    order = sorted(range(len(pairs)), key=lambda at: pairs[at].picture)
+    order = sorted(range(len(pairs)), key=lambda at: pairs[at].image_id)
     images = encoder.encode_images([pairs[at].image for at in order]).astype(np.float64)
     texts = sorted(range(len(pairs)), key=lambda at: pairs[at].caption)
     queries = encoder.encode_texts([pairs[at].caption for at in texts], "query").astype(float)
@@ -104,7 +104,7 @@ def test_failures_are_the_worst_queries(tmp_path: Path) -> None:
     assert [example.answer.rank for example in shown] == sorted(ranks.first.tolist())[:-6:-1]
     worst = shown[0]
     wanted = next(pair for pair in pairs if pair.caption == worst.query.text)
-    assert worst.wanted.id == f"image:{wanted.picture}"
+    assert worst.wanted.id == f"image:{wanted.image_id}"
     assert worst.wanted_captions == (wanted.caption,)
     assert not any(found.relevant for found in worst.answer.found)
     scores = [found.score for found in worst.answer.found]
