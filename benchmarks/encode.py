@@ -28,8 +28,7 @@ from rich.console import Console
 from rich.table import Table
 from sentence_transformers import SentenceTransformer
 
-from unisem.encoders.finding import locate_model
-from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
+from unisem.encoders.sentence_transformer import SentenceTransformerEncoder, locate_model
 
 GALLERY = Path(__file__).parent.parent / "examples" / "gallery"
 

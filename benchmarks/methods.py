@@ -35,7 +35,7 @@ from rich.console import Console
 from benchmarks.open_clip_art import Pairs, load_split
 from tools.open_clip_art import fetched_library
 from unisem import load_encoder
-from unisem.encoders.finding import locate_model
+from unisem.encoders.sentence_transformer import locate_model
 from unisem.evaluation.ranking import bootstrap_interval
 from unisem.images.reference import ImageRef
 from unisem.pairs import Pair, PairDataset, check_pairs

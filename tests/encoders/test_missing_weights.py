@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from tests.support.checkpoints import save_siglip, save_text_cross_encoder, save_two_towers
 from tests.support.networks import save_bert, save_joint, save_vision, without_weights
@@ -113,19 +114,23 @@ def test_a_checkpoint_in_parts_of_which_one_is_gone_or_not_listed(tmp_path: Path
         load_encoder(str(parts)).encode_texts(["a cat"])
 
 
-@pytest.mark.parametrize("lost", ["adapter", "network", None])
-def test_an_adapter_and_the_network_below_it(tmp_path: Path, lost: str | None) -> None:
+def save_adapter(base: Path, place: Path) -> Path:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModel
 
-    base = save_bert(tmp_path / "base")
     adapted = get_peft_model(
         AutoModel.from_pretrained(base), LoraConfig(r=2, target_modules=["query", "value"])
     )
-    adapted.save_pretrained(tmp_path / "adapter")
+    adapted.save_pretrained(place)
     for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(base / name, tmp_path / "adapter")
-    encoder = load_encoder(str(tmp_path / "adapter"))
+        shutil.copy(base / name, place)
+    return place
+
+
+@pytest.mark.parametrize("lost", ["adapter", "network", None])
+def test_an_adapter_and_the_network_below_it(tmp_path: Path, lost: str | None) -> None:
+    base = save_bert(tmp_path / "base")
+    encoder = load_encoder(str(save_adapter(base, tmp_path / "adapter")))
     if lost == "adapter":
         start = "base_model.model.encoder.layer.0.attention.self.value.lora_B"
         without_weights(tmp_path / "adapter", start, "adapter_model.safetensors")
@@ -136,6 +141,28 @@ def test_an_adapter_and_the_network_below_it(tmp_path: Path, lost: str | None) -
         return
     with pytest.raises(EncoderError, match="not whole"):
         encoder.encode_texts(["a cat"])
+
+
+def test_the_fingerprint_of_an_adapter_covers_the_network_below_it(tmp_path: Path) -> None:
+    base = save_bert(tmp_path / "base")
+    adapter = save_adapter(base, tmp_path / "adapter")
+    moved = Path(shutil.copytree(base, tmp_path / "moved"))
+    again = Path(shutil.copytree(adapter, tmp_path / "again"))
+
+    def fingerprint(directory: Path) -> str:
+        return load_encoder(str(directory)).fingerprint
+
+    before = fingerprint(adapter)
+    assert fingerprint(again) == before
+    weights = load_file(base / "model.safetensors")
+    weights["embeddings.word_embeddings.weight"][0, 0] += 1
+    save_file(weights, base / "model.safetensors", {"format": "pt"})
+    assert fingerprint(adapter) != before
+    shutil.rmtree(base)
+    with pytest.raises(EncoderError, match="adapts a model that is not here"):
+        fingerprint(adapter)
+    shutil.move(moved, base)
+    assert fingerprint(adapter) == before
 
 
 def test_an_adapter_in_the_folder_of_its_network_is_refused(tmp_path: Path) -> None:

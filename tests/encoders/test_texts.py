@@ -11,8 +11,8 @@ import pytest
 from tests.support.networks import save_bert, save_joint, save_network, save_prompted_vlm
 from tests.support.pictures import noise
 from unisem import Record, SemanticSpace, load_encoder
+from unisem.common.unit_vectors import unit_rows
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
-from unisem.encoders.unit import unit_rows
 from unisem.errors import EncoderError
 
 
@@ -117,9 +117,9 @@ def test_half_precision_that_overflows_names_its_remedy(tmp_path: Path) -> None:
 
 def test_vectors_without_a_direction_are_refused_and_others_kept_to_the_bit() -> None:
     rows = np.array([[3.0, 4.0], [1e30, 0.0]], np.float32)
-    unit = unit_rows(rows, "x")
+    unit = unit_rows(rows, "x", EncoderError)
     np.testing.assert_allclose(unit, [[0.6, 0.8], [1, 0]], rtol=1e-6)
-    np.testing.assert_array_equal(unit_rows(unit, "x"), unit)
+    np.testing.assert_array_equal(unit_rows(unit, "x", EncoderError), unit)
     for bad in (0.0, np.nan, np.inf, -np.inf):
         with pytest.raises(EncoderError, match="zero or not finite"):
-            unit_rows([[1.0, 0.0], [bad, 0.0]], "x")
+            unit_rows([[1.0, 0.0], [bad, 0.0]], "x", EncoderError)

@@ -6,8 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from numpy.typing import ArrayLike
 from PIL import Image
 
+from unisem.common.unit_vectors import unit_rows
+from unisem.errors import EncoderError
 from unisem.images.reference import ImageSource, open_image
 from unisem.records import Vector
 
@@ -103,3 +106,17 @@ class Encoder(ABC):
         Those that scale, pad or crop in `prepare_image` encode these as they are.
         """
         return self.encode_images(images)
+
+
+def rows_of(encoder: Encoder, raw: ArrayLike, remedy: str = "") -> Vector:
+    """What an encoder gave, ``(n, d)``, as float32 rows of unit length.
+
+    Args:
+        encoder: To be named in an error.
+        raw: What it gave.
+        remedy: What to do about a vector without direction, as words that end the sentence.
+
+    Raises:
+        EncoderError: A vector is zero or not finite.
+    """
+    return unit_rows(raw, f"the encoder {encoder.name!r} gave a vector that", EncoderError, remedy)

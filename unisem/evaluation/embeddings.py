@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.common.skipped import Skipped
-from unisem.encoders.base import Encoder, Role
-from unisem.encoders.unit import unit_rows
+from unisem.encoders.base import Encoder, Role, rows_of
 from unisem.errors import ImageError
 from unisem.evaluation.vector_cache import VectorCache
 from unisem.records import Record, Vector
@@ -152,7 +151,7 @@ class _Run:
             vectors = encode()
         else:
             vectors = self._cache.vectors(self._encoder.fingerprint, kind, inputs, encode)
-        unit = unit_rows(vectors, self._encoder.name)
+        unit = rows_of(self._encoder, vectors)
         self._advance(len(inputs))
         return unit
 

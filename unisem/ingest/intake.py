@@ -23,8 +23,7 @@ from PIL import Image
 from unisem.common.interrupts import raise_if_interrupted
 from unisem.common.skipped import Skipped
 from unisem.common.threads import finished, in_order, workers
-from unisem.encoders import Encoder
-from unisem.encoders.unit import unit_rows
+from unisem.encoders.base import Encoder, rows_of
 from unisem.errors import ImageError
 from unisem.images.decoding import decode_image
 from unisem.images.library import ImageLibrary
@@ -227,9 +226,9 @@ class Intake:
             assert self._encoder is not None
             encoder = self._encoder
             if texts:
-                text_rows = iter(unit_rows(encoder.encode_texts(texts), encoder.name))
+                text_rows = iter(rows_of(encoder, encoder.encode_texts(texts)))
             if images:
-                image_rows = iter(unit_rows(encoder.encode_prepared(images), encoder.name))
+                image_rows = iter(rows_of(encoder, encoder.encode_prepared(images)))
         for item in batch:  # by position, not by id: one call may hold an id twice
             vectors = item.offer.vectors
             if vectors is None:

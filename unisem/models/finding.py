@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import re
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from unisem.errors import EncoderError
+from unisem.errors import EncoderError, UniSemError
 
 _SAFE_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja")
 _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*(@.+)?", re.ASCII)
@@ -34,6 +38,47 @@ def is_hub_id(name: str) -> bool:
     return _HUB_ID.fullmatch(name) is not None
 
 
+def find_model(
+    name: str,
+    kind: str,
+    failure: type[UniSemError],
+    *,
+    example: str,
+    shipped: dict[str, Path] | None = None,
+    local_only: bool,
+) -> Path:
+    """Return the directory of a model's files.
+
+    Args:
+        name: A shipped model's, a local directory, or a hub id (``owner/name``,
+            ``owner/name@revision``). A hub id is looked for in the local cache first; what is
+            missing is downloaded, safe files only (safetensors, JSON, tokenizer text).
+        kind: What it is to be: ``encoder``.
+        failure: The error to raise.
+        example: A hub id to name in an error.
+        shipped: Directories by name.
+        local_only: Download nothing.
+
+    Raises:
+        UniSemError: Nothing of that name, or weights that are not safetensors; of the kind
+            ``failure``.
+    """
+    shipped = shipped or {}
+    if name in shipped:
+        directory = shipped[name]
+    elif os.path.isdir(name):  # which, unlike `Path.is_dir`, bears any name
+        directory = Path(name).resolve()
+    elif is_hub_id(name):
+        without = " or ".join([*(f"{kind}={known!r}" for known in shipped), "a local directory"])
+        directory = _hub_directory(name, kind, failure, without, local_only)
+    else:
+        listed = ", ".join([*map(repr, shipped), "an existing directory with a saved model"])
+        raise failure(f"no {kind} {name!r}: pass {listed}, or a hub id such as {example!r}")
+    if fault := unsafe_weights(directory):
+        raise failure(f"{name!r} {fault}")
+    return directory
+
+
 def unsafe_weights(directory: Path) -> str | None:
     """Why a model's weights are not loaded, as words that go on from its name; ``None`` if safe.
 
@@ -57,22 +102,62 @@ def unsafe_weights(directory: Path) -> str | None:
 
 
 def fingerprint_model(directory: Path) -> str:
-    """Digest the files that decide what vectors a model gives: weights, configs, vocabulary."""
+    """Digest the files that decide what vectors a model gives: weights, configs, vocabulary.
+
+    Of an adapter, those of the network that it adapts as well.
+
+    Raises:
+        EncoderError: That network is not here.
+    """
     digest = hashlib.sha256()
-    for path in sorted(directory.rglob("*")):
-        if path.is_file() and any(fnmatch(path.name, pattern) for pattern in _IDENTITY):
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-            digest.update(f"{path.relative_to(directory).as_posix()} {content}\n".encode())
+    for path in _identity(directory):
+        digest.update(f"{path.relative_to(directory).as_posix()} {_content(path)}\n".encode())
+        if path.name == "adapter_config.json":
+            base = _adapted(path)
+            for below in _identity(base):
+                name = below.relative_to(base).as_posix()
+                digest.update(f"adapted {name} {_content(below)}\n".encode())
     return digest.hexdigest()
 
 
-def hub_directory(name: str, local_only: bool) -> Path:
-    """Return where a hub model's safe files are, fetching what is missing.
+def _identity(directory: Path) -> Iterator[Path]:
+    for path in sorted(directory.rglob("*")):
+        if path.is_file() and any(fnmatch(path.name, pattern) for pattern in _IDENTITY):
+            yield path
 
-    Raises:
-        EncoderError: It is not here and could not be fetched.
-    """
+
+def _content(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _adapted(configuration: Path) -> Path:
+    """The directory of the network that an adapter adapts."""
+    try:
+        known: Any = json.loads(configuration.read_text(encoding="utf-8"))
+        name, revision = known["base_model_name_or_path"], known.get("revision")
+    except (AttributeError, KeyError, OSError, RecursionError, TypeError, ValueError) as error:
+        raise EncoderError(f"{configuration} names no network to adapt: {error}") from error
+    if not os.path.isdir(str(name)) and is_hub_id(str(name)) and revision is not None:
+        name = f"{name}@{revision}"
+    try:
+        return find_model(
+            str(name),
+            "encoder",
+            EncoderError,
+            example="google-bert/bert-base-uncased",
+            local_only=True,
+        )
+    except EncoderError as error:
+        raise EncoderError(
+            f"{configuration.parent} adapts a model that is not here: {error}"
+        ) from error
+
+
+def _hub_directory(
+    name: str, kind: str, failure: type[UniSemError], without: str, local_only: bool
+) -> Path:
+    """Return where a hub model's safe files are, fetching what is missing."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -86,17 +171,17 @@ def hub_directory(name: str, local_only: bool) -> Path:
     try:
         return Path(str(fetch(local_files_only=True)))
     except HFValidationError as error:
-        raise EncoderError(f"the hub has no model {name!r}: {error}") from error
+        raise failure(f"the hub has no model {name!r}: {error}") from error
     except LocalEntryNotFoundError:
         if local_only:
-            raise EncoderError(
+            raise failure(
                 f"the hub model {name!r} is not in the local cache; name it yourself "
-                f"(encoder={name!r}) to have it fetched"
+                f"({kind}={name!r}), without local_only=True, to have it fetched"
             ) from None
     try:
         return Path(str(fetch()))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        raise EncoderError(
+        raise failure(
             f"the hub model {name!r} is neither in the local cache nor could it be fetched: "
-            f"{error}. Without a network use encoder='mini' or a local directory"
+            f"{error}. Without a network use {without}"
         ) from error

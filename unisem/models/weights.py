@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unisem.errors import UniSemError
-from unisem.models.quiet import quietly
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +29,26 @@ class LoadedNetwork:
 
     network: Any
     missing: frozenset[str]
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Files on a disk take a second; a bar per network is only noise on a user's terminal.
+
+    So is the table of weights that a network has no use for; those that it lacks are an error of
+    our own.
+    """
+    from transformers.utils import logging
+
+    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
 
 
 @contextmanager

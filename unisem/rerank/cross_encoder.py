@@ -5,31 +5,37 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unisem.common.forks import Carried, Mutex, keep_for_ever, one_thread
+from unisem.common.lazy_property import lazy_property
 from unisem.common.threads import workers
 from unisem.errors import ImageError, RerankerError
 from unisem.images.reference import ImageRef
+from unisem.models.finding import find_model
+from unisem.models.kinds import architectures, model_kind
+from unisem.models.loading import load_offline
+from unisem.models.local_model import LocalModel
 from unisem.records import Record, check_unicode
 from unisem.rerank.base import Reranker
-from unisem.rerank.finding import locate_reranker
-from unisem.rerank.loading import load_cross_encoder
 from unisem.rerank.pair_format import PairFormat, Side
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_HEADS = ("ForSequenceClassification", "ForCausalLM")
 _LOGGER = logging.getLogger(__name__)
 
 Activation = Literal["model", "sigmoid", "none"]
 """What is applied to the model's logit: what the model asks for, a sigmoid, or nothing."""
 
 
-class CrossEncoderReranker(Reranker, Carried):
+class CrossEncoderReranker(LocalModel, Reranker):
     """Scores each record by reading it together with the query.
 
     A record is judged by its text and, if the model sees pictures, by its picture. A model that
@@ -68,8 +74,7 @@ class CrossEncoderReranker(Reranker, Carried):
         image_side: int = 1024,
         max_length: int | None = None,
     ) -> None:
-        if dtype not in ("float32", "float16", "bfloat16"):
-            raise ValueError(f"dtype must be float32, float16 or bfloat16, not {dtype!r}")
+        super().__init__(name, directory, device=device, dtype=dtype)
         if activation not in get_args(Activation):
             raise ValueError(f'activation must be "model", "sigmoid" or "none", not {activation!r}')
         for label, value in (
@@ -79,23 +84,10 @@ class CrossEncoderReranker(Reranker, Carried):
         ):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{label} must be a whole number of at least 1, not {value!r}")
-        self._name = name
-        self.directory = directory
-        self._device = device
-        self._dtype = dtype
         self._activation = activation
         self._batch_size = batch_size
         self._image_side = image_side
         self._max_length = max_length
-        self._lock = Mutex()  # tokenizers cannot be shared between running calls
-        self.follow_forks()
-
-    def begin_anew(self) -> None:
-        """In a forked child the model computes in one thread; one on an accelerator is lost."""
-        one_thread("torch")
-        model = self.__dict__.get("model")
-        if model is not None and model.device.type != "cpu":
-            keep_for_ever(self.__dict__.pop("model"))  # the next use says what torch says of it
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Other processes find the files again and load the weights themselves.
@@ -110,34 +102,33 @@ class CrossEncoderReranker(Reranker, Carried):
         )
         return make, (self._name, self.directory)
 
-    def __repr__(self) -> str:
-        return f"CrossEncoderReranker({self._name!r})"
-
-    @property
-    def name(self) -> str:
-        """The directory or hub id that was named."""
-        return self._name
-
     @property
     def sees_images(self) -> bool:
         """Whether the model looks at pictures; loads the weights."""
         return self._format.sees_images
 
-    @cached_property
-    def model(self) -> Any:
-        """The loaded ``CrossEncoder``, in evaluation mode.
+    def _load(self) -> Any:
+        from sentence_transformers import CrossEncoder
 
-        Raises:
-            RerankerError: The files do not load.
-        """
-        with self._lock:
-            if "model" in self.__dict__:  # another thread was faster
-                return self.__dict__["model"]
-            return load_cross_encoder(
-                self._name, self.directory, self._device, self._dtype, self._max_length
+        model = load_offline(
+            CrossEncoder,
+            self.directory,
+            device=self._device,
+            dtype=self._dtype,
+            what=f"the reranker {self._name!r}",
+            failure=RerankerError,
+            outputs=_outputs,
+        )
+        if model.num_labels != 1:
+            raise RerankerError(
+                f"{self._name!r} gives {model.num_labels} labels for a pair; a reranker gives one "
+                "score"
             )
+        if self._max_length is not None:
+            model.max_seq_length = min(self._max_length, model.max_seq_length or self._max_length)
+        return model
 
-    @cached_property
+    @lazy_property
     def _format(self) -> PairFormat:
         return PairFormat(self.model)
 
@@ -240,7 +231,7 @@ class CrossEncoderReranker(Reranker, Carried):
             )
         return scores
 
-    @cached_property
+    @lazy_property
     def _activation_function(self) -> Any:
         """``None`` leaves it to the model."""
         import torch
@@ -281,9 +272,17 @@ def load_reranker(
     if isinstance(name, Reranker):
         return name
     found = os.fspath(name)
+    directory = find_model(
+        found,
+        "reranker",
+        RerankerError,
+        example="cross-encoder/ms-marco-MiniLM-L6-v2",
+        local_only=local_only,
+    )
+    _check_head(found, directory)
     return CrossEncoderReranker(
         found,
-        locate_reranker(found, local_only=local_only),
+        directory,
         device=device,
         dtype=dtype,
         activation=activation,
@@ -296,3 +295,31 @@ def load_reranker(
 def _words(record: Record) -> str | None:
     """A record's text, ``None`` if there is nothing in it to read."""
     return record.text if record.text and record.text.strip() else None
+
+
+def _check_head(name: str, directory: Path) -> None:
+    """Refuse what would load with a head of random weights, and rank at random without a word."""
+    what = f"the reranker {name!r}"
+    if (directory / "modules.json").is_file():
+        kind = model_kind(directory, what, RerankerError)
+        if kind == "CrossEncoder":
+            return
+        remedy = "; unisem.load_encoder loads encoders" if kind == "SentenceTransformer" else ""
+        raise RerankerError(f"{name!r} is a {kind}, which embeds, and no cross encoder{remedy}")
+    named = [*architectures(directory, what, RerankerError), "none"]
+    if not named[0].endswith(_HEADS):
+        raise RerankerError(
+            f"{name!r} has no head that scores a pair: its architecture is {named[0]}, "
+            f"not one that ends in {' or '.join(_HEADS)}; train it as a cross encoder first"
+        )
+
+
+def _outputs(model: Any) -> Iterator[Tensor]:
+    """The scores of two texts, and of a text and a picture."""
+    from sentence_transformers.util import batch_to_device
+
+    form = PairFormat(model)
+    pictures = [None, Image.new("RGB", (64, 64))] if form.sees_images else [None]
+    for picture in pictures:
+        features = model.preprocess([(form.side("a"), form.side("b", picture))])
+        yield model(batch_to_device(features, model.device))["scores"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from unisem.common.unit_vectors import unit_rows
 from unisem.errors import VectorError
 from unisem.records import EmbeddedRecord, Vector
 
@@ -16,7 +17,6 @@ MOST_VECTORS = 2048
 """How many vectors of each modality a record may have."""
 _KINDS = {"text", "image"}
 _NUMBER = np.dtype(np.float32)
-_ROUNDING = 1e-6  # how far float32 arithmetic takes a unit vector's length from 1
 _LONGEST = 1e6  # no model gives vectors so long, or so short by the same factor
 _FEATURES = 1 << 16  # no model gives vectors of more numbers
 
@@ -30,16 +30,7 @@ def unit(values: Any, what: str) -> Vector:
     row = _numbers(values, what)
     if row.ndim != 1 or not row.size:
         raise VectorError(f"{what} must be one row of numbers, not of shape {row.shape}")
-    row = row.astype(np.float64)
-    largest = float(np.abs(row).max())
-    if not np.isfinite(largest) or largest == 0:
-        raise VectorError(f"{what} is zero or not finite; it cannot be compared")
-    if abs(float(np.linalg.norm(row / largest)) * largest - 1) <= _ROUNDING:
-        kept: Vector = row.astype(np.float32)
-        return kept
-    row = row / largest  # so that no square overflows
-    scaled: Vector = (row / np.linalg.norm(row)).astype(np.float32)
-    return scaled
+    return unit_rows(row, what, VectorError, "; it cannot be compared")
 
 
 def _storable(values: Any, what: str) -> Vector:

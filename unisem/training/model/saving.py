@@ -11,7 +11,7 @@ from typing import Any
 
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.errors import TrainingError
-from unisem.models.quiet import quietly
+from unisem.models.weights import quietly
 from unisem.training.model.unchanged_tensors import keep_unchanged_tensors
 from unisem.training.recipe import Recipe
 
