@@ -5,53 +5,21 @@ Names are imported when first used, so ``import unisem`` costs milliseconds and 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from unisem._version import __version__
+from unisem._version import __version__ as __version__
+from unisem.common.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from unisem.encoders import Encoder, load_encoder
-    from unisem.images.reference import ImageRef
-    from unisem.records import Record
-    from unisem.rerank import Reranker, load_reranker
-    from unisem.search.query import Query
-    from unisem.space import IngestReport, SemanticSpace
-    from unisem.stores.hits import Hit
+    from unisem.encoders import Encoder as Encoder
+    from unisem.encoders import load_encoder as load_encoder
+    from unisem.images.reference import ImageRef as ImageRef
+    from unisem.records import Record as Record
+    from unisem.rerank import Reranker as Reranker
+    from unisem.rerank import load_reranker as load_reranker
+    from unisem.search.query import Query as Query
+    from unisem.space import IngestReport as IngestReport
+    from unisem.space import SemanticSpace as SemanticSpace
+    from unisem.stores.hits import Hit as Hit
 
-_HOMES = {
-    "Encoder": "unisem.encoders",
-    "Hit": "unisem.stores.hits",
-    "ImageRef": "unisem.images.reference",
-    "IngestReport": "unisem.space",
-    "Query": "unisem.search.query",
-    "Record": "unisem.records",
-    "Reranker": "unisem.rerank",
-    "SemanticSpace": "unisem.space",
-    "load_encoder": "unisem.encoders",
-    "load_reranker": "unisem.rerank",
-}
-
-__all__ = [
-    "Encoder",
-    "Hit",
-    "ImageRef",
-    "IngestReport",
-    "Query",
-    "Record",
-    "Reranker",
-    "SemanticSpace",
-    "__version__",
-    "load_encoder",
-    "load_reranker",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'unisem' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+__getattr__, __dir__, __all__ = lazy_names(__name__)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,7 +11,7 @@ import typer
 
 from unisem.cli.options import ImageRoots
 from unisem.cli.terminal import amount, note, results
-from unisem.errors import FilterError, UniSemError
+from unisem.errors import FilterError, ImageError, UniSemError
 
 if TYPE_CHECKING:
     from unisem.filters import Filter
@@ -64,15 +63,14 @@ def search(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Find the records nearest to a text, a picture, or both."""
-    text = _checked(query, image)
-    _check_mode(mode, text, image, min_score)
+    text = (query or "").strip() or None
+    if text is None and image is None:
+        raise typer.BadParameter("give a text, a picture with --image FILE, or both")
     condition = _condition(conditions or [])
-    with open_existing(space) as opened:
-        for root in image_roots or ():
-            opened.image_library.allow(root)
-        from unisem.search.query import Query
-        from unisem.stores.selection import Selection
+    from unisem.search.query import Query
+    from unisem.stores.selection import Selection
 
+    try:
         asked = Query(
             text=text,
             image=image,
@@ -83,6 +81,15 @@ def search(
             min_score=min_score,
             distinct=distinct,
         )
+    except ImageError:
+        raise
+    except ValueError as error:
+        options = {"min_score": "--min-score", "mode": "--mode"}
+        hint = next((options[name] for name in options if name in str(error)), "QUERY")
+        raise typer.BadParameter(str(error), param_hint=hint) from None
+    with open_existing(space) as opened:
+        for root in image_roots or ():
+            opened.image_library.allow(root)
         hits = opened.search_query(asked)
         if page is not None:
             _write_page(page, opened, asked, hits, conditions or [])
@@ -109,31 +116,6 @@ def open_existing(path: Path) -> SemanticSpace:
     if Manifest.read(path) is None:
         raise UniSemError(f"no space at {path}; build one with `unisem index FOLDER --into {path}`")
     return SemanticSpace.open(path)
-
-
-def _checked(query: str | None, image: Path | None) -> str | None:
-    text = query.strip() if query is not None else None
-    if not text and image is None:
-        raise typer.BadParameter("give a text, a picture with --image FILE, or both")
-    try:
-        (text or "").encode()
-    except UnicodeEncodeError:
-        raise typer.BadParameter("the text is not valid Unicode") from None
-    return text or None
-
-
-def _check_mode(mode: str, text: str | None, image: Path | None, min_score: float | None) -> None:
-    if mode != "vector" and text is None:
-        problem = "needs a text, whose words are looked for"
-    elif mode == "keyword" and image is not None:
-        problem = "looks for words only; to use a picture as well say hybrid"
-    elif mode == "keyword" and min_score is not None:
-        problem = "has no cosines for --min-score"
-    else:
-        if min_score is not None and not math.isfinite(min_score):
-            raise typer.BadParameter("not a number", param_hint="--min-score")
-        return
-    raise typer.BadParameter(f"{mode} {problem}", param_hint="--mode")
 
 
 def _condition(conditions: list[str]) -> Filter | None:
