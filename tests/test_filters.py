@@ -266,7 +266,7 @@ FILTERS = st.recursive(
 
 
 @given(FILTERS, METADATA)
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 def test_sql_means_what_python_means(condition: Filter, metadata: dict[str, Any]) -> None:
     assert sql_matches(condition, metadata) is matches(condition, metadata)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import doctest
+import functools
 import importlib
 import pkgutil
 import subprocess
@@ -59,6 +60,11 @@ FREE = (
 DOORS = ("cli", "__main__", "_version", "")  # where people come in, and may go anywhere
 
 
+@functools.cache
+def tree_of(path: Path) -> ast.AST:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imported_names(tree: ast.AST) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -72,7 +78,7 @@ def imported_names(tree: ast.AST) -> set[str]:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_file_unpickles_or_trusts_remote_code(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert not imported_names(ast.parse(text)) & {"pickle", "dill", "cloudpickle", "shelve"}
+    assert not imported_names(tree_of(path)) & {"pickle", "dill", "cloudpickle", "shelve"}
     for phrase in ("torch.load(", "trust_remote_code=True", "allow_pickle=True", "eval(compile"):
         assert phrase not in text
 
@@ -81,7 +87,7 @@ def test_the_core_knows_no_framework() -> None:
     for path in SOURCES:
         inside = path.relative_to(ROOT).parts
         if inside[0] == "unisem" and inside[1] != "cli":
-            names = imported_names(ast.parse(path.read_text(encoding="utf-8")))
+            names = imported_names(tree_of(path))
             assert not {n for n in names if n.startswith(("langchain", "llama_index"))}, path
 
 
@@ -114,16 +120,22 @@ def module_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+@functools.cache
+def known_modules() -> frozenset[str]:
+    return frozenset(map(module_of, SOURCES))
+
+
+@functools.cache
 def imported_modules(path: Path) -> set[str]:
     """Modules of the three packages that a file imports as it runs, wherever in it."""
-    known = {module_of(source) for source in SOURCES}
+    known = known_modules()
     found: set[str] = set()
-    nodes: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    nodes: list[ast.AST] = [tree_of(path)]
     while nodes:
         node = nodes.pop()
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             continue
-        nodes += ast.iter_child_nodes(node)
+        nodes += (n for n in ast.iter_child_nodes(node) if not isinstance(n, ast.expr))
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -51,8 +51,6 @@ def test_the_query_picture_is_not_its_own_answer(run: Run, gallery: Path) -> Non
 
 
 def test_the_messages_of_both_frameworks_are_shown(run: Run, gallery: Path) -> None:
-    pytest.importorskip("langchain_core")
-    pytest.importorskip("llama_index.core")
     output = run("demo", "--gallery", gallery).stdout
     langchain, llama_index = output.split("What LlamaIndex sends")
     spoken = [(langchain.split("What LangChain sends")[1], "human"), (llama_index, "user")]
@@ -77,7 +75,6 @@ def test_a_missing_framework_is_a_hint(
 
 
 def test_a_chat_model_answers(run: Run, gallery: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("langchain_openai")
     with chat_server(["Cards, see [1].\x1b[31m [red]"]) as server:
         monkeypatch.setenv("OPENAI_API_KEY", "none")
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
@@ -93,7 +90,6 @@ def test_a_chat_model_answers(run: Run, gallery: Path, monkeypatch: pytest.Monke
 def test_a_model_that_cannot_be_used_is_said_before_the_work(
     run: Run, gallery: Path, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
-    pytest.importorskip("langchain_openai")
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     result = run("demo", "--gallery", gallery, "--llm", model)
     assert result.exit_code == 1
@@ -105,7 +101,6 @@ def test_a_model_that_cannot_be_used_is_said_before_the_work(
 def test_a_model_that_does_not_answer_is_one_line(
     run: Run, gallery: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("langchain_openai")
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     result = run("demo", "--gallery", gallery, "--llm", "openai:gpt-5-mini")

@@ -49,7 +49,9 @@ def workplace(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> 
     solid("blue", (20, 20)).save("query.jpg")
     for number, name in enumerate(("tiger.jpg", "example.jpg", "xj.jpg")):
         noise(number).save(name)
-    Path("links.csv").write_text("url,title\nhttps://a.example,A page\n", encoding="utf-8")
+    (photos / "links.csv").write_bytes(
+        b"picture,caption\nred.png,a red card\nblue.png\ngreen.png,caf\xe9\n../query.jpg,outside\n"
+    )
     return tmp_path
 
 

@@ -150,6 +150,14 @@ def _fields(value: Any, inside: str = "") -> set[str]:
     return found.union(*(_fields(item, "" if named else name) for name, item in value.items()))
 
 
+def contributing(names: dict[str, Any], server: ChatServer) -> None:
+    found = {record.id: record.text for record in names["space"].store.select()}
+    assert found == {"photos/red.png": "a red card", "photos/blue.png": None}
+    broken, outside = names["report"].skipped
+    assert (broken.name[-12:], "not UTF-8" in broken.reason) == ("/links.csv:4", True)
+    assert (outside.name[-12:], "outside" in outside.reason) == ("../query.jpg", True)
+
+
 def adversarial(names: dict[str, Any], server: ChatServer) -> None:
     assert list(names["parts"]) == ["base", "discriminator"]
 
@@ -162,6 +170,7 @@ def training(names: dict[str, Any], server: ChatServer) -> None:
 
 CHECKS: dict[str, Callable[[dict[str, Any], ChatServer], None]] = {
     "README.md": readme,
+    "CONTRIBUTING.md": contributing,
     "docs/guides/evaluation.md": evaluation,
     "docs/guides/langchain_rag.md": langchain_rag,
     "docs/guides/langchain_vector_store.md": langchain_vector_store,

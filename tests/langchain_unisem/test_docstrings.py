@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain.agents import create_agent
 from langchain_core.document_loaders import Blob, BlobLoader
 from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel
@@ -62,7 +63,7 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
             "Document": Document,
             "MessagesPlaceholder": MessagesPlaceholder,
             "RunnablePassthrough": RunnablePassthrough,
-            "create_agent": pytest.importorskip("langchain.agents").create_agent,
+            "create_agent": create_agent,
             "blob_loader": OneBlob(),
             "data": data.getvalue(),
             "documents": retriever.invoke("a red card"),

@@ -108,7 +108,7 @@ conditions = st.recursive(
 metadatas = st.dictionaries(fields, nullable | st.lists(scalars, max_size=3), max_size=3)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(conditions, metadatas)
 def test_means_what_it_says(condition: dict[str, Any], metadata: dict[str, Any]) -> None:
     translated = to_filter(condition)

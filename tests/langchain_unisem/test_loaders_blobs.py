@@ -167,11 +167,12 @@ def test_bad_blobs(
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_in_the_community_loader(cards: Path, space: SemanticSpace) -> None:
-    """LangChain's own composition, where that retiring package is still installed."""
-    loaders = pytest.importorskip("langchain_community.document_loaders")
-    generic = pytest.importorskip("langchain_community.document_loaders.generic")
-    blobs = loaders.FileSystemBlobLoader(cards, glob="**/*", suffixes=[".png"])
-    loader = generic.GenericLoader(blobs, ImageBlobParser(space=space))
+    """LangChain's own composition, in its retiring package."""
+    from langchain_community.document_loaders import FileSystemBlobLoader
+    from langchain_community.document_loaders.generic import GenericLoader
+
+    blobs = FileSystemBlobLoader(cards, glob="**/*", suffixes=[".png"])
+    loader = GenericLoader(blobs, ImageBlobParser(space=space))
     documents = loader.load()
     assert sorted(document.page_content for document in documents) == [
         f"a {colour} card" for colour in sorted(COLOURS)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from langchain_classic.retrievers import ContextualCompressionRetriever
+from langchain_classic.retrievers.document_compressors import DocumentCompressorPipeline
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.runnables import ConfigurableField, RunnableLambda, RunnablePassthrough
@@ -110,8 +112,7 @@ def test_a_trace_has_the_step_and_no_pixels(reranker: UniSemReranker) -> None:
 def test_langchains_compression_retriever(
     bare_space: SemanticSpace, reranker: UniSemReranker
 ) -> None:
-    retrievers = pytest.importorskip("langchain_classic.retrievers")
-    compressed = retrievers.ContextualCompressionRetriever(
+    compressed = ContextualCompressionRetriever(
         base_compressor=reranker, base_retriever=UniSemRetriever(space=bare_space, k=4)
     )
     found = compressed.invoke("which is blue?")
@@ -122,10 +123,8 @@ def test_langchains_compression_retriever(
 async def test_langchains_compression_retriever_async(
     bare_space: SemanticSpace, reranker: UniSemReranker
 ) -> None:
-    retrievers = pytest.importorskip("langchain_classic.retrievers")
-    pipeline = pytest.importorskip("langchain_classic.retrievers.document_compressors")
-    compressed = retrievers.ContextualCompressionRetriever(
-        base_compressor=pipeline.DocumentCompressorPipeline(transformers=[reranker]),
+    compressed = ContextualCompressionRetriever(
+        base_compressor=DocumentCompressorPipeline(transformers=[reranker]),
         base_retriever=UniSemRetriever(space=bare_space, k=4),
     )
     assert (await compressed.ainvoke("a red one?"))[0].id == "red"

@@ -13,6 +13,7 @@ import pytest
 from llama_index.core import StorageContext, VectorStoreIndex
 from llama_index.core.indices.multi_modal import MultiModalVectorStoreIndex
 from llama_index.core.schema import BaseNode, ImageNode, NodeRelationship, RelatedNodeInfo, TextNode
+from llama_index.vector_stores.faiss import FaissVectorStore
 
 from llama_index_unisem import UniSemEmbedding, UniSemIndex, UniSemVectorStore
 from tests.support.pictures import solid
@@ -147,8 +148,7 @@ def test_from_multi_modal_of_two_models_is_embedded_anew(
 @pytest.fixture
 def stored_by_faiss(embedding: UniSemEmbedding, tmp_path: Path) -> Path:
     """An index over Faiss, saved by LlamaIndex's own integration."""
-    base = pytest.importorskip("llama_index.vector_stores.faiss")
-    store = base.FaissVectorStore(faiss.IndexFlatL2(embedding.encoder.dimension))
+    store = FaissVectorStore(faiss.IndexFlatL2(embedding.encoder.dimension))
     context = StorageContext.from_defaults(vector_store=store)
     nodes = [TextNode(id_="about", text="cards are made of paper", metadata={"year": 1999})]
     nodes += [

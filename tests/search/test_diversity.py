@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from langchain_core.vectorstores.utils import maximal_marginal_relevance as langchain_s
 
 from unisem.search.diversity import choose, likeness_of, maximal_marginal_relevance
 
@@ -11,12 +12,11 @@ from unisem.search.diversity import choose, likeness_of, maximal_marginal_releva
 @pytest.mark.parametrize("balance", [0.0, 0.1, 0.5, 0.9, 1.0])
 @pytest.mark.parametrize("k", [0, 1, 4, 30])
 def test_agrees_with_langchain(balance: float, k: int) -> None:
-    utils = pytest.importorskip("langchain_core.vectorstores.utils")
     for seed in range(10):
         rng = np.random.default_rng(seed)
         query, rows = rng.standard_normal(16), rng.standard_normal((20, 16))
         rows[7] = rows[3]  # a twin
-        expected = utils.maximal_marginal_relevance(query, list(rows), lambda_mult=balance, k=k)
+        expected = langchain_s(query, list(rows), lambda_mult=balance, k=k)
         assert maximal_marginal_relevance(query, rows, k, balance) == expected
 
 

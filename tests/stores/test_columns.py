@@ -28,7 +28,7 @@ def columns_of(batches: list[list[dict[str, Any]]], fields: set[str]) -> dict[st
 
 
 @given(FILTERS, st.lists(st.lists(METADATA, max_size=4), max_size=4))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 def test_columns_mean_what_python_means(
     condition: Filter, batches: list[list[dict[str, Any]]]
 ) -> None:

@@ -137,7 +137,8 @@ STEPS = st.lists(
 @pytest.mark.parametrize("scanned", ["few vectors are scanned", "never scanned for being few"])
 @given(steps=STEPS, on_disk=st.booleans())
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_any_sequence_of_writes_agrees_with_brute_force(
     tmp_path_factory: pytest.TempPathFactory,

@@ -40,7 +40,7 @@ def filled() -> SemanticSpace:
 
 
 @given(st.lists(comparisons(), min_size=1, max_size=2).map(lambda parts: reduce(or_, parts)))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_every_evaluator_agrees(condition: Filter) -> None:
     expected, *others = ids_by_each_evaluator(SPACE, condition)
     assert others == [expected, expected]

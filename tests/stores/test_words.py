@@ -129,7 +129,7 @@ def test_a_text_is_never_syntax(store: FaissStore, query: str) -> None:
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_text_finds_itself_or_has_no_terms(text: str) -> None:
     database = sqlite3.connect(":memory:")
     database.execute("CREATE TABLE records (row, id, text, metadata)")

@@ -93,7 +93,8 @@ STEPS = st.lists(
 
 @given(STEPS)
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_any_sequence_of_writes_keeps_the_index_right(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, Any]]
