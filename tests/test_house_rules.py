@@ -41,6 +41,7 @@ ARROWS = {
     "rerank": "models records images common",
     "encoders": "models records images common",
     "stores": "records images filters common",
+    "calibration": "records common",
     "pairs": "readers images common",
     "readers": "records images common",
     "presentation": "records images",

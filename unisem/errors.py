@@ -47,6 +47,10 @@ class EncoderMismatchError(EncoderError):
     """A space was built with one encoder and opened with another."""
 
 
+class CalibrationError(UniSemError, ValueError):
+    """A calibration that cannot be fitted, is damaged, or does not fit the vectors."""
+
+
 class TrainingError(UniSemError):
     """A training run that cannot start or cannot go on; the last checkpoint is untouched."""
 

@@ -1,0 +1,109 @@
+"""`Trial`: a calibration of one half of a sample, tried on the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisem.calibration.calibration import Calibration, Choices, Pair, Pairs
+from unisem.calibration.kinds import DOCUMENT_KINDS, DocumentKind
+from unisem.calibration.sample import Sample
+from unisem.calibration.scale import Floats
+
+_DEPTH = 10
+_DISCOUNT = 1 / np.log2(np.arange(2, _DEPTH + 2))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """What queries of one kind found among vectors of one kind.
+
+    Attributes:
+        scores: ``(q, n)`` standard scores; minus infinity where the query is a copy.
+        right: ``(q, n)`` whether query and vector belong together, copies left out.
+    """
+
+    scores: Floats
+    right: NDArray[np.bool_]
+
+    @property
+    def answerable(self) -> NDArray[np.bool_]:
+        """``(q,)`` whether a query has an answer here."""
+        return np.asarray(self.right.any(axis=1), bool)
+
+    def tops(self) -> tuple[Floats, NDArray[np.bool_]]:
+        """Scores of the first hit and labels, with the answers there, and again without them."""
+        scores, right = self.scores[self.answerable], self.right[self.answerable]
+        first = scores.argmax(axis=1)
+        wrong = np.where(right, -np.inf, scores).max(axis=1)
+        rows = np.arange(len(scores))
+        labels = np.concatenate([right[rows, first], np.zeros(len(scores), bool)])
+        return np.concatenate([scores[rows, first], wrong]), labels
+
+    @property
+    def chance(self) -> float:
+        """nDCG@10 of one right answer in a list of no order."""
+        return float(_DISCOUNT.sum() / max(self.scores.shape[1], len(_DISCOUNT)))
+
+    def ndcg(self) -> Floats:
+        """``(answerable queries,)`` of nDCG@10."""
+        scores, right = self.scores[self.answerable], self.right[self.answerable]
+        if not len(scores):
+            return np.empty(0)
+        depth = min(_DEPTH, scores.shape[1])
+        top = np.argpartition(-scores, depth - 1, axis=1)[:, :depth]
+        order = np.argsort(-np.take_along_axis(scores, top, axis=1), axis=1, kind="stable")
+        discount = _DISCOUNT[:depth]
+        gain = np.take_along_axis(np.take_along_axis(right, top, axis=1), order, axis=1) @ discount
+        ideal = np.cumsum(discount)[np.minimum(right.sum(axis=1), len(discount)) - 1]
+        found: Floats = gain / ideal
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """Means and banks of one half of a sample, and the other half to try choices on."""
+
+    fitted: Calibration
+    sample: Sample
+
+    def judged(self, choices: Choices, pairs: Pairs) -> dict[Pair, Judged]:
+        """What the other half's queries find in it, by the kinds of query and of what is found.
+
+        Args:
+            choices: What is tried for all.
+            pairs: What is tried for each pair.
+        """
+        calibration = replace(self.fitted, choices=choices, pairs=pairs)
+        searched = {}
+        for kind in DOCUMENT_KINDS:
+            rows = self.sample.documents(kind)
+            searched[kind] = calibration.documents(rows, np.full(len(rows), kind == "image"))
+        found: dict[Pair, Judged] = {}
+        for asked in DOCUMENT_KINDS:
+            queries = calibration.queries(self.sample.queries(asked), asked)
+            vectors = np.stack([query.vector for query in queries])
+            for kind in DOCUMENT_KINDS:
+                products = vectors @ searched[kind].T
+                scores = np.array(
+                    [
+                        query.scale(kind).comparable(row)
+                        for query, row in zip(queries, products, strict=True)
+                    ]
+                )
+                right = self.sample.groups(asked)[:, None] == self.sample.groups(kind)
+                if asked == kind and (asked == "image" or self.sample.same_words):
+                    np.fill_diagonal(scores, -np.inf)
+                    np.fill_diagonal(right, False)
+                found[asked, kind] = Judged(scores, right)
+        return found
+
+
+def one_list(judged: dict[Pair, Judged], asked: DocumentKind) -> Judged:
+    """Queries of one kind, asked in one list of both."""
+    parts = [judged[asked, kind] for kind in DOCUMENT_KINDS]
+    return Judged(
+        np.hstack([part.scores for part in parts]), np.hstack([part.right for part in parts])
+    )
