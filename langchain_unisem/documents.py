@@ -8,8 +8,15 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from langchain_core.documents import Document
 
-from langchain_unisem.metadata import add_details, image_digest, record_details, record_id
-from unisem.presentation.contents import as_found
+from langchain_unisem.metadata import (
+    add_details,
+    details_of,
+    image_digest,
+    own_metadata,
+    record_details,
+    record_id,
+)
+from unisem.presentation.contents import UNKNOWN, Item, as_found
 from unisem.records import Record
 from unisem.space import SemanticSpace
 from unisem.stores.hits import Hit
@@ -87,6 +94,30 @@ def records_found(documents: Sequence[Document], space: SemanticSpace) -> list[R
     ]
 
 
+def items_of(
+    documents: Sequence[Document], space: SemanticSpace, metadata_fields: Sequence[str] = ()
+) -> list[Item]:
+    """Documents as they are to be shown, each with its picture if the space has that one.
+
+    Args:
+        documents: From anybody; paths in metadata are never opened.
+        space: Where the pictures are.
+        metadata_fields: What the model is to know of them, where they have it.
+    """
+    items = []
+    for document, record in zip(documents, records_found(documents, space), strict=True):
+        own = own_metadata(document.metadata)
+        item = Item(
+            text=document.page_content,
+            id=record_id(document),
+            metadata={name: own[name] for name in metadata_fields if name in own},
+            image=None if record is None else record.image,
+            omitted=UNKNOWN if record is None and _had_picture(document) else None,
+        )
+        items.append(item)
+    return items
+
+
 def identity(document: Document) -> tuple[str, str, str | None] | None:
     """What is equal for two documents that are the same thing; ``None`` if that is not known."""
     name = record_id(document)
@@ -107,6 +138,11 @@ def _document(record: Record) -> Document:
     return Document(
         id=record.id, page_content=record.text or "", metadata=deepcopy(dict(record.metadata))
     )
+
+
+def _had_picture(document: Document) -> bool:
+    details = details_of(document.metadata) or {}
+    return details.get("modality") == "image" or image_digest(document.metadata) is not None
 
 
 def _is_place(source_id: str) -> bool:

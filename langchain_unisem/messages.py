@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from langchain_core.documents import Document
 from langchain_core.messages.content import ContentBlock, ImageContentBlock, TextContentBlock
 
-from langchain_unisem.documents import identity, records_found
-from langchain_unisem.metadata import details_of, image_digest, own_metadata
+from langchain_unisem.documents import items_of
 from unisem.images.for_models import ImageLimits, ModelImage
-from unisem.presentation import RULES, result
-from unisem.presentation.contents import Content, contents
+from unisem.presentation.parts import Part, listed
 from unisem.space import SemanticSpace
-
-_LOGGER = logging.getLogger(__name__)
-
-_HEADER = (
-    f"Search results, numbered. {RULES} "
-    "A picture belongs to the number before it. Cite what you use by its number, like [1]."
-)
-_NOTHING = "The search found nothing."
 
 
 def format_documents(
@@ -61,25 +50,8 @@ def format_documents(
         )
     if isinstance(metadata_fields, str):
         raise TypeError(f"metadata_fields must be a list, for example [{metadata_fields!r}]")
-    if not documents:
-        return [text_block(_NOTHING)]
-    records = records_found(documents, space)
-    things: dict[object, int] = {}
-    pictures: dict[str, int] = {}
-    firsts = [things.setdefault(identity(it) or n, n) for n, it in enumerate(documents, 1)]
-    places = [pictures.setdefault(it.id, n) if it else None for n, it in enumerate(records, 1)]
-    shown = contents([it for n, it in enumerate(records, 1) if it and places[n - 1] == n], limits)
-    blocks: list[ContentBlock] = [text_block(_HEADER)]
-    for number, (document, place) in enumerate(zip(documents, places, strict=True), 1):
-        if (first := firsts[number - 1]) < number:
-            blocks.append(text_block(f"[{number}] (the same as [{first}])"))
-            continue
-        content = next(shown) if place == number else None
-        text = _label(document, content, place, metadata_fields)
-        blocks.append(text_block(f"[{number}] {text}"))
-        if content is not None and content.image is not None:
-            blocks.append(image_block(content.image))
-    return blocks
+    items = items_of(documents, space, metadata_fields)
+    return blocks_of(listed(items, limits, by="number"))
 
 
 async def aformat_documents(
@@ -95,6 +67,11 @@ async def aformat_documents(
     )
 
 
+def blocks_of(parts: Iterable[Part]) -> list[ContentBlock]:
+    """Translate what a model is shown into content blocks."""
+    return [text_block(it) if isinstance(it, str) else image_block(it.image) for it in parts]
+
+
 def text_block(text: str) -> TextContentBlock:
     """Return a text as a content block with no random id."""
     return TextContentBlock(type="text", text=text)
@@ -103,30 +80,6 @@ def text_block(text: str) -> TextContentBlock:
 def image_block(image: ModelImage) -> ImageContentBlock:
     """Return a picture as a content block with exactly one source and no random id."""
     return ImageContentBlock(type="image", base64=image.base64, mime_type=image.mime_type)
-
-
-def _label(
-    document: Document, content: Content | None, place: int | None, metadata_fields: Sequence[str]
-) -> str:
-    own = own_metadata(document.metadata)
-    cited = {name: own[name] for name in metadata_fields if name in own}
-    label = result(document.page_content, metadata=cited)
-    if content is not None and content.image is not None:
-        return label if document.page_content or cited else "(a picture without caption)"
-    if content is not None and content.omitted is not None:
-        reason = content.error or content.omitted
-        _LOGGER.warning("the picture of %r is not sent: %s", document.id, reason)
-        return f"{label} (its picture {content.omitted})"
-    if place is not None:
-        return f"{label} (its picture is that of [{place}])"
-    if _had_picture(document):
-        return f"{label} (its picture cannot be shown)"
-    return label
-
-
-def _had_picture(document: Document) -> bool:
-    details = details_of(document.metadata) or {}
-    return details.get("modality") == "image" or image_digest(document.metadata) is not None
 
 
 def _are_documents(value: object) -> bool:

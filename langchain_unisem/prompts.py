@@ -8,14 +8,13 @@ from typing import Any, Self
 
 from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage, HumanMessage
-from langchain_core.messages.content import ContentBlock
 from langchain_core.prompts.chat import BaseChatPromptTemplate
 from pydantic import ConfigDict, Field
 
-from langchain_unisem.messages import format_documents, image_block, text_block
+from langchain_unisem.messages import blocks_of, format_documents
 from langchain_unisem.queries import ImageQuery
-from unisem.images.for_models import ImageLimits, image_for_model
-from unisem.presentation import fenced
+from unisem.images.for_models import ImageLimits
+from unisem.presentation.parts import Part, asked
 from unisem.space import SemanticSpace
 
 
@@ -87,7 +86,8 @@ class MultimodalPrompt(BaseChatPromptTemplate):
             limits=self.limits,
             metadata_fields=self.metadata_fields,
         )
-        return [HumanMessage(content_blocks=[*blocks, *self._question(values["question"])])]
+        question = blocks_of(self._question(values["question"]))
+        return [HumanMessage(content_blocks=[*blocks, *question])]
 
     async def aformat_messages(self, **kwargs: Any) -> list[BaseMessage]:
         """As `format_messages`, in a thread."""
@@ -107,14 +107,12 @@ class MultimodalPrompt(BaseChatPromptTemplate):
         del html  # plain text reads well in both
         return "Human: {context}\nQuestion: {question}"
 
-    def _question(self, question: object) -> list[ContentBlock]:
+    def _question(self, question: object) -> list[Part]:
         match question:
             case str():
-                return [text_block(f"Question: {fenced(question)}")]
+                return asked(question, None, self.limits)
             case ImageQuery():
-                picture = image_for_model(question.image, side=self.limits.side)
-                words = f"Question: {fenced(question.text)}" if question.text else "Question:"
-                return [text_block(f"{words} (with this picture)"), image_block(picture)]
+                return asked(question.text, question.image, self.limits)
         raise TypeError(
             "question must be a string, or an ImageQuery for a picture, "
             f"not {type(question).__name__}"

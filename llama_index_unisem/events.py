@@ -16,7 +16,7 @@ from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRan
 from llama_index.core.schema import NodeWithScore
 from numpy.typing import NDArray
 
-from llama_index_unisem.hits import node_of
+from llama_index_unisem.nodes import node_of
 from unisem.images.reference import ImageRef
 from unisem.records import Record
 from unisem.rerank import Reranker

@@ -1,15 +1,45 @@
-"""`image_of`, `has_image`, `is_captioned_url`: the picture that a node carries."""
+"""The pictures that nodes carry, wherever they come from, and which of them may be read."""
 
 from __future__ import annotations
 
+import logging
+import os
 from base64 import b64decode
 from binascii import Error as Base64Error
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node
 
-from llama_index_unisem.nodes import UniSemImageNode
+from llama_index_unisem.nodes import FoundText, UniSemImageNode, words_of
 from unisem.errors import ImageError
 from unisem.images.reference import ImageRef
+from unisem.presentation.contents import Item
+
+_log = logging.getLogger(__name__)
+
+
+def items_of(nodes: Iterable[BaseNode], roots: Sequence[str | os.PathLike[str]] = ()) -> list[Item]:
+    """Nodes of any retriever as they are to be shown, each with the picture that may be read.
+
+    Args:
+        nodes: A `UniSemImageNode` is read inside the folder that its space allows, inline bytes are
+            taken as they are, any other path must lie in one of ``roots``.
+        roots: Folders that files may be read from.
+    """
+    items = []
+    for node in nodes:
+        picture = confined_image(node, roots)
+        omitted = node.image_omitted if isinstance(node, FoundText) else None
+        if isinstance(picture, ImageError):
+            _log.warning("the picture of %r is not sent: %s", node.node_id, picture)
+            omitted, picture = picture.summary, None
+        elif picture is not None:
+            omitted = None  # who shows it has limits of his own
+        text = words_of(node, MetadataMode.LLM)
+        items.append(Item(text=text, id=node.node_id, image=picture, omitted=omitted))
+    return items
 
 
 def image_of(node: BaseNode) -> ImageRef | None:
@@ -25,9 +55,9 @@ def image_of(node: BaseNode) -> ImageRef | None:
     Raises:
         ImageError: The picture is only a URL, or its inline bytes are not base64.
     """
-    if isinstance(node, UniSemImageNode) and node.image_path is not None:
-        return node.picture
     data, path, url = _places(node)
+    if isinstance(node, UniSemImageNode) and path is not None:
+        return node.picture
     if data:
         try:
             return ImageRef(data=b64decode(data, validate=True))
@@ -40,9 +70,48 @@ def image_of(node: BaseNode) -> ImageRef | None:
     return None
 
 
+def confined_image(
+    node: BaseNode, roots: Sequence[str | os.PathLike[str]]
+) -> ImageRef | ImageError | None:
+    """A node's picture if it may be read: one of a space, bytes, or a file inside the roots.
+
+    Args:
+        node: The node.
+        roots: Folders that files may be read from.
+
+    Returns:
+        ``None`` if it has no picture, an `ImageError` if it has one that may not be read.
+    """
+    try:
+        ref = image_of(node)
+    except ImageError as error:
+        return error
+    if ref is None or ref.path is None:
+        return ref
+    if isinstance(node, UniSemImageNode) and ref.root is not None:
+        return ref
+    path = Path(os.path.abspath(ref.path))
+    try:
+        for root in (Path(folder).resolve() for folder in roots):
+            if path.resolve().is_relative_to(root):
+                return replace(ref, path=path, root=root)
+    except (OSError, ValueError) as error:  # a path that no system can hold
+        return ImageError(ref.name, "cannot be read", f" ({error})")
+    return ImageError(
+        ref.name,
+        "lies outside the allowed folders",
+        "; name the folders that pictures may be read from as image_roots",
+    )
+
+
 def has_image(node: BaseNode) -> bool:
     """Whether a node carries a picture, were it only a URL; nothing is opened."""
     return any(_places(node))
+
+
+def has_inline_image(node: BaseNode) -> bool:
+    """Whether a node carries its picture's bytes; nothing is opened."""
+    return bool(_places(node)[0])
 
 
 def is_captioned_url(node: BaseNode) -> bool:
@@ -60,6 +129,8 @@ def image_url_of(node: BaseNode) -> str | None:
 def _places(node: BaseNode) -> tuple[str | None, str | None, str | None]:
     """A picture's base64, path and URL, as far as the node has them."""
     match node:
+        case UniSemImageNode():
+            return node.kept_image, node.image_path, node.image_url
         case ImageNode():
             return node.image, node.image_path, node.image_url
         case Node(image_resource=resource) if resource is not None:

@@ -1,46 +1,116 @@
-"""`FoundText` and `UniSemImageNode`: what was retrieved, fenced; a picture with its caption.
+"""Nodes that a space has found: `FoundText`, and `UniSemImageNode`, a picture with its caption.
 
-LlamaIndex's `ImageNode` sends the picture without the caption, and one missing file ends the
-whole query. This subclass reads the file when the message is built.
+What was retrieved is fenced wherever LlamaIndex reads it for a model, and a picture is read at the
+last moment, as the one that was found or not at all. Both have the ``class_name`` of their parent,
+so that docstores and other vector stores, which know no subclasses, bring them back as a `TextNode`
+or as an `ImageNode` with path and caption.
+
+LlamaIndex packs retrieved content into the model's context window block by block. Where several
+calls are needed, a caption would be packed with the picture before it, and its own picture would
+open the next call. Here the picture comes first and is counted with its caption, and the caption
+costs nothing more, so the packer never parts them while a window holds one picture.
 """
 
 from __future__ import annotations
 
-import logging
+from base64 import b64decode
+from collections.abc import Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
-from llama_index.core.base.llms.types import BaseContentBlock, TextBlock
+from llama_index.core.base.llms.types import (
+    AudioBlock,
+    BaseContentBlock,
+    ImageBlock,
+    TextBlock,
+    VideoBlock,
+)
 from llama_index.core.bridge.pydantic import Field
-from llama_index.core.schema import ImageNode, ImageType, MetadataMode, TextNode
+from llama_index.core.schema import (
+    BaseNode,
+    ImageNode,
+    ImageType,
+    MediaResource,
+    MetadataMode,
+    NodeRelationship,
+    NodeWithScore,
+    RelatedNodeInfo,
+    RelatedNodeType,
+    TextNode,
+)
 
-from llama_index_unisem.blocks import image_blocks
 from unisem.errors import ImageError
-from unisem.images.for_models import ImageLimits, image_for_model
+from unisem.images.for_models import ImageLimits, ModelImage
 from unisem.images.reference import ImageRef
+from unisem.presentation.contents import Content, Item, byte_share, contents, left_out
 from unisem.presentation.fence import result
+from unisem.presentation.written import written
+from unisem.records import Record
+from unisem.stores.hits import Hit
 
-_log = logging.getLogger(__name__)
+RELATIONS = {
+    "previous": NodeRelationship.PREVIOUS,
+    "next": NodeRelationship.NEXT,
+    "parent": NodeRelationship.PARENT,
+}
+"""A record's links as LlamaIndex names them."""
 
 
 class FoundText(TextNode):
-    """A text found in a space; a model is shown it as data, between marks that it cannot close.
+    """A text that was found, or the caption of a picture that cannot be shown.
 
-    Its ``class_name`` is its parent's, so that docstores know it.
+    A model is shown it as data, between marks that it cannot close.
     """
+
+    image_omitted: str | None = Field(
+        default=None,
+        description="Why its picture is not to be sent; goes on from 'its picture …'.",
+    )
+    audio_resource: MediaResource | None = Field(default=None, description="Sound, if any.")
+    video_resource: MediaResource | None = Field(default=None, description="Video, if any.")
+
+    def words(self, metadata_mode: MetadataMode) -> str:
+        """Metadata and text, not fenced."""
+        return super().get_content(metadata_mode)
+
+    def get_content(self, metadata_mode: MetadataMode = MetadataMode.NONE) -> str:
+        """Metadata and text; fenced, with the id, for a model that reads them (``LLM``)."""
+        words = self.words(metadata_mode)
+        return result(words, id=self.node_id) if metadata_mode == MetadataMode.LLM else words
 
     def get_content_blocks(
         self, metadata_mode: MetadataMode = MetadataMode.NONE
     ) -> list[BaseContentBlock]:
-        """The id, metadata and text, fenced."""
-        return [TextBlock(text=result(self.get_content(metadata_mode), id=self.node_id))]
+        """The picture, if there is one; id, metadata and text, fenced; then sound and video."""
+        content = self._content(metadata_mode)
+        words = content.words("is above")
+        blocks: list[BaseContentBlock] = [TextBlock(text=words)]
+        if content.image is not None:
+            image = content.image
+            blocks = [
+                UniSemImageBlock(image=image.data, image_mimetype=image.mime_type, caption=words),
+                CaptionBlock(text=words),
+            ]
+        if (sound := self.audio_resource) is not None:
+            blocks.append(AudioBlock(audio=sound.data, path=sound.path, url=sound.url))
+        if (video := self.video_resource) is not None:
+            blocks.append(VideoBlock(video=video.data, path=video.path, url=video.url))
+        return blocks
+
+    def _content(self, metadata_mode: MetadataMode) -> Content:
+        item = Item(text=self.words(metadata_mode), id=self.node_id)
+        return Content(item, omitted=self.image_omitted)
 
 
-class UniSemImageNode(ImageNode):
-    """A picture found in a space, by reference.
+class UniSemImageNode(FoundText, ImageNode):
+    """A picture that was found: by reference, or its bytes in ``image``.
 
-    Its ``class_name`` is its parent's, so that docstores and other vector stores, which know no
-    subclasses, bring it back as an `ImageNode` with path and caption and not as a text.
+    LlamaIndex's own multimodal engines do not ask a node what to show: they take ``image``, and
+    open ``image_path`` only if that is ``None``. So ``image`` is here the picture that was found,
+    read when it is asked for, within the limits; a picture that is not to be shown is in its place
+    a small one with the reason written on it.
     """
 
     image_root: str | None = Field(
@@ -55,44 +125,152 @@ class UniSemImageNode(ImageNode):
     image_bytes: int = Field(
         default=ImageLimits().bytes, description="Bytes that the picture may have when sent."
     )
-    image_omitted: str | None = Field(
-        default=None, description="Why the picture is not to be sent; None if it is."
-    )
+
+    if not TYPE_CHECKING:  # a property cannot take the place of a field
+
+        def __getattribute__(self, name: str) -> Any:
+            if name == "image" and (kept := self.kept_image) is not None:
+                return kept
+            if name == "image":
+                content = self._content(MetadataMode.NONE)
+                return (content.image or written(f"This picture {content.omitted}.")).base64
+            return super().__getattribute__(name)
+
+    @property
+    def kept_image(self) -> str | None:
+        """The bytes that the node itself holds, in base64; nothing is read."""
+        kept: str | None = self.__dict__.get("image")
+        return kept
 
     @property
     def picture(self) -> ImageRef:
         """The picture's reference.
 
         Raises:
-            ImageError: The node has no path.
+            ImageError: The node has no picture, or one that is not base64.
         """
+        if self.kept_image is not None:
+            try:
+                return ImageRef(data=b64decode(self.kept_image, validate=True))
+            except ValueError:
+                raise ImageError(self.node_id, "has a picture that is not base64") from None
         if self.image_path is None:
             raise ImageError(self.node_id, "has no image_path")
         root = None if self.image_root is None else Path(self.image_root)
         return ImageRef(path=Path(self.image_path), root=root, sha256=self.image_sha256)
 
+    @property
+    def hash(self) -> str:
+        """As of every `ImageNode` with this path; the file is not read."""
+        parts = ("text", "image_path", "image_url")
+        kept = {name: getattr(self, name) for name in parts}
+        return ImageNode.model_construct(**kept, image=self.kept_image).hash
+
     def resolve_image(self) -> ImageType:
-        """The file's bytes, read now, if they are those of the picture that was found.
+        """The picture's bytes, read now, if they are those of the picture that was found.
 
         Raises:
             ImageError: Missing, unreadable, changed, or outside the allowed folder.
         """
         return BytesIO(self.picture.read_verified())
 
-    def get_content_blocks(
-        self, metadata_mode: MetadataMode = MetadataMode.NONE
-    ) -> list[BaseContentBlock]:
-        """The picture, then its node id, metadata and caption; only the latter if it is missing."""
-        content = result(self.get_content(metadata_mode), id=self.node_id)
-        omitted = self.image_omitted
-        if omitted is None:
-            try:
-                image = image_for_model(
-                    self.picture, side=self.image_side, max_bytes=self.image_bytes
-                )
-            except ImageError as error:
-                omitted = error.summary
-                _log.warning("the picture of %r is not sent: %s", self.node_id, error)
-            else:
-                return image_blocks(image, f"{content} (its picture is above)")
-        return [TextBlock(text=f"{content} (its picture {omitted})")]
+    def _content(self, metadata_mode: MetadataMode) -> Content:
+        item = Item(text=self.words(metadata_mode), id=self.node_id)
+        if self.image_omitted is not None:
+            return Content(item, omitted=self.image_omitted)
+        try:
+            item = replace(item, image=self.picture)
+        except ImageError as error:
+            return Content(item, omitted=error.summary)
+        if self.kept_image is not None:  # whoever put it there has read it
+            data = b64decode(self.kept_image)
+            return Content(item, ModelImage(data, self.image_mimetype or "image/png"))
+        limits = ImageLimits(count=1, side=self.image_side, bytes=self.image_bytes)
+        return next(contents([item], limits))
+
+
+class UniSemImageBlock(ImageBlock):
+    """A picture that is counted together with its caption."""
+
+    caption: str = Field(default="", exclude=True, repr=False)
+
+    async def aestimate_tokens(self, tokenizer: Any | None = None) -> int:
+        """LlamaIndex's estimate of a picture, and the caption's tokens."""
+        caption = await TextBlock(text=self.caption).aestimate_tokens(tokenizer=tokenizer)
+        return caption + await super().aestimate_tokens(tokenizer=tokenizer)
+
+
+class CaptionBlock(TextBlock):
+    """A caption that `UniSemImageBlock` has counted already; it is neither split nor merged."""
+
+    async def aestimate_tokens(self, tokenizer: Any | None = None) -> int:
+        """Nothing; see the module."""
+        return 0
+
+    async def asplit(  # type: ignore[override]
+        self, max_tokens: int, overlap: int = 0, tokenizer: Any | None = None
+    ) -> list[Self]:
+        """Return the block, whole."""
+        return [self]
+
+    @classmethod
+    async def amerge(  # type: ignore[override]
+        cls, splits: Sequence[Self], chunk_size: int, tokenizer: Any | None = None
+    ) -> Sequence[Self]:
+        """Return the blocks, each by itself."""
+        return splits
+
+
+def nodes_of(hits: Sequence[Hit], limits: ImageLimits) -> list[NodeWithScore]:
+    """Turn hits into scored nodes, best first.
+
+    A node resolves its picture alone, without knowing the others, so the limits are shared out
+    here: the best-ranked ``limits.count`` pictures are sent, each with an equal part of
+    ``limits.bytes``.
+    """
+    room = limits.count
+    items = [Item(text="", image=hit.record.image) for hit in hits]
+    share = byte_share(items, limits)
+    found: list[NodeWithScore] = []
+    for hit in hits:
+        node = node_of(hit.record)
+        if isinstance(node, UniSemImageNode):
+            node.image_side, node.image_bytes = limits.side, share
+            if room <= 0:
+                node.image_omitted = left_out(limits.count)
+            room -= 1
+        found.append(NodeWithScore(node=node, score=float(hit.score)))
+    return found
+
+
+def node_of(record: Record) -> BaseNode:
+    """Turn a record into a `FoundText`, or a `UniSemImageNode` if it has a picture."""
+    relationships: dict[NodeRelationship, RelatedNodeType] = {
+        RELATIONS[relation]: RelatedNodeInfo(node_id=target)
+        for relation, target in record.links.items()
+        if relation in RELATIONS
+    }
+    if record.source_id is not None:
+        relationships[NodeRelationship.SOURCE] = RelatedNodeInfo(node_id=record.source_id)
+    parts: dict[str, Any] = {
+        "id_": record.id,
+        "text": record.text or "",
+        "metadata": dict(record.metadata),
+        "relationships": relationships,
+    }
+    if record.image is None:
+        return FoundText(**parts)
+    return UniSemImageNode(
+        **parts,
+        image_path=None if record.image.path is None else str(record.image.path),
+        image_root=None if record.image.root is None else str(record.image.root),
+        image_mimetype=record.image.mime_type,
+        image_sha256=record.image.sha256,
+    )
+
+
+def words_of(node: BaseNode, metadata_mode: MetadataMode) -> str:
+    """A node's metadata and text as they are, not fenced."""
+    if isinstance(node, FoundText):
+        return node.words(metadata_mode)
+    return node.get_content(metadata_mode)

@@ -44,7 +44,7 @@ ARROWS = {
     "calibration": "records common",
     "pairs": "readers images common",
     "readers": "records images common",
-    "presentation": "records images",
+    "presentation": "records images common",
     "models": "common",
     "records": "images",
     "images": "common",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, get_args
 
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
@@ -20,21 +18,13 @@ from langchain_unisem.tools.asked import SOURCE, is_users
 from unisem.errors import ImageError
 from unisem.images.for_models import ImageLimits, ModelImage, image_for_model
 from unisem.images.reference import ImageRef
-from unisem.presentation import RULES, quoted
-from unisem.presentation.contents import as_found
-
-_LOGGER = logging.getLogger(__name__)
-_THREADS = 4
+from unisem.presentation.contents import image_found
+from unisem.presentation.conversation import ABOVE, forgotten, header, label, newest
 
 Place = Literal["after_results", "in_question"]
 """A message of their own after the results, or the end of the message that the user asked with."""
 
 _WHERE: dict[Place, str] = {"after_results": "above", "in_question": "below"}
-_HEADER = "The pictures of the search results {where}, each after its id. " + RULES
-_OLD = (
-    "The pictures of the search results {where} are not shown any more; search again to see them."
-)
-_ABOVE = "is shown above"
 
 
 class ImageMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
@@ -137,7 +127,7 @@ class ImageMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
             if self._is_recent(results):
                 blocks.append(self._blocks(results.mentions, pictures, shown))
             else:
-                blocks.append([text_block(_OLD.format(where=_WHERE[self._place]))])
+                blocks.append([text_block(forgotten(_WHERE[self._place]))])
         if self._place == "in_question":
             return _in_questions(messages, found, blocks)
         whole: list[AnyMessage] = []
@@ -153,14 +143,14 @@ class ImageMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         pictures: dict[Mention, ModelImage | str],
         shown: set[tuple[str, str]],
     ) -> list[ContentBlock]:
-        blocks: list[ContentBlock] = [text_block(_HEADER.format(where=_WHERE[self._place]))]
+        blocks: list[ContentBlock] = [text_block(header(_WHERE[self._place]))]
         for mention in mentions:
             known = mention.id, mention.sha256
-            picture = _ABOVE if known in shown else pictures[mention]
+            picture = ABOVE if known in shown else pictures[mention]
             if isinstance(picture, str):
-                blocks.append(text_block(f"{quoted(mention.id)}: this picture {picture}."))
+                blocks.append(text_block(f"{label(mention.id)} this picture {picture}."))
             else:
-                blocks += [text_block(f"{quoted(mention.id)}:"), image_block(picture)]
+                blocks += [text_block(label(mention.id)), image_block(picture)]
                 shown.add(known)
         return blocks
 
@@ -171,48 +161,33 @@ class ImageMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         self, recent: Sequence[Results], context: object
     ) -> dict[Mention, ModelImage | str]:
         """Each picture, or why it is not shown, in words that go on from "this picture …"."""
-        newest = dict.fromkeys(m for results in reversed(recent) for m in results.mentions)
-        images = self._images(newest, context)
-        said = {m: image for m, image in images.items() if isinstance(image, str)}
-        waiting = [(m, image) for m, image in images.items() if isinstance(image, ImageRef)]
-        read: dict[Mention, ModelImage | str] = {}
-        room = self._limits.count
-        with ThreadPoolExecutor(_THREADS, "unisem-show") as pool:
-            while room > 0 and waiting:  # what cannot be read leaves its place to the next
-                batch, waiting = waiting[:room], waiting[room:]
-                read |= pool.map(self._read, batch)
-                room = self._limits.count - sum(isinstance(r, ModelImage) for r in read.values())
-        left_out = f"is left out: only {self._limits.count} pictures are sent"
-        return {**said, **read, **{mention: left_out for mention, _ in waiting}}
+        places = self._places({m for results in recent for m in results.mentions}, context)
 
-    def _images(
+        def read(mention: Mention) -> ModelImage:
+            place = places[mention]
+            if isinstance(place, str):
+                raise ImageError(mention.id, place)
+            return self._shown.get(
+                mention.sha256,
+                lambda: image_for_model(
+                    place, side=self._limits.side, max_bytes=self._limits.share
+                ),
+            )
+
+        return newest([results.mentions for results in recent], self._limits.count, read)
+
+    def _places(
         self, mentions: Iterable[Mention], context: object
     ) -> dict[Mention, ImageRef | str]:
         """Look the records up, in the space of the tool that found them and within its filters."""
-        found: dict[Mention, ImageRef | str] = dict.fromkeys(mentions, "has been deleted")
+        found: dict[Mention, ImageRef | str] = {}
         for name, tool in self._searches.items():
-            own = [mention for mention in found if mention.tool == name]
-            if not own:
-                continue
-            records = tool.retriever_for(context).records([mention.id for mention in own])
-            for mention, record in zip(own, records, strict=True):
-                same = as_found(record, mention.sha256)
-                if same is not None and same.image is not None:
-                    found[mention] = same.image
-                elif record is not None and record.image is not None:
-                    found[mention] = "has been replaced by another"
+            own = [mention for mention in mentions if mention.tool == name]
+            if own:
+                records = tool.retriever_for(context).records([mention.id for mention in own])
+                for mention, record in zip(own, records, strict=True):
+                    found[mention] = image_found(record, mention.sha256)
         return found
-
-    def _read(self, found: tuple[Mention, ImageRef]) -> tuple[Mention, ModelImage | str]:
-        mention, image = found
-        side, share = self._limits.side, self._limits.share
-        try:
-            return mention, self._shown.get(
-                mention.sha256, lambda: image_for_model(image, side=side, max_bytes=share)
-            )
-        except ImageError as error:
-            _LOGGER.warning("the picture of %r is not shown: %s", mention.id, error)
-            return mention, error.summary
 
 
 def _message(blocks: list[ContentBlock]) -> HumanMessage:

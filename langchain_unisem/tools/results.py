@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from langchain_core.documents import Document
 
 from langchain_unisem.metadata import DETAILS_KEY, IMAGE_KEY, own_metadata
-from unisem.presentation import RULES, result
-
-HEADER = f"Search results, best first. {RULES} Cite what you use by its id."
-NOTHING = "The search found nothing."
+from unisem.presentation.contents import Item, image_found
+from unisem.records import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +53,24 @@ class Result:
             image=image,
         )
 
-    def as_text(self) -> str:
-        """The result between tags that it cannot close, its id in the opening one."""
+    @property
+    def worded(self) -> Item:
+        """The result for a model that is told how large its picture is, and not shown it."""
         size = None if self.image is None else (self.image["width"], self.image["height"])
-        return result(self.caption, id=self.id, picture=size, metadata=self.metadata)
+        return Item(text=self.caption, id=self.id, metadata=self.metadata, size=size)
+
+    def pictured(self, record: Record | None) -> Item:
+        """The result with its picture.
+
+        Args:
+            record: What has its id now.
+        """
+        found = None if self.image is None else image_found(record, self.image["sha256"])
+        return replace(
+            self.worded,
+            image=None if isinstance(found, str) else found,
+            omitted=found if isinstance(found, str) else None,
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The result as plain JSON: no pixels, no paths."""

@@ -24,10 +24,11 @@ from langchain_unisem.tools.arguments import (
     model_filter,
 )
 from langchain_unisem.tools.asked import place_of, sent_image
-from langchain_unisem.tools.results import HEADER, NOTHING, Result
+from langchain_unisem.tools.results import Result
 from langchain_unisem.vectorstores.options import DocumentFilter, narrowed
 from unisem.errors import EncoderError, FilterError, ImageError, RecordError
 from unisem.filters import And, Filter, narrows
+from unisem.presentation.parts import worded
 from unisem.records import Modality
 
 _DESCRIPTION = (
@@ -223,12 +224,12 @@ class UniSemRetrievalTool(BaseTool):
         self, documents: Sequence[Document], retriever: UniSemRetriever
     ) -> tuple[ToolContent, list[dict[str, Any]]]:
         results = [Result.of(document, self.fields) for document in documents]
-        content = self._content(results, retriever) if results else NOTHING
+        content = self._content(results, retriever) if results else worded(())
         return content, [result.as_json() for result in results]
 
     def _content(self, results: Sequence[Result], retriever: UniSemRetriever) -> ToolContent:
         del retriever  # the references are enough
-        return "\n".join([HEADER, *(result.as_text() for result in results)])
+        return worded([result.worded for result in results])
 
 
 @dataclass(frozen=True, slots=True)

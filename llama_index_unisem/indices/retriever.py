@@ -24,9 +24,8 @@ from llama_index_unisem.embeddings.embedding import UniSemEmbedding
 from llama_index_unisem.embeddings.plan import caption_vector
 from llama_index_unisem.events import ObservedReranker
 from llama_index_unisem.filters import ids_of, to_filter
-from llama_index_unisem.hits import nodes_of
 from llama_index_unisem.node_images import has_image, image_url_of
-from llama_index_unisem.nodes import FoundText, UniSemImageNode
+from llama_index_unisem.nodes import FoundText, UniSemImageNode, nodes_of
 from llama_index_unisem.retrievers.bundles import image_of, judged
 from llama_index_unisem.vector_stores.codec import nodes_from
 from llama_index_unisem.vector_stores.queries import mode_of, run

@@ -17,9 +17,10 @@ from llama_index.core.schema import (
     QueryBundle,
 )
 
-from llama_index_unisem.read_images import OmittedImage, ReadImage
-from llama_index_unisem.shown import Shown, shown
+from llama_index_unisem.node_images import items_of
+from llama_index_unisem.nodes import FoundText, UniSemImageNode
 from unisem.images.for_models import MAX_BYTES, MAX_SIDE, ImageLimits
+from unisem.presentation.contents import Content, contents
 
 _KEPT = (
     "audio_resource",
@@ -75,16 +76,15 @@ class ImagesForLLM(BaseNodePostprocessor):
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
         limits = ImageLimits(count=self.max_images, side=self.max_side, bytes=self.max_bytes)
-        found = shown([hit.node for hit in nodes], limits, self.image_roots)
+        read = contents(items_of([hit.node for hit in nodes], self.image_roots), limits)
         return [
-            NodeWithScore(node=_read(part), score=hit.score)
-            for hit, part in zip(nodes, found, strict=True)
+            NodeWithScore(node=_read(hit.node, content), score=hit.score)
+            for hit, content in zip(nodes, read, strict=True)
         ]
 
 
-def _read(part: Shown) -> BaseNode:
-    node = part.node
-    if part.image is None and part.omitted is None:
+def _read(node: BaseNode, content: Content) -> BaseNode:
+    if content.image is None and content.omitted is None:
         return node
     parts: dict[str, Any] = {
         "id_": node.node_id,
@@ -95,6 +95,10 @@ def _read(part: Shown) -> BaseNode:
     for name in _KEPT:
         if getattr(node, name, None) is not None:
             parts[name] = copy(getattr(node, name))
-    if part.image is None:
-        return OmittedImage(**parts, image_omitted=part.omitted or "is missing")
-    return ReadImage(**parts, image=part.image.base64, image_mimetype=part.image.mime_type)
+    if content.image is None:
+        return FoundText(**parts, image_omitted=content.omitted)
+    return UniSemImageNode(
+        **parts,
+        image=content.image.base64,
+        image_mimetype=content.image.mime_type,
+    )

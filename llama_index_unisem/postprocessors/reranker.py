@@ -13,9 +13,9 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
 
 from llama_index_unisem.events import reranking_events
-from llama_index_unisem.nodes import UniSemImageNode
+from llama_index_unisem.node_images import confined_image
+from llama_index_unisem.nodes import UniSemImageNode, words_of
 from llama_index_unisem.retrievers.bundles import image_of
-from llama_index_unisem.shown import confined_image
 from unisem.errors import ImageError
 from unisem.images.reference import ImageRef
 from unisem.presentation.contents import as_found
@@ -189,7 +189,7 @@ class UniSemReranker(BaseNodePostprocessor):
         # Metadata around an empty caption would be judged in the picture's place.
         text = node.get_content(MetadataMode.NONE)
         if text.strip() and self.metadata_mode != MetadataMode.NONE:
-            text = node.get_content(self.metadata_mode)
+            text = words_of(node, self.metadata_mode)
         return Record.restored(
             id=node.node_id,
             text=text.encode("utf-8", "replace").decode("utf-8"),

@@ -15,7 +15,7 @@ from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters
 
 from llama_index_unisem.events import ObservedReranker
 from llama_index_unisem.filters import ids_of, to_filter
-from llama_index_unisem.hits import nodes_of
+from llama_index_unisem.nodes import nodes_of
 from llama_index_unisem.retrievers.bundles import image_only, query_of, words_only
 from unisem.filters import And, Filter
 from unisem.images.for_models import ImageLimits

@@ -16,7 +16,6 @@ from llama_index.core.base.response.schema import (
 from llama_index.core.tools.query_engine import QueryEngineTool
 from llama_index.core.tools.types import ToolMetadata, ToolOutput
 
-from llama_index_unisem.shown import shown
 from llama_index_unisem.tools.results import result_blocks
 from unisem.images.for_models import ImageLimits
 
@@ -92,7 +91,7 @@ class UniSemQueryEngineTool(QueryEngineTool):
         sources = [source.node for source in response.source_nodes]
         blocks: list[ContentBlock] = [TextBlock(text=f"{response}\n")]
         if sources:
-            blocks.extend(result_blocks(shown(sources, self._limits, self._roots), self._limits))
+            blocks.extend(result_blocks(sources, self._limits, self._roots))
         return ToolOutput(
             tool_name=self.metadata.get_name(),
             blocks=blocks,

@@ -20,7 +20,7 @@ from unisem.common.forks import Mutex
 from unisem.errors import ImageError, UniSemError
 from unisem.images.for_models import MAX_BYTES, MAX_SIDE, ImageLimits, ModelImage, image_for_model
 from unisem.images.reference import ImageRef
-from unisem.presentation.contents import as_found
+from unisem.presentation.contents import image_found
 
 _SCHEME = "unisem-picture"
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -47,13 +47,18 @@ class ToolImageReference:
     def to(cls, ref: ImageRef, result_id: str, limits: ImageLimits) -> ToolImageReference:
         """Refer to a picture that was found, and remember where it is.
 
+        Args:
+            ref: The picture.
+            result_id: Whose it is.
+            limits: What it alone may amount to when it is sent.
+
         Raises:
             ImageError: It cannot be read, and its digest is not known.
         """
         known = ref if ref.sha256 is not None else ref.inspected()
         assert known.sha256 is not None
         _places.remember(known, known.sha256)
-        return cls(result_id, known.sha256, limits.side, limits.share)
+        return cls(result_id, known.sha256, limits.side, limits.bytes)
 
     @classmethod
     def parse(cls, url: object) -> ToolImageReference | None:
@@ -138,9 +143,9 @@ class _Places:
             except UniSemError:  # a space that has been closed, say
                 continue
             for record in records:
-                known = as_found(record, reference.sha256)
-                if known is not None and known.image is not None:
-                    yield known.image
+                known = image_found(record, reference.sha256)
+                if not isinstance(known, str):
+                    yield known
 
 
 _places = _Places()

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Sequence
 from io import BytesIO, IOBase
 
 from llama_index.core.base.llms.types import ContentBlock, ImageBlock, TextBlock
 from llama_index.core.bridge.pydantic import Field
-from llama_index.core.schema import MetadataMode
+from llama_index.core.schema import BaseNode
 
-from llama_index_unisem.shown import Shown
+from llama_index_unisem.node_images import items_of
 from llama_index_unisem.tools.references import ToolImageReference
-from unisem.images.for_models import ImageLimits, ModelImage
-from unisem.presentation.fence import RULES
-from unisem.presentation.fence import result as fence
-
-HEADER = f"Search results, best first. {RULES} Cite what you use by its id in brackets.\n"
-_NOTHING = "The search found nothing.\n"
+from unisem.images.for_models import ImageLimits
+from unisem.presentation.parts import ShownImage, listed
 
 
 class ResultImageBlock(ImageBlock):
@@ -41,35 +37,30 @@ class ResultImageBlock(ImageBlock):
         return BytesIO(b64encode(data) if as_base64 else data)
 
 
-def result_blocks(results: Iterable[Shown], limits: ImageLimits) -> list[ContentBlock]:
+def result_blocks(
+    nodes: Sequence[BaseNode], limits: ImageLimits, roots: Sequence[str]
+) -> list[ContentBlock]:
     """Turn results into blocks: a header, then each text or caption, then its picture.
 
     Every text ends with a line break, as some interfaces join them without one.
 
     Args:
-        results: Nodes and their pictures.
-        limits: How large pictures may be when they are sent.
+        nodes: Best first.
+        limits: How many pictures, how large they may be when they are sent.
+        roots: Where pictures of other retrievers' nodes may lie.
     """
-    blocks: list[ContentBlock] = []
-    for shown in results:
-        node_id = shown.node.node_id
-        if not blocks:
-            blocks.append(TextBlock(text=HEADER))
-        text = fence(shown.node.get_content(MetadataMode.LLM), id=node_id)
-        note = ""
-        if shown.image is not None:
-            note = " (its picture follows)"
-        elif shown.omitted is not None:
-            note = f" (its picture {shown.omitted})"
-        blocks.append(TextBlock(text=f"{text}{note}\n"))
-        if shown.image is not None:
-            blocks.append(_picture_block(shown, shown.image, limits))
-    return blocks or [TextBlock(text=_NOTHING)]
+    return [
+        TextBlock(text=f"{part}\n") if isinstance(part, str) else _picture_block(part)
+        for part in listed(items_of(nodes, roots), limits, by="id")
+    ]
 
 
-def _picture_block(shown: Shown, image: ModelImage, limits: ImageLimits) -> ResultImageBlock:
-    node_id, mime_type = shown.node.node_id, image.mime_type
-    if shown.ref is None or shown.ref.path is None:  # nothing else could bring the bytes back
-        return ResultImageBlock(image=image.data, image_mimetype=mime_type, result_id=node_id)
-    reference = ToolImageReference.to(shown.ref, node_id, limits)
-    return ResultImageBlock(url=reference.url, image_mimetype=mime_type, result_id=node_id)
+def _picture_block(part: ShownImage) -> ResultImageBlock:
+    assert part.item is not None  # a question has no place among results
+    assert part.limits is not None
+    name, ref, mime_type = part.item.id, part.item.image, part.image.mime_type
+    assert name is not None
+    if ref is None or ref.path is None:  # nothing else could bring the bytes back
+        return ResultImageBlock(image=part.image.data, image_mimetype=mime_type, result_id=name)
+    reference = ToolImageReference.to(ref, name, part.limits)
+    return ResultImageBlock(url=reference.url, image_mimetype=mime_type, result_id=name)

@@ -13,7 +13,6 @@ from llama_index.core.tools.types import AsyncBaseTool, ToolMetadata, ToolOutput
 
 from llama_index_unisem.retrievers.bundles import ImageQueryBundle
 from llama_index_unisem.retrievers.retriever import UniSemRetriever
-from llama_index_unisem.shown import shown
 from llama_index_unisem.tools.arguments import SearchArguments, arguments_for, parsed
 from llama_index_unisem.tools.references import look_in
 from llama_index_unisem.tools.results import result_blocks
@@ -168,10 +167,9 @@ class UniSemRetrieverTool(AsyncBaseTool):
         )
 
     def _output(self, asked: SearchArguments, nodes: list[NodeWithScore]) -> ToolOutput:
-        results = shown([hit.node for hit in nodes], self._limits, self._roots)
         return ToolOutput(
             tool_name=self._metadata.get_name(),
-            blocks=result_blocks(results, self._limits),
+            blocks=result_blocks([hit.node for hit in nodes], self._limits, self._roots),
             raw_input=asked.model_dump(),
             raw_output=nodes,
         )

@@ -9,7 +9,6 @@ moment, they are read.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import groupby
@@ -31,10 +30,7 @@ from llama_index.core.llms.llm import LLM
 from llama_index_unisem.tools.references import ToolImageReference
 from llama_index_unisem.tools.results import ResultImageBlock
 from unisem.errors import ImageError
-from unisem.presentation.fence import RULES, quoted
-
-_log = logging.getLogger(__name__)
-_HEADER = f"Pictures that the tools above returned. {RULES}\n"
+from unisem.presentation.conversation import ABOVE, header, label, newest
 
 
 class ToolImages(LLM):
@@ -94,10 +90,19 @@ def images_after_tools(messages: Sequence[ChatMessage], most: int) -> Iterator[C
         messages: A conversation.
         most: Pictures at most: the newest results' first, and of one result the first.
     """
-    chosen = _chosen(messages, most)
+    results = [
+        [block for block in message.blocks if isinstance(block, ImageBlock)]
+        for message in messages
+        if message.role == MessageRole.TOOL
+    ]
+    pictures = {_key(block): block for result in reversed(results) for block in reversed(result)}
+    read = newest(
+        [[_key(block) for block in result] for result in results],
+        most,
+        lambda key: _read(pictures[key]),
+    )
     numbers: dict[str, int] = {}
     sent: set[str] = set()
-    failed: dict[str, str] = {}
     for role, run in groupby(messages, key=lambda message: message.role):
         if role != MessageRole.TOOL:
             yield from map(_without_references, run)
@@ -112,31 +117,20 @@ def images_after_tools(messages: Sequence[ChatMessage], most: int) -> Iterator[C
                     continue
                 key = _key(block)
                 number = numbers.setdefault(key, len(numbers) + 1)
-                if key in chosen and key not in sent and key not in failed:
-                    try:
-                        moved += [TextBlock(text=_label(number, block)), _read(block)]
+                picture = read[key]
+                if isinstance(picture, str):
+                    said = picture
+                else:
+                    said = ABOVE if key in earlier else "is shown below"
+                    if key not in sent:
+                        name = label(_result_id(block), number)
+                        moved += [TextBlock(text=f"{name}\n"), picture]
                         sent.add(key)
-                    except ImageError as error:
-                        _log.warning("picture %d is not sent: %s", number, error)
-                        failed[key] = f"not shown: it {error.summary}"
-                place = "shown above" if key in earlier else "shown below"
-                if key not in sent:
-                    place = failed.get(key, "left out")
-                blocks.append(TextBlock(text=f"(Picture {number} is {place}.)\n"))
+                blocks.append(TextBlock(text=f"(Picture {number} {said}.)\n"))
             yield message.model_copy(update={"blocks": blocks})
         if moved:
-            yield ChatMessage(role=MessageRole.USER, blocks=[TextBlock(text=_HEADER), *moved])
-
-
-def _chosen(messages: Sequence[ChatMessage], most: int) -> set[str]:
-    """The keys of the pictures that are sent."""
-    chosen: set[str] = set()
-    for message in reversed(messages):
-        if message.role == MessageRole.TOOL:
-            for block in message.blocks:
-                if isinstance(block, ImageBlock) and len(chosen) < most:
-                    chosen.add(_key(block))
-    return chosen
+            head = TextBlock(text=f"{header('above')}\n")
+            yield ChatMessage(role=MessageRole.USER, blocks=[head, *moved])
 
 
 def _without_references(message: ChatMessage) -> ChatMessage:
@@ -146,7 +140,7 @@ def _without_references(message: ChatMessage) -> ChatMessage:
         try:
             blocks.append(_read(block) if isinstance(block, ImageBlock) else block)
         except ImageError as error:
-            blocks.append(TextBlock(text=f"(A picture is not shown: it {error.summary}.)\n"))
+            blocks.append(TextBlock(text=f"(A picture {error.summary}.)\n"))
     if all(block is kept for block, kept in zip(blocks, message.blocks, strict=True)):
         return message
     return message.model_copy(update={"blocks": blocks})
@@ -174,8 +168,7 @@ def _key(block: ImageBlock) -> str:
     return f"{block.path} {block.url} {id(block.image) if block.image else ''}"
 
 
-def _label(number: int, block: ImageBlock) -> str:
-    reference = ToolImageReference.parse(block.url)
-    name = block.result_id if isinstance(block, ResultImageBlock) else None
-    name = name if reference is None else reference.result_id
-    return f"Picture {number}:\n" if name is None else f"Picture {number}, of {quoted(name)}:\n"
+def _result_id(block: ImageBlock) -> str | None:
+    if (reference := ToolImageReference.parse(block.url)) is not None:
+        return reference.result_id
+    return block.result_id if isinstance(block, ResultImageBlock) else None

@@ -33,9 +33,8 @@ from llama_index.core.schema import (
 )
 
 from llama_index_unisem.embeddings.plan import caption_vector, put_caption_vector
-from llama_index_unisem.hits import RELATIONS, node_of
-from llama_index_unisem.node_images import image_of
-from llama_index_unisem.nodes import UniSemImageNode
+from llama_index_unisem.node_images import has_inline_image, image_of
+from llama_index_unisem.nodes import RELATIONS, UniSemImageNode, node_of
 from llama_index_unisem.vector_stores.opened import Opened
 from unisem.errors import ImageError, RecordError
 from unisem.images.reference import ImageRef
@@ -132,7 +131,7 @@ def _taken(node: BaseNode, item: Prepared, match: Match) -> EmbeddedRecord:
 
 def _record(node: BaseNode, image: ImageRef | None) -> Record:
     assert isinstance(node, TextNode | Node)  # see `listed`
-    inline = image is not None and _has_inline_picture(node)
+    inline = image is not None and has_inline_image(node)
     try:
         kept = _payload(node, inline=inline)
     except ValueError as error:  # pydantic's, of a type that it does not know
@@ -304,12 +303,6 @@ def _put_picture(parts: dict[str, Any], image: ImageRef, *, inline: bool, flat: 
     given = place[f"{prefix}path"]
     if not os.path.exists(given) and image.path is not None and image.path.exists():
         place[f"{prefix}path"] = str(image.path)
-
-
-def _has_inline_picture(node: BaseNode) -> bool:
-    if isinstance(node, ImageNode):
-        return bool(node.image)
-    return isinstance(node, Node) and bool(node.image_resource and node.image_resource.data)
 
 
 def _admitted(node: BaseNode, opened: Opened) -> ImageRef | None:

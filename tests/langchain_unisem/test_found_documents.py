@@ -117,7 +117,7 @@ class TestWhichPicture:
         call = {"type": "tool_call", "id": "1", "name": tool.name, "args": {"query": "red"}}
         blocks = tool.invoke(call).content
         assert kinds(blocks) == ["text", "text"]
-        assert "(its picture has been deleted or replaced)" in blocks[1]["text"]
+        assert "(its picture has been replaced by another)" in blocks[1]["text"]
 
 
 class TestFoundTwice:

@@ -239,7 +239,8 @@ def test_which_pictures_are_sent(
 ) -> None:
     messages = conversation(*results)
     before = [message.model_dump() for message in messages]
-    words = {"below": "shown below", "above": "shown above", "out": "left out"}
+    out = f"left out: only {most} pictures are sent"
+    words = {"below": "shown below", "above": "shown above", "out": out}
     said = [note.split() for note in notes]
     expected = [f"(Picture {number} is {words[place]}.)\n" for number, place in said]
     assert moved(messages, most) == (expected, counts)
@@ -350,7 +351,7 @@ def test_another_process_finds_the_picture_by_its_tool(
     noise: SemanticSpace, history: list[ChatMessage]
 ) -> None:
     count, text = shown_later(history)
-    assert (count, "is not shown: it is in none of the spaces" in text) == (0, True)
+    assert (count, "(Picture 1 is in none of the spaces" in text) == (0, True)
     elsewhere = UniSemRetriever(noise, filters=Field("tenant") == "another")
     tools = [UniSemRetrieverTool(elsewhere)]
     assert shown_later(history)[0] == 0, "the retriever's own filter holds"
@@ -366,9 +367,9 @@ def test_only_the_picture_that_was_found_is_shown(
     tools = [search_tool(noise)]
     (tmp_path / "noise.png").write_bytes(encoded(solid("red")))
     count, text = shown_later(history)
-    assert (count, "is not shown: it has changed since" in text) == (0, True)
+    assert (count, "(Picture 1 has changed since" in text) == (0, True)
     (tmp_path / "noise.png").unlink()
-    assert "is not shown: it does not exist" in shown_later(history)[1]
+    assert "(Picture 1 does not exist" in shown_later(history)[1]
     noise.add([Record(id='noise "1"', text="red", image=encoded(solid("red")))])
     assert shown_later(history)[0] == 0
     assert tools

@@ -39,6 +39,7 @@ from tests.support.chat_server import chat_server
 from tests.support.pictures import encoded, noise, solid
 from unisem import SemanticSpace
 from unisem.images.for_models import ImageLimits
+from unisem.presentation import result
 
 
 def scored(*nodes: Any) -> list[NodeWithScore]:
@@ -95,7 +96,8 @@ async def test_image_node_get_content_blocks_drops_the_caption(cards: Path) -> N
         assert isinstance(node, ImageNode)
         assert node.class_name() == "ImageNode"
         assert (node.text, node.metadata) == ("a red card", {"year": 2024})
-        assert node.get_content(MetadataMode.LLM) == given.node.get_content(MetadataMode.LLM)
+        said = given.node.get_content(MetadataMode.LLM)
+        assert node.get_content(MetadataMode.LLM) == result(said, id=given.node_id)
         np.testing.assert_array_equal(pixels(node), np.asarray(solid("red")))
         assert texts(node) == (
             f'<result id="{given.node_id}">year: 2024\n\na red card</result> (its picture is above)'

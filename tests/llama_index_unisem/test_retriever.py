@@ -231,7 +231,8 @@ def test_what_a_node_holds(space: SemanticSpace, cards: Path) -> None:
     assert page.parent_node.node_id == "c"
     assert len(page.relationships) == 4
     assert isinstance(red, ImageNode)
-    assert (red.text, red.image_path, red.image) == ("a red card", str(cards / "red.png"), None)
+    assert (red.text, red.image_path) == ("a red card", str(cards / "red.png"))
+    assert red.kept_image is None, "no pixels"
     assert (red.image_mimetype, red.ref_doc_id, red.metadata) == ("image/png", "red.png", {})
     assert (bare.text, bare.ref_doc_id) == ("", None)
     assert NodeRelationship.SOURCE not in bare.relationships

@@ -11,7 +11,7 @@ from unisem import Record
 from unisem.errors import ImageError
 from unisem.images.for_models import ImageLimits, image_for_model
 from unisem.images.reference import ImageRef
-from unisem.presentation.contents import as_found, contents
+from unisem.presentation.contents import Item, as_found, contents
 
 
 def picture(path: Path, colour: str) -> ImageRef:
@@ -26,8 +26,8 @@ def test_a_picture_that_was_replaced_is_not_shown_under_the_old_reference(tmp_pa
     picture(tmp_path / "a.png", "blue")
     with pytest.raises(ImageError, match="has changed since it was indexed; add it again"):
         image_for_model(found, side=side)
-    record = Record(id="a", text="a red card", image=found)
-    (content,) = contents([record], ImageLimits(side=side))
+    item = Item(id="a", text="a red card", image=found)
+    (content,) = contents([item], ImageLimits(side=side))
     assert (content.image, content.omitted) == (None, "has changed since it was indexed")
 
 

@@ -1,4 +1,4 @@
-"""How records are shown to a chat model: one fence around what was retrieved."""
+"""How records are shown to a chat model: limits, order, captions, and the one fence."""
 
 from unisem.presentation.fence import RULES, fenced, quoted, result
 

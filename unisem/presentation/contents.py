@@ -1,4 +1,4 @@
-"""From records to what a chat model is shown: captions, and pictures it can read.
+"""From what was retrieved to what a chat model is shown of it: words, and pictures it can read.
 
 This is the last moment at which a reference becomes bytes. A picture that has vanished or is
 damaged costs its own place only: the caption stays, and the reason is kept beside it.
@@ -6,30 +6,106 @@ damaged costs its own place only: the caption stays, and the reason is kept besi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from unisem.errors import ImageError
 from unisem.images.for_models import ImageLimits, ModelImage, image_for_model
+from unisem.images.reference import ImageRef
+from unisem.presentation.fence import result
 from unisem.records import Record
+
+_LOGGER = logging.getLogger(__name__)
+
+UNKNOWN = "cannot be shown"
+"""Of a picture that something refers to, and the space does not know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One retrieved thing, before its picture is read.
+
+    Attributes:
+        text: Its text, or its picture's caption.
+        id: The record's id; ``None`` if it is not known.
+        metadata: What the model is to know of it.
+        size: Width and height of its picture in pixels, said where no picture is sent.
+        image: Its picture, if it has one that may be read.
+        omitted: Why its picture cannot be shown, if that is known already, in words fit for the
+            model that go on from "its picture …".
+    """
+
+    text: str
+    id: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    size: tuple[int, int] | None = None
+    image: ImageRef | None = None
+    omitted: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One record as a chat model is shown it.
+    """One retrieved thing as a chat model is shown it.
 
     Attributes:
-        record: The record.
+        item: What was retrieved.
         image: Its picture, if it has one that could be sent.
-        omitted: Why a record's picture is not sent, in words fit for the model that go on from
-            "its picture …"; ``None`` if it is sent, or there is none.
-        error: What went wrong with the picture, for the log.
+        omitted: Why its picture is not sent; ``None`` if it is, or there is none.
     """
 
-    record: Record
-    image: ModelImage | None
+    item: Item
+    image: ModelImage | None = None
     omitted: str | None = None
-    error: ImageError | None = None
+
+    def words(self, where: str | None = None, *, cited: bool = True) -> str:
+        """What is said of it, between its tags, and what has become of its picture.
+
+        Args:
+            where: Where the picture is, if it is sent; goes on from "its picture …".
+            cited: Whether the model is to cite it by its id.
+        """
+        note = where if self.image is not None else self.omitted
+        text = result(
+            self.item.text, id=self.item.id if cited else None, metadata=self.item.metadata
+        )
+        return text if note is None else f"{text} (its picture {note})"
+
+
+def byte_share(items: Iterable[Item], limits: ImageLimits) -> int:
+    """Bytes that each picture may have, so that all that are sent stay within the limit."""
+    pictures = sum(item.image is not None and item.omitted is None for item in items)
+    return limits.bytes // max(1, min(limits.count, pictures))
+
+
+def contents(items: Iterable[Item], limits: ImageLimits | None = None) -> Iterator[Content]:
+    """Yield each thing with its picture, while the limits allow, best-ranked first.
+
+    What cannot be read takes no place from the others, and is logged.
+    """
+    items, limits = list(items), limits or ImageLimits()
+    share = byte_share(items, limits)
+    count = 0
+    for item in items:
+        if item.image is None or item.omitted is not None:
+            yield Content(item, None, item.omitted)
+        elif count >= limits.count:
+            yield Content(item, None, left_out(limits.count))
+        else:
+            try:
+                image = image_for_model(item.image, side=limits.side, max_bytes=share)
+            except ImageError as error:
+                _LOGGER.warning("the picture of %r is not sent: %s", item.id, error)
+                yield Content(item, None, error.summary)
+                continue
+            count += 1
+            yield Content(item, image)
+
+
+def left_out(count: int) -> str:
+    """What is said of a picture beyond the limit; goes on from "its picture …"."""
+    return f"is left out: only {count} pictures are sent"
 
 
 def as_found(record: Record | None, sha256: str | None) -> Record | None:
@@ -47,20 +123,13 @@ def as_found(record: Record | None, sha256: str | None) -> Record | None:
     return record if record.image.sha256 == sha256 else None
 
 
-def contents(records: Iterable[Record], limits: ImageLimits | None = None) -> Iterator[Content]:
-    """Yield each record with its picture, while the limits allow, best-ranked first."""
-    limits = limits or ImageLimits()
-    count = 0
-    for record in records:
-        if record.image is None:
-            yield Content(record, None)
-        elif count >= limits.count:
-            yield Content(record, None, f"is left out: only {limits.count} pictures are sent")
-        else:
-            try:
-                image = image_for_model(record.image, side=limits.side, max_bytes=limits.share)
-            except ImageError as error:
-                yield Content(record, None, error.summary, error)
-                continue
-            count += 1
-            yield Content(record, image)
+def image_found(record: Record | None, sha256: str) -> ImageRef | str:
+    """Return the picture that a search found, or what has become of it, in words for the model.
+
+    Args:
+        record: What has the id now, if anything has.
+        sha256: Digest of the picture that was found.
+    """
+    if record is None or record.image is None:
+        return "has been deleted"
+    return record.image if record.image.sha256 == sha256 else "has been replaced by another"
