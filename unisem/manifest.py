@@ -1,4 +1,4 @@
-"""`Manifest`: the small file that says what a space is and which encoder built it."""
+"""`Manifest`: the small file that says what a space is: its encoder and its kind of store."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from unisem._version import __version__
 from unisem.common.atomic_files import publish
 from unisem.common.owned import check_owned
-from unisem.errors import CorruptStoreError, EncoderMismatchError
-from unisem.stores.faiss.readonly import is_untouched
+from unisem.errors import CorruptStoreError, EncoderMismatchError, StoreError
+from unisem.stores.kind import Place, StoreKind
+from unisem.stores.registry import DEFAULT, kind_at, kind_named, kind_of
 
 if TYPE_CHECKING:
     from unisem.encoders import Encoder
@@ -29,58 +30,87 @@ class Manifest:
     Attributes:
         encoder: The encoder's name: ``mini``, a directory, or a hub id.
         fingerprint: The encoder's fingerprint; decides whether vectors may be compared.
+        store: The kind of store that keeps the records.
         format: Layout of the space's directory.
         unisem: Version that created the space.
     """
 
     encoder: str
     fingerprint: str
+    store: str = DEFAULT
     format: int = FORMAT
     unisem: str = __version__
 
     @classmethod
-    def read(cls, directory: Path) -> Manifest | None:
+    def read(cls, place: Place) -> Manifest | None:
         """Read a space's manifest, or return ``None`` if there is no space here yet.
 
         Raises:
             NotADirectoryError: There is a file of that name.
             CorruptStoreError: It cannot be read, is of a newer format, there are links in place of
                 files, or a folder full of other things.
+            StoreError: There is no kind of store of a URI's scheme.
         """
-        if directory.exists() and not directory.is_dir():
-            raise NotADirectoryError(f"{directory} is a file, not a space")
-        check_owned(directory)
-        path = directory / _FILE
+        if isinstance(place, str):
+            text = kind_named(kind_of(place))().read_manifest(place)
+            return None if text is None else cls._parsed(text, place)
+        if place.exists() and not place.is_dir():
+            raise NotADirectoryError(f"{place} is a file, not a space")
+        check_owned(place)
+        path = place / _FILE
         if not path.exists():
-            if is_untouched(directory) and (directory / "catalog.sqlite").exists():
-                return None  # the making of a space was interrupted, or is still going on
-            if (directory / "catalog.sqlite").exists():
-                raise CorruptStoreError(f"{path} is missing; restore it from a copy of the space")
-            if directory.is_dir() and any(not p.name.startswith(".") for p in directory.iterdir()):
-                raise CorruptStoreError(
-                    f"{directory} is a folder of other things, not a space; name a new directory, "
-                    "for example photos.unisem"
-                )
+            _check_new(place)
             return None
         try:
             with path.open("rb") as file:
-                parts = json.loads(file.read(_LARGEST))
-            manifest = cls(**parts)
-        except (OSError, ValueError, TypeError, RecursionError) as error:
+                text = file.read(_LARGEST)
+        except OSError as error:
             raise CorruptStoreError(f"{path} cannot be read ({error})") from error
-        if not isinstance(manifest.encoder, str) or not isinstance(manifest.fingerprint, str):
+        return cls._parsed(text, str(path))
+
+    @classmethod
+    def _parsed(cls, text: bytes, name: str) -> Manifest:
+        try:
+            manifest = cls(**json.loads(text))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise CorruptStoreError(f"{name} cannot be read ({error})") from error
+        texts = (manifest.encoder, manifest.fingerprint, manifest.store)
+        if not all(isinstance(text, str) for text in texts):
             raise CorruptStoreError(
-                f"{path} is damaged: encoder and fingerprint must be strings; restore it from a "
-                "copy of the space"
+                f"{name} is damaged: encoder, fingerprint and store must be strings; restore it "
+                "from a copy of the space"
             )
         if manifest.format != FORMAT:
             raise CorruptStoreError(
-                f"{directory} has format {manifest.format}; this version of unisem reads format "
+                f"{name} has format {manifest.format}; this version of unisem reads format "
                 f"{FORMAT}. Upgrade unisem"
             )
         return manifest
 
-    def check(self, encoder: Encoder, directory: Path) -> None:
+    def kind(self, place: Place, wanted: StoreKind | str | None = None) -> StoreKind:
+        """What opens the store of the space.
+
+        Args:
+            place: The space, for the messages.
+            wanted: The kind with settings, or its name; with the usual settings if ``None``.
+
+        Raises:
+            StoreError: The kind is not known here, or another is wanted.
+        """
+        name = wanted.name if isinstance(wanted, StoreKind) else wanted
+        if name not in (None, self.store):
+            raise StoreError(
+                f"{place} keeps its records in a store of the kind {self.store!r}, not {name!r}. "
+                "Open it as it is; to move it, export it and import it into a new space"
+            )
+        if isinstance(wanted, StoreKind):
+            return wanted
+        try:
+            return kind_named(self.store)()
+        except StoreError as error:
+            raise StoreError(f"{place}: {error}") from error
+
+    def check(self, encoder: Encoder, place: Place) -> None:
         """Refuse an encoder whose vectors cannot be compared with the space's.
 
         Raises:
@@ -92,14 +122,36 @@ class Manifest:
         if self.encoder == encoder.name:
             remedy = "The model of that name has changed since; build the space anew"
         raise EncoderMismatchError(
-            f"{directory} was built with the encoder {self.encoder!r} "
+            f"{place} was built with the encoder {self.encoder!r} "
             f"({self.fingerprint[:12]}), not {encoder.name!r} "
             f"({encoder.fingerprint[:12]}); their vectors cannot be compared. {remedy}"
         )
 
-    def write(self, directory: Path) -> None:
+    def write(self, place: Place) -> None:
         """Write the manifest, whole or not at all."""
-        directory.mkdir(parents=True, exist_ok=True)
-        temporary = directory / f".{_FILE}.{os.getpid()}"
-        temporary.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        publish(temporary, directory / _FILE)
+        text = (json.dumps(asdict(self), indent=2) + "\n").encode()
+        if isinstance(place, str):
+            kind_named(self.store)().write_manifest(place, text)
+            return
+        place.mkdir(parents=True, exist_ok=True)
+        temporary = place / f".{_FILE}.{os.getpid()}"
+        temporary.write_bytes(text)
+        publish(temporary, place / _FILE)
+
+
+def _check_new(directory: Path) -> None:
+    """Whether a space may be made in a directory without a manifest."""
+    if not directory.is_dir() or not any(directory.iterdir()):
+        return
+    kind = kind_at(directory)
+    if kind is not None and kind.is_untouched(directory):
+        return  # the making of a space was interrupted, or is still going on
+    if kind is not None:
+        raise CorruptStoreError(
+            f"{directory / _FILE} is missing; restore it from a copy of the space"
+        )
+    if any(not path.name.startswith(".") for path in directory.iterdir()):
+        raise CorruptStoreError(
+            f"{directory} is a folder of other things, not a space; name a new directory, "
+            "for example photos.unisem"
+        )

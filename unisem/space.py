@@ -6,10 +6,10 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from unisem.encoders import Encoder, load_encoder
-from unisem.errors import FilterError, StoreError
+from unisem.errors import FilterError
 from unisem.filters import Filter, fields_of, narrows
 from unisem.images.library import ImageLibrary
 from unisem.images.reference import ImageSource
@@ -23,10 +23,9 @@ from unisem.search.fusion import Fusion, RankFusion
 from unisem.search.query import Mode, Query
 from unisem.search.searcher import Searcher
 from unisem.stores import Store
-from unisem.stores.faiss import FaissStore
-from unisem.stores.faiss.backup import back_up
-from unisem.stores.faiss.index_settings import Index, IndexKind
 from unisem.stores.hits import Hit
+from unisem.stores.kind import Place, StoreKind
+from unisem.stores.registry import kind_named, kind_of, place_of
 from unisem.stores.selection import Match, Selection
 from unisem.stores.vectors import admit
 
@@ -48,12 +47,12 @@ class SemanticSpace:
     """
 
     def __init__(
-        self, *, encoder: Encoder, store: Store, image_library: ImageLibrary, path: Path | None
+        self, *, encoder: Encoder, store: Store, image_library: ImageLibrary, place: Place | None
     ) -> None:
         self._encoder = encoder
         self._store = store
         self._image_library = image_library
-        self._path = path
+        self._place = place
         self._intake = Intake(image_library, encoder)
         self._searcher = Searcher(encoder, store)
 
@@ -63,49 +62,45 @@ class SemanticSpace:
         path: str | os.PathLike[str] | None,
         *,
         encoder: str | Encoder | None = None,
+        store: str | StoreKind | None = None,
         image_roots: Sequence[str | os.PathLike[str]] | None = None,
-        index: Index = "auto",
-        durability: Literal["full", "relaxed"] = "full",
         copy_images: bool = False,
     ) -> Self:
         """Open a space, or create it.
 
         Args:
-            path: Its directory, by custom named ``*.unisem``; ``None`` for a space in memory.
+            path: Its directory, by custom named ``*.unisem``; ``None`` for a space in memory. Or,
+                of a kind of store that has them, a URI.
             encoder: A name for `load_encoder`, or an `Encoder`. Defaults to the encoder that the
                 space was built with, and to ``"mini"`` for a new one.
+            store: The kind of store: its name, or a `StoreKind` with settings, for example
+                ``FaissKind(index="hnsw")``. Defaults to the kind that the space was built with,
+                and to ``"faiss"`` for a new one.
             image_roots: The only folders from which pictures are read. By default the folder
                 that holds the space, the working directory, and folders that you have added to
                 this space; never the root of a file system.
-            index: Kind of index that `compact` builds: ``"flat"``, ``"hnsw"``, ``"ivf"``,
-                ``"sq8"``, or by size; or `IndexSettings`, which also say how hard to try.
-            durability: ``"full"``: every commit is fsynced; ``"relaxed"``: a power cut may cost
-                the last ones, a crash of the process none.
             copy_images: Keep a copy of every picture that is added inside the space, so that it
                 outlives its file.
 
         Raises:
             EncoderMismatchError: The space was built with another encoder.
             EncoderError: The encoder cannot be found.
+            StoreError: The kind of store is not known here, or is not the space's.
             CorruptStoreError: The space's files are damaged or from a newer version.
         """
-        directory = None if path is None else Path(path)
-        manifest = None if directory is None else Manifest.read(directory)
+        place = None if path is None else place_of(path)
+        manifest = None if place is None else Manifest.read(place)
+        kind = _kind_of(manifest, store, place)
         loaded = _encoder_of(manifest, encoder)
-        if directory is not None and manifest is not None:
-            manifest.check(loaded, directory)
+        if place is not None and manifest is not None:
+            manifest.check(loaded, place)
         roots = None if image_roots is None else [Path(root) for root in image_roots]
+        directory = place if isinstance(place, Path) else None
         image_library = ImageLibrary(directory, roots, copy=copy_images)
-        store = FaissStore(
-            directory,
-            image_library,
-            dimension=lambda: loaded.dimension,
-            index=index,
-            durability=durability,
-        )
-        if directory is not None and manifest is None:  # after the catalogue, which it vouches for
-            Manifest(encoder=loaded.name, fingerprint=loaded.fingerprint).write(directory)
-        return cls(encoder=loaded, store=store, image_library=image_library, path=directory)
+        opened = kind.open(place, image_library, lambda: loaded.dimension)
+        if place is not None and manifest is None:  # after the store, which it vouches for
+            Manifest(loaded.name, loaded.fingerprint, kind.name).write(place)
+        return cls(encoder=loaded, store=opened, image_library=image_library, place=place)
 
     @classmethod
     async def aopen(
@@ -113,9 +108,8 @@ class SemanticSpace:
         path: str | os.PathLike[str] | None,
         *,
         encoder: str | Encoder | None = None,
+        store: str | StoreKind | None = None,
         image_roots: Sequence[str | os.PathLike[str]] | None = None,
-        index: Index = "auto",
-        durability: Literal["full", "relaxed"] = "full",
         copy_images: bool = False,
     ) -> Self:
         """As `open`, in a thread, for programs whose event loop must not wait for a disk."""
@@ -123,16 +117,20 @@ class SemanticSpace:
             cls.open,
             path,
             encoder=encoder,
+            store=store,
             image_roots=image_roots,
-            index=index,
-            durability=durability,
             copy_images=copy_images,
         )
 
     @property
     def path(self) -> Path | None:
-        """The space's directory; ``None`` in memory."""
-        return self._path
+        """The space's directory; ``None`` if it is none."""
+        return self._place if isinstance(self._place, Path) else None
+
+    @property
+    def place(self) -> Place | None:
+        """The space's directory or URI; ``None`` in memory."""
+        return self._place
 
     @property
     def encoder(self) -> Encoder:
@@ -368,21 +366,20 @@ class SemanticSpace:
         """
         self._store.update(metadata)
 
-    def compact(self, kind: IndexKind | Literal["auto"] | None = None) -> str:
+    def compact(self, index: str | None = None) -> str:
         """Index all vectors and words anew and give unused disk space back; may take minutes.
 
         Args:
-            kind: Kind of index; the one the space was opened with if ``None``.
+            index: Kind of index; the one the space was opened with if ``None``.
 
         Returns:
             What was built and why, as a sentence.
 
         Raises:
+            ValueError: The space's store has no such index.
             StoreError: The space's store looks after itself.
         """
-        if not isinstance(self._store, FaissStore):
-            raise StoreError(f"{type(self._store).__name__} is not compacted from here")
-        return f"{self._store.compact(kind)}; {self._store.shrink()}"
+        return "; ".join(self._store.maintenance().compact(index))
 
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Copy this space, as it is after some write, into a new directory; others may go on.
@@ -394,18 +391,16 @@ class SemanticSpace:
             path: The copy's directory, which must not exist yet.
 
         Raises:
-            StoreError: It exists, the disk refused (nothing is left then), or this space is in
-                memory.
+            StoreError: It exists, the disk refused (nothing is left then), or this space has no
+                files, being in memory or elsewhere.
         """
-        if self._path is None:
-            raise StoreError("a space in memory has no files to copy; export it instead")
-        back_up(self._path, Path(path))
+        self._store.maintenance().backup(Path(path))
 
     def __len__(self) -> int:
         return len(self._store)
 
     def __repr__(self) -> str:
-        return f"SemanticSpace({str(self._path)!r}, encoder={self._encoder.name!r})"
+        return f"SemanticSpace({str(self._place)!r}, encoder={self._encoder.name!r})"
 
     def close(self) -> None:
         """Write derived files and let go of locks; safe to call twice."""
@@ -430,6 +425,15 @@ def _as_offer(record: object) -> Offer:
     if not isinstance(record, Record):
         raise TypeError(f"expected a unisem.Record, not {type(record).__name__}")
     return Offer(record)
+
+
+def _kind_of(
+    manifest: Manifest | None, store: str | StoreKind | None, place: Place | None
+) -> StoreKind:
+    if place is not None and manifest is not None:
+        return manifest.kind(place, store)
+    kind = kind_of(place) if store is None else store
+    return kind_named(kind)() if isinstance(kind, str) else kind
 
 
 def _as_ids(ids: Sequence[str] | None) -> tuple[str, ...] | None:

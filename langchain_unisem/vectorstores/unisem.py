@@ -23,6 +23,8 @@ from unisem.errors import EncoderMismatchError, StoreError
 from unisem.images.reference import ImageSource
 from unisem.manifest import Manifest
 from unisem.space import SemanticSpace
+from unisem.stores import StoreKind
+from unisem.stores.registry import place_of
 
 
 class StorePlace(TypedDict, total=False):
@@ -31,6 +33,7 @@ class StorePlace(TypedDict, total=False):
     space: SemanticSpace | None
     path: str | os.PathLike[str] | None
     fingerprint: str | None
+    store: str | StoreKind | None
     image_roots: Sequence[str | os.PathLike[str]] | None
 
 
@@ -51,6 +54,7 @@ class UniSemVectorStore(SpaceWrites):
             memory if ``None``. Stores of one path share it within a process.
         fingerprint: With ``embedding``: what tells its vectors from another model's. By default
             a digest of its class and settings, without secrets.
+        store: With ``embedding``: the kind of store, as in `SemanticSpace.open`.
         image_roots: With ``embedding``: as in `SemanticSpace.open`.
 
     Instantiate:
@@ -109,16 +113,19 @@ class UniSemVectorStore(SpaceWrites):
         embedding: Embeddings | None = None,
         path: str | os.PathLike[str] | None = None,
         fingerprint: str | None = None,
+        store: str | StoreKind | None = None,
         image_roots: Sequence[str | os.PathLike[str]] | None = None,
     ) -> None:
         if (space is None) == (embedding is None):
             raise TypeError("give either space=a_semantic_space or embedding=langchain_embeddings")
         self._lease: Lease[_Open] | None = None
         if embedding is not None:
-            self._lease = _lease(embedding, path, fingerprint, image_roots)
+            self._lease = _lease(embedding, path, fingerprint, store, image_roots)
             space = self._lease.thing.space
-        elif not (path is None and fingerprint is None and image_roots is None):
-            raise TypeError("path, fingerprint and image_roots go with embedding, not with space")
+        elif not all(given is None for given in (path, fingerprint, store, image_roots)):
+            raise TypeError(
+                "path, fingerprint, store and image_roots go with embedding, not with space"
+            )
         if not isinstance(space, SemanticSpace):
             raise TypeError(f"space must be a unisem.SemanticSpace, not {type(space).__name__}")
         self._space = space
@@ -267,7 +274,7 @@ class _Open:
     folders: set[Path] | None
 
 
-_OPEN: Registry[_Open] = Registry(lambda known: known.space.close(), "catalog.sqlite")
+_OPEN: Registry[_Open] = Registry(lambda known: known.space.close())
 
 
 @contextmanager
@@ -283,6 +290,7 @@ def _lease(
     embedding: Embeddings,
     path: str | os.PathLike[str] | None,
     fingerprint: str | None,
+    store: str | StoreKind | None,
     image_roots: Sequence[str | os.PathLike[str]] | None,
 ) -> Lease[_Open]:
     encoder: Encoder
@@ -296,21 +304,23 @@ def _lease(
     folders = None if image_roots is None else {Path(root).resolve() for root in image_roots}
 
     def opened() -> _Open:
-        space = SemanticSpace.open(path, encoder=encoder, image_roots=image_roots)
+        space = SemanticSpace.open(path, encoder=encoder, store=store, image_roots=image_roots)
         return _Open(space, folders)
 
     def check(known: _Open) -> None:
-        assert path is not None
-        if (manifest := Manifest.read(Path(path))) is not None:
-            manifest.check(encoder, Path(path))
+        assert place is not None
+        if (manifest := Manifest.read(place)) is not None:
+            manifest.check(encoder, place)
+            manifest.kind(place, store)
         if known.folders != folders:
             raise StoreError(
                 f"{path} is open in this process with other image_roots; give the same, or close "
                 "the store that has it open"
             )
 
+    place = None if path is None else place_of(path)
     try:
-        return _OPEN.lease(None if path is None else Path(path), opened, check)
+        return _OPEN.lease(place, opened, check)
     except EncoderMismatchError as error:
         if isinstance(embedding, UniSemEmbeddings):
             raise

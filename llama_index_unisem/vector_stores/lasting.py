@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import fsspec  # type: ignore[import-untyped]
@@ -24,6 +25,8 @@ from llama_index_unisem.vector_stores.persistence import (
     saved_namespaces,
 )
 from unisem.common.shared import Lease
+from unisem.stores.kind import StoreKind
+from unisem.stores.registry import place_of
 from unisem.stores.selection import Match
 
 if TYPE_CHECKING:
@@ -56,6 +59,7 @@ class LastingVectorStore(BasePydanticVectorStore):
         path: str | os.PathLike[str] | None = None,
         *,
         space: SemanticSpace | None = None,
+        store: str | StoreKind | None = None,
         image_roots: Sequence[str | os.PathLike[str]] | None = None,
         match: Match = "any",
     ) -> None:
@@ -64,19 +68,23 @@ class LastingVectorStore(BasePydanticVectorStore):
         Args:
             path: The directory, by custom named ``*.unisem``; ``None`` for a store in memory.
             space: A space to share, instead of a path; vectors must come from its encoder.
+            store: The kind of store, as in `SemanticSpace.open`; that of the directory if ``None``.
             image_roots: The only folders that nodes' pictures may lie in; any if ``None``.
             match: As the field; see `view`.
 
         Raises:
             CorruptStoreError: The directory holds other things, or damaged files.
+            StoreError: The directory's store is of another kind.
             ValueError: A path and a space.
         """
-        if space is not None and (path is not None or image_roots is not None):
-            raise ValueError("give a space, or a path and its image_roots")
-        place = None if path is None else os.path.abspath(path)
+        if space is not None and (path, store, image_roots) != (None, None, None):
+            raise ValueError("give a space, or a path, its store and its image_roots")
+        place = None if path is None else place_of(path)
+        if isinstance(place, Path):
+            place = Path(os.path.abspath(place))
         roots = None if image_roots is None else [os.path.abspath(root) for root in image_roots]
-        lease = lease_at(place, roots) if space is None else lease_of(space)
-        self._begin(lease, match, place, roots)
+        lease = lease_at(place, roots, store) if space is None else lease_of(space)
+        self._begin(lease, match, None if place is None else str(place), roots)
 
     def _begin(
         self, lease: Lease[Opened], match: Match, path: str | None, image_roots: list[str] | None
@@ -219,8 +227,9 @@ class LastingVectorStore(BasePydanticVectorStore):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         path, roots = state["path"], state["image_roots"]
+        place = None if path is None else place_of(path)
         # Not the constructor, which a subclass may have changed.
-        self._begin(lease_at(path, roots), state["match"], path, roots)
+        self._begin(lease_at(place, roots), state["match"], path, roots)
         self.stores_text = state["stores_text"]
         fill(self._opened, state.get("contents", ()))
 

@@ -1,4 +1,4 @@
-"""`Opened`: an open store and its pictures, shared by all who ask for its directory."""
+"""`Opened`: an open store and its pictures, shared by all who ask for its place."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from weakref import finalize
 from unisem.common.forks import Mutex
 from unisem.common.scratch import ScratchFolder
 from unisem.common.shared import Lease, Registry
-from unisem.errors import CorruptStoreError
+from unisem.errors import CorruptStoreError, StoreError
 from unisem.images.library import ImageLibrary
+from unisem.stores.kind import Place, StoreKind
+from unisem.stores.registry import kind_at, kind_named, kind_of
 
 if TYPE_CHECKING:
     from unisem import SemanticSpace
@@ -26,7 +28,7 @@ class Opened:
     Attributes:
         store: The store.
         image_library: Its pictures' places.
-        directory: Where the files are; ``None`` in memory.
+        place: Where the store is, a directory or a URI; ``None`` in memory.
         space: The space that the store belongs to, if any.
         tolerant: Whether pictures may lie anywhere, and may be missing.
         mutex: For what takes several steps.
@@ -34,7 +36,7 @@ class Opened:
 
     store: Store
     image_library: ImageLibrary
-    directory: Path | None
+    place: Place | None
     space: SemanticSpace | None = None
     tolerant: bool = True
     mutex: Mutex = field(default_factory=Mutex)
@@ -50,43 +52,60 @@ class Opened:
             self.image_library.close()
 
 
-OPEN: Registry[Opened] = Registry(Opened.close, "catalog.sqlite")
+OPEN: Registry[Opened] = Registry(Opened.close)
 """What is open in this process."""
 
 
 def lease_of(space: SemanticSpace) -> Lease[Opened]:
     """Take part in a space."""
-    opened = Opened(space.store, space.image_library, space.path, space, tolerant=False)
+    opened = Opened(space.store, space.image_library, space.place, space, tolerant=False)
     return OPEN.lease(None, lambda: opened)
 
 
-def lease_at(path: str | None, roots: Sequence[str] | None = None) -> Lease[Opened]:
-    """Open a directory, or find it open; create it if absent. ``None`` opens one in memory.
+def lease_at(
+    place: Place | None,
+    roots: Sequence[str] | None = None,
+    store: str | StoreKind | None = None,
+) -> Lease[Opened]:
+    """Open a place, or find it open; create it if absent. ``None`` opens a store in memory.
 
-    Whoever comes later gets the folders for pictures of the first.
+    Whoever comes later gets the folders for pictures and the store's settings of the first.
 
     Raises:
         CorruptStoreError: The directory holds a space, or other things.
         NotADirectoryError: There is a file of that name.
+        StoreError: The directory's store is of another kind.
     """
-    directory = None if path is None else Path(path).resolve()
+    directory = place.resolve() if isinstance(place, Path) else None
+    where = directory or place
 
     def opened() -> Opened:
-        from unisem.stores.faiss import FaissStore
-
-        if directory is not None:
-            _check(directory)
+        kind = _kind_of(where, store)
         folders = None if roots is None else [Path(root) for root in roots]
         image_library = ImageLibrary(directory, folders)
-        store = FaissStore(directory, image_library)
-        if directory is None:
-            finalize(store, image_library.close)  # nobody closes a store in memory
-        return Opened(store, image_library, directory, tolerant=not roots)
+        opened = kind.open(where, image_library)
+        if where is None:
+            finalize(opened, image_library.close)  # nobody closes a store in memory
+        return Opened(opened, image_library, where, tolerant=not roots)
 
-    return OPEN.lease(directory, opened)
+    return OPEN.lease(where, opened)
 
 
-def _check(directory: Path) -> None:
+def _kind_of(place: Place | None, store: str | StoreKind | None) -> StoreKind:
+    found = _checked(place) if isinstance(place, Path) else None
+    if found is not None and store is None:
+        return found
+    wanted = kind_of(place) if store is None else store
+    kind = kind_named(wanted)() if isinstance(wanted, str) else wanted
+    if found is not None and found.name != kind.name:
+        raise StoreError(
+            f"{place} is a store of the kind {found.name!r}, not {kind.name!r}; open it as it is"
+        )
+    return kind
+
+
+def _checked(directory: Path) -> StoreKind | None:
+    """What opens the store that a directory holds; ``None`` where one may be made."""
     if directory.exists() and not directory.is_dir():
         raise NotADirectoryError(f"{directory} is a file, not a store")
     if (directory / "manifest.json").exists():
@@ -94,10 +113,12 @@ def _check(directory: Path) -> None:
             f"{directory} is a space, whose vectors come from its own encoder; use "
             f"UniSemVectorStore(space=SemanticSpace.open({str(directory)!r}))"
         )
-    if directory.is_dir() and not (directory / "catalog.sqlite").exists():
+    kind = kind_at(directory)
+    if directory.is_dir() and kind is None:
         others = [path.name for path in directory.iterdir() if not path.name.startswith(".")]
         if others:
             raise CorruptStoreError(
                 f"{directory} is a folder of other things ({min(others)}, …), not a store; name a "
                 "new directory, for example vectors.unisem"
             )
+    return kind

@@ -28,10 +28,10 @@ from llama_index.core.vector_stores.types import DEFAULT_PERSIST_FNAME
 
 from llama_index_unisem.vector_stores.opened import Opened
 from unisem.common.scratch import ScratchFolder
-from unisem.errors import CorruptStoreError, ImageError
+from unisem.errors import CorruptStoreError, ImageError, StoreLockedError
 from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord, Record
-from unisem.stores.faiss.writerlock import WriterLock
+from unisem.stores.registry import DEFAULT, kind_at, kind_named
 
 _log = logging.getLogger(__name__)
 
@@ -72,12 +72,10 @@ def save(opened: Opened, path: str, fs: fsspec.AbstractFileSystem | None) -> Non
     folder = files._parent(path)
     old = _directory(path, files) if files.exists(path) else None
     if isinstance(files, LocalFileSystem):
-        if old is not None and opened.directory == Path(old).resolve():
+        if old is not None and opened.place == Path(old).resolve():
             return  # it lives there
-        if old is not None and Path(old).is_dir():
-            lock = WriterLock(Path(old))
-            lock.acquire()
-            lock.release()
+        if old is not None:
+            _check_unwritten(Path(old))
     files.makedirs(folder, exist_ok=True)
     stem = path.rsplit("/", 1)[-1].removesuffix(".json")
     name = f"{stem}.{uuid4().hex[:8]}.unisem"
@@ -198,12 +196,20 @@ def _mark(path: str, name: str, files: fsspec.AbstractFileSystem) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _copy(opened: Opened, target: Path) -> None:
-    from unisem.stores.faiss import FaissStore
+def _check_unwritten(directory: Path) -> None:
+    kind = kind_at(directory)
+    writer = None if kind is None else kind.maintenance(directory, ImageLibrary(directory)).writer()
+    if writer is not None:
+        raise StoreLockedError(
+            f"{directory} is being written by {writer}, and would be replaced; close that store "
+            "first, or persist to another path"
+        )
 
+
+def _copy(opened: Opened, target: Path) -> None:
     image_library = ImageLibrary(target)
     try:
-        store = FaissStore(target, image_library)
+        store = kind_named(DEFAULT)().open(target, image_library)
         try:
             for items in _batches(opened):
                 store.add([_settled(item, image_library) for item in items])

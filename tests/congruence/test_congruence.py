@@ -26,7 +26,7 @@ from tests.congruence.oracle import Answer, Oracle, rank_fused, weight_fused
 from tests.support.toy import ToyEncoder
 from unisem import Query, SemanticSpace
 from unisem.filters import Operator
-from unisem.stores.faiss import FaissStore
+from unisem.stores.faiss import FaissKind, FaissStore
 
 KINDS: tuple[Any, ...] = ("flat", "hnsw", "sq8")
 
@@ -42,8 +42,7 @@ class Fronts:
             space = SemanticSpace.open(
                 folder / f"{make.__name__}.unisem",
                 encoder=ToyEncoder(),
-                index=kind,
-                durability="relaxed",
+                store=FaissKind(index=kind, durability="relaxed"),
                 image_roots=[self.folder],
             )
             self.fronts.append(make(space))

@@ -43,7 +43,7 @@ def test_files_of_the_walks_are_there() -> None:
 def test_every_room_is_drawn_and_no_other() -> None:
     rooms = set(re.findall(r"^ +(\w+)\[", DRAWN, re.MULTILINE)) - {"lc", "li", "cli"}
     named = set(re.findall(r"\[(langchain_unisem|llama_index_unisem)\]", DRAWN))
-    assert rooms | named == set(ARROWS)
+    assert rooms | named == {room for room in ARROWS if "." not in room}
 
 
 def test_drawn_arrows_are_allowed() -> None:

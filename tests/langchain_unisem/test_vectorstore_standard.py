@@ -13,7 +13,7 @@ from langchain_tests.integration_tests import VectorStoreIntegrationTests
 from langchain_unisem import EmbeddingsEncoder, UniSemVectorStore
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
-from unisem.stores.faiss import FaissStore
+from unisem.stores.faiss import FaissKind, FaissStore
 
 
 class TestInMemory(VectorStoreIntegrationTests):
@@ -65,7 +65,9 @@ class _KindOfIndex(VectorStoreIntegrationTests):
     @pytest.fixture
     def vectorstore(self, tmp_path: Path) -> Iterator[VectorStore]:
         encoder = EmbeddingsEncoder(self.get_embeddings())
-        with SemanticSpace.open(tmp_path / "s", encoder=encoder, index=self.kind) as space:
+        with SemanticSpace.open(
+            tmp_path / "s", encoder=encoder, store=FaissKind(self.kind)
+        ) as space:
             store = Indexed(space=space)
             store.wanted = self.kind
             yield store

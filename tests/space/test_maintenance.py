@@ -16,7 +16,7 @@ from unisem import Record, SemanticSpace
 from unisem.errors import RecordError, StoreError, StoreLockedError
 from unisem.filters import Field
 from unisem.records import EmbeddedRecord
-from unisem.stores.faiss import FaissStore
+from unisem.stores.faiss import FaissKind, FaissStore
 from unisem.stores.faiss.rawvectors import MOST_VECTORS
 
 
@@ -186,11 +186,12 @@ def test_an_open_reader_survives_compaction(tmp_path: Path, encoder: ToyEncoder)
 
 def test_options_reach_the_store(tmp_path: Path, encoder: ToyEncoder) -> None:
     path = tmp_path / "s.unisem"
-    with SemanticSpace.open(path, encoder=encoder, index="sq8", durability="relaxed") as space:
+    kind = FaissKind(index="sq8", durability="relaxed")
+    with SemanticSpace.open(path, encoder=encoder, store=kind) as space:
         space.add([Record(id="a", text="a tiger")])
         assert space.compact().startswith("sq8")
     with pytest.raises(ValueError, match="durability"):
-        SemanticSpace.open(path, encoder=encoder, durability="none")
+        SemanticSpace.open(path, encoder=encoder, store=FaissKind(durability="none"))  # type: ignore[arg-type]
 
 
 def test_copied_images_outlive_their_files(tmp_path: Path, encoder: ToyEncoder) -> None:

@@ -12,7 +12,8 @@ from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.errors import StoreError
 from unisem.images.library import ImageLibrary
-from unisem.stores.faiss.checking import check_images, check_store
+from unisem.stores.faiss import FaissKind
+from unisem.stores.maintenance import check_images
 
 
 def opened(path: Path) -> SemanticSpace:
@@ -20,7 +21,8 @@ def opened(path: Path) -> SemanticSpace:
 
 
 def whole(path: Path) -> bool:
-    return not [*check_store(path, ImageLibrary(path)), *check_images(path, ImageLibrary(path))]
+    keeper = FaissKind().maintenance(path, ImageLibrary(path))
+    return not [*keeper.check(), *check_images(keeper)]
 
 
 def test_a_copy_is_a_space_with_pictures_and_index(tmp_path: Path) -> None:

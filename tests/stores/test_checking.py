@@ -18,9 +18,11 @@ from unisem import Record, SemanticSpace
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.exchange import export_space, import_space, salvage_space
 from unisem.images.library import ImageLibrary
-from unisem.stores.faiss.checking import check_images, check_store
+from unisem.stores.faiss import FaissKind
+from unisem.stores.faiss.checking import check_store
 from unisem.stores.faiss.checksums import of_vector
 from unisem.stores.faiss.statistics import StoreStatistics
+from unisem.stores.maintenance import check_images
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def test_a_whole_store_is_clean_and_untouched(path: Path, encoder: ToyEncoder) -
     before = files(path)
     looked: list[str] = []
     assert list(check_store(path, ImageLibrary(path), progress=looked.append)) == []
-    assert list(check_images(path, ImageLibrary(path))) == []
+    assert list(check_images(FaissKind().maintenance(path, ImageLibrary(path)))) == []
     assert looked == ["catalogue", "records", "vectors", "segment", "words"]
     StoreStatistics.of(path)
     assert files(path) == before
@@ -167,9 +169,8 @@ def test_pictures_that_are_missing_or_changed(path: Path, tmp_path: Path) -> Non
     (blob,) = path.glob("blobs/*/*")
     blob.unlink()
     seen: list[tuple[int, int]] = []
-    found = list(
-        check_images(path, ImageLibrary(path), progress=lambda *numbers: seen.append(numbers))
-    )
+    keeper = FaissKind().maintenance(path, ImageLibrary(path))
+    found = list(check_images(keeper, progress=lambda *numbers: seen.append(numbers)))
     assert [finding.text.split(":")[0] for finding in found] == [
         "cannot be read",
         "changed since they were added",

@@ -82,7 +82,7 @@ def test_a_child_is_refused_while_its_parent_writes(path: Path) -> None:
 def test_parent_and_child_that_add_at_once_see_all_that_was_acknowledged(path: Path) -> None:
     answer = script(
         """
-        space = opened(sys.argv[1], durability="relaxed")
+        space = opened(sys.argv[1], store=FaissKind(durability="relaxed"))
         space.add(texts("a", 1))
         def work(prefix):
             told = []
@@ -118,7 +118,7 @@ def test_parent_and_child_that_add_at_once_see_all_that_was_acknowledged(path: P
 def test_a_child_that_is_forked_while_threads_use_the_space_does_not_hang(path: Path) -> None:
     answer = script(
         """
-        space = opened(sys.argv[1], durability="relaxed")
+        space = opened(sys.argv[1], store=FaissKind(durability="relaxed"))
         space.add(texts("a", 3000))
         stop = threading.Event()
         def busy():

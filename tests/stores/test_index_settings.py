@@ -12,7 +12,7 @@ import pytest
 from unisem import Record, SemanticSpace
 from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord
-from unisem.stores.faiss import FaissStore, IndexSettings
+from unisem.stores.faiss import FaissKind, FaissStore, IndexSettings
 from unisem.stores.faiss.catalog import Catalog
 
 ROWS, DIMENSION, K = 6_000, 48, 10
@@ -80,7 +80,9 @@ def test_oversampling_says_how_many_are_rescored(
 
 def test_a_space_takes_settings(tmp_path: Path, encoder: object) -> None:
     settings = IndexSettings("hnsw", effort=2)
-    with SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder, index=settings) as space:  # type: ignore[arg-type]
+    with SemanticSpace.open(
+        tmp_path / "s.unisem", encoder=encoder, store=FaissKind(settings)
+    ) as space:  # type: ignore[arg-type]
         space.add([Record(id="a", text="a tiger")])
         assert space.compact().startswith("hnsw: as asked")
 

@@ -9,7 +9,7 @@ import pytest
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.images.library import ImageLibrary
-from unisem.stores.faiss import FaissStore, snapshot
+from unisem.stores.faiss import FaissKind, FaissStore, snapshot
 from unisem.stores.faiss.checking import check_store
 from unisem.stores.faiss.statistics import StoreStatistics
 
@@ -17,7 +17,7 @@ MEGABYTE = 2**20
 
 
 def opened(path: Path) -> SemanticSpace:
-    return SemanticSpace.open(path, encoder=ToyEncoder(), durability="relaxed")
+    return SemanticSpace.open(path, encoder=ToyEncoder(), store=FaissKind(durability="relaxed"))
 
 
 def log_size(path: Path) -> int:
@@ -51,7 +51,7 @@ def test_what_was_replaced_is_folded_away(
     monkeypatch.setattr(snapshot, "_FEW_DEAD", 30)
     encoder = ToyEncoder()
     path = tmp_path / "s.unisem" if directory else None
-    with SemanticSpace.open(path, encoder=encoder, durability="relaxed") as space:
+    with SemanticSpace.open(path, encoder=encoder, store=FaissKind(durability="relaxed")) as space:
         store = space.store
         assert isinstance(store, FaissStore)
         longest = 0

@@ -20,6 +20,7 @@ from pathlib import Path
 from tests.support.processes import in_a_child
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
+from unisem.stores.faiss import FaissKind
 from unisem.errors import UniSemError
 
 def opened(path, **options):

@@ -96,13 +96,14 @@ def test_delete_from_a_graph(tmp_path: Path) -> None:
 
     from langchain_unisem import EmbeddingsEncoder
     from unisem import SemanticSpace
+    from unisem.stores.faiss import FaissKind
 
     theirs = FAISS(WordEmbeddings(), faiss.IndexHNSWFlat(24, 8), InMemoryDocstore(), {})
     theirs.add_texts(["red", "blue"], ids=["a", "b"])
     with pytest.raises(RuntimeError, match="remove_ids not implemented"):
         theirs.delete(["a"])
     encoder = EmbeddingsEncoder(WordEmbeddings())
-    with SemanticSpace.open(tmp_path / "s", encoder=encoder, index="hnsw") as space:
+    with SemanticSpace.open(tmp_path / "s", encoder=encoder, store=FaissKind("hnsw")) as space:
         ours = UniSemVectorStore(space=space)
         ours.add_texts(["red", "blue"], ids=["a", "b"])
         space.compact()

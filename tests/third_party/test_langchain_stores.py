@@ -17,6 +17,7 @@ from tests.support.pictures import solid
 from tests.support.text_embeddings import FixedEmbeddings, PictureEmbeddings, WordEmbeddings
 from unisem import SemanticSpace
 from unisem.errors import CorruptStoreError
+from unisem.stores.faiss import FaissKind
 
 COLOURS = ["red", "green", "blue", "white", "black"]
 
@@ -116,7 +117,7 @@ def test_docstore_copied_on_every_add(store: UniSemVectorStore) -> None:
 @pytest.mark.parametrize("kind", ["hnsw", "ivf", "sq8"])
 def test_hnsw_delete(kind: str, thousand: UniSemVectorStore, tmp_path: Path) -> None:
     encoder = EmbeddingsEncoder(WordEmbeddings())
-    with SemanticSpace.open(tmp_path / "s", encoder=encoder, index=kind) as space:
+    with SemanticSpace.open(tmp_path / "s", encoder=encoder, store=FaissKind(kind)) as space:
         store = UniSemVectorStore(space=space)
         store.add_documents(thousand.get_by_ids([f"{n:03}" for n in range(1000)]))
         space.compact()

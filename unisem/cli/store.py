@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -16,12 +16,11 @@ from unisem.cli.exchange import existing_manifest, export_, import_
 from unisem.cli.options import Space
 from unisem.cli.terminal import amount, progress_bar, results
 from unisem.common.printable import plain
-from unisem.errors import UniSemError
+from unisem.errors import StoreError, UniSemError
 
 if TYPE_CHECKING:
     from unisem.manifest import Manifest
-    from unisem.stores.faiss.checking import Finding
-    from unisem.stores.faiss.statistics import StoreStatistics
+    from unisem.stores.maintenance import Finding, Maintenance, Statistics
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -36,12 +35,15 @@ store.command("import")(import_)
 @store.command()
 def stats(space: Space, as_json: AsJson = False) -> None:
     """Say what a space holds and what it costs."""
-    from unisem.stores.faiss.statistics import StoreStatistics
-
     manifest = existing_manifest(space)
-    found = StoreStatistics.of(space)
+    found = maintenance_of(space, manifest).statistics()
     if as_json:
-        parts = {"encoder": manifest.encoder, "fingerprint": manifest.fingerprint, **asdict(found)}
+        parts = {
+            "encoder": manifest.encoder,
+            "fingerprint": manifest.fingerprint,
+            "store": manifest.store,
+            **asdict(found),
+        }
         sys.stdout.write(json.dumps(parts, indent=2) + "\n")
     else:
         results().print(_stats_table(manifest, found))
@@ -56,21 +58,22 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Look for damage; nothing is changed. Exit code 1 if something is wrong."""
-    from unisem.images.library import ImageLibrary
-    from unisem.stores.faiss.checking import Finding, check_images, check_store
+    from unisem.stores.maintenance import check_images
+    from unisem.stores.registry import kind_at
 
     findings: list[Finding] = []
+    manifest = None
     try:
-        existing_manifest(space)
+        manifest = existing_manifest(space)
     except UniSemError as error:
-        if not (space / "catalog.sqlite").is_file():
+        if kind_at(space) is None:
             raise
         findings.append(Finding("catalogue", True, str(error)))
-    places = ImageLibrary(space)
-    findings += check_store(space, places)
+    keeper = maintenance_of(space, manifest)
+    findings += keeper.check()
     if pictures:
         with progress_bar("reading pictures") as advance:
-            findings += check_images(space, places, progress=advance)
+            findings += check_images(keeper, progress=advance)
     problems = len([finding for finding in findings if finding.is_problem])
     if as_json:
         sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
@@ -92,12 +95,9 @@ def backup(
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="A new directory.")],
 ) -> None:
     """Copy a space while others read and write it; the copy is a space of its own."""
-    from unisem.stores.faiss.backup import back_up
-    from unisem.stores.faiss.statistics import StoreStatistics
-
-    existing_manifest(space)
-    back_up(space, destination)
-    count = sum(StoreStatistics.of(destination).records.values())
+    manifest = existing_manifest(space)
+    maintenance_of(space, manifest).backup(destination)
+    count = sum(maintenance_of(destination, manifest).statistics().records.values())
     results().print(f"{plain(str(destination))} holds {amount(count, 'record')}", soft_wrap=True)
 
 
@@ -105,41 +105,43 @@ def backup(
 def compact(
     space: Space,
     index: Annotated[
-        Literal["flat", "hnsw", "ivf", "sq8", "auto"],
-        typer.Option(help="Kind of index; auto chooses by size."),
+        str, typer.Option(metavar="KIND", help="Kind of index; auto chooses by size.")
     ] = "auto",
 ) -> None:
     """Index vectors and words anew, drop what was removed, and give disk space back."""
-    from unisem.images.library import ImageLibrary
-    from unisem.stores.faiss import FaissStore
-    from unisem.stores.faiss.statistics import StoreStatistics
-
-    existing_manifest(space)
-    before = StoreStatistics.of(space)
-    opened = FaissStore(space, ImageLibrary(space))
+    keeper = maintenance_of(space, existing_manifest(space))
+    before = keeper.statistics().sizes
     try:
-        built = opened.compact(index)
-        shrunk = opened.shrink()
-    finally:
-        opened.close()
-    after = StoreStatistics.of(space)
+        done = keeper.compact(index)
+    except UniSemError:
+        raise
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--index") from None
     out = results()
-    out.print(plain(built), soft_wrap=True)
-    out.print(plain(shrunk), soft_wrap=True)
+    for sentence in done:
+        out.print(plain(sentence), soft_wrap=True)
     table = Table.grid(padding=(0, 2))
-    for name, old, new in (
-        ("catalogue", before.catalog_bytes, after.catalog_bytes),
-        ("segment", before.segment_bytes, after.segment_bytes),
-        ("pictures", before.blob_bytes, after.blob_bytes),
-    ):
-        table.add_row(name, _size(old), "→", _size(new))
+    for name, size in keeper.statistics().sizes.items():
+        table.add_row(name, _size(before.get(name, 0)), "→", _size(size))
     out.print(table)
 
 
-def _stats_table(manifest: Manifest, found: StoreStatistics) -> Table:
-    kind: str = found.kind or "none; everything is scanned"
-    if found.kind != found.suggested and any(found.vectors.values()):
-        kind += f" (compaction would build {found.suggested}: {found.reason})"
+def maintenance_of(space: Path, manifest: Manifest | None) -> Maintenance:
+    """What looks after a space's store; without a manifest the store is known by its file.
+
+    Raises:
+        StoreError: The kind of store is not known here.
+    """
+    from unisem.images.library import ImageLibrary
+    from unisem.stores.registry import kind_at
+
+    kind = kind_at(space) if manifest is None else manifest.kind(space)
+    if kind is None:
+        raise StoreError(f"there is no store at {space}")
+    return kind.maintenance(space, ImageLibrary(space))
+
+
+def _stats_table(manifest: Manifest, found: Statistics) -> Table:
     records, vectors = found.records, found.vectors
     lines = [
         (
@@ -154,12 +156,9 @@ def _stats_table(manifest: Manifest, found: StoreStatistics) -> Table:
         ),
         ("dimension", "none yet" if found.dimension is None else str(found.dimension)),
         ("encoder", f"{manifest.encoder} ({manifest.fingerprint[:12]})"),
-        ("index", kind),
-        ("tail", f"{amount(found.tail, 'vector')} not in the index yet, scanned"),
-        ("removed", f"{found.dead_share:.1%} of the records in the index"),
-        ("catalogue", f"{_size(found.catalog_bytes)}, {_size(found.free_bytes)} of it empty"),
-        ("segment", _size(found.segment_bytes)),
-        ("pictures", f"{_size(found.blob_bytes)} in the space"),
+        ("store", manifest.store),
+        *found.remarks.items(),
+        *((name, _size(size)) for name, size in found.sizes.items()),
         ("writer", found.writer or "nobody"),
     ]
     table = Table.grid(padding=(0, 2))

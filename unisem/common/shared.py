@@ -1,4 +1,4 @@
-"""`Registry`: one open thing for each directory, shared by all who ask for it in this process."""
+"""`Registry`: one open thing for each place, shared by all who ask for it in this process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, finalize
 
 from unisem.common.forks import Mutex
 
@@ -30,7 +30,7 @@ class Lease(Generic[T]):
 
 
 class Registry(Generic[T]):
-    """Opens a directory once, however many ask for it, and closes it with the last of them.
+    """Opens a place once, however many ask for it, and closes it with the last of them.
 
     Two processes cannot write to one directory, and neither can two handles of one process: a
     notebook's cell that is run again would be refused by what its first run has left open. A
@@ -38,36 +38,33 @@ class Registry(Generic[T]):
 
     Args:
         close: Closes a thing.
-        witness: A file of the directory that is open as long as the thing is, so that a new
-            directory in the place of a deleted one is not taken for it.
     """
 
-    def __init__(self, close: Callable[[T], None], witness: str) -> None:
+    def __init__(self, close: Callable[[T], None]) -> None:
         self._close = close
-        self._witness = witness
         self._mutex = Mutex()
         self._places: WeakKeyDictionary[Lease[T], object] = WeakKeyDictionary()
 
     def lease(
         self,
-        directory: Path | None,
+        where: Path | str | None,
         open: Callable[[], T],
         check: Callable[[T], None] | None = None,
     ) -> Lease[T]:
-        """Take part in what is open at a directory, or open it.
+        """Take part in what is open at a place, or open it.
 
         Args:
-            directory: By whatever path; ``None`` for a thing that lies in none.
+            where: A directory, by whatever path; a URI; ``None`` for what nobody else can find.
             open: Opens it.
             check: Raises if what is open already is not what is asked for.
         """
         with self._mutex:
-            place = self._place(directory)
+            place = self._place(where)
             known = [lease.thing for lease, taken in self._places.items() if taken == place]
             if known and check is not None:
                 check(known[0])
             lease = Lease(known[0] if known else open(), self._release)
-            self._places[lease] = self._place(directory)
+            self._places[lease] = self._place(where)
             return lease
 
     def shared(self, lease: Lease[T]) -> Lease[T]:
@@ -86,11 +83,29 @@ class Registry(Generic[T]):
             if place not in self._places.values():
                 self._close(lease.thing)
 
-    def _place(self, directory: Path | None) -> object:
+    def _place(self, where: Path | str | None) -> object:
+        if isinstance(where, str):
+            return os.getpid(), where
         try:
-            status = None if directory is None else (directory / self._witness).stat()
+            return object() if where is None else _Directory(where)
         except OSError:
-            status = None
-        if status is None:
             return object()  # equal to nothing
-        return os.getpid(), status.st_dev, status.st_ino
+
+
+class _Directory:
+    """Equal to another of the same directory, by whatever path, in the same process.
+
+    It is kept open, so that a new one in the place of a deleted one cannot get its number.
+    """
+
+    def __init__(self, path: Path) -> None:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        finalize(self, os.close, descriptor)
+        status = os.fstat(descriptor)
+        self._key = os.getpid(), status.st_dev, status.st_ino
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Directory) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)

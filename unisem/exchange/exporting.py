@@ -23,9 +23,7 @@ from unisem.images.library import ImageLibrary
 from unisem.manifest import Manifest
 from unisem.records import EmbeddedRecord
 from unisem.space import SemanticSpace
-from unisem.stores.faiss import FaissStore
-from unisem.stores.faiss.readonly import read_only
-from unisem.stores.faiss.salvage import Salvage
+from unisem.stores.registry import kind_at
 
 Progress = Callable[[int, int], None]
 
@@ -114,9 +112,11 @@ def salvage_space(
         manifest = Manifest.read(origin)
     except CorruptStoreError:
         manifest = None
-    with read_only(origin) as database:
-        pictures = ImageLibrary(origin)
-        salvage = Salvage(database, pictures)
+    kind = kind_at(origin) if manifest is None else manifest.kind(origin)
+    if kind is None:
+        raise StoreError(f"there is no store at {origin}")
+    pictures = ImageLibrary(origin)
+    with kind.maintenance(origin, pictures).salvage() as salvage:
         items = iter(salvage)
         first = list(islice(items, 1))
         if not first and salvage.lost:
@@ -147,7 +147,7 @@ def _opened(space: SemanticSpace | str | os.PathLike[str]) -> Iterator[_Source]:
     if manifest is None:
         raise StoreError(f"no space at {path}")
     pictures = ImageLibrary(path)
-    opened = FaissStore(path, pictures)
+    opened = manifest.kind(path).open(path, pictures)
     try:
         items, name, fingerprint = opened.embedded(), manifest.encoder, manifest.fingerprint
         yield _Source(items, pictures, len(opened), opened.dimension, name, fingerprint)

@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from unisem.errors import RecordError
+from unisem.errors import RecordError, StoreError
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.hits import Hit
+from unisem.stores.maintenance import Maintenance
 from unisem.stores.selection import EVERYTHING, Match, Selection
 
 
@@ -114,6 +115,21 @@ class Store(ABC):
                 raise RecordError(f"there is no record {record_id!r}; nothing was updated")
             items.append(EmbeddedRecord(record.with_metadata(metadata[record_id]), vectors))
         self.add(items)
+
+    def maintenance(self) -> Maintenance:
+        """What looks after this store while it is open.
+
+        Raises:
+            StoreError: The store looks after itself.
+        """
+        raise StoreError(f"{type(self).__name__} looks after itself; there is nothing to do here")
+
+    @property
+    def dimension(self) -> int | None:
+        """Length of the vectors stored last, ``None`` before the first."""
+        for item in self.embedded():
+            return int(next(iter(item.vectors.values())).shape[-1])
+        return None
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
         """Return the record of each id, in order; ``None`` where there is none."""

@@ -1,4 +1,4 @@
-"""`Finding`: something wrong with a store's files, or worth knowing; `check_store` looks for them.
+"""`check_store`: looks for what is wrong with a store's files.
 
 Nothing is changed. What is derived (the segment, the word index) can be built anew; what is not
 (the catalogue, the manifest, the pictures inside the space) comes back from a copy only, or in
@@ -7,19 +7,17 @@ part by salvage.
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.errors import CorruptStoreError, ImageError
+from unisem.errors import CorruptStoreError
 from unisem.images.library import ImageLibrary
-from unisem.records import Record, Vector
+from unisem.records import Vector
 from unisem.stores.faiss import checksums, words
 from unisem.stores.faiss.database import DAMAGED
 from unisem.stores.faiss.moments import can_follow
@@ -34,9 +32,9 @@ from unisem.stores.faiss.salvage import Salvage
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.upgrades import FORMAT
 from unisem.stores.faiss.wordcheck import damaged_word_indexes
+from unisem.stores.maintenance import Finding, named
 from unisem.stores.vectors import UNIT_TOLERANCE
 
-_LISTED = 5  # examples named in one finding
 _PAGE = 4096
 
 _FAULTS = {
@@ -50,28 +48,11 @@ _FAULTS = {
 }
 """Conditions that must hold for no record, and what it means where they do."""
 
-Area = Literal["catalogue", "records", "vectors", "segment", "words", "pictures"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing found.
-
-    Attributes:
-        area: What it is about.
-        is_problem: Whether something is wrong; else it is only worth knowing.
-        text: What, and what to do about it.
-    """
-
-    area: Area
-    is_problem: bool
-    text: str
-
 
 def check_store(
     directory: Path, image_library: ImageLibrary, *, progress: Callable[[str], None] | None = None
 ) -> Iterator[Finding]:
-    """Look through a store's catalogue, vectors, segment and word index; see `check_images`.
+    """Look through a store's catalogue, vectors, segment and word index.
 
     Args:
         directory: The store.
@@ -105,55 +86,6 @@ def check_store(
         yield Finding("catalogue", True, f"{error}; nothing can be saved from it")
     except (sqlite3.Error, *DAMAGED) as error:
         yield Finding("catalogue", True, f"cannot be understood ({error}); restore a copy")
-
-
-def check_images(
-    directory: Path,
-    image_library: ImageLibrary,
-    *,
-    progress: Callable[[int, int], None] | None = None,
-) -> Iterator[Finding]:
-    """Read every picture and compare it with what was stored; see also `check_store`.
-
-    Args:
-        directory: The store.
-        image_library: Where its pictures lie.
-        progress: Called with (records done, records in all).
-    """
-    missing: list[str] = []
-    changed: list[str] = []
-    with read_only(directory) as database:
-        try:
-            (total,) = database.execute("SELECT count(*) FROM records").fetchone()
-            for done, item in enumerate(Salvage(database, image_library), start=1):
-                if progress is not None:
-                    progress(done, total)
-                state = _state_of(item.record)
-                if state is not None:
-                    (changed if state == "changed" else missing).append(
-                        f"{item.record.id!r} ({state})"
-                    )
-        except sqlite3.Error as error:
-            yield Finding("pictures", True, f"the catalogue cannot be read ({error})")
-    if missing:
-        yield Finding("pictures", True, f"cannot be read: {_named(missing)}")
-    if changed:
-        advice = "add their records again so that their vectors fit"
-        yield Finding(
-            "pictures", True, f"changed since they were added: {_named(changed)}; {advice}"
-        )
-
-
-def _state_of(record: Record) -> str | None:
-    if record.image is None:
-        return None
-    try:
-        data = record.image.read_bytes()
-    except ImageError as error:
-        return f"{error.name} {error.summary}"
-    expected = record.image.sha256
-    same = expected is None or hashlib.sha256(data).hexdigest() == expected
-    return None if same else "changed"
 
 
 def _catalogue(database: sqlite3.Connection) -> Iterator[Finding]:
@@ -197,7 +129,7 @@ def _records(database: sqlite3.Connection, image_library: ImageLibrary) -> Itera
     for condition, fault in _FAULTS.items():
         query = f"SELECT id FROM records WHERE {condition} ORDER BY row"  # noqa: S608 - constants
         if names := [repr(record_id) for (record_id,) in database.execute(query)]:
-            yield Finding("records", True, f"{fault}: {_named(names)}; add them again")
+            yield Finding("records", True, f"{fault}: {named(names)}; add them again")
 
 
 def _vectors(
@@ -229,7 +161,7 @@ def _vectors(
             if fault is not None:
                 groups.setdefault(fault, []).append(_owner(database, number))
     findings = [
-        Finding("vectors", True, f"{fault}: {_named(names)}") for fault, names in groups.items()
+        Finding("vectors", True, f"{fault}: {named(names)}") for fault, names in groups.items()
     ]
     return numbers, findings
 
@@ -302,9 +234,3 @@ def _words(database: sqlite3.Connection, facts: dict[str, Any]) -> Iterator[Find
 
 def _numbers(database: sqlite3.Connection, query: str) -> NDArray[np.int64]:
     return np.fromiter((number for (number,) in database.execute(query)), np.int64)
-
-
-def _named(names: list[str]) -> str:
-    shown = ", ".join(names[:_LISTED])
-    rest = len(names) - _LISTED
-    return shown + (f" and {rest:,} more" if rest > 0 else "")

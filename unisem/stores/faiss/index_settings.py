@@ -49,7 +49,7 @@ class IndexSettings:
             )
 
     @classmethod
-    def of(cls, index: Index) -> IndexSettings:
+    def of(cls, index: str | IndexSettings) -> IndexSettings:
         """Take a kind for usual settings of that kind."""
         return index if isinstance(index, cls) else cls(kind=cast(Any, index))
 

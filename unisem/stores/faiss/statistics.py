@@ -18,18 +18,16 @@ from unisem.stores.faiss.rawvectors import VectorId, dropped_rows
 from unisem.stores.faiss.readonly import read_only, writer_of
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.upgrades import FORMAT
+from unisem.stores.maintenance import Statistics
 
 _BY_MODALITY = "SELECT modality, count(*) FROM records GROUP BY modality"
 
 
 @dataclass(frozen=True, slots=True)
-class StoreStatistics:
+class StoreStatistics(Statistics):
     """One committed state of a store.
 
     Attributes:
-        records: Records by modality.
-        vectors: Vectors by what they were made from.
-        dimension: Length of a vector; ``None`` before the first.
         transactions: Writes committed so far.
         kind: Kind of the segment; ``None`` where there is none and all is scanned.
         tail: Vectors that are not in the segment and are scanned.
@@ -40,12 +38,8 @@ class StoreStatistics:
         free_bytes: How much of it is empty, and given back by ``compact``.
         segment_bytes: Size of the segment's files.
         blob_bytes: Size of the pictures inside the space.
-        writer: Who is writing, if anybody is.
     """
 
-    records: dict[str, int]
-    vectors: dict[str, int]
-    dimension: int | None
     transactions: int
     kind: IndexKind | None
     tail: int
@@ -56,7 +50,29 @@ class StoreStatistics:
     free_bytes: int
     segment_bytes: int
     blob_bytes: int
-    writer: str | None
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of the catalogue, the segment and the pictures inside the space."""
+        return {
+            "catalogue": self.catalog_bytes,
+            "segment": self.segment_bytes,
+            "pictures": self.blob_bytes,
+        }
+
+    @property
+    def remarks(self) -> dict[str, str]:
+        """On the index, and what compaction would do about it."""
+        kind: str = self.kind or "none; everything is scanned"
+        if self.kind != self.suggested and any(self.vectors.values()):
+            kind += f" (compaction would build {self.suggested}: {self.reason})"
+        return {
+            "index": kind,
+            "tail": f"{self.tail:,} vector{'' if self.tail == 1 else 's'} not in the index yet, "
+            "scanned",
+            "removed": f"{self.dead_share:.1%} of the records in the index",
+            "empty": f"{self.free_bytes / 1e6:.1f} MB of the catalogue",
+        }
 
     @classmethod
     def of(cls, directory: Path) -> StoreStatistics:

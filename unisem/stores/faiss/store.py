@@ -20,6 +20,7 @@ from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.base import Store
 from unisem.stores.faiss.catalog import Catalog
 from unisem.stores.faiss.index_settings import Index, IndexKind, IndexSettings, choose_kind
+from unisem.stores.faiss.maintenance import FaissMaintenance
 from unisem.stores.faiss.moments import Moment
 from unisem.stores.faiss.rawvectors import VectorId
 from unisem.stores.faiss.segment import Segment
@@ -303,7 +304,10 @@ class FaissStore(Store, Carried):
             snapshot = self._timeline.newest()
         return None if snapshot is None or snapshot.segment is None else snapshot.segment.kind
 
-    def compact(self, kind: IndexKind | Literal["auto"] | None = None) -> str:
+    def maintenance(self) -> FaissMaintenance:
+        return FaissMaintenance(self._directory, self._image_library, lambda: nullcontext(self))
+
+    def compact(self, kind: str | None = None) -> str:
         """Index all vectors anew, drop what was removed, and let go of unused pictures.
 
         Searches go on meanwhile, in this process and in others.
@@ -314,7 +318,7 @@ class FaissStore(Store, Carried):
         Returns:
             Which kind was built and why, as a sentence.
         """
-        wanted = self._wanted_kind if kind is None else IndexSettings(kind).kind
+        wanted = self._wanted_kind if kind is None else IndexSettings.of(kind).kind
         while True:
             with self._mutex:
                 self._lock_for_writing()

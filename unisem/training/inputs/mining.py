@@ -98,7 +98,7 @@ def mine_hard_negatives(
 
 
 def store_of_images(dataset: PairDataset, image_of: Ids, vectors: Vector) -> Store:
-    """A Faiss store in memory that holds a dataset's distinct pictures.
+    """A store in memory that holds a dataset's distinct pictures.
 
     Args:
         dataset: Checked pairs.
@@ -106,9 +106,9 @@ def store_of_images(dataset: PairDataset, image_of: Ids, vectors: Vector) -> Sto
         vectors: ``(p, d)`` unit vectors of the pictures.
     """
     from unisem.images.library import ImageLibrary
-    from unisem.stores.faiss.store import FaissStore
+    from unisem.stores.registry import DEFAULT, kind_named
 
-    store = FaissStore(None, ImageLibrary(None, roots=[Path.cwd()]))
+    store = kind_named(DEFAULT)().open(None, ImageLibrary(None, roots=[Path.cwd()]))
     items: dict[str, EmbeddedRecord] = {}
     for pair, row in zip(dataset, image_of, strict=True):
         name = pair.image.sha256 or pair.image_id
