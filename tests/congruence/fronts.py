@@ -17,6 +17,7 @@ import llama_index_unisem
 from langchain_unisem import ImageQuery
 from tests.congruence import conditions
 from tests.congruence.conditions import Condition
+from tests.support.list_store import ListStore
 from unisem import Record, SemanticSpace
 from unisem.records import Modality
 from unisem.rerank import Reranker
@@ -179,7 +180,8 @@ class LlamaIndex(Front):
     def __init__(self, space: SemanticSpace) -> None:
         super().__init__(space)
         self.embedding = llama_index_unisem.UniSemEmbedding(encoder=space.encoder)
-        self.own = llama_index_unisem.UniSemVectorStore()
+        kind = "list" if isinstance(space.store, ListStore) else None
+        self.own = llama_index_unisem.UniSemVectorStore(store=kind)
 
     def fill(self, records: Sequence[Record]) -> None:
         nodes = self.embedding([_node(record) for record in records])

@@ -6,98 +6,25 @@ import json
 import logging
 import multiprocessing
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.stores.contract.items import assert_agree, item, query
 from tests.support.oracle import BruteForce
-from unisem import Record
-from unisem.errors import CorruptStoreError, StoreError, StoreLockedError
+from unisem.errors import CorruptStoreError, StoreLockedError
 from unisem.filters import Field
 from unisem.images.library import ImageLibrary
-from unisem.images.reference import ImageRef
-from unisem.records import EmbeddedRecord
 from unisem.stores.faiss import FaissStore, segment
 from unisem.stores.faiss.index_settings import KINDS
 from unisem.stores.selection import EVERYTHING, Selection
 
-DIMENSION = 8
-
-
-def item(
-    record_id: str, seed: int, *, picture: bool = False, year: int = 2000, source: str | None = None
-) -> EmbeddedRecord:
-    rng = np.random.default_rng(seed)
-    rows = rng.standard_normal((2, DIMENSION)).astype(np.float32)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    image = None
-    if picture:
-        image = ImageRef(path=Path("/pictures/a.png"), root=Path("/pictures"), sha256="00")
-    record = Record(
-        id=record_id,
-        text=f"text {seed}",
-        image=image,
-        metadata={"year": year, "seed": seed},
-        source_id=source,
-    )
-    return EmbeddedRecord(
-        record, {"text": rows[0], "image": rows[1]} if picture else {"text": rows[0]}
-    )
-
-
-def query(seed: int) -> np.ndarray:
-    vector = np.random.default_rng([7, seed]).standard_normal(DIMENSION).astype(np.float32)
-    return vector / np.linalg.norm(vector)
-
 
 def open_store(path: Path | None) -> FaissStore:
     return FaissStore(path, ImageLibrary(path))
-
-
-@pytest.fixture(params=["disk", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FaissStore]:
-    opened = open_store(tmp_path / "s" if request.param == "disk" else None)
-    yield opened
-    opened.close()
-
-
-def assert_agree(store: FaissStore, oracle: BruteForce, seed: int = 0) -> None:
-    assert len(store) == len(oracle.items)
-    assert [record.id for record in store.select()] == list(oracle.items)
-    selections = [
-        EVERYTHING,
-        Selection(modality="image"),
-        Selection(filter=Field("year") >= 2003),
-        Selection(source_ids=("s1", "nowhere")),
-        Selection(ids=("a", "c", "nobody")),
-        Selection(ids=()),
-    ]
-    for selection in selections:
-        for match in ("any", "text", "image"):
-            for k in (1, 3, 50):
-                vector = query(seed)
-                hits = store.search(vector[None], k, selection, match)[0]
-                expected = oracle.search(vector, k, selection, match)
-                assert [hit.record.id for hit in hits] == [found[0] for found in expected]
-                assert [hit.matched for hit in hits] == [found[2] for found in expected]
-                assert [hit.score for hit in hits] == pytest.approx(
-                    [found[1] for found in expected], abs=1e-6
-                )
-
-
-def test_empty_store(store: FaissStore) -> None:
-    assert len(store) == 0
-    assert store.search(query(0)[None], 5) == [[]]
-    assert store.get(["a"]) == [None]
-    assert list(store.select()) == []
-    assert store.delete(EVERYTHING) == 0
-    store.add([])
-    assert len(store) == 0
 
 
 STEPS = st.lists(
@@ -172,64 +99,6 @@ def run_steps(
             store = open_store(path)
         assert_agree(store, oracle)
     store.close()
-
-
-def test_ties_are_broken_by_id_even_at_the_cut(store: FaissStore) -> None:
-    vector = query(0)
-    same = [EmbeddedRecord(Record(id=f"{n:02}", text="x"), {"text": vector}) for n in range(40)]
-    store.add(same[::-1])
-    for k in (1, 5, 39):
-        hits = store.search(vector[None], k)[0]
-        assert [hit.record.id for hit in hits] == [f"{n:02}" for n in range(k)]
-
-
-def test_a_captioned_picture_is_one_hit_at_its_best_score(store: FaissStore) -> None:
-    pictures = [item(f"p{n}", n, picture=True) for n in range(20)]
-    store.add(pictures)
-    hits = store.search(query(1)[None], 20)[0]
-    assert len(hits) == len({hit.record.id for hit in hits}) == 20
-    assert {hit.matched for hit in hits} == {"text", "image"}
-
-
-def test_many_queries_at_once_equal_one_by_one(store: FaissStore) -> None:
-    store.add([item(f"r{n}", n, picture=n % 2 == 0) for n in range(50)])
-    queries = np.stack([query(n) for n in range(9)])
-    assert store.search(queries, 7) == [store.search(row[None], 7)[0] for row in queries]
-
-
-def test_several_vectors_of_one_record_give_its_best(store: FaissStore) -> None:
-    vectors = np.stack([query(n) for n in range(5)])
-    store.add([EmbeddedRecord(Record(id="many", text="x"), {"text": vectors}), item("other", 3)])
-    for n in range(5):
-        hit = store.search(query(n)[None], 1)[0][0]
-        assert (hit.record.id, hit.score) == ("many", pytest.approx(1, abs=1e-6))
-
-
-def test_a_refused_batch_leaves_nothing(store: FaissStore) -> None:
-    store.add([item("a", 1)])
-    wrong = EmbeddedRecord(Record(id="w", text="x"), {"text": np.ones(5, np.float32)})
-    with pytest.raises(StoreError, match="dimension"):
-        store.add([item("b", 2), wrong])
-    with pytest.raises(StoreError, match=r"dimension 8, not 5"):
-        store.add([wrong])
-    with pytest.raises(StoreError, match="no vector"):
-        store.add([item("b", 2), EmbeddedRecord(Record(id="v", text="x"), {})])
-    assert [record.id for record in store.select()] == ["a"]
-    with pytest.raises(StoreError, match="dimension 5"):
-        store.search(np.ones((1, 5), np.float32), 1)
-
-
-def test_a_record_comes_back_as_it_went_in(store: FaissStore) -> None:
-    record = Record(
-        id="ä/1 'quoted'",
-        text="text\nwith \x00 and 漢字",
-        metadata={"a": [1, 2.5, None, {"b": True}], "": "empty key", "id": 7},
-        source_id="s",
-        links={"next": "b"},
-        payload={"node": {"x": [1]}},
-    )
-    store.add([EmbeddedRecord(record, {"text": query(0)})])
-    assert store.get(["nobody", record.id]) == [None, record]
 
 
 def test_reader_in_the_same_process_sees_commits_at_its_next_search(tmp_path: Path) -> None:
@@ -400,16 +269,3 @@ def test_a_reader_that_opens_while_the_segment_is_replaced(
     assert caplog.messages == []
     reader.close()
     writer.close()
-
-
-def test_nul_in_what_is_asked_finds_nothing_else(store: FaissStore) -> None:
-    store.add([item("a", 1, source="s")])
-    for selection in (
-        Selection(ids=("a\0b",)),
-        Selection(source_ids=("s\0",)),
-        Selection(filter=Field("year").is_in(["2000\0", "\0"])),
-    ):
-        assert store.search(query(1)[None], 5, selection) == [[]]
-        assert store.delete(selection) == 0
-    assert store.get(["a\0"]) == [None]
-    assert len(store) == 1

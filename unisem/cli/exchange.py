@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from unisem.cli.options import ImageRoots, Into, NewEncoder, Space
+from unisem.cli.options import ImageRoots, Into, NewEncoder, NewStore, Space
 from unisem.cli.terminal import amount, note, progress_bar, results, skipped_lines
 from unisem.common.printable import plain
 from unisem.errors import UniSemError
@@ -59,6 +59,7 @@ def import_(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="An export.")],
     into: Into,
     encoder: NewEncoder = None,
+    store: NewStore = None,
     vectors: Annotated[
         Literal["keep", "renew"],
         typer.Option(help="Keep the export's vectors, or embed everything anew."),
@@ -85,7 +86,7 @@ def import_(
             check_encoder(info, chosen.fingerprint, directory)
         info.verify(directory)
     with (
-        SemanticSpace.open(into, encoder=chosen or encoder) as space,
+        SemanticSpace.open(into, encoder=chosen or encoder, store=store) as space,
         progress_bar("importing") as advance,
     ):
         report = import_space(

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from unisem.cli.options import Into, NewEncoder
+from unisem.cli.options import Into, NewEncoder, NewStore
 from unisem.cli.terminal import amount, notices, progress_bar, results, skipped_lines
 from unisem.common.printable import plain
 
@@ -26,6 +26,7 @@ def index(
     folder: Annotated[Path, typer.Argument(help="Pictures, captions and texts.")],
     into: Into,
     encoder: NewEncoder = None,
+    store: NewStore = None,
     show_skipped: Annotated[
         bool, typer.Option("--show-skipped", help="List every input that was skipped.")
     ] = False,
@@ -38,7 +39,7 @@ def index(
 
     if not folder.is_dir():  # before a space is made for nothing
         raise NotADirectoryError(f"{folder} is not a folder")
-    with SemanticSpace.open(into, encoder=encoder) as space:
+    with SemanticSpace.open(into, encoder=encoder, store=store) as space:
         report = add_folder(space, folder, prune=prune)
         out = results()
         out.print(_counts(report))

@@ -20,6 +20,10 @@ NewEncoder = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="mini, a directory or a hub id, for a new space."),
 ]
+NewStore = Annotated[
+    str | None,
+    typer.Option("--store", metavar="KIND", help="faiss, or another kind, for a new space."),
+]
 ImageRoots = Annotated[
     list[Path] | None,
     typer.Option(

@@ -58,7 +58,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Look for damage; nothing is changed. Exit code 1 if something is wrong."""
-    from unisem.stores.maintenance import check_images
+    from unisem.stores.maintenance import Finding, check_images
     from unisem.stores.registry import kind_at
 
     findings: list[Finding] = []

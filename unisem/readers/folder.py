@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections import Counter
@@ -26,6 +27,7 @@ from unisem.records import Record
 
 PICTURES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 TEXTS = {".txt", ".md"}
+_LARGEST_MANIFEST = 1 << 20  # bytes of the file that tells a space
 _UNSUPPORTED = {".avif", ".heic", ".heif", ".ico", ".jxl", ".psd", ".raw", ".svg", ".eps"}
 _OF_SYSTEMS = {
     "@eadir",
@@ -135,7 +137,7 @@ class FolderReader(Reader):
                     closed.append(
                         Skipped(str(here / name), "is a link to a folder; index that by its name")
                     )
-                elif not (here / name / "catalog.sqlite").exists():
+                elif not _is_space(here / name):
                     entered.append(name)
             subfolders[:] = entered
             found += [here / name for name in sorted(filter(_is_wanted, names))]
@@ -242,3 +244,15 @@ def _is_there(path: Path) -> bool:
         return False
     except (OSError, ValueError):
         return True
+
+
+def _is_space(folder: Path) -> bool:
+    """Whether a folder is a space, or a bare store: what lies in it is nobody's document."""
+    if (folder / "catalog.sqlite").exists():
+        return True
+    try:
+        with (folder / "manifest.json").open("rb") as file:
+            parts = json.loads(file.read(_LARGEST_MANIFEST))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(parts, dict) and {"encoder", "fingerprint", "store"} <= parts.keys()

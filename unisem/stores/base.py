@@ -61,7 +61,6 @@ class Store(ABC):
             For each query its hits, best first, ties by id.
         """
 
-    @abstractmethod
     def search_words(self, text: str, k: int, selection: Selection = EVERYTHING) -> list[Hit]:
         """Find the best records by the words of a text.
 
@@ -72,7 +71,11 @@ class Store(ABC):
 
         Returns:
             Hits, best first, ties by id; their score is BM25, which has no upper bound.
+
+        Raises:
+            StoreError: The store cannot search by words.
         """
+        raise StoreError(f"{type(self).__name__} cannot search by words; search by vector")
 
     @abstractmethod
     def vectors(self, ids: Sequence[str]) -> list[dict[Modality, Vector] | None]:
