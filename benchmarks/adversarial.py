@@ -37,12 +37,11 @@ from unisem.pairs import PairDataset
 from unisem.records import Vector
 from unisem.training import Recipe, train_encoder
 from unisem.training.adversarial import AdversarialReversal, AdversarialTranslation
-from unisem.training.adversarial.gap import modality_gap
+from unisem.training.adversarial.base import modality_gap
 from unisem.training.inputs.preparing import prepare_pairs, stored_depths
 from unisem.training.loop.evaluator import embed, rank_pairs
 from unisem.training.losses import PairLoss
-from unisem.training.model.modality_parts import default_parts, freeze
-from unisem.training.model.trainable_part import training_view
+from unisem.training.model.modality_parts import default_parts, freeze, training_view
 
 Make = Callable[[int, int], PairLoss]
 

@@ -14,8 +14,7 @@ from unisem.evaluation.answers import Answers
 from unisem.evaluation.embeddings import Embeddings
 from unisem.evaluation.geometry import Geometry
 from unisem.evaluation.hubness import Hubness
-from unisem.evaluation.plot import SIDE, Plot
-from unisem.evaluation.projection import Projection
+from unisem.evaluation.projection import SIDE, Plot, Projection
 from unisem.images.reference import ImageRef
 
 

@@ -16,8 +16,8 @@ from unisem.training.adversarial import (
     reversal_strength,
 )
 from unisem.training.adversarial.adam import OwnAdam
+from unisem.training.adversarial.base import modality_gap
 from unisem.training.adversarial.discriminator import modality_accuracy, modality_loss
-from unisem.training.adversarial.gap import modality_gap
 from unisem.training.adversarial.gradient_reversal import reverse_gradient
 from unisem.training.losses import InfoNCE, Matryoshka, PairLabels, PairLoss
 from unisem.training.losses.base import total

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from unisem.common.pages import render_page
 from unisem.common.printable import plain, shortened
 from unisem.evaluation.hubness import Hubness
-from unisem.evaluation.plot import SIDE, Plot
+from unisem.evaluation.projection import SIDE, Plot
 from unisem.images.thumbnails import Thumbnail, Thumbnails
 from unisem.records import Record
 

@@ -15,7 +15,6 @@ from unisem.errors import UniSemError
 from unisem.evaluation.answers import Answers
 from unisem.evaluation.bootstrap import Floats, bootstrap_intervals
 from unisem.evaluation.embeddings import Embeddings, Progress
-from unisem.evaluation.environment import Environment
 from unisem.evaluation.examples import largest_changes, worst_failures
 from unisem.evaluation.geometry import Geometry
 from unisem.evaluation.hubness import Hubness
@@ -26,6 +25,7 @@ from unisem.evaluation.report import (
     DataSummary,
     Difference,
     EncoderResult,
+    Environment,
     Estimate,
     Report,
     TaskResult,

@@ -33,10 +33,9 @@ from unisem.training.loop.interpolation_trials import Trials
 from unisem.training.losses import PairLoss
 from unisem.training.model.interpolation import interpolate_weights, trainable_state
 from unisem.training.model.lora import add_lora, merge_lora
-from unisem.training.model.modality_parts import default_parts, freeze, only_heads
+from unisem.training.model.modality_parts import default_parts, freeze, only_heads, training_view
 from unisem.training.model.saving import check_output, save_encoder
 from unisem.training.model.scale import Scale
-from unisem.training.model.trainable_part import training_view
 from unisem.training.recipe import Recipe
 from unisem.training.report import TrainingReport
 

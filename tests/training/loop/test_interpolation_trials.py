@@ -21,8 +21,7 @@ from unisem.training.loop.fitting import fit_pairs
 from unisem.training.loop.interpolation_trials import SHARES, Trials
 from unisem.training.losses import InfoNCE
 from unisem.training.model.interpolation import trainable_state
-from unisem.training.model.modality_parts import freeze, only_heads
-from unisem.training.model.trainable_part import training_view
+from unisem.training.model.modality_parts import freeze, only_heads, training_view
 
 HEADS = ("text-backbone", "image-backbone")
 

@@ -20,9 +20,8 @@ from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.errors import EncoderError, TrainingError
 from unisem.training.model.interpolation import interpolate_weights, trainable_state
 from unisem.training.model.lora import add_lora, merge_lora
-from unisem.training.model.modality_parts import default_parts, freeze, frozen_depth
+from unisem.training.model.modality_parts import default_parts, freeze, frozen_depth, training_view
 from unisem.training.model.saving import save_model
-from unisem.training.model.trainable_part import training_view
 from unisem.training.model.two_towers import two_towers
 from unisem.training.model.unfreezing import unfreezing_stages
 

@@ -6,15 +6,13 @@ import torch
 from torch import Tensor
 
 from unisem.training.adversarial.adam import OwnAdam
-from unisem.training.adversarial.base import AdversarialLoss
+from unisem.training.adversarial.base import AdversarialLoss, modality_gap, seeded
 from unisem.training.adversarial.discriminator import (
     Discriminator,
     modality_accuracy,
     modality_loss,
 )
-from unisem.training.adversarial.gap import modality_gap
 from unisem.training.adversarial.gradient_reversal import reverse_gradient
-from unisem.training.adversarial.seeding import seeded
 from unisem.training.losses.base import PairLoss
 
 

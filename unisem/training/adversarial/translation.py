@@ -7,11 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unisem.training.adversarial.adam import OwnAdam
-from unisem.training.adversarial.base import AdversarialLoss
+from unisem.training.adversarial.base import AdversarialLoss, modality_gap, seeded
 from unisem.training.adversarial.collapse import CollapseWatch
 from unisem.training.adversarial.discriminator import Discriminator
-from unisem.training.adversarial.gap import modality_gap
-from unisem.training.adversarial.seeding import seeded
 from unisem.training.adversarial.translator import Translator, cycle_loss, squared_distance
 from unisem.training.losses.base import PairLoss
 

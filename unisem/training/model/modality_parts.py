@@ -1,10 +1,12 @@
-"""The text side and the image side of a model, and freezing parts of them."""
+"""The sides of a model, freezing parts of them, and the view of it that is trained."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, get_args
 
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Module, Router
 from torch import nn
 
 from unisem.errors import TrainingError
@@ -29,8 +31,6 @@ def side_modules(model: Any, modality: Modality) -> list[nn.Module]:
             it, or modules that take both modalities.
         modality: Which side.
     """
-    from sentence_transformers.base.modules import Router
-
     modules = list(model.children())
     if not isinstance(modules[0], Router):
         return modules
@@ -40,8 +40,6 @@ def side_modules(model: Any, modality: Modality) -> list[nn.Module]:
 
 def shared_tail(model: Any) -> list[nn.Module]:
     """The modules after a ``Router``; none where there is no router."""
-    from sentence_transformers.base.modules import Router
-
     modules = list(model.children())
     return modules[1:] if isinstance(modules[0], Router) else []
 
@@ -153,3 +151,40 @@ def only_heads(model: nn.Module) -> bool:
         if getattr(module, "auto_model", None) is not None
         for parameter in module.parameters()
     )
+
+
+class Given(Module):  # type: ignore[misc]
+    """Passes on a ``sentence_embedding`` that was computed before."""
+
+    def forward(self, features: dict[str, Any], **options: Any) -> dict[str, Any]:
+        """Return the features as they are."""
+        return features
+
+    def save(self, output_path: str, *arguments: Any, **options: Any) -> None:
+        """Refuse: what is saved is the whole model."""
+        raise NotImplementedError("a training view is not saved; save the whole model")
+
+
+def training_view(model: Any, stored: Mapping[Modality, int]) -> Any:
+    """A model that shares its modules with another and begins where stored outputs end.
+
+    Args:
+        model: The whole model, a ``SentenceTransformer``.
+        stored: For a side whose first modules' outputs are stored, how many modules that is. An
+            output is the feature ``sentence_embedding``.
+
+    Returns:
+        The model itself if nothing is stored; else a ``SentenceTransformer`` of the same modules,
+        for features whose ``modality`` says which side they belong to.
+    """
+    if not stored:
+        return model
+    sides: dict[str, list[Any]] = {}
+    for side in ("text", "image"):
+        modules = side_modules(model, side)
+        depth = stored.get(side)
+        sides[side] = modules if depth is None else [Given(), *modules[depth:]]
+    router = Router(
+        sides, route_mappings={(None, side): side for side in sides}, allow_empty_key=False
+    )
+    return SentenceTransformer(modules=[router, *shared_tail(model)], device=str(model.device))

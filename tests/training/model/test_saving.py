@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from unisem import load_encoder
 from unisem.pairs import PairDataset
 from unisem.training import Recipe, train_encoder
-from unisem.training.model.unchanged_tensors import keep_unchanged_tensors
+from unisem.training.model.saving import keep_unchanged_tensors
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
