@@ -14,7 +14,7 @@ def lazy_names(package: str) -> tuple[Callable[[str], Any], Callable[[], list[st
     """A package's ``__getattr__``, ``__dir__`` and ``__all__``: names are imported when first used.
 
     Which names, and from where, is what the package's source imports ``if TYPE_CHECKING``, so that
-    a name is written once. ``__version__``, which it has, is one of its names as well.
+    a name is written once. ``__version__``, where it has one, is one of its names as well.
 
     Args:
         package: Its ``__name__``, while it is being imported.
@@ -31,12 +31,14 @@ def lazy_names(package: str) -> tuple[Callable[[str], Any], Callable[[], list[st
         for alias in node.names
     }
 
+    versions = vars(module).keys() & {"__version__"}
+
     def get(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(import_module(homes[name]), name)
 
-    return get, lambda: sorted({*vars(module), *homes}), sorted([*homes, "__version__"])
+    return get, lambda: sorted({*vars(module), *homes}), sorted([*homes, *versions])
 
 
 def require(package: str, module: str, install: str) -> None:

@@ -5,41 +5,16 @@ Names are imported when first used, so that a ranking costs no more than NumPy.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from unisem.common.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from unisem.evaluation.bootstrap import bootstrap_interval
-    from unisem.evaluation.options import EvaluationOptions
-    from unisem.evaluation.ranking import Ranking
-    from unisem.evaluation.report import Report
-    from unisem.evaluation.run import evaluate
-    from unisem.evaluation.tasks import RetrievalTask
+    from unisem.evaluation.bootstrap import bootstrap_interval as bootstrap_interval
+    from unisem.evaluation.options import EvaluationOptions as EvaluationOptions
+    from unisem.evaluation.ranking import Ranking as Ranking
+    from unisem.evaluation.report import Report as Report
+    from unisem.evaluation.run import evaluate as evaluate
+    from unisem.evaluation.tasks import RetrievalTask as RetrievalTask
 
-_HOMES = {
-    "EvaluationOptions": "options",
-    "Ranking": "ranking",
-    "Report": "report",
-    "RetrievalTask": "tasks",
-    "bootstrap_interval": "bootstrap",
-    "evaluate": "run",
-}
-
-__all__ = [
-    "EvaluationOptions",
-    "Ranking",
-    "Report",
-    "RetrievalTask",
-    "bootstrap_interval",
-    "evaluate",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"unisem.evaluation.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'unisem.evaluation' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+__getattr__, __dir__, __all__ = lazy_names(__name__)
