@@ -18,7 +18,7 @@ from llama_index_unisem.nodes import UniSemImageNode, words_of
 from llama_index_unisem.retrievers.bundles import image_of
 from unisem.errors import ImageError
 from unisem.images.reference import ImageRef
-from unisem.presentation.contents import as_found
+from unisem.presentation.contents import LEFT_OUT, as_found
 from unisem.records import Record
 from unisem.rerank import Reranker, load_reranker
 from unisem.search.reranking import rank
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 RETRIEVAL_SCORE = "retrieval_score"
 """Where LlamaIndex's rerankers keep the score that the retriever gave."""
 
-_LEFT_OUT = "is left out"
 _log = logging.getLogger(__name__)
 
 
@@ -253,4 +252,4 @@ def _share_anew(
 
 def _left_out(node: UniSemImageNode) -> str | None:
     reason = node.image_omitted
-    return reason if reason is not None and reason.startswith(_LEFT_OUT) else None
+    return reason if reason is not None and reason.startswith(LEFT_OUT) else None

@@ -19,6 +19,8 @@ from unisem.records import Record
 
 _LOGGER = logging.getLogger(__name__)
 
+LEFT_OUT = "is left out"
+"""How it is said that a picture is beyond the limits; goes on from "its picture …"."""
 UNKNOWN = "cannot be shown"
 """Of a picture that something refers to, and the space does not know."""
 
@@ -104,8 +106,8 @@ def contents(items: Iterable[Item], limits: ImageLimits | None = None) -> Iterat
 
 
 def left_out(count: int) -> str:
-    """What is said of a picture beyond the limit; goes on from "its picture …"."""
-    return f"is left out: only {count} pictures are sent"
+    """What is said of a picture when so many may be sent; goes on from "its picture …"."""
+    return f"{LEFT_OUT}: only {count} pictures are sent"
 
 
 def as_found(record: Record | None, sha256: str | None) -> Record | None:
