@@ -17,7 +17,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_unisem.embeddings import UniSemEmbeddings
 from langchain_unisem.vectorstores.encoder import EmbeddingsEncoder
 from langchain_unisem.vectorstores.writes import Metadatas, SpaceWrites
-from unisem.common.shared import Lease, Registry
+from unisem.common.leases import Lease, Registry
 from unisem.encoders import Encoder
 from unisem.errors import EncoderMismatchError, StoreError
 from unisem.images.reference import ImageSource

@@ -27,7 +27,7 @@ from llama_index.core.storage.kvstore.types import BaseKVStore
 from llama_index.core.utils import get_tqdm_iterable
 
 from llama_index_unisem.embeddings.cache import RoleCache, caching_queries
-from llama_index_unisem.embeddings.plan import NodePlan
+from llama_index_unisem.embeddings.node_vectors import NodePlan
 from llama_index_unisem.events import embedding_events
 from unisem.encoders import Encoder, load_encoder
 from unisem.encoders.base import Role

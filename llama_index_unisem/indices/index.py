@@ -32,9 +32,9 @@ from llama_index.core.storage.storage_context import StorageContext
 from llama_index.core.vector_stores.types import BasePydanticVectorStore
 
 from llama_index_unisem.indices.chat import ImageCondenseChatEngine, ImageContextChatEngine
-from llama_index_unisem.indices.parts import embedding_for, leading_images_round, storage_for
+from llama_index_unisem.indices.defaults import embedding_for, leading_images_round, storage_for
 from llama_index_unisem.indices.retriever import UniSemIndexRetriever
-from llama_index_unisem.indices.stored import STRUCT_TYPE, StoredNodesIndex, UniSemIndexStruct
+from llama_index_unisem.indices.stored_nodes import STRUCT_TYPE, StoredNodesIndex, UniSemIndexStruct
 from llama_index_unisem.vector_stores.queries import refuse_unknown
 from llama_index_unisem.vector_stores.store import UniSemVectorStore
 from unisem.common.skipped import Skipped

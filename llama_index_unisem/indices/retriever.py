@@ -21,7 +21,7 @@ from llama_index.core.vector_stores.types import (
 )
 
 from llama_index_unisem.embeddings.embedding import UniSemEmbedding
-from llama_index_unisem.embeddings.plan import caption_vector
+from llama_index_unisem.embeddings.node_vectors import caption_vector
 from llama_index_unisem.events import ObservedReranker
 from llama_index_unisem.filters import ids_of, to_filter
 from llama_index_unisem.node_images import has_image, image_url_of

@@ -20,7 +20,7 @@ from llama_index.core.schema import (
     TransformComponent,
 )
 
-from llama_index_unisem.embeddings.plan import caption_vector
+from llama_index_unisem.embeddings.node_vectors import caption_vector
 from llama_index_unisem.node_images import has_image
 
 

@@ -32,10 +32,10 @@ from llama_index.core.schema import (
     TextNode,
 )
 
-from llama_index_unisem.embeddings.plan import caption_vector, put_caption_vector
+from llama_index_unisem.embeddings.node_vectors import caption_vector, put_caption_vector
 from llama_index_unisem.node_images import has_inline_image, image_of
 from llama_index_unisem.nodes import RELATIONS, UniSemImageNode, node_of
-from llama_index_unisem.vector_stores.opened import Opened
+from llama_index_unisem.vector_stores.open_stores import OpenStore
 from unisem.errors import ImageError, RecordError
 from unisem.images.reference import ImageRef
 from unisem.ingest.intake import Intake, Offer, Prepared
@@ -71,7 +71,7 @@ def listed(nodes: Iterable[object]) -> list[BaseNode]:
 
 
 def take_in(
-    nodes: Sequence[BaseNode], opened: Opened, match: Match = "any"
+    nodes: Sequence[BaseNode], opened: OpenStore, match: Match = "any"
 ) -> list[EmbeddedRecord]:
     """Turn nodes with their vectors into records with their vectors, pictures kept.
 
@@ -91,7 +91,7 @@ def take_in(
         return [_taken(node, item, match) for node, item in zip(nodes, prepared, strict=True)]
 
 
-def offer_of(node: BaseNode, opened: Opened, match: Match = "any") -> Offer:
+def offer_of(node: BaseNode, opened: OpenStore, match: Match = "any") -> Offer:
     """What `take_in` takes in; the node's picture has not been opened.
 
     Raises:
@@ -305,7 +305,7 @@ def _put_picture(parts: dict[str, Any], image: ImageRef, *, inline: bool, flat: 
         place[f"{prefix}path"] = str(image.path)
 
 
-def _admitted(node: BaseNode, opened: Opened) -> ImageRef | None:
+def _admitted(node: BaseNode, opened: OpenStore) -> ImageRef | None:
     """The node's picture where the store may read it; ``None`` if there is no file to refer to."""
     try:
         image = image_of(node)

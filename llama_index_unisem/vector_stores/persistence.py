@@ -26,7 +26,7 @@ import fsspec  # type: ignore[import-untyped]
 from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
 from llama_index.core.vector_stores.types import DEFAULT_PERSIST_FNAME
 
-from llama_index_unisem.vector_stores.opened import Opened
+from llama_index_unisem.vector_stores.open_stores import OpenStore
 from unisem.common.scratch import ScratchFolder
 from unisem.errors import CorruptStoreError, ImageError, StoreLockedError
 from unisem.images.library import ImageLibrary
@@ -62,7 +62,7 @@ def file_of(namespace: str) -> str:
     return f"{namespace}__{DEFAULT_PERSIST_FNAME}"
 
 
-def save(opened: Opened, path: str, fs: fsspec.AbstractFileSystem | None) -> None:
+def save(opened: OpenStore, path: str, fs: fsspec.AbstractFileSystem | None) -> None:
     """Write a copy of a store, pictures that came as bytes included.
 
     Raises:
@@ -206,7 +206,7 @@ def _check_unwritten(directory: Path) -> None:
         )
 
 
-def _copy(opened: Opened, target: Path) -> None:
+def _copy(opened: OpenStore, target: Path) -> None:
     image_library = ImageLibrary(target)
     try:
         store = kind_named(DEFAULT)().open(target, image_library)
@@ -220,18 +220,18 @@ def _copy(opened: Opened, target: Path) -> None:
         raise
 
 
-def contents_of(opened: Opened) -> list[EmbeddedRecord]:
+def contents_of(opened: OpenStore) -> list[EmbeddedRecord]:
     """All that a store holds, pictures that came as bytes as bytes, for `fill`."""
     return [item for items in _batches(opened) for item in items]
 
 
-def fill(opened: Opened, items: Sequence[EmbeddedRecord]) -> None:
+def fill(opened: OpenStore, items: Sequence[EmbeddedRecord]) -> None:
     """Add to an empty store what `contents_of` gave."""
     if items:
         opened.store.add([_settled(item, opened.image_library) for item in items])
 
 
-def _batches(opened: Opened) -> Iterator[list[EmbeddedRecord]]:
+def _batches(opened: OpenStore) -> Iterator[list[EmbeddedRecord]]:
     rest = opened.store.select()
     while records := list(islice(rest, _BATCH)):
         vectors = opened.store.vectors([record.id for record in records])

@@ -22,7 +22,7 @@ from llama_index_unisem.vector_stores.codec import (
     offer_of,
     take_in,
 )
-from llama_index_unisem.vector_stores.lasting import LastingVectorStore
+from llama_index_unisem.vector_stores.lifecycle import VectorStoreLifecycle
 from llama_index_unisem.vector_stores.queries import refuse_unknown, run
 from unisem.errors import FilterError, VectorError
 from unisem.filters import Filter, narrows
@@ -30,7 +30,7 @@ from unisem.records import EmbeddedRecord, Record, to_json
 from unisem.stores.selection import Selection
 
 
-class UniSemVectorStore(LastingVectorStore):
+class UniSemVectorStore(VectorStoreLifecycle):
     """Nodes with their vectors, in memory, in a directory, or in a semantic space.
 
     Vectors may come from any embedding; the first one stored settles the dimension. A captioned
@@ -47,7 +47,7 @@ class UniSemVectorStore(LastingVectorStore):
     ['a']
     """
 
-    __init__ = LastingVectorStore.__init__  # type checkers would make up one from the fields
+    __init__ = VectorStoreLifecycle.__init__  # type checkers would make up one from the fields
 
     @classmethod
     def class_name(cls) -> str:

@@ -16,7 +16,7 @@ from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index.core.vector_stores.types import VectorStoreQuery
 
 from llama_index_unisem import UniSemEmbedding, UniSemIndex, UniSemVectorStore
-from llama_index_unisem.indices.stored import UniSemIndexStruct
+from llama_index_unisem.indices.stored_nodes import UniSemIndexStruct
 from tests.support.pictures import encoded, solid
 from unisem.errors import StoreError
 

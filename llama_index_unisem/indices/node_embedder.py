@@ -12,7 +12,7 @@ from llama_index.core.embeddings.multi_modal_base import MultiModalEmbedding
 from llama_index.core.schema import BaseNode, MetadataMode, Node
 
 from llama_index_unisem.embeddings.embedding import UniSemEmbedding
-from llama_index_unisem.embeddings.plan import NodePlan
+from llama_index_unisem.embeddings.node_vectors import NodePlan
 from llama_index_unisem.node_images import has_image, image_of, is_captioned_url
 from unisem.common.skipped import Skipped
 from unisem.errors import ImageError

@@ -1,4 +1,4 @@
-"""`Opened`: an open store and its pictures, shared by all who ask for its place."""
+"""`OpenStore`: an open store and its pictures, shared by all who ask for its place."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from weakref import finalize
 
 from unisem.common.forks import Mutex
+from unisem.common.leases import Lease, Registry
 from unisem.common.scratch import ScratchFolder
-from unisem.common.shared import Lease, Registry
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.images.library import ImageLibrary
 from unisem.stores.kind import Place, StoreKind
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(eq=False)
-class Opened:
+class OpenStore:
     """A store and where its pictures lie.
 
     Attributes:
@@ -52,13 +52,13 @@ class Opened:
             self.image_library.close()
 
 
-OPEN: Registry[Opened] = Registry(Opened.close)
+OPEN: Registry[OpenStore] = Registry(OpenStore.close)
 """What is open in this process."""
 
 
-def lease_of(space: SemanticSpace) -> Lease[Opened]:
+def lease_of(space: SemanticSpace) -> Lease[OpenStore]:
     """Take part in a space."""
-    opened = Opened(space.store, space.image_library, space.place, space, tolerant=False)
+    opened = OpenStore(space.store, space.image_library, space.place, space, tolerant=False)
     return OPEN.lease(None, lambda: opened)
 
 
@@ -66,7 +66,7 @@ def lease_at(
     place: Place | None,
     roots: Sequence[str] | None = None,
     store: str | StoreKind | None = None,
-) -> Lease[Opened]:
+) -> Lease[OpenStore]:
     """Open a place, or find it open; create it if absent. ``None`` opens a store in memory.
 
     Whoever comes later gets the folders for pictures and the store's settings of the first.
@@ -79,14 +79,14 @@ def lease_at(
     directory = place.resolve() if isinstance(place, Path) else None
     where = directory or place
 
-    def opened() -> Opened:
+    def opened() -> OpenStore:
         kind = _kind_of(where, store)
         folders = None if roots is None else [Path(root) for root in roots]
         image_library = ImageLibrary(directory, folders)
         opened = kind.open(where, image_library)
         if where is None:
             finalize(opened, image_library.close)  # nobody closes a store in memory
-        return Opened(opened, image_library, where, tolerant=not roots)
+        return OpenStore(opened, image_library, where, tolerant=not roots)
 
     return OPEN.lease(where, opened)
 

@@ -1,4 +1,4 @@
-"""`LastingVectorStore`: where a vector store lives, and how it is found again."""
+"""`VectorStoreLifecycle`: where a vector store lives, and how it is found again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from llama_index.core.vector_stores.types import (
     BasePydanticVectorStore,
 )
 
-from llama_index_unisem.vector_stores.opened import OPEN, Opened, lease_at, lease_of
+from llama_index_unisem.vector_stores.open_stores import OPEN, OpenStore, lease_at, lease_of
 from llama_index_unisem.vector_stores.persistence import (
     contents_of,
     file_of,
@@ -24,7 +24,7 @@ from llama_index_unisem.vector_stores.persistence import (
     save,
     saved_namespaces,
 )
-from unisem.common.shared import Lease
+from unisem.common.leases import Lease
 from unisem.stores.kind import StoreKind
 from unisem.stores.registry import place_of
 from unisem.stores.selection import Match
@@ -40,7 +40,7 @@ _NOWHERE = (
 )
 
 
-class LastingVectorStore(BasePydanticVectorStore):
+class VectorStoreLifecycle(BasePydanticVectorStore):
     """A store in memory, in a directory or in a space; opened, persisted, copied, closed."""
 
     stores_text: bool = True
@@ -52,7 +52,7 @@ class LastingVectorStore(BasePydanticVectorStore):
     match: Match = Field(
         default="any", description="Which of a node's vectors are compared, and given."
     )
-    _lease: Lease[Opened] = PrivateAttr()
+    _lease: Lease[OpenStore] = PrivateAttr()
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class LastingVectorStore(BasePydanticVectorStore):
         self._begin(lease, match, None if place is None else str(place), roots)
 
     def _begin(
-        self, lease: Lease[Opened], match: Match, path: str | None, image_roots: list[str] | None
+        self, lease: Lease[OpenStore], match: Match, path: str | None, image_roots: list[str] | None
     ) -> None:
         super().__init__(stores_text=True)
         self.path = path
@@ -112,7 +112,7 @@ class LastingVectorStore(BasePydanticVectorStore):
         return self._opened.space
 
     @property
-    def _opened(self) -> Opened:
+    def _opened(self) -> OpenStore:
         return self._lease.thing
 
     def view(self, match: Match) -> Self:

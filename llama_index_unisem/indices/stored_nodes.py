@@ -16,7 +16,7 @@ from llama_index.core.schema import BaseNode, MetadataMode
 from llama_index.core.storage.docstore.types import RefDocInfo
 from llama_index.core.utils import iter_batch
 
-from llama_index_unisem.indices.embedding import NodeEmbedder
+from llama_index_unisem.indices.node_embedder import NodeEmbedder
 from llama_index_unisem.node_images import has_image
 from llama_index_unisem.vector_stores.codec import is_own_source, listed
 from llama_index_unisem.vector_stores.store import UniSemVectorStore
