@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from langchain_core.documents import Document
@@ -18,12 +17,13 @@ from langchain_unisem.vectorstores.inputs import (
 )
 from langchain_unisem.vectorstores.options import DocumentFilter, select
 from langchain_unisem.vectorstores.searches import SpaceSearches
-from unisem.errors import ImageError, RecordError
+from unisem.errors import RecordError
 from unisem.images.reference import ImageRef, ImageSource
-from unisem.ingest.intake import Intake, Offer
+from unisem.ingest.intake import Intake, Offer, with_digest
 from unisem.records import EmbeddedRecord, Record
 from unisem.stores.selection import EVERYTHING
 
+_CHANGED = ("has changed since its document was made", "; load it again")
 Metadatas = Sequence[Mapping[str, Any] | None]
 
 
@@ -203,7 +203,7 @@ class SpaceWrites(SpaceSearches):
         plain = [*texts, *captions]
         intake = Intake(self.space.image_library, self.space.encoder)
         pictures = intake.embedded(
-            Offer(record, is_wanted=partial(_has_digest, record.image.sha256))
+            Offer(record, is_wanted=with_digest(record.image.sha256, *_CHANGED))
             for record in kept
             if record.image is not None and not _is_stored(record.image)
         )
@@ -224,11 +224,3 @@ class SpaceWrites(SpaceSearches):
 def _is_stored(image: ImageRef | None) -> bool:
     """Whether a reference comes from the store itself, whose vector of it need not be made anew."""
     return image is not None and image.sha256 is not None and image.mime_type is not None
-
-
-def _has_digest(wanted: str | None, record: Record) -> bool:
-    """``True``; another picture than the one that a document refers to is an error."""
-    image = record.image
-    if wanted is not None and image is not None and image.sha256 != wanted:
-        raise ImageError(image.name, "has changed since its document was made", "; load it again")
-    return True

@@ -103,7 +103,7 @@ class Encoder(ABC):
     def encode_prepared(self, images: Sequence[Image.Image]) -> Vector:
         """As `encode_images`, of pictures that come from `prepare_image` of this encoder.
 
-        Those that scale, pad or crop in `prepare_image` encode these as they are.
+        An encoder that makes pictures wholly ready there encodes them as they are.
         """
         return self.encode_images(images)
 

@@ -6,20 +6,19 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from unisem.common.skipped import Skipped
-from unisem.errors import ExchangeError, ImageError, RecordError
+from unisem.errors import ExchangeError, RecordError
 from unisem.exchange.entries import FIELDS, Entry, EntryReader, entries
 from unisem.exchange.image_places import image_from
 from unisem.exchange.info import ExportInfo
 from unisem.exchange.jsonl import JsonLinesReader
 from unisem.exchange.parquet import ParquetReader
-from unisem.ingest.intake import Intake, Offer, Prepared
+from unisem.ingest.intake import Intake, Offer, Prepared, with_digest
 from unisem.records import Record
 from unisem.space import SemanticSpace
 from unisem.stores.vectors import are_unit
@@ -187,7 +186,7 @@ class _Import:
         return _Line(
             record,
             vectors=entry.vectors if entry.vectors and not self._renew else None,
-            is_wanted=partial(_has_digest, expected, fault),
+            is_wanted=with_digest(expected, fault),
             copied=copied,
             where=where,
         )
@@ -201,11 +200,3 @@ class _Import:
                 raise ExchangeError(
                     f"{entry.where}: record {record.id!r} has a vector that is not {fault}"
                 )
-
-
-def _has_digest(expected: str | None, fault: str, record: Record) -> bool:
-    """``True``; a picture with another digest than the export says is an error."""
-    image = record.image
-    if expected is not None and image is not None and image.sha256 != expected:
-        raise ImageError(image.name, fault)
-    return True

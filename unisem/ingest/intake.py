@@ -18,6 +18,7 @@ from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image
 
 from unisem.common.interrupts import raise_if_interrupted
@@ -220,15 +221,11 @@ class Intake:
         fresh = [item for item in batch if item.offer.vectors is None]
         texts = [item.record.text or "" for item in fresh if _has_text_vector(item.record)]
         images = [item.pixels for item in fresh if item.pixels is not None]
-        text_rows: Iterator[Vector] = iter(())
-        image_rows: Iterator[Vector] = iter(())
-        if fresh:
-            assert self._encoder is not None
-            encoder = self._encoder
-            if texts:
-                text_rows = iter(rows_of(encoder, encoder.encode_texts(texts)))
-            if images:
-                image_rows = iter(rows_of(encoder, encoder.encode_prepared(images)))
+        text_rows = image_rows = iter(np.empty((0, 0), np.float32))
+        if (encoder := self._encoder) is not None and texts:
+            text_rows = iter(rows_of(encoder, encoder.encode_texts(texts)))
+        if encoder is not None and images:
+            image_rows = iter(rows_of(encoder, encoder.encode_prepared(images)))
         for item in batch:  # by position, not by id: one call may hold an id twice
             vectors = item.offer.vectors
             if vectors is None:
@@ -243,6 +240,18 @@ class Intake:
         if self._encoder is None:
             return decode_image(data, "picture", min_side=_PROBE)
         return self._encoder.prepare_image(data)
+
+
+def with_digest(sha256: str | None, *fault: str) -> Callable[[Record], bool]:
+    """What refuses, by an `ImageError` with these words, a picture that has another digest."""
+
+    def is_wanted(record: Record) -> bool:
+        image = record.image
+        if image is not None and sha256 not in (None, image.sha256):
+            raise ImageError(image.name, *fault)
+        return True
+
+    return is_wanted
 
 
 def _is_wanted(offer: Offer, record: Record) -> bool:
