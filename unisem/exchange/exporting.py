@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -37,7 +36,7 @@ class ExportReport:
         vectors: Vectors.
         images: Records whose picture was copied.
         missing: Pictures that should have been copied and could not be; they are referred to.
-        lost: Rows of a damaged catalogue that could not be read.
+        lost: Records of a damaged space that could not be read.
         without_vectors: Records of it whose vectors could not be read; their import embeds them.
     """
 
@@ -80,7 +79,7 @@ def export_space(
 
     Raises:
         ExchangeError: The directory holds something, or pyarrow is missing.
-        CorruptStoreError: The catalogue cannot be read to its end; see `salvage_space`.
+        CorruptStoreError: The space cannot be read to its end; see `salvage_space`.
     """
     with _opened(space) as source:
         return _write(source, Path(directory), check_layout(layout), copy_images, progress)
@@ -174,9 +173,9 @@ def _write(
         if directory.exists():
             directory.rmdir()
         unfinished.rename(directory)
-    except (sqlite3.DatabaseError, CorruptStoreError) as error:
+    except CorruptStoreError as error:
         raise CorruptStoreError(
-            f"the catalogue cannot be read to its end ({error}); `unisem store check` says more, "
+            f"the space cannot be read to its end ({error}); `unisem store check` says more, "
             "and `unisem store export --salvage` saves what can be read"
         ) from error
     finally:

@@ -310,13 +310,16 @@ class Catalog(Database):
 
     def embedded(self) -> Iterator[EmbeddedRecord]:
         """Every record with its vectors, oldest first, of one committed state."""
-        with self.snapshot():
-            rows = self.rows(EVERYTHING)
-            for start in range(0, len(rows), _PAGE):
-                page = rows[start : start + _PAGE]
-                records, vectors = self.all_records(page), self.vectors(page.tolist())
-                for row in page.tolist():
-                    yield EmbeddedRecord(records[row], vectors[row])
+        try:
+            with self.snapshot():
+                rows = self.rows(EVERYTHING)
+                for start in range(0, len(rows), _PAGE):
+                    page = rows[start : start + _PAGE]
+                    records, vectors = self.all_records(page), self.vectors(page.tolist())
+                    for row in page.tolist():
+                        yield EmbeddedRecord(records[row], vectors[row])
+        except sqlite3.DatabaseError as error:
+            raise CorruptStoreError(f"{self._name}: {error}") from error
 
     def shrink(self) -> str:
         """Build the word index anew and give empty pages back; say what was done."""
