@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.natural_pictures import unpacked
-from benchmarks.near_duplicates import Looks, thumbnail
+from benchmarks.near_duplicates import LIMIT, Looks, distances, thumbnail
 from tools.build_gallery import read_selection
 from tools.mini_training import pictures
 from tools.mini_training.published import GALLERY, HELD_OUT, new_to, pinned, published
@@ -58,7 +58,10 @@ def test_the_pinned_pictures_are_those_of_the_recipe() -> None:
     digests, thumbnails = map(np.array, zip(*drawn, strict=True))
     looks = Looks(digests, thumbnails)
     digests = pinned()
-    # Another decoder moves a picture that lies at the limit to its other side.
-    assert len(set(looks.digests[new_to(known, looks)]) ^ digests["trained"]) <= 2
+    moved = set(looks.digests[new_to(known, looks)]) ^ digests["trained"]
+    # Decoders differ a little about WebP, so that what lies at the limit may fall to either side.
+    webp = known["whole photographs"].thumbnails
+    near = distances(looks.thumbnails[np.isin(looks.digests, list(moved))], webp).min(1)
+    np.testing.assert_allclose(near, LIMIT, rtol=0.005)
     for name in (GALLERY, HELD_OUT):
         assert set(known[name].digests) == digests[name]
