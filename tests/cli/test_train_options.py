@@ -10,8 +10,10 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.support.pictures import noise
+from unisem.encoders import Encoder
 from unisem.errors import TrainingError
 from unisem.training import Augmentation, Recipe
+from unisem.training.run import trainable_encoder
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "--loss sigmoid": {"loss": "sigmoid"},
@@ -61,9 +63,14 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def start() -> Encoder:
+    return trainable_encoder("mini")
+
+
 @pytest.fixture
-def recipes(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
-    """What `train_encoder` was given, in place of training."""
+def recipes(monkeypatch: pytest.MonkeyPatch, start: Encoder) -> list[Recipe]:
+    """What `train_encoder` was given, in place of training; the start is loaded once."""
     found: list[Recipe] = []
 
     def record(*arguments: Any, recipe: Recipe, **options: Any) -> None:
@@ -71,6 +78,7 @@ def recipes(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
         raise TrainingError("this is far enough")
 
     monkeypatch.setattr("unisem.training.train_encoder", record)
+    monkeypatch.setattr("unisem.training.run.trainable_encoder", lambda name: start)
     return found
 
 

@@ -45,7 +45,9 @@ def test_public_names_are_in_the_reference(site: Path) -> None:
 
 
 def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
-    for page in site.rglob("*.html"):
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > len(list(DOCS.rglob("*.md")))
+    for page in pages:
         text = page.read_text(encoding="utf-8")
         loaded = re.findall(r'<(?:script|img|iframe)[^>]* src="?([^"\s>]+)', text)
         loaded += re.findall(r'<link[^>]* rel="?stylesheet[^>]* href="?([^"\s>]+)', text)
@@ -54,6 +56,8 @@ def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
 
 
 def test_notebooks_are_pages_with_pictures(site: Path) -> None:
-    for notebook in (DOCS / "notebooks").glob("*.ipynb"):
+    notebooks = list((DOCS / "notebooks").glob("*.ipynb"))
+    assert notebooks
+    for notebook in notebooks:
         text = (site / "notebooks" / f"{notebook.stem}.html").read_text(encoding="utf-8")
         assert "data:image/png;base64," in text

@@ -130,8 +130,9 @@ def test_relevance_stays_in_range(encoder: ToyEncoder) -> None:
     with SemanticSpace.open(None, encoder=encoder) as space:
         space.add([Record(id=str(n), text=f"word{n}") for n in range(100)])
         for n in range(0, 100, 7):
-            for document in UniSemRetriever(space=space, k=100).invoke(f"word{n}"):
-                assert 0 <= document.metadata["relevance_score"] <= 1
+            found = UniSemRetriever(space=space, k=100).invoke(f"word{n}")
+            assert len(found) == 100
+            assert all(0 <= document.metadata["relevance_score"] <= 1 for document in found)
 
 
 def test_settings_of_the_retriever(card_space: SemanticSpace) -> None:
