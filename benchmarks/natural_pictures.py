@@ -68,9 +68,9 @@ def sets(folder: Path) -> Iterator[tuple[str, CaptionedPictures]]:
     grounds, random = read_grounds(folder / GROUNDS), np.random.default_rng(1)
     white = Image.new("RGB", (SIDE, SIDE), "white")
     on_white = [placed(picture, white) for picture in stamps.pictures]
-    yield "cut-out photographs on white", replace(stamps, image_library=on_white)
+    yield "cut-out photographs on white", replace(stamps, pictures=on_white)
     on_photographs = [placed(picture, cut(grounds, random)) for picture in stamps.pictures]
-    yield "the same on other photographs", replace(stamps, image_library=on_photographs)
+    yield "the same on other photographs", replace(stamps, pictures=on_photographs)
     yield "whole photographs", read_photographs(folder / GAMES)
     yield "drawings", read_drawings(folder / GAMES)
 

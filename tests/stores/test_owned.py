@@ -68,7 +68,7 @@ OWN = [
     "vectors-9.faiss",
     ".vectors.json.tmp",
     ".catalog.format-1.sqlite.tmp",
-    f".manifest.json.{os.getpid()}",
+    pytest.param(f".manifest.json.{os.getpid()}", id=".manifest.json.PID"),
     "writer.lock",
     "writer.json",
     "blobs",
