@@ -29,6 +29,9 @@ class ColourReranker(Reranker):
         self.asked: list[tuple[str | None, ImageRef | None, list[Record]]] = []
         self.threads: list[int] = []
 
+    def __repr__(self) -> str:
+        return self.name  # the same in each process that names a test by it
+
     def score(
         self, text: str | None, image: ImageRef | None, records: Sequence[Record]
     ) -> NDArray[np.float32]:
