@@ -34,6 +34,9 @@ class Backwards(Reranker):
         self.asked: list[tuple[str | None, ImageRef | None]] = []
         self._blind = blind
 
+    def __repr__(self) -> str:
+        return self.name
+
     @property
     def name(self) -> str:
         return "backwards"
