@@ -180,8 +180,11 @@ class SemanticSpace:
                 record. Nothing was added.
             StoreError: The store refused; nothing was added.
         """
-        admitted = admit(list(items), self._encoder.dimension)  # before any picture is kept
-        kept = list(self._intake.embedded(Offer(item.record, item.vectors) for item in admitted))
+        kept = list(items)
+        if any(item.record.image is not None for item in kept):
+            admitted = admit(kept, self._encoder.dimension)  # before any picture is kept
+            offers = (Offer(item.record, item.vectors) for item in admitted)
+            kept = list(self._intake.embedded(offers))
         self._store.add(kept)
         return [item.record.id for item in kept]
 

@@ -140,7 +140,7 @@ def test_any_text_finds_itself_or_has_no_terms(text: str) -> None:
     assert len(index.search(text, 5, EVERYTHING)) <= 1
     if re.search("[a-zA-Z0-9]", text):
         assert [row for row, _ in index.search(text, 5, EVERYTHING)] == [1]
-    index.remove([1])
+    index.remove([(1, text, {})])
     assert index.search(text, 5, EVERYTHING) == []
     database.execute("INSERT INTO words (words) VALUES ('integrity-check')")
 

@@ -107,8 +107,8 @@ class _Gate:
         if not depth:
             with self._changed:
                 # Something that is freed while this thread is about to fork must not wait for it.
-                mine = self._forker == threading.get_ident()
-                self._changed.wait_for(lambda: not self._is_shut or mine)
+                while self._is_shut and self._forker != threading.get_ident():
+                    self._changed.wait()
                 self._inside += 1
         self._depth.value = depth + 1
 
@@ -128,7 +128,8 @@ class _Gate:
         if not self._depth.value:
             with self._changed:
                 self._inside -= 1
-                self._changed.notify_all()
+                if self._is_shut:
+                    self._changed.notify_all()
 
     def shut(self) -> None:
         with self._changed:

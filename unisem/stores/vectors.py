@@ -91,9 +91,12 @@ def query_rows(vectors: Any) -> Vector:
     if rows.ndim != 2:
         raise VectorError(f"query vectors must have shape (n, d), not {rows.shape}")
     rows = np.ascontiguousarray(rows, np.float32)
-    lengths = _lengths(rows)
-    if not (np.isfinite(lengths) & (lengths > 0)).all():
-        raise VectorError("a query vector is zero or not finite")
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares: list[float] = np.einsum("ij,ij->i", rows, rows).tolist()
+    if not all(1 / _LONGEST < square < _LONGEST for square in squares):  # which is the rule
+        lengths = _lengths(rows)
+        if not (np.isfinite(lengths) & (lengths > 0)).all():
+            raise VectorError("a query vector is zero or not finite")
     return rows
 
 

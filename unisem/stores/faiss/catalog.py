@@ -195,8 +195,7 @@ class Catalog(Database):
         listed = rows.tolist()
         self._raw.drop(listed)
         try:
-            self._records.verify(listed)
-            self._words.remove(listed)
+            self._words.remove(self._records.entries(listed))
             is_damaged = False
         except DAMAGED:  # what was entered of it cannot be told
             is_damaged = True

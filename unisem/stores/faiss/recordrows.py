@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,13 @@ from unisem.images.library import ImageLibrary
 from unisem.records import Record, to_json
 from unisem.stores.faiss import checksums
 from unisem.stores.faiss.sql import compile_selection, is_large
-from unisem.stores.faiss.words import as_bytes
+from unisem.stores.faiss.words import Entry, as_bytes
 from unisem.stores.selection import Selection
 
 _COLUMNS = f"row, checksum, {checksums.RECORD_PARTS}"
+_PARTS = checksums.RECORD_PARTS.split(", ")
+_AS_BYTES = ", ".join(map(as_bytes, _PARTS))
+_SEARCHED = _PARTS.index("text"), _PARTS.index("metadata")
 
 
 class RecordRows:
@@ -86,22 +89,22 @@ class RecordRows:
         """Make the indexes of ids and sources agree with the rows, where one is damaged."""
         self._db.execute("REINDEX records")
 
-    def verify(self, rows: Sequence[int]) -> None:
-        """Look whether these rows are as they were stored.
+    def entries(self, rows: Sequence[int]) -> Iterator[Entry]:
+        """What the word index has of these rows, each if it is as it was stored.
 
         Raises:
             ValueError: One does not agree with its checksum.
         """
-        columns = checksums.RECORD_PARTS.split(", ")
         found = self._db.execute(
-            f"SELECT row, checksum, {', '.join(map(as_bytes, columns))} FROM records"  # noqa: S608
+            f"SELECT row, checksum, {_AS_BYTES} FROM records"  # noqa: S608 - a constant
             " WHERE row IN (SELECT value FROM json_each(?))",
             (json.dumps(list(rows)),),
         )
         for row, checksum, *parts in found:
-            texts = [None if part is None else part.decode() for part in parts]
-            if checksum != checksums.of_record(row, texts):
+            if checksum != checksums.of_stored_record(row, parts):
                 raise ValueError(f"row {row} does not agree with its checksum")
+            text, metadata = (parts[place] for place in _SEARCHED)
+            yield row, None if text is None else text.decode(), _mapping(metadata.decode())
 
     def chosen(self, selection: Selection) -> NDArray[np.int64]:
         """Row numbers of the selected records, ascending."""

@@ -130,7 +130,7 @@ class Snapshot:
     @property
     def is_empty(self) -> bool:
         """Whether no record lives."""
-        return not self.alive.any()
+        return not (len(self.alive) if self._all_alive else self.alive.any())
 
     @property
     def tail_length(self) -> int:

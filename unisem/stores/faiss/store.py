@@ -105,18 +105,20 @@ class FaissStore(Store, Carried):
         with self._mutex:
             self._lock_for_writing()
             before = self._readable()
-            is_empty = self._catalog.is_empty
-            if not is_empty:
-                items = admit(items, self._catalog.dimension)
+            is_empty = self._catalog.is_empty if before is None else before.is_empty
+            if is_empty:
+                expected = self._first_dimension and self._first_dimension()
             else:
-                items = admit(items, self._first_dimension and self._first_dimension())
+                expected = self._catalog.dimension if before is None else before.dimension
+            items = admit(items, expected)
             dimension = next(iter(items[0].vectors.values())).shape[-1]
             is_other = before is not None and before.dimension != dimension
             if is_empty and (before is None or is_other):
                 before = self._timeline.start(None, dimension)
             with self._timeline.moving():
                 with self._catalog.transaction():
-                    self._catalog.settle_dimension(dimension)
+                    if is_empty:
+                        self._catalog.settle_dimension(dimension)
                     changes = self._catalog.add(items)
                 if before is not None:
                     self._timeline.move_on(before, changes)

@@ -100,15 +100,11 @@ class WordIndex:
             ((row, *_searchable(text, metadata)) for row, text, metadata in records),
         )
 
-    def remove(self, rows: Iterable[int]) -> None:
-        """Take records out; they must still be in ``records``, as they were entered."""
-        entered = self._db.execute(
-            "SELECT row, text, metadata FROM records WHERE row IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(rows)),),
-        )
+    def remove(self, records: Iterable[Entry]) -> None:
+        """Take records out, given as they were entered."""
         self._db.executemany(
             "INSERT INTO words (words, rowid, text, metadata) VALUES ('delete', ?, ?, ?)",
-            ((row, *_searchable(text, json.loads(metadata))) for row, text, metadata in entered),
+            ((row, *_searchable(text, metadata)) for row, text, metadata in records),
         )
 
     def search(self, text: str, k: int, selection: Selection) -> list[tuple[int, float]]:
