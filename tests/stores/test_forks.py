@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.processes import script
 from tests.support.toy import ToyEncoder
-from unisem import SemanticSpace
+from unisem import Record, SemanticSpace
+from unisem.common.forks import is_undisturbed
+from unisem.filters import Field
+from unisem.stores.faiss.connection import Connection
 
 
 @pytest.fixture
@@ -140,6 +145,39 @@ def test_a_child_that_is_forked_while_threads_use_the_space_does_not_hang(path: 
         seconds=180,
     )
     assert json.loads(answer) == ["ok"] * 6
+
+
+def test_the_file_is_only_touched_where_no_fork_can_come_between(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The locks of SQLite and of the C library would stay locked in the child for ever."""
+    unguarded: list[str] = []
+
+    def watched(name: str) -> Callable[..., Any]:
+        original = getattr(Connection, name)
+
+        def call(connection: Connection, *arguments: Any) -> Any:
+            if not is_undisturbed():
+                unguarded.append(f"{name} {arguments[:1]}")
+            return original(connection, *arguments)
+
+        return call
+
+    for name in ("execute", "executemany", "close"):
+        monkeypatch.setattr(Connection, name, watched(name), raising=False)
+    with SemanticSpace.open(path, encoder=ToyEncoder()) as space:
+        for _ in range(3):  # so that removed records are folded away, too
+            space.add(Record(id=f"a{n}", text=f"a{n}", metadata={"n": n}) for n in range(1100))
+        space.delete(["a3"])
+        space.search("a1", k=3, mode="hybrid", filter=Field("n") > 3)
+        space.get(["a1"]), len(space), space.store.vectors(["a1"])
+        space.store.update({"a1": {"n": 0}})
+        assert len(list(space.store.select())) == len(list(space.store.embedded())) == 1099
+        next(space.store.select()), next(space.store.embedded())
+        space.compact("sq8")
+        space.search("a1", k=3)
+        space.store.shrink()
+    assert unguarded == []
 
 
 @pytest.mark.parametrize("kind", ["flat", "hnsw"])

@@ -9,6 +9,7 @@ until no thread is inside `undisturbed`, and the child is told before anything r
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import sys
 import threading
@@ -17,7 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from weakref import WeakSet
 
-_PATIENCE = 10  # seconds that a fork waits for what other threads are in the middle of
+_log = logging.getLogger(__name__)
+_PATIENCE = 30  # seconds that a fork waits for what other threads are in the middle of
 
 
 class Carried(ABC):
@@ -63,6 +65,11 @@ def undisturbed() -> Iterator[None]:
         yield
     finally:
         _gate.leave()
+
+
+def is_undisturbed() -> bool:
+    """Whether this thread is inside `undisturbed`, or holds a `Mutex`."""
+    return _gate.is_inside
 
 
 def start_undisturbed(action: Callable[[], None], name: str) -> threading.Thread:
@@ -135,7 +142,9 @@ class _Gate:
         with self._changed:
             self._changed.wait_for(lambda: not self._is_shut)  # two threads may fork
             self._is_shut, self._forker = True, threading.get_ident()
-            self._changed.wait_for(lambda: self._inside == self._own, timeout=_PATIENCE)
+            if not self._changed.wait_for(lambda: self._inside == self.is_inside, _PATIENCE):
+                others = self._inside - self.is_inside
+                _log.warning("a fork waits no longer for %d threads; its child may hang", others)
 
     def open(self) -> None:
         with self._changed:
@@ -144,13 +153,13 @@ class _Gate:
 
     def begin_anew(self) -> None:
         self._changed = threading.Condition()
-        self._inside, self._is_shut, self._forker = self._own, False, None
+        self._inside, self._is_shut, self._forker = int(self.is_inside), False, None
         for carried in list(_carried):
             carried.begin_anew()
 
     @property
-    def _own(self) -> int:
-        return int(getattr(self._depth, "value", 0) > 0)
+    def is_inside(self) -> bool:
+        return bool(getattr(self._depth, "value", 0))
 
 
 _carried: WeakSet[Carried] = WeakSet()

@@ -16,11 +16,11 @@ again: what appeared has a larger number than anything it knows, what vanished i
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,10 @@ from unisem.stores.faiss.recordrows import RecordRows
 from unisem.stores.faiss.schema import TABLES, check_schema
 from unisem.stores.faiss.upgrades import FORMAT, bring_up_to_date
 from unisem.stores.selection import EVERYTHING, Selection
+
+Item = TypeVar("Item")
+Items = Generator[Item, None, None]
+"""Items that are read as they are asked for, until their reading is closed."""
 
 _LARGEST = 1 << 16  # numbers in a vector; a damaged figure must not cost all memory
 _PAGE = 256
@@ -228,7 +232,7 @@ class Catalog(Database):
         with self._decoding("a record"):
             return self._records.of(rows)
 
-    def selected(self, selection: Selection, page: int) -> Iterator[Record]:
+    def selected(self, selection: Selection, page: int) -> Items[Record]:
         """The selected records of one committed state, oldest first, by way of a copy.
 
         Between two of them no transaction is open, which would keep the log from being moved.
@@ -307,7 +311,7 @@ class Catalog(Database):
         with self.snapshot(), self._decoding("a vector"):
             return self.moment, *self._raw.after(-1, self.dimension or 0)
 
-    def embedded(self) -> Iterator[EmbeddedRecord]:
+    def embedded(self) -> Items[EmbeddedRecord]:
         """Every record with its vectors, oldest first, of one committed state."""
         try:
             with self.snapshot():

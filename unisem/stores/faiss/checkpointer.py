@@ -14,10 +14,8 @@ from unisem.stores.faiss.connection import connect
 _ENOUGH = 1_000  # changed rows that are worth moving; each is a page or a few in the log
 MOST_PAGES = 32_768
 """Pages from which a commit moves the log itself, for a writer that never pauses."""
-MOST_BYTES = 1 << 22
-"""Size from which a log of small commits is moved before the next one."""
-_MANY_COMMITS = 8  # so many of the largest commit are room enough for a writer of large ones
-_FORGET = 0.9  # how fast a single large commit is forgotten
+_SHARE = 4  # a log of more than this part of the catalogue is moved before the next commit,
+_FEWEST_BYTES = 1 << 20  # unless it is smaller than that
 
 
 class Checkpointer:
@@ -34,8 +32,7 @@ class Checkpointer:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._log = f"{path}-wal"
-        self._size, self._largest = 0, 0.0
-        self._enough: float = MOST_BYTES
+        self._enough = 0
         self._changed = 0
         self._thread: threading.Thread | None = None
 
@@ -52,15 +49,9 @@ class Checkpointer:
             self._thread = start_undisturbed(self._move, "unisem-checkpoint")
 
     def _bound(self) -> None:
-        try:
-            size = os.stat(self._log).st_size
-        except OSError:
-            return
-        self._largest = max(_FORGET * self._largest, size - self._size)
-        self._size = size
-        most = max(MOST_BYTES, _MANY_COMMITS * self._largest)
+        size, most = _size(self._log), largest_log(self._path)
         if size <= most:
-            self._enough = most
+            self._enough = 0
         elif size > self._enough:  # all is moved now, so that the next commit begins the log anew
             self.wait()
             self._move()
@@ -77,3 +68,15 @@ class Checkpointer:
         """Wait until the thread has done what it is at."""
         if self._thread is not None:
             self._thread.join()
+
+
+def largest_log(path: Path) -> int:
+    """How many bytes the log of a catalogue should have at most."""
+    return max(_FEWEST_BYTES, _size(path) // _SHARE)
+
+
+def _size(path: str | Path) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from unisem.errors import CorruptStoreError, StoreError
-from unisem.stores.faiss.checkpointer import MOST_BYTES, MOST_PAGES, Checkpointer
+from unisem.stores.faiss.checkpointer import MOST_PAGES, Checkpointer, largest_log
 from unisem.stores.faiss.connection import PATIENCE, Connection, connect
 from unisem.stores.faiss.sql import define_functions
 
@@ -84,7 +84,8 @@ class Database:
             self._use_log()
         self._db.execute(f"PRAGMA synchronous = {level}")
         self._db.execute(f"PRAGMA wal_autocheckpoint = {MOST_PAGES}")
-        self._db.execute(f"PRAGMA journal_size_limit = {MOST_BYTES // 2}")
+        if self._path is not None:
+            self._db.execute(f"PRAGMA journal_size_limit = {largest_log(self._path)}")
         self._db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self._db.execute("PRAGMA trusted_schema = OFF")
         self._db.execute("PRAGMA cell_size_check = ON")  # notices more kinds of damage

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from unisem.common.filelock import FileLock
+from unisem.common.forks import undisturbed
 from unisem.common.owned import check_owned
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.stores.faiss.connection import Connection, connect
@@ -42,7 +43,7 @@ def is_untouched(directory: Path) -> bool:
     if not (directory / "catalog.sqlite").exists():
         return True
     try:
-        with read_only(directory) as database:
+        with undisturbed(), read_only(directory) as database:
             (count,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             found = (
                 count

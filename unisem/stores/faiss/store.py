@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from unisem.errors import CorruptStoreError, StoreError
 from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.base import Store
-from unisem.stores.faiss.catalog import Catalog
+from unisem.stores.faiss.catalog import Catalog, Item, Items
 from unisem.stores.faiss.index_settings import Index, IndexKind, IndexSettings, choose_kind
 from unisem.stores.faiss.maintenance import FaissMaintenance
 from unisem.stores.faiss.moments import Moment
@@ -91,7 +91,8 @@ class FaissStore(Store, Carried):
 
     def _open_catalog(self) -> Catalog:
         path = self._directory / "catalog.sqlite" if self._directory else None
-        return Catalog(path, self._image_library, durability=self._durability)
+        with undisturbed():
+            return Catalog(path, self._image_library, durability=self._durability)
 
     def begin_anew(self) -> None:
         """In a forked child: the next call opens the files as if for the first time."""
@@ -105,11 +106,10 @@ class FaissStore(Store, Carried):
         with self._mutex:
             self._lock_for_writing()
             before = self._readable()
-            is_empty = self._catalog.is_empty if before is None else before.is_empty
+            state = self._catalog if before is None else before
+            is_empty, expected = state.is_empty, state.dimension
             if is_empty:
                 expected = self._first_dimension and self._first_dimension()
-            else:
-                expected = self._catalog.dimension if before is None else before.dimension
             items = admit(items, expected)
             dimension = next(iter(items[0].vectors.values())).shape[-1]
             is_other = before is not None and before.dimension != dimension
@@ -179,7 +179,7 @@ class FaissStore(Store, Carried):
 
     def _all_vectors(self) -> tuple[Moment, NDArray[np.int64], Vector]:
         with (
-            self._mutex if self._directory is None else nullcontext(),
+            self._mutex if self._directory is None else undisturbed(),
             self._catalog.reader() as it,
         ):
             return it.all_vectors()
@@ -192,21 +192,22 @@ class FaissStore(Store, Carried):
         if not many:
             yield from (records[row] for row in rows.tolist())
             return
-        # Writes go on, this selection stays. Each step, and the end wherever it comes, is one not
-        # to be forked within: SQLite's own locks would stay locked in the child.
+        yield from self._step_by_step(lambda catalog: catalog.selected(selection, _PAGE))
+
+    def _step_by_step(self, read: Callable[[Catalog], Items[Item]]) -> Iterator[Item]:
+        """Read one state while writes go on; no fork comes within a step, or the end anywhere."""
         stack = ExitStack()
         try:
             with undisturbed():
-                records_left = stack.enter_context(self._catalog.reader()).selected(
-                    selection, _PAGE
-                )
+                catalog = stack.enter_context(self._catalog.reader())
+                left = stack.enter_context(closing(read(catalog)))
             while True:
                 with undisturbed():
-                    record = next(records_left, None)
-                if record is None:
+                    item = next(left, None)
+                if item is None:
                     return
                 self._check_open()
-                yield record
+                yield item
         finally:
             with undisturbed():
                 stack.close()
@@ -281,8 +282,7 @@ class FaissStore(Store, Carried):
             return
         with self._mutex:
             self._check_open()
-        with self._catalog.reader() as catalog:
-            yield from catalog.embedded()
+        yield from self._step_by_step(Catalog.embedded)
 
     def update(self, metadata: Mapping[str, Mapping[str, Any]]) -> None:
         with self._mutex:  # nobody writes between reading the vectors and adding them again
