@@ -14,7 +14,15 @@ from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.constants import DEFAULT_SIMILARITY_TOP_K
 from llama_index.core.embeddings.multi_modal_base import MultiModalEmbedding
 from llama_index.core.indices.vector_store.retrievers import VectorIndexRetriever
-from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle, TextNode
+from llama_index.core.schema import (
+    BaseNode,
+    Document,
+    MetadataMode,
+    Node,
+    NodeWithScore,
+    QueryBundle,
+    TextNode,
+)
 from llama_index.core.vector_stores.types import (
     MetadataFilters,
     VectorStoreQueryMode,
@@ -54,6 +62,8 @@ _PRESENTATION = (
     "metadata_separator",
     "text_template",
     "relationships",
+    "audio_resource",
+    "video_resource",
 )
 
 
@@ -306,7 +316,7 @@ def _given(image: ImageRef, model: MultiModalEmbedding) -> Any:
 def _scored(
     nodes: Sequence[BaseNode], scores: Sequence[float], store: Store, limits: ImageLimits
 ) -> list[NodeWithScore]:
-    """Give nodes their scores, and make those with a picture `UniSemImageNode`.
+    """Give nodes their scores, and make them `FoundText` and `UniSemImageNode`.
 
     LlamaIndex's own `ImageNode` sends a picture without its caption, and one missing file ends the
     whole query. A picture that is only a URL is not fetched: its caption says so.
@@ -331,6 +341,8 @@ def _scored(
             node = _presented(node, pictures.get(node.node_id))
         elif type(node) is TextNode:
             node = FoundText.model_construct(**node.__dict__)
+        elif type(node) in (Node, Document):
+            node = FoundText.model_construct(**_kept(node))
         results.append(NodeWithScore(node=node, score=score))
     return results
 
@@ -339,16 +351,19 @@ def _presented(node: BaseNode, picture: BaseNode | None) -> UniSemImageNode:
     """The picture's place and limits, with everything else as the node has it."""
     if not isinstance(picture, UniSemImageNode):
         picture = UniSemImageNode(image_omitted="is not a file on this machine")
-    kept = {
-        name: getattr(node, name) for name in _PRESENTATION if getattr(node, name, None) is not None
-    }
     return picture.model_copy(
         update={
-            **kept,
-            "id_": node.node_id,
-            "text": node.get_content(MetadataMode.NONE),
-            "metadata": node.metadata,
+            **_kept(node),
             "text_embedding": caption_vector(node),
             "image_url": image_url_of(node),
         }
     )
+
+
+def _kept(node: BaseNode) -> dict[str, Any]:
+    """What a found node has of the one that was stored."""
+    kept = {
+        name: getattr(node, name) for name in _PRESENTATION if getattr(node, name, None) is not None
+    }
+    text = node.get_content(MetadataMode.NONE)
+    return {**kept, "id_": node.node_id, "text": text, "metadata": node.metadata}
