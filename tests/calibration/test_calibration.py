@@ -30,7 +30,8 @@ FOUND: tuple[DocumentKind, ...] = ("text", "image")
 @pytest.fixture(scope="module")
 def calibration() -> Calibration:
     fitted = fit_calibration(Corpus.of(200, 0.6, 2).sample, fingerprint="ab")
-    pairs = dict.fromkeys(fitted.pairs, PairChoice(alpha=ALPHA, k=K, slope=1.5, intercept=-4.0))
+    pair = PairChoice(alpha=ALPHA, k=K, slope=1.5, intercept=-4.0, candidates=200)
+    pairs = dict.fromkeys(fitted.pairs, pair)
     return replace(fitted, choices=Choices(), pairs=pairs)
 
 
@@ -95,6 +96,18 @@ def test_a_scale_rises_and_is_the_nearest_examples(calibration: Calibration) -> 
     assert chances is not None
     np.testing.assert_allclose(chances, 1 / (1 + np.exp(4 - 1.5 * expected)), rtol=1e-3, atol=1e-9)
     assert (np.diff(chances) >= 0).all()
+
+
+def test_among_twice_as_many_the_odds_are_half(calibration: Calibration) -> None:
+    asked = calibration.query(CORPUS.questions[0], "text")
+    scores = np.array([0.2, 0.5])
+    odds = []
+    for candidates in (None, 200, 400):
+        chances = asked.scale("text", candidates=candidates).relevance(scores)
+        assert chances is not None
+        odds.append(chances / (1 - chances))
+    np.testing.assert_allclose(odds[0], odds[1])
+    np.testing.assert_allclose(odds[0] / 2, odds[2])
 
 
 def test_without_labels_there_is_no_probability(calibration: Calibration) -> None:

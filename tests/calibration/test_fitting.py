@@ -44,7 +44,7 @@ def test_without_a_gap_nothing_changes(flat: Corpus) -> None:
 def test_hub_bias_adds_to_centring(gapped: Corpus, fitted: Calibration) -> None:
     centred = replace(
         fitted,
-        choices=Choices(standardised=False),
+        choices=Choices(scaled=()),
         pairs=dict.fromkeys(fitted.pairs, PairChoice()),
     )
     both = replace(centred, pairs=dict.fromkeys(fitted.pairs, PairChoice(alpha=0.75, k=128)))
@@ -58,7 +58,7 @@ def test_vectors_that_mean_nothing_are_left_alone() -> None:
     numbers = np.arange(300)
     fitted = fit_calibration(Sample(texts, texts, images, numbers, numbers), fingerprint="ab")
     assert not fitted.choices.centred
-    assert not fitted.choices.standardised
+    assert not fitted.choices.scaled
     assert {pair.alpha for pair in fitted.pairs.values()} == {0}
 
 
@@ -116,3 +116,22 @@ def test_bad_samples_are_refused(change: dict[str, str], message: str) -> None:
             rows[3] = np.nan if how == "nan" else 2 * rows[3]
     with pytest.raises(CalibrationError, match=message):
         fit_calibration(replace(sample, **{name: rows}), fingerprint="ab")
+
+
+def test_what_is_said_to_be_likely_is_so(fitted: Calibration) -> None:
+    """Questions never seen, with their answer and without; half of the first hits are right."""
+    asked = Corpus.of(500, GAP, 7)
+    searched = fitted.documents(asked.images, np.ones(500, bool))
+    said, right = [], []
+    for row, question in enumerate(fitted.queries(asked.texts, "text")):
+        scores = searched @ question.vector
+        for answer in (0.0, -2.0):
+            scores[row] += answer
+            chances = question.scale("image").relevance(scores)
+            assert chances is not None
+            said.append(chances.max())
+            right.append(chances.argmax() == row)
+    places = np.minimum((np.array(said) * 10).astype(int), 9)
+    off = np.array(said) - right
+    assert sum(abs(off[places == one].sum()) for one in range(10)) / len(said) <= 0.1
+    assert np.mean(right) == pytest.approx(np.mean(said), abs=0.1)

@@ -114,7 +114,9 @@ def _read(described: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Calibr
         fingerprint=fingerprint,
         documents_of={kind: references[f"document.{kind}"] for kind in DOCUMENT_KINDS},
         queries_of={kind: references[f"query.{kind}"] for kind in QUERY_KINDS},
-        choices=_checked(Choices, described["choices"]),
+        choices=_checked(
+            Choices, described["choices"] | {"scaled": tuple(described["choices"]["scaled"])}
+        ),
         pairs={
             (asked, kind): _checked(PairChoice, described["pairs"][f"{asked} {kind}"])
             for asked in QUERY_KINDS
@@ -138,11 +140,15 @@ def _reference(mean: NDArray[Any], bank: NDArray[Any], count: Any, dimension: in
 
 
 def _checked(kind: Any, values: dict[str, Any]) -> Any:
-    """A value of plain numbers; each is finite, and within what it may be."""
+    """A value whose numbers are finite; itself it checks what they mean."""
     made = kind(**values)
     for field in fields(kind):
         value = getattr(made, field.name)
-        if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
+        if (
+            value is not None
+            and not isinstance(value, tuple)
+            and not (isinstance(value, int | float) and math.isfinite(value))
+        ):
             raise ValueError(f"{field.name} is {value!r}")
     return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +31,7 @@ class PairChoice:
         k: Over how many of the nearest reference queries the bias is the mean.
         slope: Log-odds of relevance per standard score; ``None`` if no labels told.
         intercept: Log-odds of relevance at standard score 0.
+        candidates: Among how many vectors those odds were found.
         queries: How many queries of calibration data this was chosen on.
     """
 
@@ -37,6 +39,7 @@ class PairChoice:
     k: int = 1
     slope: float | None = None
     intercept: float = 0.0
+    candidates: int = 1
     queries: int = 0
 
     def __post_init__(self) -> None:
@@ -45,8 +48,11 @@ class PairChoice:
         Raises:
             ValueError: Says which.
         """
-        if not 0 <= self.alpha <= 1 or self.k < 1:
-            raise ValueError(f"alpha {self.alpha!r} is not from 0 to 1, or k {self.k!r} below 1")
+        if not 0 <= self.alpha <= 1 or self.k < 1 or self.candidates < 1:
+            raise ValueError(
+                f"alpha {self.alpha!r} is not from 0 to 1, or k {self.k!r} or the number of "
+                f"candidates {self.candidates!r} below 1"
+            )
         if self.slope is not None and not self.slope >= 0:
             raise ValueError(f"the slope {self.slope!r} of a probability is below 0")
 
@@ -57,7 +63,7 @@ class Choices:
 
     Attributes:
         centred: Whether each kind is seen from its own mean.
-        standardised: Whether scores of each pair are brought to one scale.
+        scaled: The kinds of queries whose scores of each kind are brought to one scale.
         cohort: The share of a kind's bank, the nearest, that the scale is taken from.
         queries: How many queries of calibration data this was chosen on.
         before: Their mean nDCG@10 in one list of all kinds by raw cosine, held out; ``None``
@@ -66,7 +72,7 @@ class Choices:
     """
 
     centred: bool = True
-    standardised: bool = True
+    scaled: tuple[QueryKind, ...] = QUERY_KINDS
     cohort: float = 0.1
     queries: int = 0
     before: float | None = None
@@ -80,6 +86,8 @@ class Choices:
         """
         if not 0 < self.cohort <= 1:
             raise ValueError(f"the cohort {self.cohort!r} is no share above 0, to 1")
+        if not set(self.scaled) <= set(QUERY_KINDS):
+            raise ValueError(f"there are no queries of all the kinds {self.scaled!r}")
 
 
 Pair = tuple[QueryKind, DocumentKind]
@@ -239,15 +247,25 @@ class AskedVector:
     kind: QueryKind
     vector: Vector
 
-    def scale(self, kind: DocumentKind) -> Scale:
-        """How this query's scores against one kind of vectors compare with other kinds'."""
-        pair = self.calibration.pairs[self.kind, kind]
-        if not self.calibration.choices.standardised:
-            return Scale(0.0, 1.0, pair.slope, pair.intercept)
-        scores: Floats = (self.calibration._searched[kind] @ self.vector).astype(np.float64)
-        count = max(2, round(self.calibration.choices.cohort * len(scores)))
-        nearest = np.partition(scores, len(scores) - count)[-count:]
-        return Scale.over(nearest, pair.slope, pair.intercept)
+    def scale(self, kind: DocumentKind, *, candidates: int | None = None) -> Scale:
+        """How this query's scores against one kind of vectors compare with other kinds'.
+
+        Args:
+            kind: What the vectors are of.
+            candidates: How many of them are searched; as many as the calibration was fitted to if
+                ``None``. Among twice as many there are twice as many wrong ones of any score, so
+                the odds of relevance are half.
+        """
+        calibration = self.calibration
+        pair = calibration.pairs[self.kind, kind]
+        count = calibration.documents_of[kind].count if candidates is None else max(candidates, 1)
+        intercept = pair.intercept - math.log(count / pair.candidates)
+        if self.kind not in calibration.choices.scaled:
+            return Scale(0.0, 1.0, pair.slope, intercept)
+        scores: Floats = (calibration._searched[kind] @ self.vector).astype(np.float64)
+        size = max(2, round(calibration.choices.cohort * len(scores)))
+        nearest = np.partition(scores, len(scores) - size)[-size:]
+        return Scale.over(nearest, pair.slope, intercept)
 
 
 def nearest_mean(scores: NDArray[Any], k: int) -> Vector:

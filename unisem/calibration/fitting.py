@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 
 from unisem.calibration.calibration import Calibration, Choices, Pair, PairChoice, Pairs
-from unisem.calibration.kinds import DOCUMENT_KINDS, QUERY_KINDS, QueryKind
+from unisem.calibration.kinds import DOCUMENT_KINDS, QUERY_KINDS, DocumentKind, QueryKind
 from unisem.calibration.reference import Reference, scaled
 from unisem.calibration.relevance import fitted_odds
 from unisem.calibration.sample import Sample
@@ -21,10 +21,11 @@ BANK = 1024
 """The most examples of each kind that a calibration keeps."""
 ALPHAS = (0.25, 0.5, 0.75, 1.0)
 KS = (8, 32, 128)
-RAW = Choices(centred=False, standardised=False)
+RAW = Choices(centred=False, scaled=())
 _ACROSS: tuple[Pair, ...] = (("text", "image"), ("image", "text"))
 _MOST = 500  # groups of each half that choices are made on
-_SURE = 3.0  # standard errors that a gain must exceed to be believed
+_SURE = 3.0  # standard errors that a gain of the whole must exceed
+_LIKELY = 1.0  # standard errors that a gain of one step must exceed
 
 
 def fit_calibration(
@@ -32,10 +33,11 @@ def fit_calibration(
 ) -> Calibration:
     """Fit means, hub biases and scales.
 
-    The sample is halved by group. What is fitted to one half is tried on the other, both ways, and
-    a step is taken only where nDCG@10 rises by more than three standard errors: the hub bias, its
-    ``k`` and its ``alpha`` for each pair of kinds, centring and the scale in one list of both. The
-    calibration is then fitted anew to all.
+    The sample is halved by group. What is fitted to one half is tried on the other, both ways, by
+    nDCG@10: the hub bias, its ``k`` and its ``alpha`` for each pair of kinds in a list of one kind,
+    the scale for each kind of query in one list of both; each where it gains more than a standard
+    error. The whole must gain more than three, or nothing is done. The calibration is then fitted
+    anew to all.
 
     Args:
         sample: Vectors of at least `FEWEST` texts and pictures.
@@ -95,12 +97,24 @@ def _chosen(trials: Sequence[Trial], pairs: Pairs) -> tuple[Choices, Pairs]:
     raw = _mixed(trials, RAW, pairs)
     if not len(raw):
         return Choices(), pairs
-    biased = _biased(trials, replace(RAW, centred=True), pairs)
-    found = _mixed(trials, Choices(), biased)
+    centred = replace(RAW, centred=True)
+    biased = dict(_biased(trials, centred, pairs))
+    compared: tuple[QueryKind, ...] = tuple(
+        asked
+        for asked in DOCUMENT_KINDS
+        if _exceeds(
+            _mixed(trials, Choices(), biased, (asked,)) - _mixed(trials, centred, pairs, (asked,)),
+            _LIKELY,
+        )
+    )
+    choices = Choices(scaled=(*compared, "both") if "image" in compared else compared)
+    for pair in biased:  # biases that differ by kind mean something on one scale only
+        if pair[0] not in choices.scaled:
+            biased[pair] = pairs[pair]
+    found = _mixed(trials, choices, biased)
     count, before = len(raw), float(raw.mean())
-    if _tells(trials, pairs) and _is_sure(found - raw):
-        choices = Choices(queries=count, before=before, after=float(found.mean()))
-        return choices, biased
+    if _tells(trials, pairs) and _exceeds(found - raw, _SURE):
+        return replace(choices, queries=count, before=before, after=float(found.mean())), biased
     return replace(RAW, queries=count, before=before, after=before), pairs
 
 
@@ -108,11 +122,11 @@ def _tells(trials: Sequence[Trial], pairs: Pairs) -> bool:
     """Whether texts and pictures that belong together are nearer than by chance."""
     judged = [trial.judged(RAW, pairs) for trial in trials]
     gains = [half[pair].ndcg() - half[pair].chance for half in judged for pair in _ACROSS]
-    return _is_sure(np.concatenate(gains))
+    return _exceeds(np.concatenate(gains), _SURE)
 
 
 def _biased(trials: Sequence[Trial], choices: Choices, pairs: Pairs) -> Pairs:
-    """For each pair the hub bias that gains most, of those that surely gain; else none.
+    """For each pair the hub bias that gains most, of those that are likely to; else none.
 
     A query of both kinds at once has no answers to tell, and takes the weaker of the two.
     """
@@ -125,7 +139,7 @@ def _biased(trials: Sequence[Trial], choices: Choices, pairs: Pairs) -> Pairs:
             if not len(raw):
                 continue
             gain = float((after - raw).mean())
-            if gain > best[pair][1] and _is_sure(after - raw):
+            if gain > best[pair][1] and _exceeds(after - raw, _LIKELY):
                 best[pair] = replace(tried[pair], queries=len(raw)), gain
     chosen = {pair: choice for pair, (choice, _) in best.items()}
     for kind in DOCUMENT_KINDS:
@@ -143,17 +157,22 @@ def _apart(trials: Sequence[Trial], choices: Choices, pairs: Pairs) -> dict[Pair
     return {pair: np.concatenate([half[pair].ndcg() for half in judged]) for pair in judged[0]}
 
 
-def _mixed(trials: Sequence[Trial], choices: Choices, pairs: Pairs) -> Floats:
-    """nDCG@10 of all queries that have answers, in one list of both kinds."""
+def _mixed(
+    trials: Sequence[Trial],
+    choices: Choices,
+    pairs: Pairs,
+    asked: Sequence[DocumentKind] = DOCUMENT_KINDS,
+) -> Floats:
+    """nDCG@10 of the queries of some kinds that have answers, in one list of both kinds."""
     judged = [trial.judged(choices, pairs) for trial in trials]
-    return np.concatenate(
-        [one_list(half, asked).ndcg() for half in judged for asked in DOCUMENT_KINDS]
-    )
+    return np.concatenate([one_list(half, kind).ndcg() for half in judged for kind in asked])
 
 
-def _is_sure(gains: Floats) -> bool:
-    error = float(gains.std()) / np.sqrt(len(gains))
-    return bool(gains.mean() > _SURE * error)
+def _exceeds(gains: Floats, errors: float) -> bool:
+    """Whether there is a mean gain of more than some standard errors."""
+    if not len(gains):
+        return False
+    return bool(gains.mean() > errors * float(gains.std()) / np.sqrt(len(gains)))
 
 
 def _with_odds(trials: Sequence[Trial], choices: Choices, pairs: Pairs) -> Pairs:
@@ -164,5 +183,6 @@ def _with_odds(trials: Sequence[Trial], choices: Choices, pairs: Pairs) -> Pairs
         tops = [half[pair].tops() for half in judged]
         odds = fitted_odds(*(np.concatenate(part) for part in zip(*tops, strict=True)))
         if odds is not None:
-            found[pair] = replace(pairs[pair], slope=odds[0], intercept=odds[1])
+            among = sum(half[pair].scores.shape[1] for half in judged) // len(judged)
+            found[pair] = replace(pairs[pair], slope=odds[0], intercept=odds[1], candidates=among)
     return found
