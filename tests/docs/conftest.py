@@ -49,7 +49,11 @@ def workplace(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> 
     solid("blue", (20, 20)).save("query.jpg")
     for number, name in enumerate(("tiger.jpg", "example.jpg", "xj.jpg")):
         noise(number).save(name)
-    (photos / "links.csv").write_bytes(
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    for name in ("red.png", "blue.png", "green.png"):
+        (linked / name).write_bytes((photos / name).read_bytes())
+    (linked / "links.csv").write_bytes(
         b"picture,caption\nred.png,a red card\nblue.png\ngreen.png,caf\xe9\n../query.jpg,outside\n"
     )
     return tmp_path

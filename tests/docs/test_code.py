@@ -152,7 +152,7 @@ def _fields(value: Any, inside: str = "") -> set[str]:
 
 def contributing(names: dict[str, Any], server: ChatServer) -> None:
     found = {record.id: record.text for record in names["space"].store.select()}
-    assert found == {"photos/red.png": "a red card", "photos/blue.png": None}
+    assert found == {"linked/red.png": "a red card", "linked/blue.png": None}
     broken, outside = names["report"].skipped
     assert (broken.name[-12:], "not UTF-8" in broken.reason) == ("/links.csv:4", True)
     assert (outside.name[-12:], "outside" in outside.reason) == ("../query.jpg", True)
