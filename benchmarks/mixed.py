@@ -13,6 +13,7 @@ part, on which the heads of `benchmarks.mixed_heads` are not trained. The sets a
 from __future__ import annotations
 
 import argparse
+import timeit
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from benchmarks.mixed_data import MixedData, Things
 from benchmarks.mixed_heads import Heads
+from benchmarks.mixed_index import index_table
 from benchmarks.mixed_relevance import relevance_tables
 from tools.open_clip_art import fetched_library
 from unisem.calibration import (
@@ -96,7 +98,24 @@ def main() -> None:
         gallery_table(name, embed(data.gallery), data.alike)
         if name == "mini":
             foreign_table(calibration, data)
+            cost_table(calibration, data.training)
+        index_table(calibration, embed(data.training), held_out)
     relevance_tables(data)
+
+
+def cost_table(calibration: Calibration, things: Things) -> None:
+    """Seconds of each step, the least of five."""
+    rows, is_image = things.images, np.ones(len(things), bool)
+    queries = calibration.queries(things.questions, "image")
+    steps: dict[str, Callable[[], object]] = {
+        "calibrate stored vectors, each": lambda: calibration.documents(rows, is_image),
+        "calibrate a query": lambda: calibration.queries(things.questions, "image"),
+        "its scale for one kind": lambda: [query.scale("image") for query in queries],
+    }
+    print("\n### cost\n\n| step | microseconds |\n|---|---|")
+    for name, step in steps.items():
+        seconds = min(timeit.repeat(step, number=1, repeat=5))
+        print(f"| {name} | {1e6 * seconds / len(things):.0f} |", flush=True)
 
 
 def sample_of(things: Things, *, same_words: bool) -> Sample:

@@ -63,10 +63,13 @@ def changed(path: Path, name: str, value: Any) -> None:
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     described = json.loads(header["__metadata__"]["unisem"])
     inside = described
-    *parents, last = name.split(".")
-    for parent in parents:
-        inside = inside[parent]
-    inside[last] = value
+    first, _, rest = name.partition(".")
+    if rest and first != "counts":
+        inside = inside[first]
+        first, _, rest = rest.partition(".")
+    if rest:
+        inside = inside[first]
+    inside[rest or first] = value
     save_file(load(content), path, {"unisem": json.dumps(described)})
 
 
@@ -84,10 +87,15 @@ def changed(path: Path, name: str, value: Any) -> None:
         ("pairs.text image.alpha", -1, "alpha"),
         ("pairs.text image.alpha", "1", "cannot be read"),
         ("pairs.text image.k", 0, "alpha"),
+        ("pairs.text image.k", 1.5, "k is 1.5"),
+        ("choices.centred", 1, "centred is 1"),
         ("pairs.text image.slope", -1, "slope"),
         ("pairs.text image.intercept", float("inf"), "intercept"),
         ("pairs", {}, "cannot be read"),
         ("counts", [], "cannot be read"),
+        ("counts.query.text", 0, "of 0 vectors"),
+        ("counts.query.text", float("inf"), "cannot be read"),
+        ("seed", None, "cannot be read"),
     ],
 )
 def test_numbers_that_mean_nothing_are_refused(
@@ -118,11 +126,14 @@ def test_vectors_that_mean_nothing_are_refused(
         load_calibration(path)
 
 
-@pytest.mark.parametrize("name", ["document.text.mean", "query.image.bank"])
+@pytest.mark.parametrize("name", ["document.text.mean", "query.image.bank", "document.text.mean:"])
 def test_other_shapes_are_refused(path: Path, name: str) -> None:
     metadata = {"unisem": described(path)}
     tensors = load_file(path)
-    tensors[name] = tensors[name][..., :-1].copy()
+    if name.endswith(":"):  # of no dimension at all
+        tensors[name[:-1]] = np.array(1, np.float32)
+    else:
+        tensors[name] = tensors[name][..., :-1].copy()
     save_file(tensors, path, metadata)
     with pytest.raises(CalibrationError, match="fit it anew"):
         load_calibration(path)

@@ -93,7 +93,15 @@ def load_calibration(path: Path) -> Calibration:
         return _read(described, tensors)
     except CalibrationError:
         raise
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (
+        OSError,
+        SafetensorError,
+        ValueError,
+        LookupError,
+        TypeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         raise CalibrationError(
             f"{path} cannot be read as a calibration ({error}); fit it anew"
         ) from error
@@ -136,19 +144,20 @@ def _reference(mean: NDArray[Any], bank: NDArray[Any], count: Any, dimension: in
         raise ValueError("a mean is longer than unit vectors have, or not finite")
     if not (np.abs(np.linalg.norm(examples, axis=1) - 1) <= _UNIT).all():
         raise ValueError("a bank's vectors are not finite or not of length 1")
+    if int(count) < 1:
+        raise ValueError(f"a mean is of {count!r} vectors")
     return Reference(mean, examples, int(count))
 
 
 def _checked(kind: Any, values: dict[str, Any]) -> Any:
-    """A value whose numbers are finite; itself it checks what they mean."""
+    """A value whose numbers are finite and of their type; itself it checks what they mean."""
     made = kind(**values)
     for field in fields(kind):
         value = getattr(made, field.name)
-        if (
-            value is not None
-            and not isinstance(value, tuple)
-            and not (isinstance(value, int | float) and math.isfinite(value))
-        ):
+        if value is None or isinstance(value, tuple):
+            continue
+        wanted = type(field.default) if isinstance(field.default, bool | int) else (int, float)
+        if not isinstance(value, wanted) or not math.isfinite(value):
             raise ValueError(f"{field.name} is {value!r}")
     return made
 
