@@ -34,7 +34,7 @@ ARROWS = {
     "exchange": "space ingest stores manifest records images common",
     "space": "ingest search rerank encoders readers stores manifest records images filters common",
     "training": "evaluation pairs encoders models stores records images common",
-    "evaluation": "pairs encoders records images common",
+    "evaluation": "space calibration search pairs encoders readers stores records images common",
     "ingest": "encoders readers stores records images common",
     "search": "rerank encoders stores records images",
     "manifest": "encoders stores common",

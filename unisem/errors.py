@@ -55,6 +55,10 @@ class TrainingError(UniSemError):
     """A training run that cannot start or cannot go on; the last checkpoint is untouched."""
 
 
+class BenchmarkError(UniSemError, ValueError):
+    """A benchmark whose files are missing, malformed or do not belong together."""
+
+
 class RerankerError(UniSemError):
     """A reranker that cannot be loaded or cannot judge what it is asked."""
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.evaluation.data import Blurred, shades
+from tests.evaluation.test_benchmarks import mixbench
 from tests.support.toy import ToyEncoder
 from unisem.encoders import Encoder
 from unisem.errors import EncoderError
@@ -98,6 +99,21 @@ def test_a_folder_a_limit_and_a_cache(run: Run, cards: Path, encoders: dict[str,
     assert toy.images_encoded == 4
     assert "4 pairs, 4 pictures, 4 captions" in result.stdout
     assert "every query has one relevant answer" in result.stderr
+
+
+def test_a_benchmark(run: Run, tmp_path: Path) -> None:
+    folder = mixbench(tmp_path / "MSCOCO")
+    for data in (folder, tmp_path):
+        result = run("evaluate", "--data", data, "--json", "figures.json")
+        assert result.exit_code == 0, result.output
+        assert "MSCOCO, centred" in result.stdout
+    assert len(json.loads(Path("figures.json").read_text("utf-8"))["encoder"]["tasks"]) == 3
+    result = run("evaluate", "--data", folder, "--limit", 5)
+    assert (result.exit_code, result.stdout) == (2, "")
+    (folder / "images" / "red0.png").unlink()
+    result = run("evaluate", "--data", folder)
+    assert result.exit_code == 1
+    assert "1 of 13 pictures cannot be used" in result.stderr
 
 
 def test_held_out(run: Run, data: Path) -> None:

@@ -108,7 +108,6 @@ def test_fewer_candidates_than_places() -> None:
         ({"relevant": ()}, "1 queries, 0 sets"),
         ({"groups": np.arange(2)}, "2 groups"),
         ({"candidates": (Record(id="a", text="a"), Record(id="a", text="b"))}, "the same id"),
-        ({"queries": (Record(id="q", text="q", image=PIXELS),)}, "a text and a picture"),
     ],
 )
 def test_a_task_that_means_nothing(change: dict[str, object], message: str) -> None:

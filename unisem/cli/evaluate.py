@@ -63,6 +63,14 @@ def evaluate(
 ) -> None:
     """Measure retrieval in both directions and in a mixed corpus, alone or against another."""
     part = None if held_out is None else share_or_number(held_out)
+    from unisem.evaluation import benchmark_folders
+
+    folders = benchmark_folders(data)
+    if folders and (clean or limit is not None or part is not None):
+        raise typer.BadParameter(
+            "a benchmark is measured whole; leave out --clean, --limit and --held-out",
+            param_hint="--data",
+        )
     if cache is None and (data.suffix.lower() == ".tar" or any(data.glob("*.tar"))):
         raise typer.BadParameter(
             "pictures in tar shards are unpacked first; say where to", param_hint="--cache"
@@ -71,7 +79,7 @@ def evaluate(
         if path is not None:
             _check_writable(path)  # before minutes of encoding are lost to a mistyped name
     from unisem.encoders import load_encoder
-    from unisem.evaluation import EvaluationOptions
+    from unisem.evaluation import EvaluationOptions, evaluate_benchmarks, read_benchmark
     from unisem.evaluation import evaluate as run
 
     options = EvaluationOptions(
@@ -82,25 +90,36 @@ def evaluate(
     )
     chosen = load_encoder(encoder)
     other = None if against is None else load_encoder(against)
-    pairs = read_pairs(
-        data,
-        images=images,
-        image_column=image_column,
-        caption_column=caption_column,
-        clean=clean,
-        unpack_to=None if cache is None else cache / "pictures",
-    )
     try:
         with progress_bars() as show:
-            found = run(
-                chosen,
-                pairs,
-                against=other,
-                options=options,
-                name=str(data),
-                cache=cache,
-                progress=show,
-            )
+            if folders:
+                found = evaluate_benchmarks(
+                    chosen,
+                    [read_benchmark(folder) for folder in folders],
+                    against=other,
+                    options=options,
+                    name=str(data),
+                    cache=cache,
+                    progress=show,
+                )
+            else:
+                pairs = read_pairs(
+                    data,
+                    images=images,
+                    image_column=image_column,
+                    caption_column=caption_column,
+                    clean=clean,
+                    unpack_to=None if cache is None else cache / "pictures",
+                )
+                found = run(
+                    chosen,
+                    pairs,
+                    against=other,
+                    options=options,
+                    name=str(data),
+                    cache=cache,
+                    progress=show,
+                )
     except KeyboardInterrupt:
         if cache is not None:
             note(f"interrupted; what was encoded is kept in {cache}")

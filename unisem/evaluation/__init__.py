@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from unisem.common.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from unisem.evaluation.benchmark_run import evaluate_benchmarks as evaluate_benchmarks
+    from unisem.evaluation.benchmarks import benchmark_folders as benchmark_folders
+    from unisem.evaluation.benchmarks import read_benchmark as read_benchmark
     from unisem.evaluation.bootstrap import bootstrap_interval as bootstrap_interval
     from unisem.evaluation.options import EvaluationOptions as EvaluationOptions
     from unisem.evaluation.ranking import Ranking as Ranking

@@ -40,17 +40,38 @@ class Answers:
     def of(cls, task: RetrievalTask, embeddings: Embeddings, *, depth: int = 10) -> Answers:
         """Compare every query with every candidate.
 
+        Args:
+            task: Has at least one query and one candidate.
+            embeddings: Vectors of all its queries and candidates.
+            depth: How many of the best candidates to keep.
+        """
+        vectors, starts = embeddings.of_candidates(task.candidates)
+        return cls.among(task, embeddings.of_queries(task.queries), vectors, starts, depth=depth)
+
+    @classmethod
+    def among(
+        cls,
+        task: RetrievalTask,
+        queries: Vector,
+        vectors: Vector,
+        starts: Positions,
+        *,
+        depth: int = 10,
+    ) -> Answers:
+        """As `of`, with vectors that are at hand.
+
         Cosines are summed in float64 and compared in float32: candidates of equal vectors then
         have equal scores whatever the machine's blocking of matrix products, and ties are broken
         by id everywhere alike.
 
         Args:
             task: Has at least one query and one candidate.
-            embeddings: Vectors of all its queries and candidates.
+            queries: ``(queries, d)`` unit rows.
+            vectors: ``(v, d)`` unit rows of the candidates, in their order.
+            starts: ``(candidates,)`` where each one's rows begin.
             depth: How many of the best candidates to keep.
         """
-        queries = embeddings.of_queries(task.queries).astype(np.float64)  # (q, d)
-        vectors, starts = embeddings.of_candidates(task.candidates)
+        asked = queries.astype(np.float64)  # (q, d)
         documents = vectors.astype(np.float64).T  # (d, v)
         position = {record.id: number for number, record in enumerate(task.candidates)}
         relevant = [[position[name] for name in wanted] for wanted in task.relevant]
@@ -58,8 +79,8 @@ class Answers:
         depth = min(depth, len(task.candidates))
         rankings, wanted, wanted_scores, top, top_scores = [], [], [], [], []
         step = max(1, _SCORES_AT_ONCE // documents.shape[1])
-        for start in range(0, len(queries), step):
-            cosines = (queries[start : start + step] @ documents).astype(np.float32)
+        for start in range(0, len(asked), step):
+            cosines = (asked[start : start + step] @ documents).astype(np.float32)
             scores = np.maximum.reduceat(cosines, starts, axis=1)  # (step, n): a record's best
             here = slice(start, start + len(scores))
             rankings.append(Ranking.of(scores, relevant[here], gains[here]))

@@ -15,6 +15,7 @@ from unisem.encoders.base import Encoder, Role, rows_of
 from unisem.errors import ImageError
 from unisem.evaluation.vector_cache import VectorCache
 from unisem.records import Record, Vector
+from unisem.search.composition import composed
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -77,13 +78,13 @@ class Embeddings:
         )
 
     def of_queries(self, records: Sequence[Record]) -> Vector:
-        """``(n, d)`` vectors of texts or pictures that are asked."""
-        return np.stack(
-            [
-                self.images[record.id] if record.text is None else self.queries[record.text]
-                for record in records
-            ]
-        )
+        """``(n, d)`` unit vectors of what is asked; a text and a picture are averaged."""
+        rows = []
+        for record in records:
+            parts = [self.images[record.id]] if record.image is not None else []
+            parts += [self.queries[record.text]] if record.text is not None else []
+            rows.append(parts[0] if len(parts) == 1 else composed(parts[1], parts[0], 0.5))
+        return np.stack(rows)
 
     def of_candidates(self, records: Sequence[Record]) -> tuple[Vector, NDArray[np.int64]]:
         """Vectors of what can be found: ``(v, d)``, and ``(n,)`` where each record's begin."""

@@ -13,23 +13,19 @@ from unisem.common.skipped import Skipped
 from unisem.encoders.base import Encoder
 from unisem.errors import UniSemError
 from unisem.evaluation.answers import Answers
-from unisem.evaluation.bootstrap import Floats, bootstrap_intervals
 from unisem.evaluation.embeddings import Embeddings, Progress
 from unisem.evaluation.examples import largest_changes, worst_failures
 from unisem.evaluation.geometry import Geometry
-from unisem.evaluation.hubness import Hubness
 from unisem.evaluation.options import EvaluationOptions
 from unisem.evaluation.pair_tasks import PairTasks
 from unisem.evaluation.projection import Projection
 from unisem.evaluation.report import (
     DataSummary,
-    Difference,
     EncoderResult,
     Environment,
-    Estimate,
     Report,
-    TaskResult,
 )
+from unisem.evaluation.results import differences_of, task_result
 from unisem.evaluation.vector_cache import VectorCache
 from unisem.pairs.checking import CheckedPairs, check_pairs
 from unisem.pairs.dataset import PairDataset
@@ -115,7 +111,9 @@ def evaluate(
         options=options,
         encoder=measured[0].result,
         against=None if against is None else measured[1].result,
-        differences=() if against is None else _differences(measured[0], measured[1], options),
+        differences=()
+        if against is None
+        else differences_of(measured[0].answers, measured[1].answers, options),
         failures=tuple(failures),
         gained=tuple(gained),
         lost=tuple(lost),
@@ -187,7 +185,7 @@ def _measured(
         fingerprint=encoder.fingerprint,
         dimension=encoder.dimension,
         seconds=embeddings.seconds,
-        tasks=tuple(_task_result(one, options) for one in answers),
+        tasks=tuple(task_result(one, options) for one in answers),
         geometry=Geometry.of(
             images,
             texts,
@@ -211,46 +209,6 @@ def _projection(embeddings: Embeddings, tasks: PairTasks, options: EvaluationOpt
         np.stack([embeddings.texts[label] for label in labels]),
         labels,
     )
-
-
-def _task_result(answers: Answers, options: EvaluationOptions) -> TaskResult:
-    task = answers.task
-    return TaskResult(
-        task=task.name,
-        queries=len(task.queries),
-        groups=len(np.unique(task.groups)),
-        candidates=len(task.candidates),
-        single=all(len(wanted) == 1 for wanted in task.relevant),
-        measures=_estimates(answers.ranking.measures(options.ks), answers, options),
-        hubness=Hubness.of(answers),
-    )
-
-
-def _differences(
-    encoder: _Measured, against: _Measured, options: EvaluationOptions
-) -> tuple[Difference, ...]:
-    differences = []
-    for ours, theirs in zip(encoder.answers, against.answers, strict=True):
-        ones, others = ours.ranking.measures(options.ks), theirs.ranking.measures(options.ks)
-        change = {name: ones[name] - others[name] for name in ones}
-        differences.append(Difference(ours.task.name, _estimates(change, ours, options)))
-    return tuple(differences)
-
-
-def _estimates(
-    measures: dict[str, Floats], answers: Answers, options: EvaluationOptions
-) -> dict[str, Estimate]:
-    intervals = bootstrap_intervals(
-        np.column_stack(list(measures.values())),
-        groups=answers.task.groups,
-        confidence=options.confidence,
-        rounds=options.rounds,
-        seed=options.seed,
-    )
-    return {
-        name: Estimate(float(values.mean()), float(low), float(high))
-        for (name, values), (low, high) in zip(measures.items(), intervals, strict=True)
-    }
 
 
 def _summary(

@@ -18,12 +18,13 @@ Form = Literal["text", "image", "captioned image"]
 class RetrievalTask:
     """One retrieval task over one list of candidates, of whatever forms.
 
-    Queries and candidates are records: a text, a picture, or, among candidates, a captioned
-    picture, which is found by the better of its two vectors.
+    Queries and candidates are records: a text, a picture, or both. A captioned picture among the
+    candidates is found by the better of its two vectors; a query of both is their mean, as in a
+    space.
 
     Attributes:
         name: What to call it in a report.
-        queries: What is asked; ids are unique, each is a text or a picture.
+        queries: What is asked; ids are unique.
         candidates: What can be found, sorted by id, so that ties are broken by id.
         relevant: For each query the relevant candidates' ids and how relevant each is, above 0.
         groups: ``(queries,)`` numbers; queries of one group are resampled together.
@@ -41,11 +42,6 @@ class RetrievalTask:
                 f"task {self.name!r}: {len(self.queries)} queries, {len(self.relevant)} sets of "
                 f"relevant candidates and {len(self.groups)} groups; they must be as many"
             )
-        for query in self.queries:
-            if form_of(query) == "captioned image":
-                raise ValueError(
-                    f"task {self.name!r}: the query {query.id!r} is a text and a picture"
-                )
         ordered = tuple(sorted(self.candidates, key=lambda record: record.id))
         object.__setattr__(self, "candidates", ordered)
         ids = {record.id for record in ordered}

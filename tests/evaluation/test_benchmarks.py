@@ -1,0 +1,205 @@
+"""Folders of MixBench's and BEIR's kind, against formulas applied query by query."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.pictures import solid
+from tests.support.toy import COLOURS, ToyEncoder
+from unisem.errors import BenchmarkError
+from unisem.evaluation import benchmark_folders, evaluate_benchmarks, read_benchmark
+from unisem.evaluation.options import EvaluationOptions
+
+FAST = EvaluationOptions(rounds=50, examples=2)
+
+
+def lines(path: Path, rows: list[dict[str, object]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def mixbench(folder: Path) -> Path:
+    """A tiny copy: 18 documents, a third of each form; text queries, one of text and picture."""
+    (folder / "images").mkdir(parents=True)
+    (folder / "qrels").mkdir()
+    queries: list[dict[str, object]] = []
+    documents: list[dict[str, object]] = []
+    judged = ["query_id\tcorpus_id\tscore"]
+    for number, (colour, size) in enumerate((c, s) for c in COLOURS for s in range(3)):
+        name = f"{colour}{size}.png"
+        solid(colour, (20 + size, 20)).save(folder / "images" / name)
+        form = number % 3
+        documents.append(
+            {
+                "corpus_id": str(number),
+                "text": None if form == 1 else f"a {colour} card of size{size}",
+                "image": None if form == 0 else name,
+            }
+        )
+        queries.append({"query_id": str(number), "text": f"{colour} size{size}", "image": ""})
+        judged.append(f"{number}\t{number}\t1")
+    queries[0]["image"] = "red0.png"
+    lines(folder / "queries.jsonl", queries)
+    lines(folder / "mixed_corpus.jsonl", documents)
+    lines(folder / "corpus.jsonl", [])  # MixBench's is the list before it was mixed
+    (folder / "qrels" / "qrels.tsv").write_text("\n".join(judged) + "\n", encoding="utf-8")
+    return folder
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def test_the_papers_table(tmp_path: Path) -> None:
+    """nDCG@10 of one vector each, before and after centring, document by document."""
+    folder = mixbench(tmp_path / "MSCOCO")
+    benchmark = read_benchmark(folder)
+    encoder = ToyEncoder()
+    report = evaluate_benchmarks(encoder, [benchmark], options=FAST, name="MixBench")
+    found = {task.task: task.measures["ndcg@10"].value for task in report.encoder.tasks}
+    assert list(found) == ["MSCOCO", "MSCOCO, one vector", "MSCOCO, centred"]
+    vectors: list[dict[str, np.ndarray]] = []
+    for record in benchmark.documents:
+        parts = {}
+        if record.text is not None:
+            parts["text"] = encoder.encode_texts([record.text])[0].astype(float)
+        if record.image is not None:
+            parts["image"] = encoder.encode_images([record.image])[0].astype(float)
+        vectors.append(parts)
+    order = sorted(range(18), key=lambda number: benchmark.documents[number].id)
+    asked = []
+    for record in benchmark.queries:
+        row = encoder.encode_texts([record.text or ""], "query")[0].astype(float)
+        if record.image is not None:
+            row = unit((row + encoder.encode_images([record.image])[0]) / 2)
+        asked.append(row)
+
+    def ndcg(scores: dict[int, float], wanted: int) -> float:
+        ranked = sorted(order, key=lambda number: -np.float32(scores[number]))
+        rank = ranked.index(wanted) + 1
+        return 1 / np.log2(rank + 1) if rank <= 10 else 0.0
+
+    best = [
+        ndcg({n: max(v @ q for v in vectors[n].values()) for n in range(18)}, wanted)
+        for wanted, q in enumerate(asked)
+    ]
+    fused = [
+        ndcg({n: unit(sum(vectors[n].values())) @ q for n in range(18)}, wanted)  # type: ignore[arg-type]
+        for wanted, q in enumerate(asked)
+    ]
+    assert found["MSCOCO"] == pytest.approx(np.mean(best))
+    assert found["MSCOCO, one vector"] == pytest.approx(np.mean(fused))
+    assert report.data.pairs == 18
+    assert report.failures != ()
+
+
+def test_centring_undoes_a_gap(tmp_path: Path) -> None:
+    class Apart(ToyEncoder):
+        def encode_images(self, images, **options):  # type: ignore[no-untyped-def]
+            rows = super().encode_images(images) * 0.3
+            rows[:, 0] += 1
+            return unit(rows).astype(np.float32)
+
+    folder = mixbench(tmp_path / "MSCOCO")
+    tasks = evaluate_benchmarks(Apart(), [read_benchmark(folder)], options=FAST).encoder.tasks
+    found = {task.task: task.measures["ndcg@10"].value for task in tasks}
+    assert found["MSCOCO, centred"] > found["MSCOCO, one vector"] + 0.1
+
+
+def test_folders_of_folders(tmp_path: Path) -> None:
+    one, two = mixbench(tmp_path / "OVEN"), mixbench(tmp_path / "MSCOCO")
+    assert benchmark_folders(tmp_path) == [two, one]
+    assert benchmark_folders(one) == [one]
+    assert benchmark_folders(tmp_path / "none") == benchmark_folders(one / "images") == []
+    benchmarks = [read_benchmark(folder) for folder in (one, two)]
+    report = evaluate_benchmarks(ToyEncoder(), benchmarks, against=ToyEncoder(), options=FAST)
+    assert len(report.encoder.tasks) == len(report.differences) == 6
+    page, figures = tmp_path / "page.html", tmp_path / "figures.json"
+    report.write_html(page)
+    report.write_json(figures)
+    assert json.loads(figures.read_text("utf-8"))["data"]["images"] == 26
+
+
+def test_beir(tmp_path: Path) -> None:
+    """Titles, numbers as ids, graded judgements, queries that are not judged."""
+    (tmp_path / "qrels").mkdir()
+    solid("red").save(tmp_path / "red.png")
+    lines(
+        tmp_path / "corpus.jsonl",
+        [
+            {"_id": 1, "title": "Cards", "text": " red ", "metadata": {}},
+            {"_id": "b", "title": "", "text": "blue"},
+            {"_id": "c", "image": "red.png"},
+        ],
+    )
+    lines(tmp_path / "queries.jsonl", [{"_id": n, "text": f"q{n}"} for n in range(3)])
+    rows = ["query-id\tcorpus-id\tscore", "0\t1\t2", "0\tc\t1", "1\tb\t0", "2\tb\t1"]
+    (tmp_path / "qrels" / "test.tsv").write_text("\n".join(rows), encoding="utf-8")
+    found = read_benchmark(tmp_path)
+    assert [record.text for record in found.documents] == ["Cards red", "blue", None]
+    assert found.relevant == {
+        "query:0": {"doc:1": 2.0, "doc:c": 1.0},
+        "query:2": {"doc:b": 1.0},
+    }
+    assert [record.id for record in found.queries] == ["query:0", "query:2"]
+    task = evaluate_benchmarks(ToyEncoder(), [found], options=FAST).encoder.tasks[0]
+    assert task.queries == 2
+
+
+@pytest.mark.parametrize(
+    ("file", "row", "message"),
+    [
+        ("queries.jsonl", '{"query_id": "0", "text": "again"}', "queries.jsonl:19: the id '0' is"),
+        ("queries.jsonl", '{"text": "no id"}', "needs a string or a whole number as query_id"),
+        ("queries.jsonl", "{", "queries.jsonl:19 is not JSON"),
+        ("queries.jsonl", '{"query_id": "x"}', "has neither text nor image"),
+        ("mixed_corpus.jsonl", '{"corpus_id": "x", "text": 7}', "title and text must be strings"),
+        (
+            "mixed_corpus.jsonl",
+            '{"corpus_id": "x", "image": {"bytes": ""}}',
+            "image must be a path",
+        ),
+        ("qrels/qrels.tsv", "0\t99\t1", "there is no 'doc 99'"),
+        ("qrels/qrels.tsv", "99\t0\t1", "there is no 'query 99'"),
+        ("qrels/qrels.tsv", "0\t0\t1", "judged twice"),
+        ("qrels/qrels.tsv", "0\t1\tmuch", "score must be a number"),
+        ("qrels/qrels.tsv", "0\t1\tinf", "score must be a finite number"),
+    ],
+)
+def test_malformed_rows_are_named(tmp_path: Path, file: str, row: str, message: str) -> None:
+    folder = mixbench(tmp_path / "MSCOCO")
+    with (folder / file).open("a", encoding="utf-8") as stream:
+        stream.write(row + "\n")
+    with pytest.raises(BenchmarkError, match=message):
+        read_benchmark(folder)
+
+
+@pytest.mark.parametrize("file", ["mixed_corpus.jsonl", "qrels/qrels.tsv"])
+def test_missing_files_are_named(tmp_path: Path, file: str) -> None:
+    folder = mixbench(tmp_path / "MSCOCO")
+    (folder / file).unlink()
+    (folder / "corpus.jsonl").unlink()
+    with pytest.raises(BenchmarkError, match="has no"):
+        read_benchmark(folder)
+
+
+def test_pictures_stay_inside(tmp_path: Path) -> None:
+    folder = mixbench(tmp_path / "MSCOCO")
+    solid("red").save(tmp_path / "secret.png")
+    for name in ("../secret.png", "../../secret.png", str(tmp_path / "secret.png")):
+        lines(folder / "queries.jsonl", [{"query_id": "0", "image": name}])
+        (folder / "qrels" / "qrels.tsv").write_text("query_id\tcorpus_id\tscore\n0\t0\t1\n")
+        benchmark = read_benchmark(folder)
+        with pytest.raises(BenchmarkError, match=r"1 of 13 pictures .*(outside|does not exist)"):
+            evaluate_benchmarks(ToyEncoder(), [benchmark], options=FAST)
+
+
+def test_texts_alone_are_refused(tmp_path: Path) -> None:
+    lines(tmp_path / "queries.jsonl", [{"_id": "q", "text": "red"}])
+    lines(tmp_path / "corpus.jsonl", [{"_id": "d", "text": "red"}])
+    lines(tmp_path / "qrels.jsonl", [{"query-id": "q", "corpus-id": "d", "score": 1}])
+    with pytest.raises(BenchmarkError, match="no picture belongs to a text"):
+        evaluate_benchmarks(ToyEncoder(), [read_benchmark(tmp_path)], options=FAST)

@@ -1,0 +1,303 @@
+"""`evaluate_benchmarks`: an encoder on folders of MixBench's, BEIR's or MTEB's kind."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisem.common.threads import in_order, workers
+from unisem.encoders.base import Encoder
+from unisem.errors import BenchmarkError, ImageError
+from unisem.evaluation.answers import Answers
+from unisem.evaluation.benchmarks import Benchmark
+from unisem.evaluation.embeddings import Embeddings, Progress
+from unisem.evaluation.examples import largest_changes, worst_failures
+from unisem.evaluation.geometry import Geometry
+from unisem.evaluation.options import EvaluationOptions
+from unisem.evaluation.projection import Projection
+from unisem.evaluation.report import DataSummary, EncoderResult, Environment, Report
+from unisem.evaluation.results import differences_of, task_result
+from unisem.evaluation.tasks import RetrievalTask, form_of
+from unisem.evaluation.vector_cache import VectorCache
+from unisem.images.reference import ImageRef
+from unisem.records import Record, Vector
+
+ONE_VECTOR = "one vector"
+CENTRED = "centred"
+_AHEAD = 64  # pictures that are being read
+_DEFAULTS = EvaluationOptions()
+
+
+def evaluate_benchmarks(
+    encoder: Encoder,
+    benchmarks: Sequence[Benchmark],
+    *,
+    against: Encoder | None = None,
+    options: EvaluationOptions = _DEFAULTS,
+    name: str = "",
+    cache: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Measure how well an encoder finds what benchmarks judge as relevant.
+
+    A benchmark is up to three tasks: as a space answers it, a captioned picture found by the better
+    of its two vectors; with captioned pictures as one vector, the mean of the two; and that
+    *centred*, every kind seen from its own mean. The last two are MixBench's table before and after
+    GR-CLIP (https://arxiv.org/abs/2507.19054, alpha .5). Means of documents are the corpus's own,
+    those of queries come from the other half of the queries.
+
+    Args:
+        encoder: What is evaluated.
+        benchmarks: At least one, with texts and pictures.
+        against: What it is compared with.
+        options: Cutoffs, seed, how many examples.
+        name: What to call the data in the report.
+        cache: A folder to keep vectors in; an interrupted evaluation goes on from there.
+        progress: Called with what is being done, how much is done, and how much there is.
+
+    Raises:
+        BenchmarkError: A picture cannot be used, or no picture belongs to a text.
+        EncoderError: A model does not load, or has no image side.
+    """
+    checked = _checked(benchmarks, progress)
+    records = [record for one in checked for record in (*one.queries, *one.documents)]
+    texts = list({record.text: record for record in records if record.text is not None}.values())
+    images = [record for record in records if record.image is not None]
+    if not _pairs(checked):
+        raise BenchmarkError(
+            f"{name or 'the benchmark'}: no picture belongs to a text, as its caption or by its "
+            "judgements; nothing is asked across texts and pictures"
+        )
+    folder = None if cache is None else VectorCache(Path(cache))
+    encoders = [encoder] if against is None else [encoder, against]
+    measured = []
+    for one in encoders:
+        embeddings = Embeddings.of(one, texts, images, cache=folder, progress=progress)
+        for bad in embeddings.skipped.values():
+            raise BenchmarkError(f"{bad.name}: {bad.reason}; a benchmark is measured whole")
+        measured.append(_measured(one, embeddings, checked, options))
+    captions = {record.id: (record.text,) for record in images if record.text is not None}
+    failures, gained, lost = [], [], []
+    for number, answers in enumerate(measured[0][1]):
+        if not answers.task.name.endswith((ONE_VECTOR, CENTRED)):
+            failures += worst_failures(answers, captions, options.examples)
+            if against is not None:
+                other = measured[1][1][number]
+                better, worse = largest_changes(answers, other, captions, options.examples)
+                gained += better
+                lost += worse
+    return Report(
+        data=_summary(name, checked, len(texts), len(images)),
+        options=options,
+        encoder=measured[0][0],
+        against=None if against is None else measured[1][0],
+        differences=()
+        if against is None
+        else differences_of(measured[0][1], measured[1][1], options),
+        failures=tuple(failures),
+        gained=tuple(gained),
+        lost=tuple(lost),
+        environment=Environment.here(),
+    )
+
+
+def _checked(benchmarks: Sequence[Benchmark], progress: Progress | None) -> list[Benchmark]:
+    """Benchmarks whose pictures have been opened; ids say which benchmark they are of."""
+    total = sum(
+        record.image is not None for one in benchmarks for record in (*one.queries, *one.documents)
+    )
+    bad: list[ImageError] = []
+    done = 0
+    checked = []
+    for one in benchmarks:
+        parts = []
+        for records in (one.queries, one.documents):
+            kept = []
+            with workers("unisem-benchmark") as pool:
+                jobs = (pool.submit(_opened, record) for record in records)
+                for record, image in in_order(jobs, _AHEAD):
+                    if isinstance(image, ImageError):
+                        bad.append(image)
+                        continue
+                    kept.append(record if image is None else record.with_image(image))
+                    done += image is not None
+                    if progress is not None:
+                        progress("checking", done, total)
+            parts.append(tuple(_renamed(record, one.name) for record in kept))
+        relevant = {
+            _within(query, one.name): {
+                _within(document, one.name): gain for document, gain in wanted.items()
+            }
+            for query, wanted in one.relevant.items()
+        }
+        checked.append(Benchmark(one.name, parts[0], parts[1], relevant))
+    if bad:
+        raise BenchmarkError(
+            f"{len(bad):,} of {total:,} pictures cannot be used, first {bad[0]}; a benchmark is "
+            "measured whole"
+        )
+    return checked
+
+
+def _opened(record: Record) -> tuple[Record, ImageRef | ImageError | None]:
+    try:
+        return record, None if record.image is None else record.image.inspected()
+    except ImageError as error:
+        return record, error
+
+
+def _within(record_id: str, name: str) -> str:
+    kind, _, rest = record_id.partition(":")
+    return f"{kind}:{name}/{rest}"
+
+
+def _renamed(record: Record, name: str) -> Record:
+    return Record(id=_within(record.id, name), text=record.text, image=record.image)
+
+
+def _measured(
+    encoder: Encoder,
+    embeddings: Embeddings,
+    benchmarks: Sequence[Benchmark],
+    options: EvaluationOptions,
+) -> tuple[EncoderResult, list[Answers]]:
+    answers = [found for one in benchmarks for found in _answers(one, embeddings, options.seed)]
+    documents = [record for one in benchmarks for record in one.documents]
+    queries = [record for one in benchmarks for record in one.queries]
+    texts = [record for record in documents if record.text is not None] or [
+        record for record in queries if record.text is not None
+    ]
+    images = [record for record in (*documents, *queries) if record.image is not None]
+    number = {record.id: place for place, record in enumerate((*documents, *queries))}
+    result = EncoderResult(
+        name=encoder.name,
+        fingerprint=encoder.fingerprint,
+        dimension=encoder.dimension,
+        seconds=embeddings.seconds,
+        tasks=tuple(task_result(found, options) for found in answers),
+        geometry=Geometry.of(
+            np.stack([embeddings.images[record.id] for record in images]),
+            np.stack([embeddings.texts[record.text or ""] for record in texts]),
+            np.array([number[record.id] for record in images]),
+            np.array([number[record.id] for record in texts]),
+            seed=options.seed,
+        ),
+        projection=_projection(embeddings, _pairs(benchmarks), options),
+    )
+    return result, answers
+
+
+def _answers(benchmark: Benchmark, embeddings: Embeddings, seed: int) -> Iterable[Answers]:
+    task = _task(benchmark, "")
+    yield Answers.of(task, embeddings)
+    forms = np.array([form_of(record) for record in task.candidates])
+    queries = embeddings.of_queries(task.queries)
+    vectors, starts = embeddings.of_candidates(task.candidates)
+    rows = np.diff(np.append(starts, len(vectors)))[:, None]
+    means = np.add.reduceat(vectors, starts, axis=0) / rows  # (candidates, d)
+    alone = np.arange(len(forms))
+    if (forms == "captioned image").any():
+        yield Answers.among(_task(benchmark, ONE_VECTOR), queries, _unit(means), alone)
+    if len(set(forms)) > 1:
+        is_image = _are_images(task.candidates)
+        middles = np.empty_like(vectors)
+        for kind in (False, True):
+            middles[is_image == kind] = vectors[is_image == kind].mean(axis=0)
+        centred = means - np.add.reduceat(middles, starts, axis=0) / rows
+        asked = _unit(queries - _means_of_others(queries, task, seed))
+        yield Answers.among(_task(benchmark, CENTRED), asked, _unit(centred), alone)
+
+
+def _unit(rows: NDArray[Any]) -> Vector:
+    """Rows at length 1; one that is its own mean has no direction and stays zero."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    found: Vector = (rows / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return found
+
+
+def _are_images(candidates: Sequence[Record]) -> NDArray[np.bool_]:
+    """``(v,)``, in the order of `Embeddings.of_candidates`, whether a vector is of a picture."""
+    found = []
+    for record in candidates:
+        found += [False] * (record.text is not None) + [True] * (record.image is not None)
+    return np.array(found)
+
+
+def _means_of_others(queries: Vector, task: RetrievalTask, seed: int) -> Vector:
+    """For each query the mean of those of its form in the half that it is not in.
+
+    Queries of one group are in one half; where the other half has none of a form, nothing is
+    taken off.
+    """
+    count = int(task.groups.max()) + 1
+    half = np.random.default_rng(seed).permutation(np.arange(count) % 2)[task.groups]
+    forms = np.array([form_of(record) for record in task.queries])
+    means = np.zeros_like(queries)
+    for form in set(forms.tolist()):
+        for number in (0, 1):
+            others = queries[(forms == form) & (half != number)]
+            if len(others):
+                means[(forms == form) & (half == number)] = others.mean(axis=0)
+    return means
+
+
+def _task(benchmark: Benchmark, how: str) -> RetrievalTask:
+    """Queries that look for the same document first are one group."""
+    relevant = [benchmark.relevant[query.id] for query in benchmark.queries]
+    first = [min(wanted) for wanted in relevant]
+    _, groups = np.unique(first, return_inverse=True)
+    return RetrievalTask(
+        f"{benchmark.name}, {how}" if how else benchmark.name,
+        benchmark.queries,
+        benchmark.documents,
+        tuple(relevant),
+        groups.astype(np.int64),
+    )
+
+
+def _pairs(benchmarks: Sequence[Benchmark]) -> dict[str, str]:
+    """A text for each picture that has one: its caption, what asks for it, what it asks for."""
+    pairs: dict[str, str] = {}
+    for one in benchmarks:
+        known = {record.id: record for record in (*one.documents, *one.queries)}
+        asked = [(query, wanted) for query, group in one.relevant.items() for wanted in group]
+        together = [(name, name) for name in known] + asked + [pair[::-1] for pair in asked]
+        for image, text in together:
+            said = known[text].text
+            if known[image].image is not None and said is not None:
+                pairs.setdefault(image, said)
+    return pairs
+
+
+def _projection(
+    embeddings: Embeddings, pairs: dict[str, str], options: EvaluationOptions
+) -> Projection:
+    names = sorted(pairs)
+    rng = np.random.default_rng(options.seed)
+    chosen = np.sort(rng.choice(len(names), min(options.points, len(names)), replace=False))
+    shown = [names[place] for place in chosen]
+    labels = tuple(pairs[image] for image in shown)
+    return Projection.of(
+        np.stack([embeddings.images[image] for image in shown]),
+        np.stack([embeddings.texts[label] for label in labels]),
+        labels,
+    )
+
+
+def _summary(name: str, benchmarks: Sequence[Benchmark], texts: int, images: int) -> DataSummary:
+    digest = hashlib.sha256()
+    for one in benchmarks:
+        for record in sorted((*one.queries, *one.documents), key=lambda record: record.id):
+            picture = "" if record.image is None else record.image.sha256
+            digest.update(repr((record.id, record.text, picture)).encode())
+        digest.update(
+            repr(sorted((query, sorted(w.items())) for query, w in one.relevant.items())).encode()
+        )
+    judged = sum(len(wanted) for one in benchmarks for wanted in one.relevant.values())
+    return DataSummary(name, digest.hexdigest(), judged, judged, images, texts, 0, 0)

@@ -1,0 +1,161 @@
+"""`Benchmark`: queries, documents and judgements of a folder, as MixBench, BEIR and MTEB have them.
+
+A folder holds ``queries.jsonl``, ``mixed_corpus.jsonl`` or else ``corpus.jsonl``, and judgements:
+``qrels.tsv``, ``qrels/qrels.tsv`` or ``qrels/test.tsv``, the same as ``.jsonl``. Pictures are named
+relative to its folder ``images``, or to the folder itself. Sources: MixBench
+(https://arxiv.org/abs/2507.19054), BEIR (https://arxiv.org/abs/2104.08663).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unisem.errors import BenchmarkError, ImageError, RecordError
+from unisem.images.reference import ImageRef
+from unisem.readers.tables import Row, TableError, csv_rows, json_rows
+from unisem.records import Record
+
+QUERIES = "queries.jsonl"
+_CORPORA = ("mixed_corpus.jsonl", "corpus.jsonl")
+_JUDGEMENTS = tuple(
+    name + suffix
+    for suffix in (".tsv", ".jsonl")
+    for name in ("qrels", "qrels/qrels", "qrels/test")
+)
+_QUERY_ID = ("query_id", "query-id", "_id", "id")
+_DOCUMENT_ID = ("corpus_id", "corpus-id", "_id", "id")
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """One benchmark as read; no picture has been opened.
+
+    Attributes:
+        name: Its folder's.
+        queries: Those that have a relevant document, by id; ids begin with ``query:``.
+        documents: Everything that can be found; ids begin with ``doc:``.
+        relevant: By a query's id the relevant documents' ids, and how relevant each is, above 0.
+    """
+
+    name: str
+    queries: tuple[Record, ...] = field(repr=False)
+    documents: tuple[Record, ...] = field(repr=False)
+    relevant: dict[str, dict[str, float]] = field(repr=False)
+
+
+def benchmark_folders(folder: Path) -> list[Path]:
+    """The folder itself, or those in it, that hold a benchmark; none if it is something else."""
+    if (folder / QUERIES).is_file():
+        return [folder]
+    if not folder.is_dir():
+        return []
+    return sorted(path.parent for path in folder.glob(f"*/{QUERIES}") if path.is_file())
+
+
+def read_benchmark(folder: Path) -> Benchmark:
+    """Read a benchmark, strictly: a row less would be another benchmark.
+
+    Args:
+        folder: See the module.
+
+    Raises:
+        BenchmarkError: A file is missing, a row is malformed, an id is there twice or nowhere.
+    """
+    queries = _records(_file(folder, (QUERIES,)), "query", _QUERY_ID)
+    documents = _records(_file(folder, _CORPORA), "doc", _DOCUMENT_ID)
+    path = _file(folder, _JUDGEMENTS)
+    relevant: dict[str, dict[str, float]] = {}
+    judged: set[tuple[str, str]] = set()
+    for where, row in _rows(path):
+        query = f"query:{_id(row, _QUERY_ID[:2], where)}"
+        document = f"doc:{_id(row, _DOCUMENT_ID[:2], where)}"
+        for name, known in ((query, queries), (document, documents)):
+            if name not in known:
+                raise BenchmarkError(f"{where}: there is no {name.replace(':', ' ', 1)!r}")
+        if (query, document) in judged:
+            raise BenchmarkError(f"{where}: query and document are judged twice")
+        judged.add((query, document))
+        score = _score(row, where)
+        if score > 0:
+            relevant.setdefault(query, {})[document] = score
+    if not relevant:
+        raise BenchmarkError(f"{path} judges no document as relevant; nothing can be measured")
+    return Benchmark(
+        folder.resolve().name,
+        tuple(record for name, record in queries.items() if name in relevant),
+        tuple(documents.values()),
+        relevant,
+    )
+
+
+def _file(folder: Path, names: tuple[str, ...]) -> Path:
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise BenchmarkError(f"{folder} has no {' or '.join(names)}; a benchmark needs it")
+
+
+def _rows(path: Path) -> Iterator[tuple[str, Row]]:
+    """Every row with where it stands."""
+    try:
+        with path.open("rb") as file:
+            tabular = path.suffix == ".tsv"
+            for line, row in csv_rows(file, ["score"], ("\t",)) if tabular else json_rows(file):
+                if isinstance(row, str):
+                    raise BenchmarkError(f"{path}:{line} {row}")
+                yield f"{path}:{line}", row
+    except TableError as error:
+        raise BenchmarkError(f"{path} {error}") from None
+
+
+def _records(path: Path, kind: str, names: tuple[str, ...]) -> dict[str, Record]:
+    found: dict[str, Record] = {}
+    for where, row in _rows(path):
+        name = f"{kind}:{_id(row, names, where)}"
+        if name in found:
+            raise BenchmarkError(f"{where}: the id {name.partition(':')[2]!r} is there twice")
+        try:
+            found[name] = Record(id=name, text=_text(row, where), image=_image(row, path, where))
+        except (RecordError, ImageError) as error:
+            raise BenchmarkError(f"{where}: {error}") from None
+    return found
+
+
+def _id(row: Row, names: tuple[str, ...], where: str) -> str:
+    value = next((row[name] for name in names if name in row), None)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str) or not value:
+        raise BenchmarkError(f"{where}: needs a string or a whole number as {' or '.join(names)}")
+    return value
+
+
+def _text(row: Row, where: str) -> str | None:
+    """BEIR's documents have a title, which is read before their text."""
+    parts = [row.get("title"), row.get("text", row.get("query"))]
+    if not all(part is None or isinstance(part, str) for part in parts):
+        raise BenchmarkError(f"{where}: title and text must be strings or null")
+    return " ".join(part.strip() for part in parts if part and part.strip()) or None
+
+
+def _image(row: Row, path: Path, where: str) -> ImageRef | None:
+    name = row.get("image")
+    if name is None or name == "":
+        return None
+    if not isinstance(name, str) or "\0" in name:
+        raise BenchmarkError(f"{where}: image must be a path below {path.parent}, or null")
+    root = path.parent.resolve()
+    inside = root / "images" / name
+    return ImageRef(path=inside if inside.exists() else root / name, root=root)
+
+
+def _score(row: Row, where: str) -> float:
+    try:
+        score = float(row["score"])
+    except (KeyError, TypeError, ValueError):
+        raise BenchmarkError(f"{where}: score must be a number") from None
+    if not abs(score) < float("inf"):
+        raise BenchmarkError(f"{where}: score must be a finite number")
+    return score
