@@ -110,6 +110,22 @@ def test_among_twice_as_many_the_odds_are_half(calibration: Calibration) -> None
     np.testing.assert_allclose(odds[0] / 2, odds[2])
 
 
+def test_the_best_of_each_kind_merged_are_the_best_of_all(calibration: Calibration) -> None:
+    documents, is_image = CORPUS.mixed
+    searched = calibration.documents(documents, is_image)
+    for asked in calibration.queries(CORPUS.questions[:20], "text"):
+        products = searched @ asked.vector
+        scores = np.empty(len(products))
+        nearest = []
+        for kind in FOUND:
+            here = np.flatnonzero(is_image == (kind == "image"))
+            scores[here] = asked.scale(kind).comparable(products[here])
+            nearest.append(here[np.argsort(-products[here], kind="stable")[:10]])
+        fetched = np.concatenate(nearest)
+        merged = fetched[np.argsort(-scores[fetched], kind="stable")[:10]]
+        np.testing.assert_array_equal(merged, np.argsort(-scores, kind="stable")[:10])
+
+
 def test_without_labels_there_is_no_probability(calibration: Calibration) -> None:
     unknown = replace(calibration, pairs=dict.fromkeys(calibration.pairs, PairChoice()))
     asked = unknown.query(CORPUS.questions[0], "text")

@@ -71,6 +71,22 @@ def test_without_captions_the_gap_is_closed_by_the_defaults(gapped: Corpus) -> N
     assert gapped.ndcg(fitted) >= 0.9 * gapped.ndcg(None) / 0.5
 
 
+def test_few_pictures_among_many_texts_are_seen(gapped: Corpus) -> None:
+    sample = Corpus.of(3000, GAP, 2).sample
+    few = replace(sample, images=sample.images[:100], image_groups=sample.image_groups[:100])
+    fitted = fit_calibration(few, fingerprint="ab")
+    assert fitted.pairs["image", "text"].queries in (0, 100)
+    assert fitted.choices.queries == 200  # each of the hundred and its caption
+    assert gapped.ndcg(fitted) >= 0.9 * gapped.ndcg(None) / 0.5
+
+
+def test_where_all_hang_together_nothing_tells() -> None:
+    sample = Corpus.of(40, GAP, 2).sample
+    one = np.zeros(40, np.int64)
+    together = replace(sample, text_groups=one, image_groups=one)
+    assert fit_calibration(together, fingerprint="ab").choices == Choices()
+
+
 def test_a_fit_is_the_same_again() -> None:
     sample = Corpus.of(100, GAP, 2).sample
     one, other = (fit_calibration(sample, fingerprint="ab", seed=4) for _ in range(2))

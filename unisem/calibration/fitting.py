@@ -12,7 +12,7 @@ from unisem.calibration.calibration import Calibration, Choices, Pair, PairChoic
 from unisem.calibration.kinds import DOCUMENT_KINDS, QUERY_KINDS, DocumentKind, QueryKind
 from unisem.calibration.reference import Reference, scaled
 from unisem.calibration.relevance import fitted_odds
-from unisem.calibration.sample import Sample
+from unisem.calibration.sample import FEWEST, Sample
 from unisem.calibration.scale import Floats
 from unisem.calibration.trial import Trial, one_list
 from unisem.records import Vector
@@ -23,6 +23,7 @@ ALPHAS = (0.25, 0.5, 0.75, 1.0)
 KS = (8, 32, 128)
 RAW = Choices(centred=False, scaled=())
 _ACROSS: tuple[Pair, ...] = (("text", "image"), ("image", "text"))
+_LEAST = FEWEST // 4  # texts, and pictures, of a half
 _MOST = 500  # groups of each half that choices are made on
 _SURE = 3.0  # standard errors that a gain of the whole must exceed
 _LIKELY = 1.0  # standard errors that a gain of one step must exceed
@@ -51,6 +52,8 @@ def fit_calibration(
     sample.check()
     whole = _untuned(sample, fingerprint, seed, bank)
     halves = sample.halves(np.random.default_rng(seed), _MOST)
+    if any(min(len(half.texts), len(half.images)) < _LEAST for half in halves):
+        return replace(whole, choices=Choices())  # too few groups to try anything on
     trials = [
         Trial(_untuned(fitted, fingerprint, seed, bank), tried)
         for fitted, tried in (halves, halves[::-1])

@@ -86,16 +86,20 @@ class Sample:
         """What can be asked: a query for each text, or the pictures."""
         return self.asked if kind == "text" else self.images
 
-    def halves(self, rng: np.random.Generator, most: int) -> list[Sample]:
-        """Two halves that have no group in common.
+    def halves(self, rng: np.random.Generator, most: int) -> tuple[Sample, Sample]:
+        """Two halves that have no group in common, each with half of the pictures' groups.
 
         Args:
             rng: Divides.
-            most: The most groups of each half.
+            most: The most groups of each half with a picture, and as many without.
         """
-        groups = rng.permutation(np.union1d(self.text_groups, self.image_groups))
-        half = len(groups) // 2
-        return [self._of(np.sort(part[:most])) for part in (groups[:half], groups[half:])]
+        shown = np.unique(self.image_groups)
+        said = np.setdiff1d(self.text_groups, shown)
+        parts = [np.array_split(rng.permutation(groups), 2) for groups in (shown, said)]
+        one, other = (
+            self._of(np.concatenate([part[half][:most] for part in parts])) for half in (0, 1)
+        )
+        return one, other
 
     def _of(self, groups: Numbers) -> Sample:
         texts, images = np.isin(self.text_groups, groups), np.isin(self.image_groups, groups)
