@@ -32,16 +32,17 @@ ARROWS = {
     "llama_index_unisem": "space search rerank encoders ingest readers stores presentation images "
     "records filters common",
     "exchange": "space ingest stores manifest records images common",
-    "space": "ingest search rerank encoders readers stores manifest records images filters common",
+    "space": "ingest search rerank encoders readers stores calibration manifest records images "
+    "filters common",
     "training": "evaluation pairs encoders models stores records images common",
     "evaluation": "space calibration search pairs encoders readers stores records images common",
     "ingest": "encoders readers stores records images common",
-    "search": "rerank encoders stores records images",
+    "search": "rerank encoders stores calibration records images",
     "manifest": "encoders stores common",
     "rerank": "models records images common",
     "encoders": "models records images common",
-    "stores": "records images filters common",
-    "stores.faiss": "stores records images filters common",  # opened by its name only
+    "stores": "calibration records images filters common",
+    "stores.faiss": "stores calibration records images filters common",  # opened by its name only
     "calibration": "records common",
     "pairs": "readers images common",
     "readers": "records images common",

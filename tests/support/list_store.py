@@ -19,6 +19,7 @@ import numpy as np
 
 from tests.congruence.oracle import Oracle
 from tests.support.oracle import BruteForce
+from unisem.calibration import QueryKind
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
@@ -90,6 +91,7 @@ class ListStore(Store):
         k: int,
         selection: Selection = EVERYTHING,
         match: Match = "any",
+        asked: QueryKind = "text",
     ) -> list[list[Hit]]:
         self._check_open()
         queries = query_rows(vectors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from unisem.calibration import Calibration, QueryKind
 from unisem.filters import matches
 from unisem.records import EmbeddedRecord, Vector
 from unisem.stores.selection import EVERYTHING, Match, Selection
@@ -51,3 +52,37 @@ class BruteForce:
                 score, kind = max(scores)
                 found.append((record_id, score, kind))
         return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
+
+    def search_calibrated(
+        self,
+        calibration: Calibration,
+        vector: Vector,
+        asked: QueryKind,
+        k: int,
+        selection: Selection = EVERYTHING,
+        match: Match = "any",
+    ) -> list[tuple[str, float, str, float | None]]:
+        """Id, standard score, kind and relevance of the best records, best first, ties by id."""
+        query = calibration.query(vector, asked)
+        owners = [
+            (record_id, kind, row)
+            for record_id in self.select(selection)
+            for kind, rows in self.items[record_id].vectors.items()
+            if match in ("any", kind)
+            for row in np.atleast_2d(rows)
+        ]
+        if not owners:
+            return []
+        are_images = np.array([kind == "image" for _, kind, _ in owners])
+        searched = calibration.documents(np.stack([row for *_, row in owners]), are_images)
+        products = searched.astype(np.float64) @ query.vector.astype(np.float64)
+        counts = {"text": int((~are_images).sum()), "image": int(are_images.sum())}
+        scales = {kind: query.scale(kind, candidates=count) for kind, count in counts.items()}
+        best: dict[str, tuple[str, float, str, float | None]] = {}
+        for (record_id, kind, _), product in zip(owners, products, strict=True):
+            score = float(scales[kind].comparable(product))
+            chances = scales[kind].relevance(np.array([product]))
+            chance = None if chances is None else float(chances[0])
+            if record_id not in best or score > best[record_id][1]:
+                best[record_id] = (record_id, score, kind, chance)
+        return sorted(best.values(), key=lambda hit: (-hit[1], hit[0]))[:k]

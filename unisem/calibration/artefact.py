@@ -41,6 +41,16 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
     Raises:
         OSError: It cannot be written; what was there stays.
     """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(packed(calibration))
+        publish(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def packed(calibration: Calibration) -> bytes:
+    """What the file of a calibration holds; the same for the same calibration."""
     from safetensors.numpy import save
 
     tensors: dict[str, NDArray[Any]] = {}
@@ -58,12 +68,7 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
         "choices": asdict(calibration.choices),
         "pairs": {f"{a} {b}": asdict(pair) for (a, b), pair in calibration.pairs.items()},
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(save(tensors, {_ENTRY: json.dumps(described, sort_keys=True)}))
-        publish(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    return save(tensors, {_ENTRY: json.dumps(described, sort_keys=True)})
 
 
 def load_calibration(path: Path) -> Calibration:

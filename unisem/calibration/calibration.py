@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from unisem.records import Vector
 EXTRA = len(QUERY_KINDS)
 """Dimensions that a calibrated vector has more than a raw one: a hub bias for each query kind."""
 _AT_ONCE = 4096  # vectors whose likeness to a bank is held in memory
+_SUMMED = 128  # vectors whose nearest examples are held in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +227,7 @@ class Calibration:
         for column, asked in enumerate(QUERY_KINDS):
             pair = self.pairs[asked, kind]
             if pair.alpha:
-                bias = nearest_mean(seen @ self._asked[asked].T, pair.k)
+                bias = nearest_mean(seen, self._asked[asked], pair.k)
                 found[:, self.dimension + column] = -pair.alpha * bias
         return found
 
@@ -268,9 +268,18 @@ class AskedVector:
         return Scale.over(nearest, pair.slope, intercept)
 
 
-def nearest_mean(scores: NDArray[Any], k: int) -> Vector:
-    """``(n,)`` means of the ``k`` largest of each row of ``(n, m)``, or of all if fewer."""
-    k = min(k, scores.shape[1])
-    nearest = np.partition(scores, scores.shape[1] - k, axis=1)[:, -k:]
-    found: Vector = nearest.mean(axis=1, dtype=np.float64).astype(np.float32)
+def nearest_mean(rows: Vector, bank: Vector, k: int) -> Vector:
+    """``(n,)`` means of each row's inner products with the ``k`` nearest of ``(m, d)``, or all.
+
+    Each is the same whatever rows are beside it, which is not so of what BLAS gives: that only says
+    which are nearest.
+    """
+    k = min(k, len(bank))
+    nearest = np.argpartition(rows @ bank.T, len(bank) - k, axis=1)[:, -k:]
+    nearest.sort(axis=1)
+    found = np.empty(len(rows), np.float32)
+    for start in range(0, len(rows), _SUMMED):
+        here = slice(start, start + _SUMMED)
+        mean = bank[nearest[here]].mean(axis=1)  # a mean of products is a product with the mean
+        found[here] = np.einsum("ij,ij->i", rows[here].astype(np.float64), mean)
     return found

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from unisem.calibration import Calibration, QueryKind
 from unisem.errors import RecordError, StoreError
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.hits import Hit
@@ -48,6 +49,7 @@ class Store(ABC):
         k: int,
         selection: Selection = EVERYTHING,
         match: Match = "any",
+        asked: QueryKind = "text",
     ) -> list[list[Hit]]:
         """Find the best records for each query vector.
 
@@ -56,6 +58,7 @@ class Store(ABC):
             k: Hits per query; exactly ``min(k, selected records)`` come back.
             selection: Which records may be found, decided inside the search.
             match: Which of a record's vectors are compared.
+            asked: What the queries are of, which tells a calibration how to compare them.
 
         Returns:
             For each query its hits, best first, ties by id.
@@ -92,6 +95,32 @@ class Store(ABC):
     @abstractmethod
     def close(self) -> None:
         """Write derived files and let go of locks; safe to call twice."""
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What makes scores of texts and pictures comparable; ``None``: they are raw cosines."""
+        return None
+
+    def calibrate(self, calibration: Calibration | None) -> None:
+        """Search by a calibration from now on, or by raw cosines; searches go on meanwhile.
+
+        Each search answers by the calibration before or by this one, never by both. Raw vectors
+        stay as they are; those that are stored later are calibrated likewise.
+
+        Raises:
+            CalibrationError: It is of vectors of another dimension. The one before stays.
+            EncoderMismatchError: It is of another encoder's vectors. The one before stays.
+            StoreError: The store cannot calibrate, or the disk refused. The one before stays.
+            StoreLockedError: Another process is writing.
+        """
+        raise StoreError(
+            f"{type(self).__name__} cannot calibrate; keep the space in a store that can, which "
+            "the embedded one is"
+        )
+
+    def expect(self, fingerprint: str) -> None:
+        """Use a calibration of this encoder's vectors only; called once a space is open."""
+        return
 
     def embedded(self) -> Iterator[EmbeddedRecord]:
         """Yield every record with its raw vectors, oldest first; one committed state if it can."""

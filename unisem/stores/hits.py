@@ -13,12 +13,15 @@ class Hit:
 
     Attributes:
         record: The record.
-        score: Higher is better. Of a search by vector the cosine similarity, the best over the
-            record's vectors; by keyword BM25, above 0; of a hybrid search what its fusion gives;
-            after a reranker its score.
+        score: Higher is better. Of a search by vector the cosine similarity, in a calibrated space
+            the calibrated one, the best over the record's vectors; by keyword BM25, above 0; of a
+            hybrid search what its fusion gives; after a reranker its score.
         matched: Which vector reached that score; ``"text"`` if the words did.
+        relevance: The probability that the record is relevant, by the vector that matched; ``None``
+            where the space has no calibration that tells, and for hits by keyword.
     """
 
     record: Record
     score: float
     matched: Modality
+    relevance: float | None = None

@@ -16,6 +16,7 @@ from unisem.common.forks import undisturbed
 from unisem.common.owned import is_own_file, is_own_folder
 from unisem.errors import StoreError
 from unisem.images.library import BLOB, ImageLibrary
+from unisem.stores.calibration_file import FILE as CALIBRATION
 from unisem.stores.faiss.moments import can_follow
 from unisem.stores.faiss.readonly import read_only
 from unisem.stores.faiss.recordrows import RecordRows
@@ -67,8 +68,9 @@ def _copy_state(directory: Path, copy: Path) -> list[str]:
     catalog = copy / "catalog.sqlite"
     with undisturbed(), read_only(directory) as database:
         copy_database(database, catalog)
-    if is_own_file(directory / "manifest.json"):
-        _copy(directory / "manifest.json", copy / "manifest.json")
+    for name in ("manifest.json", CALIBRATION):
+        if is_own_file(directory / name):
+            _copy(directory / name, copy / name)
     with read_only(copy) as database:
         missing = [
             name

@@ -15,9 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.errors import CorruptStoreError
+from unisem.calibration import load_calibration
+from unisem.errors import CalibrationError, CorruptStoreError
 from unisem.images.library import ImageLibrary
 from unisem.records import Vector
+from unisem.stores.calibrated import digest_of
+from unisem.stores.calibration_file import FILE as CALIBRATION
+from unisem.stores.calibration_file import CalibrationFile
 from unisem.stores.faiss import checksums, words
 from unisem.stores.faiss.database import DAMAGED
 from unisem.stores.faiss.moments import can_follow
@@ -193,6 +197,7 @@ def _segment(
     rebuilt = "it is built anew when the space is opened, and saved by `unisem store compact`"
     if facts.get("dimension") is None or facts.get("format") != FORMAT:
         return  # of an older format it is built anew
+    yield from _calibration(directory)
     segment = Segment.load(directory, facts["dimension"])
     if segment is None:
         if (directory / "vectors.json").exists():
@@ -206,6 +211,9 @@ def _segment(
             f"({forgotten} to {current}, in their epochs): one of the two was copied back"
         )
         yield Finding("segment", True, f"{text}; {rebuilt}")
+        return
+    if segment.calibration != digest_of(CalibrationFile(directory).newest(facts["dimension"])):
+        yield Finding("segment", False, f"is not of the space's calibration; {rebuilt}")
         return
     indexed = np.asarray(segment.vector_ids)
     removed = _numbers(database, "SELECT row FROM removals ORDER BY row")
@@ -221,6 +229,15 @@ def _segment(
         yield Finding("segment", True, f"{text}; {remedy}")
     if len(lacking):
         yield Finding("segment", True, f"lacks {len(lacking):,} vectors; {remedy}")
+
+
+def _calibration(directory: Path) -> Iterator[Finding]:
+    if (directory / CALIBRATION).exists():
+        try:
+            load_calibration(directory / CALIBRATION)
+        except CalibrationError as error:
+            text = f"{error}; until then scores are raw cosines"
+            yield Finding("calibration", True, text)
 
 
 def _words(database: sqlite3.Connection, facts: dict[str, Any]) -> Iterator[Finding]:

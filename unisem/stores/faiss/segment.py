@@ -3,9 +3,9 @@
 On disk a segment is ``vectors-N.faiss`` and ``vectors-N.npy`` (the vectors' numbers), N being the
 transaction it reflects (``N-1`` where that name is taken), and ``vectors.json``, its seal: names,
 sizes and checksums, also of the seal itself, and the catalogue's epoch, so that it is not taken
-for another past's. The two are written whole under temporary names and
-renamed, and never over others; the seal comes last, so it always names a whole pair. Files that do
-not agree with their seal are ignored and rebuilt.
+for another past's; of calibrated vectors, the calibration's digest, too. The two are written whole
+under temporary names and renamed, and never over others; the seal comes last, so it always names a
+whole pair. Files that do not agree with their seal are ignored and rebuilt.
 
 A mapped Faiss index must never be added to (Faiss aborts the process); nothing here can.
 """
@@ -25,10 +25,12 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from unisem.calibration import EXTRA
 from unisem.common.atomic_files import publish
 from unisem.common.owned import is_own_file
 from unisem.errors import StoreError
 from unisem.records import Vector
+from unisem.stores.calibrated import Calibrated
 from unisem.stores.faiss.index_settings import (
     KINDS,
     IndexKind,
@@ -38,6 +40,7 @@ from unisem.stores.faiss.index_settings import (
     search_parameters,
 )
 from unisem.stores.faiss.moments import Moment
+from unisem.stores.faiss.rawvectors import VectorId
 
 SEAL = "vectors.json"
 """The file that names the others of the present segment."""
@@ -51,7 +54,7 @@ Found = tuple[NDArray[np.floating[Any]], NDArray[np.int64]]
 """Scores, descending, and positions (or numbers) of the vectors that have them."""
 
 Raw = Callable[[NDArray[np.int64]], Vector]
-"""Gives the raw vectors of vector numbers, in order."""
+"""Gives the vectors of vector numbers, in order."""
 
 
 class Segment:
@@ -61,17 +64,24 @@ class Segment:
         kind: Which kind of index.
         vector_ids: ``(n,)`` int64, ascending; a vector's position is its place here.
         moment: The write of the catalogue that the contents reflect.
+        calibration: Digest of the calibration whose vectors these are; ``None`` if they are raw.
         settings: How hard a search tries.
     """
 
     settings: IndexSettings = IndexSettings()
 
     def __init__(
-        self, kind: IndexKind, index: Any, vector_ids: NDArray[np.int64], moment: Moment
+        self,
+        kind: IndexKind,
+        index: Any,
+        vector_ids: NDArray[np.int64],
+        moment: Moment,
+        calibration: str | None = None,
     ) -> None:
         self.kind = kind
         self.vector_ids = vector_ids
         self.moment = moment
+        self.calibration = calibration
         self._index = index
         self._raw = raw_vectors(kind, index)
         if kind == "ivf":
@@ -79,10 +89,19 @@ class Segment:
 
     @classmethod
     def build(
-        cls, kind: IndexKind, vectors: Vector, vector_ids: NDArray[np.int64], moment: Moment
+        cls,
+        kind: IndexKind,
+        vectors: Vector,
+        vector_ids: NDArray[np.int64],
+        moment: Moment,
+        calibrated: Calibrated | None = None,
     ) -> Segment:
         """Index vectors in memory; a graph over a million of them takes minutes."""
-        return cls(kind, build_index(kind, vectors), vector_ids, moment)
+        if calibrated is None:
+            return cls(kind, build_index(kind, vectors), vector_ids, moment)
+        are_images = VectorId.are_images(vector_ids)
+        searched = calibrated.calibration.documents(vectors, are_images)
+        return cls(kind, build_index(kind, searched), vector_ids, moment, calibrated.digest)
 
     def __len__(self) -> int:
         return len(self.vector_ids)
@@ -94,8 +113,8 @@ class Segment:
 
     @property
     def dimension(self) -> int:
-        """Length of a vector."""
-        return int(self._index.d)
+        """Length of a raw vector."""
+        return int(self._index.d) - (0 if self.calibration is None else EXTRA)
 
     def search(
         self, queries: Vector, fetch: int, eligible: NDArray[np.bool_] | None, count: int, raw: Raw
@@ -103,11 +122,11 @@ class Segment:
         """Find the best vectors of each query.
 
         Args:
-            queries: ``(q, d)`` float32.
+            queries: ``(q, d)`` float32, as long as the indexed vectors.
             fetch: How many are wanted.
             eligible: ``(n,)`` which may be found; ``None`` for all.
             count: How many may be found.
-            raw: Gives exact vectors, for kinds that keep none.
+            raw: Gives exact vectors, as long, for kinds that keep none.
 
         Returns:
             For each query ``min(fetch, count)`` vectors, scored as exactly as float32 allows.
@@ -146,7 +165,7 @@ class Segment:
         """Compare every eligible vector, a block at a time."""
         positions = np.arange(len(self)) if eligible is None else np.flatnonzero(eligible)
         scores = np.empty(len(positions), np.float32)
-        rows = max(1, _CHUNK // (4 * self.dimension))
+        rows = max(1, _CHUNK // (4 * len(query)))
         for start in range(0, len(positions), rows):
             block = positions[start : start + rows]
             if self._raw is not None:
@@ -156,8 +175,11 @@ class Segment:
             scores[start : start + rows] = vectors @ query
         return best(scores, positions, fetch)
 
-    def save(self, directory: Path) -> None:
+    def saved(self, directory: Path) -> Segment:
         """Write the segment's files and its seal, then remove those of segments before.
+
+        Returns:
+            The same, mapped from its files.
 
         Raises:
             StoreError: The disk refused; the segment before is still there.
@@ -177,6 +199,7 @@ class Segment:
                 if (old or _UNFINISHED.fullmatch(path.name)) and is_own_file(path):
                     with suppress(OSError):
                         path.unlink()
+        return Segment.load(directory, self.dimension) or self
 
     def _write(self, directory: Path) -> tuple[str, str]:
         import faiss
@@ -191,6 +214,7 @@ class Segment:
             "kind": self.kind,
             "epoch": self.moment.epoch,
             "transaction": self.moment.transaction,
+            **({} if self.calibration is None else {"calibration": self.calibration}),
             "files": {path.name: _fingerprint(path) for path in (index_path, numbers_path)},
         }
         with _finished(directory / SEAL) as file:
@@ -211,6 +235,7 @@ class Segment:
                 if _fingerprint(path) != seal["files"][path.name]:
                     return None
             kind, moment = seal["kind"], Moment(str(seal["epoch"]), int(seal["transaction"]))
+            calibration = seal.get("calibration")
             index_path = next(path for path in paths if path.suffix == ".faiss")
             numbers_path = next(path for path in paths if path.suffix == ".npy")
             vector_ids = np.load(numbers_path, mmap_mode="r", allow_pickle=False)
@@ -223,9 +248,10 @@ class Segment:
             return None
         if kind not in KINDS:
             return None
-        if index.d != dimension or index.ntotal != len(vector_ids):
+        length = dimension if calibration is None else dimension + EXTRA
+        if index.d != length or index.ntotal != len(vector_ids):
             return None
-        return cls(cast(IndexKind, kind), index, vector_ids, moment)
+        return cls(cast(IndexKind, kind), index, vector_ids, moment, calibration)
 
 
 def best(scores: NDArray[np.floating[Any]], positions: NDArray[np.int64], fetch: int) -> Found:

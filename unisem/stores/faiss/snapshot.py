@@ -3,16 +3,22 @@
 A segment holds most vectors; those added since are the tail, which is compared vector by vector.
 Positions count through both, segment first. Records have ordinals, in the order of their catalogue
 rows; several positions may belong to one record.
+
+Where there is a calibration, segment and tail hold calibrated vectors, all by the same one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unisem.calibration import EXTRA
 from unisem.records import Vector
+from unisem.stores.calibrated import Calibrated, Question
 from unisem.stores.faiss.catalog import Changes
 from unisem.stores.faiss.growing_array import GrowingArray
 from unisem.stores.faiss.moments import Moment
@@ -39,6 +45,11 @@ class Eligible:
     segment_count: int
     tail: NDArray[np.int64]
 
+    @property
+    def count(self) -> int:
+        """How many of both."""
+        return self.segment_count + len(self.tail)
+
 
 class Snapshot:
     """See the module. `after` makes the next one; only the newest may be asked for it.
@@ -46,6 +57,7 @@ class Snapshot:
     Attributes:
         segment: The indexed part; ``None`` while there is none.
         moment: The write of the catalogue that this is the state after.
+        calibrated: What its vectors are calibrated by; ``None`` if they are raw.
     """
 
     def __init__(
@@ -57,9 +69,11 @@ class Snapshot:
         owners: GrowingArray,
         rows: GrowingArray,
         alive: GrowingArray,
+        calibrated: Calibrated | None,
     ) -> None:
         self.segment = segment
         self.moment = moment
+        self.calibrated = calibrated
         self._growing = (tail, vector_ids, owners, rows)
         self._growing_alive = alive
         self._tail: Vector = tail.view
@@ -71,7 +85,9 @@ class Snapshot:
         self._one_each = len(self.rows) == len(self.vector_ids)  # so ordinals are positions
 
     @classmethod
-    def of(cls, segment: Segment | None, dimension: int) -> Snapshot:
+    def of(
+        cls, segment: Segment | None, dimension: int, calibrated: Calibrated | None = None
+    ) -> Snapshot:
         """The state that a segment reflects; the empty state where there is none."""
         vector_ids = np.empty(0, np.int64) if segment is None else segment.vector_ids
         row_of = VectorId.rows(vector_ids)
@@ -81,11 +97,12 @@ class Snapshot:
         return cls(
             segment,
             Moment("", 0) if segment is None else segment.moment,
-            GrowingArray(np.empty((0, dimension), np.float32)),
+            GrowingArray(np.empty((0, dimension + (EXTRA if calibrated else 0)), np.float32)),
             GrowingArray(vector_ids),
             GrowingArray(np.cumsum(owners, dtype=np.int32)),
             GrowingArray(row_of[starts]),
             GrowingArray(np.ones(len(starts), np.bool_)),
+            calibrated,
         )
 
     def after(self, changes: Changes) -> Snapshot:
@@ -103,13 +120,15 @@ class Snapshot:
             rows.append(row_of[starts])
             alive.append(np.ones(int(starts.sum()), np.bool_))
             vector_ids.append(changes.vector_ids)
-            tail.append(changes.vectors)
-        return Snapshot(self.segment, changes.moment, tail, vector_ids, owners, rows, alive)
+            tail.append(self._searched(changes.vectors, changes.vector_ids))
+        return Snapshot(
+            self.segment, changes.moment, tail, vector_ids, owners, rows, alive, self.calibrated
+        )
 
     @property
     def dimension(self) -> int:
-        """Length of a vector."""
-        return int(self._tail.shape[1])
+        """Length of a raw vector."""
+        return int(self._tail.shape[1]) - (EXTRA if self.calibrated else 0)
 
     @property
     def last_vector_id(self) -> int:
@@ -170,13 +189,18 @@ class Snapshot:
         segment = None if count == indexed else mask[:indexed]
         return Eligible(segment, count, np.flatnonzero(mask[indexed:]))
 
-    def search(self, queries: Vector, k: int, eligible: Eligible, raw: Raw) -> list[Found]:
+    def search(
+        self, questions: Sequence[Question], k: int, parts: Sequence[Eligible], raw: Raw
+    ) -> list[Found]:
         """Find the best records of each query.
 
+        Each part is searched apart; their best, brought to one scale, are the best of all.
+
         Args:
-            queries: ``(q, d)`` float32, contiguous.
+            questions: Compared by this state's calibration.
             k: Records per query.
-            eligible: Which positions may be found.
+            parts: Which positions may be found; one part for each kind of vector, or for all kinds
+                if those are of one scale.
             raw: Gives raw vectors by number.
 
         Returns:
@@ -185,41 +209,92 @@ class Snapshot:
             are all there, so that the caller can break ties its own way.
         """
         nothing: Found = (np.empty(0, np.float32), np.empty(0, np.int64))
-        results = [nothing] * len(queries)
-        pending = list(range(len(queries))) if k else []
+        results = [nothing] * len(questions)
+        pending = list(range(len(questions))) if k else []
         fetch = k + 8 if self._one_each else 2 * k + 8
+        exact = raw if self.calibrated is None else self._exact(raw)
         while pending:
-            fetched = self._search_segment(queries[pending], fetch, eligible, raw)
+            queries = np.stack([questions[place].vector for place in pending])
+            fetched = [self._search_segment(queries, fetch, part, exact) for part in parts]
             unfinished: list[int] = []
-            for place, (scores, positions) in zip(pending, fetched, strict=True):
-                tail_scores, tail_positions = self._compare_tail(queries[place], eligible, fetch)
-                # What was not fetched scores at most this much.
-                unseen = max(
-                    scores[-1] if len(scores) < eligible.segment_count else -np.inf,
-                    tail_scores[-1] if len(tail_scores) < len(eligible.tail) else -np.inf,
-                )
-                likely, least = self._likely(
-                    np.concatenate([scores, tail_scores]),
-                    np.concatenate([positions, tail_positions]),
-                    k,
+            for number, place in enumerate(pending):
+                likely, least, unseen = self._merged(
+                    questions[place], [found[number] for found in fetched], parts, fetch, k
                 )
                 if unseen < least or unseen == -np.inf:
-                    results[place] = self._score(queries[place], likely, raw)
+                    results[place] = self._score(questions[place], likely, exact)
                 else:
                     unfinished.append(place)
             pending = unfinished
             fetch *= 4
         return results
 
+    def _merged(
+        self,
+        question: Question,
+        fetched: Sequence[Found],
+        parts: Sequence[Eligible],
+        fetch: int,
+        k: int,
+    ) -> tuple[NDArray[np.int64], float, float]:
+        """Positions that may be among the best, the least score of these, and of what was unseen.
+
+        Args:
+            question: The query.
+            fetched: What it found in each part's segment.
+            parts: Which positions may be found.
+            fetch: How many were wanted.
+            k: Records.
+        """
+        unseen = -np.inf
+        every: list[Found] = []
+        for (scores, positions), part in zip(fetched, parts, strict=True):
+            tail_scores, tail_positions = self._compare_tail(question.vector, part, fetch)
+            for products, places, count in (
+                (scores, positions, part.segment_count),
+                (tail_scores, tail_positions, len(part.tail)),
+            ):
+                comparable = self._scored(question, products, places)
+                every.append((comparable, places))
+                if len(places) < count:  # what was not fetched scores at most this much
+                    unseen = max(unseen, float(comparable[-1]))
+        likely, least = self._likely(
+            np.concatenate([scores for scores, _ in every]),
+            np.concatenate([positions for _, positions in every]),
+            k,
+            question.steepness * _MARGIN,
+        )
+        return likely, least, unseen
+
+    def _scored(
+        self, question: Question, products: NDArray[np.floating[Any]], positions: NDArray[np.int64]
+    ) -> NDArray[np.floating[Any]]:
+        if question.lines is None:
+            return products
+        return question.scores(products, VectorId.are_images(self.vector_ids[positions]))
+
+    def _searched(self, vectors: Vector, vector_ids: NDArray[np.int64]) -> Vector:
+        """Raw vectors as they are searched."""
+        if self.calibrated is None:
+            return vectors
+        return self.calibrated.calibration.documents(vectors, VectorId.are_images(vector_ids))
+
+    def _exact(self, raw: Raw) -> Raw:
+        return lambda vector_ids: self._searched(raw(vector_ids), vector_ids)
+
     def _likely(
-        self, scores: Vector, positions: NDArray[np.int64], k: int
+        self,
+        scores: NDArray[np.floating[Any]],
+        positions: NDArray[np.int64],
+        k: int,
+        margin: float,
     ) -> tuple[NDArray[np.int64], float]:
         """Positions that may be among the best ``k`` records, and the least score of these."""
         order = np.argsort(-scores, kind="stable")
         first = self._first_of_each(positions[order])
         if len(first) <= k:
             return positions, -np.inf
-        least = float(scores[order[first[k - 1]]]) - _MARGIN
+        least = float(scores[order[first[k - 1]]]) - margin
         return positions[scores >= least], least
 
     def _first_of_each(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -229,7 +304,7 @@ class Snapshot:
         _, first = np.unique(self._owners[positions], return_index=True)
         return np.sort(first)
 
-    def _score(self, query: Vector, positions: NDArray[np.int64], raw: Raw) -> Found:
+    def _score(self, question: Question, positions: NDArray[np.int64], raw: Raw) -> Found:
         """Score positions exactly, and keep each record's best vector, best first.
 
         Every score comes from here, so that equal vectors have equal scores whichever part holds
@@ -237,12 +312,14 @@ class Snapshot:
         """
         indexed = 0 if self.segment is None else len(self.segment)
         in_tail = positions >= indexed
+        query = question.vector
         vectors = np.empty((len(positions), len(query)), np.float32)
         vectors[in_tail] = self._tail[positions[in_tail] - indexed]
         if self.segment is not None:
             vectors[~in_tail] = self.segment.vectors_at(positions[~in_tail], raw)
         # Without BLAS, whose result for a row depends on the rows around it.
-        scores = np.einsum("ij,j->i", vectors.astype(np.float64), query.astype(np.float64))
+        products = np.einsum("ij,j->i", vectors.astype(np.float64), query.astype(np.float64))
+        scores = self._scored(question, products, positions)
         order = np.lexsort((positions, -scores))
         kept = order[self._first_of_each(positions[order])]
         return scores[kept], self.vector_ids[positions[kept]]

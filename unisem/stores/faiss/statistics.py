@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.errors import CorruptStoreError
+from unisem.stores.calibrated import digest_of
+from unisem.stores.calibration_file import CalibrationFile
 from unisem.stores.faiss.index_settings import IndexKind, choose_kind
 from unisem.stores.faiss.moments import can_follow
 from unisem.stores.faiss.rawvectors import VectorId, dropped_rows
@@ -136,7 +138,8 @@ def _segment(
     forgotten, current = facts.get("forgotten") or 0, facts.get("transaction") or 0
     if segment is None or not can_follow(database, segment.moment, forgotten, current):
         return None
-    return segment
+    calibrated = CalibrationFile(directory).newest(dimension)
+    return segment if segment.calibration == digest_of(calibrated) else None
 
 
 def _dead_share(segment: Segment, rows: NDArray[np.int64]) -> float:

@@ -5,26 +5,30 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unisem.calibration import Calibration, QueryKind
 from unisem.common.forks import Carried, Mutex, one_thread, start_undisturbed, undisturbed
 from unisem.common.owned import check_owned
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.base import Store
-from unisem.stores.faiss.catalog import Catalog, Item, Items
+from unisem.stores.calibration_file import CalibrationFile, Swap
+from unisem.stores.faiss.catalog import Catalog
+from unisem.stores.faiss.finding import hits_of
 from unisem.stores.faiss.index_settings import Index, IndexKind, IndexSettings, choose_kind
 from unisem.stores.faiss.maintenance import FaissMaintenance
 from unisem.stores.faiss.moments import Moment
 from unisem.stores.faiss.rawvectors import VectorId
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.snapshot import Snapshot
+from unisem.stores.faiss.steps import step_by_step
 from unisem.stores.faiss.timeline import Timeline
 from unisem.stores.faiss.writerlock import WriterLock
 from unisem.stores.hits import Hit
@@ -86,7 +90,8 @@ class FaissStore(Store, Carried):
         self._durability = durability
         self._is_carried = False
         self._catalog = self._open_catalog()
-        self._timeline = Timeline(self._catalog, directory, settings)
+        self._calibration = CalibrationFile(directory)
+        self._timeline = Timeline(self._catalog, directory, settings, self._calibration)
         self.follow_forks()
 
     def _open_catalog(self) -> Catalog:
@@ -166,10 +171,11 @@ class FaissStore(Store, Carried):
     def _fold(self, kind: IndexKind) -> None:
         try:
             moment, vector_ids, vectors = self._all_vectors()
-            segment = Segment.build(kind, vectors, vector_ids, moment)
+            calibrated = self._timeline.calibrated(vectors.shape[1])
+            segment = Segment.build(kind, vectors, vector_ids, moment, calibrated)
             with self._alone(), self._timeline.moving():
                 with self._reading():
-                    if not self._catalog.can_follow(moment, segment.dimension):
+                    if not self._timeline.can_follow(segment):
                         return  # somebody has compacted a later state, or emptied the store
                     self._timeline.adopt(segment)
                 if vectors.nbytes <= _SAVED_AT_ONCE:
@@ -192,25 +198,9 @@ class FaissStore(Store, Carried):
         if not many:
             yield from (records[row] for row in rows.tolist())
             return
-        yield from self._step_by_step(lambda catalog: catalog.selected(selection, _PAGE))
-
-    def _step_by_step(self, read: Callable[[Catalog], Items[Item]]) -> Iterator[Item]:
-        """Read one state while writes go on; no fork comes within a step, or the end anywhere."""
-        stack = ExitStack()
-        try:
-            with undisturbed():
-                catalog = stack.enter_context(self._catalog.reader())
-                left = stack.enter_context(closing(read(catalog)))
-            while True:
-                with undisturbed():
-                    item = next(left, None)
-                if item is None:
-                    return
-                self._check_open()
-                yield item
-        finally:
-            with undisturbed():
-                stack.close()
+        yield from step_by_step(
+            self._catalog.reader, lambda it: it.selected(selection, _PAGE), self._check_open
+        )
 
     def search(
         self,
@@ -218,15 +208,16 @@ class FaissStore(Store, Carried):
         k: int,
         selection: Selection = EVERYTHING,
         match: Match = "any",
+        asked: QueryKind = "text",
     ) -> list[list[Hit]]:
         queries = query_rows(vectors)
         for _ in range(_PATIENCE):
             with undisturbed():  # Faiss's locks, too, would stay locked in a child
-                found = self._search(queries, k, selection, match)
+                found = self._search(queries, k, selection, match, asked)
             if found is not None:
                 return found
         with self._reading():  # writes are faster than this search; they wait for it
-            found = self._search(queries, k, selection, match)
+            found = self._search(queries, k, selection, match, asked)
         if found is None:
             raise CorruptStoreError(
                 f"{self._directory}: there are vectors of records that are not there; "
@@ -235,7 +226,7 @@ class FaissStore(Store, Carried):
         return found
 
     def _search(
-        self, queries: Vector, k: int, selection: Selection, match: Match
+        self, queries: Vector, k: int, selection: Selection, match: Match, asked: QueryKind
     ) -> list[list[Hit]] | None:
         """Search the newest state, ``None`` if records that were found vanished meanwhile."""
         with self._alone():
@@ -246,9 +237,9 @@ class FaissStore(Store, Carried):
             with nullcontext() if selection.is_everything else self._catalog.snapshot():
                 snapshot = self._timeline.newest() or snapshot
                 check_dimension(queries, "query vectors", snapshot.dimension)
-                eligible = self._timeline.eligible(snapshot, selection, match)
+                questions, parts = self._timeline.asked(snapshot, queries, asked, selection, match)
         try:
-            found = snapshot.search(queries, k, eligible, self._raw_vectors)
+            found = snapshot.search(questions, k, parts, self._raw_vectors)
         except _GoneError:
             return None
         rows = np.unique(np.concatenate([VectorId.rows(ids) for _, ids in found]))
@@ -256,7 +247,7 @@ class FaissStore(Store, Carried):
             records = self._catalog.records(rows)
         if len(records) < len(rows):
             return None
-        return [_hits(scores, vector_ids, records, k) for scores, vector_ids in found]
+        return [hits_of(*one, records, k) for one in zip(questions, found, strict=True)]
 
     def search_words(self, text: str, k: int, selection: Selection = EVERYTHING) -> list[Hit]:
         with self._reading():
@@ -282,7 +273,7 @@ class FaissStore(Store, Carried):
             return
         with self._mutex:
             self._check_open()
-        yield from self._step_by_step(Catalog.embedded)
+        yield from step_by_step(self._catalog.reader, Catalog.embedded, self._check_open)
 
     def update(self, metadata: Mapping[str, Mapping[str, Any]]) -> None:
         with self._mutex:  # nobody writes between reading the vectors and adding them again
@@ -321,30 +312,41 @@ class FaissStore(Store, Carried):
             Which kind was built and why, as a sentence.
         """
         wanted = self._wanted_kind if kind is None else IndexSettings.of(kind).kind
+        return self._index_anew(wanted) or "there is nothing to index yet"
+
+    def _index_anew(self, wanted: IndexKind | Literal["auto"], swap: Swap | None = None) -> str:
+        """Build a segment beside the present one and put it in its place, and a calibration's."""
         while True:
             with self._mutex:
                 self._lock_for_writing()
                 self._catalog.check_in_place()
                 if self._timeline.newest() is None:
-                    return "there is nothing to index yet"
+                    if swap is not None:
+                        swap.commit()
+                    return ""
             moment, vector_ids, vectors = self._all_vectors()
             chosen, reason = choose_kind(len(vectors)) if wanted == "auto" else (wanted, "as asked")
             if not len(vectors):
                 chosen, reason = "flat", "nothing is left"
+            present = self._timeline.calibrated(vectors.shape[1])
+            calibrated = present if swap is None else swap.calibrated
             with undisturbed():
-                segment = Segment.build(chosen, vectors, vector_ids, moment)
+                segment = Segment.build(chosen, vectors, vector_ids, moment, calibrated)
             with self._mutex:
                 with self._reading():
                     is_latest = self._catalog.can_follow(moment, segment.dimension)
-                if is_latest:
-                    self._replace_segment(segment)
+                    is_same = self._timeline.calibrated(segment.dimension) is present
+                if is_latest and is_same:
+                    self._replace_segment(segment, swap)
                     return f"{chosen}: {reason}"
             # Another thread has compacted a later state meanwhile, which forgot what this needs,
-            # or has emptied the store and stored vectors of another length.
+            # has emptied the store and stored vectors of another length, or has calibrated.
 
-    def _replace_segment(self, segment: Segment) -> None:
+    def _replace_segment(self, segment: Segment, swap: Swap | None) -> None:
         with self._timeline.moving():
             segment = self._save(segment)
+            if swap is not None:
+                swap.commit()
             with self._reading():
                 self._timeline.adopt(segment)
                 self._image_library.collect(self._catalog.blobs())
@@ -352,10 +354,25 @@ class FaissStore(Store, Carried):
     def _save(self, segment: Segment) -> Segment:
         """Write a segment, if anywhere, and let go of what was kept for the one before."""
         if self._directory is not None:
-            segment.save(self._directory)
-            segment = Segment.load(self._directory, segment.dimension) or segment
+            segment = segment.saved(self._directory)
         self._catalog.forget_removals(segment.moment.transaction)
         return segment
+
+    @property
+    def calibration(self) -> Calibration | None:
+        with self._alone():
+            found = self._calibration.newest()
+        return None if found is None else found.calibration
+
+    def expect(self, fingerprint: str) -> None:
+        self._calibration.expect(fingerprint)
+
+    def calibrate(self, calibration: Calibration | None) -> None:
+        # The seal of the new index comes before the calibration's file: what is searched in between
+        # is of the present calibration, here and in other processes.
+        with self._alone():
+            swap = self._calibration.swap(calibration, self._catalog.dimension)
+        self._index_anew(self.index_kind or "flat", swap)
 
     def shrink(self) -> str:
         """Build the word index anew and give the catalogue's empty pages back to the disk.
@@ -429,20 +446,3 @@ class FaissStore(Store, Carried):
     def _lock_for_writing(self) -> None:
         self._check_open()
         self._writer.acquire()
-
-
-def _hits(
-    scores: NDArray[np.floating[Any]],
-    vector_ids: NDArray[np.int64],
-    records: dict[int, Record],
-    k: int,
-) -> list[Hit]:
-    owners = VectorId.rows(vector_ids).tolist()
-    images = VectorId.are_images(vector_ids).tolist()
-    hits = [
-        Hit(records[owner], min(1.0, max(-1.0, score)), "image" if is_image else "text")
-        for owner, is_image, score in zip(owners, images, scores.tolist(), strict=True)
-        if owner in records
-    ]
-    hits.sort(key=lambda hit: (-hit.score, hit.record.id))
-    return hits[:k]

@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from unisem.calibration import QueryKind
+from unisem.records import Vector
+from unisem.stores.calibrated import KINDS, Calibrated, Question, digest_of
+from unisem.stores.calibration_file import CalibrationFile
 from unisem.stores.faiss.catalog import Catalog, Changes
 from unisem.stores.faiss.index_settings import IndexSettings
 from unisem.stores.faiss.segment import Segment
@@ -31,12 +35,20 @@ class Timeline:
         catalog: What is committed.
         directory: Where segments are; ``None`` for memory.
         settings: Handed on to every segment.
+        calibration: What vectors are searched by.
     """
 
-    def __init__(self, catalog: Catalog, directory: Path | None, settings: IndexSettings) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        directory: Path | None,
+        settings: IndexSettings,
+        calibration: CalibrationFile,
+    ) -> None:
         self._catalog = catalog
         self._directory = directory
         self._settings = settings
+        self._calibration = calibration
         self._seen_version = -1
         self._snapshot: Snapshot | None = None
         self._table = RecordTable(catalog)
@@ -55,10 +67,17 @@ class Timeline:
         return self._snapshot
 
     def newest(self) -> Snapshot | None:
-        """The state after the latest commit; ``None`` while nothing was ever stored."""
+        """The state after the latest commit; ``None`` while nothing was ever stored.
+
+        It is wholly of the calibration that there is at its beginning, or of a later one.
+        """
         with self._catalog.reading():  # no transaction where nothing is new, which is the rule
             version = self._catalog.version
-        if self._snapshot is not None and version == self._seen_version:
+        if (
+            self._snapshot is not None
+            and version == self._seen_version
+            and self._snapshot.calibrated is self.calibrated(self._snapshot.dimension)
+        ):
             return self._snapshot
         segment, loads = None, 0
         while True:
@@ -78,9 +97,9 @@ class Timeline:
         """Move on to the present state; ``False`` if that needs a segment other than this."""
         version = self._catalog.version
         snapshot = self._snapshot
-        if snapshot is not None and self._can_follow(snapshot):
+        if snapshot is not None and self.can_follow(snapshot):
             self._catch_up(snapshot)
-        elif segment is not None and self._can_follow(segment):
+        elif segment is not None and self.can_follow(segment):
             self.adopt(segment)
         elif is_last:
             if self._catalog.forgotten:  # so there was a segment
@@ -94,8 +113,18 @@ class Timeline:
         self._seen_version = version
         return True
 
-    def _can_follow(self, known: Snapshot | Segment) -> bool:
-        return self._catalog.can_follow(known.moment, known.dimension)
+    def calibrated(self, dimension: int) -> Calibrated | None:
+        """What vectors of this dimension are searched by now."""
+        return self._calibration.newest(dimension)
+
+    def can_follow(self, known: Snapshot | Segment) -> bool:
+        """Whether this is of the catalogue's past, and of the present calibration."""
+        present = self.calibrated(known.dimension)
+        if isinstance(known, Segment):
+            is_same = known.calibration == digest_of(present)
+        else:
+            is_same = known.calibrated is present
+        return is_same and self._catalog.can_follow(known.moment, known.dimension)
 
     def adopt(self, segment: Segment | None) -> None:
         """Start from a segment, and apply what was committed after it."""
@@ -109,7 +138,7 @@ class Timeline:
         """A snapshot to move on from that follows no other: a segment's, or the empty one."""
         self._snapshot = None
         self._table = RecordTable(self._catalog)  # ordinals mean other records now
-        return Snapshot.of(segment, dimension)
+        return Snapshot.of(segment, dimension, self.calibrated(dimension))
 
     def _catch_up(self, snapshot: Snapshot) -> None:
         then = snapshot.moment
@@ -140,6 +169,29 @@ class Timeline:
                 self._choices.popitem(last=False)
         self._choices.move_to_end(key)
         return eligible
+
+    def asked(
+        self,
+        snapshot: Snapshot,
+        queries: Vector,
+        asked: QueryKind,
+        selection: Selection,
+        match: Match,
+    ) -> tuple[list[Question], list[Eligible]]:
+        """Queries as they are compared, and what is searched apart.
+
+        That is each kind of vector, if scores of each need another scale.
+        """
+        if snapshot.calibrated is None:
+            plain = [Question(query) for query in queries]
+            return plain, [self.eligible(snapshot, selection, match)]
+        kinds = KINDS if match == "any" else (match,)
+        parts = [self.eligible(snapshot, selection, kind) for kind in kinds]
+        counts = {kind: part.count for kind, part in zip(kinds, parts, strict=True)}
+        questions = snapshot.calibrated.questions(queries, asked, counts)
+        if match == "any" and all(question.is_one_scale for question in questions):
+            parts = [self.eligible(snapshot, selection, match)]
+        return questions, parts
 
     @contextmanager
     def moving(self) -> Iterator[None]:
