@@ -139,6 +139,20 @@ class Manifest:
         publish(temporary, place / _FILE)
 
 
+def kind_for(
+    manifest: Manifest | None, wanted: StoreKind | str | None, place: Place | None
+) -> StoreKind:
+    """What opens a space's store: the one that it has, or the one that is wanted for a new space.
+
+    Raises:
+        StoreError: The kind is not known here, or is not the space's.
+    """
+    if place is not None and manifest is not None:
+        return manifest.kind(place, wanted)
+    kind = kind_of(place) if wanted is None else wanted
+    return kind_named(kind)() if isinstance(kind, str) else kind
+
+
 def _check_new(directory: Path) -> None:
     """Whether a space may be made in a directory without a manifest."""
     if not directory.is_dir() or not any(directory.iterdir()):

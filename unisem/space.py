@@ -15,7 +15,7 @@ from unisem.images.library import ImageLibrary
 from unisem.images.reference import ImageSource
 from unisem.ingest.ingestion import Ingestion, IngestReport
 from unisem.ingest.intake import Intake, Offer
-from unisem.manifest import Manifest
+from unisem.manifest import Manifest, kind_for
 from unisem.readers import FolderReader, Reader
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.rerank import Reranker
@@ -25,7 +25,7 @@ from unisem.search.searcher import Searcher
 from unisem.stores import Store
 from unisem.stores.hits import Hit
 from unisem.stores.kind import Place, StoreKind
-from unisem.stores.registry import kind_named, kind_of, place_of
+from unisem.stores.registry import place_of
 from unisem.stores.selection import Match, Selection
 from unisem.stores.vectors import admit
 
@@ -63,6 +63,8 @@ class SemanticSpace:
         *,
         encoder: str | Encoder | None = None,
         store: str | StoreKind | None = None,
+        index: Any = None,
+        durability: str | None = None,
         image_roots: Sequence[str | os.PathLike[str]] | None = None,
         copy_images: bool = False,
     ) -> Self:
@@ -76,6 +78,8 @@ class SemanticSpace:
             store: The kind of store: its name, or a `StoreKind` with settings, for example
                 ``FaissKind(index="hnsw")``. Defaults to the kind that the space was built with,
                 and to ``"faiss"`` for a new one.
+            index: The same as a setting of the kind, where it has one; see `FaissKind`.
+            durability: Likewise: ``"full"``, or ``"relaxed"``.
             image_roots: The only folders from which pictures are read. By default the folder
                 that holds the space, the working directory, and folders that you have added to
                 this space; never the root of a file system.
@@ -85,12 +89,13 @@ class SemanticSpace:
         Raises:
             EncoderMismatchError: The space was built with another encoder.
             EncoderError: The encoder cannot be found.
-            StoreError: The kind of store is not known here, or is not the space's.
+            StoreError: The kind of store is not known here, is not the space's, or has no such
+                setting.
             CorruptStoreError: The space's files are damaged or from a newer version.
         """
         place = None if path is None else place_of(path)
         manifest = None if place is None else Manifest.read(place)
-        kind = _kind_of(manifest, store, place)
+        kind = kind_for(manifest, store, place).with_settings(index=index, durability=durability)
         loaded = _encoder_of(manifest, encoder)
         if place is not None and manifest is not None:
             manifest.check(loaded, place)
@@ -109,6 +114,8 @@ class SemanticSpace:
         *,
         encoder: str | Encoder | None = None,
         store: str | StoreKind | None = None,
+        index: Any = None,
+        durability: str | None = None,
         image_roots: Sequence[str | os.PathLike[str]] | None = None,
         copy_images: bool = False,
     ) -> Self:
@@ -118,6 +125,8 @@ class SemanticSpace:
             path,
             encoder=encoder,
             store=store,
+            index=index,
+            durability=durability,
             image_roots=image_roots,
             copy_images=copy_images,
         )
@@ -428,15 +437,6 @@ def _as_offer(record: object) -> Offer:
     if not isinstance(record, Record):
         raise TypeError(f"expected a unisem.Record, not {type(record).__name__}")
     return Offer(record)
-
-
-def _kind_of(
-    manifest: Manifest | None, store: str | StoreKind | None, place: Place | None
-) -> StoreKind:
-    if place is not None and manifest is not None:
-        return manifest.kind(place, store)
-    kind = kind_of(place) if store is None else store
-    return kind_named(kind)() if isinstance(kind, str) else kind
 
 
 def _as_ids(ids: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.list_store import ListKind
 from tests.support.pictures import solid
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
@@ -192,6 +193,21 @@ def test_options_reach_the_store(tmp_path: Path, encoder: ToyEncoder) -> None:
         assert space.compact().startswith("sq8")
     with pytest.raises(ValueError, match="durability"):
         SemanticSpace.open(path, encoder=encoder, store=FaissKind(durability="none"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("store", [None, "faiss", FaissKind(index="sq8")])
+def test_settings_of_the_store_may_be_said_by_name(
+    tmp_path: Path, encoder: ToyEncoder, store: str | FaissKind | None
+) -> None:
+    with SemanticSpace.open(
+        tmp_path / "s", encoder=encoder, store=store, index="hnsw", durability="relaxed"
+    ) as space:
+        space.add([Record(id="a", text="a tiger")])
+        assert space.compact().startswith("hnsw")
+    with pytest.raises(ValueError, match="durability"):
+        SemanticSpace.open(tmp_path / "s", encoder=encoder, durability="none")
+    with pytest.raises(StoreError, match=r"'list' has no setting index"):
+        SemanticSpace.open(tmp_path / "l", encoder=encoder, store=ListKind(), index="hnsw")
 
 
 def test_copied_images_outlive_their_files(tmp_path: Path, encoder: ToyEncoder) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from unisem.errors import StoreError
 from unisem.images.library import ImageLibrary
@@ -30,6 +31,21 @@ class StoreKind(ABC):
 
     name: ClassVar[str]
     file: ClassVar[str | None] = None
+
+    def with_settings(self, **settings: object) -> Self:
+        """The same kind with other settings; those that are ``None`` stay as they are.
+
+        Raises:
+            StoreError: The kind has no such setting.
+        """
+        given = {name: value for name, value in settings.items() if value is not None}
+        known: list[str] = [field.name for field in fields(self)] if is_dataclass(self) else []
+        if strange := sorted(given.keys() - set(known)):
+            has = ", ".join(known) or "none"
+            raise StoreError(
+                f"a store of the kind {self.name!r} has no setting {', '.join(strange)}, but {has}"
+            )
+        return replace(self, **given) if given else self  # type: ignore[type-var]
 
     @abstractmethod
     def open(
