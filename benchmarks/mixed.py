@@ -105,7 +105,7 @@ def main() -> None:
 
 def cost_table(calibration: Calibration, things: Things) -> None:
     """Seconds of each step, the least of five."""
-    rows, is_image = things.images, np.ones(len(things), bool)
+    rows, is_image = things.texts, np.zeros(len(things), bool)
     queries = calibration.queries(things.questions, "image")
     steps: dict[str, Callable[[], object]] = {
         "calibrate stored vectors, each": lambda: calibration.documents(rows, is_image),
