@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from unisem.encoders import Encoder as Encoder
     from unisem.encoders import load_encoder as load_encoder
     from unisem.images.reference import ImageRef as ImageRef
+    from unisem.ingest.ingestion import IngestReport as IngestReport
     from unisem.records import Record as Record
     from unisem.rerank import Reranker as Reranker
     from unisem.rerank import load_reranker as load_reranker
     from unisem.search.query import Query as Query
-    from unisem.space import IngestReport as IngestReport
     from unisem.space import SemanticSpace as SemanticSpace
     from unisem.stores.hits import Hit as Hit
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from unisem.calibration import Calibration
 from unisem.encoders import Encoder, load_encoder
 from unisem.errors import FilterError
 from unisem.filters import Filter, fields_of, narrows
@@ -26,10 +28,9 @@ from unisem.stores import Store
 from unisem.stores.hits import Hit
 from unisem.stores.kind import Place, StoreKind
 from unisem.stores.registry import place_of
-from unisem.stores.selection import Match, Selection
+from unisem.stores.sampling import fitted_to
+from unisem.stores.selection import Match, Selection, as_ids
 from unisem.stores.vectors import admit
-
-__all__ = ["IngestReport", "SemanticSpace"]
 
 
 class SemanticSpace:
@@ -96,13 +97,17 @@ class SemanticSpace:
         place = None if path is None else place_of(path)
         manifest = None if place is None else Manifest.read(place)
         kind = kind_for(manifest, store, place).with_settings(index=index, durability=durability)
-        loaded = _encoder_of(manifest, encoder)
+        # A name that comes from a file is looked for on this machine only.
+        is_told = encoder is None and manifest is not None
+        named = "mini" if manifest is None else manifest.encoder
+        loaded = load_encoder(encoder or named, local_only=is_told)
         if place is not None and manifest is not None:
             manifest.check(loaded, place)
         roots = None if image_roots is None else [Path(root) for root in image_roots]
-        directory = place if isinstance(place, Path) else None
-        image_library = ImageLibrary(directory, roots, copy=copy_images)
+        folder = place if isinstance(place, Path) else None
+        image_library = ImageLibrary(folder, roots, copy=copy_images)
         opened = kind.open(place, image_library, lambda: loaded.dimension)
+        opened.expect(loaded.fingerprint)
         if place is not None and manifest is None:  # after the store, which it vouches for
             Manifest(loaded.name, loaded.fingerprint, kind.name).write(place)
         return cls(encoder=loaded, store=opened, image_library=image_library, place=place)
@@ -120,15 +125,9 @@ class SemanticSpace:
         copy_images: bool = False,
     ) -> Self:
         """As `open`, in a thread, for programs whose event loop must not wait for a disk."""
+        opening = partial(cls.open, path, encoder=encoder, store=store, index=index)
         return await asyncio.to_thread(
-            cls.open,
-            path,
-            encoder=encoder,
-            store=store,
-            index=index,
-            durability=durability,
-            image_roots=image_roots,
-            copy_images=copy_images,
+            opening, durability=durability, image_roots=image_roots, copy_images=copy_images
         )
 
     @property
@@ -246,7 +245,7 @@ class SemanticSpace:
             ImageError: Names the first picture that cannot be used.
             TypeError: An item is no `Record`.
         """
-        return self._intake.embedded(map(_as_offer, records))
+        return self._intake.embedded(map(Offer.of, records))
 
     def search(
         self,
@@ -263,6 +262,7 @@ class SemanticSpace:
         mode: Mode = "vector",
         fusion: Fusion | None = None,
         min_score: float | None = None,
+        min_relevance: float | None = None,
         diversity: float | None = None,
         reranker: Reranker | None = None,
         fetch_k: int | None = None,
@@ -284,6 +284,7 @@ class SemanticSpace:
             mode: ``"vector"`` by meaning, ``"keyword"`` by the text's words, ``"hybrid"`` both.
             fusion: How a hybrid search's lists become one; `RankFusion` if ``None``.
             min_score: The least cosine of a hit by vector.
+            min_relevance: The least probability that one is relevant; of a calibrated space.
             diversity: From 0, the best hits, to 1, the least alike.
             reranker: What orders the candidates anew, see `unisem.rerank`.
             fetch_k: How many candidates hybrid search, reranker and diversity choose from.
@@ -296,23 +297,19 @@ class SemanticSpace:
 
         Raises:
             ImageError: The query's picture cannot be used.
-            ValueError: What is given does not suit the mode, or an argument is out of range.
+            ValueError: What is given suits not the mode or the calibration, or is out of range.
         """
         query = Query(
             text=text,
             image=image,
             text_weight=text_weight,
             k=k,
-            selection=Selection(
-                ids=_as_ids(ids),
-                source_ids=_as_ids(source_ids),
-                filter=filter,
-                modality=modality,
-            ),
+            selection=Selection(as_ids(ids), as_ids(source_ids), filter, modality),
             match=match,
             mode=mode,
             fusion=RankFusion() if fusion is None else fusion,
             min_score=min_score,
+            min_relevance=min_relevance,
             diversity=diversity,
             reranker=reranker,
             fetch_k=fetch_k,
@@ -364,7 +361,7 @@ class SemanticSpace:
                 "an empty filter, or one with an empty part that holds for every record, would "
                 "delete everything; give one that leaves something out"
             )
-        chosen = Selection(ids=_as_ids(ids), source_ids=_as_ids(source_ids), filter=filter)
+        chosen = Selection(ids=as_ids(ids), source_ids=as_ids(source_ids), filter=filter)
         return self._store.delete(chosen)
 
     def update(self, metadata: Mapping[str, Mapping[str, Any]]) -> None:
@@ -377,6 +374,33 @@ class SemanticSpace:
             RecordError: There is no such record, or the metadata are not JSON; names it.
         """
         self._store.update(metadata)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What makes scores of texts and pictures comparable; ``None``: they are raw cosines."""
+        return self._store.calibration
+
+    def calibrate(
+        self, *, seed: int = 0, progress: Callable[[int, int], None] | None = None
+    ) -> Calibration:
+        """Fit a calibration to what this space holds, and search by it from now on.
+
+        Args:
+            seed: Decides which of many records are looked at.
+            progress: Called with (records done, records in all).
+
+        Raises:
+            CalibrationError: Fewer than 32 texts or than 32 pictures. The one before stays.
+            StoreError: The store cannot calibrate, or the disk refused; likewise.
+        """
+        encode = partial(self._encoder.encode_texts, role="query")
+        fitted = fitted_to(self._store, encode, self._encoder.fingerprint, seed, progress)
+        self._store.calibrate(fitted)
+        return fitted
+
+    def use_calibration(self, calibration: Calibration | None) -> None:
+        """Search by a calibration that was fitted elsewhere, or by raw cosines; as `calibrate`."""
+        self._store.calibrate(calibration)
 
     def compact(self, index: str | None = None) -> str:
         """Index all vectors and words anew and give unused disk space back; may take minutes.
@@ -424,22 +448,3 @@ class SemanticSpace:
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-
-def _encoder_of(manifest: Manifest | None, encoder: str | Encoder | None) -> Encoder:
-    if encoder is None and manifest is not None:
-        # A name that comes from a file is looked for on this machine only.
-        return load_encoder(manifest.encoder, local_only=True)
-    return load_encoder(encoder or "mini")
-
-
-def _as_offer(record: object) -> Offer:
-    if not isinstance(record, Record):
-        raise TypeError(f"expected a unisem.Record, not {type(record).__name__}")
-    return Offer(record)
-
-
-def _as_ids(ids: Sequence[str] | None) -> tuple[str, ...] | None:
-    if isinstance(ids, str):
-        raise TypeError("pass a list of ids, for example [id]")
-    return None if ids is None else tuple(ids)

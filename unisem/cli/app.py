@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from unisem import __version__
+from unisem.cli.calibrate import calibrate
 from unisem.cli.demo import demo
 from unisem.cli.evaluate import evaluate
 from unisem.cli.index import index
@@ -87,6 +88,7 @@ app = typer.Typer(
 )
 app.command()(index)
 app.command()(search)
+app.command()(calibrate)
 app.command()(demo)
 app.command()(train)
 app.command()(evaluate)

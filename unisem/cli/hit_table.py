@@ -20,10 +20,16 @@ _LONGEST = 160  # characters of a caption or text in a table
 
 
 def hits_table(hits: Sequence[Hit]) -> Table:
-    """Rank, score, id, text and what was matched; a picture's id links to its file."""
+    """Rank, score, id, text and what was matched; a picture's id links to its file.
+
+    How probable it is that a hit is relevant stands beside the score, if it is known of any.
+    """
+    are_known = any(hit.relevance is not None for hit in hits)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("#", justify="right", style="dim")
     table.add_column("score", justify="right")
+    if are_known:
+        table.add_column("relevant", justify="right")
     table.add_column("id", overflow="fold", max_width=44)
     table.add_column("text", overflow="fold", ratio=1)
     table.add_column("found by")
@@ -31,6 +37,7 @@ def hits_table(hits: Sequence[Hit]) -> Table:
         table.add_row(
             str(rank),
             score_of(hit),
+            *([_percent(hit.relevance)] if are_known else []),
             Text(plain(hit.record.id), style=_link(hit.record)),
             Text(shortened(plain(hit.record.text or ""), _LONGEST)),
             Text(found_by(hit), style="magenta" if hit.matched == "image" else "cyan"),
@@ -41,6 +48,10 @@ def hits_table(hits: Sequence[Hit]) -> Table:
 def score_of(hit: Hit) -> str:
     """The score as read by people; the small ones of hybrid searches with more digits."""
     return f"{hit.score:.4f}" if 0 < abs(hit.score) < 0.05 else f"{hit.score:.3f}"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.0%}"
 
 
 def found_by(hit: Hit) -> Literal["picture", "caption", "text"]:

@@ -45,6 +45,13 @@ def search(
         float | None,
         typer.Option(metavar="X", help="Only hits by meaning whose score is at least this."),
     ] = None,
+    min_relevance: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P",
+            help="Only hits by meaning that are relevant with at least this probability.",
+        ),
+    ] = None,
     conditions: Annotated[
         list[str] | None,
         typer.Option(
@@ -79,12 +86,17 @@ def search(
             match=match,
             mode=mode,
             min_score=min_score,
+            min_relevance=min_relevance,
             distinct=distinct,
         )
     except ImageError:
         raise
     except ValueError as error:
-        options = {"min_score": "--min-score", "mode": "--mode"}
+        options = {
+            "min_score": "--min-score",
+            "min_relevance": "--min-relevance",
+            "mode": "--mode",
+        }
         hint = next((options[name] for name in options if name in str(error)), "QUERY")
         raise typer.BadParameter(str(error), param_hint=hint) from None
     with open_existing(space) as opened:
@@ -101,7 +113,7 @@ def search(
 
         results().print(hits_table(hits))
     else:
-        note("nothing found")
+        note("nothing found" if min_relevance is None else "nothing here is really like that")
 
 
 def open_existing(path: Path) -> SemanticSpace:
@@ -139,6 +151,7 @@ def _as_json(query: Query, image: Path | None, hits: list[Hit]) -> dict[str, Any
             {
                 "rank": rank,
                 "score": hit.score,
+                "relevance": hit.relevance,
                 "id": hit.record.id,
                 "modality": hit.record.modality,
                 "matched": hit.matched,

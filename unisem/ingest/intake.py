@@ -57,6 +57,17 @@ class Offer:
     is_wanted: Callable[[Record], bool] | None = None
     copied: bool = False
 
+    @classmethod
+    def of(cls, record: object) -> Offer:
+        """What somebody adds, as an offer.
+
+        Raises:
+            TypeError: It is no `Record`.
+        """
+        if not isinstance(record, Record):
+            raise TypeError(f"expected a unisem.Record, not {type(record).__name__}")
+        return cls(record)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:

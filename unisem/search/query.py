@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from unisem.calibration import QueryKind
 from unisem.images.reference import ImageRef, ImageSource
 from unisem.records import check_unicode
 from unisem.rerank import Reranker
@@ -40,6 +41,9 @@ class Query:
         fusion: How the two lists of a hybrid search become one.
         min_score: The least cosine of a hit by vector. Hits by keyword have none, so in a hybrid
             search it does not touch them.
+        min_relevance: The least probability that a hit by vector is relevant, from 0 to 1; it
+            touches no others likewise. The space's calibration must know it, for every kind of
+            vector that is compared.
         diversity: From 0, the best hits, to 1, the least alike; ``None`` is 0 without the work.
             It is ``1 - lambda`` of maximal marginal relevance, see `unisem.search.diversity`.
         reranker: What orders the candidates anew, by looking at query and record together.
@@ -63,6 +67,7 @@ class Query:
     mode: Mode = "vector"
     fusion: Fusion = field(default_factory=RankFusion)
     min_score: float | None = None
+    min_relevance: float | None = None
     diversity: float | None = None
     reranker: Reranker | None = None
     fetch_k: int | None = None
@@ -106,6 +111,8 @@ class Query:
             )
         if self.min_score is not None and not math.isfinite(self.min_score):
             raise ValueError(f"min_score must be a number, not {self.min_score!r}")
+        if self.min_relevance is not None and not 0 <= self.min_relevance <= 1:
+            raise ValueError(f"min_relevance must be between 0 and 1, not {self.min_relevance!r}")
 
     def _check_parts(self) -> None:
         """Whether what is given suits the mode."""
@@ -125,10 +132,21 @@ class Query:
                 raise ValueError('mode "keyword" looks for text only; use "hybrid" for more')
             if self.min_score is not None:
                 raise ValueError('min_score is a cosine, and mode "keyword" has none')
+            if self.min_relevance is not None:
+                raise ValueError('min_relevance is of hits by vector, and mode "keyword" has none')
         elif self.image is not None and self.vector is not None and not read:
             raise ValueError("a query has an image or a vector, not both")
         if read and not asks:
             raise ValueError("a reranker looks at the query's text or image; a vector is neither")
+
+    @property
+    def kind(self) -> QueryKind:
+        """What is compared, as a calibration has to know; a ready vector counts as a text's."""
+        if self.vector is not None or self.image is None:
+            return "text"
+        if self.text is None or self.text_weight == 0:
+            return "image"
+        return "text" if self.text_weight == 1 else "both"
 
     @property
     def candidates(self) -> int:

@@ -7,9 +7,12 @@ from functools import partial
 
 import numpy as np
 
+from unisem.calibration import Calibration
+from unisem.calibration.kinds import DOCUMENT_KINDS
 from unisem.encoders import Encoder
+from unisem.errors import CalibrationError
 from unisem.images.reference import ImageRef, ImageSource
-from unisem.records import Vector
+from unisem.records import Modality, Vector
 from unisem.search.composition import composed
 from unisem.search.diversity import choose, likeness_of
 from unisem.search.neighbors import with_neighbors
@@ -19,6 +22,9 @@ from unisem.stores import Store
 from unisem.stores.hits import Hit
 from unisem.stores.vectors import unit
 
+_NAMES = {"text": "text", "image": "picture"}
+_ASKED = {"text": "text", "image": "pictures", "both": "text and picture"}
+
 
 class Searcher:
     """Runs queries over an encoder and a store, many at once where they can share work.
@@ -26,14 +32,15 @@ class Searcher:
     1. **Embed.** The texts of all queries that compare vectors are encoded in one call, and so are
        their pictures.
     2. **Fetch.** Queries of the same selection, match and number of candidates are one search of
-       the store; `Query.min_score` cuts their lists. Keywords are looked up query by query. With
-       `Query.distinct` copies of a picture go, and as many more hits are fetched.
+       the store; `Query.min_score` and `Query.min_relevance` cut their lists. Keywords are looked
+       up query by query. With `Query.distinct` copies of a picture go, and as many more hits are
+       fetched.
     3. **Fuse.** A hybrid query's two lists become one.
     4. **Rerank.** `Query.reranker` orders the candidates anew, query by query.
     5. **Choose.** The first ``k``, or with `Query.diversity` those ``k`` that say different things.
-       The choice weighs the cosine to the query against the cosines among the hits; scores that
-       are no cosines count as their share of the best one, and a reranker's from 0, the least,
-       to 1, the best.
+       The choice weighs the cosine to the query against the cosines among the hits, in a calibrated
+       space both as that sees them; scores that are no cosines count as their share of the best
+       one, and a reranker's from 0, the least, to 1, the best.
     6. **Surround.** With `Query.neighbors` each hit brings the records around it.
 
     Args:
@@ -95,6 +102,8 @@ class Searcher:
     def _by_vector(self, queries: Sequence[Query]) -> list[list[Hit]]:
         found: list[list[Hit]] = [[] for _ in queries]
         places = [place for place, query in enumerate(queries) if query.mode != "keyword"]
+        for place in places:
+            self._check_relevance(queries[place])
         groups: dict[tuple[object, ...], list[tuple[int, Vector]]] = {}
         for place, vector in zip(places, self.embed([queries[p] for p in places]), strict=True):
             query = queries[place]
@@ -102,6 +111,7 @@ class Searcher:
             key = (
                 repr(query.selection),
                 query.match,
+                query.kind,
                 query.vector_candidates,
                 query.distinct,
                 len(vector),
@@ -114,12 +124,36 @@ class Searcher:
                 query, query.vector_candidates, partial(self._by_vectors, query, vectors)
             )
             for (place, _), hits in zip(group, lists, strict=True):
-                least = queries[place].min_score
-                found[place] = [hit for hit in hits if least is None or hit.score >= least]
+                found[place] = [hit for hit in hits if _passes(hit, queries[place])]
         return found
 
+    def _check_relevance(self, query: Query) -> None:
+        """Refuse a query for probabilities that nobody knows.
+
+        Raises:
+            CalibrationError: Says which, and what to do.
+        """
+        if query.min_relevance is None:
+            return
+        calibration = self._store.calibration
+        if calibration is None:
+            raise CalibrationError(
+                "min_relevance needs a calibration, which knows how probable it is that a hit is "
+                "relevant; space.calibrate() fits one, and min_score needs none"
+            )
+        kinds = DOCUMENT_KINDS if query.match == "any" else (query.match,)
+        unknown = [kind for kind in kinds if calibration.pairs[query.kind, kind].slope is None]
+        if unknown:
+            known = [kind for kind in DOCUMENT_KINDS if kind not in unknown and len(kinds) > 1]
+            remedy = f'; compare with match="{known[0]}"' if known else ""
+            raise CalibrationError(
+                f"how probable it is that a {_NAMES[unknown[0]]} is relevant to a query of "
+                f"{_ASKED[query.kind]} is not known, as the calibration was fitted without labels "
+                f"for that{remedy}, or use min_score"
+            )
+
     def _by_vectors(self, query: Query, vectors: Vector, count: int) -> list[list[Hit]]:
-        return self._store.search(vectors, count, query.selection, query.match)
+        return self._store.search(vectors, count, query.selection, query.match, query.kind)
 
     def _fetched(self, query: Query, by_vector: list[Hit]) -> list[Hit]:
         if query.mode == "vector":
@@ -139,10 +173,13 @@ class Searcher:
     def _choose(self, query: Query, hits: list[Hit]) -> list[Hit]:
         if not query.diversity or len(hits) < 2:
             return hits
+        calibration = self._store.calibration
         candidates, groups = [], []
         stored = self._store.vectors([hit.record.id for hit in hits])
         for hit, kinds in zip(hits, stored, strict=True):
             if kinds:  # else deleted a moment ago
+                if calibration is not None:
+                    kinds = {kind: _seen(calibration, rows, kind) for kind, rows in kinds.items()}
                 compared = [rows for kind, rows in kinds.items() if query.match in ("any", kind)]
                 groups.append(np.vstack(compared or list(kinds.values())))
                 candidates.append(hit)
@@ -155,6 +192,21 @@ class Searcher:
             relevance /= max(relevance.max(), 1e-30)
         order = choose(relevance, likeness_of(groups), query.k, balance=1 - query.diversity)
         return [candidates[position] for position in order]
+
+
+def _seen(calibration: Calibration, rows: Vector, kind: Modality) -> Vector:
+    """Raw vectors as a calibration sees them, without hub biases."""
+    given = np.atleast_2d(rows)
+    searched = calibration.documents(given, np.full(len(given), kind == "image"))
+    return searched[:, : calibration.dimension]
+
+
+def _passes(hit: Hit, query: Query) -> bool:
+    """Whether a hit by vector is as good as its query wants."""
+    if query.min_score is not None and hit.score < query.min_score:
+        return False
+    least = query.min_relevance
+    return least is None or (hit.relevance is not None and hit.relevance >= least)
 
 
 def _candidates(

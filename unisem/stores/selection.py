@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,3 +51,14 @@ class Selection:
 
 
 EVERYTHING = Selection()
+
+
+def as_ids(ids: Sequence[str] | None) -> tuple[str, ...] | None:
+    """What a caller gives as ids, for a `Selection`.
+
+    Raises:
+        TypeError: It is one string.
+    """
+    if isinstance(ids, str):
+        raise TypeError("pass a list of ids, for example [id]")
+    return None if ids is None else tuple(ids)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from unisem.errors import CorruptStoreError
 from unisem.stores.calibrated import digest_of
 from unisem.stores.calibration_file import CalibrationFile
+from unisem.stores.faiss.calibration_statistics import CalibrationStatistics
 from unisem.stores.faiss.index_settings import IndexKind, choose_kind
 from unisem.stores.faiss.moments import can_follow
 from unisem.stores.faiss.rawvectors import VectorId, dropped_rows
@@ -40,6 +41,7 @@ class StoreStatistics(Statistics):
         free_bytes: How much of it is empty, and given back by ``compact``.
         segment_bytes: Size of the segment's files.
         blob_bytes: Size of the pictures inside the space.
+        calibration: What vectors are searched by; ``None`` if by raw cosine.
     """
 
     transactions: int
@@ -52,6 +54,7 @@ class StoreStatistics(Statistics):
     free_bytes: int
     segment_bytes: int
     blob_bytes: int
+    calibration: CalibrationStatistics | None
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -69,6 +72,9 @@ class StoreStatistics(Statistics):
         if self.kind != self.suggested and any(self.vectors.values()):
             kind += f" (compaction would build {self.suggested}: {self.reason})"
         return {
+            "calibration": "none; scores are raw cosines"
+            if self.calibration is None
+            else self.calibration.described,
             "index": kind,
             "tail": f"{self.tail:,} vector{'' if self.tail == 1 else 's'} not in the index yet, "
             "scanned",
@@ -95,6 +101,7 @@ class StoreStatistics(Statistics):
                 dimension = facts.get("dimension")
                 segment = _segment(database, directory, dimension, facts)
                 last = -1 if segment is None or not len(segment) else int(segment.vector_ids[-1])
+                calibration = CalibrationStatistics.of(database, directory, dimension)
                 (pages,) = database.execute("PRAGMA freelist_count").fetchone()
                 (page,) = database.execute("PRAGMA page_size").fetchone()
             except (sqlite3.Error, ValueError, TypeError) as error:
@@ -118,6 +125,7 @@ class StoreStatistics(Statistics):
             free_bytes=pages * page,
             segment_bytes=_size(directory.glob("vectors*")),
             blob_bytes=_size(directory.glob("blobs/*/*")),
+            calibration=calibration,
             writer=writer_of(directory),
         )
 

@@ -1,0 +1,59 @@
+"""``unisem calibrate``: make scores of a space's texts and pictures comparable."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from unisem.cli.options import Space
+from unisem.cli.search import open_existing
+from unisem.cli.terminal import note, progress_bar, results
+
+if TYPE_CHECKING:
+    from unisem.calibration import Calibration
+
+
+def calibrate(
+    space: Space,
+    off: Annotated[bool, typer.Option("--off", help="Search by raw cosines again.")] = False,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Decides which of many records are looked at.")
+    ] = 0,
+) -> None:
+    """Fit a calibration to what a space holds, and search by it from now on."""
+    with open_existing(space) as opened:
+        if off:
+            opened.use_calibration(None)
+            note("scores are raw cosines")
+            return
+        with progress_bar("reading records") as advance:
+            fitted = opened.calibrate(seed=seed, progress=advance)
+    for line in described(fitted):
+        results().print(line, soft_wrap=True)
+
+
+def described(calibration: Calibration) -> list[str]:
+    """What was chosen, and on what."""
+    choices = calibration.choices
+    if not choices.centred:
+        chosen = "nothing: scores stay cosines, as no step surely helps here"
+    else:
+        asked = ", ".join(choices.scaled) or "none"
+        biased = ", ".join(
+            f"{query} to {found}" for (query, found), it in calibration.pairs.items() if it.alpha
+        )
+        chosen = f"centred; one scale for queries of: {asked}; hub bias from: {biased or 'none'}"
+    counts = ", ".join(
+        f"{side.count:,} {'texts' if kind == 'text' else 'pictures'}"
+        for kind, side in calibration.documents_of.items()
+    )
+    lines = [f"fitted to {counts}", f"chosen: {chosen}"]
+    if choices.before is not None and choices.after is not None:
+        lines.append(
+            f"nDCG@10 of {choices.queries:,} held-out queries: {choices.before:.3f} raw, "
+            f"{choices.after:.3f} as chosen"
+        )
+    else:
+        lines.append("nothing told what helps: no picture has a caption")
+    return lines
