@@ -29,8 +29,8 @@ MODULES = sorted(
 ARROWS = {
     "langchain_unisem": "space manifest search rerank encoders ingest readers stores "
     "presentation images records filters common",
-    "llama_index_unisem": "space search rerank encoders ingest readers stores presentation images "
-    "records filters common",
+    "llama_index_unisem": "space search rerank encoders ingest readers stores calibration "
+    "presentation images records filters common",
     "exchange": "space ingest stores manifest records images common",
     "space": "ingest search rerank encoders readers stores calibration manifest records images "
     "filters common",

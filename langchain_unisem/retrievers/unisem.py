@@ -66,6 +66,7 @@ class UniSemRetriever(BaseRetriever):
         match: Compare with records' ``"text"`` vectors, ``"image"`` vectors, or ``"any"``.
         text_weight: Share of the text, from 0 to 1, in a query of text and picture.
         score_threshold: The least relevance, (1 + cosine) / 2, of a hit by vector.
+        min_relevance: The least probability that one is relevant; of a calibrated space.
         lambda_mult: For ``"mmr"``: from 0, only diversity after the first, to 1, only relevance.
         fetch_k: How many candidates ``"mmr"``, ``"hybrid"`` and a reranker choose from.
         fusion: How the two lists of ``"hybrid"`` become one.
@@ -120,6 +121,7 @@ class UniSemRetriever(BaseRetriever):
     match: Match = "any"
     text_weight: float = Field(default=0.5, ge=0, le=1)
     score_threshold: float | None = Field(default=None, ge=0, le=1)
+    min_relevance: float | None = Field(default=None, ge=0, le=1)
     lambda_mult: float = Field(default=0.5, ge=0, le=1)
     fetch_k: int | None = Field(default=None, ge=1, strict=True)
     fusion: Fusion | None = None

@@ -41,6 +41,7 @@ class CommonOptions(TypedDict, total=False):
         fusion: How a hybrid search's two lists become one.
         fetch_k: Candidates to choose from, for ``"hybrid"`` and maximal marginal relevance.
         score_threshold: The least relevance, from 0 to 1, of a hit by vector.
+        min_relevance: The least probability that one is relevant; of a calibrated space.
         neighbors: How many records before and after each hit come with it, by its links.
     """
 
@@ -52,6 +53,7 @@ class CommonOptions(TypedDict, total=False):
     fusion: Fusion | None
     fetch_k: int | None
     score_threshold: float | None
+    min_relevance: float | None
     neighbors: int
 
 
@@ -116,7 +118,8 @@ def search(
             fusion=options.get("fusion") or RankFusion(),
             fetch_k=options.get("fetch_k"),
             # A hair less than asked, as halving and doubling round; what is too little goes below.
-            min_score=None if threshold is None else 2 * threshold - 1 - 1e-9,
+            min_score=None if not threshold else 2 * threshold - 1 - 1e-9,
+            min_relevance=options.get("min_relevance"),
             diversity=None if lambda_mult is None else 1 - lambda_mult,
             reranker=reranker,
             neighbors=neighbors,

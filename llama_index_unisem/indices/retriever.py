@@ -34,7 +34,7 @@ from llama_index_unisem.events import ObservedReranker
 from llama_index_unisem.filters import ids_of, to_filter
 from llama_index_unisem.node_images import has_image, image_url_of
 from llama_index_unisem.nodes import FoundText, UniSemImageNode, nodes_of
-from llama_index_unisem.retrievers.bundles import image_of, judged
+from llama_index_unisem.retrievers.bundles import image_of, judged, kind_of
 from llama_index_unisem.vector_stores.codec import nodes_from
 from llama_index_unisem.vector_stores.queries import mode_of, run
 from llama_index_unisem.vector_stores.store import UniSemVectorStore
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from llama_index_unisem.indices.index import UniSemIndex
 
 
-_SETTINGS = ("text_weight", "min_score", "reranker", "fetch_k", "neighbors")
+_SETTINGS = ("text_weight", "min_score", "min_relevance", "reranker", "fetch_k", "neighbors")
 
 _PRESENTATION = (
     "excluded_embed_metadata_keys",
@@ -90,6 +90,7 @@ class UniSemIndexRetriever(VectorIndexRetriever):
         modality: Modality | None = None,
         text_weight: float = 0.5,
         min_score: float | None = None,
+        min_relevance: float | None = None,
         reranker: Reranker | None = None,
         fetch_k: int | None = None,
         neighbors: int = 0,
@@ -115,6 +116,7 @@ class UniSemIndexRetriever(VectorIndexRetriever):
             modality: ``"image"`` for nodes with a picture, ``"text"`` for those without.
             text_weight: Share of the text, if a query has text and picture.
             min_score: The least cosine of a hit by vector.
+            min_relevance: The least probability that one is relevant; of a calibrated space.
             reranker: What orders the candidates anew, see `unisem.rerank`.
             fetch_k: How many candidates hybrid search, reranker and mode ``"mmr"`` choose from.
             neighbors: How many records before and after each hit come with it, as in
@@ -147,6 +149,7 @@ class UniSemIndexRetriever(VectorIndexRetriever):
             mode=mode_of(mode),
             text_weight=text_weight,
             min_score=min_score,
+            min_relevance=min_relevance,
             reranker=reranker,
             fetch_k=fetch_k,
             neighbors=neighbors,
@@ -286,7 +289,8 @@ class UniSemIndexRetriever(VectorIndexRetriever):
         query = self._build_vector_store_query(
             QueryBundle(bundle.query_str, embedding=embedding)  # the caller's stays as it is
         )
-        settings, image = self._settings, None
+        kind = kind_of(bundle, self._settings.text_weight)
+        settings, image = replace(self._settings, vector_kind=kind), None
         if settings.reranker is not None:
             _, image = judged(bundle)
             observed = ObservedReranker(

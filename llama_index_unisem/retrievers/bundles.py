@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llama_index.core.schema import QueryBundle, QueryType
 
+from unisem.calibration import QueryKind
 from unisem.images.reference import ImageRef, ImageSource
 from unisem.search.composition import mean_of
 from unisem.search.query import Query
@@ -107,10 +108,19 @@ def query_of(bundle: QueryBundle, settings: Query, space: SemanticSpace) -> Quer
         strings: list[str | None] = [*texts] if texts else [None]
         parts = [Query(text=text, image=image, text_weight=weight) for text in strings]
         vector = mean_of([space.embed_query(part) for part in parts])
+    settings = replace(settings, vector_kind=kind_of(bundle, settings.text_weight))
     if settings.reranker is not None:
         words, image = judged(bundle)
         return replace(settings, text=words, image=image, vector=vector)
     return replace(settings, text=words if settings.mode == "hybrid" else None, vector=vector)
+
+
+def kind_of(bundle: QueryBundle, text_weight: float) -> QueryKind:
+    """What a bundle's vector is made of."""
+    image, texts = image_of(bundle), bundle.embedding_strs
+    if image is None or not texts:
+        return "text" if image is None else "image"
+    return Query(text=texts[0], image=image, text_weight=text_weight).kind
 
 
 def words_only(query: QueryType) -> QueryBundle:

@@ -45,6 +45,7 @@ _SETTINGS = {
             "mode",
             "fusion",
             "min_score",
+            "min_relevance",
             "diversity",
             "reranker",
             "fetch_k",
@@ -84,6 +85,7 @@ class UniSemRetriever(MultiModalRetriever):
         mode: Mode = "vector",
         fusion: Fusion | None = None,
         min_score: float | None = None,
+        min_relevance: float | None = None,
         diversity: float | None = None,
         reranker: Reranker | None = None,
         fetch_k: int | None = None,
@@ -108,6 +110,7 @@ class UniSemRetriever(MultiModalRetriever):
             mode: ``"vector"`` by meaning, ``"keyword"`` by the text's words, ``"hybrid"`` both.
             fusion: How a hybrid search's lists become one; `RankFusion` if ``None``.
             min_score: The least cosine of a hit by vector.
+            min_relevance: The least probability that one is relevant; of a calibrated space.
             diversity: From 0, the best hits, to 1, the least alike; ``1 - mmr_threshold``.
             reranker: What orders the candidates anew, see `unisem.rerank`.
             fetch_k: How many candidates hybrid search, reranker and diversity choose from.
@@ -149,6 +152,7 @@ class UniSemRetriever(MultiModalRetriever):
             mode=mode,
             fusion=RankFusion() if fusion is None else fusion,
             min_score=min_score,
+            min_relevance=min_relevance,
             diversity=diversity,
             reranker=reranker,
             fetch_k=fetch_k,

@@ -21,7 +21,13 @@ from unisem.stores.hits import Hit
 from unisem.stores.selection import Match, Selection
 from unisem.stores.vectors import unit
 
-QUERY_OPTIONS = ("modality", "mmr_threshold", "mmr_prefetch_k", "mmr_prefetch_factor")
+QUERY_OPTIONS = (
+    "modality",
+    "vector_kind",
+    "mmr_threshold",
+    "mmr_prefetch_k",
+    "mmr_prefetch_factor",
+)
 """Keywords of a query beside the `VectorStoreQuery`."""
 
 _PLAIN = Query(text="(none yet)")
@@ -50,8 +56,8 @@ def run(
         query: What for; see ``docs/guides/llama_index_stores.md`` for what its parts mean.
         match: Which of a record's vectors are compared.
         options: `QUERY_OPTIONS`.
-        settings: What a `VectorStoreQuery` has no place for: ``min_score``, ``reranker``,
-            ``fetch_k``, ``neighbors``.
+        settings: What a `VectorStoreQuery` has no place for: ``min_score``,
+            ``min_relevance``, ``vector_kind``, ``reranker``, ``fetch_k``, ``neighbors``.
         image: The question's picture, for the reranker.
 
     Raises:
@@ -76,6 +82,7 @@ def run(
         parts |= {"text": words, "k": k if of_words is None else of_words}
     else:
         vector = parts["vector"] = _vector(query, mode)
+        parts["vector_kind"] = options.get("vector_kind", settings.vector_kind)
         if settings.reranker is not None:
             parts |= {"text": words or None, "image": image}
         if mode in _HYBRID and words:

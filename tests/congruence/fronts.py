@@ -43,6 +43,7 @@ class Question:
     condition: Condition | None = None
     alpha: float | None = None
     min_score: float | None = None
+    min_relevance: float | None = None
     diversity: float | None = None
     fetch_k: int | None = None
     reranker: Reranker | None = None
@@ -88,6 +89,7 @@ class Core(Front):
             filter=None if condition is None else conditions.core(condition),
             fusion=question.fusion,
             min_score=question.min_score,
+            min_relevance=question.min_relevance,
             diversity=question.diversity,
             fetch_k=question.fetch_k,
             reranker=question.reranker,
@@ -123,6 +125,7 @@ class LangChain(Front):
                 "modality": question.modality,
                 "text_weight": question.text_weight,
                 "filter": spelled,
+                "min_relevance": question.min_relevance,
             }
             if question.fetch_k is not None:
                 options["fetch_k"] = question.fetch_k
@@ -197,7 +200,7 @@ class LlamaIndex(Front):
         answers = []
         for filters in spelled:
             answers.append(self._retrieved(question, filters))
-            if question.min_score is None:
+            if question.min_score is None and question.min_relevance is None:
                 shared = llama_index_unisem.UniSemVectorStore(space=self.space)
                 answers += [self._queried(store, question, filters) for store in (shared, self.own)]
         return answers
@@ -213,6 +216,7 @@ class LlamaIndex(Front):
             mode=question.mode,
             fusion=question.fusion,
             min_score=question.min_score,
+            min_relevance=question.min_relevance,
             diversity=question.diversity,
             fetch_k=question.fetch_k,
         )
@@ -238,6 +242,7 @@ class LlamaIndex(Front):
                 mmr_threshold=1 - question.diversity if question.diversity is not None else None,
             ),
             modality=question.modality,
+            vector_kind=query_of(question).kind,
             **({"mmr_prefetch_k": question.fetch_k} if question.fetch_k is not None else {}),
         )
         return list(zip(result.ids, result.similarities, strict=True))
@@ -269,6 +274,9 @@ def _node(record: Record) -> BaseNode:
 
 def vector_of(space: SemanticSpace, question: Question) -> Any:
     """The question's vector, for the oracle."""
-    return space.embed_query(
-        Query(text=question.text, image=question.image, text_weight=question.text_weight)
-    )
+    return space.embed_query(query_of(question))
+
+
+def query_of(question: Question) -> Query:
+    """What is compared by a question."""
+    return Query(text=question.text, image=question.image, text_weight=question.text_weight)

@@ -85,4 +85,5 @@ class BruteForce:
             chance = None if chances is None else float(chances[0])
             if record_id not in best or score > best[record_id][1]:
                 best[record_id] = (record_id, score, kind, chance)
-        return sorted(best.values(), key=lambda hit: (-hit[1], hit[0]))[:k]
+        # Sums differ in their last digits by order; such scores are one, and go by id.
+        return sorted(best.values(), key=lambda hit: (-round(hit[1], 9), hit[0]))[:k]

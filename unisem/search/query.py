@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from unisem.calibration import QueryKind
+from unisem.calibration.kinds import QUERY_KINDS
 from unisem.images.reference import ImageRef, ImageSource
 from unisem.records import check_unicode
 from unisem.rerank import Reranker
@@ -33,6 +34,7 @@ class Query:
         vector: A ``(d,)`` vector in the space's own coordinates, compared instead of text and
             image. There are none then but for what else uses them: the text for keywords, text
             and image for the reranker.
+        vector_kind: What a ready vector was made of, which a calibration has to know.
         text_weight: Share of the text in a composed query, from 0 to 1.
         k: How many records at most.
         selection: Which records may be found.
@@ -60,6 +62,7 @@ class Query:
     text: str | None = None
     image: ImageSource | None = None
     vector: Any = None
+    vector_kind: QueryKind = "text"
     text_weight: float = 0.5
     k: int = 5
     selection: Selection = EVERYTHING
@@ -100,6 +103,10 @@ class Query:
             raise ValueError(f"text_weight must be between 0 and 1, not {self.text_weight!r}")
         if self.match not in ("any", "text", "image"):
             raise ValueError(f'match must be "any", "text" or "image", not {self.match!r}')
+        if self.vector_kind not in QUERY_KINDS:
+            raise ValueError(
+                f'vector_kind must be "text", "image" or "both", not {self.vector_kind!r}'
+            )
         if not isinstance(self.fusion, Fusion):
             raise TypeError(f"fusion must be a unisem.search.fusion.Fusion, not {self.fusion!r}")
         if self.diversity is not None and not 0 <= self.diversity <= 1:
@@ -141,8 +148,10 @@ class Query:
 
     @property
     def kind(self) -> QueryKind:
-        """What is compared, as a calibration has to know; a ready vector counts as a text's."""
-        if self.vector is not None or self.image is None:
+        """What is compared, as a calibration has to know."""
+        if self.vector is not None:
+            return self.vector_kind
+        if self.image is None:
             return "text"
         if self.text is None or self.text_weight == 0:
             return "image"

@@ -1,0 +1,112 @@
+"""In a calibrated space, too, all fronts give the same answers, which are brute force's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.calibration.synthetic import unit
+from tests.congruence.fronts import LlamaIndex, Question, query_of, vector_of
+from tests.congruence.test_congruence import TEXTS, Fronts
+from tests.support.oracle import BruteForce
+from tests.support.toy import ToyEncoder
+from unisem.calibration import Calibration, Choices, PairChoice, Sample, fit_calibration
+
+Found = list[tuple[str, float, str, float | None]]
+
+
+def made() -> Calibration:
+    """Means, biases and scales of vectors that are not the corpus's."""
+    rng, encoder = np.random.default_rng(5), ToyEncoder()
+    texts, images = (unit(rng.normal(size=(80, encoder.dimension)) + away) for away in (0.4, -0.3))
+    numbers = np.arange(80)
+    sample = Sample(texts, texts, images, numbers, numbers)
+    fitted = fit_calibration(sample, fingerprint=encoder.fingerprint)
+    pairs = {
+        (asked, kind): PairChoice(alpha=0.5, k=8, slope=1.0 if kind == "text" else 0.7)
+        for asked, kind in fitted.pairs
+    }
+    return replace(fitted, choices=Choices(), pairs=pairs)
+
+
+CALIBRATION = made()
+
+
+@pytest.fixture(scope="module", params=["flat", "sq8"])
+def fronts(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Fronts]:
+    opened = Fronts(tmp_path_factory.mktemp("calibrated"), request.param)
+    for front in opened.fronts:
+        front.space.use_calibration(CALIBRATION)
+        if isinstance(front, LlamaIndex):
+            front.own.client.calibrate(CALIBRATION)
+    yield opened
+    for front in opened.fronts:
+        front.space.close()
+
+
+def brute_force(fronts: Fronts, question: Question) -> Found:
+    oracle, space = BruteForce(), fronts.fronts[0].space
+    oracle.add(fronts.oracle.chosen(question.condition, question.modality))
+    vector, kind = vector_of(space, question), query_of(question).kind
+    return oracle.search_calibrated(CALIBRATION, vector, kind, question.k, match=question.match)
+
+
+def check(fronts: Fronts, question: Question, *, tolerance: float = 0.0) -> None:
+    found = fronts.ask(question, tolerance=tolerance)
+    expected = brute_force(fronts, question)
+    assert [name for name, _ in found] == [name for name, *_ in expected], question
+    scores, standard = [score for _, score in found], [score for _, score, *_ in expected]
+    line = np.polyfit(standard, scores, 1)  # one for texts and pictures
+    np.testing.assert_allclose(np.polyval(line, standard), scores, atol=1e-5)
+
+
+@pytest.mark.parametrize("match", ["any", "text", "image"])
+@pytest.mark.parametrize("modality", [None, "text", "image"])
+def test_by_text(fronts: Fronts, match: Any, modality: Any) -> None:
+    if (match, modality) == ("image", "text"):
+        return  # there are none
+    for text in TEXTS:
+        check(fronts, Question(text=text, match=match, modality=modality, k=7))
+
+
+def test_by_picture(fronts: Fronts) -> None:
+    for name in ("red", "blue", "3"):
+        check(fronts, Question(image=fronts.folder / f"{name}.png", k=9))
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.2, 0.5, 1.0])
+def test_by_text_and_picture(fronts: Fronts, weight: float) -> None:
+    picture = fronts.folder / "green.png"
+    question = Question(text="harbour of paper", image=picture, text_weight=weight, k=9)
+    check(fronts, question, tolerance=1e-4)
+
+
+@pytest.mark.parametrize("least", [0.0, 0.02, 0.1, 1.0])
+def test_least_relevance(fronts: Fronts, least: float) -> None:
+    question = Question(text="red card", k=1000)
+    every = brute_force(fronts, question)
+    expected = [name for name, _, _, chance in every if chance is not None and chance >= least]
+    found = fronts.ask(replace(question, min_relevance=least))
+    assert [name for name, _ in found] == expected
+    assert least in (0.0, 1.0) or 0 < len(expected) < len(every)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"min_score": 0.1},
+        {"mode": "hybrid"},
+        {"mode": "hybrid", "min_relevance": 0.1},
+        {"mode": "keyword"},
+        {"diversity": 0.5, "fetch_k": 20},
+    ],
+)
+def test_what_follows_is_the_same_for_all(fronts: Fronts, how: dict[str, Any]) -> None:
+    for text in TEXTS:
+        fronts.ask(Question(text=text, k=12, **how))
