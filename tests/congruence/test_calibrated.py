@@ -8,13 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from llama_index.core.schema import QueryBundle
 
+import langchain_unisem
+from llama_index_unisem import UniSemIndex, UniSemRetriever
 from tests.calibration.synthetic import unit
 from tests.congruence.fronts import LlamaIndex, Question, query_of, vector_of
 from tests.congruence.test_congruence import TEXTS, Fronts
 from tests.support.oracle import BruteForce
 from tests.support.toy import ToyEncoder
+from unisem import Query
 from unisem.calibration import Calibration, Choices, PairChoice, Sample, fit_calibration
+from unisem.search.composition import mean_of
 
 Found = list[tuple[str, float, str, float | None]]
 
@@ -110,3 +115,46 @@ def test_least_relevance(fronts: Fronts, least: float) -> None:
 def test_what_follows_is_the_same_for_all(fronts: Fronts, how: dict[str, Any]) -> None:
     for text in TEXTS:
         fronts.ask(Question(text=text, k=12, **how))
+
+
+def test_an_index_says_what_its_queries_are_of(fronts: Fronts) -> None:
+    core, _, llama_index = fronts.fronts
+    index = UniSemIndex(space=llama_index.space)
+    retriever = index.as_retriever(similarity_top_k=9)
+    for text, picture in (("red card", None), ("", "blue"), ("red card", "blue")):
+        path = None if picture is None else fronts.folder / f"{picture}.png"
+        expected = core.space.search(text or None, path, k=9)
+        found = retriever.retrieve(QueryBundle(text, image_path=path and str(path)))
+        assert [(node.node_id, node.score) for node in found] == [
+            (hit.record.id, hit.score) for hit in expected
+        ]
+    retriever.min_relevance = 0.1
+    expected = core.space.search("red card", k=9, min_relevance=0.1)
+    assert [node.node_id for node in retriever.retrieve("red card")] == [
+        hit.record.id for hit in expected
+    ]
+    several = QueryBundle("", image_path=str(path), custom_embedding_strs=["red card", "snow"])
+    vector = mean_of(
+        [core.space.embed_query(Query(text=text, image=path)) for text in ("red card", "snow")]
+    )
+    wanted = core.space.search_query(Query(vector=vector, vector_kind="both", k=9))
+    found = UniSemRetriever(space=llama_index.space, similarity_top_k=9).retrieve(several)
+    assert [(node.node_id, node.score) for node in found] == [
+        (hit.record.id, hit.score) for hit in wanted
+    ]
+
+
+def test_langchain_says_how_probable(fronts: Fronts) -> None:
+    core, langchain, _ = fronts.fronts
+    hits = core.space.search("red card", k=9)
+    documents = langchain_unisem.UniSemRetriever(space=langchain.space, k=9).invoke("red card")
+    assert [document.metadata["unisem"]["relevance"] for document in documents] == [
+        hit.relevance for hit in hits
+    ]
+    store = langchain_unisem.UniSemVectorStore(space=langchain.space)
+    scored = store.similarity_search_with_relevance_scores("red card", k=1000, score_threshold=0)
+    assert len(scored) == fronts.size
+    assert all(0 <= score <= 1 for _, score in scored)
+    found = store.similarity_search("red card", k=9, min_relevance=0.1)
+    expected = core.space.search("red card", k=9, min_relevance=0.1)
+    assert [document.id for document in found] == [hit.record.id for hit in expected]
