@@ -92,8 +92,9 @@ def confined_image(
         return ref
     path = Path(os.path.abspath(ref.path))
     try:
-        for root in (Path(folder).resolve() for folder in roots):
-            if path.resolve().is_relative_to(root):
+        real = Path(os.path.realpath(path))  # which, unlike `resolve`, bears loops
+        for root in (Path(os.path.realpath(folder)) for folder in roots):
+            if real.is_relative_to(root):
                 return replace(ref, path=path, root=root)
     except (OSError, ValueError) as error:  # a path that no system can hold
         return ImageError(ref.name, "cannot be read", f" ({error})")

@@ -13,7 +13,7 @@ from unisem.calibration import Calibration
 from unisem.encoders import Encoder, load_encoder
 from unisem.errors import FilterError
 from unisem.filters import Filter, fields_of, narrows
-from unisem.images.library import ImageLibrary
+from unisem.images.library import ImageLibrary, listed_folders
 from unisem.images.reference import ImageSource
 from unisem.ingest.ingestion import Ingestion, IngestReport
 from unisem.ingest.intake import Intake, Offer
@@ -103,7 +103,7 @@ class SemanticSpace:
         loaded = load_encoder(encoder or named, local_only=is_told)
         if place is not None and manifest is not None:
             manifest.check(loaded, place)
-        roots = None if image_roots is None else [Path(root) for root in image_roots]
+        roots = None if image_roots is None else listed_folders(image_roots)
         folder = place if isinstance(place, Path) else None
         image_library = ImageLibrary(folder, roots, copy=copy_images)
         opened = kind.open(place, image_library, lambda: loaded.dimension)

@@ -20,6 +20,7 @@ from langchain_unisem.vectorstores.writes import Metadatas, SpaceWrites
 from unisem.common.leases import Lease, Registry
 from unisem.encoders import Encoder
 from unisem.errors import EncoderMismatchError, StoreError
+from unisem.images.library import listed_folders
 from unisem.images.reference import ImageSource
 from unisem.manifest import Manifest
 from unisem.space import SemanticSpace
@@ -301,7 +302,7 @@ def _lease(
     else:
         encoder = EmbeddingsEncoder(embedding, fingerprint)
 
-    folders = None if image_roots is None else {Path(root).resolve() for root in image_roots}
+    folders = None if image_roots is None else _resolved(image_roots)
 
     def opened() -> _Open:
         space = SemanticSpace.open(path, encoder=encoder, store=store, image_roots=image_roots)
@@ -330,6 +331,10 @@ def _lease(
             "was built with; or, if you know that the vectors are the same, the fingerprint from "
             f"its manifest.json: fingerprint=… ({error})"
         ) from error
+
+
+def _resolved(folders: Sequence[str | os.PathLike[str]]) -> set[Path]:
+    return {folder.resolve() for folder in listed_folders(folders)}
 
 
 def _embeddings_of(space: SemanticSpace) -> Embeddings:

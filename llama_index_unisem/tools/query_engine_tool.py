@@ -18,6 +18,7 @@ from llama_index.core.tools.types import ToolMetadata, ToolOutput
 
 from llama_index_unisem.tools.results import result_blocks
 from unisem.images.for_models import ImageLimits
+from unisem.images.library import listed_folders
 
 _DESCRIPTION = (
     "Ask a question about a collection of texts and pictures. Returns an answer, and the texts "
@@ -67,7 +68,7 @@ class UniSemQueryEngineTool(QueryEngineTool):
         )
         super().__init__(query_engine, described, resolve_input_errors)
         self._limits = image_limits or ImageLimits()
-        self._roots = tuple(image_roots)
+        self._roots = tuple(map(str, listed_folders(image_roots)))
 
     def call(self, *args: Any, **kwargs: Any) -> ToolOutput:
         """Ask; the question is the first argument, or ``input``."""

@@ -17,6 +17,7 @@ from llama_index_unisem.tools.arguments import SearchArguments, arguments_for, p
 from llama_index_unisem.tools.references import look_in
 from llama_index_unisem.tools.results import result_blocks
 from unisem.images.for_models import ImageLimits
+from unisem.images.library import listed_folders
 
 _DESCRIPTION = (
     "Search a collection of texts and pictures by words, by a picture found before, or by both. "
@@ -84,7 +85,7 @@ class UniSemRetrieverTool(AsyncBaseTool):
         self._retriever = retriever
         self._postprocessors = tuple(node_postprocessors)
         self._limits = image_limits or retriever.image_limits
-        self._roots = tuple(image_roots)
+        self._roots = tuple(map(str, listed_folders(image_roots)))
         self._schema = arguments_for(
             default_k=min(max(settings.k, 1), max_top_k),
             max_k=max_top_k,

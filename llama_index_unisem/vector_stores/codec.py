@@ -294,7 +294,7 @@ def _put_picture(parts: dict[str, Any], image: ImageRef, *, inline: bool, flat: 
     place, prefix = (parts, "image_") if flat else (parts["image_resource"], "")
     if inline:
         try:
-            data = b64encode(image.read_bytes()).decode("ascii")
+            data = b64encode(image.read_verified()).decode("ascii")
         except ImageError as error:
             _log.warning("the picture of node %r is lost: %s", parts["id_"], error)
         else:

@@ -25,6 +25,7 @@ from llama_index_unisem.vector_stores.persistence import (
     saved_namespaces,
 )
 from unisem.common.leases import Lease
+from unisem.images.library import listed_folders
 from unisem.stores.kind import StoreKind
 from unisem.stores.registry import place_of
 from unisem.stores.selection import Match
@@ -82,7 +83,8 @@ class VectorStoreLifecycle(BasePydanticVectorStore):
         place = None if path is None else place_of(path)
         if isinstance(place, Path):
             place = Path(os.path.abspath(place))
-        roots = None if image_roots is None else [os.path.abspath(root) for root in image_roots]
+        named = None if image_roots is None else listed_folders(image_roots)
+        roots = None if named is None else [os.path.abspath(root) for root in named]
         lease = lease_at(place, roots, store) if space is None else lease_of(space)
         self._begin(lease, match, None if place is None else str(place), roots)
 

@@ -86,7 +86,7 @@ def lease_at(
         opened = kind.open(where, image_library)
         if where is None:
             finalize(opened, image_library.close)  # nobody closes a store in memory
-        return OpenStore(opened, image_library, where, tolerant=not roots)
+        return OpenStore(opened, image_library, where, tolerant=roots is None)
 
     return OPEN.lease(where, opened)
 

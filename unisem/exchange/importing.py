@@ -18,6 +18,7 @@ from unisem.exchange.image_places import image_from
 from unisem.exchange.info import ExportInfo
 from unisem.exchange.jsonl import JsonLinesReader
 from unisem.exchange.parquet import ParquetReader
+from unisem.images.library import listed_folders
 from unisem.ingest.intake import Intake, Offer, Prepared, with_digest
 from unisem.records import Record
 from unisem.space import SemanticSpace
@@ -70,6 +71,7 @@ def import_space(
     """
     if vectors not in ("keep", "renew"):
         raise ValueError(f'vectors must be "keep" or "renew", not {vectors!r}')
+    folders = listed_folders(image_roots)
     origin = Path(directory)
     info = ExportInfo.read(origin)
     if vectors == "keep":
@@ -80,8 +82,8 @@ def import_space(
                 f"{space.encoder.dimension}"
             )
     info.verify(origin)
-    for root in image_roots:
-        space.image_library.allow(Path(root))
+    for root in folders:
+        space.image_library.allow(root)
     return _Import(origin, info, space, vectors).run(progress)
 
 

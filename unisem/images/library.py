@@ -85,9 +85,10 @@ class ImageLibrary:
         """Add a folder that the user named, now and whenever they open this space again.
 
         Raises:
-            ImageError: The space was opened with its own list of roots, and this is not in it.
+            ImageError: The space was opened with its own list of roots, and this is not in it;
+                or no system has such a path.
         """
-        folder = folder.resolve()
+        folder = _real(folder, ImageRef(path=folder))
         if self._root_of(folder) is None:
             if self._confined:
                 raise ImageError(str(folder), "is outside the allowed folders", f" {self._shown}")
@@ -103,7 +104,7 @@ class ImageLibrary:
         """
         if image.path is None:
             return image
-        path = Path(os.path.realpath(image.path))  # which, unlike `resolve`, bears loops
+        path = _real(image.path, image)
         root = self._root_of(path)
         if root is None:
             raise ImageError(
@@ -112,8 +113,9 @@ class ImageLibrary:
                 f" {self._shown}; open the space with image_roots=[…], add its folder with "
                 "add_folder, or pass the picture's bytes",
             )
-        if image.root is not None and image.root.resolve().is_relative_to(root):
-            root = image.root.resolve()  # whoever made the reference wanted it narrower
+        narrower = root if image.root is None else _real(image.root, image)
+        if narrower.is_relative_to(root):
+            root = narrower  # whoever made the reference wanted it so
         if not path.is_relative_to(root):
             raise ImageError(str(image.path), "leads outside the allowed folder", f" {root}")
         return ImageRef(path=path, root=root)
@@ -214,7 +216,7 @@ class ImageLibrary:
         root = self._root_of(path) or self._own
         if narrower.is_relative_to(root) and path.is_relative_to(narrower):
             if narrower not in self._real:
-                self._real[narrower] = narrower == narrower.resolve()
+                self._real[narrower] = str(narrower) == os.path.realpath(narrower)
             if self._real[narrower]:  # a link could make it any folder
                 root = narrower
         return ImageRef(path=path, root=root, **facts)
@@ -275,6 +277,29 @@ class ImageLibrary:
         if path.is_relative_to(self._blobs):
             holding.append(self._own)
         return max(holding, key=lambda root: len(root.parts), default=None)
+
+
+def listed_folders(folders: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """Folders that somebody names, as paths.
+
+    Raises:
+        TypeError: One folder, whose letters would each be taken for one: "/" for everything.
+    """
+    if isinstance(folders, str | bytes | os.PathLike):
+        raise TypeError(f"image_roots must be a list of folders, for example [{folders!r}]")
+    return [Path(folder) for folder in folders]
+
+
+def _real(path: Path, image: ImageRef) -> Path:
+    """A path with its links resolved; unlike `Path.resolve` this bears links in a circle.
+
+    Raises:
+        ImageError: No system has such a path.
+    """
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError as error:  # NUL, half a surrogate pair
+        raise ImageError(image.name, "cannot be read", f" ({error})") from error
 
 
 def _is_kept(path: Path, data: bytes) -> bool:
