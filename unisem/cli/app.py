@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from unisem import __version__
 from unisem.cli.calibrate import calibrate
 from unisem.cli.demo import demo
+from unisem.cli.diagnose import diagnose
 from unisem.cli.evaluate import evaluate
 from unisem.cli.index import index
 from unisem.cli.search import search
@@ -92,6 +93,7 @@ app.command()(calibrate)
 app.command()(demo)
 app.command()(train)
 app.command()(evaluate)
+app.command()(diagnose)
 app.add_typer(store, name="store")
 
 

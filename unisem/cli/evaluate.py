@@ -77,7 +77,7 @@ def evaluate(
         )
     for path in (report, as_json):
         if path is not None:
-            _check_writable(path)  # before minutes of encoding are lost to a mistyped name
+            check_writable(path)  # before minutes of encoding are lost to a mistyped name
     from unisem.encoders import load_encoder
     from unisem.evaluation import EvaluationOptions, evaluate_benchmarks, read_benchmark
     from unisem.evaluation import evaluate as run
@@ -133,7 +133,12 @@ def evaluate(
         note(f"wrote {report}")
 
 
-def _check_writable(path: Path) -> None:
+def check_writable(path: Path) -> None:
+    """Refuse a file that could not be written in the end.
+
+    Raises:
+        OSError: It is a folder, or in none.
+    """
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; name a file")
     if not path.parent.is_dir():

@@ -1,4 +1,4 @@
-"""`publish`: files that appear whole, and stay after a power cut."""
+"""Files that appear whole: `publish`, which outlasts a power cut, and `write_whole`."""
 
 from __future__ import annotations
 
@@ -21,3 +21,14 @@ def fsync_folder(folder: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text as UTF-8 so that nobody sees half of it; half surrogates become ``?``.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    temporary = path.with_name(path.name + ".partial")
+    temporary.write_text(text, encoding="utf-8", errors="replace")
+    temporary.replace(path)

@@ -11,14 +11,20 @@ def render_page(package: str, template: str, **parts: Any) -> str:
 
     Args:
         package: Where the template lies.
-        template: Its file's name.
+        template: Its file's name; it may include others of the package.
         **parts: The template's variables; one that is missing is an error.
     """
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    def text_of(name: str) -> str:
+        return (files(package) / name).read_text(encoding="utf-8")
 
     # Autoescape everywhere: queries, captions and file names may come from anybody.
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(text_of),
     )
-    text = (files(package) / template).read_text(encoding="utf-8")
-    return environment.from_string(text).render(**parts)
+    return environment.get_template(template).render(**parts)

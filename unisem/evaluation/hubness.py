@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unisem.evaluation.answers import Answers
 from unisem.evaluation.tasks import Form, form_of
@@ -39,8 +41,22 @@ class Hubness:
     def of(cls, answers: Answers) -> Hubness:
         """Count the first 10 places, or as many as the answers hold."""
         candidates = answers.task.candidates
-        top = answers.top[:, :10]
-        occurrence = np.bincount(top.ravel(), minlength=len(candidates)).astype(np.float64)
+        return cls.over(
+            answers.top[:, :10],
+            [record.id for record in candidates],
+            [form_of(record) for record in candidates],
+        )
+
+    @classmethod
+    def over(cls, top: NDArray[np.int64], ids: Sequence[str], forms: Sequence[Form]) -> Hubness:
+        """Count places.
+
+        Args:
+            top: ``(queries, places)`` numbers of what came first.
+            ids: ``(candidates,)``.
+            forms: ``(candidates,)``.
+        """
+        occurrence = np.bincount(top.ravel(), minlength=len(ids)).astype(np.float64)
         spread = occurrence.std()
         centred = occurrence - occurrence.mean()
         ascending = np.sort(occurrence)
@@ -48,15 +64,15 @@ class Hubness:
         gini = ((2 * place - len(ascending) - 1) * ascending).sum() / (
             len(ascending) * ascending.sum()
         )
-        forms = np.array([form_of(record) for record in candidates])
+        kind = np.array(forms)
         kinds: tuple[Form, ...] = ("text", "image", "captioned image")
-        here = [kind for kind in kinds if (forms == kind).any()]
+        here = [one for one in kinds if (kind == one).any()]
         return cls(
             skewness=float((centred**3).mean() / spread**3) if spread else 0.0,
             gini=float(gini),
             largest=float(occurrence.max() / len(top)),
-            hub=candidates[int(occurrence.argmax())].id,
+            hub=ids[int(occurrence.argmax())],
             never=float((occurrence == 0).mean()),
-            found={kind: float((forms[top] == kind).mean()) for kind in here},
-            present={kind: float((forms == kind).mean()) for kind in here},
+            found={one: float((kind[top] == one).mean()) for one in here},
+            present={one: float((kind == one).mean()) for one in here},
         )

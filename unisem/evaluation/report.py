@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from unisem._version import __version__
+from unisem.common.atomic_files import write_whole
 from unisem.common.skipped import Skipped
 from unisem.evaluation.geometry import Geometry
 from unisem.evaluation.hubness import Hubness
@@ -261,7 +262,7 @@ class Report:
         import json
 
         text = json.dumps(self.as_json(), indent=2, ensure_ascii=False, allow_nan=False)
-        _write(Path(path), text + "\n")
+        write_whole(Path(path), text + "\n")
 
     def write_html(self, path: str | os.PathLike[str]) -> None:
         """Write a page with figures and pictures that needs nothing else; it appears whole.
@@ -271,10 +272,4 @@ class Report:
         """
         from unisem.evaluation.page import render_report
 
-        _write(Path(path), render_report(self))
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text, encoding="utf-8", errors="replace")
-    temporary.replace(path)
+        write_whole(Path(path), render_report(self))
