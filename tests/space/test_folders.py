@@ -79,6 +79,20 @@ def test_a_folder_in_place_of_a_picture_is_no_picture(folder: Path, space: Seman
     assert (report.gone, report.removed) == ((f"{folder.name}/{first.name}",), 1)
 
 
+def test_a_text_that_was_emptied_or_became_a_caption_is_gone(
+    folder: Path, space: SemanticSpace
+) -> None:
+    (folder / "ship.txt").write_text("a ship")
+    space.add_folder(folder)
+    assert {"photos/about.md", "photos/ship.txt"} <= ids(space)
+    (folder / "about.md").write_text(" ")
+    noise(3).save(folder / "ship.png")
+    report = space.add_folder(folder)
+    assert set(report.gone) == {"photos/about.md", "photos/ship.txt"}
+    assert space.add_folder(folder, prune=True).removed == 2
+    assert ids(space) == {"photos/anchor.png", "photos/bell.png", "photos/ship.png"}
+
+
 def test_a_drive_that_is_not_mounted_is_not_pruned(folder: Path, space: SemanticSpace) -> None:
     space.add_folder(folder)
     before = ids(space)

@@ -78,6 +78,7 @@ class FolderReader(Reader):
             raise NotADirectoryError(f"{folder} is not a folder")
         self._chunk_size = chunk_size
         self._locate = locate
+        self._empty: set[Path] = set()  # texts without words, as far as they have been read
 
     def __len__(self) -> int:
         return sum(
@@ -113,7 +114,9 @@ class FolderReader(Reader):
             if (record.source_id or "").startswith(sources) and record.id.startswith(ids):
                 name = record.id.removeprefix(ids)
                 whole = name.rpartition("#")[0] if record.image is None else ""
-                if not any(_is_there(self.folder / path) for path in (name, whole) if path):
+                places = [self.folder / path for path in (name, whole) if path]
+                wordless = self._empty | (self._captions if record.image is None else set())
+                if not any(_is_there(path) and path not in wordless for path in places):
                     yield record
 
     @property
@@ -206,6 +209,7 @@ class FolderReader(Reader):
             return
         chunks = chunk_text(text, self._chunk_size)
         if not chunks:
+            self._empty.add(path)
             yield Skipped(str(path), "is empty")
         ids = [f"{base}#{n}" for n in range(1, len(chunks) + 1)] if len(chunks) > 1 else [base]
         for position, chunk in enumerate(chunks):
