@@ -80,9 +80,9 @@ class Manifest:
                 f"{name} is damaged: encoder, fingerprint and store must be strings; restore it "
                 "from a copy of the space"
             )
-        if manifest.format != FORMAT:
+        if manifest.format != FORMAT or type(manifest.format) is not int:
             raise CorruptStoreError(
-                f"{name} has format {manifest.format}; this version of unisem reads format "
+                f"{name} has format {manifest.format!r}; this version of unisem reads format "
                 f"{FORMAT}. Upgrade unisem"
             )
         return manifest
@@ -146,7 +146,10 @@ def kind_for(
 
     Raises:
         StoreError: The kind is not known here, or is not the space's.
+        TypeError: A class, say, in place of a kind with its settings.
     """
+    if isinstance(wanted, type):
+        raise TypeError(f"store must be a name or a kind with its settings: {wanted.__name__}()")
     if place is not None and manifest is not None:
         return manifest.kind(place, wanted)
     kind = kind_of(place) if wanted is None else wanted

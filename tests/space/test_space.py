@@ -22,6 +22,7 @@ from unisem.errors import (
     StoreError,
 )
 from unisem.filters import Field
+from unisem.stores.faiss.kind import FaissKind
 from unisem.stores.selection import Selection
 
 
@@ -405,3 +406,19 @@ def test_scores_equal_cosine(card_space: SemanticSpace) -> None:
         if hit.record.image is not None:
             vectors.append(encoder.encode_images([hit.record.image])[0])
         assert hit.score == pytest.approx(max(float(np.dot(query, v)) for v in vectors), abs=1e-6)
+
+
+def test_a_class_in_place_of_a_kind_of_store_is_named(encoder: ToyEncoder) -> None:
+    with pytest.raises(TypeError, match=r"FaissKind\(\)"):
+        SemanticSpace.open(None, encoder=encoder, store=FaissKind)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("format", [True, 1.0, "1", None])
+def test_a_format_that_is_no_whole_number_is_refused(
+    format: object, tmp_path: Path, encoder: ToyEncoder
+) -> None:
+    SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder).close()
+    manifest = tmp_path / "s.unisem" / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": format}))
+    with pytest.raises(CorruptStoreError, match=f"format {format!r}"):
+        SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder)
