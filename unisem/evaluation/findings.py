@@ -222,4 +222,4 @@ def _lost(one: Change, before: Change, cost: float) -> str:
 
 
 def _pct(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.1 or not share else f"{100 * share:.1f} %"
+    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
