@@ -14,7 +14,6 @@ from PIL import Image
 from tests.support.pictures import solid
 from tests.support.toy import COLOURS, ToyEncoder
 from unisem import Record, SemanticSpace
-from unisem.calibration import Sample, fit_calibration
 from unisem.errors import UniSemError
 from unisem.evaluation import AskedQuery, Diagnosis, DiagnosisOptions, diagnose, read_queries
 from unisem.evaluation.changes import IMAGE_CHANGES, cropped, keywords, verbose
@@ -138,28 +137,36 @@ def test_a_gap_is_found_and_its_remedy(apart: SemanticSpace) -> None:
     assert found.findings[0].is_problem
 
 
-def test_a_calibrated_space(apart: SemanticSpace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gap of calibrated vectors and calibrated scores are what counts then."""
+def test_a_calibrated_space(tmp_path: Path) -> None:
+    """What is said of the raw space is not said of the calibrated one."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
     rng = np.random.default_rng(0)
-    things = [f"{colour} thing{n}" for colour in COLOURS for n in range(20)]
-    texts = apart.encoder.encode_texts(things)
-    noise = rng.standard_normal(texts.shape) / 20
-    images = shifted((texts + noise).astype(np.float32), -2.5)
-    groups = np.arange(len(things))
-    calibration = fit_calibration(
-        Sample(texts, texts, images, groups, groups), fingerprint=apart.encoder.fingerprint
-    )
-    monkeypatch.setattr(SemanticSpace, "calibration", calibration, raising=False)
-    found = diagnose(apart, options=FAST)
-    assert found.calibrated
+    records = []
+    for number in range(120):
+        path = folder / f"{number}.png"
+        colour = list(COLOURS)[number % 6]
+        pixels = np.array(solid(colour, (8, 8)), int) + rng.integers(-10, 10, (8, 8, 3))
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+        records.append(Record(id=f"r{number:03}", text=f"a {colour} {number}", image=path))
+    with SemanticSpace.open(tmp_path / "c.unisem", encoder=Apart()) as space:
+        space.add(records)
+        raw = diagnose(space, options=FAST)
+        space.calibrate()
+        found = diagnose(space, options=FAST)
+    assert (raw.calibrated, found.calibrated) == (False, True)
+    assert raw.calibrated_geometry is None
+    assert found.geometry == raw.geometry
     assert found.geometry is not None
     assert found.calibrated_geometry is not None
-    assert found.calibrated_geometry.centroid_distance < found.geometry.centroid_distance
-    shifts = {(one.asked, one.kind): one.mean for one in found.scores}
-    monkeypatch.setattr(SemanticSpace, "calibration", None, raising=False)
-    before = {(s.asked, s.kind): s.mean for s in diagnose(apart, options=FAST).scores}
-    assert shifts.keys() == before.keys()
-    assert shifts != before
+    assert found.calibrated_geometry.centroid_distance < found.geometry.centroid_distance / 2
+    assert {"gap", "share", "scores"} <= names(raw, problems=True)
+    assert "gap" in names(found, problems=False)
+    assert [one.by_text for one in raw.places] == [1.0, 0.0]
+    assert all(0.0 < one.by_text < 1.0 for one in found.places)
+    before, after = ({(s.asked, s.kind): s for s in one.scores} for one in (raw, found))
+    assert before.keys() == after.keys()
+    assert all(after[pair].mean != before[pair].mean for pair in before)
 
 
 def test_cycle_by_brute_force(mixed: SemanticSpace) -> None:
@@ -210,6 +217,18 @@ def test_scores_by_numpy(mixed: SemanticSpace) -> None:
     pair = scores["text", "image"]
     assert pair.mean == pytest.approx(np.mean(cosines), abs=1e-5)
     assert pair.deviation == pytest.approx(np.std(cosines), abs=1e-5)
+    near = [
+        score
+        for name, one in rows.items()
+        if "text" in one
+        for score in sorted(
+            float(one["text"].astype(float) @ other["image"].astype(float))
+            for another, other in rows.items()
+            if "image" in other and name != another
+        )[-4:]  # a tenth of 36
+    ]
+    assert pair.near_mean == pytest.approx(np.mean(near), abs=1e-5)
+    assert pair.near_deviation == pytest.approx(np.std(near), abs=1e-5)
     counts, _ = np.histogram(cosines, pair.edges)
     assert pair.others == pytest.approx(counts / len(cosines), abs=2e-3)
     assert sum(pair.own) == pytest.approx(1.0)

@@ -128,7 +128,7 @@ class _Examination:
             ]
             places.append(self._places("your queries", top, self._relevant(queries)))
             tops += top
-        calibration: Calibration | None = getattr(self.space, "calibration", None)
+        calibration = self.space.calibration
         geometry, projection = self._geometry(None), self._projection()
         found = Diagnosis(
             name=str(self.space.place or "in memory"),

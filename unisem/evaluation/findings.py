@@ -18,7 +18,8 @@ _OFTEN = 4.0  # times as often as by chance
 _LOST = 0.15  # share of the queries that a change may cost
 _SHIFT = 1.0  # deviations between the scores of two kinds
 _CALIBRATE = (
-    "Calibrate the space, so that scores of texts and of pictures are comparable; until then ask "
+    "Calibrate the space (unisem calibrate SPACE), so that scores of texts and of pictures are "
+    "comparable; until then ask "
     'with modality="image" or modality="text" where you know what you want.'
 )
 _PLURAL = {"text": "texts", "image": "pictures", "captioned image": "captioned pictures"}
@@ -62,7 +63,8 @@ def _gap(found: Diagnosis) -> Iterator[Finding]:
             "gap",
             True,
             f"There is a gap between texts and pictures that the calibration leaves: {figures}.",
-            "Calibrate anew: what the space holds has moved since, or the sample was small.",
+            "Calibrate anew (unisem calibrate SPACE): what the space holds has moved since, or the "
+            "sample was small.",
         )
     else:
         yield Finding(
@@ -157,15 +159,15 @@ def _scores(found: Diagnosis) -> Iterator[Finding]:
         yield Finding(
             "scores",
             True,
-            f"Asked with {what}, any {higher[:-1]} scores {abs(shift):.1f} deviations above any "
-            f"{lower[:-1]}, right or wrong, so that one min_score cannot suit both.",
+            f"Asked with {what}, the nearest wrong {higher} score {abs(shift):.1f} deviations "
+            f"above the nearest wrong {lower}, so that one min_score cannot suit both.",
             "Calibrate anew, on what the space holds now." if found.calibrated else _CALIBRATE,
         )
 
 
 def _shift(texts: Scores, images: Scores) -> float:
-    spread: float = ((texts.deviation**2 + images.deviation**2) / 2) ** 0.5
-    return float((texts.mean - images.mean) / max(spread, 1e-9))
+    spread: float = ((texts.near_deviation**2 + images.near_deviation**2) / 2) ** 0.5
+    return float((texts.near_mean - images.near_mean) / max(spread, 1e-9))
 
 
 def _cycle(found: Diagnosis) -> Iterator[Finding]:
@@ -204,7 +206,7 @@ def _robustness(found: Diagnosis) -> Iterator[Finding]:
     ]
     for one, cost in lost:
         yield Finding("robustness", True, _lost(one, before[one.asked], cost), remedies[one.change])
-    if found.changes and not lost:
+    if {"text", "image"} <= before.keys() and not lost:
         yield Finding(
             "robustness",
             False,

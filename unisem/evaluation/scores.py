@@ -14,6 +14,7 @@ from unisem.calibration.kinds import DocumentKind
 from unisem.records import Vector
 
 _BINS = 40
+_NEAR = 0.1  # share of the scores of others that compete with right ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Scores:
             are none, as for vectors of the kind that asks.
         mean: Of the others.
         deviation: Of the others.
+        near_mean: Of the highest tenth of each query's others, those that compete for its places.
+        near_deviation: Of the same.
         own_mean: ``None`` where there are none.
     """
 
@@ -39,6 +42,8 @@ class Scores:
     own: tuple[float, ...]
     mean: float
     deviation: float
+    near_mean: float
+    near_deviation: float
     own_mean: float | None
 
 
@@ -62,7 +67,7 @@ def compare(
         stored: Raw stored vectors by kind.
         calibration: What makes scores comparable.
     """
-    found: list[tuple[DocumentKind, DocumentKind, NDArray[Any], NDArray[Any]]] = []
+    found: list[tuple[DocumentKind, DocumentKind, NDArray[Any], NDArray[Any], NDArray[Any]]] = []
     for asking, queries in asked.items():
         for kind, rows in stored.items():
             if not len(queries.ids) or not len(rows.ids):
@@ -71,10 +76,10 @@ def compare(
             own = np.array(queries.ids)[:, None] == np.array(rows.ids)[None]
             if (~own).any():
                 right = scores[own] if asking != kind else scores[:0].ravel()
-                found.append((asking, kind, scores[~own], right))
+                found.append((asking, kind, scores[~own], _nearest(scores, own), right))
     if not found:
         return ()
-    everything = [part for _, _, others, own in found for part in (others, own) if len(part)]
+    everything = [part for _, _, others, _, own in found for part in (others, own) if len(part)]
     low = min(float(part.min()) for part in everything)
     high = max(float(part.max()) for part in everything)
     edges = np.linspace(low, max(high, low + 1e-6), _BINS + 1)
@@ -87,9 +92,11 @@ def compare(
             own=_shares(own, edges),
             mean=float(others.mean()),
             deviation=float(others.std()),
+            near_mean=float(near.mean()),
+            near_deviation=float(near.std()),
             own_mean=float(own.mean()) if len(own) else None,
         )
-        for asking, kind, others, own in found
+        for asking, kind, others, near, own in found
     )
 
 
@@ -109,6 +116,15 @@ def _scores(
             for one in calibration.queries(queries, asking)
         ]
     )
+
+
+def _nearest(scores: NDArray[Any], own: NDArray[np.bool_]) -> NDArray[Any]:
+    """The highest tenth of each query's scores of others, all in one row."""
+    count = max(1, round(_NEAR * (scores.shape[1] - 1)))
+    others = np.where(own, -np.inf, scores)
+    near = np.partition(others, others.shape[1] - count, axis=1)[:, -count:]
+    found: NDArray[Any] = near[np.isfinite(near)]
+    return found
 
 
 def _shares(scores: NDArray[Any], edges: NDArray[Any]) -> tuple[float, ...]:
