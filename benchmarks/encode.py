@@ -47,12 +47,12 @@ def main() -> None:
     check_that_the_ways_agree(encoder, plain)
     console.print(
         f"encoder {options.encoder}, {torch.get_num_threads()} torch threads, "
-        f"{options.pictures} inputs, {options.rounds} rounds"
+        f"{options.images} inputs, {options.rounds} rounds"
     )
     with tempfile.TemporaryDirectory() as folder:
-        small = sorted((GALLERY / "images").glob("*.png"))[: options.pictures]
-        large = write_photographs(Path(folder), max(8, options.pictures // 8))
-        texts = captions(options.pictures)
+        small = sorted((GALLERY / "images").glob("*.png"))[: options.images]
+        large = write_photographs(Path(folder), max(8, options.images // 8))
+        texts = captions(options.images)
         table = Table("input", "way", "per second", "ratio to one by one")
         for label, paths in (("320 px PNG", small), ("8 MP JPEG", large)):
             ways = {
