@@ -38,7 +38,7 @@ from tools.mini_training import classes, pictures
 from tools.mini_training.features import Tower, embed, extract
 from tools.mini_training.flags import flags
 from tools.mini_training.head import BeliefHead, average, extended, softened, towards_start
-from tools.mini_training.learning import ImageLibrary, Recipe, train
+from tools.mini_training.learning import Pictures, Recipe, train
 from tools.mini_training.package import write
 from tools.mini_training.published import GALLERY, HELD_OUT, new_to, pin, published
 from tools.mini_training.sources import REPOSITORY, Sources
@@ -132,7 +132,7 @@ def class_entries(sources: Sources, inputs: Path) -> list[classes.ClassEntry]:
 def natural_features(
     encoder: SentenceTransformerEncoder,
     start: BeliefHead,
-    seen: ImageLibrary,
+    seen: Pictures,
     entries: list[classes.ClassEntry],
 ) -> classes.NaturalFeatures:
     """Natural-looking features from the tower's own statistics, with WordNet's texts."""
@@ -153,11 +153,11 @@ def natural_features(
     )
 
 
-def joined(parts: Sequence[tuple[ImageLibrary, Looks]]) -> tuple[ImageLibrary, Looks]:
+def joined(parts: Sequence[tuple[Pictures, Looks]]) -> tuple[Pictures, Looks]:
     """All sets as one, their groups apart."""
     sets, looks = zip(*parts, strict=True)
     after = np.cumsum([0, *(part.groups.max() + 1 for part in sets)])
-    seen = ImageLibrary(
+    seen = Pictures(
         np.concatenate([part.features for part in sets]),
         np.concatenate([part.texts for part in sets]),
         np.concatenate([part.groups + first for part, first in zip(sets, after, strict=False)]),

@@ -19,7 +19,7 @@ from benchmarks.near_duplicates import thumbnail
 from tools.mini_training import captions, classes, flags, pictures, sources, views
 from tools.mini_training.features import Tower, extract
 from tools.mini_training.head import BeliefHead, average, extended, softened, towards_start
-from tools.mini_training.learning import ImageLibrary, Recipe, info_nce, sampling_weights, train
+from tools.mini_training.learning import Pictures, Recipe, info_nce, sampling_weights, train
 from tools.mini_training.package import write
 from unisem import load_encoder
 from unisem.encoders.mini import MODEL_DIRECTORY
@@ -276,7 +276,7 @@ def test_training_learns_both_kinds_and_repeats_itself() -> None:
     centres = random.random((40, 1280)).astype(np.float32)
     texts = unit(random.normal(size=(40, 1, 384)) + 0.1 * random.normal(size=(40, 8, 384)))
     features = centres[:, None] + 0.05 * random.normal(size=(40, 5, 1280)).astype(np.float32)
-    seen = ImageLibrary(features, texts, np.arange(40), np.zeros(40, int))
+    seen = Pictures(features, texts, np.arange(40), np.zeros(40, int))
     start = random_head(9, rows=1000)
     places = start.whole("places").detach().numpy()
     natural = classes.NaturalFeatures(

@@ -14,7 +14,7 @@ from torch import nn
 
 from benchmarks.near_duplicates import Looks, thumbnail
 from tools.mini_training.captions import VARIANTS
-from tools.mini_training.learning import ImageLibrary
+from tools.mini_training.learning import Pictures
 from tools.mini_training.pictures import KINDS, Drawing
 from tools.mini_training.views import SIDE, Pixels, views
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
@@ -66,7 +66,7 @@ def _without_gates(module: nn.Module) -> nn.Module:
 
 def extract(
     tower: Tower, encoder: SentenceTransformerEncoder, drawings: Iterable[Drawing], store: Path
-) -> tuple[ImageLibrary, Looks]:
+) -> tuple[Pictures, Looks]:
     """Features of all views and vectors of all texts; read from ``store`` if it is there.
 
     Random views depend on the drawing alone, not on its neighbours.
@@ -99,7 +99,7 @@ def extract(
             thumbnails=np.asarray(thumbnails),
         )
     with np.load(store) as held:
-        seen = ImageLibrary(
+        seen = Pictures(
             held["features"].astype(np.float32), held["texts"], held["groups"], held["kinds"]
         )
         return seen, Looks(held["digests"], held["thumbnails"])

@@ -16,7 +16,7 @@ _SAME_TEXT = 0.85  # cosine above which two texts of a batch are no negatives of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ImageLibrary:
+class Pictures:
     """Training pictures by their features.
 
     Attributes:
@@ -31,10 +31,8 @@ class ImageLibrary:
     groups: np.ndarray
     kinds: np.ndarray
 
-    def __getitem__(self, rows: np.ndarray) -> ImageLibrary:
-        return ImageLibrary(
-            self.features[rows], self.texts[rows], self.groups[rows], self.kinds[rows]
-        )
+    def __getitem__(self, rows: np.ndarray) -> Pictures:
+        return Pictures(self.features[rows], self.texts[rows], self.groups[rows], self.kinds[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +95,7 @@ def info_nce(
 
 def train(
     head: BeliefHead,
-    image_library: ImageLibrary,
+    pictures: Pictures,
     natural: NaturalFeatures,
     recipe: Recipe,
     *,
@@ -108,7 +106,7 @@ def train(
 
     Args:
         head: From `extended`.
-        image_library: What drawings look like.
+        pictures: What drawings look like.
         natural: What photographs look like.
         recipe: How.
         seed: Of batches, views, texts, noise and dropout.
@@ -116,16 +114,16 @@ def train(
     """
     torch_random, random = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
     features, texts = (
-        torch.from_numpy(image_library.features),
-        torch.from_numpy(image_library.texts),
+        torch.from_numpy(pictures.features),
+        torch.from_numpy(pictures.texts),
     )
-    groups = torch.from_numpy(image_library.groups)
+    groups = torch.from_numpy(pictures.groups)
     known, new = head.known, head.new
     parts = ([known["weight"], known["bias"]], [known["places"]])
     parts += ([new["weight"], new["bias"]], [new["places"]])
     groups_of_rates = [{"params": part, "lr": 0.0} for part in parts]
     optimiser = torch.optim.AdamW(groups_of_rates, weight_decay=0.0)
-    weights = sampling_weights(image_library.kinds, recipe.shares)
+    weights = sampling_weights(pictures.kinds, recipe.shares)
     view_odds = torch.tensor([0.35, 0.2, 0.15, 0.15, 0.15])
     text_odds = torch.tensor([0.35, *[0.65 / 7] * 7])
     head.train()

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unisem.cli.evaluate import check_writable
+from unisem.cli.evaluate import check_writable, write_files
 from unisem.cli.options import ImageRoots, Space
 from unisem.cli.search import open_existing
-from unisem.cli.terminal import note, progress_bars, results, skipped_lines
+from unisem.cli.terminal import progress_bars, results, skipped_lines
 from unisem.common.printable import plain
 
 if TYPE_CHECKING:
@@ -53,12 +53,7 @@ def diagnose(
         with progress_bars() as show:
             found = run(opened, given, options=options, progress=show)
         _print(found)
-        if as_json is not None:
-            found.write_json(as_json)
-            note(f"wrote {as_json}")
-        if report is not None:
-            found.write_html(report)
-            note(f"wrote {report}")
+        write_files(found, as_json, report)
 
 
 def _print(found: Diagnosis) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from unisem.evaluation.diagnosis import Diagnosis
     from unisem.evaluation.report import EncoderResult, Estimate, Report
 
 
@@ -125,6 +126,11 @@ def evaluate(
             note(f"interrupted; what was encoded is kept in {cache}")
         raise
     _print(found)
+    write_files(found, as_json, report)
+
+
+def write_files(found: Report | Diagnosis, as_json: Path | None, report: Path | None) -> None:
+    """Write what was found where it was asked for, and say so."""
     if as_json is not None:
         found.write_json(as_json)
         note(f"wrote {as_json}")
