@@ -87,8 +87,11 @@ class ToolImageReference:
         }
         return f"{_SCHEME}:?{urlencode(values, quote_via=quote)}"
 
-    def read(self) -> ModelImage:
+    def read(self, most: int = MAX_BYTES) -> ModelImage:
         """Read the picture: the file that has its digest.
+
+        Args:
+            most: Bytes that it may have, if the reference allows no fewer.
 
         Raises:
             ImageError: No file has, as far as this process's tools know.
@@ -96,9 +99,8 @@ class ToolImageReference:
         failed = None
         for ref in _places.of(self):
             try:
-                return image_for_model(
-                    replace(ref, sha256=self.sha256), side=self.side, max_bytes=self.bytes
-                )
+                known = replace(ref, sha256=self.sha256)
+                return image_for_model(known, side=self.side, max_bytes=min(self.bytes, most))
             except ImageError as error:
                 failed = error
         raise failed or ImageError(

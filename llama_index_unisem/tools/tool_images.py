@@ -9,6 +9,7 @@ moment, they are read.
 from __future__ import annotations
 
 import asyncio
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import groupby
@@ -30,6 +31,8 @@ from llama_index.core.llms.llm import LLM
 from llama_index_unisem.tools.references import ToolImageReference
 from llama_index_unisem.tools.results import ResultImageBlock
 from unisem.errors import ImageError
+from unisem.images.for_models import MAX_BYTES, ImageLimits, image_for_model
+from unisem.images.reference import ImageRef
 from unisem.presentation.conversation import ABOVE, header, label, newest
 
 
@@ -54,6 +57,11 @@ class ToolImages(LLM):
         ge=0,
         description="Pictures of tool results in one request; the newest results'.",
     )
+    max_tool_image_bytes: int = Field(
+        default=MAX_BYTES,
+        ge=1,
+        description="Bytes of all of them together; each may have an equal share.",
+    )
 
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """As the model's own."""
@@ -76,10 +84,13 @@ class ToolImages(LLM):
         return await super().astream_chat(seen, **kwargs)  # type: ignore[safe-super]
 
     def _seen(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-        return list(images_after_tools(messages, self.max_tool_images))
+        limits = ImageLimits(count=self.max_tool_images, bytes=self.max_tool_image_bytes)
+        return list(images_after_tools(messages, limits))
 
 
-def images_after_tools(messages: Sequence[ChatMessage], most: int) -> Iterator[ChatMessage]:
+def images_after_tools(
+    messages: Sequence[ChatMessage], limits: ImageLimits
+) -> Iterator[ChatMessage]:
     """Yield the messages, the pictures of tools' messages moved into a user's message after them.
 
     Pictures are numbered through the conversation, the same picture by the same number; where one
@@ -88,7 +99,9 @@ def images_after_tools(messages: Sequence[ChatMessage], most: int) -> Iterator[C
 
     Args:
         messages: A conversation.
-        most: Pictures at most: the newest results' first, and of one result the first.
+        limits: Pictures at most, the newest results' first, and of one result the first; and their
+            bytes together. A reference may say less of its picture. What is only a path or a URL
+            of somebody else's is left as it is.
     """
     results = [
         [block for block in message.blocks if isinstance(block, ImageBlock)]
@@ -98,14 +111,14 @@ def images_after_tools(messages: Sequence[ChatMessage], most: int) -> Iterator[C
     pictures = {_key(block): block for result in reversed(results) for block in reversed(result)}
     read = newest(
         [[_key(block) for block in result] for result in results],
-        most,
-        lambda key: _read(pictures[key]),
+        limits.count,
+        lambda key: _read(pictures[key], limits),
     )
     numbers: dict[str, int] = {}
     sent: set[str] = set()
     for role, run in groupby(messages, key=lambda message: message.role):
         if role != MessageRole.TOOL:
-            yield from map(_without_references, run)
+            yield from (_without_references(message, limits) for message in run)
             continue
         earlier = sent.copy()
         moved: list[ContentBlock] = []
@@ -133,12 +146,14 @@ def images_after_tools(messages: Sequence[ChatMessage], most: int) -> Iterator[C
             yield ChatMessage(role=MessageRole.USER, blocks=[head, *moved])
 
 
-def _without_references(message: ChatMessage) -> ChatMessage:
+def _without_references(message: ChatMessage, limits: ImageLimits) -> ChatMessage:
     """Another's message, which has a reference if a memory has put a tool's blocks there."""
     blocks: list[ContentBlock] = []
     for block in message.blocks:
         try:
-            blocks.append(_read(block) if isinstance(block, ImageBlock) else block)
+            if isinstance(block, ImageBlock) and ToolImageReference.parse(block.url) is not None:
+                block = _read(block, limits)
+            blocks.append(block)
         except ImageError as error:
             blocks.append(TextBlock(text=f"(A picture {error.summary}.)\n"))
     if all(block is kept for block, kept in zip(blocks, message.blocks, strict=True)):
@@ -146,16 +161,18 @@ def _without_references(message: ChatMessage) -> ChatMessage:
     return message.model_copy(update={"blocks": blocks})
 
 
-def _read(block: ImageBlock) -> ImageBlock:
-    """The block with the bytes of its picture, if it refers to one.
+def _read(block: ImageBlock, limits: ImageLimits) -> ImageBlock:
+    """The block with its picture's bytes, no more than its share, if it refers to it or has it.
 
     Raises:
-        ImageError: The picture has gone or changed.
+        ImageError: The picture has gone or changed, or cannot be made so small.
     """
-    reference = ToolImageReference.parse(block.url)
-    if reference is None:
+    if (reference := ToolImageReference.parse(block.url)) is not None:
+        image = reference.read(limits.share)
+    elif isinstance(block.image, bytes) and len(data := b64decode(block.image)) > limits.share:
+        image = image_for_model(ImageRef(data=data), max_bytes=limits.share)
+    else:
         return block
-    image = reference.read()
     return ImageBlock(image=image.data, image_mimetype=image.mime_type, detail=block.detail)
 
 

@@ -70,12 +70,14 @@ class VectorStoreLifecycle(BasePydanticVectorStore):
             path: The directory, by custom named ``*.unisem``; ``None`` for a store in memory.
             space: A space to share, instead of a path; vectors must come from its encoder.
             store: The kind of store, as in `SemanticSpace.open`; that of the directory if ``None``.
-            image_roots: The only folders that nodes' pictures may lie in; any if ``None``.
+            image_roots: The only folders that nodes' pictures may lie in; any if ``None``, or those
+                of another store of this process that has the directory open.
             match: As the field; see `view`.
 
         Raises:
             CorruptStoreError: The directory holds other things, or damaged files.
-            StoreError: The directory's store is of another kind.
+            StoreError: The directory's store is of another kind, or open in this process with other
+                ``image_roots``.
             ValueError: A path and a space.
         """
         if space is not None and (path, store, image_roots) != (None, None, None):

@@ -31,6 +31,8 @@ class OpenStore:
         place: Where the store is, a directory or a URI; ``None`` in memory.
         space: The space that the store belongs to, if any.
         tolerant: Whether pictures may lie anywhere, and may be missing.
+        roots: The only folders that pictures may lie in, links followed; ``None`` if none are
+            named.
         mutex: For what takes several steps.
     """
 
@@ -39,6 +41,7 @@ class OpenStore:
     place: Place | None
     space: SemanticSpace | None = None
     tolerant: bool = True
+    roots: frozenset[Path] | None = None
     mutex: Mutex = field(default_factory=Mutex)
 
     def keep(self, folder: ScratchFolder) -> None:
@@ -69,15 +72,18 @@ def lease_at(
 ) -> Lease[OpenStore]:
     """Open a place, or find it open; create it if absent. ``None`` opens a store in memory.
 
-    Whoever comes later gets the folders for pictures and the store's settings of the first.
+    Whoever comes later gets the store's settings of the first, and its folders for pictures, unless
+    other ones are named.
 
     Raises:
         CorruptStoreError: The directory holds a space, or other things.
         NotADirectoryError: There is a file of that name.
-        StoreError: The directory's store is of another kind.
+        StoreError: The directory's store is of another kind, or open with other folders for
+            pictures.
     """
     directory = place.resolve() if isinstance(place, Path) else None
     where = directory or place
+    wanted = None if roots is None else frozenset(Path(root).resolve() for root in roots)
 
     def opened() -> OpenStore:
         kind = _kind_of(where, store)
@@ -86,9 +92,21 @@ def lease_at(
         opened = kind.open(where, image_library)
         if where is None:
             finalize(opened, image_library.close)  # nobody closes a store in memory
-        return OpenStore(opened, image_library, where, tolerant=roots is None)
+        return OpenStore(opened, image_library, where, tolerant=roots is None, roots=wanted)
 
-    return OPEN.lease(where, opened)
+    def same(known: OpenStore) -> None:
+        # Who names none agrees to the first one's, which may be narrower and never wider.
+        if wanted is not None and wanted != known.roots:
+            raise StoreError(
+                f"{where} is open in this process with {_named(known.roots)} as image_roots, not "
+                f"with {_named(wanted)}; close the other store first, or give it the same folders"
+            )
+
+    return OPEN.lease(where, opened, same)
+
+
+def _named(roots: frozenset[Path] | None) -> str:
+    return "none" if roots is None else ", ".join(sorted(map(str, roots)))
 
 
 def _kind_of(place: Place | None, store: str | StoreKind | None) -> StoreKind:

@@ -141,7 +141,9 @@ def test_a_conversation(space: SemanticSpace) -> None:
         whole = middleware.with_images(conversation)
         blocks: Any = whole[-1].content
         moved = [
-            block for message in images_after_tools(messages, count) for block in message.blocks
+            block
+            for message in images_after_tools(messages, ImageLimits(count=count))
+            for block in message.blocks
         ]
         return (
             [it["text"] for it in blocks if it["type"] == "text"],

@@ -6,6 +6,7 @@ import hashlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -202,11 +203,17 @@ def test_pictures_from_elsewhere_need_their_folder_named(
         assert new.get(["red"])[0].image.open().size == (40, 30)
 
 
+@pytest.mark.parametrize(("vectors", "embedded"), [("renew", 2), ("keep", 0)])
 @pytest.mark.parametrize("copy", [True, False])
 def test_a_picture_that_cannot_be_decoded_costs_itself(
-    tmp_path: Path, encoder: ToyEncoder, monkeypatch: pytest.MonkeyPatch, copy: bool
+    tmp_path: Path,
+    encoder: ToyEncoder,
+    monkeypatch: pytest.MonkeyPatch,
+    copy: bool,
+    vectors: Any,
+    embedded: int,
 ) -> None:
-    """Its header is whole, so that it was stored with its vectors; to embed it takes the rest."""
+    """Its header is whole, so that it was stored with its vectors; its pixels are not."""
     monkeypatch.chdir(tmp_path)
     whole = encoded(noise(3, (200, 200)), "JPEG")
     (tmp_path / "half.jpg").write_bytes(whole[: len(whole) // 2])
@@ -220,13 +227,17 @@ def test_a_picture_that_cannot_be_decoded_costs_itself(
         space.add([Record(id="text", text="a text")])
         export_space(space, tmp_path / "out", copy_images=copy)
     with SemanticSpace.open(tmp_path / "new.unisem", encoder=encoder) as new:
-        report = import_space(tmp_path / "out", new, vectors="renew")
-        assert (report.records, report.embedded) == (2, 2)
+        report = import_space(tmp_path / "out", new, vectors=vectors)
+        assert (report.records, report.embedded) == (2, embedded)
         assert ["truncated" in item.reason for item in report.skipped] == [True]
         assert [record is not None for record in new.get(["half", "good", "text"])] == [
             False,
             True,
             True,
         ]
-        good = new.search(image=tmp_path / "good.jpg", k=1)[0]
-        assert (good.record.id, round(good.score, 4)) == ("good", 1.0)
+        kept = new.store.vectors(["good"])[0]
+        expected = (
+            vector if vectors == "keep" else encoder.encode_images([tmp_path / "good.jpg"])[0]
+        )
+        assert kept is not None
+        np.testing.assert_array_equal(kept["image"], expected)

@@ -29,6 +29,7 @@ from llama_index_unisem.tools.tool_images import images_after_tools
 from tests.support.chat_rules import broken_rule
 from tests.support.chat_server import ChatServer, chat_server
 from tests.support.pictures import encoded, solid
+from tests.support.pictures import noise as drawn
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.errors import ImageError
@@ -211,7 +212,7 @@ def conversation(*results: list[str]) -> list[ChatMessage]:
 
 def moved(messages: list[ChatMessage], most: int) -> tuple[list[str], list[int]]:
     """What stands in the tools' messages, and how many pictures follow each."""
-    out = list(images_after_tools(messages, most))
+    out = list(images_after_tools(messages, ImageLimits(count=most)))
     notes = [b.text for m in out if m.role == "tool" for b in m.blocks if b.text != "found"]  # type: ignore[union-attr]
     assert all(isinstance(b, TextBlock) for m in out if m.role == "tool" for b in m.blocks)
     counts = [
@@ -247,6 +248,38 @@ def test_which_pictures_are_sent(
     assert [message.model_dump() for message in messages] == before
 
 
+def test_one_budget_of_bytes_for_all_results(noise: SemanticSpace) -> None:
+    """Whether a picture is referred to or lies in the message; a user's own is left alone."""
+    tool = UniSemRetrieverTool(UniSemRetriever(noise, similarity_top_k=1))
+    blocks = tool(query="noise").blocks
+    (record,) = noise.get(['noise "1"'])
+    assert record is not None
+    assert record.image is not None
+    data = record.image.read_bytes()
+    other = encoded(drawn(9, (NOISE, NOISE)))
+    messages = [
+        ChatMessage(role="user", blocks=[ImageBlock(image=data)]),
+        ChatMessage(role="tool", blocks=blocks),
+        ChatMessage(role="tool", blocks=[ImageBlock(image=other)]),
+    ]
+    for budget in (20_000, 40_000, 200_000):
+        own, *_, moved = images_after_tools(messages, ImageLimits(count=2, bytes=budget))
+        assert own.blocks == messages[0].blocks
+        sent = [
+            block.resolve_image().read() for block in moved.blocks if isinstance(block, ImageBlock)
+        ]
+        assert len(sent) == 2
+        assert sum(map(len, sent)) <= budget
+        assert [one in (data, other) for one in sent] == [budget == 200_000] * 2
+    words = [
+        it.text
+        for m in images_after_tools(messages, ImageLimits(bytes=9))
+        for it in m.blocks
+        if isinstance(it, TextBlock)
+    ]
+    assert sum("does not fit into 1 bytes" in text for text in words) == 2
+
+
 def test_other_messages_pass_as_they_are() -> None:
     picture = ImageBlock(image=encoded(solid("red")))
     messages = [
@@ -255,7 +288,7 @@ def test_other_messages_pass_as_they_are() -> None:
         ChatMessage("call", role="assistant"),
         ChatMessage("only text", role="tool"),
     ]
-    out = list(images_after_tools(messages, 3))
+    out = list(images_after_tools(messages, ImageLimits(count=3)))
     assert out[:3] == messages[:3]
     assert out[3].blocks == messages[3].blocks
     assert len(out) == 4

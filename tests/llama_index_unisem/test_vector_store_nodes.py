@@ -349,6 +349,27 @@ def test_a_shared_space_keeps_its_rules(space: SemanticSpace, tmp_path: Path) ->
             UniSemVectorStore(space=strict).add([ImageNode(image_path=outside, embedding=vector)])
 
 
+def test_an_open_directory_keeps_its_folders_for_pictures(tmp_path: Path, picture: str) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    node = ImageNode(image_path=picture, embedding=[1.0])
+    place = tmp_path / "v.unisem"
+    with UniSemVectorStore(place, image_roots=[tmp_path / "in"]):
+        for roots in (None, [tmp_path / "link"]):
+            with (
+                UniSemVectorStore(place, image_roots=roots) as again,
+                pytest.raises(ImageError, match="outside the allowed folders"),
+            ):
+                again.add([node])
+        for roots in ([tmp_path], [tmp_path / "in", tmp_path]):
+            with pytest.raises(StoreError, match=r"image_roots, not .*close the other"):
+                UniSemVectorStore(place, image_roots=roots)
+    with UniSemVectorStore(place) as anywhere:
+        with pytest.raises(StoreError, match="with none as image_roots"):
+            UniSemVectorStore(place, image_roots=[tmp_path / "in"])
+        anywhere.add([node])
+
+
 def test_image_roots_confine_a_store_of_its_own(tmp_path: Path, picture: str) -> None:
     (tmp_path / "in").mkdir()
     store = UniSemVectorStore(image_roots=[tmp_path / "in"])

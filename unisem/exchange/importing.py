@@ -35,8 +35,8 @@ class ImportReport:
     Attributes:
         records: Records stored, new or replaced.
         embedded: How many of them got new vectors.
-        skipped: Pictures outside the export that are missing or have changed, and those that were
-            to be embedded and cannot be decoded; their records were not stored.
+        skipped: Pictures outside the export that are missing or have changed, and those that cannot
+            be decoded, as half of it is missing; their records were not stored.
     """
 
     records: int
@@ -190,6 +190,7 @@ class _Import:
             vectors=entry.vectors if entry.vectors and not self._renew else None,
             is_wanted=with_digest(expected, fault),
             copied=copied,
+            whole=True,
             where=where,
         )
 

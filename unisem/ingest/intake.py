@@ -50,12 +50,14 @@ class Offer:
             not wanted goes no further. It may raise an `ImageError`.
         copied: The picture's file is a stranger's: it is read inside its own root, whichever
             folders the space has, and copied into the space.
+        whole: The picture is decoded to its end, though it comes with its vectors.
     """
 
     record: Record
     vectors: dict[Modality, Vector] | None = None
     is_wanted: Callable[[Record], bool] | None = None
     copied: bool = False
+    whole: bool = False
 
     @classmethod
     def of(cls, record: object) -> Offer:
@@ -167,6 +169,8 @@ class Intake:
             record = inspected
             if wanted and offer.vectors is None:
                 pixels = self._decoded(data)
+            elif wanted and offer.whole:
+                decode_image(data, "picture", min_side=_PROBE)
             if self._image_library is not None and placed.path != image.path:
                 self._image_library.write(placed, data)
         except ImageError as error:
