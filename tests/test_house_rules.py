@@ -39,7 +39,7 @@ ARROWS = {
     "ingest": "encoders readers stores records images common",
     "search": "rerank encoders stores calibration records images",
     "manifest": "encoders stores common",
-    "rerank": "models records images common",
+    "rerank": "encoders models records images common",
     "encoders": "models records images common",
     "stores": "calibration records images filters common",
     "stores.faiss": "stores calibration records images filters common",  # opened by its name only

@@ -15,9 +15,8 @@ from PIL import Image
 from unisem.common.threads import decoding_threads
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.images.reference import ImageRef, open_image
-from unisem.records import Vector
+from unisem.records import Modality, Vector
 from unisem.training.inputs.augmentation import Augmentation
-from unisem.training.model.modality_parts import Modality
 
 _CHUNK = 16  # pictures that a thread takes at a time, at most
 _MIN_SIDE = 512  # pixels that a picture keeps for random crops; JPEGs are decoded at less scale

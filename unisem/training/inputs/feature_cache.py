@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -16,12 +15,11 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
+from unisem.encoders.sides import side_fingerprint, side_modules
 from unisem.errors import TrainingError
-from unisem.models.finding import fingerprint_model
-from unisem.records import Vector
+from unisem.records import Modality, Vector
 from unisem.training.inputs.columns import Column
 from unisem.training.inputs.prefetching import made_ahead
-from unisem.training.model.modality_parts import Modality, side_modules
 
 _PART = 4096  # inputs per file: what a kill loses
 _TEXT_BATCH, _CPU_IMAGE_BATCH, _GPU_IMAGE_BATCH = (
@@ -112,26 +110,14 @@ def feature_folder(
 ) -> Path:
     """Where the features of a model's first modules are kept.
 
-    The folder is named by the files of these modules alone, where they have folders of their own
-    (the routes of a ``Router``): training the head does not make features old.
-
     Args:
         root: The cache.
-        encoder: The encoder as it was loaded; its files say what its weights are.
+        encoder: The encoder as it was loaded.
         modality: Which side.
         depth: How many of its modules.
     """
-    digest = hashlib.sha256()
-    for number, module in enumerate(side_modules(encoder.model, modality)[:depth]):
-        folder = encoder.directory / f"{modality}_{number}_{type(module).__name__}"
-        if not folder.is_dir():
-            return root / f"{encoder.fingerprint[:32]}-{modality}-{depth}"
-        digest.update(fingerprint_model(folder).encode())
-    ours = encoder.directory / "unisem_config.json"
-    digest.update(ours.read_bytes() if ours.is_file() else b"")
-    prompts = json.dumps(encoder.model.prompts, sort_keys=True)
-    digest.update(prompts.encode())
-    return root / f"{digest.hexdigest()[:32]}-{modality}-{depth}"
+    digest = side_fingerprint(encoder, modality, depth)
+    return root / f"{digest[:32]}-{modality}-{depth}"
 
 
 def compute_features(

@@ -10,13 +10,15 @@ import numpy as np
 import torch
 
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
+from unisem.encoders.sides import side_modules
 from unisem.images.reference import ImageRef
 from unisem.pairs.dataset import PairDataset
+from unisem.records import Modality
 from unisem.training.inputs.augmentation import Augmentation
 from unisem.training.inputs.columns import Column, ImageColumn, StoredColumn, TextColumn
 from unisem.training.inputs.feature_cache import FeatureCache, compute_features, feature_folder
 from unisem.training.loop.evaluator import EvaluationPairs
-from unisem.training.model.modality_parts import Modality, frozen_depth, side_modules
+from unisem.training.model.modality_parts import frozen_depth
 
 Advance = Callable[[int], None]
 

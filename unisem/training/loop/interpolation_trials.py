@@ -16,11 +16,11 @@ from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.errors import TrainingError
 from unisem.pairs.dataset import PairDataset
 from unisem.pairs.splits import Split, split_pairs
+from unisem.records import Modality
 from unisem.training.inputs.mining import negatives_of
 from unisem.training.inputs.preparing import prepare_pairs
 from unisem.training.loop.evaluator import Rankings, rank_pairs
 from unisem.training.model.interpolation import interpolate_weights, trainable_state
-from unisem.training.model.modality_parts import Modality
 from unisem.training.model.scale import Scale
 from unisem.training.recipe import Recipe
 

@@ -1,41 +1,25 @@
-"""The sides of a model, freezing parts of them, and the view of it that is trained."""
+"""Freezing parts of a model, and the view of it that is trained."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Module, Router
 from torch import nn
 
+from unisem.encoders.sides import is_joint, side_modules
 from unisem.errors import TrainingError
+from unisem.records import Modality
 from unisem.training.settings import Part
 
-Modality = Literal["text", "image"]
-
-_TASKS = {"text": "query", "image": "document"}
 # How transformers name the halves of a joint model (CLIP, SigLIP, AltCLIP, ALIGN, CLAP …).
 _PREFIXES = {
     "text": ("text_model.", "text_projection."),
     "image": ("vision_model.", "visual_projection."),
 }
 _BACKBONES = {"text": ("text_model.",), "image": ("vision_model.",)}
-
-
-def side_modules(model: Any, modality: Modality) -> list[nn.Module]:
-    """The modules that inputs of one modality pass before the modules that both sides share.
-
-    Args:
-        model: A ``SentenceTransformer``: a ``Router`` with a route per modality and modules after
-            it, or modules that take both modalities.
-        modality: Which side.
-    """
-    modules = list(model.children())
-    if not isinstance(modules[0], Router):
-        return modules
-    route = modules[0]._resolve_route(task=_TASKS[modality], modality=modality)
-    return list(modules[0].sub_modules[route])
 
 
 def shared_tail(model: Any) -> list[nn.Module]:
@@ -136,11 +120,6 @@ def frozen_depth(model: Any, modality: Modality) -> int:
             break
         depth += 1
     return depth
-
-
-def is_joint(inner: Any) -> bool:
-    """Whether a network has a text half and a picture half, as CLIP and SigLIP have."""
-    return hasattr(inner, "text_model") and hasattr(inner, "vision_model")
 
 
 def only_heads(model: nn.Module) -> bool:

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from unisem.encoders.sentence_transformer import locate_model
+from unisem.encoders.sides import is_joint
 from unisem.errors import EncoderError, TrainingError
 from unisem.models.loading import (
     in_short,
@@ -17,7 +18,7 @@ from unisem.models.loading import (
     refuse_empty_tokenizer,
 )
 from unisem.models.weights import refuse_adapter_within, refuse_random_weights, watched_loading
-from unisem.training.model.modality_parts import Modality, is_joint
+from unisem.records import Modality
 
 TextPooling = Literal["cls", "mean"]
 

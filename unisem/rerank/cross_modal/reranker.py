@@ -1,0 +1,271 @@
+"""`CrossModalReranker`: a cross-modal Transformer of UniSem's own, as a `Reranker`."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from unisem.common.forks import Carried, Mutex, one_thread
+from unisem.common.lazy_property import lazy_property
+from unisem.common.threads import workers
+from unisem.encoders.base import Encoder
+from unisem.encoders.sentence_transformer import load_encoder
+from unisem.errors import EncoderError, ImageError, RerankerError
+from unisem.images.reference import ImageRef, ImageSource, sources_as_list
+from unisem.models.finding import is_hub_id
+from unisem.records import Record, check_unicode
+from unisem.rerank.base import Reranker
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from unisem.rerank.cross_modal.patch_features import PatchFeatures
+    from unisem.rerank.cross_modal.saving import CrossModalFiles
+    from unisem.rerank.cross_modal.word_vectors import WordVectors
+
+Tokens = NDArray[np.float16]
+"""Tokens of pictures, ``(n, t, w)`` float16."""
+
+_AT_ONCE = 4  # pictures in the image tower; see `SentenceTransformerEncoder` for the 4
+_LOGGER = logging.getLogger(__name__)
+
+
+class CrossModalReranker(Carried, Reranker):
+    """Judges pictures by looking at the query's words and the picture's tokens together.
+
+    A picture's tokens come from the image tower of the encoder that the model was trained with, and
+    do not depend on the query. So they can be made once (`tokens_of`), stored, and judged later
+    without the tower and without the picture (`score_tokens`), with the same result to the bit.
+
+    A record without a picture gets NaN, and so does one whose picture cannot be opened; the log
+    names it. Threads may share one.
+
+    Args:
+        name: What to call the model.
+        directory: What ``unisem train-reranker`` wrote.
+        encoder: The encoder whose towers are looked into. With ``None`` the one that the model
+            names, if that is `mini` or in the hub's local cache.
+        batch_size: Pictures that are judged at once. It changes no score beyond rounding.
+
+    Raises:
+        RerankerError: At the first use: the files are damaged, or the encoder is another one than
+            the model was trained with.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        *,
+        encoder: Encoder | None = None,
+        batch_size: int = 64,
+    ) -> None:
+        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+            raise ValueError(f"batch_size must be a whole number of at least 1, not {batch_size!r}")
+        self.directory = directory
+        self._name = name
+        self._encoder = encoder
+        self._batch_size = batch_size
+        self._lock = Mutex()
+        self.follow_forks()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        make = partial(CrossModalReranker, encoder=self._encoder, batch_size=self._batch_size)
+        return make, (self._name, self.directory)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._name!r})"
+
+    def begin_anew(self) -> None:
+        """In a forked child the model computes in one thread."""
+        one_thread("torch")
+
+    @property
+    def name(self) -> str:
+        """What a person calls the model: the directory that was named."""
+        return self._name
+
+    @lazy_property
+    def files(self) -> CrossModalFiles:
+        """What is in the directory; read at the first use."""
+        from unisem.rerank.cross_modal.saving import CrossModalFiles
+
+        return CrossModalFiles.read(self.directory, self._name)
+
+    @lazy_property
+    def encoder(self) -> Encoder:
+        """The encoder whose towers are looked into."""
+        if self._encoder is not None:
+            return self._encoder
+        named = self.files.encoder
+        if named != "mini" and not is_hub_id(named):  # a stranger's file names no folder here
+            raise RerankerError(
+                f"the reranker {self._name!r} was trained with the encoder {named!r}; load that "
+                "and pass it (encoder=…)"
+            )
+        try:
+            return load_encoder(named, local_only=True)
+        except EncoderError as error:
+            raise RerankerError(
+                f"the reranker {self._name!r} needs the encoder it was trained with: {error}"
+            ) from error
+
+    @lazy_property
+    def fingerprint(self) -> str:
+        """Hex digest of what decides a picture's tokens: the image tower and the adapter.
+
+        Models that share both share their stored tokens.
+        """
+        digest = hashlib.sha256(self.files.image_tower.encode())
+        for name, weight in sorted(self.files.network.adapter.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(weight.numpy()).tobytes())
+        return digest.hexdigest()
+
+    @property
+    def token_shape(self) -> tuple[int, int]:
+        """How many tokens a picture has, and numbers a token."""
+        settings = self.files.network.settings
+        return settings.picture_tokens, settings.token_width
+
+    @lazy_property
+    def _features(self) -> PatchFeatures:
+        from unisem.rerank.cross_modal.patch_features import PatchFeatures
+
+        features = PatchFeatures(self.encoder, side=self.files.network.settings.side)
+        self._check_tower("image", features.fingerprint, self.files.image_tower)
+        return features
+
+    @lazy_property
+    def _word_vectors(self) -> WordVectors:
+        from unisem.rerank.cross_modal.word_vectors import WordVectors
+
+        vectors = WordVectors(self.encoder)
+        self._check_tower("text", vectors.fingerprint, self.files.text_tower)
+        return vectors
+
+    def _check_tower(self, side: str, found: str, wanted: str | None) -> None:
+        if found != wanted:
+            raise RerankerError(
+                f"the reranker {self._name!r} was trained on another {side} tower than that of "
+                f"the encoder {self.encoder.name!r}; pass the encoder it was trained with "
+                f"({self.files.encoder!r}), or train a reranker on this one"
+            )
+
+    def prepare_image(self, image: ImageSource) -> Image.Image:
+        """Decode one picture as the tower wants it, for `tokens_of_prepared`; threads may.
+
+        Raises:
+            ImageError: The picture cannot be used.
+        """
+        return self.encoder.prepare_image(image)
+
+    def tokens_of(self, images: Sequence[ImageSource]) -> Tokens:
+        """Make pictures' tokens: what is stored.
+
+        Args:
+            images: Paths, bytes, Pillow pictures or `ImageRef`, mixed as you like.
+
+        Returns:
+            ``(n, t, w)`` float16; see `token_shape`.
+
+        Raises:
+            ImageError: Names the first picture that cannot be used.
+        """
+        with workers("unisem-decode") as pool:
+            return self.tokens_of_prepared(
+                list(pool.map(self.prepare_image, sources_as_list(images)))
+            )
+
+    def tokens_of_prepared(self, images: Sequence[Image.Image]) -> Tokens:
+        """As `tokens_of`, of pictures that come from `prepare_image`."""
+        import torch
+
+        made = np.empty((len(images), *self.token_shape), np.float16)
+        for number, image in enumerate(images):  # one by one: no picture depends on its neighbours
+            with self._lock, torch.inference_mode():
+                features = self._features.of([image]).cpu()
+                made[number] = self.files.network.tokens(features)[0].half().numpy()
+        return made
+
+    def score_tokens(self, text: str, tokens: Tokens) -> NDArray[np.float32]:
+        """Judge pictures of which only the tokens are at hand.
+
+        Args:
+            text: The query.
+            tokens: ``(n, t, w)`` float16 from `tokens_of` of a model of this `fingerprint`.
+
+        Returns:
+            ``(n,)`` float32 logits, higher is better; NaN for tokens that are not finite.
+
+        Raises:
+            RerankerError: The tokens have another shape.
+        """
+        import torch
+
+        check_unicode(text, "the query's text")
+        if tokens.ndim != 3 or tokens.shape[1:] != self.token_shape:
+            raise RerankerError(
+                f"tokens must be (n, {', '.join(map(str, self.token_shape))}), not {tokens.shape}: "
+                "they belong to another model; make them again"
+            )
+        scores = np.full(len(tokens), np.nan, np.float32)
+        whole = np.flatnonzero(np.isfinite(tokens).all(axis=(1, 2)))
+        if not len(whole):
+            return scores
+        with self._lock, torch.inference_mode():
+            words, present = self._words(text)  # (1, l, …), (1, l)
+            for start in range(0, len(whole), self._batch_size):
+                places = whole[start : start + self._batch_size]
+                chosen = torch.from_numpy(tokens[places].astype(np.float32))
+                asked, there = (e.expand(len(places), *e.shape) for e in (words, present))
+                scores[places] = self.files.network.match(asked, there, chosen)[:, 0].numpy()
+        return scores
+
+    def _words(self, text: str) -> tuple[Tensor, Tensor]:
+        settings = self.files.network.settings
+        if settings.text_width is None:
+            return self.files.tokenizer.padded([text], settings.length)
+        vectors, present = self._word_vectors.of([text], settings.length)
+        return vectors.cpu(), present.cpu()
+
+    def score(
+        self, text: str | None, image: ImageRef | None, records: Sequence[Record]
+    ) -> NDArray[np.float32]:
+        """Score records for a query; see `Reranker.score`, and the class for what gets NaN.
+
+        Raises:
+            RerankerError: The query is or has a picture: this model judges texts against pictures.
+        """
+        if image is not None or text is None:
+            raise RerankerError(
+                f"the reranker {self._name!r} judges a text against pictures, and the query has a "
+                "picture; leave the picture or the reranker out"
+            )
+        scores = np.full(len(records), np.nan, np.float32)
+        shown = [place for place, record in enumerate(records) if record.image is not None]
+        with workers("unisem-decode") as pool:
+            for start in range(0, len(shown), _AT_ONCE):
+                batch = shown[start : start + _AT_ONCE]
+                opened = list(pool.map(self._opened, [records[place] for place in batch]))
+                seen = {p: picture for p, picture in zip(batch, opened, strict=True) if picture}
+                if seen:
+                    tokens = self.tokens_of_prepared(list(seen.values()))
+                    scores[list(seen)] = self.score_tokens(text, tokens)
+        return scores
+
+    def _opened(self, record: Record) -> Image.Image | None:
+        assert record.image is not None
+        try:
+            return self.prepare_image(record.image)
+        except ImageError as error:
+            _LOGGER.warning("the picture of %r cannot be used: %s", record.id, error)
+            return None
