@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -13,6 +12,7 @@ from pydantic import ConfigDict, Field
 
 from langchain_unisem.messages import blocks_of, format_documents
 from langchain_unisem.queries import ImageQuery
+from unisem.common.threads import InThread
 from unisem.images.for_models import ImageLimits
 from unisem.presentation.parts import Part, asked
 from unisem.space import SemanticSpace
@@ -89,9 +89,7 @@ class MultimodalPrompt(BaseChatPromptTemplate):
         question = blocks_of(self._question(values["question"]))
         return [HumanMessage(content_blocks=[*blocks, *question])]
 
-    async def aformat_messages(self, **kwargs: Any) -> list[BaseMessage]:
-        """As `format_messages`, in a thread."""
-        return await asyncio.to_thread(self.format_messages, **kwargs)
+    aformat_messages = InThread(format_messages).twin
 
     def partial(self, **kwargs: Any) -> Self:
         """Return this prompt with some of its values given already."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any, Literal, Self, TypedDict
@@ -15,6 +14,7 @@ from pydantic import ConfigDict, Field, model_validator
 from langchain_unisem.documents import each_once, records_found
 from langchain_unisem.metadata import own_metadata, put_score
 from langchain_unisem.queries import ImageQuery, image_of, text_of
+from unisem.common.threads import InThread
 from unisem.records import Record
 from unisem.rerank import Reranker, load_reranker
 from unisem.search.reranking import rank
@@ -149,14 +149,7 @@ class UniSemReranker(BaseDocumentCompressor, RunnableSerializable[dict[str, Any]
         chosen = ranked[: self.top_n]
         return [_scored(kept[position], score, self.reranker.name) for position, score in chosen]
 
-    async def acompress_documents(
-        self,
-        documents: Sequence[Document],
-        query: str | ImageQuery,
-        callbacks: Callbacks | None = None,
-    ) -> list[Document]:
-        """As `compress_documents`, in a thread."""
-        return await asyncio.to_thread(self.compress_documents, documents, query, callbacks)
+    acompress_documents = InThread(compress_documents).twin
 
     def invoke(
         self, input: dict[str, Any], config: RunnableConfig | None = None, **kwargs: Any
@@ -191,8 +184,7 @@ class UniSemReranker(BaseDocumentCompressor, RunnableSerializable[dict[str, Any]
         documents = _one_of(input, "context", "documents")
         return self.compress_documents(documents, _one_of(input, "question", "query"))
 
-    async def _arerank(self, input: dict[str, Any]) -> list[Document]:
-        return await asyncio.to_thread(self._rerank, input)
+    _arerank = InThread(_rerank).twin
 
     def _records(self, documents: Sequence[Document]) -> list[Record]:
         found: Sequence[Record | None] = [None] * len(documents)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Sequence
 from typing import Any, Literal, Self
@@ -11,6 +10,7 @@ from langchain_core.embeddings import Embeddings
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from langchain_unisem.queries import ImageQuery
+from unisem.common.threads import InThread
 from unisem.encoders import Encoder, load_encoder
 from unisem.errors import ImageError
 from unisem.images.reference import ImageSource, sources_as_list
@@ -161,21 +161,10 @@ class UniSemEmbeddings(BaseModel, Embeddings):
                 )
         return self.embed_images(paths)
 
-    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
-        """As `embed_documents`, in a thread."""
-        return await asyncio.to_thread(self.embed_documents, texts)
-
-    async def aembed_query(self, text: str | ImageQuery) -> list[float]:
-        """As `embed_query`, in a thread."""
-        return await asyncio.to_thread(self.embed_query, text)
-
-    async def aembed_images(self, images: Sequence[ImageSource]) -> list[list[float]]:
-        """As `embed_images`, in a thread."""
-        return await asyncio.to_thread(self.embed_images, images)
-
-    async def aembed_image(self, uris: list[str]) -> list[list[float]]:
-        """As `embed_image`, in a thread."""
-        return await asyncio.to_thread(self.embed_image, uris)
+    aembed_documents = InThread(embed_documents).twin
+    aembed_query = InThread(embed_query).twin
+    aembed_images = InThread(embed_images).twin
+    aembed_image = InThread(embed_image).twin
 
 
 def _check_texts(texts: Any) -> None:

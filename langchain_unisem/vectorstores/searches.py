@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from langchain_unisem.documents import record_to_document, relevance
 from langchain_unisem.queries import ImageQuery
 from langchain_unisem.vectorstores.options import check_share, search, vector_of
 from langchain_unisem.vectorstores.retriever import MODES, UniSemVectorStoreRetriever
+from unisem.common.threads import InThread
 from unisem.images.reference import ImageSource
 from unisem.space import SemanticSpace
 from unisem.stores.hits import Hit
@@ -80,13 +80,9 @@ class SpaceSearches(VectorStore):
             raise ValueError('only mode "vector" has relevance scores from 0 to 1')
         return _scored(search(self.space, query, k, kwargs), relevance)
 
-    async def asimilarity_search_with_relevance_scores(
-        self, query: str | ImageQuery, k: int = 4, **kwargs: Any
-    ) -> list[tuple[Document, float]]:
-        """As `similarity_search_with_relevance_scores`, in a thread."""
-        return await asyncio.to_thread(
-            self.similarity_search_with_relevance_scores, query, k, **kwargs
-        )
+    asimilarity_search_with_relevance_scores = InThread(
+        similarity_search_with_relevance_scores
+    ).twin
 
     def similarity_search_by_vector(
         self, embedding: list[float], k: int = 4, **kwargs: Any
@@ -105,13 +101,7 @@ class SpaceSearches(VectorStore):
         """As `similarity_search_by_vector`, each with its cosine."""
         return _scored(self._by_vector(embedding, k, kwargs), float)
 
-    async def asimilarity_search_with_score_by_vector(
-        self, embedding: list[float], k: int = 4, **kwargs: Any
-    ) -> list[tuple[Document, float]]:
-        """As `similarity_search_with_score_by_vector`, in a thread."""
-        return await asyncio.to_thread(
-            self.similarity_search_with_score_by_vector, embedding, k, **kwargs
-        )
+    asimilarity_search_with_score_by_vector = InThread(similarity_search_with_score_by_vector).twin
 
     def similarity_search_by_image(
         self, image: ImageSource, k: int = 4, *, text: str | None = None, **kwargs: Any
@@ -132,13 +122,7 @@ class SpaceSearches(VectorStore):
         """
         return self.similarity_search(ImageQuery(image, text), k, **kwargs)
 
-    async def asimilarity_search_by_image(
-        self, image: ImageSource, k: int = 4, *, text: str | None = None, **kwargs: Any
-    ) -> list[Document]:
-        """As `similarity_search_by_image`, in a thread."""
-        return await asyncio.to_thread(
-            self.similarity_search_by_image, image, k, text=text, **kwargs
-        )
+    asimilarity_search_by_image = InThread(similarity_search_by_image).twin
 
     def max_marginal_relevance_search(
         self,
@@ -196,11 +180,7 @@ class SpaceSearches(VectorStore):
             raise ValueError(f"search_type must be one of {names}, not {search_type!r}")
         return super().search(query, search_type, **kwargs)  # type: ignore[arg-type]
 
-    async def asearch(
-        self, query: str | ImageQuery, search_type: str, **kwargs: Any
-    ) -> list[Document]:
-        """As `search`, in a thread."""
-        return await asyncio.to_thread(self.search, query, search_type, **kwargs)
+    asearch = InThread(search).twin
 
     def as_retriever(self, **kwargs: Any) -> UniSemVectorStoreRetriever:
         """Return a retriever over this store.

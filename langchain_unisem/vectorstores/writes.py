@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from langchain_unisem.vectorstores.inputs import (
 )
 from langchain_unisem.vectorstores.options import DocumentFilter, select
 from langchain_unisem.vectorstores.searches import SpaceSearches
+from unisem.common.threads import InThread
 from unisem.errors import RecordError
 from unisem.images.reference import ImageRef, ImageSource
 from unisem.ingest.intake import Intake, Offer, with_digest
@@ -110,15 +110,7 @@ class SpaceWrites(SpaceSearches):
         self.space.add_embedded(list(last.values()))
         return [item.record.id for item in items]
 
-    async def aadd_embeddings(
-        self,
-        text_embeddings: Iterable[tuple[str, Sequence[float]]],
-        metadatas: Metadatas | None = None,
-        *,
-        ids: Sequence[str | None] | None = None,
-    ) -> list[str]:
-        """As `add_embeddings`, in a thread."""
-        return await asyncio.to_thread(self.add_embeddings, text_embeddings, metadatas, ids=ids)
+    aadd_embeddings = InThread(add_embeddings).twin
 
     def add_images(
         self,
@@ -149,18 +141,7 @@ class SpaceWrites(SpaceSearches):
         """
         return self._add(records_of_images(images, captions, metadatas, ids))
 
-    async def aadd_images(
-        self,
-        images: Iterable[ImageSource],
-        *,
-        captions: Sequence[str | None] | None = None,
-        metadatas: Metadatas | None = None,
-        ids: Sequence[str | None] | None = None,
-    ) -> list[str]:
-        """As `add_images`, in a thread."""
-        return await asyncio.to_thread(
-            self.add_images, images, captions=captions, metadatas=metadatas, ids=ids
-        )
+    aadd_images = InThread(add_images).twin
 
     def delete(  # type: ignore[override]  # unknown keywords are refused
         self, ids: Sequence[str] | None = None, *, filter: DocumentFilter | None = None

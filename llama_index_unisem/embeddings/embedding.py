@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
@@ -29,6 +28,7 @@ from llama_index.core.utils import get_tqdm_iterable
 from llama_index_unisem.embeddings.cache import RoleCache, caching_queries
 from llama_index_unisem.embeddings.node_vectors import NodePlan
 from llama_index_unisem.events import embedding_events
+from unisem.common.threads import InThread
 from unisem.encoders import Encoder, load_encoder
 from unisem.encoders.base import Role
 from unisem.errors import EncoderMismatchError
@@ -151,14 +151,9 @@ class UniSemEmbedding(MultiModalEmbedding):
     def _get_query_embedding(self, query: str) -> Embedding:
         return self._texts([query], "query")[0]
 
-    async def _aget_text_embedding(self, text: str) -> Embedding:
-        return await asyncio.to_thread(self._get_text_embedding, text)
-
-    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return await asyncio.to_thread(self._get_text_embeddings, texts)
-
-    async def _aget_query_embedding(self, query: str) -> Embedding:
-        return await asyncio.to_thread(self._get_query_embedding, query)
+    _aget_text_embedding = InThread(_get_text_embedding).twin
+    _aget_text_embeddings = InThread(_get_text_embeddings).twin
+    _aget_query_embedding = InThread(_get_query_embedding).twin
 
     def get_query_embedding(self, query: str) -> Embedding:
         """Embed a query, as written."""
@@ -198,11 +193,8 @@ class UniSemEmbedding(MultiModalEmbedding):
     def _get_image_embedding(self, img_file_path: Picture) -> Embedding:
         return self._get_image_embeddings([img_file_path])[0]
 
-    async def _aget_image_embeddings(self, img_file_paths: Sequence[Picture]) -> list[Embedding]:
-        return await asyncio.to_thread(self._get_image_embeddings, img_file_paths)
-
-    async def _aget_image_embedding(self, img_file_path: Picture) -> Embedding:
-        return (await self._aget_image_embeddings([img_file_path]))[0]
+    _aget_image_embeddings = InThread(_get_image_embeddings).twin
+    _aget_image_embedding = InThread(_get_image_embedding).twin
 
     def get_image_embedding(self, img_file_path: Picture) -> Embedding:
         """Embed a picture: a path, bytes, ``BytesIO`` or a Pillow picture.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from llama_index_unisem.events import ObservedReranker
 from llama_index_unisem.filters import ids_of, to_filter
 from llama_index_unisem.nodes import nodes_of
 from llama_index_unisem.retrievers.bundles import image_only, query_of, words_only
+from unisem.common.threads import InThread
 from unisem.filters import And, Filter
 from unisem.images.for_models import ImageLimits
 from unisem.records import Modality
@@ -259,8 +259,7 @@ class UniSemRetriever(MultiModalRetriever):
         hits = self._space.search_query(query_of(query_bundle, settings, self._space))
         return nodes_of(hits, self._limits)
 
-    async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return await asyncio.to_thread(self._retrieve, query_bundle)
+    _aretrieve = InThread(_retrieve).twin
 
     # -- the narrower calls of `MultiModalRetriever` ---------------------------------------------
 
@@ -297,14 +296,11 @@ class UniSemRetriever(MultiModalRetriever):
     def _text_to_image_retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return self._only("image")._retrieve(words_only(query_bundle))
 
-    async def _atext_to_image_retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return await self._only("image")._aretrieve(words_only(query_bundle))
-
     def _image_to_image_retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return self._only("image")._retrieve(image_only(query_bundle))
 
-    async def _aimage_to_image_retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return await self._only("image")._aretrieve(image_only(query_bundle))
+    _atext_to_image_retrieve = InThread(_text_to_image_retrieve).twin
+    _aimage_to_image_retrieve = InThread(_image_to_image_retrieve).twin
 
 
 def _check_count(value: object, name: str) -> None:

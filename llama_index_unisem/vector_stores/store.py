@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +23,7 @@ from llama_index_unisem.vector_stores.codec import (
 )
 from llama_index_unisem.vector_stores.lifecycle import VectorStoreLifecycle
 from llama_index_unisem.vector_stores.queries import refuse_unknown, run
+from unisem.common.threads import InThread
 from unisem.errors import FilterError, VectorError
 from unisem.filters import Filter, narrows
 from unisem.records import EmbeddedRecord, Record, to_json
@@ -197,38 +197,12 @@ class UniSemVectorStore(VectorStoreLifecycle):
 
     # -- async twins ---------------------------------------------------------------------------
 
-    async def async_add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
-        """As `add`."""
-        return await asyncio.to_thread(self.add, nodes, **kwargs)
-
-    async def adelete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
-        """As `delete`."""
-        await asyncio.to_thread(self.delete, ref_doc_id, **delete_kwargs)
-
-    async def adelete_nodes(
-        self,
-        node_ids: list[str] | None = None,
-        filters: MetadataFilters | Filter | None = None,
-        **delete_kwargs: Any,
-    ) -> None:
-        """As `delete_nodes`."""
-        await asyncio.to_thread(self.delete_nodes, node_ids, filters, **delete_kwargs)
-
-    async def aclear(self) -> None:
-        """As `clear`."""
-        await asyncio.to_thread(self.clear)
-
-    async def aget_nodes(
-        self,
-        node_ids: list[str] | None = None,
-        filters: MetadataFilters | Filter | None = None,
-    ) -> list[BaseNode]:
-        """As `get_nodes`."""
-        return await asyncio.to_thread(self.get_nodes, node_ids, filters)
-
-    async def aquery(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
-        """As `query`."""
-        return await asyncio.to_thread(self.query, query, **kwargs)
+    async_add = InThread(add).twin
+    adelete = InThread(delete).twin
+    adelete_nodes = InThread(delete_nodes).twin
+    aclear = InThread(clear).twin
+    aget_nodes = InThread(get_nodes).twin
+    aquery = InThread(query).twin
 
 
 def _content(record: Record) -> tuple[Any, ...]:

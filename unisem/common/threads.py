@@ -1,21 +1,25 @@
 """`workers`: threads that make pictures ready for a model, and that Ctrl-C does not wait for.
 
 This is the one rule for threads: whoever reads or decodes pictures takes a pool from `workers`, and
-`in_order` for what is to be ready before it is asked for.
+`in_order` for what is to be ready before it is asked for. Methods that an event loop must not wait
+for get an asynchronous twin by `InThread`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import wraps
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from unisem.common.interrupts import raise_if_interrupted
 
 _Result = TypeVar("_Result")
+_Given = ParamSpec("_Given")
 _TURN = 0.5  # seconds
 _LEAST = 4  # a slow disk is waited for by several at once
 
@@ -82,3 +86,34 @@ def in_order(jobs: Iterable[Future[_Result]], ahead: int) -> Iterator[_Result]:
             yield awaited(waiting.popleft())
     while waiting:
         yield awaited(waiting.popleft())
+
+
+class InThread(Generic[_Given, _Result]):
+    """A method as it stands in its class's body, which is to have an asynchronous twin.
+
+    >>> class Shelf:
+    ...     def count(self, least: int = 0) -> int:
+    ...         return max(3, least)
+    ...
+    ...     acount = InThread(count).twin
+    >>> asyncio.run(Shelf().acount(least=4))
+    4
+    """
+
+    def __init__(self, method: Callable[_Given, _Result]) -> None:
+        self._method = method
+
+    @property
+    def twin(self) -> Callable[_Given, Coroutine[Any, Any, _Result]]:
+        """What does the same in a thread; where a subclass has another method, that one's."""
+        name = self._method.__name__
+
+        @wraps(self._method)
+        async def twin(*args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
+            owner, *others = args
+            found: _Result = await asyncio.to_thread(getattr(owner, name), *others, **kwargs)
+            return found
+
+        plain = name.lstrip("_")
+        twin.__name__ = f"{name[: -len(plain)]}a{plain}"
+        return twin
