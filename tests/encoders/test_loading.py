@@ -30,10 +30,10 @@ def test_a_child_loads_a_model_that_a_thread_of_its_parent_was_loading(tmp_path:
         """
         from unisem import load_encoder
         from unisem.common import forks
-        from unisem.encoders import sentence_transformer
+        from unisem.models import local_model
 
         forks._PATIENCE = 0.1
-        encoder, load = load_encoder(sys.argv[1]), sentence_transformer.load_offline
+        encoder, load = load_encoder(sys.argv[1]), local_model.load_offline
         begun, end = threading.Event(), threading.Event()
 
         def slowly(*arguments, **options):
@@ -42,7 +42,7 @@ def test_a_child_loads_a_model_that_a_thread_of_its_parent_was_loading(tmp_path:
                 end.wait()
             return load(*arguments, **options)
 
-        sentence_transformer.load_offline = slowly
+        local_model.load_offline = slowly
         thread = threading.Thread(target=lambda: encoder.dimension)
         thread.start()
         begun.wait()

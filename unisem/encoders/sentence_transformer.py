@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,9 +24,8 @@ from unisem.encoders.mini import MODEL_DIRECTORY
 from unisem.errors import EncoderError
 from unisem.images.reference import ImageSource, open_image, sources_as_list
 from unisem.models.finding import find_model, fingerprint_model
-from unisem.models.kinds import refuse_other_kinds
-from unisem.models.loading import load_offline
 from unisem.models.local_model import LocalModel
+from unisem.models.model_kind import refuse_other_kinds
 from unisem.models.special_tokens import special_tokens, spelled_out
 from unisem.records import Vector, check_unicode
 
@@ -53,15 +51,8 @@ class SentenceTransformerEncoder(LocalModel, Encoder):
         EncoderError: At the first use, if the files do not load without running foreign code.
     """
 
-    def __init__(
-        self, name: str, directory: Path, *, device: str | None = None, dtype: str = "float32"
-    ) -> None:
-        super().__init__(name, directory, device=device, dtype=dtype)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Other processes find the files again and load the weights themselves.
-        make = partial(SentenceTransformerEncoder, device=self._device, dtype=self._dtype)
-        return make, (self._name, self.directory)
+    role = "encoder"
+    failure = EncoderError
 
     @lazy_property
     def fingerprint(self) -> str:
@@ -81,15 +72,7 @@ class SentenceTransformerEncoder(LocalModel, Encoder):
         import torch
         from sentence_transformers import SentenceTransformer
 
-        model = load_offline(
-            SentenceTransformer,
-            self.directory,
-            device=self._device,
-            dtype=self._dtype,
-            what=f"the encoder {self._name!r}",
-            failure=EncoderError,
-            outputs=_outputs,
-        )
+        model = self._from_files(SentenceTransformer, _outputs)
         for module in model.modules():
             if isinstance(module, torch.nn.Softmax) and module.dim is None:
                 module.dim = -1  # a saved Dense forgets the axis of its activation

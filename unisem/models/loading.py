@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unisem.errors import UniSemError
-from unisem.models.weights import refuse_adapter_within, refuse_random_weights, watched_loading
+from unisem.models.missing_weights import (
+    refuse_adapter_within,
+    refuse_random_weights,
+    watched_loading,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +52,7 @@ def load_offline(
     """Load a model for inference, without network and without foreign code.
 
     Args:
-        architecture: ``SentenceTransformer`` or ``CrossEncoder``.
+        architecture: ``SentenceTransformer``, ``CrossEncoder``, or what is called like them.
         directory: A model directory with safetensors weights.
         device: As for ``torch``; the best one present if ``None``.
         dtype: Name of a torch floating type.

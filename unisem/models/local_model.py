@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from unisem.common.forks import Carried, Mutex, keep_for_ever, one_thread
+from unisem.errors import UniSemError
+from unisem.models.loading import load_offline
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class LocalModel(Carried):
-    """What encoders and rerankers have in common that sentence-transformers runs.
+    """What encoders and rerankers that torch runs have in common.
 
-    Threads may share one, and a forked process loads anew what was on an accelerator.
+    Threads may share one, a forked process loads anew what was on an accelerator, and a copy in
+    another process finds the files again and loads the weights itself.
 
     Args:
         name: What to call the model.
@@ -22,12 +30,19 @@ class LocalModel(Carried):
 
     Attributes:
         directory: The model's files.
+        role: What it is in an error: ``encoder``.
+        failure: The error to raise where the files do not load.
 
     Raises:
         ValueError: There is no such floating type.
     """
 
-    def __init__(self, name: str, directory: Path, *, device: str | None, dtype: str) -> None:
+    role: ClassVar[str]
+    failure: ClassVar[type[UniSemError]]
+
+    def __init__(
+        self, name: str, directory: Path, *, device: str | None = None, dtype: str = "float32"
+    ) -> None:
         if dtype not in ("float32", "float16", "bfloat16"):
             raise ValueError(f"dtype must be float32, float16 or bfloat16, not {dtype!r}")
         self.directory = directory
@@ -45,6 +60,13 @@ class LocalModel(Carried):
             keep_for_ever(self._model)
             self._model = None  # the next use says what torch says of it
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), **self._settings()), (self._name, self.directory)
+
+    def _settings(self) -> dict[str, Any]:
+        """The keyword arguments that make this model anew."""
+        return {"device": self._device, "dtype": self._dtype}
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._name!r})"
 
@@ -55,7 +77,7 @@ class LocalModel(Carried):
 
     @property
     def model(self) -> Any:
-        """The loaded model of sentence-transformers, in evaluation mode.
+        """The loaded model, in evaluation mode.
 
         Raises:
             UniSemError: The files do not load.
@@ -69,3 +91,17 @@ class LocalModel(Carried):
     @abstractmethod
     def _load(self) -> Any:
         """Load the model; one thread at a time does."""
+
+    def _from_files(
+        self, architecture: Callable[..., Any], outputs: Callable[[Any], Iterable[Tensor]]
+    ) -> Any:
+        """Load the model without network and foreign code; the arguments are `load_offline`'s."""
+        return load_offline(
+            architecture,
+            self.directory,
+            device=self._device,
+            dtype=self._dtype,
+            what=f"the {self.role} {self._name!r}",
+            failure=self.failure,
+            outputs=outputs,
+        )

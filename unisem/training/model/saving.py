@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.errors import TrainingError
-from unisem.models.weights import quietly
+from unisem.models.missing_weights import quietly
 from unisem.training.recipe import Recipe
 
 RECORD = "training.json"

@@ -17,7 +17,11 @@ from unisem.models.loading import (
     loading_errors,
     refuse_empty_tokenizer,
 )
-from unisem.models.weights import refuse_adapter_within, refuse_random_weights, watched_loading
+from unisem.models.missing_weights import (
+    refuse_adapter_within,
+    refuse_random_weights,
+    watched_loading,
+)
 from unisem.records import Modality
 
 TextPooling = Literal["cls", "mean"]

@@ -8,7 +8,13 @@ from typing import Any, Literal
 
 from unisem.errors import EncoderError, UniSemError
 
-Kind = Literal["SentenceTransformer", "CrossEncoder", "SparseEncoder", "MultiVectorEncoder"]
+Kind = Literal[
+    "SentenceTransformer",
+    "CrossEncoder",
+    "SparseEncoder",
+    "MultiVectorEncoder",
+    "ImageTextMatching",
+]
 
 _PACKAGES: dict[str, Kind] = {
     "cross_encoder": "CrossEncoder",
@@ -21,13 +27,17 @@ _REFUSED = {
     "unisem.load_reranker loads it",
     "SparseEncoder": "a sparse encoder, whose vectors are as long as a vocabulary; pass an encoder "
     "of dense vectors",
-    "MultiVectorEncoder": "a late-interaction model, which gives a vector for every token; pass an "
-    "encoder of one vector for each input",
+    "MultiVectorEncoder": "a late-interaction model, which gives a vector for every token; "
+    "unisem.load_reranker loads it",
+    "ImageTextMatching": "a model that matches a text with a picture, and embeds nothing; "
+    "unisem.load_reranker loads it",
 }
 
 
 def model_kind(directory: Path, what: str, failure: type[UniSemError]) -> str | None:
-    """Which of sentence-transformers' kinds a saved model is; ``None`` for a bare network.
+    """Which of sentence-transformers' kinds a saved model is, or which of transformers' that match.
+
+    ``None`` for a bare network.
 
     Args:
         directory: Its files.
@@ -45,6 +55,8 @@ def model_kind(directory: Path, what: str, failure: type[UniSemError]) -> str | 
     for architecture in architectures(directory, what, failure):
         if architecture.endswith("ForRetrieval") or architecture == "HF_ColBERT":
             return "MultiVectorEncoder"
+        if architecture.endswith("ForImageTextRetrieval"):
+            return "ImageTextMatching"
         if architecture.endswith("ForSequenceClassification"):
             return "CrossEncoder"
     return None
