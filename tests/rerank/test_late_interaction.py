@@ -140,5 +140,5 @@ def test_a_model_that_is_not_whole_is_refused(tmp_path: Path) -> None:
 
 
 def test_settings_of_cross_encoders_are_refused(colbert: Path) -> None:
-    with pytest.raises(ValueError, match="are for cross encoders"):
+    with pytest.raises(ValueError, match="has no activation"):
         load_reranker(colbert, activation="sigmoid")

@@ -20,14 +20,31 @@ from tests.support.checkpoints import (
     save_two_towers,
 )
 from tests.support.networks import without_weights
-from unisem import Record
-from unisem.errors import RerankerError
+from unisem import Record, load_encoder
+from unisem.errors import EncoderError, RerankerError
 from unisem.rerank import load_reranker
+from unisem.rerank.cross_modal import CrossModalReranker
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     return save_text_cross_encoder(tmp_path / "model")
+
+
+def test_a_reranker_of_our_own_is_known_by_its_directory(tmp_path: Path) -> None:
+    from tests.rerank.cross_modal.support import picture, save_random
+
+    model = save_random(tmp_path / "own", load_encoder("mini"))
+    reranker = load_reranker(model, batch_size=2)
+    assert isinstance(reranker, CrossModalReranker)
+    records = [Record(id=str(n), image=picture("red", n)) for n in range(3)]
+    expected = CrossModalReranker(str(model), model).score("red", None, records)
+    np.testing.assert_allclose(reranker.score("red", None, records), expected, atol=1e-5)
+    assert load_reranker(model, encoder=load_encoder("mini"))
+    with pytest.raises(EncoderError, match=r"of UniSem's own.*load_reranker"):
+        load_encoder(str(model))
+    with pytest.raises(ValueError, match="has no activation and no dtype"):
+        load_reranker(model, activation="sigmoid", dtype="float16")
 
 
 class _Payload:

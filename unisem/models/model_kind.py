@@ -14,6 +14,7 @@ Kind = Literal[
     "SparseEncoder",
     "MultiVectorEncoder",
     "ImageTextMatching",
+    "unisem-cross-modal",
 ]
 
 _PACKAGES: dict[str, Kind] = {
@@ -29,13 +30,14 @@ _REFUSED = {
     "of dense vectors",
     "MultiVectorEncoder": "a late-interaction model, which gives a vector for every token; "
     "unisem.load_reranker loads it",
+    "unisem-cross-modal": "a reranker of UniSem's own; unisem.load_reranker loads it",
     "ImageTextMatching": "a model that matches a text with a picture, and embeds nothing; "
     "unisem.load_reranker loads it",
 }
 
 
 def model_kind(directory: Path, what: str, failure: type[UniSemError]) -> str | None:
-    """Which of sentence-transformers' kinds a saved model is, or which of transformers' that match.
+    """What a saved model is made for, mostly by sentence-transformers' names of kinds.
 
     ``None`` for a bare network.
 
@@ -52,6 +54,8 @@ def model_kind(directory: Path, what: str, failure: type[UniSemError]) -> str | 
             named = (kind for package, kind in _PACKAGES.items() if package in modules)
             return next(named, "SentenceTransformer")
         return "MultiVectorEncoder" if kind == "ColBERT" else str(kind)
+    if read_config(directory / "config.json", what, failure).get("kind") == "unisem-cross-modal":
+        return "unisem-cross-modal"
     for architecture in architectures(directory, what, failure):
         if architecture.endswith("ForRetrieval") or architecture == "HF_ColBERT":
             return "MultiVectorEncoder"

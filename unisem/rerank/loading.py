@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
+from unisem.encoders.base import Encoder
 from unisem.errors import RerankerError
 from unisem.models.finding import find_model
 from unisem.models.model_kind import model_kind
 from unisem.rerank.base import Reranker
 from unisem.rerank.blip import BlipReranker
 from unisem.rerank.cross_encoder import Activation, CrossEncoderReranker, refuse_headless
+from unisem.rerank.cross_modal.reranker import CrossModalReranker
 from unisem.rerank.late_interaction import LateInteractionReranker
 from unisem.rerank.local_reranker import LocalReranker
 
@@ -26,23 +27,26 @@ def load_reranker(
     device: str | None = None,
     dtype: str = "float32",
     activation: Activation = "model",
-    batch_size: int = 16,
+    batch_size: int | None = None,
     image_side: int = 1024,
     max_length: int | None = None,
+    encoder: Encoder | None = None,
     local_only: bool = False,
 ) -> Reranker:
     """Find a reranker by name; weights are loaded when it first scores.
 
     Args:
-        name: A directory with a cross encoder, a late-interaction model or a BLIP that matches
-            texts and pictures, or a hub id, optionally ``owner/name@revision``. A `Reranker` is
-            returned as it is.
-        device: ``"cpu"``, ``"cuda"``, ``"mps"`` …; the best one present if ``None``.
-        dtype: ``"float32"``, ``"float16"`` or ``"bfloat16"``.
+        name: A directory with a cross encoder, a late-interaction model, a BLIP that matches texts
+            and pictures, or what ``unisem train-reranker`` wrote; or a hub id, optionally
+            ``owner/name@revision``. A `Reranker` is returned as it is.
+        device: ``"cpu"``, ``"cuda"``, ``"mps"`` …; the best one present if ``None``. A reranker of
+            UniSem's own computes where its encoder does.
+        dtype: ``"float32"``, ``"float16"`` or ``"bfloat16"``; likewise.
         activation: As of `CrossEncoderReranker`; of no other kind.
-        batch_size: As of `LocalReranker`.
+        batch_size: Pairs that go through the model at once; 16, or what suits the kind.
         image_side: As of `LocalReranker`.
         max_length: As of `CrossEncoderReranker`; of no other kind.
+        encoder: As of `CrossModalReranker`; of no other kind.
         local_only: Look for a hub id in the local cache and nowhere else.
 
     Raises:
@@ -61,21 +65,36 @@ def load_reranker(
         local_only=local_only,
     )
     kind = model_kind(directory, f"the reranker {found!r}", RerankerError)
-    common: dict[str, Any] = {
-        "device": device,
-        "dtype": dtype,
-        "batch_size": batch_size,
-        "image_side": image_side,
-    }
-    if kind in _OTHERS:
-        if activation != "model" or max_length is not None:
-            raise ValueError(f"activation and max_length are for cross encoders; {found!r} is none")
-        return _OTHERS[kind](found, directory, **common)
-    if kind not in (None, "CrossEncoder"):
+    if kind in (None, "CrossEncoder"):
+        if not (directory / "modules.json").is_file():
+            refuse_headless(found, directory)
+        kind = "CrossEncoder"
+    elif kind not in (*_OTHERS, "unisem-cross-modal"):
         remedy = "; unisem.load_encoder loads encoders" if kind == "SentenceTransformer" else ""
         raise RerankerError(f"{found!r} is a {kind}, which embeds, and no reranker{remedy}")
-    if not (directory / "modules.json").is_file():
-        refuse_headless(found, directory)
-    return CrossEncoderReranker(
-        found, directory, **common, activation=activation, max_length=max_length
+    strange = {
+        "activation": kind != "CrossEncoder" and activation != "model",
+        "max_length": kind != "CrossEncoder" and max_length is not None,
+        "encoder": kind != "unisem-cross-modal" and encoder is not None,
+        "device": kind == "unisem-cross-modal" and device is not None,
+        "dtype": kind == "unisem-cross-modal" and dtype != "float32",
+    }
+    if refused := [setting for setting, is_refused in strange.items() if is_refused]:
+        raise ValueError(f"{found!r} is a {kind} and has no {' and no '.join(refused)}")
+    size = {} if batch_size is None else {"batch_size": batch_size}
+    if kind == "unisem-cross-modal":
+        return CrossModalReranker(found, directory, encoder=encoder, **size)
+    if kind == "CrossEncoder":
+        return CrossEncoderReranker(
+            found,
+            directory,
+            device=device,
+            dtype=dtype,
+            activation=activation,
+            image_side=image_side,
+            max_length=max_length,
+            **size,
+        )
+    return _OTHERS[kind](
+        found, directory, device=device, dtype=dtype, image_side=image_side, **size
     )
