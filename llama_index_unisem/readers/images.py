@@ -17,19 +17,8 @@ from llama_index.core.readers.base import BasePydanticReader, ResourcesReaderMix
 from llama_index.core.schema import Document, ImageDocument, MediaResource
 
 from unisem.common.skipped import Skipped
-from unisem.images.reference import ImageRef
 from unisem.ingest.intake import Intake
 from unisem.readers import FolderReader
-from unisem.readers.captions import (
-    METADATA_FILES,
-    Description,
-    read_metadata,
-    read_sidecar,
-    sidecar_of,
-)
-from unisem.readers.chunks import chunk_text
-from unisem.readers.folder import PICTURES
-from unisem.readers.texts import read_text
 from unisem.records import Record
 
 _log = logging.getLogger(__name__)
@@ -60,9 +49,7 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
 
     input_dir: str | None = Field(default=None, description="The folder to read.")
     _skipped: list[Skipped] = PrivateAttr(default_factory=list)
-    _described: dict[Path, tuple[tuple[int, int], dict[Path, Description]]] = PrivateAttr(
-        default_factory=dict
-    )
+    _folders: dict[str, FolderReader] = PrivateAttr(default_factory=dict)
 
     def __init__(
         self, input_dir: str | os.PathLike[str] | None = None, *, is_remote: bool = False
@@ -145,7 +132,10 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
         """
         path = Path(resource_id)
         size = path.stat().st_size
-        return {"file_path": str(path), "file_name": self._name(path), "file_size": size}
+        name = path.name
+        if self.input_dir is not None:
+            name = self._single(path).within(path).relative_to(self.input_dir).as_posix()
+        return {"file_path": str(path), "file_name": name, "file_size": size}
 
     def load_resource(self, resource_id: str, *args: Any, **kwargs: Any) -> list[Document]:
         """Read one file.
@@ -161,7 +151,7 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
 
     def _documents(self, file: Path | None, extra: dict[str, Any]) -> Iterator[Document]:
         if file is not None:
-            items: Iterator[Record | Skipped] = iter([self._single(_place(file))])
+            items = self._single(file).read_one(file)
         else:
             self._skipped.clear()
             reader = self._folder()
@@ -184,40 +174,19 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
             raise ValueError("give UniSemImageReader an input_dir")
         return FolderReader(self.input_dir, chunk_size=sys.maxsize)
 
-    def _single(self, path: Path) -> Record | Skipped:
-        root = self._root(path)
-        name = path.relative_to(root).as_posix()
-        # Two folders of one name must not share ids where nobody has said which folder it is.
-        known = str(path) if self.input_dir is None else f"{root.name}/{name}"
-        if path.suffix.lower() not in PICTURES:
-            try:
-                text = read_text(path, root)
-            except ValueError as error:
-                return Skipped(str(path), str(error))
-            whole = chunk_text(text, sys.maxsize)
-            if not whole:
-                return Skipped(str(path), "is empty")
-            return Record(
-                id=known, text=whole[0], metadata={"file_name": name}, source_id=str(path)
-            )
-        described = self._description(path, root)
-        beside = read_sidecar(sidecar_of(path), root)
-        if isinstance(beside, Skipped):
-            self._leave_out(beside)
-            beside = None
-        return Record(
-            id=known,
-            text=described.caption or beside,
-            image=ImageRef(path=path, root=root),
-            metadata={"file_name": name} | described.metadata,
-            source_id=str(path),
-        )
+    def _single(self, file: Path) -> FolderReader:
+        """What reads a file's folder; it knows the folder's metadata files already."""
+        folder = self.input_dir or os.path.realpath(os.path.dirname(os.path.abspath(file)))
+        if folder not in self._folders:
+            self._folders[folder] = FolderReader(folder, chunk_size=sys.maxsize)
+        return self._folders[folder]
 
     def _document(self, record: Record, extra: dict[str, Any]) -> Document:
         path = self._path(record)
         metadata = {**extra, **record.metadata, "file_path": str(path)}
         common: dict[str, Any] = {
-            "id_": record.id,
+            # Two folders of one name must not share ids where nobody has said which folder it is.
+            "id_": record.id if self.input_dir is not None else str(path),
             "excluded_embed_metadata_keys": list(_NOT_EMBEDDED),
             "excluded_llm_metadata_keys": list(_NOT_SHOWN),
         }
@@ -238,46 +207,3 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
         if record.image is not None and record.image.path is not None:
             return record.image.path
         return Path(record.source_id or "")
-
-    def _root(self, path: Path) -> Path:
-        folder = None if self.input_dir is None else Path(self.input_dir)
-        if folder is not None and not path.is_relative_to(folder):
-            raise ValueError(f"{path} is not in the reader's input_dir, {folder}")
-        return folder or path.parent
-
-    def _name(self, path: Path) -> str:
-        place = _place(path)
-        return place.relative_to(self._root(place)).as_posix()
-
-    def _description(self, picture: Path, root: Path) -> Description:
-        """What the metadata files say, the outermost folder's first."""
-        folders = [folder for folder in picture.parents if folder.is_relative_to(root)]
-        for folder in reversed(folders):
-            for name in sorted(METADATA_FILES):
-                found = self._described_by(folder / name, root).get(picture)
-                if found is not None:
-                    return found
-        return Description(None)
-
-    def _described_by(self, path: Path, root: Path) -> dict[Path, Description]:
-        """A metadata file's lines, read again when the file has changed."""
-        try:
-            status = path.stat()
-        except OSError:
-            return {}
-        version = (status.st_mtime_ns, status.st_size)
-        known = self._described.get(path)
-        if known is None or known[0] != version:
-            lines: dict[Path, Description] = {}
-            for entry in read_metadata(path, root):
-                if isinstance(entry, Skipped):
-                    self._leave_out(entry)
-                else:
-                    lines.setdefault(Path(os.path.normpath(path.parent / entry[0])), entry[1])
-            known = self._described[path] = (version, lines)
-        return known[1]
-
-
-def _place(path: str | os.PathLike[str]) -> Path:
-    """The path in its real folder, as `FolderReader` finds it; the file itself may be a link."""
-    return Path(os.path.realpath(os.path.dirname(os.path.abspath(path))), os.path.basename(path))

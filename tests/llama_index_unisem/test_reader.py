@@ -97,7 +97,7 @@ def test_single_files_are_read_as_in_their_folder(photos: Path) -> None:
         assert [single.to_dict() for single in alone] == [document.to_dict()]
     (photos / "metadata.jsonl").write_text('{"file_name": "tom.jpg", "text": "renamed tomcat"}')
     assert reader.load_data(photos / "tom.jpg")[0].text == "renamed tomcat", "read again"
-    with pytest.raises(ValueError, match="is not in the reader's input_dir"):
+    with pytest.raises(ValueError, match="is not in the reader's folder"):
         reader.load_data(photos.parent / "other.png")
 
 

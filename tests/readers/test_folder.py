@@ -371,3 +371,34 @@ def test_a_folder_that_cannot_be_entered_is_listed(
     records, skipped = read(folder)
     assert len(records) == 1
     assert skipped == {str(folder / "closed"): "cannot be read (Permission denied)"}
+
+
+def test_one_file_is_read_as_with_its_whole_folder(folder: Path, tmp_path: Path) -> None:
+    (folder / "cats").mkdir()
+    for name in ("a.png", "b.png", "cats/c.png", "cats/d.png"):
+        solid("red").save(folder / name)
+    (folder / "b.txt").write_text("beside")
+    (folder / "long.md").write_text("They purr. " * 300)
+    (folder / "metadata.jsonl").write_text(
+        '{"file_name": "a.png", "text": "a"}\n{"file_name": "cats/c.png", "text": "c"}\n{}\n'
+    )
+    (folder / "cats" / "metadata.csv").write_text("file_name,text,year\nc.png,no,1\nd.png,d,2\n")
+    reader = FolderReader(folder)
+    whole: dict[Path | None, list[Record]] = {}
+    for item in reader:
+        if isinstance(item, Record):
+            whole.setdefault(Path(item.source_id or ""), []).append(item)
+    assert len(whole) == 5
+    reasons = []
+    for path, records in whole.items():
+        found = list(reader.read_one(path))
+        assert [item for item in found if isinstance(item, Record)] == records
+        reasons += [item.reason for item in found if isinstance(item, Skipped)]
+    assert reasons == ['has no "file_name"'], "a table is read once, and what is wrong said once"
+    (folder / "metadata.jsonl").write_text('{"file_name": "a.png", "text": "another cat"}')
+    (again,) = reader.read_one(folder / "a.png")
+    assert isinstance(again, Record)
+    assert again.text == "another cat"
+    solid("red").save(tmp_path / "outside.png")
+    with pytest.raises(ValueError, match="is not in the reader's folder"):
+        list(reader.read_one(tmp_path / "outside.png"))

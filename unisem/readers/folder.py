@@ -79,6 +79,7 @@ class FolderReader(Reader):
         self._chunk_size = chunk_size
         self._locate = locate
         self._empty: set[Path] = set()  # texts without words, as far as they have been read
+        self._tables: dict[Path, tuple[tuple[int, int], dict[Path, Description]]] = {}
 
     def __len__(self) -> int:
         return sum(
@@ -95,11 +96,48 @@ class FolderReader(Reader):
         for path in self._files:
             suffix = path.suffix.lower()
             if suffix in PICTURES:
-                yield from self._picture(path, described.get(path))
+                sidecar = sidecar_of(path, captions.__contains__)
+                yield from self._picture(path, described.get(path), sidecar)
             elif suffix in TEXTS and path not in captions:
                 yield from self._text(path)
             elif suffix in _UNSUPPORTED:
                 yield Skipped(str(path), f"{suffix} is not supported; convert it to PNG or JPEG")
+
+    def within(self, path: str | os.PathLike[str]) -> Path:
+        """A file's path as this reader finds it: in its real folder; the file may be a link.
+
+        Raises:
+            ValueError: It is not in the folder.
+        """
+        parent, name = os.path.split(os.path.abspath(path))
+        found = Path(os.path.realpath(parent), name)
+        if not found.is_relative_to(self.folder):
+            raise ValueError(f"{found} is not in the reader's folder, {self.folder}")
+        return found
+
+    def read_one(self, path: str | os.PathLike[str]) -> Iterator[Record | Skipped]:
+        """Read one picture, or one text, as it is read with the whole folder.
+
+        Of the other files only those are looked at that may say something of it: text files
+        beside it, and metadata files, which are read again when they have changed.
+
+        Args:
+            path: The file; one that is no picture is read as a text.
+
+        Raises:
+            ValueError: As `within`.
+        """
+        path = self.within(path)
+        if path.suffix.lower() not in PICTURES:
+            yield from self._text(path)
+            return
+        description = None
+        folders = [folder for folder in path.parents if folder.is_relative_to(self.folder)]
+        for table in (folder / name for folder in folders[::-1] for name in sorted(METADATA_FILES)):
+            yield from self._look_up(table)
+            if (known := self._tables.get(table)) and (description := known[1].get(path)):
+                break
+        yield from self._picture(path, description, sidecar_of(path))
 
     @property
     def ignored(self) -> Mapping[str, int]:
@@ -173,13 +211,32 @@ class FolderReader(Reader):
             else:
                 described[picture] = description
 
-    def _picture(self, path: Path, description: Description | None) -> Iterator[Record | Skipped]:
+    def _look_up(self, table: Path) -> Iterator[Skipped]:
+        """Keep what a metadata file says, as long as it does not change."""
+        try:
+            status = table.stat()
+        except OSError:
+            self._tables.pop(table, None)
+            return
+        version = (status.st_mtime_ns, status.st_size)
+        if table in self._tables and self._tables[table][0] == version:
+            return
+        lines: dict[Path, Description] = {}
+        self._tables[table] = version, lines
+        for entry in read_metadata(table, self.folder):
+            if isinstance(entry, Skipped):
+                yield entry
+            else:
+                lines.setdefault(Path(os.path.normpath(table.parent / entry[0])), entry[1])
+
+    def _picture(
+        self, path: Path, description: Description | None, sidecar: Path | None
+    ) -> Iterator[Record | Skipped]:
         name = path.relative_to(self.folder).as_posix()
         if fault := _name_fault(f"{self.folder.name}/{name}"):
             yield Skipped(str(path), fault)
             return
         description = description or Description(None)
-        sidecar = sidecar_of(path, self._captions.__contains__)
         beside = read_sidecar(sidecar, self.folder)
         if isinstance(beside, Skipped):
             yield beside
