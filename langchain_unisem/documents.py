@@ -120,6 +120,18 @@ def items_of(
     return items
 
 
+def check_documents(value: object) -> None:
+    """Refuse what is no list of documents.
+
+    Raises:
+        TypeError: Says so.
+    """
+    if not isinstance(value, Sequence) or not all(isinstance(item, Document) for item in value):
+        raise TypeError(
+            "documents must be a list of langchain_core.documents.Document, as a retriever returns"
+        )
+
+
 def identity(document: Document) -> tuple[str, str, str | None] | None:
     """What is equal for two documents that are the same thing; ``None`` if that is not known."""
     name = record_id(document)

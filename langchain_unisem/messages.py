@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from langchain_core.documents import Document
 from langchain_core.messages.content import ContentBlock, ImageContentBlock, TextContentBlock
 
-from langchain_unisem.documents import items_of
+from langchain_unisem.documents import check_documents, items_of
 from unisem.images.for_models import ImageLimits, ModelImage
 from unisem.presentation.parts import Part, listed
 from unisem.space import SemanticSpace
@@ -44,10 +44,7 @@ def format_documents(
     Raises:
         TypeError: ``documents`` is no sequence of documents, or ``metadata_fields`` no list.
     """
-    if not _are_documents(documents):
-        raise TypeError(
-            "documents must be a list of langchain_core.documents.Document, as a retriever returns"
-        )
+    check_documents(documents)
     if isinstance(metadata_fields, str):
         raise TypeError(f"metadata_fields must be a list, for example [{metadata_fields!r}]")
     items = items_of(documents, space, metadata_fields)
@@ -80,7 +77,3 @@ def text_block(text: str) -> TextContentBlock:
 def image_block(image: ModelImage) -> ImageContentBlock:
     """Return a picture as a content block with exactly one source and no random id."""
     return ImageContentBlock(type="image", base64=image.base64, mime_type=image.mime_type)
-
-
-def _are_documents(value: object) -> bool:
-    return isinstance(value, Sequence) and all(isinstance(item, Document) for item in value)

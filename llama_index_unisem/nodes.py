@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -56,6 +57,18 @@ RELATIONS = {
     "parent": NodeRelationship.PARENT,
 }
 """A record's links as LlamaIndex names them."""
+
+_PARTS = (
+    "metadata",
+    "relationships",
+    "excluded_embed_metadata_keys",
+    "excluded_llm_metadata_keys",
+    "metadata_template",
+    "metadata_separator",
+    "text_template",
+    "audio_resource",
+    "video_resource",
+)
 
 
 class FoundText(TextNode):
@@ -267,6 +280,13 @@ def node_of(record: Record) -> BaseNode:
         image_mimetype=record.image.mime_type,
         image_sha256=record.image.sha256,
     )
+
+
+def parts_of(node: BaseNode) -> dict[str, Any]:
+    """What another node may be given of a node: id, words, relationships, how it is presented."""
+    kept = {name: copy(getattr(node, name)) for name in _PARTS if hasattr(node, name)}
+    given = {name: value for name, value in kept.items() if value is not None}
+    return {**given, "id_": node.node_id, "text": node.get_content(MetadataMode.NONE)}
 
 
 def words_of(node: BaseNode, metadata_mode: MetadataMode) -> str:

@@ -11,7 +11,7 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from pydantic import ConfigDict, Field, model_validator
 
-from langchain_unisem.documents import each_once, records_found
+from langchain_unisem.documents import check_documents, each_once, records_found
 from langchain_unisem.metadata import own_metadata, put_score
 from langchain_unisem.queries import ImageQuery, image_of, text_of
 from unisem.common.threads import InThread
@@ -138,7 +138,7 @@ class UniSemReranker(BaseDocumentCompressor, RunnableSerializable[dict[str, Any]
         """
         del callbacks
         text, image = text_of(query), image_of(query)
-        _check(documents)
+        check_documents(documents)
         kept = each_once(documents)
         ranked = rank(
             self.reranker,
@@ -194,15 +194,6 @@ class UniSemReranker(BaseDocumentCompressor, RunnableSerializable[dict[str, Any]
             _as_record(place, document, known)
             for place, (document, known) in enumerate(zip(documents, found, strict=True))
         ]
-
-
-def _check(documents: object) -> None:
-    if not isinstance(documents, Sequence) or not all(
-        isinstance(document, Document) for document in documents
-    ):
-        raise TypeError(
-            "documents must be a list of langchain_core.documents.Document, as a retriever returns"
-        )
 
 
 def _as_record(place: int, document: Document, known: Record | None) -> Record:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import lru_cache, partial
 from typing import Any, Literal, get_args
 
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
@@ -12,7 +13,6 @@ from langchain_core.messages.content import ContentBlock
 
 from langchain_unisem.messages import image_block, text_block
 from langchain_unisem.middleware.mentions import Mention, Results, mentioned
-from langchain_unisem.middleware.shown import ShownImages
 from langchain_unisem.tools import UniSemInlineRetrievalTool, UniSemRetrievalTool
 from langchain_unisem.tools.asked import SOURCE, is_users
 from unisem.errors import ImageError
@@ -86,7 +86,9 @@ class ImageMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         self._searches = {tool.name: tool for tool in tools}
         self._limits = limits or ImageLimits()
         self._turns = turns
-        self._shown = ShownImages(2 * self._limits.bytes)
+        # An agent calls its model several times a turn, and shows it the same pictures each time.
+        read = partial(image_for_model, side=self._limits.side, max_bytes=self._limits.share)
+        self._read = lru_cache(2 * self._limits.count)(read)
 
     def wrap_model_call(
         self,
@@ -167,12 +169,7 @@ class ImageMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
             place = places[mention]
             if isinstance(place, str):
                 raise ImageError(mention.id, place)
-            return self._shown.get(
-                mention.sha256,
-                lambda: image_for_model(
-                    place, side=self._limits.side, max_bytes=self._limits.share
-                ),
-            )
+            return self._read(place)
 
         return newest([results.mentions for results in recent], self._limits.count, read)
 

@@ -17,6 +17,7 @@ from unisem.common.threads import InThread
 from unisem.images.reference import ImageSource
 from unisem.space import SemanticSpace
 from unisem.stores.hits import Hit
+from unisem.stores.selection import as_ids
 
 
 class SpaceSearches(VectorStore):
@@ -34,9 +35,7 @@ class SpaceSearches(VectorStore):
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """Return the documents of these ids, in order, each once; unknown ids are left out."""
-        if isinstance(ids, str):
-            raise TypeError("pass a list of ids, for example [id]")
-        found = self.space.get(list(dict.fromkeys(ids)))
+        found = self.space.get(list(dict.fromkeys(as_ids(ids) or ())))
         return [record_to_document(record) for record in found if record is not None]
 
     def similarity_search(

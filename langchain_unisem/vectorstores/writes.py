@@ -21,7 +21,7 @@ from unisem.errors import RecordError
 from unisem.images.reference import ImageRef, ImageSource
 from unisem.ingest.intake import Intake, Offer, with_digest
 from unisem.records import EmbeddedRecord, Record
-from unisem.stores.selection import EVERYTHING
+from unisem.stores.selection import EVERYTHING, as_ids
 
 _CHANGED = ("has changed since its document was made", "; load it again")
 Metadatas = Sequence[Mapping[str, Any] | None]
@@ -161,10 +161,8 @@ class SpaceWrites(SpaceSearches):
             FilterError: The filter means nothing, or is empty: one that was built from nothing
                 would delete everything.
         """
-        if isinstance(ids, str):
-            raise TypeError("pass a list of ids, for example [id]")
+        names = as_ids(ids)
         chosen = select(self.space, filter)
-        names = None if ids is None else tuple(ids)
         if names is not None and chosen.ids is not None:
             names = tuple(set(names) & set(chosen.ids))
         elif names is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node
@@ -21,6 +22,7 @@ class NodePlan:
 
     Args:
         nodes: The nodes.
+        pictures: ``"by caption"`` for an embedding that knows texts only.
 
     Attributes:
         images: Pictures to embed.
@@ -31,13 +33,18 @@ class NodePlan:
             its place.
     """
 
-    def __init__(self, nodes: Sequence[BaseNode]) -> None:
+    def __init__(
+        self,
+        nodes: Sequence[BaseNode],
+        pictures: Literal["as pictures", "by caption"] = "as pictures",
+    ) -> None:
         self._pictures: list[BaseNode] = []
         self._captioned: list[BaseNode] = []
         self._others: list[BaseNode] = []
         self.images: list[ImageRef] = []
         for node in nodes:
-            image = None if is_captioned_url(node) else image_of(node)
+            by_words = pictures == "by caption" or is_captioned_url(node)
+            image = None if by_words else image_of(node)
             if image is None:
                 self._others.append(node)
                 continue

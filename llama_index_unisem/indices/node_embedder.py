@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from io import BytesIO
+from typing import Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.embeddings.multi_modal_base import MultiModalEmbedding
@@ -16,7 +17,6 @@ from llama_index_unisem.embeddings.node_vectors import NodePlan
 from llama_index_unisem.node_images import has_image, image_of, is_captioned_url
 from unisem.common.skipped import Skipped
 from unisem.errors import ImageError
-from unisem.images.reference import ImageRef
 
 _log = logging.getLogger(__name__)
 
@@ -65,45 +65,41 @@ class NodeEmbedder:
         return copies
 
     def _fill(self, nodes: Sequence[BaseNode], show_progress: bool) -> None:
-        missing = [node for node in nodes if node.embedding is None]
-        model = self._model
-        if not missing:
-            return
-        if isinstance(model, UniSemEmbedding):
-            model(missing, show_progress=show_progress)
-        elif isinstance(model, MultiModalEmbedding):
-            plan = NodePlan(missing)
-            pictures = model.get_image_embedding_batch(_files(plan.images), show_progress)
-            plan.keep(pictures, model.get_text_embedding_batch(plan.texts, show_progress))
-        else:
-            texts = self._texts(missing)
-            _keep(missing, model.get_text_embedding_batch(texts, show_progress))
+        model, plan, vectors = self._model, self._plan(nodes), list[Embedding]()
+        if isinstance(model, MultiModalEmbedding) and plan.images:
+            vectors = model.get_image_embedding_batch(self._given(plan), show_progress)
+        plan.keep(vectors, model.get_text_embedding_batch(plan.texts, show_progress))
 
     async def _afill(self, nodes: Sequence[BaseNode], show_progress: bool) -> None:
-        missing = [node for node in nodes if node.embedding is None]
-        model = self._model
-        if not missing:
-            return
-        if isinstance(model, UniSemEmbedding):
-            await model.acall(missing, show_progress=show_progress)
-        elif isinstance(model, MultiModalEmbedding):
-            plan = NodePlan(missing)
-            files = await asyncio.to_thread(_files, plan.images)
-            pictures = await model.aget_image_embedding_batch(files, show_progress)
-            plan.keep(pictures, await model.aget_text_embedding_batch(plan.texts, show_progress))
-        else:
-            texts = self._texts(missing)
-            _keep(missing, await model.aget_text_embedding_batch(texts, show_progress))
+        model, plan, vectors = self._model, self._plan(nodes), list[Embedding]()
+        if isinstance(model, MultiModalEmbedding) and plan.images:
+            images = await asyncio.to_thread(self._given, plan)
+            vectors = await model.aget_image_embedding_batch(images, show_progress)
+        plan.keep(vectors, await model.aget_text_embedding_batch(plan.texts, show_progress))
 
-    def _texts(self, nodes: Sequence[BaseNode]) -> list[str]:
-        for node in nodes:
+    def _plan(self, nodes: Sequence[BaseNode]) -> NodePlan:
+        missing = [node for node in nodes if node.embedding is None]
+        if isinstance(self._model, MultiModalEmbedding):
+            return NodePlan(missing)
+        for node in missing:
             if has_image(node) and not node.get_content(MetadataMode.EMBED):
                 raise ValueError(
                     f"{type(self._model).__name__} embeds texts only, and node {node.node_id!r} is "
                     "a picture without a caption; use UniSemEmbedding or another "
                     "MultiModalEmbedding"
                 )
-        return [node.get_content(MetadataMode.EMBED) for node in nodes]
+        return NodePlan(missing, pictures="by caption")
+
+    def _given(self, plan: NodePlan) -> list[Any]:
+        """Pictures as the embedding takes them; a path is confined to its folder first."""
+        if isinstance(self._model, UniSemEmbedding):
+            return list(plan.images)
+        return [
+            str(image.path)
+            if image.path is not None and image.root is None
+            else BytesIO(image.read_bytes())
+            for image in plan.images
+        ]
 
     def _usable(self, nodes: Sequence[BaseNode]) -> list[BaseNode]:
         """Leave out the nodes whose pictures cannot be read."""
@@ -127,18 +123,3 @@ def _copy(node: BaseNode) -> BaseNode:
     if isinstance(copied, Node) and copied.text_resource is not None:
         copied.text_resource = copied.text_resource.model_copy()  # a caption's vector goes there
     return copied
-
-
-def _keep(nodes: Sequence[BaseNode], embeddings: Sequence[Embedding]) -> None:
-    for node, embedding in zip(nodes, embeddings, strict=True):
-        node.embedding = embedding
-
-
-def _files(images: Sequence[ImageRef]) -> list[str | BytesIO]:
-    """What LlamaIndex's embeddings take for a picture; a path is confined to its folder first."""
-    return [
-        str(image.path)
-        if image.path is not None and image.root is None
-        else BytesIO(image.read_bytes())
-        for image in images
-    ]

@@ -17,7 +17,6 @@ from llama_index.core.indices.vector_store.retrievers import VectorIndexRetrieve
 from llama_index.core.schema import (
     BaseNode,
     Document,
-    MetadataMode,
     Node,
     NodeWithScore,
     QueryBundle,
@@ -33,7 +32,7 @@ from llama_index_unisem.embeddings.node_vectors import caption_vector
 from llama_index_unisem.events import ObservedReranker
 from llama_index_unisem.filters import ids_of, to_filter
 from llama_index_unisem.node_images import has_image, image_url_of
-from llama_index_unisem.nodes import FoundText, UniSemImageNode, nodes_of
+from llama_index_unisem.nodes import FoundText, UniSemImageNode, nodes_of, parts_of
 from llama_index_unisem.retrievers.bundles import image_of, judged, kind_of
 from llama_index_unisem.vector_stores.codec import nodes_from
 from llama_index_unisem.vector_stores.queries import mode_of, run
@@ -54,17 +53,6 @@ if TYPE_CHECKING:
 
 
 _SETTINGS = ("text_weight", "min_score", "min_relevance", "reranker", "fetch_k", "neighbors")
-
-_PRESENTATION = (
-    "excluded_embed_metadata_keys",
-    "excluded_llm_metadata_keys",
-    "metadata_template",
-    "metadata_separator",
-    "text_template",
-    "relationships",
-    "audio_resource",
-    "video_resource",
-)
 
 
 class UniSemIndexRetriever(VectorIndexRetriever):
@@ -346,7 +334,7 @@ def _scored(
         elif type(node) is TextNode:
             node = FoundText.model_construct(**node.__dict__)
         elif type(node) in (Node, Document):
-            node = FoundText.model_construct(**_kept(node))
+            node = FoundText.model_construct(**parts_of(node))
         results.append(NodeWithScore(node=node, score=score))
     return results
 
@@ -357,17 +345,8 @@ def _presented(node: BaseNode, picture: BaseNode | None) -> UniSemImageNode:
         picture = UniSemImageNode(image_omitted="is not a file on this machine")
     return picture.model_copy(
         update={
-            **_kept(node),
+            **parts_of(node),
             "text_embedding": caption_vector(node),
             "image_url": image_url_of(node),
         }
     )
-
-
-def _kept(node: BaseNode) -> dict[str, Any]:
-    """What a found node has of the one that was stored."""
-    kept = {
-        name: getattr(node, name) for name in _PRESENTATION if getattr(node, name, None) is not None
-    }
-    text = node.get_content(MetadataMode.NONE)
-    return {**kept, "id_": node.node_id, "text": text, "metadata": node.metadata}

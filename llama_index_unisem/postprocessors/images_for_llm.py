@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from copy import copy
 from pathlib import Path
-from typing import Any
 
 from llama_index.core.bridge.pydantic import Field, field_validator
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import (
     BaseNode,
-    MetadataMode,
     NodeWithScore,
     QueryBundle,
 )
 
 from llama_index_unisem.node_images import items_of
-from llama_index_unisem.nodes import FoundText, UniSemImageNode
+from llama_index_unisem.nodes import FoundText, UniSemImageNode, parts_of
 from unisem.images.for_models import MAX_BYTES, MAX_SIDE, ImageLimits
 from unisem.presentation.contents import Content, contents
-
-_KEPT = (
-    "audio_resource",
-    "video_resource",
-    "excluded_embed_metadata_keys",
-    "excluded_llm_metadata_keys",
-    "metadata_template",
-    "metadata_separator",
-    "text_template",
-)
 
 
 class ImagesForLLM(BaseNodePostprocessor):
@@ -86,15 +73,7 @@ class ImagesForLLM(BaseNodePostprocessor):
 def _read(node: BaseNode, content: Content) -> BaseNode:
     if content.image is None and content.omitted is None:
         return node
-    parts: dict[str, Any] = {
-        "id_": node.node_id,
-        "text": node.get_content(MetadataMode.NONE),
-        "metadata": dict(node.metadata),
-        "relationships": dict(node.relationships),
-    }
-    for name in _KEPT:
-        if getattr(node, name, None) is not None:
-            parts[name] = copy(getattr(node, name))
+    parts = parts_of(node)
     if content.image is None:
         return FoundText(**parts, image_omitted=content.omitted)
     return UniSemImageNode(

@@ -22,6 +22,7 @@ from llama_index.core.schema import (
 
 from llama_index_unisem.embeddings.node_vectors import caption_vector
 from llama_index_unisem.node_images import has_image
+from llama_index_unisem.nodes import parts_of
 
 
 class TextsOnly(TransformComponent):
@@ -98,23 +99,15 @@ def _picture_node(document: Document) -> ImageNode:
     """The document's picture and caption as a node of its own."""
     resource = document.image_resource
     assert resource is not None
+    parts = parts_of(document)
+    source = document.source_node or document.as_related_node_info()
+    parts["relationships"][NodeRelationship.SOURCE] = source
     return ImageNode(
-        id_=document.id_,
-        text=document.text or "",
+        **parts,
         embedding=document.embedding,
         text_embedding=caption_vector(document),
         image=None if resource.data is None else resource.data.decode("ascii"),
         image_path=None if resource.path is None else str(resource.path),
         image_url=None if resource.url is None else str(resource.url),
         image_mimetype=resource.mimetype,
-        metadata=dict(document.metadata),
-        excluded_embed_metadata_keys=document.excluded_embed_metadata_keys,
-        excluded_llm_metadata_keys=document.excluded_llm_metadata_keys,
-        metadata_template=document.metadata_template,
-        metadata_separator=document.metadata_separator,
-        text_template=document.text_template,
-        relationships={
-            **document.relationships,
-            NodeRelationship.SOURCE: document.source_node or document.as_related_node_info(),
-        },
     )
