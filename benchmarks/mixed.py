@@ -39,7 +39,6 @@ from unisem.calibration.calibration import Pairs
 from unisem.calibration.kinds import DOCUMENT_KINDS
 from unisem.evaluation import Ranking
 from unisem.evaluation.ranking import Floats, bootstrap_interval
-from unisem.records import Vector
 
 SEEDS = range(5)
 SPLITS = range(20)
@@ -126,24 +125,6 @@ def sample_of(things: Things, *, same_words: bool) -> Sample:
     )
 
 
-def scores_of(
-    calibration: Calibration,
-    asked: DocumentKind,
-    queries: Vector,
-    rows: Vector,
-    is_image: NDArray[np.bool_],
-) -> Floats:
-    """``(q, v)`` comparable scores."""
-    searched = calibration.documents(rows, is_image)
-    found = np.empty((len(queries), len(rows)))
-    for row, query in zip(found, calibration.queries(queries, asked), strict=True):
-        products = searched @ query.vector
-        for kind in DOCUMENT_KINDS:
-            here = is_image == (kind == "image")
-            row[here] = query.scale(kind).comparable(products[here])
-    return found
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
     """What one way found, per query; ``nan`` where a thing was not asked for."""
@@ -163,7 +144,7 @@ def ask(
     scores = {}
     for kind, rows in (("text", things.texts), ("image", things.images)):
         is_image = np.full(len(rows), kind == "image")
-        scores[kind] = scores_of(calibration, asked, queries, rows, is_image)
+        scores[kind] = calibration.scores(queries, asked, rows, is_image)
     best = FUSIONS[fuse](scores["text"], scores["image"])
     best[:, form == 0] = scores["text"][:, form == 0]
     best[:, form == 1] = scores["image"][:, form == 1]
@@ -231,7 +212,7 @@ def alone_table(calibration: Calibration, things: Things) -> None:
         rows = things.texts if kind == "text" else things.images
         is_image = np.full(len(rows), kind == "image")
         raw, after = (
-            Ranking.of(scores_of(one, asked, queries, rows, is_image), own).ndcg(10)
+            Ranking.of(one.scores(queries, asked, rows, is_image), own).ndcg(10)
             for one in (WAYS["raw"](calibration), calibration)
         )
         low, high = bootstrap_interval(after - raw, rounds=2000)
@@ -250,9 +231,7 @@ def foreign_table(calibration: Calibration, data: MixedData) -> None:
         own = [[thing] for thing in range(len(things))]
         is_image = np.ones(len(things), bool)
         raw, after = (
-            Ranking.of(scores_of(one, "text", things.questions, things.images, is_image), own).ndcg(
-                10
-            )
+            Ranking.of(one.scores(things.questions, "text", things.images, is_image), own).ndcg(10)
             for one in (WAYS["raw"](calibration), calibration)
         )
         low, high = bootstrap_interval(after - raw, rounds=2000)
@@ -289,7 +268,7 @@ def gallery_table(name: str, things: Things, alike: NDArray[np.bool_]) -> None:
         stored = np.vstack([asked.texts, asked.images])
         is_image = np.arange(2 * count) >= count
         for way, change in WAYS.items():
-            scores = scores_of(change(fitted), "image", asked.images, stored, is_image)
+            scores = change(fitted).scores(asked.images, "image", stored, is_image)
             scores[np.arange(count), count + np.arange(count)] = -np.inf
             captions = Ranking.of(scores, [[n] for n in range(count)])
             top = np.argsort(-scores, axis=1, kind="stable")[:, :10]

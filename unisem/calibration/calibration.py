@@ -185,6 +185,30 @@ class Calibration:
         asked[:, self.dimension + QUERY_KINDS.index(kind)] = 1
         return [AskedVector(self, kind, row) for row in asked]
 
+    def scores(
+        self, queries: Vector, asked: QueryKind, vectors: Vector, is_image: NDArray[np.bool_]
+    ) -> Floats:
+        """``(q, n)`` scores of every query with every vector, on one scale.
+
+        Args:
+            queries: ``(q, d)`` float32 unit rows.
+            asked: What they are.
+            vectors: ``(n, d)`` float32 unit rows.
+            is_image: ``(n,)``, whether a row is of a picture.
+
+        Raises:
+            CalibrationError: Vectors of another dimension, or another number of kinds.
+        """
+        searched = self.documents(vectors, is_image)
+        found = np.empty((len(queries), len(vectors)))
+        for row, query in zip(found, self.queries(queries, asked), strict=True):
+            products = searched @ query.vector
+            for kind in DOCUMENT_KINDS:
+                here = is_image == (kind == "image")
+                if here.any():
+                    row[here] = query.scale(kind).comparable(products[here])
+        return found
+
     def drift(self, vectors: Vector, is_image: NDArray[np.bool_]) -> dict[DocumentKind, float]:
         """How far the means of some stored vectors lie from those of the fit, from 0 to 2.
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from unisem.evaluation.diagnosis import Diagnosis
+    from unisem.evaluation.options import EvaluationOptions
     from unisem.evaluation.report import EncoderResult, Estimate, Report
 
 
@@ -53,6 +54,10 @@ def evaluate(
         typer.Option(metavar="SHARE", help="Only what `unisem train` with this share kept aside."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides every draw.")] = 0,
+    splits: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, help="Halvings to try a calibration on; 0 for none."),
+    ] = 20,
     clean: Clean = False,
     cache: Annotated[
         Path | None,
@@ -88,6 +93,7 @@ def evaluate(
         limit=limit,
         held_out=part,
         seed=seed,
+        splits=splits,
     )
     chosen = load_encoder(encoder)
     other = None if against is None else load_encoder(against)
@@ -164,6 +170,8 @@ def _print(report: Report) -> None:
     out.print(_figures(report))
     for name, result in zip(report.names, report.encoders, strict=True):
         out.print(_diagnosis(plain(name), result), soft_wrap=True)
+        if result.calibrated:
+            out.print(_calibrated(plain(name), result, report.options))
     if all(task.single for task in report.encoder.tasks):
         note("every query has one relevant answer, so recall@k is hit@k")
     if report.against is not None and report.against.fingerprint == report.encoder.fingerprint:
@@ -194,6 +202,48 @@ def _figures(report: Report) -> Table:
                 *_cells(report, number, name),
                 end_section=position == len(names) - 1,
             )
+    return table
+
+
+def _calibrated(name: str, result: EncoderResult, options: EvaluationOptions) -> Table:
+    """What calibrating to half of the data does to the other half."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        title=f"{name}, calibrated to one half of the data, asked about the other; "
+        f"means of {options.splits}",
+        title_justify="left",
+    )
+    table.add_column("task")
+    for heading in ("measure", "raw", "calibrated", "change"):
+        table.add_column(heading, justify="left" if heading == "measure" else "right")
+    table.add_column(f"{100 * options.confidence:g} % interval", no_wrap=True)
+    for task in result.calibrated:
+        names = [name for name in task.before if not name.startswith("recall")]
+        for position, measure in enumerate(names):
+            change = task.change[measure]
+            table.add_row(
+                task.task if position == 0 else "",
+                measure,
+                f"{task.before[measure].value:.3f}",
+                f"{task.after[measure].value:.3f}",
+                Text(f"{change.value:+.3f}", style=_style(change)),
+                f"{change.low:+.3f} to {change.high:+.3f}",
+            )
+        table.add_row(
+            "",
+            "largest hub",
+            f"{task.hub_before:.3f}",
+            f"{task.hub_after:.3f}",
+            f"{task.hub_after - task.hub_before:+.3f}",
+            "",
+            end_section=True,
+        )
     return table
 
 

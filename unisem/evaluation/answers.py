@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unisem.calibration import Calibration, QueryKind
 from unisem.evaluation.embeddings import Embeddings
 from unisem.evaluation.ranking import Ranking
-from unisem.evaluation.tasks import RetrievalTask
-from unisem.records import Vector
+from unisem.evaluation.tasks import Form, RetrievalTask, form_of
+from unisem.records import Record, Vector
 
 Positions = NDArray[np.int64]
 _SCORES_AT_ONCE = 8_000_000  # 64 MB in float64
+_ASKED: dict[Form, QueryKind] = {"text": "text", "image": "image", "captioned image": "both"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,8 +28,8 @@ class Answers:
         ranking: Ranks of the relevant candidates.
         wanted: ``(queries,)`` positions of the relevant candidate that was found first.
         top: ``(queries, depth)`` positions of the best candidates, best first.
-        scores: ``(queries, depth)`` float32 cosines of those.
-        wanted_scores: ``(queries,)`` float32 cosines of ``wanted``.
+        scores: ``(queries, depth)`` float32 cosines of those, or calibrated scores.
+        wanted_scores: ``(queries,)`` float32, the same of ``wanted``.
     """
 
     task: RetrievalTask
@@ -37,16 +40,40 @@ class Answers:
     wanted_scores: Vector = field(repr=False)
 
     @classmethod
-    def of(cls, task: RetrievalTask, embeddings: Embeddings, *, depth: int = 10) -> Answers:
+    def of(
+        cls,
+        task: RetrievalTask,
+        embeddings: Embeddings,
+        *,
+        calibration: Calibration | None = None,
+        depth: int = 10,
+    ) -> Answers:
         """Compare every query with every candidate.
 
         Args:
             task: Has at least one query and one candidate.
             embeddings: Vectors of all its queries and candidates.
+            calibration: What makes scores comparable; queries must then be of one form.
             depth: How many of the best candidates to keep.
+
+        Raises:
+            ValueError: Calibrated queries of several forms.
         """
         vectors, starts = embeddings.of_candidates(task.candidates)
-        return cls.among(task, embeddings.of_queries(task.queries), vectors, starts, depth=depth)
+        queries = embeddings.of_queries(task.queries)
+        if calibration is None:
+            return cls.among(task, queries, vectors, starts, depth=depth)
+        forms = {form_of(record) for record in task.queries}
+        if len(forms) > 1:
+            raise ValueError(f"task {task.name!r}: calibrated queries must be of one form")
+        asked = _ASKED[forms.pop()]
+        is_image = are_images(task.candidates)
+        return cls._ranked(
+            task,
+            starts,
+            lambda here: calibration.scores(queries[here], asked, vectors, is_image),
+            depth,
+        )
 
     @classmethod
     def among(
@@ -73,16 +100,27 @@ class Answers:
         """
         asked = queries.astype(np.float64)  # (q, d)
         documents = vectors.astype(np.float64).T  # (d, v)
+        return cls._ranked(task, starts, lambda here: asked[here] @ documents, depth)
+
+    @classmethod
+    def _ranked(
+        cls,
+        task: RetrievalTask,
+        starts: Positions,
+        compare: Callable[[slice], NDArray[np.float64]],
+        depth: int,
+    ) -> Answers:
+        """Rank by scores of some queries with all vectors."""
         position = {record.id: number for number, record in enumerate(task.candidates)}
         relevant = [[position[name] for name in wanted] for wanted in task.relevant]
         gains = [list(wanted.values()) for wanted in task.relevant]
         depth = min(depth, len(task.candidates))
         rankings, wanted, wanted_scores, top, top_scores = [], [], [], [], []
-        step = max(1, _SCORES_AT_ONCE // documents.shape[1])
-        for start in range(0, len(asked), step):
-            cosines = (asked[start : start + step] @ documents).astype(np.float32)
-            scores = np.maximum.reduceat(cosines, starts, axis=1)  # (step, n): a record's best
-            here = slice(start, start + len(scores))
+        step = max(1, _SCORES_AT_ONCE // (2 * len(starts)))  # a record has two vectors at most
+        for start in range(0, len(task.queries), step):
+            here = slice(start, start + step)
+            every = compare(here).astype(np.float32)
+            scores = np.maximum.reduceat(every, starts, axis=1)  # (step, n): a record's best
             rankings.append(Ranking.of(scores, relevant[here], gains[here]))
             for row, positions in zip(scores, relevant[here], strict=True):
                 first = min(positions, key=lambda place: (-row[place], place))
@@ -107,3 +145,11 @@ def _best(row: Vector, depth: int) -> Positions:
     candidates = np.flatnonzero(row >= least)
     best: Positions = candidates[np.argsort(-row[candidates], kind="stable")[:depth]]
     return best
+
+
+def are_images(candidates: Sequence[Record]) -> NDArray[np.bool_]:
+    """``(v,)``, in the order of `Embeddings.of_candidates`, whether a vector is of a picture."""
+    found = []
+    for record in candidates:
+        found += [False] * (record.text is not None) + [True] * (record.image is not None)
+    return np.array(found)

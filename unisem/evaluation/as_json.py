@@ -10,6 +10,7 @@ from unisem.records import Record
 if TYPE_CHECKING:
     from unisem.evaluation.report import (
         Answer,
+        CalibratedTask,
         EncoderResult,
         Estimate,
         Example,
@@ -48,6 +49,7 @@ def _encoder(result: EncoderResult) -> dict[str, Any]:
         "dimension": result.dimension,
         "seconds": round(result.seconds, 3),
         "tasks": {task.task: _task(task) for task in result.tasks},
+        "calibrated": {task.task: _calibrated(task) for task in result.calibrated},
         "centroid_distance": result.geometry.centroid_distance,
         "separability": result.geometry.separability,
     }
@@ -60,6 +62,17 @@ def _task(task: TaskResult) -> dict[str, Any]:
         "candidates": task.candidates,
         "measures": _estimates(task.measures),
         "hubness": asdict(task.hubness),
+    }
+
+
+def _calibrated(task: CalibratedTask) -> dict[str, Any]:
+    return {
+        "queries": task.queries,
+        "before": _estimates(task.before),
+        "after": _estimates(task.after),
+        "change": _estimates(task.change),
+        "hub_before": task.hub_before,
+        "hub_after": task.hub_after,
     }
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from unisem.common.threads import in_order, workers
 from unisem.encoders.base import Encoder
 from unisem.errors import BenchmarkError, ImageError
-from unisem.evaluation.answers import Answers
+from unisem.evaluation.answers import Answers, are_images
 from unisem.evaluation.benchmarks import Benchmark
 from unisem.evaluation.embeddings import Embeddings, Progress
 from unisem.evaluation.examples import largest_changes, worst_failures
@@ -205,7 +205,7 @@ def _answers(benchmark: Benchmark, embeddings: Embeddings, seed: int) -> Iterabl
     if (forms == "captioned image").any():
         yield Answers.among(_task(benchmark, ONE_VECTOR), queries, _unit(means), alone)
     if len(set(forms)) > 1:
-        is_image = _are_images(task.candidates)
+        is_image = are_images(task.candidates)
         middles = np.empty_like(vectors)
         for kind in (False, True):
             middles[is_image == kind] = vectors[is_image == kind].mean(axis=0)
@@ -219,14 +219,6 @@ def _unit(rows: NDArray[Any]) -> Vector:
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     found: Vector = (rows / np.maximum(lengths, 1e-12)).astype(np.float32)
     return found
-
-
-def _are_images(candidates: Sequence[Record]) -> NDArray[np.bool_]:
-    """``(v,)``, in the order of `Embeddings.of_candidates`, whether a vector is of a picture."""
-    found = []
-    for record in candidates:
-        found += [False] * (record.text is not None) + [True] * (record.image is not None)
-    return np.array(found)
 
 
 def _means_of_others(queries: Vector, task: RetrievalTask, seed: int) -> Vector:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from unisem.pairs.splits import share_or_number
 
+_LEAST = {"limit": 2, "seed": 0, "rounds": 1, "examples": 0, "splits": 0}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationOptions:
@@ -21,6 +23,8 @@ class EvaluationOptions:
         confidence: Coverage of the intervals, between 0 and 1.
         examples: How many queries a list of failures or of changes has.
         points: How many pictures, and as many captions, the plot shows.
+        splits: Into halves, to one of which a calibration is fitted and tried on the other; 0 for
+            none.
     """
 
     ks: tuple[int, ...] = (1, 5, 10)
@@ -31,12 +35,13 @@ class EvaluationOptions:
     confidence: float = 0.95
     examples: int = 8
     points: int = 300
+    splits: int = 20
 
     def __post_init__(self) -> None:
         if not self.ks or any(not isinstance(k, int) or k < 1 for k in self.ks):
             raise ValueError(f"ks must be whole numbers of at least 1, not {self.ks!r}")
         object.__setattr__(self, "ks", tuple(sorted(set(self.ks))))
-        for name, least in (("limit", 2), ("seed", 0), ("rounds", 1), ("examples", 0)):
+        for name, least in _LEAST.items():
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ValueError(f"{name} must be at least {least}, not {value!r}")

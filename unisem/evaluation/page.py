@@ -22,6 +22,7 @@ from unisem.records import Record
 if TYPE_CHECKING:
     from unisem.evaluation.report import (
         Answer,
+        CalibratedTask,
         EncoderResult,
         Estimate,
         Example,
@@ -62,6 +63,11 @@ def render_report(report: Report) -> str:
         measures=_shown_measures(report.encoder.tasks),
         tables=[_Table.of(report, number) for number in range(len(report.encoder.tasks))],
         places=[_Places.of(name, result) for name, result in zip(names, encoders, strict=True)],
+        calibrated=[
+            (name, [_Before.of(task) for task in result.calibrated])
+            for name, result in zip(names, encoders, strict=True)
+            if result.calibrated
+        ],
         plots=[
             (name, result.geometry, _plot(result))
             for name, result in zip(names, encoders, strict=True)
@@ -196,6 +202,36 @@ class _Table:
             difference = tuple(_Cell.of_difference(change[key], largest) for key in measures)
         size = f"{task.queries:,} queries, {task.candidates:,} candidates"
         return cls(task.task, size, rows, difference)
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """One task by raw cosine, calibrated, and what that changes."""
+
+    task: str
+    size: str
+    measures: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[_Cell, ...]], ...]
+    change: tuple[_Cell, ...]
+    hubs: str
+
+    @classmethod
+    def of(cls, task: CalibratedTask) -> _Before:
+        measures = tuple(name for name in task.before if not name.startswith("recall@"))
+        changes = [task.change[name] for name in measures]
+        largest = max(abs(bound) for one in changes for bound in (one.low, one.high)) or 1.0
+        return cls(
+            task.task,
+            f"{task.queries:,} queries",
+            measures,
+            (
+                ("by raw cosine", tuple(_Cell.of(task.before[name]) for name in measures)),
+                ("calibrated", tuple(_Cell.of(task.after[name]) for name in measures)),
+            ),
+            tuple(_Cell.of_difference(one, largest) for one in changes),
+            f"The largest hub stands in {100 * task.hub_before:.0f} % of the answers by raw "
+            f"cosine, in {100 * task.hub_after:.0f} % calibrated.",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,33 @@ class TaskResult:
 
 
 @dataclass(frozen=True, slots=True)
+class CalibratedTask:
+    """What a calibration does to one task, on data that it was not fitted to.
+
+    The data are halved many times. A calibration is fitted to one half, as to a space that holds
+    it; queries of the other half ask a list made of that half. A query's figures are means over
+    the halvings in which it asked.
+
+    Attributes:
+        task: Its name.
+        queries: How many different ones asked.
+        before: Measures by raw cosine.
+        after: Measures by calibrated scores.
+        change: After less before, query by query.
+        hub_before: Mean share of queries that have the largest hub among their first ten.
+        hub_after: The same, calibrated.
+    """
+
+    task: str
+    queries: int
+    before: dict[str, Estimate]
+    after: dict[str, Estimate]
+    change: dict[str, Estimate]
+    hub_before: float
+    hub_after: float
+
+
+@dataclass(frozen=True, slots=True)
 class EncoderResult:
     """All that was measured of one encoder.
 
@@ -71,6 +98,8 @@ class EncoderResult:
         tasks: One result per task.
         geometry: The modality gap.
         projection: The plot.
+        calibrated: What a calibration does to the tasks in one list; empty where there are too few
+            pairs to fit one to a half, or nothing of the kind was asked for.
     """
 
     name: str
@@ -80,6 +109,7 @@ class EncoderResult:
     tasks: tuple[TaskResult, ...]
     geometry: Geometry
     projection: Projection = field(repr=False)
+    calibrated: tuple[CalibratedTask, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from unisem.common.skipped import Skipped
 from unisem.encoders.base import Encoder
 from unisem.errors import UniSemError
 from unisem.evaluation.answers import Answers
+from unisem.evaluation.calibrated_tasks import calibrated_tasks
 from unisem.evaluation.embeddings import Embeddings, Progress
 from unisem.evaluation.examples import largest_changes, worst_failures
 from unisem.evaluation.geometry import Geometry
@@ -95,7 +96,7 @@ def evaluate(
         _require(dataset, name, checked, list(skipped.values()))
         everything = PairTasks.of(dataset, seed=options.seed)
     measured = [
-        _measured(one, vectors, everything, options)
+        _measured(one, vectors, dataset, everything, options, progress)
         for one, vectors in zip(encoders, embeddings, strict=True)
     ]
     failures, gained, lost = [], [], []
@@ -175,7 +176,12 @@ def _require(
 
 
 def _measured(
-    encoder: Encoder, embeddings: Embeddings, tasks: PairTasks, options: EvaluationOptions
+    encoder: Encoder,
+    embeddings: Embeddings,
+    dataset: PairDataset,
+    tasks: PairTasks,
+    options: EvaluationOptions,
+    progress: Progress | None,
 ) -> _Measured:
     answers = tuple(Answers.of(task, embeddings) for task in tasks.tasks)
     images = np.stack([embeddings.images[record.id] for record in tasks.images])
@@ -186,6 +192,9 @@ def _measured(
         dimension=encoder.dimension,
         seconds=embeddings.seconds,
         tasks=tuple(task_result(one, options) for one in answers),
+        calibrated=calibrated_tasks(
+            encoder.fingerprint, dataset, tasks, embeddings, options, progress
+        ),
         geometry=Geometry.of(
             images,
             texts,

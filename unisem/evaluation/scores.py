@@ -109,13 +109,7 @@ def _scores(
 ) -> NDArray[np.float64]:
     if calibration is None:
         return queries.astype(np.float64) @ rows.astype(np.float64).T
-    stored = calibration.documents(rows, np.full(len(rows), kind == "image"))
-    return np.stack(
-        [
-            one.scale(kind).comparable(stored @ one.vector)
-            for one in calibration.queries(queries, asking)
-        ]
-    )
+    return calibration.scores(queries, asking, rows, np.full(len(rows), kind == "image"))
 
 
 def _nearest(scores: NDArray[Any], own: NDArray[np.bool_]) -> NDArray[Any]:
