@@ -63,6 +63,10 @@ class RerankerError(UniSemError):
     """A reranker that cannot be loaded or cannot judge what it is asked."""
 
 
+class CaptionerError(UniSemError):
+    """A captioner that cannot be loaded, cannot be reached, or fails on a picture."""
+
+
 class StoreError(UniSemError):
     """A store that cannot do what was asked; what was stored before is untouched."""
 

@@ -11,6 +11,7 @@ from llama_index.core import Settings
 
 from tests.support.chat_server import ChatServer, chat_server
 from tests.support.checkpoints import save_picture_cross_encoder, save_text_cross_encoder
+from tests.support.image_to_text import save_blip
 from tests.support.pictures import colour_folder, noise, solid
 from tests.support.toy import COLOURS
 from tests.training.support import tiny_encoder
@@ -22,6 +23,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("models")
     save_text_cross_encoder(home / "models" / "reads-texts")
     save_picture_cross_encoder(home / "seeing").rename(home / "models" / "sees-pictures")
+    save_blip(home / "models" / "blip")
     (tiny_encoder(home / "tiny").parent / "parts").rename(home / "parts")
     return home
 

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from unisem import __version__
 from unisem.cli.calibrate import calibrate
+from unisem.cli.caption import caption
 from unisem.cli.demo import demo
 from unisem.cli.diagnose import diagnose
 from unisem.cli.evaluate import evaluate
@@ -89,6 +90,7 @@ app = typer.Typer(
 )
 app.command()(index)
 app.command()(search)
+app.command()(caption)
 app.command()(calibrate)
 app.command()(demo)
 app.command()(train)

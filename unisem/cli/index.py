@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from unisem.cli.caption import captioner_for, fill, print_report
 from unisem.cli.options import Into, NewEncoder, NewStore
 from unisem.cli.terminal import amount, notices, progress_bar, results, skipped_lines
 from unisem.common.printable import plain
@@ -33,6 +34,14 @@ def index(
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove records whose files have gone.")
     ] = False,
+    caption: Annotated[
+        str | None,
+        typer.Option(
+            "--caption",
+            metavar="NAME",
+            help="Then write captions where there are none; NAME as of unisem caption --captioner.",
+        ),
+    ] = None,
 ) -> None:
     """Add a folder's pictures, captions and texts to a space, or bring it up to date."""
     from unisem.space import SemanticSpace
@@ -40,6 +49,7 @@ def index(
     if not folder.is_dir():  # before a space is made for nothing
         raise NotADirectoryError(f"{folder} is not a folder")
     with SemanticSpace.open(into, encoder=encoder, store=store) as space:
+        captioner = None if caption is None else captioner_for(space, caption)
         report = add_folder(space, folder, prune=prune)
         out = results()
         out.print(_counts(report))
@@ -50,6 +60,8 @@ def index(
             out.print(line, soft_wrap=True)
         for remark in _remarks(report, prune=prune):
             out.print(remark, soft_wrap=True)
+        if captioner is not None:
+            print_report(fill(space, captioner), show_skipped=show_skipped)
         out.print(
             f"{plain(str(into))} holds {amount(len(space), 'record')} "
             f"(encoder {plain(space.encoder.name)})",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
+from unisem.captions import keeping_caption
 from unisem.common.skipped import Skipped
 from unisem.errors import CorruptStoreError
 from unisem.images.library import ImageLibrary
@@ -130,7 +131,8 @@ class Ingestion:
                 elif self._is_taken(record, old):
                     self._skip(record, f"the id {record.id!r} belongs to {old.source_id}")
                 else:
-                    yield Offer(record, is_wanted=partial(_differs, old))
+                    kept = partial(keeping_caption, old)
+                    yield Offer(record, is_wanted=partial(_differs, old), completed=kept)
 
     def _note(self, item: Prepared) -> None:
         if item.error is not None:

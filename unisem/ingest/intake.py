@@ -48,6 +48,8 @@ class Offer:
         vectors: Those that it comes with; ``None`` if the encoder is to make them.
         is_wanted: Asked, in a thread, with the record whose picture has been inspected; what is
             not wanted goes no further. It may raise an `ImageError`.
+        completed: Gives, in a thread, the record whose picture has been inspected what is known
+            of it already.
         copied: The picture's file is a stranger's: it is read inside its own root, whichever
             folders the space has, and copied into the space.
         whole: The picture is decoded to its end, though it comes with its vectors.
@@ -56,6 +58,7 @@ class Offer:
     record: Record
     vectors: dict[Modality, Vector] | None = None
     is_wanted: Callable[[Record], bool] | None = None
+    completed: Callable[[Record], Record] | None = None
     copied: bool = False
     whole: bool = False
 
@@ -165,6 +168,8 @@ class Intake:
             else:
                 placed = self._image_library.placed(image, data)
             inspected = record.with_image(placed)
+            if offer.completed is not None:
+                inspected = offer.completed(inspected)
             wanted, pixels = _is_wanted(offer, inspected), None
             record = inspected
             if wanted and offer.vectors is None:

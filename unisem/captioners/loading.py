@@ -1,0 +1,72 @@
+"""`load_captioner`: a captioner by its name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from unisem.captioners.base import Captioner
+from unisem.captioners.image_to_text import ImageToTextCaptioner
+from unisem.captioners.tags import TagCaptioner
+from unisem.encoders import Encoder, load_encoder
+from unisem.errors import CaptionerError
+from unisem.models.finding import find_model
+
+TAGS = "tags"
+"""The captioner that needs no further model."""
+
+
+def load_captioner(
+    name: str | os.PathLike[str] | Captioner,
+    *,
+    encoder: Encoder | str = "mini",
+    vocabulary: Sequence[str] | None = None,
+    prompt: str | None = None,
+    device: str | None = None,
+    dtype: str = "float32",
+    beams: int = 1,
+    max_tokens: int = 40,
+    local_only: bool = False,
+) -> Captioner:
+    """Find a captioner by name; weights are loaded when it first writes.
+
+    Args:
+        name: ``"tags"``; a directory with a saved image-to-text model; or a hub id, optionally
+            ``owner/name@revision``. A `Captioner` is returned as it is.
+        encoder: What ``"tags"`` embeds tags and pictures with: a space's own is there already.
+        vocabulary: The tags; those that are shipped if ``None``.
+        prompt: As of `ImageToTextCaptioner`.
+        device: As of `ImageToTextCaptioner`.
+        dtype: As of `ImageToTextCaptioner`.
+        beams: As of `ImageToTextCaptioner`.
+        max_tokens: As of `ImageToTextCaptioner`.
+        local_only: Look for a hub id in the local cache and nowhere else.
+
+    Raises:
+        CaptionerError: No such model, or one whose weights are not safetensors.
+        EncoderError: There is no such encoder.
+        ValueError: An argument is out of range, or does not go with the captioner.
+    """
+    if isinstance(name, Captioner):
+        return name
+    found = os.fspath(name)
+    if found == TAGS:
+        return TagCaptioner(load_encoder(encoder), vocabulary)
+    if vocabulary is not None:
+        raise ValueError(f"a vocabulary is for the captioner {TAGS!r}, not for {found!r}")
+    directory = find_model(
+        found,
+        "captioner",
+        CaptionerError,
+        example="Salesforce/blip-image-captioning-base",
+        local_only=local_only,
+    )
+    return ImageToTextCaptioner(
+        found,
+        directory,
+        prompt=prompt,
+        device=device,
+        dtype=dtype,
+        beams=beams,
+        max_tokens=max_tokens,
+    )
