@@ -37,7 +37,7 @@ ARROWS = {
     "training": "evaluation pairs encoders models stores records images common",
     "evaluation": "space calibration search pairs encoders readers stores records images common",
     "ingest": "captioners encoders readers stores captions records images common",
-    "search": "rerank encoders stores calibration records images",
+    "search": "rerank encoders stores calibration records images filters",
     "manifest": "encoders stores common",
     "rerank": "encoders models records images common",
     "captioners": "rerank encoders models records images common",

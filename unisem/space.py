@@ -14,26 +14,24 @@ from unisem.encoders import Encoder, load_encoder
 from unisem.errors import FilterError
 from unisem.filters import Filter, fields_of, narrows
 from unisem.images.library import ImageLibrary, listed_folders
-from unisem.images.reference import ImageSource
 from unisem.ingest.ingestion import Ingestion, IngestReport
 from unisem.ingest.intake import Intake, Offer
 from unisem.manifest import Manifest, kind_for
 from unisem.readers import FolderReader, Reader
-from unisem.records import EmbeddedRecord, Modality, Record, Vector
-from unisem.rerank import Reranker
-from unisem.search.fusion import Fusion, RankFusion
-from unisem.search.query import Mode, Query
+from unisem.records import EmbeddedRecord, Record, Vector
+from unisem.search.query import Query
+from unisem.search.searchable import Searchable
 from unisem.search.searcher import Searcher
 from unisem.stores import Store
 from unisem.stores.hits import Hit
 from unisem.stores.kind import Place, StoreKind
 from unisem.stores.registry import place_of
 from unisem.stores.sampling import fitted_to
-from unisem.stores.selection import Match, Selection, as_ids
+from unisem.stores.selection import Selection
 from unisem.stores.vectors import admit
 
 
-class SemanticSpace:
+class SemanticSpace(Searchable):
     """Texts, pictures and captioned pictures in one index, ranked in one list.
 
     Open one with `SemanticSpace.open`. Threads may share a space; of several processes one may
@@ -247,84 +245,9 @@ class SemanticSpace:
         """
         return self._intake.embedded(map(Offer.of, records))
 
-    def search(
-        self,
-        text: str | None = None,
-        image: ImageSource | None = None,
-        *,
-        k: int = 5,
-        filter: Filter | None = None,
-        modality: Modality | None = None,
-        ids: Sequence[str] | None = None,
-        source_ids: Sequence[str] | None = None,
-        match: Match = "any",
-        text_weight: float = 0.5,
-        mode: Mode = "vector",
-        fusion: Fusion | None = None,
-        min_score: float | None = None,
-        min_relevance: float | None = None,
-        diversity: float | None = None,
-        reranker: Reranker | None = None,
-        fetch_k: int | None = None,
-        distinct: bool = False,
-        neighbors: int = 0,
-    ) -> list[Hit]:
-        """Find the records nearest to a text, a picture, or both.
-
-        Args:
-            text: Text as written; a string that looks like a path or URL is still text.
-            image: A path, bytes, a Pillow picture or an `ImageRef`.
-            k: At most how many hits; exactly ``min(k, matching records)`` come back.
-            filter: Condition on metadata, for example ``Field("year") >= 2020``.
-            modality: ``"image"`` for records with a picture, ``"text"`` for those without.
-            ids: Only these records.
-            source_ids: Only records cut from these sources.
-            match: Compare with records' ``"text"`` vectors, ``"image"`` vectors, or ``"any"``.
-            text_weight: Share of the text, if both are given.
-            mode: ``"vector"`` by meaning, ``"keyword"`` by the text's words, ``"hybrid"`` both.
-            fusion: How a hybrid search's lists become one; `RankFusion` if ``None``.
-            min_score: The least cosine of a hit by vector.
-            min_relevance: The least probability that one is relevant; of a calibrated space.
-            diversity: From 0, the best hits, to 1, the least alike.
-            reranker: What orders the candidates anew, see `unisem.rerank`.
-            fetch_k: How many candidates hybrid search, reranker and diversity choose from.
-            distinct: Of records with the same picture, byte for byte, find only the best.
-            neighbors: How many records before and after each hit come with it, by its links;
-                ``k`` does not count them.
-
-        Returns:
-            Hits, best first, ties by id; with diversity, in the order they were chosen.
-
-        Raises:
-            ImageError: The query's picture cannot be used.
-            ValueError: What is given suits not the mode or the calibration, or is out of range.
-        """
-        query = Query(
-            text=text,
-            image=image,
-            text_weight=text_weight,
-            k=k,
-            selection=Selection(as_ids(ids), as_ids(source_ids), filter, modality),
-            match=match,
-            mode=mode,
-            fusion=RankFusion() if fusion is None else fusion,
-            min_score=min_score,
-            min_relevance=min_relevance,
-            diversity=diversity,
-            reranker=reranker,
-            fetch_k=fetch_k,
-            distinct=distinct,
-            neighbors=neighbors,
-        )
-        return self.search_query(query)
-
-    def search_query(self, query: Query) -> list[Hit]:
-        """Run one `Query`."""
-        return self._searcher.run([query])[0]
-
     def search_many(self, queries: Sequence[Query]) -> list[list[Hit]]:
-        """Run many queries in less time than one by one; each one's hits, in order."""
-        return self._searcher.run(queries)
+        """See `Searchable`."""
+        return self._searcher.search_many(queries)
 
     def embed_query(self, query: Query) -> Vector:
         """The ``(d,)`` float32 unit vector of a query; text and picture are averaged by weight."""
@@ -361,8 +284,7 @@ class SemanticSpace:
                 "an empty filter, or one with an empty part that holds for every record, would "
                 "delete everything; give one that leaves something out"
             )
-        chosen = Selection(ids=as_ids(ids), source_ids=as_ids(source_ids), filter=filter)
-        return self._store.delete(chosen)
+        return self._store.delete(Selection(ids, source_ids, filter))
 
     def update(self, metadata: Mapping[str, Mapping[str, Any]]) -> None:
         """Replace records' metadata without embedding anything, all of them or none.

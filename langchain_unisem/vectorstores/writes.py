@@ -161,7 +161,7 @@ class SpaceWrites(SpaceSearches):
             FilterError: The filter means nothing, or is empty: one that was built from nothing
                 would delete everything.
         """
-        names = as_ids(ids)
+        names: Sequence[str] | None = as_ids(ids)
         chosen = select(self.space, filter)
         if names is not None and chosen.ids is not None:
             names = tuple(set(names) & set(chosen.ids))

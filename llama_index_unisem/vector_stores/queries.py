@@ -101,7 +101,7 @@ def run(
             learner = Learner(mode, store, vector, match)
             fetch = settings.fetch_k or _LEARNER_CANDIDATES
             parts |= {"text": "", "reranker": learner, "fetch_k": fetch}
-    return Searcher(None, store).run([replace(settings, **parts)])[0]
+    return Searcher(None, store).search_query(replace(settings, **parts))
 
 
 def _selection(

@@ -154,11 +154,11 @@ def test_a_bare_store_is_searched_by_ready_vectors(texts: SemanticSpace) -> None
         judged = "tiger" if "reranker" in options else None
         ready = replace(plain, text=judged, vector=vector, **options)
         expected = texts.search_query(replace(plain, **options))
-        assert bare.run([ready]) == [expected]
+        assert bare.search_many([ready]) == [expected]
     words = replace(plain, mode="keyword")
-    assert bare.run([words]) == [texts.search_query(words)]
+    assert bare.search_many([words]) == [texts.search_query(words)]
     with pytest.raises(ValueError, match="without an encoder a query needs a vector"):
-        bare.run([plain])
+        bare.search_many([plain])
 
 
 def test_min_score_cuts_by_cosine(texts: SemanticSpace) -> None:

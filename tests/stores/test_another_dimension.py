@@ -120,8 +120,8 @@ def test_an_interrupted_change_is_whole(
 
     with monkeypatch.context() as patch:
         if moment == "before the commit":
-            patch.setattr(type(store._catalog), "check_in_place", interrupted)
-            patch.setattr(store, "_lock_for_writing", lambda: None)
+            patch.setattr(type(store._files.catalog), "check_in_place", interrupted)
+            patch.setattr(store._files, "lock_for_writing", lambda: None)
         else:
             patch.setattr(Timeline, "move_on", interrupted)
         with pytest.raises(KeyboardInterrupt):
@@ -141,7 +141,7 @@ def test_no_vector_of_the_dimension_before_stays_on_the_disk(tmp_path: Path) -> 
     store.add(items(1, 9, seed=1))
     store.close()
     kept = open_store(tmp_path)
-    with kept._catalog.reader() as catalog:
+    with kept._files.catalog.reader() as catalog:
         assert catalog.all_vectors()[2].shape == (1, 9)
     kept.close()
 

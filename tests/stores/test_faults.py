@@ -104,7 +104,7 @@ def assert_works(store: FaissStore, directory: Path, oracle: BruteForce) -> None
 def test_database_that_is_full(filled: tuple[Path, BruteForce], name: str) -> None:
     directory, oracle = filled
     store = open_store(directory)
-    database = store._catalog._db
+    database = store._files.catalog._db
     pages = database.execute("PRAGMA page_count").fetchone()[0]
     database.execute(f"PRAGMA max_page_count = {pages}")
     task = TASKS[name]

@@ -70,10 +70,8 @@ def test_what_was_replaced_is_folded_away(
         for n in range(400):
             space.add([Record(id=f"a{n % 20}", text=f"a{n % 20} turn{n}")])
             if n % 7 == 0:
-                folder = store._folder
-                if folder is not None:
-                    folder.join()
-                held = store._timeline.newest()
+                store._indexer.wait()
+                held = store._files.timeline.newest()
                 assert held is not None
                 longest = max(longest, len(held.rows))
                 newest = space.search(text=f"turn{n}", k=1)[0].record

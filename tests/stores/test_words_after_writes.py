@@ -22,7 +22,7 @@ def test_others_see_the_words_of_a_commit_and_a_failed_write_leaves_none(tmp_pat
     with_writer, reader = open_store(tmp_path / "s"), open_store(tmp_path / "s")
     with_writer.add([item("a", "a tiger")])
     assert found(reader, "tiger") == ["a"]
-    catalog = with_writer._catalog
+    catalog = with_writer._files.catalog
 
     def fail() -> None:
         with catalog.transaction():
@@ -39,9 +39,9 @@ def test_others_see_the_words_of_a_commit_and_a_failed_write_leaves_none(tmp_pat
 def test_an_index_of_other_rules_is_built_anew_at_the_next_write(tmp_path: Path) -> None:
     store = open_store(tmp_path / "s")
     store.add([item("a", "a tiger"), item("b", "a lion")])
-    with store._catalog.transaction():
-        store._catalog.set_fact("words", "other rules")
-        store._catalog._db.execute("DROP TABLE words")
+    with store._files.catalog.transaction():
+        store._files.catalog.set_fact("words", "other rules")
+        store._files.catalog._db.execute("DROP TABLE words")
     store.delete(Selection(ids=("b",)))
     assert (found(store, "tiger"), found(store, "lion")) == (["a"], [])
     store.close()
@@ -126,10 +126,10 @@ def test_any_sequence_of_writes_keeps_the_index_right(
         assert set(found(store, " ".join(WORDS), 50, chosen)) == {
             i for i, (_, n) in naive.items() if n == 2
         }
-    store._catalog._db.execute("INSERT INTO words (words) VALUES ('integrity-check')")
+    store._files.catalog._db.execute("INSERT INTO words (words) VALUES ('integrity-check')")
     # Not only are removed records not found: their words count for nothing any more.
     scored = store.search_words(" ".join(WORDS), 50)
-    with store._catalog.transaction():
-        store._catalog._words.rebuild()
+    with store._files.catalog.transaction():
+        store._files.catalog._words.rebuild()
     assert store.search_words(" ".join(WORDS), 50) == scored
     store.close()

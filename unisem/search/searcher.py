@@ -18,6 +18,7 @@ from unisem.search.diversity import choose, likeness_of
 from unisem.search.neighbors import with_neighbors
 from unisem.search.query import Query
 from unisem.search.reranking import reorder
+from unisem.search.searchable import Searchable
 from unisem.stores import Store
 from unisem.stores.hits import Hit
 from unisem.stores.vectors import unit
@@ -26,7 +27,7 @@ _NAMES = {"text": "text", "image": "picture"}
 _ASKED = {"text": "text", "image": "pictures", "both": "text and picture"}
 
 
-class Searcher:
+class Searcher(Searchable):
     """Runs queries over an encoder and a store, many at once where they can share work.
 
     1. **Embed.** The texts of all queries that compare vectors are encoded in one call, and so are
@@ -52,8 +53,8 @@ class Searcher:
         self._encoder = encoder
         self._store = store
 
-    def run(self, queries: Sequence[Query]) -> list[list[Hit]]:
-        """Each query's hits, best first; with diversity, in the order they were chosen."""
+    def search_many(self, queries: Sequence[Query]) -> list[list[Hit]]:
+        """See `Searchable`."""
         by_vector = self._by_vector(queries)
         chosen = [
             self._choose(query, _reranked(query, self._fetched(query, hits)))[: query.k]

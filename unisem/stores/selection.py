@@ -24,18 +24,14 @@ class Selection:
         modality: ``"text"`` (no picture) or ``"image"`` (a picture, with or without caption).
     """
 
-    ids: tuple[str, ...] | None = None
-    source_ids: tuple[str, ...] | None = None
+    ids: Sequence[str] | None = None
+    source_ids: Sequence[str] | None = None
     filter: Filter | None = None
     modality: Modality | None = None
 
     def __post_init__(self) -> None:
         for name in ("ids", "source_ids"):
-            value = getattr(self, name)
-            if isinstance(value, str):
-                raise TypeError(f"{name} must be a sequence of strings, not one string")
-            if value is not None:
-                object.__setattr__(self, name, tuple(value))
+            object.__setattr__(self, name, as_ids(getattr(self, name)))
         if self.filter is not None and not isinstance(self.filter, Filter):
             raise TypeError(
                 f"filter must be a unisem.filters.Filter, not {type(self.filter).__name__}; "
@@ -50,11 +46,8 @@ class Selection:
         return self == EVERYTHING
 
 
-EVERYTHING = Selection()
-
-
 def as_ids(ids: Sequence[str] | None) -> tuple[str, ...] | None:
-    """What a caller gives as ids, for a `Selection`.
+    """What a caller gives as ids.
 
     Raises:
         TypeError: It is one string.
@@ -62,3 +55,6 @@ def as_ids(ids: Sequence[str] | None) -> tuple[str, ...] | None:
     if isinstance(ids, str):
         raise TypeError("pass a list of ids, for example [id]")
     return None if ids is None else tuple(ids)
+
+
+EVERYTHING = Selection()

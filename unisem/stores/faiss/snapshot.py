@@ -21,6 +21,7 @@ from unisem.records import Vector
 from unisem.stores.calibrated import Calibrated, Question
 from unisem.stores.faiss.catalog import Changes
 from unisem.stores.faiss.growing_array import GrowingArray
+from unisem.stores.faiss.index_settings import IndexKind
 from unisem.stores.faiss.moments import Moment
 from unisem.stores.faiss.rawvectors import VectorId
 from unisem.stores.faiss.segment import Found, Raw, Segment, best
@@ -139,6 +140,11 @@ class Snapshot:
     def dead_share(self) -> float:
         """Which share of the records that the arrays hold has been removed."""
         return 0.0 if self._all_alive else 1 - float(self.alive.mean())
+
+    @property
+    def index_kind(self) -> IndexKind | None:
+        """Kind of the segment; ``None`` while everything is scanned."""
+        return None if self.segment is None else self.segment.kind
 
     @property
     def is_mostly_dead(self) -> bool:

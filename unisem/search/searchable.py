@@ -1,0 +1,102 @@
+"""`Searchable`: what answers queries, and the ways to ask it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from unisem.filters import Filter
+from unisem.images.reference import ImageSource
+from unisem.records import Modality
+from unisem.rerank import Reranker
+from unisem.search.fusion import Fusion, RankFusion
+from unisem.search.query import Mode, Query
+from unisem.stores.hits import Hit
+from unisem.stores.selection import Match, Selection
+
+
+class Searchable(ABC):
+    """Answers queries: a space does, and the `Searcher` behind it."""
+
+    @abstractmethod
+    def search_many(self, queries: Sequence[Query]) -> list[list[Hit]]:
+        """Run many queries in less time than one by one; each one's hits, in order.
+
+        Returns:
+            For each query its hits, best first; with diversity, in the order they were chosen.
+        """
+
+    def search(
+        self,
+        text: str | None = None,
+        image: ImageSource | None = None,
+        *,
+        k: int = 5,
+        filter: Filter | None = None,
+        modality: Modality | None = None,
+        ids: Sequence[str] | None = None,
+        source_ids: Sequence[str] | None = None,
+        match: Match = "any",
+        text_weight: float = 0.5,
+        mode: Mode = "vector",
+        fusion: Fusion | None = None,
+        min_score: float | None = None,
+        min_relevance: float | None = None,
+        diversity: float | None = None,
+        reranker: Reranker | None = None,
+        fetch_k: int | None = None,
+        distinct: bool = False,
+        neighbors: int = 0,
+    ) -> list[Hit]:
+        """Find the records nearest to a text, a picture, or both.
+
+        Args:
+            text: Text as written; a string that looks like a path or URL is still text.
+            image: A path, bytes, a Pillow picture or an `ImageRef`.
+            k: At most how many hits; exactly ``min(k, matching records)`` come back.
+            filter: Condition on metadata, for example ``Field("year") >= 2020``.
+            modality: ``"image"`` for records with a picture, ``"text"`` for those without.
+            ids: Only these records.
+            source_ids: Only records cut from these sources.
+            match: Compare with records' ``"text"`` vectors, ``"image"`` vectors, or ``"any"``.
+            text_weight: Share of the text, if both are given.
+            mode: ``"vector"`` by meaning, ``"keyword"`` by the text's words, ``"hybrid"`` both.
+            fusion: How a hybrid search's lists become one; `RankFusion` if ``None``.
+            min_score: The least cosine of a hit by vector.
+            min_relevance: The least probability that one is relevant; of a calibrated space.
+            diversity: From 0, the best hits, to 1, the least alike.
+            reranker: What orders the candidates anew, see `unisem.rerank`.
+            fetch_k: How many candidates hybrid search, reranker and diversity choose from.
+            distinct: Of records with the same picture, byte for byte, find only the best.
+            neighbors: How many records before and after each hit come with it, by its links;
+                ``k`` does not count them.
+
+        Returns:
+            Hits, best first, ties by id; with diversity, in the order they were chosen.
+
+        Raises:
+            ImageError: The query's picture cannot be used.
+            ValueError: What is given suits not the mode or the calibration, or is out of range.
+        """
+        query = Query(
+            text=text,
+            image=image,
+            text_weight=text_weight,
+            k=k,
+            selection=Selection(ids, source_ids, filter, modality),
+            match=match,
+            mode=mode,
+            fusion=RankFusion() if fusion is None else fusion,
+            min_score=min_score,
+            min_relevance=min_relevance,
+            diversity=diversity,
+            reranker=reranker,
+            fetch_k=fetch_k,
+            distinct=distinct,
+            neighbors=neighbors,
+        )
+        return self.search_query(query)
+
+    def search_query(self, query: Query) -> list[Hit]:
+        """Run one `Query`."""
+        return self.search_many([query])[0]

@@ -1,0 +1,142 @@
+"""`Indexer`: builds a store's segments while it is searched."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisem.common.forks import start_undisturbed, undisturbed
+from unisem.errors import StoreError
+from unisem.records import Vector
+from unisem.stores.calibration_file import Swap
+from unisem.stores.faiss.index_settings import IndexKind, choose_kind
+from unisem.stores.faiss.moments import Moment
+from unisem.stores.faiss.open_files import OpenFiles
+from unisem.stores.faiss.segment import Segment
+
+_log = logging.getLogger(__name__)
+_SAVED_AT_ONCE = 1 << 24  # bytes of a segment that are written so fast that searches may wait
+_QUICK = ("flat", "sq8")  # what is built unasked; a graph is built when asked for
+
+
+class Indexer:
+    """Builds a segment beside the present one and puts it in its place.
+
+    Searches go on meanwhile, in this process and in others.
+
+    Args:
+        files: The store's.
+    """
+
+    def __init__(self, files: OpenFiles) -> None:
+        self._files = files
+        self._folding: threading.Thread | None = None
+
+    def wait(self) -> None:
+        """Wait for the thread that indexes, if there is one."""
+        if self._folding is not None:
+            self._folding.join()
+
+    def index_anew(self, wanted: IndexKind | Literal["auto"], swap: Swap | None = None) -> str:
+        """Index all vectors, by another calibration if one is to take the present one's place.
+
+        Args:
+            wanted: Kind of index; by size, if ``"auto"``.
+            swap: The calibration that becomes the present one with the segment.
+
+        Returns:
+            Which kind was built and why; nothing, if nothing was ever stored.
+        """
+        files, timeline = self._files, self._files.timeline
+        while True:
+            with files.mutex:
+                files.lock_for_writing()
+                files.catalog.check_in_place()
+                if timeline.newest() is None:
+                    if swap is not None:
+                        swap.commit()
+                    return ""
+            moment, vector_ids, vectors = self._all_vectors()
+            chosen, reason = choose_kind(len(vectors)) if wanted == "auto" else (wanted, "as asked")
+            if not len(vectors):
+                chosen, reason = "flat", "nothing is left"
+            present = timeline.calibrated(vectors.shape[1])
+            calibrated = present if swap is None else swap.calibrated
+            with undisturbed():
+                segment = Segment.build(chosen, vectors, vector_ids, moment, calibrated)
+            with files.mutex:
+                with files.reading():
+                    is_latest = files.catalog.can_follow(moment, segment.dimension)
+                    is_same = timeline.calibrated(segment.dimension) is present
+                if is_latest and is_same:
+                    self._replace_segment(segment, swap)
+                    return f"{chosen}: {reason}"
+            # Another thread has compacted a later state meanwhile, which forgot what this needs,
+            # has emptied the store and stored vectors of another length, or has calibrated.
+
+    def _replace_segment(self, segment: Segment, swap: Swap | None) -> None:
+        files, timeline = self._files, self._files.timeline
+        with timeline.moving():
+            segment = self._save(segment)
+            if swap is not None:
+                swap.commit()
+            with files.reading():
+                timeline.adopt(segment)
+                files.image_library.collect(files.catalog.blobs())
+
+    def _save(self, segment: Segment) -> Segment:
+        """Write a segment, if anywhere, and let go of what was kept for the one before."""
+        if self._files.directory is not None:
+            segment = segment.saved(self._files.directory)
+        self._files.catalog.forget_removals(segment.moment.transaction)
+        return segment
+
+    def index_if_stale(self) -> None:
+        """Write what the next opening would have to catch up, if that is much and soon done."""
+        timeline = self._files.timeline
+        try:
+            snapshot = timeline.newest()
+            kind = (snapshot and snapshot.index_kind) or "flat"
+            if kind in _QUICK and timeline.is_stale():
+                self.index_anew(kind)
+        except StoreError as error:  # what was stored is safe, so nobody need handle this
+            _log.warning("%s; the next opening reads the vectors from the catalogue", error)
+
+    def fold_if_due(self) -> None:
+        """Have a thread rid the snapshot of what was removed, if that is most of it."""
+        snapshot = self._files.timeline.known  # reading might fail, and the write is committed
+        if snapshot is not None and snapshot.is_mostly_dead:
+            self.fold_soon(snapshot.index_kind or "flat")
+
+    def fold_soon(self, kind: IndexKind) -> None:
+        """Have a thread index all vectors, if it is soon done."""
+        if kind in _QUICK and (self._folding is None or not self._folding.is_alive()):
+            self._folding = start_undisturbed(lambda: self._fold(kind), "unisem-fold")
+
+    def _fold(self, kind: IndexKind) -> None:
+        files, timeline = self._files, self._files.timeline
+        try:
+            moment, vector_ids, vectors = self._all_vectors()
+            calibrated = timeline.calibrated(vectors.shape[1])
+            segment = Segment.build(kind, vectors, vector_ids, moment, calibrated)
+            with files.alone(), timeline.moving():
+                with files.reading():
+                    if not timeline.can_follow(segment):
+                        return  # somebody has compacted a later state, or emptied the store
+                    timeline.adopt(segment)
+                if vectors.nbytes <= _SAVED_AT_ONCE:
+                    self._save(segment)
+        except StoreError as error:  # a later write tries again, and reports what the disk says
+            _log.warning("%s: removed vectors stay in memory (%s)", files.directory, error)
+
+    def _all_vectors(self) -> tuple[Moment, NDArray[np.int64], Vector]:
+        files = self._files
+        with (
+            files.mutex if files.directory is None else undisturbed(),
+            files.catalog.reader() as catalog,
+        ):
+            return catalog.all_vectors()
