@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.callbacks.base import CallbackManager
@@ -19,6 +19,7 @@ from llama_index.core.data_structs.data_structs import IndexDict
 from llama_index.core.embeddings.utils import EmbedType
 from llama_index.core.indices.registry import INDEX_STRUCT_TYPE_TO_INDEX_CLASS
 from llama_index.core.ingestion import run_transformations
+from llama_index.core.llms.llm import LLM
 from llama_index.core.llms.utils import LLMType, resolve_llm
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.schema import (
@@ -51,6 +52,12 @@ _OTHER_NAMES = {  # what a `UniSemRetriever` calls it, and what it is here
     "match": "an index over vector_store.view(…)",
 }
 _TEXT_TEMPLATES = ("text_qa_template", "refine_template")
+_ENGINES: dict[tuple[bool, bool], Any] = {  # by whether it only looks up, and sees pictures
+    (True, True): ImageContextChatEngine,
+    (True, False): ContextChatEngine,
+    (False, True): ImageCondenseChatEngine,
+    (False, False): CondensePlusContextChatEngine,
+}
 
 
 class UniSemIndex(StoredNodesIndex):
@@ -217,8 +224,7 @@ class UniSemIndex(StoredNodesIndex):
         Raises:
             ValueError: A template for texts, which LlamaIndex does not use for pictures.
         """
-        manager = self._callback_manager
-        model = resolve_llm(llm, callback_manager=manager) if llm else Settings.llm
+        model = self._model(llm)
         multimodal = kwargs.setdefault("multimodal", model.metadata.is_chat_model)
         for name in _TEXT_TEMPLATES if multimodal else ():
             if kwargs.get(name) is not None:
@@ -246,8 +252,7 @@ class UniSemIndex(StoredNodesIndex):
             TypeError: An unknown option.
             ValueError: A mode that LlamaIndex has removed.
         """
-        manager = self._callback_manager
-        model = resolve_llm(llm, callback_manager=manager) if llm else Settings.llm
+        model = self._model(llm)
         mode = ChatMode(chat_mode)
         if mode == ChatMode.CONDENSE_QUESTION:
             make = CondenseQuestionChatEngine.from_defaults
@@ -264,18 +269,15 @@ class UniSemIndex(StoredNodesIndex):
                 f'mode "{mode.value}" was removed from LlamaIndex; use a FunctionAgent with '
                 "UniSemRetrieverTool"
             )
-        with_context = mode == ChatMode.CONTEXT
-        if kwargs.pop("multimodal", model.metadata.is_chat_model):
-            seeing: Any = ImageContextChatEngine if with_context else ImageCondenseChatEngine
-            known, rest = _parted(kwargs, "as_chat_engine", seeing.from_defaults)
-            found = seeing.from_defaults(
-                retriever=self.as_retriever(**known), multi_modal_llm=model, **rest
-            )
-            return cast(BaseChatEngine, found)
-        reading: Any = ContextChatEngine if with_context else CondensePlusContextChatEngine
-        known, rest = _parted(kwargs, "as_chat_engine", reading.from_defaults)
-        found = reading.from_defaults(retriever=self.as_retriever(**known), llm=model, **rest)
-        return cast(BaseChatEngine, found)
+        seeing = bool(kwargs.pop("multimodal", model.metadata.is_chat_model))
+        engine = _ENGINES[mode == ChatMode.CONTEXT, seeing]
+        known, rest = _parted(kwargs, "as_chat_engine", engine.from_defaults)
+        rest["multi_modal_llm" if seeing else "llm"] = model
+        found: BaseChatEngine = engine.from_defaults(retriever=self.as_retriever(**known), **rest)
+        return found
+
+    def _model(self, llm: LLMType | None) -> LLM:
+        return resolve_llm(llm, callback_manager=self._callback_manager) if llm else Settings.llm
 
 
 def _parted(

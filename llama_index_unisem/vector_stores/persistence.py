@@ -27,6 +27,7 @@ from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-
 from llama_index.core.vector_stores.types import DEFAULT_PERSIST_FNAME
 
 from llama_index_unisem.vector_stores.open_stores import OpenStore
+from unisem.common.atomic_files import publish
 from unisem.common.scratch import ScratchFolder
 from unisem.errors import CorruptStoreError, ImageError, StoreLockedError
 from unisem.images.library import ImageLibrary
@@ -187,11 +188,8 @@ def _mark(path: str, name: str, files: fsspec.AbstractFileSystem) -> None:
         return
     temporary = Path(f"{path}.{uuid4().hex[:8]}")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        temporary.write_text(text, encoding="utf-8")
+        publish(temporary, Path(path))
     finally:
         temporary.unlink(missing_ok=True)
 
