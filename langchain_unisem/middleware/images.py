@@ -14,7 +14,7 @@ from langchain_core.messages.content import ContentBlock
 from langchain_unisem.messages import image_block, text_block
 from langchain_unisem.middleware.mentions import Mention, Results, mentioned
 from langchain_unisem.tools import UniSemInlineRetrievalTool, UniSemRetrievalTool
-from langchain_unisem.tools.asked import SOURCE, is_users
+from langchain_unisem.tools.user_images import SOURCE, is_users
 from unisem.errors import ImageError
 from unisem.images.for_models import ImageLimits, ModelImage, image_for_model
 from unisem.images.reference import ImageRef

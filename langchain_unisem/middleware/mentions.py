@@ -8,7 +8,7 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
 
-from langchain_unisem.tools.asked import is_users
+from langchain_unisem.tools.user_images import is_users
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ from langchain_unisem.tools.arguments import (
     explain_arguments,
     model_filter,
 )
-from langchain_unisem.tools.asked import place_of, sent_image
 from langchain_unisem.tools.results import Result
+from langchain_unisem.tools.user_images import place_of, sent_image
 from langchain_unisem.vectorstores.options import DocumentFilter, narrowed
 from unisem.errors import EncoderError, FilterError, ImageError, RecordError
 from unisem.filters import And, Filter, narrows

@@ -21,7 +21,7 @@ from langchain_openai import ChatOpenAI
 
 from langchain_unisem import UniSemInlineRetrievalTool, UniSemRetrievalTool, UniSemRetriever
 from langchain_unisem.middleware import ImageMiddleware
-from langchain_unisem.tools.asked import sent_image
+from langchain_unisem.tools.user_images import sent_image
 from tests.support.chat_rules import broken_rule
 from tests.support.chat_server import chat_server
 from tests.support.pictures import encoded, solid
