@@ -16,7 +16,7 @@ from langchain_core.embeddings import Embeddings
 
 from langchain_unisem.embeddings import UniSemEmbeddings
 from langchain_unisem.vectorstores.encoder import EmbeddingsEncoder
-from langchain_unisem.vectorstores.writes import Metadatas, SpaceWrites
+from langchain_unisem.vectorstores.space_documents import Metadatas, SpaceDocuments
 from unisem.common.leases import Lease, Registry
 from unisem.encoders import Encoder
 from unisem.errors import EncoderMismatchError, StoreError
@@ -41,7 +41,7 @@ class StorePlace(TypedDict, total=False):
 _Store = TypeVar("_Store", bound="UniSemVectorStore")
 
 
-class UniSemVectorStore(SpaceWrites):
+class UniSemVectorStore(SpaceDocuments):
     """Texts, pictures and captioned pictures in one LangChain vector store.
 
     Setup:

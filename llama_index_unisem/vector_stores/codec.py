@@ -36,10 +36,10 @@ from llama_index_unisem.embeddings.node_vectors import caption_vector, put_capti
 from llama_index_unisem.node_images import has_inline_image, image_of
 from llama_index_unisem.nodes import RELATIONS, UniSemImageNode, node_of
 from llama_index_unisem.vector_stores.open_stores import OpenStore
-from unisem.errors import ImageError, RecordError
+from unisem.errors import ImageError, RecordError, VectorError
 from unisem.images.reference import ImageRef
 from unisem.ingest.intake import Intake, Offer, Prepared
-from unisem.records import EmbeddedRecord, Modality, Record
+from unisem.records import EmbeddedRecord, Modality, Record, to_json
 from unisem.stores import Store
 from unisem.stores.selection import Match
 from unisem.stores.vectors import unit
@@ -84,11 +84,27 @@ def take_in(
     Raises:
         ValueError: No vector, a zero vector, or one that is no list of numbers; names the node.
         RecordError: Metadata that LlamaIndex cannot write as JSON, or that cannot be found by.
+        VectorError: Of another dimension than the space's encoder.
         ImageError: A picture outside the space's folders.
     """
     offers = [offer_of(node, opened, match) for node in nodes]
     with closing(Intake(opened.image_library).prepared(offers)) as prepared:
-        return [_taken(node, item, match) for node, item in zip(nodes, prepared, strict=True)]
+        items = [_taken(node, item, match) for node, item in zip(nodes, prepared, strict=True)]
+    if opened.space is not None:
+        _check_dimension(items, opened.space.encoder.dimension)
+    return items
+
+
+def with_other_vectors(items: Sequence[EmbeddedRecord], store: Store) -> list[EmbeddedRecord]:
+    """Records with the other vectors of those that are stored already and have not changed."""
+    ids = [item.record.id for item in items]
+    known = zip(store.get(ids), store.vectors(ids), strict=True)
+    return [
+        EmbeddedRecord(item.record, {**vectors, **item.vectors})
+        if old is not None and vectors and _content(old) == _content(item.record)
+        else item
+        for item, (old, vectors) in zip(items, known, strict=True)
+    ]
 
 
 def offer_of(node: BaseNode, opened: OpenStore, match: Match = "any") -> Offer:
@@ -342,3 +358,19 @@ def _subclasses(cls: type[BaseNode]) -> Iterator[type[BaseNode]]:
 
 def _name(cls: type) -> str:
     return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def _content(record: Record) -> tuple[Any, ...]:
+    path = None if record.image is None else record.image.path
+    mappings = to_json(record.metadata), to_json(record.payload)
+    return record.text, record.source_id, path, *mappings
+
+
+def _check_dimension(items: Sequence[EmbeddedRecord], dimension: int) -> None:
+    for item in items:
+        for vector in item.vectors.values():
+            if len(vector) != dimension:
+                raise VectorError(
+                    f"the embedding of node {item.record.id!r} has dimension {len(vector)}, the "
+                    f"space's encoder {dimension}; use UniSemEmbedding(encoder=space.encoder)"
+                )
