@@ -73,6 +73,8 @@ def hit_to_document(
     details = record_details(record) | {"matched": hit.matched, "score": float(hit.score)}
     if hit.relevance is not None:
         details["relevance"] = hit.relevance
+    if hit.judged is not None:
+        details["judged"] = hit.judged
     if record.source_id is not None and not _is_place(record.source_id):
         details["source_id"] = record.source_id
     score = None if scale is None else scale(hit.score)

@@ -77,8 +77,17 @@ def add_details(
     metadata[DETAILS_KEY] = details
 
 
-def put_score(metadata: dict[str, Any], score: float, reranker: str) -> None:
-    """Give a document, in place, a reranker's score; a value that is not a search's stays."""
+def put_score(
+    metadata: dict[str, Any], score: float, reranker: str, judged: float | None = None
+) -> None:
+    """Give a document, in place, a reranker's score; a value that is not a search's stays.
+
+    Args:
+        metadata: The document's.
+        score: Its score now.
+        reranker: The reranker's name.
+        judged: What the reranker itself gave it; ``None`` if it did not judge it.
+    """
     details = details_of(metadata)
     if details is None:
         set_aside(metadata, [SCORE_KEY])
@@ -86,6 +95,10 @@ def put_score(metadata: dict[str, Any], score: float, reranker: str) -> None:
         if renamed := set_aside(metadata, [SCORE_KEY]):
             details[RENAMED] = {**details.get(RENAMED, {}), **renamed}
         details["reranker"] = reranker
+    if details is not None:
+        details.pop("judged", None)
+        if judged is not None:
+            details["judged"] = judged
     metadata[SCORE_KEY] = score
 
 

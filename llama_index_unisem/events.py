@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from llama_index_unisem.nodes import node_of
 from unisem.images.reference import ImageRef
 from unisem.records import Record
 from unisem.rerank import Reranker
+from unisem.search.reranking import Reranking
 
 _dispatcher = get_dispatcher(__name__)
 
@@ -77,7 +79,15 @@ def reranking_events(
 
 
 class ObservedReranker(Reranker):
-    """A reranker, with the events of each call."""
+    """A reranker, with the events of each call that judges."""
+
+    @classmethod
+    def within(
+        cls, reranker: Reranker | Reranking, manager: CallbackManager, top_n: int
+    ) -> Reranking:
+        """The same reranking, observed."""
+        reranking = Reranking.of(reranker)
+        return replace(reranking, reranker=cls(reranking.reranker, manager, top_n))
 
     def __init__(self, reranker: Reranker, manager: CallbackManager, top_n: int) -> None:
         self._reranker = reranker
@@ -93,6 +103,8 @@ class ObservedReranker(Reranker):
         self, text: str | None, image: ImageRef | None, records: Sequence[Record]
     ) -> NDArray[np.float32]:
         """What the reranker says; the picture of the query is not told to observers."""
+        if not records:
+            return self._reranker.score(text, image, records)
         nodes = [NodeWithScore(node=node_of(record)) for record in records]
         with reranking_events(self._manager, text or "", nodes, self.name, self._top_n) as judged:
             scores = self._reranker.score(text, image, records)

@@ -35,9 +35,10 @@ ARROWS = {
     "space": "ingest search rerank encoders readers stores calibration manifest records images "
     "filters common",
     "training": "evaluation pairs encoders models stores records images common",
-    "evaluation": "space calibration search pairs encoders readers stores records images common",
+    "evaluation": "space calibration search rerank pairs encoders readers stores records images "
+    "common",
     "ingest": "captioners encoders readers stores captions records images common",
-    "search": "rerank encoders stores calibration records images filters",
+    "search": "rerank encoders stores calibration records images filters common",
     "manifest": "encoders stores common",
     "rerank": "encoders models records images common",
     "captioners": "rerank encoders models records images common",

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any, Literal, Self, TypedDict
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, InstanceOf, model_validator
 
 from langchain_unisem.documents import check_documents, each_once, records_found
-from langchain_unisem.metadata import own_metadata, put_score
+from langchain_unisem.metadata import details_of, own_metadata, put_score
 from langchain_unisem.queries import ImageQuery, image_of, text_of
 from unisem.common.threads import InThread
-from unisem.records import Record
+from unisem.records import Modality, Record
 from unisem.rerank import Reranker, load_reranker
-from unisem.search.reranking import rank
+from unisem.search.reranking import Ranked, Reranking
 from unisem.space import SemanticSpace
 
 
@@ -40,7 +41,10 @@ class UniSemReranker(BaseDocumentCompressor, RunnableSerializable[dict[str, Any]
         model: A directory with a cross encoder, or a hub id such as
             ``"cross-encoder/ms-marco-MiniLM-L6-v2"``.
         reranker: A `unisem.rerank.Reranker` made already, instead of ``model``, ``device`` and
-            ``dtype``.
+            ``dtype``; or a `unisem.search.Reranking` of one.
+        modalities: What is judged: ``["image"]``, documents of pictures; ``["text"]``, the others;
+            both by default. The rest keep their places.
+        seconds: How long it may take; what there was no time for keeps its place.
         space: Where the documents' pictures are, by the documents' ids and the pictures' digests.
             Without it, and for documents of other stores, the text alone is judged.
         top_n: How many documents at most; all of them if ``None``.
@@ -72,9 +76,9 @@ class UniSemReranker(BaseDocumentCompressor, RunnableSerializable[dict[str, Any]
     Documents come back as copies with the same id, their text as it was, and the model's score, a
     Python float, in ``metadata["relevance_score"]``; a value that stood there and is not of a
     search comes as ``original_relevance_score``. What was found twice is judged once. Those that
-    the model cannot judge (a picture without caption, and a model that reads texts only) come last
-    in the order they had, with the least score that it gave. If it can judge none of them all keep
-    their order and their metadata.
+    the model does not judge (a picture without caption, and a model that reads texts only) keep
+    their places, with the score of the one before. If it judges none of them all keep their order
+    and their metadata. What the model said is in ``metadata["unisem"]["judged"]``.
     See docs/guides/rerankers.md.
 
     Raises:
@@ -88,9 +92,15 @@ class UniSemReranker(BaseDocumentCompressor, RunnableSerializable[dict[str, Any]
     )
 
     model: str = ""
-    reranker: Reranker = Field(default=None, repr=False, exclude=True)  # type: ignore[assignment]
+    reranker: Reranker | InstanceOf[Reranking] = Field(
+        default=None,  # type: ignore[assignment]
+        repr=False,
+        exclude=True,
+    )
     space: SemanticSpace | None = Field(default=None, exclude=True)
     top_n: int | None = Field(default=None, ge=1, strict=True)
+    modalities: tuple[Modality, ...] | None = None
+    seconds: float | None = Field(default=None, gt=0)
     device: str | None = None
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
 
@@ -140,14 +150,21 @@ class UniSemReranker(BaseDocumentCompressor, RunnableSerializable[dict[str, Any]
         text, image = text_of(query), image_of(query)
         check_documents(documents)
         kept = each_once(documents)
-        ranked = rank(
-            self.reranker,
+        ranked = self._reranking.rank(
             None if image is not None and not text else text,
             image,
             self._records(kept),
+            [(details_of(document.metadata) or {}).get("score") for document in kept],
         )
-        chosen = ranked[: self.top_n]
-        return [_scored(kept[position], score, self.reranker.name) for position, score in chosen]
+        return [
+            _scored(kept[one.position], one, self.reranker.name) for one in ranked[: self.top_n]
+        ]
+
+    @property
+    def _reranking(self) -> Reranking:
+        said = {"modalities": self.modalities, "seconds": self.seconds}
+        given: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
+        return replace(Reranking.of(self.reranker), **given)
 
     acompress_documents = InThread(compress_documents).twin
 
@@ -209,10 +226,10 @@ def _as_record(place: int, document: Document, known: Record | None) -> Record:
     )
 
 
-def _scored(document: Document, score: float | None, reranker: str) -> Document:
+def _scored(document: Document, ranked: Ranked, reranker: str) -> Document:
     metadata = deepcopy(document.metadata)
-    if score is not None:
-        put_score(metadata, score, reranker)
+    if ranked.score is not None:
+        put_score(metadata, ranked.score, reranker, ranked.judged)
     return document.model_copy(update={"metadata": metadata})
 
 

@@ -13,7 +13,7 @@ from langchain_core.callbacks import (
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
 from langchain_core.runnables import RunnableConfig
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, InstanceOf, field_validator, model_validator
 
 from langchain_unisem.documents import found_to_document, hit_to_document, relevance
 from langchain_unisem.filters import to_filter
@@ -33,6 +33,7 @@ from unisem.records import Modality, Record
 from unisem.rerank import Reranker
 from unisem.search.fusion import Fusion
 from unisem.search.query import Mode
+from unisem.search.reranking import Reranking
 from unisem.space import SemanticSpace
 from unisem.stores.selection import Match
 
@@ -46,7 +47,7 @@ class SearchOptions(CommonOptions, total=False):
     search_type: SearchType
     k: int
     lambda_mult: float
-    reranker: Reranker | None
+    reranker: Reranker | Reranking | None
 
 
 class UniSemRetriever(BaseRetriever):
@@ -70,7 +71,8 @@ class UniSemRetriever(BaseRetriever):
         lambda_mult: For ``"mmr"``: from 0, only diversity after the first, to 1, only relevance.
         fetch_k: How many candidates ``"mmr"``, ``"hybrid"`` and a reranker choose from.
         fusion: How the two lists of ``"hybrid"`` become one.
-        reranker: A `unisem.rerank.Reranker` that orders the candidates anew.
+        reranker: A `unisem.rerank.Reranker` that orders the candidates anew, or a
+            `unisem.search.Reranking` of one, which also says what is judged and for how long.
         neighbors: How many records before and after each hit come with it, by its links; ``k``
             does not count them.
         scores: ``False`` leaves out what only one search says of a document, so that a record is
@@ -125,7 +127,7 @@ class UniSemRetriever(BaseRetriever):
     lambda_mult: float = Field(default=0.5, ge=0, le=1)
     fetch_k: int | None = Field(default=None, ge=1, strict=True)
     fusion: Fusion | None = None
-    reranker: Reranker | None = None
+    reranker: Reranker | InstanceOf[Reranking] | None = None
     neighbors: int = Field(default=0, ge=0, strict=True)
     scores: bool = True
     unique_key: str | None = None

@@ -21,6 +21,7 @@ from unisem.records import Modality, Record, Vector
 from unisem.rerank import Reranker
 from unisem.search.fusion import Fusion, RankFusion
 from unisem.search.query import Mode, Query
+from unisem.search.reranking import Reranking
 from unisem.space import SemanticSpace
 from unisem.stores.hits import Hit
 from unisem.stores.selection import Match, Selection
@@ -74,7 +75,7 @@ def search(
     *,
     vector: Vector | None = None,
     lambda_mult: float | None = None,
-    reranker: Reranker | None = None,
+    reranker: Reranker | Reranking | None = None,
 ) -> list[Hit]:
     """Run one search.
 

@@ -44,6 +44,7 @@ from unisem.records import Modality, Vector
 from unisem.rerank import Reranker
 from unisem.search.composition import composed, mean_of
 from unisem.search.query import Query
+from unisem.search.reranking import Reranking
 from unisem.stores import Store
 from unisem.stores.hits import Hit
 from unisem.stores.selection import Selection
@@ -79,7 +80,7 @@ class UniSemIndexRetriever(VectorIndexRetriever):
         text_weight: float = 0.5,
         min_score: float | None = None,
         min_relevance: float | None = None,
-        reranker: Reranker | None = None,
+        reranker: Reranker | Reranking | None = None,
         fetch_k: int | None = None,
         neighbors: int = 0,
         image_limits: ImageLimits | None = None,
@@ -105,7 +106,7 @@ class UniSemIndexRetriever(VectorIndexRetriever):
             text_weight: Share of the text, if a query has text and picture.
             min_score: The least cosine of a hit by vector.
             min_relevance: The least probability that one is relevant; of a calibrated space.
-            reranker: What orders the candidates anew, see `unisem.rerank`.
+            reranker: What orders the candidates anew; with more to say, a `Reranking` of it.
             fetch_k: How many candidates hybrid search, reranker and mode ``"mmr"`` choose from.
             neighbors: How many records before and after each hit come with it, as in
                 `UniSemRetriever`.
@@ -281,7 +282,7 @@ class UniSemIndexRetriever(VectorIndexRetriever):
         settings, image = replace(self._settings, vector_kind=kind), None
         if settings.reranker is not None:
             _, image = judged(bundle)
-            observed = ObservedReranker(
+            observed = ObservedReranker.within(
                 settings.reranker, self.callback_manager, self._similarity_top_k
             )
             settings = replace(settings, reranker=observed)

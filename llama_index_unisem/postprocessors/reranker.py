@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
@@ -19,9 +20,9 @@ from llama_index_unisem.retrievers.bundles import image_of
 from unisem.errors import ImageError
 from unisem.images.reference import ImageRef
 from unisem.presentation.contents import LEFT_OUT, as_found
-from unisem.records import Record
+from unisem.records import Modality, Record
 from unisem.rerank import Reranker, load_reranker
-from unisem.search.reranking import rank
+from unisem.search.reranking import Reranking
 
 if TYPE_CHECKING:
     from unisem.space import SemanticSpace
@@ -37,9 +38,9 @@ class UniSemReranker(BaseNodePostprocessor):
 
     A node is judged by its text and, if the model sees pictures, by its picture. The query's
     picture (``QueryBundle.image_path``, or an `ImageQueryBundle`) is judged as well. Nodes that
-    the model cannot judge (a picture without caption, and a model that reads texts only) come last
-    in the order they had, with the least score that it gave; if it can judge none of them all keep
-    order and score. Nodes are never changed: what differs is a copy. See docs/guides/rerankers.md.
+    the model does not judge (a picture without caption, and a model that reads texts only) keep
+    their places, with the score of the node before; if it judges none of them all keep order and
+    score. Nodes are never changed: what differs is a copy. See docs/guides/rerankers.md.
 
     A retrieval's limit of pictures that a chat model is shown goes by the new order.
     """
@@ -59,21 +60,29 @@ class UniSemReranker(BaseNodePostprocessor):
         default_factory=list,
         description="Folders from which pictures of other retrievers' nodes may be read.",
     )
+    modalities: list[Literal["text", "image"]] | None = Field(
+        default=None, description="What is judged, by what nodes are; the rest keep their places."
+    )
+    seconds: float | None = Field(
+        default=None, gt=0, description="How long a query's nodes may take; as long as it takes."
+    )
     device: str | None = Field(default=None, description="Where a model that was named computes.")
     dtype: str = Field(default="float32", description="In which precision it computes.")
-    _reranker: Reranker = PrivateAttr()
+    _reranking: Reranking = PrivateAttr()
     _space: SemanticSpace | None = PrivateAttr()
 
     def __init__(
         self,
         model: str | os.PathLike[str] | None = None,
         *,
-        reranker: Reranker | None = None,
+        reranker: Reranker | Reranking | None = None,
         space: SemanticSpace | None = None,
         top_n: int | None = None,
         keep_retrieval_score: bool = False,
         metadata_mode: MetadataMode | Literal["all", "embed", "llm", "none"] = MetadataMode.NONE,
         image_roots: Sequence[str | os.PathLike[str]] = (),
+        modalities: Sequence[Modality] | None = None,
+        seconds: float | None = None,
         device: str | None = None,
         dtype: str = "float32",
         callback_manager: CallbackManager | None = None,
@@ -82,13 +91,15 @@ class UniSemReranker(BaseNodePostprocessor):
 
         Args:
             model: A directory with a cross encoder, or a hub id; see `load_reranker`.
-            reranker: A reranker, instead of a name.
+            reranker: A reranker, or a `Reranking` of one, instead of a name.
             space: Where pictures are looked up by the nodes' ids. A `UniSemRetriever`'s nodes
                 bring their own, those of an index over a space's vectors need not.
             top_n: As the field.
             keep_retrieval_score: As the field. The key is excluded from what models are shown.
             metadata_mode: As the field.
             image_roots: As the field. A picture elsewhere is judged by its caption.
+            modalities: As the field: ``"image"`` is a node with a picture, ``"text"`` any other.
+            seconds: As the field.
             device: As the field.
             dtype: As the field.
             callback_manager: As in every LlamaIndex component.
@@ -105,11 +116,10 @@ class UniSemReranker(BaseNodePostprocessor):
             if name is None:
                 raise ValueError("say which model reranks: model=, a directory or a hub id")
             reranker = load_reranker(name, device=device, dtype=dtype)
-        elif not isinstance(reranker, Reranker):
-            raise TypeError(f"reranker must be a unisem.Reranker, not {type(reranker).__name__}")
-        elif name not in (None, reranker.name):
+        reranking = Reranking.of(reranker)
+        if name not in (None, reranking.name):
             raise ValueError(
-                f"model={name!r} and reranker={reranker.name!r} differ; give one of them"
+                f"model={name!r} and reranker={reranking.name!r} differ; give one of them"
             )
         from unisem.space import SemanticSpace
 
@@ -118,16 +128,22 @@ class UniSemReranker(BaseNodePostprocessor):
         if isinstance(image_roots, str | os.PathLike):
             raise TypeError("image_roots must be a list of folders, not one")
         super().__init__(  # type: ignore[call-arg]  # the base states no fields
-            model=reranker.name,
+            model=reranking.name,
             top_n=top_n,
             keep_retrieval_score=keep_retrieval_score,
             metadata_mode=metadata_mode,
             image_roots=[os.fspath(root) for root in image_roots],
+            modalities=None if modalities is None else list(modalities),
+            seconds=seconds,
             device=device,
             dtype=dtype,
             callback_manager=callback_manager or CallbackManager([]),
         )
-        self._reranker = reranker
+        if self.modalities is not None:
+            reranking = replace(reranking, modalities=self.modalities)
+        if self.seconds is not None:
+            reranking = replace(reranking, seconds=self.seconds)
+        self._reranking = reranking
         self._space = space
 
     @classmethod
@@ -138,15 +154,15 @@ class UniSemReranker(BaseNodePostprocessor):
     @property
     def reranker(self) -> Reranker:
         """What scores."""
-        return self._reranker
+        return self._reranking.reranker
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         private = state.get("__pydantic_private__") or {}
-        self.__init__(reranker=private.get("_reranker"), **state["__dict__"])  # type: ignore[misc]
+        self.__init__(reranker=private.get("_reranking"), **state["__dict__"])  # type: ignore[misc]
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> UniSemReranker:
         memo = {} if memo is None else memo
-        for shared in (self._reranker, self._space):  # large, and full of locks
+        for shared in (self._reranking, self._space):  # large, and full of locks
             memo[id(shared)] = shared
         return super().__deepcopy__(memo)
 
@@ -165,8 +181,9 @@ class UniSemReranker(BaseNodePostprocessor):
             self.callback_manager, query_bundle.query_str, nodes, self.model, top_n
         ) as best:
             asked = None if image is None else ImageRef.of(image)
-            ranked = rank(self._reranker, text, asked, self._records(nodes))[:top_n]
-            scored = [self._scored(nodes[position], score) for position, score in ranked]
+            own = [node.score for node in nodes]
+            ranked = self._reranking.rank(text, asked, self._records(nodes), own)[:top_n]
+            scored = [self._scored(nodes[one.position], one.score) for one in ranked]
             best += _share_anew(nodes, scored)
         return best
 

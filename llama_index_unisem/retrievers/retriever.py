@@ -23,6 +23,7 @@ from unisem.records import Modality
 from unisem.rerank import Reranker
 from unisem.search.fusion import Fusion, RankFusion
 from unisem.search.query import Mode, Query
+from unisem.search.reranking import Reranking
 from unisem.stores.selection import Match, Selection
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class UniSemRetriever(MultiModalRetriever):
         min_score: float | None = None,
         min_relevance: float | None = None,
         diversity: float | None = None,
-        reranker: Reranker | None = None,
+        reranker: Reranker | Reranking | None = None,
         fetch_k: int | None = None,
         neighbors: int = 0,
         image_limits: ImageLimits | None = None,
@@ -112,7 +113,7 @@ class UniSemRetriever(MultiModalRetriever):
             min_score: The least cosine of a hit by vector.
             min_relevance: The least probability that one is relevant; of a calibrated space.
             diversity: From 0, the best hits, to 1, the least alike; ``1 - mmr_threshold``.
-            reranker: What orders the candidates anew, see `unisem.rerank`.
+            reranker: What orders the candidates anew; with more to say, a `Reranking` of it.
             fetch_k: How many candidates hybrid search, reranker and diversity choose from.
             neighbors: How many records before and after each hit come with it, by its links. They
                 are not counted by ``similarity_top_k``; see `unisem.search.neighbors` for their
@@ -254,7 +255,7 @@ class UniSemRetriever(MultiModalRetriever):
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         settings = self._settings
         if settings.reranker is not None:
-            observed = ObservedReranker(settings.reranker, self.callback_manager, settings.k)
+            observed = ObservedReranker.within(settings.reranker, self.callback_manager, settings.k)
             settings = replace(settings, reranker=observed)
         hits = self._space.search_query(query_of(query_bundle, settings, self._space))
         return nodes_of(hits, self._limits)

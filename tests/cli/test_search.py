@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
+from tests.support.checkpoints import save_picture_cross_encoder
 from tests.support.pictures import solid
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
+from unisem.search import RerankCalibration, Reranking
 
 
 @pytest.fixture
@@ -220,3 +222,29 @@ def test_copies_of_a_picture_take_one_place(run: Run, cards: Path) -> None:
         for arguments in (look, (*look, "--distinct"))
     ]
     assert [len(set(found)) for found in pictures] == [1, 3]
+
+
+def test_a_reranker_with_its_calibration_and_what_it_judges(
+    run: Run, built: Path, tmp_path: Path, toy: ToyEncoder
+) -> None:
+    model = save_picture_cross_encoder(tmp_path)
+    RerankCalibration(judged=3, own=2, offset=-1).save(model)
+    options = ["--reranker", model, "--rerank-modality", "image", "--rerank-seconds", 60]
+    result = run("search", built, "a red card", "-k", 3, "--json", *options)
+    assert result.exit_code == 0
+    answer = json.loads(result.stdout)
+    with SemanticSpace.open(built, encoder=toy) as space:
+        asked = Reranking.load(model, modalities=["image"])
+        assert asked.calibration == RerankCalibration(judged=3, own=2, offset=-1)
+        hits = space.search("a red card", k=3, reranker=asked)
+    assert [(hit["id"], hit["score"], hit["judged"]) for hit in answer["hits"]] == [
+        (hit.record.id, pytest.approx(hit.score), pytest.approx(hit.judged)) for hit in hits
+    ]
+    said = answer["reranking"]
+    assert said["judged"] == said["candidates"] > 0
+    assert said["left"] == 0
+    assert f"reranked {said['judged']} of {said['candidates']} candidates" in result.stderr
+    assert run("search", built, "red", "--rerank-seconds", 1).exit_code == 2
+    mixed = run("search", built, "red", "--reranker", model, "--mode", "hybrid")
+    assert mixed.exit_code == 2
+    assert run("search", built, "red", "--reranker", tmp_path / "nowhere").exit_code == 1

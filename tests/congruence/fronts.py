@@ -23,6 +23,7 @@ from unisem.records import Modality
 from unisem.rerank import Reranker
 from unisem.search.fusion import Fusion, RankFusion, WeightedFusion
 from unisem.search.query import Mode, Query
+from unisem.search.reranking import Reranking
 from unisem.stores.selection import Match
 
 Found = list[tuple[str, float | None]]
@@ -46,7 +47,7 @@ class Question:
     min_relevance: float | None = None
     diversity: float | None = None
     fetch_k: int | None = None
-    reranker: Reranker | None = None
+    reranker: Reranker | Reranking | None = None
     neighbors: int = 0
 
     @property

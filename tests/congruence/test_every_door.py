@@ -26,6 +26,7 @@ from tests.congruence.oracle import Oracle, rank_fused
 from tests.support.rerankers import ColourReranker
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
+from unisem.search import RerankCalibration, Reranking
 
 MODES: tuple[dict[str, Any], ...] = (
     {},
@@ -47,7 +48,12 @@ PARTS: dict[str, tuple[Any, ...]] = {
     "modality": (None, "image", "text"),
     "condition": CONDITIONS,
     "min_score": (None, 0.21),
-    "reranker": (None, ColourReranker()),
+    "reranker": (
+        None,
+        ColourReranker(),
+        Reranking(ColourReranker(), modalities=["image"]),
+        Reranking(ColourReranker(sees_images=False), calibration=RerankCalibration(judged=2)),
+    ),
     "neighbors": (0, 2),
 }
 TEXTS = ("red tiger", "a blue card of snow", "harbour of paper and green")
@@ -139,6 +145,13 @@ def test_what_a_reranker_makes_of_the_candidates(
         pairs = [pair for pair in zip(names, judged, strict=True) if not math.isnan(pair[1])]
         (found,) = Core(space).ask(question)
         assert found == sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:6]
+        pictures = replace(question, reranker=Reranking(ColourReranker(), modalities=["image"]))
+        (found,) = Core(space).ask(pictures)
+        shown = [name for name in names if by_id[name].image is not None]
+        points = dict(zip(names, judged, strict=True))
+        order = iter(sorted(shown, key=lambda name: (-points[name], name)))
+        placed = [next(order) if name in shown else name for name in names]
+        assert [name for name, _ in found] == placed[:6]
 
 
 def test_every_public_retriever_engine_and_tool_has_a_door() -> None:

@@ -117,7 +117,13 @@ def rerankers(names: dict[str, Any], server: ChatServer) -> None:
     found = names["hits"]
     scores = names["reranker"].score("a red card", None, [hit.record for hit in found])
     np.testing.assert_allclose([hit.score for hit in found], np.sort(scores)[::-1], 1e-5)
-    assert len(names["wider"]) == len(names["like_this"]) == len(names["but_red"]) == 3
+    assert (
+        len(names["in_time"])
+        == len(names["wider"])
+        == len(names["like_this"])
+        == len(names["but_red"])
+        == 3
+    )
     everything = names["space"].search("a", k=7)
     picture = ImageRef.of(Path("query.jpg"))
     scores = names["seeing"].score("the same in red", picture, [h.record for h in everything])

@@ -23,6 +23,7 @@ from tests.support.text_embeddings import WordEmbeddings
 from unisem import Record, SemanticSpace
 from unisem.errors import ImageError, RerankerError
 from unisem.rerank import load_reranker
+from unisem.search import Reranking
 
 
 def documents() -> list[Document]:
@@ -121,7 +122,7 @@ def test_a_picture_as_query(bare_space: SemanticSpace, colours: ColourReranker) 
         reader.compress_documents(given, ImageQuery(solid("blue")))
 
 
-def test_what_cannot_be_judged_comes_last(bare_space: SemanticSpace) -> None:
+def test_what_cannot_be_judged_keeps_its_place(bare_space: SemanticSpace) -> None:
     reader = ColourReranker(sees_images=False)
     reranker = UniSemReranker(reranker=reader, space=bare_space)
     given = UniSemRetriever(space=bare_space, k=4).invoke("red")
@@ -130,7 +131,9 @@ def test_what_cannot_be_judged_comes_last(bare_space: SemanticSpace) -> None:
     ]
     pictures = [document.id for document in given[:3]]
     found = reranker.compress_documents(given, "a red note")
-    assert shown(found) == [("note", 3.0), *((name, 3.0) for name in pictures)]
+    assert shown(found) == [*((name, 3.0) for name in pictures), ("note", 3.0)]
+    said = [document.metadata["unisem"].get("judged") for document in found]
+    assert said == [None, None, None, 3.0]
     alone = reranker.compress_documents(given[:3], "a red note")
     assert alone == given[:3]
     assert alone[0] is not given[0]
@@ -147,8 +150,8 @@ def test_documents_of_other_stores(colours: ColourReranker, card_space: Semantic
     )
     assert [document.page_content for document in found] == [
         "red red card",
-        strange[0].page_content,
         "",
+        strange[0].page_content,
     ]
     with UniSemVectorStore(embedding=WordEmbeddings()) as store:
         store.add_texts(["a teapot", "a red card"], ids=["1", "2"])
@@ -238,3 +241,20 @@ def test_it_is_not_written_into_a_chains_file(
     assert dumpd(reranker)["type"] == "not_implemented"
     assert reranker.model == "colours"
     assert "space" not in reranker.model_dump()
+
+
+def test_only_what_is_of_the_modalities_is_judged(
+    bare_space: SemanticSpace, colours: ColourReranker
+) -> None:
+    given = UniSemRetriever(space=bare_space, k=4).invoke("green")
+    settings: dict[str, Any] = {"modalities": ["image"], "seconds": 60}
+    reranker = UniSemReranker(reranker=colours, space=bare_space, **settings)
+    found = reranker.compress_documents(given, "blue")
+    records = [hit.record for hit in bare_space.search("green", k=4)]
+    expected = Reranking(colours, **settings).rank("blue", None, records)
+    assert shown(found) == [(given[one.position].id, one.score) for one in expected]
+    note = [document.id for document in given].index("note")
+    assert found[note].id == "note"
+    assert found[0].id == "blue"
+    with pytest.raises(ValueError, match="modalities"):
+        UniSemReranker(reranker=colours, modalities=["video"])

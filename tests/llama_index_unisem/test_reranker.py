@@ -39,6 +39,7 @@ from unisem import Record, SemanticSpace
 from unisem.errors import ImageError, RerankerError
 from unisem.images.for_models import ImageLimits
 from unisem.rerank import CrossEncoderReranker, load_reranker
+from unisem.search import Reranking
 
 
 def scored(*nodes: BaseNode) -> list[NodeWithScore]:
@@ -135,7 +136,7 @@ def test_pictures_outside_the_roots_are_not_opened(
     )
     with caplog.at_level(logging.WARNING):
         found = UniSemReranker(reranker=colours).postprocess_nodes(nodes, query_str="red")
-    assert shown(found) == [("url", 1.0), ("captioned", 0.0), ("picture", 0.0)]
+    assert shown(found) == [("picture", 1.0), ("url", 1.0), ("captioned", 0.0)]
     assert "'picture'" in caplog.text
     assert "fetches nothing" in caplog.text
     found = UniSemReranker(reranker=colours, image_roots=[str(tmp_path)]).postprocess_nodes(
@@ -166,12 +167,12 @@ def test_a_picture_as_query(
         reader.postprocess_nodes(nodes, QueryBundle("", image_path=str(tmp_path / "q.png")))
 
 
-def test_what_cannot_be_judged_comes_last(bare_space: SemanticSpace) -> None:
+def test_what_cannot_be_judged_keeps_its_place(bare_space: SemanticSpace) -> None:
     nodes = UniSemRetriever(space=bare_space).retrieve("red")
     nodes.sort(key=lambda hit: hit.node_id == "note")
     reranker = UniSemReranker(reranker=ColourReranker(sees_images=False))
     found = reranker.postprocess_nodes(nodes, query_str="a red note")
-    assert shown(found) == [("note", 3.0), *((hit.node_id, 3.0) for hit in nodes[:3])]
+    assert shown(found) == [(hit.node_id, 3.0) for hit in nodes]
     assert shown(reranker.postprocess_nodes(nodes[:3], query_str="note")) == shown(nodes[:3])
 
 
@@ -324,7 +325,7 @@ def test_bad_arguments(colours: ColourReranker) -> None:
         UniSemReranker()
     with pytest.raises(ValueError, match="differ; give one of them"):
         UniSemReranker("other", reranker=colours)
-    with pytest.raises(TypeError, match=r"must be a unisem\.Reranker"):
+    with pytest.raises(TypeError, match=r"must be a unisem\.rerank\.Reranker"):
         UniSemReranker(reranker="colours")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="SemanticSpace"):
         UniSemReranker(reranker=colours, space="photos.unisem")  # type: ignore[arg-type]
@@ -339,3 +340,20 @@ def test_bad_arguments(colours: ColourReranker) -> None:
         reranker.postprocess_nodes(nodes)
     with pytest.raises(ValueError, match="neither query_str nor picture"):
         reranker.postprocess_nodes(nodes, QueryBundle("", embedding=[1.0]))
+
+
+def test_only_what_is_of_the_modalities_is_judged(
+    bare_space: SemanticSpace, colours: ColourReranker
+) -> None:
+    nodes = UniSemRetriever(space=bare_space, similarity_top_k=4).retrieve("green")
+    reranker = UniSemReranker(reranker=colours, modalities=["image"], seconds=60)
+    found = copy.deepcopy(reranker).postprocess_nodes(nodes, query_str="blue")
+    records = [hit.record for hit in bare_space.search("green", k=4)]
+    asked = Reranking(colours, modalities=["image"], seconds=60)
+    expected = asked.rank("blue", None, records)
+    assert shown(found) == [(nodes[one.position].node_id, one.score) for one in expected]
+    note = [node.node_id for node in nodes].index("note")
+    assert found[note].node_id == "note"
+    assert found[0].node_id == "blue"
+    with pytest.raises(ValueError, match="modalities"):
+        UniSemReranker(reranker=colours, modalities=["video"])  # type: ignore[list-item]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.support.pictures import noise
 from tests.support.toy import ToyEncoder
 from unisem import ImageRef, Record, SemanticSpace
 from unisem.errors import RerankerError
 from unisem.rerank import Reranker
+from unisem.search import RerankCalibration, Reranking, RerankReport, reranking
 from unisem.search.query import Query
-from unisem.search.reranking import reorder
 from unisem.stores.hits import Hit
 
 
@@ -41,25 +44,129 @@ def shown(found: list[Hit]) -> list[tuple[str, float]]:
     return [(hit.record.id, hit.score) for hit in found]
 
 
+def reorder(reranker: Reranker | Reranking, found: list[Hit]) -> list[Hit]:
+    return Reranking.of(reranker).reorder("q", None, found)
+
+
 def test_best_first_and_ties_by_id() -> None:
-    reranker = ByTable({"a": 1, "b": 3, "c": 1})
-    assert shown(reorder(reranker, "q", None, hits("c", "b", "a"))) == [
-        ("b", 3),
-        ("a", 1),
-        ("c", 1),
-    ]
+    found = reorder(ByTable({"a": 1, "b": 3, "c": 1}), hits("c", "b", "a"))
+    assert shown(found) == [("b", 3), ("a", 1), ("c", 1)]
+    assert [hit.judged for hit in found] == [3, 1, 1]
 
 
-def test_what_cannot_be_judged_comes_last_in_its_old_order() -> None:
+def test_what_cannot_be_judged_keeps_its_place() -> None:
     reranker = ByTable({"a": -2, "b": np.nan, "c": 5, "d": np.nan})
-    found = reorder(reranker, "q", None, hits("d", "b", "a", "c"))
-    assert shown(found) == [("c", 5), ("a", -2), ("d", -2), ("b", -2)]
+    found = reorder(reranker, hits("d", "b", "a", "c"))
+    assert shown(found) == [("d", 5), ("b", 5), ("c", 5), ("a", -2)]
+    assert [hit.judged for hit in found] == [None, None, 5, -2]
+    assert shown(reorder(reranker, hits("a", "d", "c"))) == [("c", 5), ("d", 5), ("a", -2)]
 
 
 def test_a_reranker_that_can_judge_nothing_changes_nothing() -> None:
     before = hits("b", "a")
-    assert reorder(ByTable({"a": np.nan, "b": np.nan}), "q", None, before) == before
-    assert reorder(ByTable({}), "q", None, []) == []
+    assert reorder(ByTable({"a": np.nan, "b": np.nan}), before) == before
+    assert reorder(ByTable({}), []) == []
+
+
+@pytest.mark.parametrize("modalities", [["image"], ["text"], ["image", "text"], []])
+def test_only_what_is_of_the_modalities_changes_places(modalities: list[Any]) -> None:
+    """Against brute force: of all orders, the one that keeps the others and sorts these."""
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        pictures = generator.random(5) < 0.5
+        table = {str(n): float(generator.integers(0, 3)) for n in range(5)}
+        before = [
+            Hit(
+                Record(id=str(n), text="t", image=noise(n) if picture else None), 1 - n / 10, "text"
+            )
+            for n, picture in enumerate(pictures)
+        ]
+        reranker = ByTable(table)
+        found = Reranking(reranker, modalities=modalities).reorder("q", None, before)
+        chosen = [hit for hit in before if hit.record.modality in modalities]
+        fitting = [
+            order
+            for order in itertools.permutations(before)
+            if all(
+                now is then for now, then in zip(order, before, strict=True) if then not in chosen
+            )
+            and _falls([(-table[hit.record.id], hit.record.id) for hit in order if hit in chosen])
+        ]
+        assert [[hit.record.id for hit in order] for order in fitting] == [
+            [hit.record.id for hit in found]
+        ]
+        assert _falls([-hit.score for hit in found])
+        asked = [id for _, _, ids in reranker.asked for id in ids]
+        assert asked == [hit.record.id for hit in chosen]
+        for hit in found:
+            assert hit.judged == (
+                table[hit.record.id] if hit.record.modality in modalities else None
+            )
+
+
+def _falls(keys: list[Any]) -> bool:
+    return keys == sorted(keys)
+
+
+class Slow(ByTable):
+    """Takes a second of a clock of its own for each record."""
+
+    now = 0.0
+
+    def score(self, text, image, records):  # type: ignore[no-untyped-def]
+        self.now += len(records)
+        return super().score(text, image, records)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "judged"), [(0.1, 4), (4, 4), (5, 5), (11.5, 11), (30, 30), (100, 40)]
+)
+def test_as_many_are_judged_as_fit_in_the_time(
+    seconds: float, judged: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{n:02}" for n in range(40)]
+    slow = Slow({name: float(name) for name in names})
+    monkeypatch.setattr(reranking, "_clock", lambda: slow.now)
+    reports: list[RerankReport] = []
+    asked = Reranking(slow, seconds=seconds, report=reports.append)
+    found = asked.reorder("q", None, hits(*names))
+    assert [hit.record.id for hit in found] == [*names[:judged][::-1], *names[judged:]]
+    assert [hit.judged is not None for hit in found] == [True] * judged + [False] * (40 - judged)
+    assert reports == [RerankReport(40, judged, 40 - judged, judged)]
+    assert slow.asked[0][2] == []  # loaded before the clock runs
+
+
+def test_a_report_tells_what_could_not_be_judged_from_what_was_left() -> None:
+    reports: list[RerankReport] = []
+    reranker = ByTable({"a": 1, "b": np.nan, "c": 2})
+    Reranking(reranker, report=reports.append).reorder("q", None, hits("a", "b", "c"))
+    assert reports[0][:3] == (3, 2, 0)
+
+
+def test_a_calibration_makes_probabilities_and_mixes() -> None:
+    calibration = RerankCalibration(judged=2, own=10, offset=-8)
+    table = {"a": 1.0, "b": 1.5, "c": -1.0, "d": np.nan}
+    found = reorder(Reranking(ByTable(table), calibration=calibration), hits("a", "b", "c", "d"))
+    logits = {"a": 2 * 1 + 10 * 1.0 - 8, "b": 2 * 1.5 + 10 * 0.9 - 8, "c": -2 + 10 * 0.8 - 8}
+    assert shown(found)[:3] == [(id, pytest.approx(1 / (1 + np.exp(-logits[id])))) for id in "abc"]
+    assert shown(found)[3] == ("d", found[2].score)
+    assert [hit.judged for hit in found] == [1, 1.5, -1, None]
+    with pytest.raises(ValueError, match="there is none"):
+        Reranking(ByTable(table), calibration=calibration).rank("q", None, [hits("a")[0].record])
+    asked = Reranking(ByTable(table), calibration=calibration)
+    with pytest.raises(ValueError, match='mode "vector"'):
+        Query(text="a", mode="hybrid", reranker=asked)
+
+
+def test_settings_out_of_range() -> None:
+    with pytest.raises(TypeError, match="load_reranker"):
+        Reranking("bge")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="modalities must be"):
+        Reranking(ByTable({}), modalities="image")
+    with pytest.raises(ValueError, match="modalities must be"):
+        Reranking(ByTable({}), modalities=["video"])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="seconds must be"):
+        Reranking(ByTable({}), seconds=0)
 
 
 def test_scores_of_another_shape_are_refused() -> None:
@@ -68,7 +175,7 @@ def test_scores_of_another_shape_are_refused() -> None:
             return np.zeros(len(records) + 1, np.float32)
 
     with pytest.raises(RerankerError, match=r"shape \(3,\) for 2 records"):
-        reorder(Wrong({}), "q", None, hits("a", "b"))
+        reorder(Wrong({}), hits("a", "b"))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from unisem.errors import FilterError, ImageError, UniSemError
 if TYPE_CHECKING:
     from unisem.filters import Filter
     from unisem.search.query import Query
+    from unisem.search.reranking import RerankReport
     from unisem.space import SemanticSpace
     from unisem.stores.hits import Hit
 
@@ -63,6 +64,18 @@ def search(
     distinct: Annotated[
         bool, typer.Option("--distinct", help="Copies of a picture take one place.")
     ] = False,
+    reranker: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Rerank by this model: a directory or a hub id."),
+    ] = None,
+    rerank_modality: Annotated[
+        Literal["text", "image"] | None,
+        typer.Option(help="Rerank only records without, or with, a picture."),
+    ] = None,
+    rerank_seconds: Annotated[
+        float | None,
+        typer.Option(metavar="S", help="Rerank as many as fit in this time.", min=0.001),
+    ] = None,
     page: Annotated[
         Path | None, typer.Option("--html", metavar="PAGE", help="Write the hits to a page, too.")
     ] = None,
@@ -74,6 +87,19 @@ def search(
     if text is None and image is None:
         raise typer.BadParameter("give a text, a picture with --image FILE, or both")
     condition = _condition(conditions or [])
+    if reranker is None and (rerank_modality or rerank_seconds is not None):
+        raise typer.BadParameter("say which model reranks", param_hint="--reranker")
+    reports: list[RerankReport] = []
+    reranking = None
+    if reranker is not None:
+        from unisem.search.reranking import Reranking
+
+        reranking = Reranking.load(
+            reranker,
+            modalities=(rerank_modality,) if rerank_modality else ("text", "image"),
+            seconds=rerank_seconds,
+            report=reports.append,
+        )
     from unisem.search.query import Query
     from unisem.stores.selection import Selection
 
@@ -88,6 +114,7 @@ def search(
             min_score=min_score,
             min_relevance=min_relevance,
             distinct=distinct,
+            reranker=reranking,
         )
     except ImageError:
         raise
@@ -96,6 +123,7 @@ def search(
             "min_score": "--min-score",
             "min_relevance": "--min-relevance",
             "mode": "--mode",
+            "reranker": "--reranker",
         }
         hint = next((options[name] for name in options if name in str(error)), "QUERY")
         raise typer.BadParameter(str(error), param_hint=hint) from None
@@ -106,8 +134,13 @@ def search(
         if page is not None:
             _write_page(page, opened, asked, hits, conditions or [])
             note(f"wrote {page}")
+    for report in reports:
+        note(
+            f"reranked {report.judged:,} of {amount(report.candidates, 'candidate')} in "
+            f"{report.seconds:.1f} s" + (f", no time for {report.left:,}" if report.left else "")
+        )
     if as_json:
-        sys.stdout.write(json.dumps(_as_json(asked, image, hits), indent=2) + "\n")
+        sys.stdout.write(json.dumps(_as_json(asked, image, hits, reports), indent=2) + "\n")
     elif hits:
         from unisem.cli.hit_table import hits_table
 
@@ -139,7 +172,9 @@ def _condition(conditions: list[str]) -> Filter | None:
         raise typer.BadParameter(str(error), param_hint="--filter") from None
 
 
-def _as_json(query: Query, image: Path | None, hits: list[Hit]) -> dict[str, Any]:
+def _as_json(
+    query: Query, image: Path | None, hits: list[Hit], reports: list[RerankReport]
+) -> dict[str, Any]:
     return {
         "query": {
             "text": query.text,
@@ -147,11 +182,13 @@ def _as_json(query: Query, image: Path | None, hits: list[Hit]) -> dict[str, Any
             "k": query.k,
             "mode": query.mode,
         },
+        "reranking": reports[0]._asdict() if reports else None,
         "hits": [
             {
                 "rank": rank,
                 "score": hit.score,
                 "relevance": hit.relevance,
+                "judged": hit.judged,
                 "id": hit.record.id,
                 "modality": hit.record.modality,
                 "matched": hit.matched,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from unisem.evaluation.options import EvaluationOptions as EvaluationOptions
     from unisem.evaluation.ranking import Ranking as Ranking
     from unisem.evaluation.report import Report as Report
+    from unisem.evaluation.reranker_calibration import calibrate_reranker as calibrate_reranker
     from unisem.evaluation.run import evaluate as evaluate
     from unisem.evaluation.tasks import RetrievalTask as RetrievalTask
 

@@ -2,7 +2,19 @@
 
 from unisem.records import EmbeddedRecord
 from unisem.search.query import Mode, Query
+from unisem.search.rerank_calibration import RerankCalibration
+from unisem.search.reranking import Reranking, RerankReport
 from unisem.stores.hits import Hit
 from unisem.stores.selection import Match, Selection
 
-__all__ = ["EmbeddedRecord", "Hit", "Match", "Mode", "Query", "Selection"]
+__all__ = [
+    "EmbeddedRecord",
+    "Hit",
+    "Match",
+    "Mode",
+    "Query",
+    "RerankCalibration",
+    "RerankReport",
+    "Reranking",
+    "Selection",
+]

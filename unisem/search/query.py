@@ -12,6 +12,7 @@ from unisem.images.reference import ImageRef, ImageSource
 from unisem.records import check_unicode
 from unisem.rerank import Reranker
 from unisem.search.fusion import Fusion, RankFusion
+from unisem.search.reranking import Reranking
 from unisem.stores.selection import EVERYTHING, Match, Selection
 
 Mode = Literal["vector", "keyword", "hybrid"]
@@ -48,7 +49,9 @@ class Query:
             vector that is compared.
         diversity: From 0, the best hits, to 1, the least alike; ``None`` is 0 without the work.
             It is ``1 - lambda`` of maximal marginal relevance, see `unisem.search.diversity`.
-        reranker: What orders the candidates anew, by looking at query and record together.
+        reranker: What orders the candidates anew, by looking at query and record together: a
+            `Reranker`, or a `Reranking`, which also says what is judged, for how long, and what it
+            counts.
         fetch_k: How many candidates are fetched for fusion, for the reranker and for diversity,
             from each list; ``max(50, 4 * k)`` if ``None``, and never fewer than ``k``.
         fetch_vectors: How many by vector exactly, in a hybrid search; by ``fetch_k`` if ``None``.
@@ -72,7 +75,7 @@ class Query:
     min_score: float | None = None
     min_relevance: float | None = None
     diversity: float | None = None
-    reranker: Reranker | None = None
+    reranker: Reranker | Reranking | None = None
     fetch_k: int | None = None
     fetch_vectors: int | None = None
     fetch_words: int | None = None
@@ -111,15 +114,21 @@ class Query:
             raise TypeError(f"fusion must be a unisem.search.fusion.Fusion, not {self.fusion!r}")
         if self.diversity is not None and not 0 <= self.diversity <= 1:
             raise ValueError(f"diversity must be between 0 and 1, not {self.diversity!r}")
-        if self.reranker is not None and not isinstance(self.reranker, Reranker):
-            raise TypeError(
-                "reranker must be a unisem.rerank.Reranker, not "
-                f"{type(self.reranker).__name__}; load_reranker gives one"
-            )
+        if self.reranker is not None:
+            self._check_reranking(Reranking.of(self.reranker))
         if self.min_score is not None and not math.isfinite(self.min_score):
             raise ValueError(f"min_score must be a number, not {self.min_score!r}")
         if self.min_relevance is not None and not 0 <= self.min_relevance <= 1:
             raise ValueError(f"min_relevance must be between 0 and 1, not {self.min_relevance!r}")
+
+    def _check_reranking(self, reranking: Reranking) -> None:
+        object.__setattr__(self, "reranker", reranking)
+        calibration = reranking.calibration
+        if calibration is not None and calibration.own and self.mode != "vector":
+            raise ValueError(
+                'the calibration of the reranker mixes a cosine in; search in mode "vector", or '
+                "use one without the share of the search"
+            )
 
     def _check_parts(self) -> None:
         """Whether what is given suits the mode."""

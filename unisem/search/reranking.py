@@ -1,68 +1,230 @@
-"""`rank`: in which order a reranker puts records, for whoever keeps them in objects of its own."""
+"""`Reranking`: how a reranker's judgement changes the order of what a search found."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import os
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple, Self, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unisem.errors import RerankerError
 from unisem.images.reference import ImageRef
-from unisem.records import Record
-from unisem.rerank.base import Reranker
+from unisem.records import Modality, Record
+from unisem.rerank import Reranker, load_reranker
+from unisem.search.rerank_calibration import FILE, RerankCalibration
 from unisem.stores.hits import Hit
 
+_FIRST, _AT_ONCE = 4, 16  # records in a call where time is limited
+_clock = time.monotonic
 
-def rank(
-    reranker: Reranker, text: str | None, image: ImageRef | None, records: Sequence[Record]
-) -> list[tuple[int, float | None]]:
-    """Return the records' positions, best first by the reranker's scores, ties by id.
 
-    Records that it cannot judge come last, in the order they had, with the least score that it
-    gave. If it can judge none of them all keep their order, and there is no score.
+class RerankReport(NamedTuple):
+    """What a reranker did for one query.
 
-    Args:
+    Attributes:
+        candidates: Records that it was to judge: those of its modalities.
+        judged: How many of them it judged.
+        left: How many it was not shown, because the time was up; the others that it did not judge
+            it could not.
+        seconds: How long it took, without loading the model.
+    """
+
+    candidates: int
+    judged: int
+    left: int
+    seconds: float
+
+
+class Ranked(NamedTuple):
+    """A record's place in the new order.
+
+    Attributes:
+        position: Where it stood before.
+        score: Its score now, a Python float; ``None`` if nothing was judged.
+        judged: What the reranker gave it; ``None`` if that did not judge it.
+    """
+
+    position: int
+    score: float | None
+    judged: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reranking:
+    """A reranker, what it judges, and what its word counts.
+
+    **Places.** What is judged is put in the order of the scores, best first, ties by id, into the
+    places that the judged ones had. Whatever is not judged keeps its place: a record of another
+    modality, one that the reranker cannot judge, and one for which no time was left. It has the
+    score of the judged record before it, or of the first one, so that scores never rise.
+
+    **Time.** With ``seconds`` records are judged from the first one on, in small batches, as long
+    as the next batch is expected to end in time at the pace of the last; the first four always are.
+    Loading the model is not counted.
+
+    Attributes:
         reranker: What scores.
-        text: The query's text.
-        image: The query's picture.
-        records: What was found for it, best first.
-
-    Returns:
-        Each position in ``records`` once, with its score as a Python float, or ``None``.
-
-    Raises:
-        RerankerError: The reranker gives something other than one score for each record.
-    """
-    if not records:
-        return []
-    scores = np.asarray(reranker.score(text, image, records), np.float32)
-    if scores.shape != (len(records),):
-        raise RerankerError(
-            f"{reranker.name} gave scores of the shape {scores.shape} for {len(records)} records"
-        )
-    judged = ~np.isnan(scores)
-    if not judged.any():
-        return [(position, None) for position in range(len(records))]
-    known = [(position, float(scores[position])) for position in np.flatnonzero(judged).tolist()]
-    known.sort(key=lambda item: (-item[1], records[item[0]].id))
-    least = known[-1][1]
-    return [*known, *((position, least) for position in np.flatnonzero(~judged).tolist())]
-
-
-def reorder(
-    reranker: Reranker, text: str | None, image: ImageRef | None, hits: Sequence[Hit]
-) -> list[Hit]:
-    """Return the hits best first by the reranker's scores, ties by id.
-
-    Hits that it cannot judge come last, in the order they had, with the least score that it gave.
-    If it can judge none of them they come back as they are.
+        modalities: ``"image"``: records with a picture; ``"text"``: those without.
+        seconds: How long it may take for a query; ``None`` for as long as it takes.
+        calibration: What makes probabilities of its scores, with the share that the search's own
+            score has in them; ``None`` for its scores as they are.
+        report: Called with a `RerankReport` after each query.
 
     Raises:
-        RerankerError: The reranker gives something other than one score for each record.
+        TypeError: ``reranker`` is no `Reranker`.
+        ValueError: There is no such modality, or no time.
     """
-    ranked = rank(reranker, text, image, [hit.record for hit in hits])
-    return [
-        hits[position] if score is None else replace(hits[position], score=score)
-        for position, score in ranked
-    ]
+
+    reranker: Reranker
+    modalities: Collection[Modality] = get_args(Modality)
+    seconds: float | None = None
+    calibration: RerankCalibration | None = None
+    report: Callable[[RerankReport], None] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.reranker, Reranker):
+            raise TypeError(
+                "reranker must be a unisem.rerank.Reranker, not "
+                f"{type(self.reranker).__name__}; load_reranker gives one"
+            )
+        known = get_args(Modality)
+        if isinstance(self.modalities, str) or not set(self.modalities) <= set(known):
+            listed = ", ".join(map(repr, known))
+            raise ValueError(f"modalities must be a list of {listed}, not {self.modalities!r}")
+        if self.seconds is not None and not self.seconds > 0:
+            raise ValueError(f"seconds must be more than 0, not {self.seconds!r}")
+
+    @classmethod
+    def load(
+        cls,
+        name: str | os.PathLike[str] | Reranker,
+        *,
+        modalities: Collection[Modality] = get_args(Modality),
+        seconds: float | None = None,
+        report: Callable[[RerankReport], None] | None = None,
+        device: str | None = None,
+        dtype: str = "float32",
+    ) -> Self:
+        """A reranker by name, with the calibration that lies beside its files, if one does.
+
+        Args:
+            name: As of `load_reranker`.
+            modalities: As the attribute.
+            seconds: As the attribute.
+            report: As the attribute.
+            device: As of `load_reranker`.
+            dtype: As of `load_reranker`.
+
+        Raises:
+            RerankerError: As of `load_reranker`.
+            CalibrationError: The calibration is damaged.
+        """
+        reranker = load_reranker(name, device=device, dtype=dtype)
+        directory = getattr(reranker, "directory", None)
+        calibration = None
+        if isinstance(directory, Path) and (directory / FILE).is_file():
+            calibration = RerankCalibration.load(directory)
+        return cls(reranker, modalities, seconds, calibration, report)
+
+    @property
+    def name(self) -> str:
+        """What a person calls the reranker."""
+        return self.reranker.name
+
+    @classmethod
+    def of(cls, reranker: Reranker | Self) -> Self:
+        """A bare reranker judges everything, takes its time, and its scores are the scores."""
+        return reranker if isinstance(reranker, cls) else cls(reranker)  # type: ignore[arg-type]
+
+    def rank(
+        self,
+        text: str | None,
+        image: ImageRef | None,
+        records: Sequence[Record],
+        own: Sequence[float | None] | None = None,
+    ) -> list[Ranked]:
+        """Return each record's place, for whoever keeps them in objects of their own.
+
+        Args:
+            text: The query's text.
+            image: The query's picture.
+            records: What was found for it, best first.
+            own: The search's score of each, which a calibration may mix in.
+
+        Returns:
+            Each position in ``records`` once, in the new order. If nothing could be judged, all in
+            the old one.
+
+        Raises:
+            RerankerError: The reranker gives something other than one score for each record.
+            ValueError: The calibration needs the search's scores, and some are not given.
+        """
+        if not records:
+            return []
+        judged = self._judged(text, image, records)
+        scores = judged.astype(np.float64)
+        if self.calibration is not None:
+            scores = self.calibration.probabilities(scores, own)
+        places = np.flatnonzero(~np.isnan(judged)).tolist()
+        order = iter(sorted(places, key=lambda place: (-scores[place], records[place].id)))
+        kept = set(range(len(records))) - set(places)
+        last = max((float(scores[place]) for place in places), default=None)
+        ranked = []
+        for place in range(len(records)):
+            if place in kept:
+                ranked.append(Ranked(place, last, None))
+            else:
+                position = next(order)
+                last = float(scores[position])
+                ranked.append(Ranked(position, last, float(judged[position])))
+        return ranked
+
+    def reorder(self, text: str | None, image: ImageRef | None, hits: Sequence[Hit]) -> list[Hit]:
+        """Return hits in the new order, with their scores; see `rank`."""
+        own = [hit.score for hit in hits]
+        ranked = self.rank(text, image, [hit.record for hit in hits], own)
+        return [
+            hits[position] if score is None else replace(hits[position], score=score, judged=judged)
+            for position, score, judged in ranked
+        ]
+
+    def _judged(
+        self, text: str | None, image: ImageRef | None, records: Sequence[Record]
+    ) -> NDArray[np.float32]:
+        wanted = [p for p, record in enumerate(records) if record.modality in self.modalities]
+        scores = np.full(len(records), np.nan, np.float32)
+        if wanted and self.seconds is not None:
+            self.reranker.score(text, image, [])  # the weights are loaded
+        begun = _clock()
+        done, pace = 0, 0.0
+        while count := self._fitting(len(wanted) - done, done == 0, _clock() - begun, pace):
+            places = wanted[done : done + count]
+            started = _clock()
+            given = np.asarray(
+                self.reranker.score(text, image, [records[place] for place in places]), np.float32
+            )
+            if given.shape != (count,):
+                raise RerankerError(
+                    f"{self.reranker.name} gave scores of the shape {given.shape} for {count} "
+                    "records"
+                )
+            scores[places] = given
+            done, pace = done + count, (_clock() - started) / count
+        if self.report is not None:
+            judged = int((~np.isnan(scores)).sum())
+            left = len(wanted) - done
+            self.report(RerankReport(len(wanted), judged, left, _clock() - begun))
+        return scores
+
+    def _fitting(self, left: int, is_first: bool, spent: float, pace: float) -> int:
+        """How many records the next call judges."""
+        if self.seconds is None:
+            return left
+        if is_first:
+            return min(left, _FIRST)
+        return max(0, min(left, _AT_ONCE, int((self.seconds - spent) / max(pace, 1e-9))))

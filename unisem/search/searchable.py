@@ -11,6 +11,7 @@ from unisem.records import Modality
 from unisem.rerank import Reranker
 from unisem.search.fusion import Fusion, RankFusion
 from unisem.search.query import Mode, Query
+from unisem.search.reranking import Reranking
 from unisem.stores.hits import Hit
 from unisem.stores.selection import Match, Selection
 
@@ -43,7 +44,7 @@ class Searchable(ABC):
         min_score: float | None = None,
         min_relevance: float | None = None,
         diversity: float | None = None,
-        reranker: Reranker | None = None,
+        reranker: Reranker | Reranking | None = None,
         fetch_k: int | None = None,
         distinct: bool = False,
         neighbors: int = 0,
@@ -65,7 +66,7 @@ class Searchable(ABC):
             min_score: The least cosine of a hit by vector.
             min_relevance: The least probability that one is relevant; of a calibrated space.
             diversity: From 0, the best hits, to 1, the least alike.
-            reranker: What orders the candidates anew, see `unisem.rerank`.
+            reranker: What orders the candidates anew; with more to say, a `Reranking` of it.
             fetch_k: How many candidates hybrid search, reranker and diversity choose from.
             distinct: Of records with the same picture, byte for byte, find only the best.
             neighbors: How many records before and after each hit come with it, by its links;

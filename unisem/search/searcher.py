@@ -17,7 +17,7 @@ from unisem.search.composition import composed
 from unisem.search.diversity import choose, likeness_of
 from unisem.search.neighbors import with_neighbors
 from unisem.search.query import Query
-from unisem.search.reranking import reorder
+from unisem.search.reranking import Reranking
 from unisem.search.searchable import Searchable
 from unisem.stores import Store
 from unisem.stores.hits import Hit
@@ -37,7 +37,7 @@ class Searcher(Searchable):
        up query by query. With `Query.distinct` copies of a picture go, and as many more hits are
        fetched.
     3. **Fuse.** A hybrid query's two lists become one.
-    4. **Rerank.** `Query.reranker` orders the candidates anew, query by query.
+    4. **Rerank.** `Query.reranker` orders the candidates anew, query by query; see `Reranking`.
     5. **Choose.** The first ``k``, or with `Query.diversity` those ``k`` that say different things.
        The choice weighs the cosine to the query against the cosines among the hits, in a calibrated
        space both as that sees them; scores that are no cosines count as their share of the best
@@ -251,4 +251,4 @@ def _reranked(query: Query, hits: list[Hit]) -> list[Hit]:
     if query.reranker is None:
         return hits
     assert query.image is None or isinstance(query.image, ImageRef)  # a `Query` makes it one
-    return reorder(query.reranker, query.text, query.image, hits)
+    return Reranking.of(query.reranker).reorder(query.text, query.image, hits)

@@ -19,9 +19,12 @@ class Hit:
         matched: Which vector reached that score; ``"text"`` if the words did.
         relevance: The probability that the record is relevant, by the vector that matched; ``None``
             where the space has no calibration that tells, and for hits by keyword.
+        judged: What a reranker gave it, before any calibration of the reranker; ``None`` where none
+            was asked, or it did not judge this record.
     """
 
     record: Record
     score: float
     matched: Modality
     relevance: float | None = None
+    judged: float | None = None
