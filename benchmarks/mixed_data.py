@@ -99,7 +99,7 @@ def _embedded(
     strict, _, _ = without_near_duplicates(held_out, training)
     found: dict[str, Vector] = {}
     for name, pairs in (("training", training), ("held out", strict)):
-        titles, keywords, paths = _described(pairs)
+        titles, keywords, paths = described(pairs)
         found |= network.things(name, titles, keywords, paths)
     captions = [row["text"] for row in gallery]
     paths = [GALLERY / row["file_name"] for row in gallery]
@@ -112,7 +112,8 @@ def _embedded(
     return found
 
 
-def _described(pairs: Pairs) -> tuple[list[str], list[str], list[Path]]:
+def described(pairs: Pairs) -> tuple[list[str], list[str], list[Path]]:
+    """Titles, keywords (the title where there are none) and first pictures."""
     parts = [caption.partition(". ") for caption in pairs.captions]
     first = [pairs.pictures[owned[0]] for owned in pairs.relevant]
     return [title for title, _, _ in parts], [keys or title for title, _, keys in parts], first

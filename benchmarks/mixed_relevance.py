@@ -46,7 +46,7 @@ def relevance_tables(data: MixedData) -> None:
         before, after = np.nanmean(areas, axis=1)
         low, high = bootstrap_interval(after - before, rounds=2000)
         said, so = np.concatenate(chances), np.concatenate(right)
-        error, rows = _reliability(said, so)
+        error, rows = reliability(said, so)
         diagrams[name] = rows
         print(
             f"| {name} | {2 * so.mean():.3f} | {before.mean():.3f} | {after.mean():.3f} "
@@ -93,7 +93,7 @@ def _placements(there: Floats, gone: Floats) -> Floats:
     return less / (2 * len(gone))
 
 
-def _reliability(
+def reliability(
     said: Floats, so: NDArray[np.bool_]
 ) -> tuple[float, list[tuple[float, float, int]]]:
     """The expected calibration error over ten bins (Guo et al. 2017), and the bins."""

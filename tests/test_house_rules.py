@@ -31,7 +31,7 @@ ARROWS = {
     "presentation images records filters common",
     "llama_index_unisem": "space search rerank encoders ingest readers stores calibration "
     "presentation images records filters common",
-    "exchange": "space ingest stores manifest records images common",
+    "exchange": "space ingest stores calibration manifest records images common",
     "space": "ingest search rerank encoders readers stores calibration manifest records images "
     "filters common",
     "training": "evaluation pairs encoders models stores records images common",

@@ -315,7 +315,7 @@ class SemanticSpace(Searchable):
             CalibrationError: Fewer than 32 texts or than 32 pictures. The one before stays.
             StoreError: The store cannot calibrate, or the disk refused; likewise.
         """
-        encode = partial(self._encoder.encode_texts, role="query")
+        encode = self._encoder.encode_texts
         fitted = fitted_to(self._store, encode, self._encoder.fingerprint, seed, progress)
         self._store.calibrate(fitted)
         return fitted

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.mixed import WAYS, ask, sample_of, scores_of
+from benchmarks.mixed import WAYS, ask, sample_of
 from benchmarks.mixed_data import Things
 from benchmarks.mixed_heads import Heads
-from benchmarks.mixed_relevance import _placements, _reliability
+from benchmarks.mixed_relevance import _placements, reliability
 from tests.calibration.synthetic import Corpus
 from unisem.calibration import fit_calibration
 
@@ -21,7 +21,7 @@ def test_raw_is_the_cosine() -> None:
     asked = things(60, 1)
     fitted = fit_calibration(sample_of(things(60, 2), same_words=False), fingerprint="ab")
     is_image = np.ones(60, bool)
-    scores = scores_of(WAYS["raw"](fitted), "text", asked.questions, asked.images, is_image)
+    scores = WAYS["raw"](fitted).scores(asked.questions, "text", asked.images, is_image)
     np.testing.assert_allclose(scores, asked.questions @ asked.images.T, atol=1e-6)
 
 
@@ -46,10 +46,10 @@ def test_the_area_is_the_share_of_pairs_in_order() -> None:
 def test_honest_chances_have_no_error() -> None:
     said = np.repeat([0.25, 0.75], 400)
     so = np.concatenate([np.arange(400) % 4 == 0, np.arange(400) % 4 != 0])
-    error, rows = _reliability(said, so)
+    error, rows = reliability(said, so)
     assert error == 0
     assert rows == [(0.25, 0.25, 400), (0.75, 0.75, 400)]
-    assert abs(_reliability(said, np.ones(800, bool))[0] - 0.5) < 1e-12
+    assert abs(reliability(said, np.ones(800, bool))[0] - 0.5) < 1e-12
 
 
 def test_trained_heads_find_what_random_ones_do_not() -> None:

@@ -76,7 +76,7 @@ def changed(path: Path, name: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("version", 2, "has version 2"),
+        ("version", 3, "has version 3"),
         ("fingerprint", 5, "no string"),
         ("choices.cohort", 0, "cohort"),
         ("choices.cohort", float("nan"), "cohort"),
@@ -90,6 +90,7 @@ def changed(path: Path, name: str, value: Any) -> None:
         ("pairs.text image.k", 1.5, "k is 1.5"),
         ("choices.centred", 1, "centred is 1"),
         ("pairs.text image.slope", -1, "slope"),
+        ("pairs.text image.evidence", "hearsay", "told by .hearsay"),
         ("pairs.text image.intercept", float("inf"), "intercept"),
         ("pairs", {}, "cannot be read"),
         ("counts", [], "cannot be read"),

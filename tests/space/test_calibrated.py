@@ -95,19 +95,41 @@ def test_queries_are_compared_by_what_they_are(space: SemanticSpace) -> None:
     assert [said(hits) for hits in together] == alone
 
 
-def test_least_relevance(space: SemanticSpace) -> None:
-    every = space.search("thing 121", k=1000, match="image")
-    assert all(hit.relevance is not None for hit in every)
-    some = [hit for hit in every if hit.relevance is not None and hit.relevance >= 0.01]
-    assert 0 < len(some) < len(every)
-    found = space.search("thing 121", k=1000, match="image", min_relevance=0.01)
-    assert said(found) == said(some)
-    assert space.search("thing 121", match="image", min_relevance=1) == []
+@pytest.mark.parametrize("match", ["any", "text", "image"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"text": "thing 121"},
+        {"image": picture(122)},
+        {"text": "thing 121", "image": picture(122)},
+    ],
+)
+def test_least_relevance(space: SemanticSpace, asked: dict[str, Any], match: Any) -> None:
+    every = space.search(**asked, k=1000, match=match)
+    known = [hit for hit in every if hit.relevance is not None]
+    assert len(known) == len(every)
+    least = float(np.median([hit.relevance for hit in known]))
+    found = space.search(**asked, k=1000, match=match, min_relevance=least)
+    assert said(found) == said([hit for hit in known if (hit.relevance or 0) >= least])
+    assert 0 < len(found) < len(every)
+    assert space.search(**asked, match=match, min_relevance=1) == []
+
+
+def test_what_told_the_probabilities(space: SemanticSpace) -> None:
+    """Captions across; within a kind, as there is one word that says something, the other pair."""
+    assert space.calibration is not None
+    told = {pair: choice.evidence for pair, choice in space.calibration.pairs.items()}
+    assert told["text", "image"] == told["image", "text"] == "pairs"
+    assert told["text", "text"] == told["image", "image"] == told["both", "text"] == "other pair"
 
 
 def test_a_probability_that_nobody_knows_is_refused(space: SemanticSpace) -> None:
-    with pytest.raises(CalibrationError, match=r'a text is relevant .* match="image"'):
-        space.search("thing 3", min_relevance=0.5)
+    untold = opened(None)
+    untold.add(apart(ASKED))
+    untold.calibrate()
+    with pytest.raises(CalibrationError, match=r"a text is relevant .* captions tell it, and"):
+        untold.search("thing 3", min_relevance=0.5)
+    assert untold.search("thing 3")[0].relevance is None
     with pytest.raises(CalibrationError, match=r"space\.calibrate\(\) fits one"):
         filled(None).search("thing 3", min_relevance=0.5)
     with pytest.raises(ValueError, match="between 0 and 1"):
@@ -214,9 +236,7 @@ def test_a_sample_is_bounded_and_seeded(monkeypatch: pytest.MonkeyPatch) -> None
     space = opened(None)
     space.add([*captioned(range(100)), *apart(range(100, 300))])
 
-    def encode(texts: Any) -> Any:
-        return space.encoder.encode_texts(texts, role="query")
-
+    encode = space.encoder.encode_texts
     seen: list[tuple[int, int]] = []
     sample = sample_of(
         space.store, encode, seed=1, progress=lambda done, total: seen.append((done, total))
@@ -236,6 +256,6 @@ def test_the_same_words_belong_together() -> None:
     space = opened(None)
     records = captioned([1, 2])
     space.add([*records, replace(records[0], id="again"), Record(id="t", text="thing 2")])
-    sample = sample_of(space.store, lambda texts: space.encoder.encode_texts(texts, role="query"))
+    sample = sample_of(space.store, space.encoder.encode_texts)
     assert sorted(np.bincount(sample.text_groups).tolist()) == [2, 2]
     assert sorted(np.bincount(sample.image_groups).tolist()) == [1, 2]

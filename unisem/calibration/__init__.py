@@ -8,6 +8,7 @@ from unisem.calibration.calibration import (
     Choices,
     PairChoice,
 )
+from unisem.calibration.few_words import FewWords
 from unisem.calibration.fitting import fit_calibration
 from unisem.calibration.kinds import DocumentKind, QueryKind
 from unisem.calibration.sample import Sample
@@ -19,6 +20,7 @@ __all__ = [
     "Calibration",
     "Choices",
     "DocumentKind",
+    "FewWords",
     "PairChoice",
     "QueryKind",
     "Sample",

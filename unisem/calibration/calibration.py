@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,11 @@ _AT_ONCE = 4096  # vectors whose likeness to a bank is held in memory
 _SUMMED = 128  # vectors whose nearest examples are held in memory
 
 
+Evidence = Literal["pairs", "few words", "other pair"]
+"""What tells how probable relevance is: what belongs together, queries of a few words of texts, or,
+for want of both, the odds of a pair that is like this one."""
+
+
 @dataclass(frozen=True, slots=True)
 class PairChoice:
     """How one kind of query is compared with one kind of vector.
@@ -32,6 +38,7 @@ class PairChoice:
         slope: Log-odds of relevance per standard score; ``None`` if no labels told.
         intercept: Log-odds of relevance at standard score 0.
         candidates: Among how many vectors those odds were found.
+        evidence: What told those odds; ``None`` if nothing did, or nobody says.
         queries: How many queries of calibration data this was chosen on.
     """
 
@@ -40,6 +47,7 @@ class PairChoice:
     slope: float | None = None
     intercept: float = 0.0
     candidates: int = 1
+    evidence: Evidence | None = None
     queries: int = 0
 
     def __post_init__(self) -> None:
@@ -55,6 +63,8 @@ class PairChoice:
             )
         if self.slope is not None and not self.slope >= 0:
             raise ValueError(f"the slope {self.slope!r} of a probability is below 0")
+        if self.evidence not in (None, *get_args(Evidence)):
+            raise ValueError(f"a probability cannot be told by {self.evidence!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,21 @@ from itertools import product
 
 import numpy as np
 
-from unisem.calibration.calibration import Calibration, Choices, Pair, PairChoice, Pairs
+from unisem.calibration.borrowing import borrowed
+from unisem.calibration.calibration import (
+    Calibration,
+    Choices,
+    Evidence,
+    Pair,
+    PairChoice,
+    Pairs,
+)
 from unisem.calibration.kinds import DOCUMENT_KINDS, QUERY_KINDS, DocumentKind, QueryKind
 from unisem.calibration.reference import Reference, scaled
 from unisem.calibration.relevance import fitted_odds
 from unisem.calibration.sample import FEWEST, Sample
 from unisem.calibration.scale import Floats
-from unisem.calibration.trial import Trial, one_list
+from unisem.calibration.trial import Judged, Trial, one_list
 from unisem.records import Vector
 
 BANK = 1024
@@ -59,7 +67,7 @@ def fit_calibration(
         for fitted, tried in (halves, halves[::-1])
     ]
     choices, pairs = _chosen(trials, whole.pairs)
-    return replace(whole, choices=choices, pairs=_with_odds(trials, choices, pairs))
+    return replace(whole, choices=choices, pairs=_with_odds(trials, choices, pairs, whole))
 
 
 def _untuned(sample: Sample, fingerprint: str, seed: int, bank: int) -> Calibration:
@@ -178,14 +186,30 @@ def _exceeds(gains: Floats, errors: float) -> bool:
     return bool(gains.mean() > errors * float(gains.std()) / np.sqrt(len(gains)))
 
 
-def _with_odds(trials: Sequence[Trial], choices: Choices, pairs: Pairs) -> Pairs:
-    """Probabilities of relevance for each pair whose labels tell."""
+def _with_odds(
+    trials: Sequence[Trial], choices: Choices, pairs: Pairs, whole: Calibration
+) -> Pairs:
+    """Probabilities of relevance for each pair, by the best evidence that there is."""
     judged = [trial.judged(choices, pairs) for trial in trials]
-    found = dict(pairs)
-    for pair in judged[0]:
-        tops = [half[pair].tops() for half in judged]
-        odds = fitted_odds(*(np.concatenate(part) for part in zip(*tops, strict=True)))
-        if odds is not None:
-            among = sum(half[pair].scores.shape[1] for half in judged) // len(judged)
-            found[pair] = replace(pairs[pair], slope=odds[0], intercept=odds[1], candidates=among)
-    return found
+    found = {
+        pair: _told(pairs[pair], [half[pair] for half in judged], "pairs") for pair in judged[0]
+    }
+    if all(trial.sample.same_words for trial in trials):
+        # Texts that belong together are copies then, and found more easily than what answers.
+        few = [it for trial in trials if (it := trial.by_few_words(choices, pairs)) is not None]
+        told = _told(pairs["text", "text"], few, "few words")
+        if told.slope is not None:
+            found["text", "text"] = told
+    return borrowed({**pairs, **found}, replace(whole, choices=choices, pairs=pairs))
+
+
+def _told(choice: PairChoice, judged: Sequence[Judged], evidence: Evidence) -> PairChoice:
+    """A pair with the odds that some answers tell; as it is if they are too few."""
+    if not judged:
+        return choice
+    tops = [half.tops() for half in judged]
+    odds = fitted_odds(*(np.concatenate(part) for part in zip(*tops, strict=True)))
+    if odds is None:
+        return choice
+    among = sum(half.scores.shape[1] for half in judged) // len(judged)
+    return replace(choice, slope=odds[0], intercept=odds[1], candidates=among, evidence=evidence)

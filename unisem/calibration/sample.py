@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from unisem.calibration.few_words import FewWords
 from unisem.calibration.kinds import DocumentKind
 from unisem.errors import CalibrationError
 from unisem.records import Vector
@@ -33,6 +34,8 @@ class Sample:
         image_groups: ``(m,)`` what each picture shows.
         same_words: Whether ``asked`` are the same texts as ``texts``, embedded as queries; a text
             is then no right answer to itself.
+        few_words: Queries of a few words of some of the texts, which tell how probable an answer is
+            among texts where nothing else does.
     """
 
     texts: Vector
@@ -41,6 +44,7 @@ class Sample:
     text_groups: Numbers
     image_groups: Numbers
     same_words: bool = True
+    few_words: FewWords | None = None
 
     def check(self) -> None:
         """Refuse what nothing can be fitted to.
@@ -61,11 +65,23 @@ class Sample:
             )
         if len(self.text_groups) != len(self.texts) or len(self.image_groups) != len(self.images):
             raise CalibrationError("each text and each picture needs the number of its group")
-        for name, rows in (
+        found = [
             ("a text's vector", self.texts),
             ("a query's vector", self.asked),
             ("a picture's vector", self.images),
-        ):
+        ]
+        if (few := self.few_words) is not None:
+            owners = few.owners
+            if (
+                few.asked.shape != (len(few), self.texts.shape[1])
+                or not ((owners >= 0) & (owners < len(self.texts))).all()
+            ):
+                raise CalibrationError(
+                    f"queries of few words {few.asked.shape} must be of the texts' dimension, and "
+                    f"each of one of {len(self.texts)} texts"
+                )
+            found.append(("the vector of a query of few words", few.asked))
+        for name, rows in found:
             lengths = np.linalg.norm(rows.astype(np.float64), axis=1)
             if not (np.abs(lengths - 1) <= _UNIT).all():  # nothing is near a NaN
                 worst = int(np.argmax(np.nan_to_num(np.abs(lengths - 1), nan=np.inf)))
@@ -110,4 +126,5 @@ class Sample:
             self.text_groups[texts],
             self.image_groups[images],
             self.same_words,
+            None if self.few_words is None else self.few_words.of(texts),
         )

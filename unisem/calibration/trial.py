@@ -76,7 +76,7 @@ class Trial:
             choices: What is tried for all.
             pairs: What is tried for each pair.
         """
-        calibration = replace(self.fitted, choices=choices, pairs=pairs)
+        calibration = self._with(choices, pairs)
         searched = {}
         for kind in DOCUMENT_KINDS:
             rows = self.sample.documents(kind)
@@ -99,6 +99,30 @@ class Trial:
                     np.fill_diagonal(right, False)
                 found[asked, kind] = Judged(scores, right)
         return found
+
+    def by_few_words(self, choices: Choices, pairs: Pairs) -> Judged | None:
+        """What a few words of the other half's texts find among them; ``None`` without any.
+
+        Args:
+            choices: What is tried for all.
+            pairs: What is tried for each pair.
+        """
+        sample, few = self.sample, self.sample.few_words
+        if few is None or not len(few):
+            return None
+        calibration = self._with(choices, pairs)
+        texts = calibration.documents(sample.texts, np.zeros(len(sample.texts), bool))
+        scores = np.array(
+            [
+                query.scale("text").comparable(texts @ query.vector)
+                for query in calibration.queries(few.asked, "text")
+            ]
+        )
+        groups = sample.text_groups
+        return Judged(scores, groups[few.owners][:, None] == groups)
+
+    def _with(self, choices: Choices, pairs: Pairs) -> Calibration:
+        return replace(self.fitted, choices=choices, pairs=pairs)
 
 
 def one_list(judged: dict[Pair, Judged], asked: DocumentKind) -> Judged:

@@ -98,6 +98,8 @@ def import_(
             f"(encoder {plain(space.encoder.name)})",
             soft_wrap=True,
         )
+        if report.calibrated:
+            note("searched by the export's calibration; `unisem calibrate --off` ends that")
     for line in skipped_lines(report.skipped, most=_SHOWN, fate="skipped: "):
         note(line)
 

@@ -27,6 +27,12 @@ def search(
     image: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A picture to look for.")
     ] = None,
+    text_weight: Annotated[
+        float,
+        typer.Option(
+            metavar="W", min=0, max=1, help="Share of the text, if it comes with a picture."
+        ),
+    ] = 0.5,
     top: Annotated[
         int, typer.Option("-k", "--top", metavar="N", min=1, help="At most how many hits.")
     ] = 5,
@@ -107,6 +113,7 @@ def search(
         asked = Query(
             text=text,
             image=image,
+            text_weight=text_weight,
             k=top,
             selection=Selection(filter=condition, modality=modality),
             match=match,

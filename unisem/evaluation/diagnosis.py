@@ -13,6 +13,7 @@ from unisem.common.atomic_files import write_whole
 from unisem.common.skipped import Skipped
 from unisem.evaluation.geometry import Geometry
 from unisem.evaluation.hubness import Hubness
+from unisem.evaluation.paraphrases import Paraphrases
 from unisem.evaluation.projection import Projection
 from unisem.evaluation.report import Environment
 from unisem.evaluation.scores import Scores
@@ -143,7 +144,7 @@ class Finding:
 
     Attributes:
         name: A short word for programs: ``gap``, ``share``, ``hubs``, ``cycle``, ``robustness``,
-            ``scores``, ``kinds``.
+            ``scores``, ``kinds``, ``paraphrases``.
         is_problem: Whether it costs answers.
         text: What was found.
         remedy: What to do; empty if nothing.
@@ -173,6 +174,7 @@ class Diagnosis:
         places: One for each kind of query that asked.
         hubs: The worst, worst first.
         cycle: ``None`` without captioned pictures.
+        paraphrases: Of your queries that name a wish, by what was asked with.
         changes: Robustness; empty without pictures or texts to ask with.
         scores: Histograms, one for each pair of a kind of query and a kind of vector.
         projection: A plane to look at; ``None`` with fewer than two captioned pictures.
@@ -192,6 +194,7 @@ class Diagnosis:
     places: tuple[Places, ...]
     hubs: tuple[Hub, ...]
     cycle: Cycle | None
+    paraphrases: tuple[Paraphrases, ...]
     changes: tuple[Change, ...]
     scores: tuple[Scores, ...]
     projection: Projection | None = field(repr=False)
@@ -241,6 +244,7 @@ class Diagnosis:
                 for hub in self.hubs
             ],
             "cycle": None if self.cycle is None else asdict(self.cycle),
+            "paraphrases": [asdict(one) for one in self.paraphrases],
             "changes": [asdict(change) for change in self.changes],
             "scores": [asdict(one) for one in self.scores],
             "skipped": [asdict(item) for item in self.skipped],

@@ -43,9 +43,17 @@ def render_diagnosis(found: Diagnosis) -> str:
         width=_WIDTH,
         height=_HEIGHT,
         unit="calibrated score" if found.calibrated else "cosine",
+        paraphrases=[
+            (one, [(plain(it.name), _ways(it.texts), it.overlap) for it in one.worst])
+            for one in found.paraphrases
+        ],
         skipped=[(plain(item.name), plain(item.reason)) for item in found.skipped[:_SKIPPED]],
         names=_NAMES,
     )
+
+
+def _ways(texts: tuple[str, ...]) -> str:
+    return ", ".join(f"“{shortened(plain(text), _LONGEST)}”" for text in texts)
 
 
 @dataclass(frozen=True, slots=True)

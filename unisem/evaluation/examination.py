@@ -28,6 +28,7 @@ from unisem.evaluation.embeddings import Progress
 from unisem.evaluation.findings import findings_of
 from unisem.evaluation.geometry import Geometry
 from unisem.evaluation.hubness import Hubness
+from unisem.evaluation.paraphrases import Paraphrases, paraphrases_of
 from unisem.evaluation.projection import Projection
 from unisem.evaluation.report import Environment
 from unisem.evaluation.scores import Rows, Scores, compare
@@ -109,6 +110,7 @@ class _Examination:
             ),
         ]
         places, tops = [], []
+        paraphrases: tuple[Paraphrases, ...] = ()
         for name, asking, hits in answered:
             top = [
                 (it.text or "", _without(found, it.id))
@@ -119,8 +121,8 @@ class _Examination:
                 places.append(self._places(name, top, None))
                 tops += top
         if queries:
-            asked = [Query(text=query.text, k=_TEN) for query in queries]
-            hits = self._asked("asking your queries", asked)
+            hits = self._asked("asking your queries", [query.query(_TEN) for query in queries])
+            paraphrases = paraphrases_of(queries, hits)
             top = [
                 (query.text, found)
                 for query, found in zip(queries, hits, strict=True)
@@ -143,6 +145,7 @@ class _Examination:
             places=tuple(places),
             hubs=self._hubs(tops),
             cycle=self._cycle(),
+            paraphrases=paraphrases,
             changes=(*self._texts_changed(), *self._images_changed()),
             scores=self._scores(texts, images, calibration),
             projection=projection,

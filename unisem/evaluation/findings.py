@@ -16,6 +16,7 @@ _HUB = 0.1  # share of the answers that one record may have
 _ENOUGH = 20  # queries below which nothing is said of them
 _OFTEN = 4.0  # times as often as by chance
 _LOST = 0.15  # share of the queries that a change may cost
+_STEADY = 0.5  # share of the first ten that two ways to ask should have in common
 _SHIFT = 1.0  # deviations between the scores of two kinds
 _CALIBRATE = (
     "Calibrate the space (unisem calibrate SPACE), so that scores of texts and of pictures are "
@@ -35,6 +36,7 @@ def findings_of(found: Diagnosis) -> tuple[Finding, ...]:
         *_scores(found),
         *_cycle(found),
         *_robustness(found),
+        *_paraphrases(found),
     ]
     return tuple(sorted(every, key=lambda finding: not finding.is_problem))
 
@@ -212,6 +214,24 @@ def _robustness(found: Diagnosis) -> Iterator[Finding]:
             False,
             "Other words, backgrounds, crops and blur cost few of the right answers.",
         )
+
+
+def _paraphrases(found: Diagnosis) -> Iterator[Finding]:
+    for one in found.paraphrases:
+        text = (
+            f"Of {one.wishes:,} wishes that were asked by {one.asked} in several ways, two ways "
+            f"share {_pct(one.overlap)} of the first ten (± {_pct(one.deviation)} between wishes), "
+            f"and the first hit in {_pct(one.first)} of cases."
+        )
+        if one.overlap >= _STEADY:
+            yield Finding("paraphrases", False, text)
+            continue
+        remedy = (
+            f"Least alike are the answers to {one.worst[0].name!r}. Ask in one way, as with a chat "
+            "model that rewrites queries, or with the mean of several; a reranker orders what they "
+            "find by one measure."
+        )
+        yield Finding("paraphrases", True, text, remedy)
 
 
 def _lost(one: Change, before: Change, cost: float) -> str:

@@ -11,11 +11,12 @@ from itertools import chain, islice
 from pathlib import Path
 from secrets import token_hex
 
+from unisem.calibration import Calibration, save_calibration
 from unisem.common.skipped import Skipped
 from unisem.errors import CorruptStoreError, ExchangeError, ImageError, StoreError
 from unisem.exchange.entries import EntryWriter
 from unisem.exchange.image_places import copied, reference_of
-from unisem.exchange.info import ExportInfo, Layout, check_layout, digests
+from unisem.exchange.info import CALIBRATION, ExportInfo, Layout, check_layout, digests
 from unisem.exchange.jsonl import JsonLinesWriter
 from unisem.exchange.parquet import ParquetWriter
 from unisem.images.library import ImageLibrary
@@ -56,6 +57,7 @@ class _Source:
     dimension: int | None
     encoder: str | None
     fingerprint: str | None
+    calibration: Calibration | None = None
 
 
 def export_space(
@@ -68,7 +70,8 @@ def export_space(
 ) -> ExportReport:
     """Write a space's present state into a new directory; see ``docs/guides/exchange.md``.
 
-    Pictures that came as bytes and lie in the space are copied in any case.
+    Pictures that came as bytes and lie in the space are copied in any case. A calibration that the
+    space searches by goes along.
 
     Args:
         space: An open space, or the directory of one; its encoder is not needed then.
@@ -138,7 +141,13 @@ def _opened(space: SemanticSpace | str | os.PathLike[str]) -> Iterator[_Source]:
         store, encoder = space.store, space.encoder
         items, pictures = store.embedded(), space.image_library
         yield _Source(
-            items, pictures, len(store), encoder.dimension, encoder.name, encoder.fingerprint
+            items,
+            pictures,
+            len(store),
+            encoder.dimension,
+            encoder.name,
+            encoder.fingerprint,
+            space.calibration,
         )
         return
     path = Path(space)
@@ -149,7 +158,9 @@ def _opened(space: SemanticSpace | str | os.PathLike[str]) -> Iterator[_Source]:
     opened = manifest.kind(path).open(path, pictures)
     try:
         items, name, fingerprint = opened.embedded(), manifest.encoder, manifest.fingerprint
-        yield _Source(items, pictures, len(opened), opened.dimension, name, fingerprint)
+        opened.expect(fingerprint)
+        count, dimension, calibration = len(opened), opened.dimension, opened.calibration
+        yield _Source(items, pictures, count, dimension, name, fingerprint, calibration)
     finally:
         opened.close()
 
@@ -221,6 +232,8 @@ def _fill(
             if progress is not None:
                 progress(records, max(source.count, records))
     vectors = writer.vectors
+    if source.calibration is not None:
+        save_calibration(source.calibration, unfinished / CALIBRATION)
     info = ExportInfo(
         layout=layout,
         encoder=source.encoder,

@@ -11,11 +11,18 @@ from typing import Literal
 
 import numpy as np
 
+from unisem.calibration import load_calibration
 from unisem.common.skipped import Skipped
-from unisem.errors import ExchangeError, RecordError
+from unisem.errors import (
+    CalibrationError,
+    EncoderMismatchError,
+    ExchangeError,
+    RecordError,
+    StoreError,
+)
 from unisem.exchange.entries import FIELDS, Entry, EntryReader, entries
 from unisem.exchange.image_places import image_from
-from unisem.exchange.info import ExportInfo
+from unisem.exchange.info import CALIBRATION, ExportInfo
 from unisem.exchange.jsonl import JsonLinesReader
 from unisem.exchange.parquet import ParquetReader
 from unisem.images.library import listed_folders
@@ -36,12 +43,15 @@ class ImportReport:
         records: Records stored, new or replaced.
         embedded: How many of them got new vectors.
         skipped: Pictures outside the export that are missing or have changed, and those that cannot
-            be decoded, as half of it is missing; their records were not stored.
+            be decoded, as half of it is missing; their records were not stored. A calibration that
+            cannot be used; nothing else misses it.
+        calibrated: Whether the space searches by the export's calibration now.
     """
 
     records: int
     embedded: int
     skipped: tuple[Skipped, ...] = ()
+    calibrated: bool = False
 
 
 def import_space(
@@ -55,7 +65,8 @@ def import_space(
     """Add an export's records to a space; an id that exists is replaced.
 
     Checksums are compared first. Then each batch is committed by itself: after an error or an
-    interruption what is done is kept, and the same call does it all again.
+    interruption what is done is kept, and the same call does it all again. A calibration is taken
+    last, with the vectors that it belongs to, by a space that has none and holds nothing else.
 
     Args:
         directory: The export.
@@ -136,7 +147,22 @@ class _Import:
             raise ExchangeError(
                 f"{self._origin} has {seen} records, not {info.records} as export.json says"
             )
-        return ImportReport(self._stored, self._embedded, tuple(self._skipped))
+        calibrated = self._calibrate()
+        return ImportReport(self._stored, self._embedded, tuple(self._skipped), calibrated)
+
+    def _calibrate(self) -> bool:
+        """Search by the export's calibration, if it fits; what does not is skipped."""
+        space, path = self._space, self._origin / CALIBRATION
+        if CALIBRATION not in self._info.files or self._renew:
+            return False
+        if space.calibration is not None or len(space) > self._stored:
+            return False  # what is searched by is for the space's owner to change
+        try:
+            space.use_calibration(load_calibration(path))
+        except (CalibrationError, EncoderMismatchError, StoreError) as error:
+            self._skipped.append(Skipped(str(path), str(error)))
+            return False
+        return True
 
     def _note(self, item: Prepared) -> None:
         if item.error is None:

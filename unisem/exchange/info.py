@@ -20,6 +20,8 @@ FILES: dict[Layout, tuple[str, ...]] = {
     "jsonl": ("records.jsonl", "vectors.npy", "vectors.jsonl"),
     "parquet": ("records.parquet", "vectors.parquet"),
 }
+CALIBRATION = "calibration.safetensors"
+"""The file of an export that not every one has."""
 _LARGEST = 1 << 20  # bytes of export.json
 
 
@@ -90,7 +92,9 @@ class ExportInfo:
             wrong.append("dimension")
         if not isinstance(self.layout, str) or self.layout not in FILES:
             wrong.append("layout")
-        elif not isinstance(self.files, dict) or set(self.files) != set(FILES[self.layout]):
+        elif not isinstance(self.files, dict) or (
+            set(self.files) - {CALIBRATION} != set(FILES[self.layout])
+        ):
             wrong.append("files")
         if wrong:
             raise ExchangeError(f"{path}: {', '.join(wrong)} cannot be understood")
@@ -130,7 +134,8 @@ def digest(path: Path) -> dict[str, Any]:
 
 def digests(directory: Path, layout: Layout) -> dict[str, dict[str, Any]]:
     """`digest` of each file of an export."""
-    return {name: digest(directory / name) for name in FILES[layout]}
+    names = [name for name in (*FILES[layout], CALIBRATION) if (directory / name).exists()]
+    return {name: digest(directory / name) for name in names}
 
 
 def check_layout(layout: str, known: Sequence[str] = tuple(FILES)) -> Layout:

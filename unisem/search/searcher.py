@@ -149,8 +149,8 @@ class Searcher(Searchable):
             remedy = f'; compare with match="{known[0]}"' if known else ""
             raise CalibrationError(
                 f"how probable it is that a {_NAMES[unknown[0]]} is relevant to a query of "
-                f"{_ASKED[query.kind]} is not known, as the calibration was fitted without labels "
-                f"for that{remedy}, or use min_score"
+                f"{_ASKED[query.kind]} is not known: captions tell it, and texts of several words, "
+                f"and the space was calibrated without enough of them{remedy}, or use min_score"
             )
 
     def _by_vectors(self, query: Query, vectors: Vector, count: int) -> list[list[Hit]]:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 
-from unisem.calibration import Calibration, Sample, fit_calibration
+from unisem.calibration import Calibration, FewWords, Sample, fit_calibration
+from unisem.calibration.few_words import few_words_of
 from unisem.errors import CalibrationError
 from unisem.records import Record, Vector
 from unisem.stores.base import Store
 
 MOST = 2048
 """The most texts, and pictures, that are looked at."""
+MOST_FEW_WORDS = 1000
+"""The most texts of which a few words ask."""
+Encode = Callable[[Sequence[str], Literal["query", "document"]], Vector]
+"""Makes ``(n, d)`` vectors of texts, as they are asked or as they are stored."""
 _AT_ONCE = 256  # records
 
 
 def fitted_to(
     store: Store,
-    encode: Callable[[Sequence[str]], Vector],
+    encode: Encode,
     fingerprint: str,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -30,7 +36,7 @@ def fitted_to(
 
 def sample_of(
     store: Store,
-    encode: Callable[[Sequence[str]], Vector],
+    encode: Encode,
     *,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -42,7 +48,7 @@ def sample_of(
 
     Args:
         store: Whose records.
-        encode: Makes ``(n, d)`` vectors of texts as they are asked.
+        encode: Makes vectors of texts.
         seed: Decides what is drawn.
         progress: Called with (records done, records in all).
 
@@ -64,9 +70,10 @@ def sample_of(
     groups = _Groups()
     rows: dict[str, list[Vector]] = {"asked": [], "text": [], "image": []}
     numbers: dict[str, list[int]] = {"text": [], "image": []}
+    said: list[str] = []
     for start in range(0, len(chosen), _AT_ONCE):
         page = chosen[start : start + _AT_ONCE]
-        words: list[str] = []
+        words: list[str] = []  # of the texts whose vectors are taken
         for found, vectors in zip(store.get(page), store.vectors(page), strict=True):
             if found is None or vectors is None:
                 continue  # removed meanwhile
@@ -78,7 +85,8 @@ def sample_of(
             if "text" in vectors and found.text:
                 words.append(found.text)
         if words:
-            rows["asked"].append(encode(words))
+            rows["asked"].append(encode(words, "query"))
+            said += words
         if progress is not None:
             progress(min(start + _AT_ONCE, len(chosen)), len(chosen))
     for kind, name in (("text", "text"), ("image", "picture")):
@@ -93,7 +101,17 @@ def sample_of(
         images=np.stack(rows["image"]),
         text_groups=np.array(numbers["text"]),
         image_groups=np.array(numbers["image"]),
+        few_words=_few_words(said, encode, rng),
     )
+
+
+def _few_words(texts: Sequence[str], encode: Encode, rng: np.random.Generator) -> FewWords | None:
+    """Queries of a few words of some of the texts; ``None`` if none has enough."""
+    words = few_words_of(texts, rng)
+    able = [place for place, asked in enumerate(words) if asked is not None]
+    drawn = [able[number] for number in np.sort(rng.permutation(len(able))[:MOST_FEW_WORDS])]
+    asked = [found for place in drawn if (found := words[place]) is not None]
+    return FewWords(encode(asked, "query"), np.array(drawn)) if asked else None
 
 
 class _Groups:
