@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from langchain_unisem.document_loaders import ImageFolderLoader as ImageFolderLoader
     from langchain_unisem.embeddings import UniSemEmbeddings as UniSemEmbeddings
     from langchain_unisem.image_documents import image_document as image_document
-    from langchain_unisem.indexing import image_key as image_key
+    from langchain_unisem.image_documents import image_key as image_key
     from langchain_unisem.messages import aformat_documents as aformat_documents
     from langchain_unisem.messages import format_documents as format_documents
     from langchain_unisem.prompts import MultimodalPrompt as MultimodalPrompt

@@ -1,8 +1,6 @@
-"""`to_filter`, from LlamaIndex's metadata filters to UniSem's, and `ids_of`."""
+"""`to_filter`, from LlamaIndex's metadata filters to UniSem's."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from llama_index.core.vector_stores.types import (
     FilterCondition,
@@ -63,17 +61,6 @@ def to_filter(filters: Filter | MetadataFilters | MetadataFilter | None) -> Filt
         f"{type(filters).__name__}; for example "
         'MetadataFilters(filters=[MetadataFilter(key="year", operator=">=", value=2020)])'
     )
-
-
-def ids_of(ids: Sequence[str] | None, name: str) -> tuple[str, ...] | None:
-    """The ids, or ``None``.
-
-    Raises:
-        TypeError: One id instead of a list.
-    """
-    if isinstance(ids, str):
-        raise TypeError(f"{name} must be a list of ids, for example [{ids!r}]")
-    return None if ids is None else tuple(ids)
 
 
 def _group(filters: MetadataFilters) -> Filter | None:

@@ -30,7 +30,7 @@ from llama_index.core.vector_stores.types import (
 from llama_index_unisem.embeddings.embedding import UniSemEmbedding
 from llama_index_unisem.embeddings.node_vectors import caption_vector
 from llama_index_unisem.events import ObservedReranker
-from llama_index_unisem.filters import ids_of, to_filter
+from llama_index_unisem.filters import to_filter
 from llama_index_unisem.node_images import has_image, image_url_of
 from llama_index_unisem.nodes import FoundText, UniSemImageNode, nodes_of, parts_of
 from llama_index_unisem.retrievers.bundles import image_of, judged, kind_of
@@ -47,7 +47,7 @@ from unisem.search.query import Query
 from unisem.search.reranking import Reranking
 from unisem.stores import Store
 from unisem.stores.hits import Hit
-from unisem.stores.selection import Selection
+from unisem.stores.selection import Selection, as_ids
 
 if TYPE_CHECKING:
     from llama_index_unisem.indices.index import UniSemIndex
@@ -126,8 +126,8 @@ class UniSemIndexRetriever(VectorIndexRetriever):
         if similarity_top_k < 0:
             raise ValueError(f"similarity_top_k must not be negative, not {similarity_top_k}")
         Selection(  # says now what is wrong with it
-            ids=ids_of(node_ids, "node_ids"),
-            source_ids=ids_of(doc_ids, "doc_ids"),
+            ids=as_ids(node_ids, "node_ids"),
+            source_ids=as_ids(doc_ids, "doc_ids"),
             filter=to_filter(filters),
             modality=modality,
         )

@@ -13,7 +13,7 @@ from llama_index.core.schema import IndexNode, NodeWithScore, QueryBundle, Query
 from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters
 
 from llama_index_unisem.events import ObservedReranker
-from llama_index_unisem.filters import ids_of, to_filter
+from llama_index_unisem.filters import to_filter
 from llama_index_unisem.nodes import nodes_of
 from llama_index_unisem.retrievers.bundles import image_only, query_of, words_only
 from unisem.common.threads import InThread
@@ -24,7 +24,7 @@ from unisem.rerank import Reranker
 from unisem.search.fusion import Fusion, RankFusion
 from unisem.search.query import Mode, Query
 from unisem.search.reranking import Reranking
-from unisem.stores.selection import Match, Selection
+from unisem.stores.selection import Match, Selection, as_ids
 
 if TYPE_CHECKING:
     from unisem.space import SemanticSpace
@@ -143,8 +143,8 @@ class UniSemRetriever(MultiModalRetriever):
             text="(none yet)",
             k=similarity_top_k,
             selection=Selection(
-                ids=ids_of(node_ids, "node_ids"),
-                source_ids=ids_of(doc_ids, "doc_ids"),
+                ids=as_ids(node_ids, "node_ids"),
+                source_ids=as_ids(doc_ids, "doc_ids"),
                 filter=to_filter(filters),
                 modality=modality,
             ),
@@ -187,7 +187,7 @@ class UniSemRetriever(MultiModalRetriever):
             if name == "filters":
                 value = to_filter(value)
             elif name != "modality":
-                value = ids_of(value, name)
+                value = as_ids(value, name)
             selection = replace(self._settings.selection, **{_SELECTED[name]: value})
             self._settings = replace(self._settings, selection=selection)
         elif name in _SETTINGS:

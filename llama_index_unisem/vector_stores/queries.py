@@ -9,7 +9,7 @@ from typing import Any
 
 from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryMode
 
-from llama_index_unisem.filters import ids_of, to_filter
+from llama_index_unisem.filters import to_filter
 from llama_index_unisem.vector_stores.learners import LEARNERS, Learner
 from unisem.images.reference import ImageSource
 from unisem.records import Modality, Vector
@@ -18,7 +18,7 @@ from unisem.search.query import Mode, Query
 from unisem.search.searcher import Searcher
 from unisem.stores import Store
 from unisem.stores.hits import Hit
-from unisem.stores.selection import Match, Selection
+from unisem.stores.selection import Match, Selection, as_ids
 from unisem.stores.vectors import unit
 
 QUERY_OPTIONS = (
@@ -110,8 +110,8 @@ def _selection(
     # An index passes node_ids=[] when it keeps no list of nodes, which restricts nothing.
     words_of_images = match == "image" and mode in (*_WORDS, *_HYBRID)
     return Selection(
-        ids=ids_of(query.node_ids, "node_ids") or None,
-        source_ids=ids_of(query.doc_ids, "doc_ids") or None,
+        ids=as_ids(query.node_ids, "node_ids") or None,
+        source_ids=as_ids(query.doc_ids, "doc_ids") or None,
         filter=to_filter(query.filters),
         modality="image" if words_of_images and modality is None else modality,
     )

@@ -19,7 +19,7 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryResult,
 )
 
-from llama_index_unisem.filters import ids_of, to_filter
+from llama_index_unisem.filters import to_filter
 from llama_index_unisem.vector_stores.codec import (
     is_own_source,
     listed,
@@ -46,7 +46,7 @@ from unisem.filters import Filter, narrows
 from unisem.images.library import listed_folders
 from unisem.stores.kind import StoreKind
 from unisem.stores.registry import place_of
-from unisem.stores.selection import Match, Selection
+from unisem.stores.selection import Match, Selection, as_ids
 
 if TYPE_CHECKING:
     from unisem import SemanticSpace
@@ -243,7 +243,7 @@ class UniSemVectorStore(BasePydanticVectorStore):
             raise FilterError(
                 "these filters hold for every node and would delete everything, which clear() does"
             )
-        self._opened.store.delete(Selection(ids=ids_of(node_ids, "node_ids"), filter=condition))
+        self._opened.store.delete(Selection(ids=as_ids(node_ids, "node_ids"), filter=condition))
 
     def clear(self) -> None:
         """Remove everything, of a space also what was added to it in other ways."""
@@ -263,7 +263,7 @@ class UniSemVectorStore(BasePydanticVectorStore):
             left out; without ids the oldest first.
         """
         store = self._opened.store
-        ids = ids_of(node_ids, "node_ids")
+        ids = as_ids(node_ids, "node_ids")
         records = list(store.select(Selection(ids=ids, filter=to_filter(filters))))
         if ids is not None:
             found = {record.id: record for record in records}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import langchain_unisem.filters
-import langchain_unisem.indexing
+import langchain_unisem.image_documents
 import langchain_unisem.queries
 import langchain_unisem.structured_queries
 from tests.support.chat_server import ChatServer, chat_server
@@ -104,7 +104,7 @@ def test_example_of_the_vector_store(
     "module",
     [
         langchain_unisem.filters,
-        langchain_unisem.indexing,
+        langchain_unisem.image_documents,
         langchain_unisem.queries,
         langchain_unisem.structured_queries,
     ],

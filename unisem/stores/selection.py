@@ -46,14 +46,19 @@ class Selection:
         return self == EVERYTHING
 
 
-def as_ids(ids: Sequence[str] | None) -> tuple[str, ...] | None:
+def as_ids(ids: Sequence[str] | None, name: str | None = None) -> tuple[str, ...] | None:
     """What a caller gives as ids.
+
+    Args:
+        ids: A list of them.
+        name: Of the caller's argument, to be said in an error.
 
     Raises:
         TypeError: It is one string.
     """
     if isinstance(ids, str):
-        raise TypeError("pass a list of ids, for example [id]")
+        wanted = "pass a list of ids" if name is None else f"{name} must be a list of ids"
+        raise TypeError(f"{wanted}, for example [{ids!r}]")
     return None if ids is None else tuple(ids)
 
 
