@@ -50,9 +50,9 @@ def calibrated_tasks(
             dataset.select(np.flatnonzero(np.isin(groups, half)))
             for half in np.array_split(rng.permutation(drawn), 2)
         )
-        sample = _sample(one, tasks, embeddings)
-        if min(len(sample.texts), len(sample.images)) < FEWEST:
+        if min(len(set(half.tolist())) for half in (one.image_ids, one.caption_ids)) < FEWEST:
             return ()
+        sample = _sample(one, tasks, embeddings)
         fitted = fit_calibration(sample, fingerprint=fingerprint, seed=split)
         for task in PairTasks.of(other, seed=split).tasks:
             if task.name in runs:
