@@ -35,6 +35,10 @@ class RecordError(UniSemError, ValueError):
     """A record that cannot be stored: empty, a bad id, metadata that is not JSON."""
 
 
+class DocumentError(UniSemError, ValueError):
+    """A document of which nothing can be read: damaged, of another format, needs a password."""
+
+
 class FilterError(UniSemError, ValueError):
     """A filter that means nothing: unknown operator, value of the wrong type."""
 

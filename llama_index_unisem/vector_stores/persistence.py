@@ -31,6 +31,7 @@ from unisem.common.atomic_files import publish
 from unisem.common.scratch import ScratchFolder
 from unisem.errors import CorruptStoreError, ImageError, StoreLockedError
 from unisem.images.library import ImageLibrary
+from unisem.images.reference import ImageRef
 from unisem.records import EmbeddedRecord, Record
 from unisem.stores.registry import DEFAULT, kind_at, kind_named
 
@@ -246,7 +247,7 @@ def _movable(record: Record, image_library: ImageLibrary) -> Record:
     if image is None or "blob" not in json.loads(image_library.to_json(image)):
         return record
     try:
-        return record.with_image(replace(image, path=None, root=None, data=image.read_bytes()))
+        return record.with_image(ImageRef(data=image.read_bytes()))
     except ImageError as error:
         _log.warning("the picture of node %r is not copied: %s", record.id, error)
         return record

@@ -11,8 +11,6 @@ import langchain_unisem
 from unisem import __version__
 
 NAMES = [
-    "CaptionImages",
-    "ChatModelCaptioner",
     "EmbeddingsEncoder",
     "ImageQuery",
     "MultimodalPrompt",

@@ -56,15 +56,10 @@ def awaited(future: Future[_Result]) -> _Result:
     Raises:
         KeyboardInterrupt: Ctrl-C was seen by a program that notices it.
     """
-    return settled(future).result()
-
-
-def settled(job: Future[_Result]) -> Future[_Result]:
-    """A job that has come to its end, by a result or an exception; waited for as by `awaited`."""
-    while not job.done():
+    while not future.done():
         raise_if_interrupted()
-        wait([job], timeout=_TURN)
-    return job
+        wait([future], timeout=_TURN)
+    return future.result()
 
 
 def finished(result: _Result) -> Future[_Result]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
+from unisem.common.atomic_files import write_whole
 from unisem.common.skipped import Skipped
 from unisem.evaluation.geometry import Geometry
 from unisem.evaluation.hubness import Hubness
 from unisem.evaluation.paraphrases import Paraphrases
 from unisem.evaluation.projection import Projection
+from unisem.evaluation.report import Environment
 from unisem.evaluation.scores import Scores
 from unisem.evaluation.tasks import Form
-from unisem.evaluation.written_report import Environment, WrittenReport
 from unisem.records import Record
 
 FORMAT = "unisem-diagnosis"
@@ -153,7 +157,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnosis(WrittenReport):
+class Diagnosis:
     """What `diagnose` found.
 
     Attributes:
@@ -247,8 +251,21 @@ class Diagnosis(WrittenReport):
             "environment": asdict(self.environment),
         }
 
-    def as_html(self) -> str:
-        """A page with plots and pictures that needs nothing else."""
+    def write_json(self, path: str | os.PathLike[str]) -> None:
+        """Write `as_json` as UTF-8; the file appears whole.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        text = json.dumps(self.as_json(), indent=2, ensure_ascii=False, allow_nan=False)
+        write_whole(Path(path), text + "\n")
+
+    def write_html(self, path: str | os.PathLike[str]) -> None:
+        """Write a page with plots and pictures that needs nothing else; it appears whole.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
         from unisem.evaluation.diagnosis_page import render_diagnosis
 
-        return render_diagnosis(self)
+        write_whole(Path(path), render_diagnosis(self))

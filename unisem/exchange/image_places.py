@@ -2,7 +2,8 @@
 
 A picture is written as ``{"file": "pictures/ab/ab12….png", …}``, a copy inside the export, or as
 ``{"path": "/home/ada/photos/a.png", "root": "/home/ada/photos", …}``, a reference to a file
-outside it; either with ``sha256``, ``mime_type``, ``width`` and ``height``.
+outside it; either with ``sha256``, ``mime_type``, ``width`` and ``height``. A ``path`` may have a
+``region``, a part of a page of a PDF.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from unisem.errors import ExchangeError, ImageError
 from unisem.images.library import SUFFIXES, ImageLibrary
 from unisem.images.reference import ImageRef
+from unisem.images.region import Region
 
 FOLDER = "pictures"
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -28,6 +30,7 @@ def reference_of(image: ImageRef) -> dict[str, Any]:
     return {
         "path": str(image.path),
         "root": str(root) if root is not None and image.path.is_relative_to(root) else None,
+        **({} if image.region is None else {"region": image.region.to_json()}),
         **_facts(image),
     }
 
@@ -38,10 +41,8 @@ def copied(image: ImageRef, directory: Path) -> dict[str, Any]:
     Raises:
         ImageError: It is missing, or not the one that was stored.
     """
-    data = image.read_bytes()
+    data = image.read_verified()
     found = hashlib.sha256(data).hexdigest()
-    if image.sha256 not in (None, found):
-        raise ImageError(image.name, "has changed since it was added")
     suffix = SUFFIXES.get(image.mime_type or "", "")
     name = PurePosixPath(FOLDER, found[:2], f"{found}{suffix}")
     path = directory / name
@@ -99,8 +100,12 @@ def _outside(parts: dict[str, Any], where: str, image_library: ImageLibrary) -> 
         if not isinstance(value, str) or "\0" in value or not os.path.isabs(value):
             raise ExchangeError(f"{where}: image: {name} must be an absolute path")
     root = parts.get("root")
-    image = ImageRef(path=Path(parts["path"]), root=None if root is None else Path(root))
     try:
+        image = ImageRef(
+            path=Path(parts["path"]),
+            root=None if root is None else Path(root),
+            region=None if "region" not in parts else Region.from_json(parts["region"]),
+        )
         return image_library.admit(image)
     except ImageError as error:
         raise ExchangeError(

@@ -7,6 +7,8 @@ A picture is stored as a place, never as pixels in the catalogue:
 * ``folder``: an absolute folder that the user named, and a path inside it;
 * ``blob``: a content-addressed copy inside the space, for pictures that came as bytes.
 
+Beside any but a blob there may be a ``region``: then the file is a PDF, the picture a part of it.
+
 A place says where a picture is, never that it may be read: a space may come from a stranger. It is
 read if it lies, links resolved, in a folder that whoever opened the space has named.
 """
@@ -19,7 +21,6 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from unisem.errors import ImageError, StoreError
 from unisem.images.lease import BlobLease
 from unisem.images.named_folders import remember, remembered
 from unisem.images.reference import ImageRef
+from unisem.images.region import Region
 
 SUFFIXES = {
     "image/jpeg": ".jpg",
@@ -118,7 +120,7 @@ class ImageLibrary:
             root = narrower  # whoever made the reference wanted it so
         if not path.is_relative_to(root):
             raise ImageError(str(image.path), "leads outside the allowed folder", f" {root}")
-        return ImageRef(path=path, root=root)
+        return ImageRef(path=path, root=root, region=image.region)
 
     def placed(self, image: ImageRef, data: bytes) -> ImageRef:
         """Inspect an admitted picture and say where it will lie; nothing is written.
@@ -136,7 +138,7 @@ class ImageLibrary:
             assert inspected.mime_type is not None
             name = f"{inspected.sha256[:2]}/{inspected.sha256}{SUFFIXES[inspected.mime_type]}"
             # Not under the folder of blobs: that could be made a link to any other.
-            inspected = replace(inspected, path=self._blobs / name, data=None, root=self._own)
+            inspected = inspected.as_file(self._blobs / name, self._own)
         assert inspected.path is not None
         self._lease.take(inspected.path.relative_to(self._blobs).as_posix())
         return inspected
@@ -198,12 +200,16 @@ class ImageLibrary:
             "width": image.width,
             "height": image.height,
         }
+        if image.region is not None:
+            place["region"] = image.region.to_json()
         return json.dumps(place, ensure_ascii=False, separators=(",", ":"))
 
     def from_json(self, text: str) -> ImageRef:
         """Rebuild a picture's reference; whether the path may be read is checked when it is."""
         place: dict[str, Any] = json.loads(text)
         facts = {name: place[name] for name in ("sha256", "mime_type", "width", "height")}
+        if "region" in place:
+            facts["region"] = Region.from_json(place["region"])
         if "blob" in place:
             return ImageRef(path=self._blobs / place["blob"], root=self._own, **facts)
         if "beside" in place:

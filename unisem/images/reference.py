@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -15,20 +14,26 @@ from PIL import Image
 
 from unisem.errors import ImageError
 from unisem.images.decoding import decode_image, inspect_image, to_rgb
+from unisem.images.region import Region, digest_of
 
 MAX_BYTES = 256 * 1024 * 1024
 """Bytes a picture file may have; larger files are refused before they are read."""
 
+CHANGED = "has changed since it was indexed"
+"""Summary of the error that a picture raises which is no longer the one that was found."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """A reference to one picture: a file, or bytes on their way into a space.
+    """A reference to one picture: a file, bytes on their way into a space, or a part of a PDF.
 
     Attributes:
         path: The file, absolute once it comes out of a space.
         data: The file's bytes, for a picture that has no file yet.
         root: If set, the folder that ``path`` must stay inside, symbolic links resolved.
-        sha256: Hex digest of the file's bytes, known once inspected.
+        region: If set, ``path`` is a PDF, and the picture is what this part of it shows, rendered
+            to PNG whenever its bytes are read.
+        sha256: Hex digest of the picture's bytes, known once inspected.
         mime_type: By content, for example ``image/jpeg``; known once inspected.
         width: Pixels, before EXIF rotation; known once inspected.
         height: Pixels, before EXIF rotation; known once inspected.
@@ -37,6 +42,7 @@ class ImageRef:
     path: Path | None = None
     data: bytes | None = field(default=None, repr=False)
     root: Path | None = None
+    region: Region | None = None
     sha256: str | None = None
     mime_type: str | None = None
     width: int | None = None
@@ -45,6 +51,8 @@ class ImageRef:
     def __post_init__(self) -> None:
         if (self.path is None) == (self.data is None):
             raise ImageError("image", "needs exactly one of a path and bytes")
+        if self.region is not None and self.path is None:
+            raise ImageError("image", "is a region of a document, which needs the path of its PDF")
 
     @classmethod
     def of(cls, source: ImageSource) -> ImageRef:
@@ -75,46 +83,23 @@ class ImageRef:
             type(source).__name__, "is no picture; pass a path, bytes, or a PIL.Image.Image"
         )
 
-    def confined(self, roots: Sequence[str | os.PathLike[str]]) -> ImageRef:
-        """Return this reference bound to the first of the folders that it lies in; bytes pass.
-
-        Nothing is opened.
-
-        Args:
-            roots: Folders that the user named.
-
-        Raises:
-            ImageError: It lies in none of them, symbolic links resolved.
-        """
-        if self.path is None:
-            return self
-        path = Path(os.path.abspath(self.path))
-        try:
-            real = Path(os.path.realpath(path))  # which, unlike `resolve`, bears loops
-            for root in (Path(os.path.realpath(folder)) for folder in roots):
-                if real.is_relative_to(root):
-                    return replace(self, path=path, root=root)
-        except (OSError, ValueError) as error:  # a path that no system can hold
-            raise ImageError(self.name, "cannot be read", f" ({error})") from error
-        raise ImageError(
-            self.name,
-            "lies outside the allowed folders",
-            "; name the folders that pictures may be read from as image_roots",
-        )
-
     @property
     def name(self) -> str:
         """What to call this picture in a message."""
         if self.path is not None:
-            return str(self.path)
+            return f"{self.path}{'' if self.region is None else f' (page {self.region.page})'}"
         return f"<{len(self.data or b'')} bytes>"
 
     def read_bytes(self) -> bytes:
-        """Read the file's bytes, at most ``MAX_BYTES``, from a regular file inside ``root``.
+        """Read the picture's bytes: the file's, at most ``MAX_BYTES``, or a region's as PNG.
 
         Raises:
             ImageError: Missing, no regular file, outside ``root``, too large, unreadable.
         """
+        data = self._file()
+        return data if self.region is None else self.region.render(data, self.name)
+
+    def _file(self) -> bytes:
         if self.data is not None:
             if len(self.data) > MAX_BYTES:
                 raise ImageError(self.name, f"is larger than the limit of {MAX_BYTES:,} bytes")
@@ -140,12 +125,17 @@ class ImageRef:
         Raises:
             ImageError: As `read_bytes`, or the file has changed, or is no picture any more.
         """
-        data = self.read_bytes()
+        data = self._file()
+        if self.region is not None:
+            same = self.region.document == digest_of(data)
+            data = self.region.render(data, self.name)
+            if same:  # whatever version of PDFium rendered it then
+                return data
         if self.sha256 is not None and hashlib.sha256(data).hexdigest() != self.sha256:
             inspect_image(data, self.name)  # what is no picture any more is called so
             raise ImageError(
                 self.name,
-                "has changed since it was indexed",
+                CHANGED,
                 "; add it again, so that it is found for what it shows now",
             )
         return data
@@ -166,13 +156,21 @@ class ImageRef:
         """
         data = self.read_bytes() if data is None else data
         info = inspect_image(data, self.name)
+        region = self.region
+        if region is not None and region.document is None:
+            region = replace(region, document=digest_of(self._file()))
         return replace(
             self,
+            region=region,
             sha256=hashlib.sha256(data).hexdigest(),
             mime_type=info.mime_type,
             width=info.width,
             height=info.height,
         )
+
+    def as_file(self, path: Path, root: Path) -> ImageRef:
+        """The same picture where its bytes have been written to a file of their own."""
+        return replace(self, path=path, root=root, data=None, region=None)
 
     def _confined_path(self) -> Path:
         assert self.path is not None

@@ -10,11 +10,12 @@ from itertools import islice
 
 from unisem.captions import keeping_caption
 from unisem.common.skipped import Skipped
-from unisem.errors import CorruptStoreError
+from unisem.errors import CorruptStoreError, DocumentError
 from unisem.images.library import ImageLibrary
 from unisem.ingest.intake import Intake, Offer, Prepared
 from unisem.readers import Reader
-from unisem.records import Record
+from unisem.readers.documents.document import Document
+from unisem.records import Modality, Record, Vector
 from unisem.stores import Store
 from unisem.stores.selection import Selection
 
@@ -78,6 +79,8 @@ class Ingestion:
         self._ids: set[str] = set()
         self._contents: set[str] = set()
         self._text_sources: set[str] = set()
+        self._unread_sources: set[str] = set()  # of documents that could not be read to their end
+        self._known_by_content: dict[tuple[str | None, str | None], str] = {}  # of a document
 
     def run(self, reader: Reader) -> IngestReport:
         """Read everything; see `SemanticSpace.ingest`."""
@@ -111,7 +114,7 @@ class Ingestion:
 
     def _offers(self, reader: Reader) -> Iterator[Offer]:
         """What the reader yields, with what the store has already."""
-        items = iter(reader)
+        items = self._read(reader)
         while batch := list(islice(items, _LOOKED_UP)):
             records: list[Record] = []
             for item in batch:
@@ -127,12 +130,43 @@ class Ingestion:
                 if record.image is None and record.source_id is not None:
                     self._text_sources.add(record.source_id)
                 if old is None:
-                    yield Offer(record)
+                    yield Offer(record, recall=self._recall)
                 elif self._is_taken(record, old):
                     self._skip(record, f"the id {record.id!r} belongs to {old.source_id}")
                 else:
-                    kept = partial(keeping_caption, old)
-                    yield Offer(record, is_wanted=partial(_differs, old), completed=kept)
+                    yield Offer(
+                        record,
+                        is_wanted=partial(_differs, old),
+                        completed=partial(keeping_caption, old),
+                        recall=partial(self._recall, old=old),
+                    )
+
+    def _read(self, reader: Reader) -> Iterator[Record | Skipped]:
+        """What the reader yields, documents as their records."""
+        for item in reader:
+            if isinstance(item, Document):
+                yield from self._document(item)
+            else:
+                yield item
+
+    def _document(self, document: Document) -> Iterator[Record | Skipped]:
+        """A document's records; none if all are stored, and those that are stay if it fails."""
+        try:
+            data = document.read()
+            mark = document.mark(data)
+            stored = list(self._store.select(Selection(source_ids=(document.source_id,))))
+            if any(_mark(record) == mark for record in stored):
+                self._ids.update(record.id for record in stored)
+                self._contents.update(map(_content, stored))
+                self._unchanged += len(stored)
+                self._done += 1
+                return
+            self._known_by_content = {_whole_content(record): record.id for record in stored}
+            yield from document.records(data)
+            self._text_sources.add(document.source_id)
+        except DocumentError as error:
+            self._unread_sources.add(document.source_id)
+            yield Skipped(str(document.source.path), str(error))
 
     def _note(self, item: Prepared) -> None:
         if item.error is not None:
@@ -143,6 +177,15 @@ class Ingestion:
             self._added += 1
         else:
             self._unchanged += 1
+
+    def _recall(self, record: Record, old: Record | None = None) -> dict[Modality, Vector] | None:
+        """The vectors that are stored for the same text and picture, under this id or another."""
+        content = _whole_content(record)
+        if old is not None and _whole_content(old) == content:
+            name: str | None = old.id
+        else:
+            name = self._known_by_content.get(content)
+        return None if name is None else self._store.vectors([name])[0] or None
 
     def _stored(self, records: list[Record]) -> list[Record | None]:
         """What is stored under their ids; a damaged record counts as none, and so is replaced."""
@@ -168,7 +211,7 @@ class Ingestion:
 
     def _remove_stale_chunks(self) -> int:
         stale: list[str] = []
-        for source in sorted(self._text_sources):
+        for source in sorted(self._text_sources - self._unread_sources):
             stored = self._store.select(Selection(source_ids=(source,)))
             stale += [record.id for record in stored if record.id not in self._ids]
         return self._store.delete(Selection(ids=tuple(stale))) if stale else 0
@@ -198,6 +241,16 @@ def _content(record: Record) -> str:
     if record.image is None:
         return f"text {record.text}"
     return f"image {record.image.sha256}"
+
+
+def _whole_content(record: Record) -> tuple[str | None, str | None]:
+    """What a record's vectors are made of."""
+    return record.text, None if record.image is None else record.image.sha256
+
+
+def _mark(record: Record) -> object:
+    """What the last record of a document says of it."""
+    return record.payload.get("document")
 
 
 def _differs(old: Record, new: Record) -> bool:

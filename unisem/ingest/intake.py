@@ -29,6 +29,7 @@ from unisem.errors import ImageError
 from unisem.images.decoding import decode_image
 from unisem.images.library import ImageLibrary
 from unisem.images.reference import ImageRef
+from unisem.readers.documents.document import Document, records_of
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores import Store
 
@@ -50,6 +51,8 @@ class Offer:
             not wanted goes no further. It may raise an `ImageError`.
         completed: Gives, in a thread, the record whose picture has been inspected what is known
             of it already.
+        recall: Asked, in a thread, with the record whose picture has been inspected and that is
+            wanted, for vectors that were made of the same text and picture before.
         copied: The picture's file is a stranger's: it is read inside its own root, whichever
             folders the space has, and copied into the space.
         whole: The picture is decoded to its end, though it comes with its vectors.
@@ -59,6 +62,7 @@ class Offer:
     vectors: dict[Modality, Vector] | None = None
     is_wanted: Callable[[Record], bool] | None = None
     completed: Callable[[Record], Record] | None = None
+    recall: Callable[[Record], dict[Modality, Vector] | None] | None = None
     copied: bool = False
     whole: bool = False
 
@@ -81,6 +85,7 @@ class Prepared:
     Attributes:
         offer: What was offered.
         record: The record with its picture inspected and kept; as offered if it cannot be.
+        vectors: Those that it came with, or that are recalled.
         pixels: The picture as the encoder wants it, if its vector is to be made.
         is_wanted: What the offer says of the record.
         error: Why the picture cannot be used.
@@ -88,6 +93,7 @@ class Prepared:
 
     offer: Offer
     record: Record
+    vectors: dict[Modality, Vector] | None = None
     pixels: Image.Image | None = None
     is_wanted: bool = True
     error: ImageError | None = None
@@ -120,7 +126,7 @@ class Intake:
             yield from in_order(map(job, offers), _AHEAD)
 
     def inspected(
-        self, items: Iterable[Record | Skipped]
+        self, items: Iterable[Record | Skipped | Document]
     ) -> Generator[Record | Skipped, None, None]:
         """Yield what a reader yields, in order, its pictures inspected and decoded.
 
@@ -137,7 +143,7 @@ class Intake:
                 item = self._prepare(Offer(record))
                 return item.record if item.error is None else Skipped.of(item.error)
 
-            yield from in_order(map(job, items), _AHEAD)
+            yield from in_order(map(job, records_of(items)), _AHEAD)
 
     def inspect(self, image: ImageRef) -> ImageRef:
         """Admit and decode one picture, here and now.
@@ -156,7 +162,8 @@ class Intake:
         record = offer.record
         try:
             if record.image is None:
-                return Prepared(offer, record, is_wanted=_is_wanted(offer, record))
+                wanted = _is_wanted(offer, record)
+                return Prepared(offer, record, _vectors(offer, record, wanted), is_wanted=wanted)
             image = record.image
             if self._image_library is not None and not offer.copied:
                 image = self._image_library.admit(image)
@@ -171,8 +178,8 @@ class Intake:
             if offer.completed is not None:
                 inspected = offer.completed(inspected)
             wanted, pixels = _is_wanted(offer, inspected), None
-            record = inspected
-            if wanted and offer.vectors is None:
+            record, vectors = inspected, _vectors(offer, inspected, wanted)
+            if wanted and vectors is None:
                 pixels = self._decoded(data)
             elif wanted and offer.whole:
                 decode_image(data, "picture", min_side=_PROBE)
@@ -184,7 +191,7 @@ class Intake:
             named = ImageError(offer.record.image.name, error.summary, detail)
             named.__cause__ = error
             return Prepared(offer, record, error=named)
-        return Prepared(offer, record, pixels, wanted)
+        return Prepared(offer, record, vectors, pixels, wanted)
 
     def embedded(self, offers: Iterable[Offer], *, most: int = _MOST) -> Iterator[EmbeddedRecord]:
         """Give all that is offered its vectors, or raise.
@@ -238,7 +245,7 @@ class Intake:
                 yield batch
 
     def _embed(self, batch: Sequence[Prepared]) -> Iterator[EmbeddedRecord]:
-        fresh = [item for item in batch if item.offer.vectors is None]
+        fresh = [item for item in batch if item.vectors is None]
         texts = [item.record.text or "" for item in fresh if _has_text_vector(item.record)]
         images = [item.pixels for item in fresh if item.pixels is not None]
         text_rows = image_rows = iter(np.empty((0, 0), np.float32))
@@ -247,7 +254,7 @@ class Intake:
         if encoder is not None and images:
             image_rows = iter(rows_of(encoder, encoder.encode_prepared(images)))
         for item in batch:  # by position, not by id: one call may hold an id twice
-            vectors = item.offer.vectors
+            vectors = item.vectors
             if vectors is None:
                 vectors = {}
                 if _has_text_vector(item.record):
@@ -276,6 +283,12 @@ def with_digest(sha256: str | None, *fault: str) -> Callable[[Record], bool]:
 
 def _is_wanted(offer: Offer, record: Record) -> bool:
     return offer.is_wanted is None or offer.is_wanted(record)
+
+
+def _vectors(offer: Offer, record: Record, wanted: bool) -> dict[Modality, Vector] | None:
+    if offer.vectors is not None or not wanted or offer.recall is None:
+        return offer.vectors
+    return offer.recall(record)
 
 
 def _has_text_vector(record: Record) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from unisem.common.skipped import Skipped
 from unisem.errors import ImageError
+from unisem.images.decoding import decode_image
 from unisem.images.reference import ImageRef
 from unisem.pairs.dataset import PairDataset, caption_key
 
@@ -133,7 +134,7 @@ def _opened(image: ImageRef) -> ImageRef | ImageError:
     try:
         data = image.read_bytes()
         inspected = image.inspected(data)
-        replace(inspected, path=None, root=None, data=data).open(min_side=_MIN_SIDE)
+        decode_image(data, image.name, min_side=_MIN_SIDE)
     except ImageError as error:
         return ImageError(image.name, error.summary, error.reason.removeprefix(error.summary))
     return inspected

@@ -6,17 +6,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 
 from unisem.common.skipped import Skipped
+from unisem.readers.documents.document import Document
 from unisem.records import Record
 
 
 class Reader(ABC):
     """Yields records, and a `Skipped` for each input that cannot become one.
 
-    Pictures are referred to, not opened; a damaged one is found when it is encoded.
+    Pictures are referred to, not opened; a damaged one is found when it is encoded. A document is
+    yielded unread, so that whoever has all its records already need not read it.
     """
 
     @abstractmethod
-    def __iter__(self) -> Iterator[Record | Skipped]:
+    def __iter__(self) -> Iterator[Record | Skipped | Document]:
         """Yield in a fixed order, records of one source next to each other."""
 
     def __len__(self) -> int:

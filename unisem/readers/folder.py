@@ -1,4 +1,4 @@
-"""`FolderReader`: a folder of pictures with captions, and of texts."""
+"""`FolderReader`: a folder of pictures with captions, of texts, and of documents."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
 from pathlib import Path
 
+from unisem.common.lazy_property import lazy_property
 from unisem.common.skipped import Skipped
-from unisem.errors import RecordError
+from unisem.errors import DocumentError, RecordError
 from unisem.images.reference import ImageRef
 from unisem.readers.base import Reader
 from unisem.readers.captions import (
@@ -22,6 +22,9 @@ from unisem.readers.captions import (
     sidecar_of,
 )
 from unisem.readers.chunks import chunk_text
+from unisem.readers.documents.document import Document
+from unisem.readers.documents.elements import Source
+from unisem.readers.documents.formats import FORMATS
 from unisem.readers.texts import read_text
 from unisem.records import Record
 
@@ -46,12 +49,15 @@ _OF_SYSTEMS = {
 
 
 class FolderReader(Reader):
-    """Records of a folder's pictures and texts, subfolders included, in sorted order.
+    """Records of a folder's pictures, texts and documents, subfolders included, in sorted order.
 
     Ids are the folder's name and the path inside it, ``photos/cats/tom.jpg``; a text that needs
     several chunks gives ``photos/about.md#1``, ``#2`` …, linked as ``previous`` and ``next``.
     Metadata are the columns of the metadata file, and ``file_name``. See
     `unisem.readers.captions` for captions.
+
+    A document (see `unisem.readers.documents.formats`) is yielded unread; pictures that it links to
+    are its figures and not also read for themselves.
 
     Passed over are hidden files, other spaces, and folders of systems and tools (``@eaDir``,
     ``node_modules`` …). What cannot be read, links to other folders among it, is yielded as
@@ -61,6 +67,7 @@ class FolderReader(Reader):
         folder: The folder.
         chunk_size: Characters a text chunk may have.
         locate: Names a file in ``Record.source_id``; its absolute path by default.
+        documents: Whether documents are read, or passed over like files of other kinds.
 
     Raises:
         NotADirectoryError: There is no such folder.
@@ -72,32 +79,38 @@ class FolderReader(Reader):
         *,
         chunk_size: int = 1000,
         locate: Callable[[Path], str] = lambda path: Path(os.path.realpath(path)).as_posix(),
+        documents: bool = True,
     ) -> None:
         self.folder = Path(os.path.realpath(folder))
         if not self.folder.is_dir():
             raise NotADirectoryError(f"{folder} is not a folder")
         self._chunk_size = chunk_size
+        self._formats = FORMATS if documents else {}
         self._locate = locate
         self._empty: set[Path] = set()  # texts without words, as far as they have been read
         self._tables: dict[Path, tuple[tuple[int, int], dict[Path, Description]]] = {}
 
     def __len__(self) -> int:
         return sum(
-            path.suffix.lower() in PICTURES or path.suffix.lower() in TEXTS for path in self._files
+            path.suffix.lower() in PICTURES | TEXTS | self._formats.keys() for path in self._files
         )
 
-    def __iter__(self) -> Iterator[Record | Skipped]:
+    def __iter__(self) -> Iterator[Record | Skipped | Document]:
         yield from self._walked[1]
         described: dict[Path, Description] = {}
         for path in self._files:
             if path.name in METADATA_FILES:
                 yield from self._describe(path, described)
         captions = self._captions
+        figures = self._figures
         for path in self._files:
             suffix = path.suffix.lower()
             if suffix in PICTURES:
-                sidecar = sidecar_of(path, captions.__contains__)
-                yield from self._picture(path, described.get(path), sidecar)
+                if path not in figures:
+                    sidecar = sidecar_of(path, captions.__contains__)
+                    yield from self._picture(path, described.get(path), sidecar)
+            elif suffix in self._formats:
+                yield from self._document(path)
             elif suffix in TEXTS and path not in captions:
                 yield from self._text(path)
             elif suffix in _UNSUPPORTED:
@@ -115,19 +128,22 @@ class FolderReader(Reader):
             raise ValueError(f"{found} is not in the reader's folder, {self.folder}")
         return found
 
-    def read_one(self, path: str | os.PathLike[str]) -> Iterator[Record | Skipped]:
-        """Read one picture, or one text, as it is read with the whole folder.
+    def read_one(self, path: str | os.PathLike[str]) -> Iterator[Record | Skipped | Document]:
+        """Read one picture, text or document, as it is read with the whole folder.
 
         Of the other files only those are looked at that may say something of it: text files
         beside it, and metadata files, which are read again when they have changed.
 
         Args:
-            path: The file; one that is no picture is read as a text.
+            path: The file; one that is neither picture nor document is read as a text.
 
         Raises:
             ValueError: As `within`.
         """
         path = self.within(path)
+        if path.suffix.lower() in self._formats:
+            yield from self._document(path)
+            return
         if path.suffix.lower() not in PICTURES:
             yield from self._text(path)
             return
@@ -141,7 +157,7 @@ class FolderReader(Reader):
 
     @property
     def ignored(self) -> Mapping[str, int]:
-        read = PICTURES | TEXTS | _UNSUPPORTED
+        read = PICTURES | TEXTS | self._formats.keys() | _UNSUPPORTED
         others = (path for path in self._files if path.name not in METADATA_FILES)
         kinds = Counter(path.suffix.lower() for path in others)
         return {kind: kinds[kind] for kind in sorted(kinds) if kind not in read}
@@ -151,17 +167,19 @@ class FolderReader(Reader):
         for record in stored:
             if (record.source_id or "").startswith(sources) and record.id.startswith(ids):
                 name = record.id.removeprefix(ids)
-                whole = name.rpartition("#")[0] if record.image is None else ""
+                is_part = record.image is None or "kind" in record.metadata
+                whole = name.rpartition("#")[0] if is_part else ""
                 places = [self.folder / path for path in (name, whole) if path]
-                wordless = self._empty | (self._captions if record.image is None else set())
-                if not any(_is_there(path) and path not in wordless for path in places):
+                others = self._figures if record.image is not None else self._captions
+                passed_over = self._empty | others
+                if not any(_is_there(path) and path not in passed_over for path in places):
                     yield record
 
     @property
     def _files(self) -> list[Path]:
         return self._walked[0]
 
-    @cached_property
+    @lazy_property
     def _walked(self) -> tuple[list[Path], list[Skipped]]:
         """The files, and the folders that are not entered."""
         found: list[Path] = []
@@ -184,16 +202,54 @@ class FolderReader(Reader):
             found += [here / name for name in sorted(filter(_is_wanted, names))]
         return found, closed
 
-    @cached_property
+    @lazy_property
     def _known(self) -> set[Path]:
         return set(self._files)
 
-    @cached_property
+    @lazy_property
     def _captions(self) -> set[Path]:
         """The text files that are captions."""
         pictures = (path for path in self._files if path.suffix.lower() in PICTURES)
         sidecars = (sidecar_of(picture, self._known.__contains__) for picture in pictures)
         return {path for path in sidecars if path is not None}
+
+    @lazy_property
+    def _figures(self) -> set[Path]:
+        """The pictures that documents link to."""
+        found: set[Path] = set()
+        for path in self._files:
+            document = self._document_at(path)
+            if document is None or _name_fault(document.name):
+                continue
+            try:
+                links = document.format.links(document.read())
+            except DocumentError:  # which is told when its records are wanted
+                continue
+            places = map(document.source.beside, links)
+            found.update(place for place in places if place in self._known)
+        return found
+
+    def _document_at(self, path: Path) -> Document | None:
+        form = self._formats.get(path.suffix.lower())
+        if form is None:
+            return None
+        name = path.relative_to(self.folder).as_posix()
+        return Document(
+            form,
+            Source(path, self.folder),
+            name=f"{self.folder.name}/{name}",
+            source_id=self._locate(path),
+            file_name=name,
+            chunk_size=self._chunk_size,
+        )
+
+    def _document(self, path: Path) -> Iterator[Skipped | Document]:
+        document = self._document_at(path)
+        assert document is not None
+        if fault := _name_fault(document.name):
+            yield Skipped(str(path), fault)
+        else:
+            yield document
 
     def _describe(self, path: Path, described: dict[Path, Description]) -> Iterator[Skipped]:
         for entry in read_metadata(path, self.folder):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from unisem.errors import ImageError, StoreError
+from unisem.images.reference import CHANGED
 from unisem.records import EmbeddedRecord, Record
 
 _LISTED = 5  # examples named in one finding
@@ -176,12 +176,10 @@ def _state_of(record: Record) -> str | None:
     if record.image is None:
         return None
     try:
-        data = record.image.read_bytes()
+        record.image.read_verified()
     except ImageError as error:
-        return f"{error.name} {error.summary}"
-    expected = record.image.sha256
-    same = expected is None or hashlib.sha256(data).hexdigest() == expected
-    return None if same else "changed"
+        return "changed" if error.summary == CHANGED else f"{error.name} {error.summary}"
+    return None
 
 
 def named(names: list[str]) -> str:

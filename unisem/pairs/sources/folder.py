@@ -7,6 +7,7 @@ from pathlib import Path
 from unisem.common.skipped import Skipped
 from unisem.errors import TrainingError
 from unisem.pairs.pair import Pair, ReadPairs
+from unisem.readers.documents.document import Document
 from unisem.readers.folder import FolderReader
 
 
@@ -23,11 +24,11 @@ def read_folder(folder: Path) -> ReadPairs:
         raise TrainingError(f"{folder} is not a folder")
     pairs: list[Pair] = []
     skipped: list[Skipped] = []
-    reader = FolderReader(folder)
+    reader = FolderReader(folder, documents=False)
     for item in reader:
         if isinstance(item, Skipped):
             skipped.append(item)
-        elif item.image is not None:
+        elif not isinstance(item, Document) and item.image is not None:
             if item.text is None:
                 skipped.append(Skipped(item.image.name, "has no caption"))
             else:

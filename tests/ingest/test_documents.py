@@ -1,0 +1,69 @@
+"""Documents in a folder: read once, read again when they have changed, kept when they fail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.manuals import manual
+from tests.support.toy import ToyEncoder
+from unisem import SemanticSpace
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "manuals"
+    folder.mkdir()
+    (folder / "machine.pdf").write_bytes(manual(pages=5))
+    return folder
+
+
+def test_an_unchanged_document_is_not_read_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
+        first = space.add_folder(folder)
+        assert (first.added, first.skipped) == (8, ())
+        monkeypatch.setattr("unisem.images.region.opened_pdf", None)
+        again = space.add_folder(folder)
+        assert (again.added, again.unchanged, again.removed) == (0, 8, 0)
+
+
+def test_only_what_has_changed_is_embedded_again(folder: Path, tmp_path: Path) -> None:
+    encoder = ToyEncoder()
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder) as space:
+        space.add_folder(folder)
+        before = encoder.texts_encoded, encoder.images_encoded
+        (folder / "machine.pdf").write_bytes(manual(pages=5, extra="Mind the spring."))
+        report = space.add_folder(folder)
+        assert report.skipped == ()
+        assert (encoder.texts_encoded - before[0], encoder.images_encoded - before[1]) == (1, 0)
+        assert any("spring" in (hit.record.text or "") for hit in space.search("spring", k=3))
+
+
+def test_pages_that_are_gone_go(folder: Path, tmp_path: Path) -> None:
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
+        space.add_folder(folder)
+        (folder / "machine.pdf").write_bytes(manual(pages=3))
+        assert space.add_folder(folder).removed == 2
+        assert space.get(["manuals/machine.pdf#p5-1"]) == [None]
+
+
+def test_a_document_that_fails_keeps_what_it_had(folder: Path, tmp_path: Path) -> None:
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
+        space.add_folder(folder)
+        (folder / "machine.pdf").write_bytes(b"%PDF-1.7 half of it")
+        report = space.add_folder(folder)
+        assert (report.removed, len(space)) == (0, 8)
+        assert "machine.pdf" in report.skipped[0].name
+
+
+def test_a_document_that_is_gone_goes_with_its_figures(folder: Path, tmp_path: Path) -> None:
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
+        space.add_folder(folder)
+        (folder / "machine.pdf").unlink()
+        (folder / "other.txt").write_text("so that the folder is not empty")
+        report = space.add_folder(folder, prune=True)
+        assert len(report.gone) == 8
+        assert len(space) == 1

@@ -1,0 +1,1 @@
+"""Documents: files of one format to elements, and elements of any format to linked records."""

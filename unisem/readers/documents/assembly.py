@@ -1,0 +1,262 @@
+"""`assemble`: a document's elements, of whatever format, to records that know their neighbours.
+
+The metadata of every record, where they are known:
+
+* ``file_name``: the path inside the folder that was read;
+* ``kind``: ``text``, ``code``, ``table``, ``figure`` or ``page``;
+* ``page``, from 1, ``page_label`` (what the document prints: ``iv``), and ``box`` (left, top,
+  right, bottom in points from the page's top left corner);
+* ``section``: the headings above, ``2 Install > 2.1 Linux``;
+* ``label`` and ``caption`` of a figure or a table: ``Figure 3``, and all that is written under it;
+* ``recognized``: true where words were read from pixels.
+
+And links, each to the id of a record of the same document:
+
+* ``previous`` and ``next`` in reading order;
+* ``figure``, ``figure:2`` …: the figures and tables that a passage speaks of;
+* ``mentioned_by``, ``mentioned_by:2`` …: the passages that speak of a figure or a table;
+* ``of_page``: the page's own record, where pages are records.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, pairwise
+from typing import Any
+
+from unisem.common.skipped import Skipped
+from unisem.errors import ImageError, RecordError
+from unisem.images.region import Box
+from unisem.readers.chunks import chunk_text
+from unisem.readers.documents.elements import Element
+from unisem.readers.documents.labels import label_of, mentions, sentence_with
+from unisem.records import Record
+
+MOST_LINKS = 20
+"""Links of one kind that a record keeps."""
+_MENTIONED = 300  # characters of the passages that mention a figure, beside its caption
+_HEADING = 200  # characters of a heading that are kept in a path
+
+
+@dataclass
+class _Draft:
+    """A record on its way."""
+
+    element: Element
+    section: str
+    text: str
+    box: Box | None
+    references: set[str] = field(default_factory=set)
+    id: str = ""
+    links: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether a passage can speak of it."""
+        return self.element.kind in ("figure", "table")
+
+
+def assemble(
+    elements: Iterable[Element | Skipped],
+    *,
+    name: str,
+    source_id: str,
+    file_name: str,
+    mark: Mapping[str, Any],
+    chunk_size: int = 1000,
+) -> Iterator[Record | Skipped]:
+    """Turn elements into records.
+
+    Passages follow headings, pages, lists, code and tables: what is long is cut, what is short is
+    joined with what follows in its section and on its page. A heading opens the passage after it.
+    A figure's text is its caption, or else its alternative text, and the sentences that mention it.
+
+    Args:
+        elements: In reading order.
+        name: What ids begin with.
+        source_id: As of `Record`.
+        file_name: The metadata's.
+        mark: What the payload of the last record says of the document, so that it can be
+            recognised as read to its end.
+        chunk_size: Characters that a passage may have.
+    """
+    drafts: list[_Draft] = []
+    for item in _drafts(elements, chunk_size):
+        if isinstance(item, Skipped):
+            yield item
+        else:
+            drafts.append(item)
+    _name(drafts, name)
+    _link(drafts)
+    for position, draft in enumerate(drafts):
+        is_last = position + 1 == len(drafts)
+        try:
+            yield Record(
+                id=draft.id,
+                text=draft.text or None,
+                image=draft.element.image,
+                metadata=_metadata(draft, file_name),
+                source_id=source_id,
+                links=draft.links,
+                payload={"document": dict(mark)} if is_last else None,
+            )
+        except (RecordError, ImageError) as error:
+            yield Skipped(draft.id, str(error))
+
+
+def _drafts(elements: Iterable[Element | Skipped], size: int) -> Iterator[_Draft | Skipped]:
+    path: list[str] = []
+    headings: list[Element] = []
+    open_draft: _Draft | None = None
+
+    def started(element: Element, text: str) -> _Draft:
+        words = [heading.text for heading in headings] + [text]
+        draft = _Draft(element, " > ".join(filter(None, path)), "\n\n".join(words), element.box)
+        draft.references.update(element.references)
+        headings.clear()
+        return draft
+
+    for element in elements:
+        if isinstance(element, Skipped):
+            yield element
+        elif element.kind == "heading":
+            if open_draft is not None:
+                yield open_draft
+                open_draft = None
+            path[element.level - 1 :] = [""] * (element.level - 1 - len(path))
+            path.append(" ".join(element.text.split())[:_HEADING])
+            headings.append(element)
+        elif element.kind in ("figure", "table", "page"):
+            if open_draft is not None:
+                yield open_draft
+                open_draft = None
+            words = [element.caption or "", element.text]
+            if element.kind == "figure" and element.caption and not element.recognized:
+                words.pop()  # an alternative text says no more than a caption
+            yield _Draft(
+                element,
+                " > ".join(filter(None, path)),
+                "\n".join(filter(None, words)),
+                element.box,
+                set(element.references),
+            )
+        else:
+            pieces = _lines(element.text, size) if element.kind == "code" else None
+            for piece in pieces or chunk_text(element.text, size):
+                if open_draft is not None and _joins(open_draft, element, piece, size):
+                    open_draft.text += "\n\n" + piece
+                    open_draft.box = _around(open_draft.box, element.box)
+                    open_draft.references.update(element.references)
+                    continue
+                if open_draft is not None:
+                    yield open_draft
+                open_draft = started(element, piece)
+    if open_draft is not None:
+        yield open_draft
+    if headings:  # of which nothing follows
+        yield started(headings[0], "")
+
+
+def _joins(draft: _Draft, element: Element, piece: str, size: int) -> bool:
+    return (
+        len(draft.text) + 2 + len(piece) <= size
+        and draft.element.page == element.page
+        and draft.element.recognized == element.recognized
+        and (draft.element.kind == "code") == (element.kind == "code")
+    )
+
+
+def _lines(code: str, size: int) -> list[str]:
+    """Code in pieces of whole lines."""
+    pieces: list[str] = []
+    for line in code.strip("\n").splitlines():
+        if pieces and len(pieces[-1]) + 1 + len(line) <= size:
+            pieces[-1] += "\n" + line
+        else:
+            pieces.append(line)
+    whole = ([piece] if len(piece) <= size else chunk_text(piece, size) for piece in pieces)
+    return list(chain.from_iterable(whole))
+
+
+def _around(first: Box | None, second: Box | None) -> Box | None:
+    if first is None or second is None:
+        return None
+    return (
+        min(first[0], second[0]),
+        min(first[1], second[1]),
+        max(first[2], second[2]),
+        max(first[3], second[3]),
+    )
+
+
+def _name(drafts: list[_Draft], name: str) -> None:
+    """Ids by page and kind, so that a page that gains a passage renames no other page's records."""
+    count: Counter[str] = Counter()
+    for draft in drafts:
+        page = "" if draft.element.page is None else f"p{draft.element.page}"
+        kind = draft.element.kind if draft.is_shown or draft.element.kind == "page" else ""
+        where = "-".join(filter(None, (page, kind)))
+        count[where] += 1
+        draft.id = f"{name}#{where}{'-' if where else ''}{count[where]}"
+
+
+def _link(drafts: list[_Draft]) -> None:
+    for before, after in pairwise(drafts):
+        before.links["next"] = after.id
+        after.links["previous"] = before.id
+    pages = {draft.element.page: draft.id for draft in drafts if draft.element.kind == "page"}
+    by_key: dict[tuple[str, str], _Draft] = {}
+    by_anchor: dict[str, _Draft] = {}
+    for draft in drafts:
+        if draft.element.page in pages and pages[draft.element.page] != draft.id:
+            draft.links["of_page"] = pages[draft.element.page]
+        if draft.is_shown:
+            if (label := label_of(draft.element.caption)) is not None:
+                by_key.setdefault(label.key, draft)
+            by_anchor |= dict.fromkeys(draft.element.anchors, draft)
+    told: dict[str, list[str]] = {}
+    for draft in drafts:
+        if draft.is_shown or draft.element.kind == "page":
+            continue
+        meant: dict[str, _Draft] = {}
+        for mention in mentions(draft.text):
+            if (shown := by_key.get(mention.key)) is not None:
+                meant.setdefault(shown.id, shown)
+                told.setdefault(shown.id, []).append(sentence_with(draft.text, mention))
+        for anchor in sorted(draft.references & by_anchor.keys()):
+            meant.setdefault(by_anchor[anchor].id, by_anchor[anchor])
+        for shown in meant.values():
+            _add_link(draft.links, "figure", shown.id)
+            _add_link(shown.links, "mentioned_by", draft.id)
+    for draft in drafts:
+        if sentences := told.get(draft.id):
+            words = " ".join(dict.fromkeys(sentences))
+            said = words[:_MENTIONED].rpartition(" ")[0] if len(words) > _MENTIONED else words
+            draft.text = "\n\n".join(filter(None, (draft.text, said)))
+
+
+def _add_link(links: dict[str, str], relation: str, target: str) -> None:
+    for number in range(1, MOST_LINKS + 1):
+        name = relation if number == 1 else f"{relation}:{number}"
+        if links.setdefault(name, target) == target:
+            return
+
+
+def _metadata(draft: _Draft, file_name: str) -> dict[str, Any]:
+    element = draft.element
+    label = label_of(element.caption)
+    kind = "text" if element.kind in ("list", "heading") else element.kind
+    known: dict[str, Any] = {
+        "file_name": file_name,
+        "kind": kind,
+        "page": element.page,
+        "page_label": element.page_label,
+        "box": None if draft.box is None else [round(side, 1) for side in draft.box],
+        "section": draft.section or None,
+        "label": None if label is None else label.text,
+        "caption": element.caption,
+        "recognized": True if element.recognized else None,
+    }
+    return {name: value for name, value in known.items() if value is not None}

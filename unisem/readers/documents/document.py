@@ -1,0 +1,93 @@
+"""`Document`: a file that becomes many records, of which it is known whether they are all there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from unisem.common.skipped import Skipped
+from unisem.errors import DocumentError, ImageError
+from unisem.images.reference import ImageRef
+from unisem.images.region import digest_of
+from unisem.readers.documents.assembly import assemble
+from unisem.readers.documents.elements import Element, Format, Source
+from unisem.records import Record
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Document:
+    """A document that can be read.
+
+    Attributes:
+        format: Its format.
+        source: Where it is from.
+        name: What the ids of its records begin with.
+        source_id: As of its records.
+        file_name: As of its records' metadata.
+        chunk_size: Characters that a passage may have.
+    """
+
+    format: Format
+    source: Source
+    name: str
+    source_id: str
+    file_name: str
+    chunk_size: int = 1000
+
+    def read(self) -> bytes:
+        """The file's bytes, as safely as a picture's.
+
+        Raises:
+            DocumentError: It cannot be read.
+        """
+        try:
+            return ImageRef(path=self.source.path, root=self.source.root).read_bytes()
+        except ImageError as error:
+            raise DocumentError(f"{error.name}: {error.reason}") from error
+
+    def mark(self, data: bytes) -> dict[str, Any]:
+        """What the last record of the document says when these bytes have been read to the end."""
+        how = f"{self.format.name}/{self.format.version}/{self.chunk_size}"
+        return {"sha256": digest_of(data), "read_as": how}
+
+    def records(self, data: bytes) -> Iterator[Record | Skipped]:
+        """Read the document.
+
+        Args:
+            data: Its bytes.
+
+        Raises:
+            DocumentError: Nothing of it can be read.
+        """
+        mark = self.mark(data)
+        return assemble(
+            self._elements(data, mark),
+            name=self.name,
+            source_id=self.source_id,
+            file_name=self.file_name,
+            mark=mark,
+            chunk_size=self.chunk_size,
+        )
+
+    def _elements(self, data: bytes, mark: Mapping[str, Any]) -> Iterator[Element | Skipped]:
+        """The elements, regions knowing which document they are of."""
+        for element in self.format.elements(data, self.source):
+            if isinstance(element, Element):
+                image = element.image
+                if isinstance(image, ImageRef) and image.region is not None:
+                    region = replace(image.region, document=mark["sha256"])
+                    element = replace(element, image=replace(image, region=region))
+            yield element
+
+
+def records_of(items: Iterable[Record | Skipped | Document]) -> Iterator[Record | Skipped]:
+    """What a reader yields, documents as their records; one that cannot be read is skipped."""
+    for item in items:
+        if isinstance(item, Document):
+            try:
+                yield from item.records(item.read())
+            except DocumentError as error:
+                yield Skipped(str(item.source.path), str(error))
+        else:
+            yield item

@@ -1,0 +1,9 @@
+"""`FORMATS`: which formats of documents are read, by the suffix of their files."""
+
+from __future__ import annotations
+
+from unisem.readers.documents.elements import Format
+from unisem.readers.documents.pdf import PDF
+
+FORMATS: dict[str, Format] = {suffix: form for form in (PDF,) for suffix in form.suffixes}
+"""Formats by suffix, in small letters."""

@@ -1,0 +1,234 @@
+"""`PDF`: text in reading order, headings, and figures and tables with their captions."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from unisem.common.skipped import Skipped
+from unisem.errors import DocumentError, ImageError
+from unisem.images.reference import ImageRef
+from unisem.images.region import Box, Region, opened_pdf
+from unisem.readers.documents.elements import Element, Format, Source
+from unisem.readers.documents.pdf_blocks import Block, blocks_of
+from unisem.readers.documents.pdf_figures import Shape, is_figure, is_table, shapes_of
+from unisem.readers.documents.pdf_layout import Figure, captioned
+from unisem.readers.documents.pdf_text import Line, in_reading_order, lines_of
+
+if TYPE_CHECKING:
+    from pypdfium2 import PdfDocument
+
+_AT_ONCE = 16  # pages that are read before other threads may use PDFium
+_EDGE = 0.12  # of a page's height, where running heads and page numbers stand
+_REPEATED = 3  # pages on which a line stands that is no part of the text
+_DPI = 144  # of figures
+_SCANNED = 0.5  # of a page's area that one bitmap covers
+_WORDLESS = 20  # characters of a page that has no text of its own
+_LARGER = 1.15  # times the size of the text: a heading
+_LONGEST_HEADING = 160  # characters
+_LEVELS = 4
+_MARGIN = 4.0  # points around a figure
+_NUMBERED = re.compile(r"^(?:[^\W\d_]+\s+)?(?:\d+|[A-Z])(?:\.\d+)*[.:]?\s+")
+_DIGITS = re.compile(r"\d+|\b[ivxlc]+\b", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class _Page:
+    """What a page has on it."""
+
+    number: int
+    label: str | None
+    width: float
+    height: float
+    lines: list[Line]
+    shapes: list[Shape]
+
+
+@dataclass(slots=True)
+class _Outline:
+    """A PDF's own table of contents: the level of a title on a page."""
+
+    levels: dict[tuple[int, str], int] = field(default_factory=dict)
+
+    def level(self, page: int, text: str) -> int | None:
+        """The level of a heading; its number need not be in the table of contents."""
+        known = self.levels.get((page, _plain(text)))
+        return known or self.levels.get((page, _plain(_NUMBERED.sub("", text))))
+
+
+def _elements(data: bytes, source: Source) -> Iterator[Element | Skipped]:
+    pages: list[_Page] = []
+    try:
+        with opened_pdf(data, source.path.name) as document:
+            count, outline = len(document), _outline(document)
+        for start in range(0, count, _AT_ONCE):
+            with opened_pdf(data, source.path.name) as document:
+                found = [
+                    _page(document, number) for number in range(start, min(start + _AT_ONCE, count))
+                ]
+            pages += (page for page in found if isinstance(page, _Page))
+            for page in found:
+                if isinstance(page, str):
+                    yield Skipped(str(source.path), page)
+    except ImageError as error:
+        raise DocumentError(str(error)) from error
+    running = _running(pages)
+    sizes = Counter[float]()
+    for page in pages:
+        for line in page.lines:
+            sizes[round(line.size * 2) / 2] += len(line.text)
+    body = sizes.most_common(1)[0][0] if sizes else 10.0
+    larger = sorted((size for size in sizes if size >= body * _LARGER), reverse=True)
+    ranks = {size: min(rank, _LEVELS) for rank, size in enumerate(larger[-_LEVELS:], 1)}
+    for page in pages:
+        yield from _Reading(page, source, running, outline, body, ranks).elements()
+
+
+def _page(document: PdfDocument, index: int) -> _Page | str:
+    """A page, or what is wrong with it."""
+    from pypdfium2 import PdfiumError
+
+    try:
+        page = document[index]
+    except PdfiumError as error:
+        return f"page {index + 1} is damaged ({error})"
+    try:
+        label = document.get_page_label(index)
+        return _Page(
+            number=index + 1,
+            label=label if label and label != str(index + 1) else None,
+            width=page.get_width(),
+            height=page.get_height(),
+            lines=lines_of(page),
+            shapes=shapes_of(page),
+        )
+    except PdfiumError as error:
+        return f"page {index + 1} is damaged ({error})"
+    finally:
+        page.close()
+
+
+def _outline(document: PdfDocument) -> _Outline:
+    outline = _Outline()
+    for entry in document.get_toc(max_depth=8):
+        target = entry.get_dest()
+        index = None if target is None else target.get_index()
+        title = entry.get_title()
+        if index is not None and title:
+            outline.levels.setdefault((index + 1, _plain(title)), entry.level + 1)
+    return outline
+
+
+def _plain(text: str) -> str:
+    return "".join(filter(str.isalnum, text)).casefold()
+
+
+def _running(pages: Sequence[_Page]) -> set[tuple[str, int]]:
+    """Lines that stand at the same edge of several pages, but for numbers in them."""
+    seen: Counter[tuple[str, int]] = Counter()
+    for page in pages:
+        seen.update({_edge_key(line, page) for line in page.lines} - {None})  # type: ignore[arg-type]
+    enough = min(_REPEATED, max(len(pages), 2))
+    return {key for key, count in seen.items() if count >= enough}
+
+
+def _edge_key(line: Line, page: _Page) -> tuple[str, int] | None:
+    """What a line has in common with those in its place on other pages; ``None`` in the middle."""
+    middle = (line.box[1] + line.box[3]) / 2
+    if _EDGE * page.height < middle < (1 - _EDGE) * page.height or len(line.text) > 200:
+        return None
+    return _DIGITS.sub("0", line.text.strip()).casefold(), round(middle / 6)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One page on its way to elements."""
+
+    page: _Page
+    source: Source
+    running: set[tuple[str, int]]
+    outline: _Outline
+    body: float
+    ranks: dict[float, int]
+
+    def elements(self) -> Iterator[Element]:
+        page = self.page
+        lines = [line for line in page.lines if _edge_key(line, page) not in self.running]
+        if self._is_scan(lines):
+            yield self._element("page", image=self._region(None))
+            return
+        figures = [
+            Figure(shape.box, "table" if is_table(shape, inside) else "figure", inside)
+            for shape in page.shapes
+            for inside in [[line for line in lines if _holds(shape.box, line.box)]]
+            if is_figure(shape, inside) or is_table(shape, inside)
+        ]
+        free = [line for line in lines if not any(line in figure.inside for figure in figures)]
+        blocks = blocks_of(in_reading_order(free), self.body)
+        rules = [shape.box for shape in page.shapes if shape.rules and not shape.images]
+        yield from self._told(captioned(blocks, figures, rules))
+
+    def _told(self, items: Sequence[Block | Figure]) -> Iterator[Element]:
+        for item in items:
+            if isinstance(item, Figure):
+                yield self._element(
+                    item.kind,
+                    text=item.words,
+                    caption=item.caption,
+                    image=self._region(item.box),
+                    box=item.box,
+                )
+            elif (level := self._level(item)) is not None:
+                yield self._element("heading", text=item.text, level=level, box=item.box)
+            else:
+                yield self._element(
+                    "code" if item.is_code else "text", text=item.text, box=item.box
+                )
+
+    def _level(self, block: Block) -> int | None:
+        if len(block.text) > _LONGEST_HEADING:
+            return None
+        known = self.outline.level(self.page.number, block.text)
+        if known is not None:
+            return known
+        if self.outline.levels and block.size < self.body * 1.5:
+            return None  # the document says itself what its headings are
+        return self.ranks.get(round(block.size * 2) / 2)
+
+    def _is_scan(self, lines: Sequence[Line]) -> bool:
+        if sum(len(line.text) for line in lines) > _WORDLESS:
+            return False
+        area = self.page.width * self.page.height
+        return any(
+            shape.images
+            and (shape.box[2] - shape.box[0]) * (shape.box[3] - shape.box[1]) > _SCANNED * area
+            for shape in self.page.shapes
+        )
+
+    def _region(self, box: Box | None) -> ImageRef:
+        if box is not None:
+            left, top, right, bottom = box
+            box = (
+                max(left - _MARGIN, 0.0),
+                max(top - _MARGIN, 0.0),
+                min(right + _MARGIN, self.page.width),
+                min(bottom + _MARGIN, self.page.height),
+            )
+        region = Region(page=self.page.number, box=box, dpi=_DPI)
+        return ImageRef(path=self.source.path, root=self.source.root, region=region)
+
+    def _element(self, kind: str, **parts: object) -> Element:
+        return Element(kind=kind, page=self.page.number, page_label=self.page.label, **parts)  # type: ignore[arg-type]
+
+
+def _holds(outer: Box, inner: Box) -> bool:
+    """Whether the middle of a box lies in another one."""
+    middle = (inner[0] + inner[2]) / 2, (inner[1] + inner[3]) / 2
+    return outer[0] <= middle[0] <= outer[2] and outer[1] <= middle[1] <= outer[3]
+
+
+PDF = Format(name="PDF", suffixes=frozenset({".pdf"}), elements=_elements)
+"""Needs the extra ``documents`` (pypdfium2)."""
