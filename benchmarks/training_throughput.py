@@ -223,10 +223,7 @@ def measure(config: CLIPConfig, settings: Settings) -> Throughput:
 
 def make_collator(encoder: SentenceTransformerEncoder, dataset: PairDataset) -> PairCollator:
     """What makes batches in `train_encoder`, when nothing is frozen."""
-    pairs = prepare_pairs(encoder, dataset, {}, encoder.directory)
-    return PairCollator(
-        pairs.texts, pairs.images, pairs.image_of, pairs.image_ids, pairs.caption_ids
-    )
+    return PairCollator(prepare_pairs(encoder, dataset, {}, encoder.directory))
 
 
 def time_products(device: torch.device, precision: Precision) -> tuple[float, ...]:

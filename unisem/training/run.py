@@ -20,6 +20,7 @@ from unisem.errors import TrainingError
 from unisem.pairs.checking import check_pairs
 from unisem.pairs.dataset import PairDataset
 from unisem.pairs.splits import leakage, split_pairs
+from unisem.training.inputs.collator import PreparedPairs
 from unisem.training.inputs.mining import negatives_of
 from unisem.training.inputs.preparing import prepare_pairs, stored_depths
 from unisem.training.loop.environment import (
@@ -28,7 +29,7 @@ from unisem.training.loop.environment import (
     is_first_process,
     require_libraries,
 )
-from unisem.training.loop.evaluator import EvaluationPairs, Rankings, rank_pairs
+from unisem.training.loop.evaluator import Rankings, rank_pairs
 from unisem.training.loop.interpolation_trials import Trials
 from unisem.training.losses import PairLoss
 from unisem.training.model.interpolation import interpolate_weights, trainable_state
@@ -51,9 +52,9 @@ class _Prepared:
     """What training and evaluation work on."""
 
     view: Any
-    train: EvaluationPairs
-    validation: EvaluationPairs | None
-    held_out: EvaluationPairs | None
+    train: PreparedPairs
+    validation: PreparedPairs | None
+    held_out: PreparedPairs | None
 
 
 def train_encoder(

@@ -14,11 +14,11 @@ from unisem import Record, SemanticSpace
 from unisem.errors import TrainingError
 from unisem.pairs import PairDataset
 from unisem.records import EmbeddedRecord, Vector
-from unisem.training.inputs.collator import PairCollator
+from unisem.training.inputs.collator import PairCollator, PreparedPairs
 from unisem.training.inputs.columns import StoredColumn
 from unisem.training.inputs.feature_cache import FeatureCache
 from unisem.training.inputs.mining import mine_hard_negatives, store_of_images
-from unisem.training.loop.evaluator import EvaluationPairs, rank_pairs
+from unisem.training.loop.evaluator import rank_pairs
 
 
 def unit(seed: int, rows: int, size: int = 8) -> Vector:
@@ -105,11 +105,13 @@ def test_a_batch_has_its_negatives_last_and_their_labels() -> None:
     texts, images = unit(1, 4), unit(2, 3)
     image_of, captions = np.array([0, 1, 2, 0]), np.array([7, 8, 9, 6])
     collate = PairCollator(
-        StoredColumn(texts, "text"),
-        StoredColumn(images, "image"),
-        image_of,
-        image_of + 10,
-        captions,
+        PreparedPairs(
+            StoredColumn(texts, "text"),
+            StoredColumn(images, "image"),
+            image_of,
+            image_of + 10,
+            captions,
+        ),
         np.array([[1, 2], [0, 2], [0, 1], [2, 1]]),
     )
     batch = collate([{"pair": 3}, {"pair": 1}])
@@ -137,7 +139,7 @@ def test_equal_vectors_tie_in_every_place(monkeypatch: pytest.MonkeyPatch) -> No
     texts, images = unit(1, 37, 384), unit(2, 37, 384)
     images[36] = images[0]
     numbers = np.arange(37)
-    pairs = EvaluationPairs(
+    pairs = PreparedPairs(
         StoredColumn(texts, "text"), StoredColumn(images, "image"), numbers, numbers, numbers
     )
     for at_once in (1, 100, 1_000_000):
@@ -156,7 +158,7 @@ def test_evaluation_ranks_distinct_captions_and_pictures() -> None:
     texts, images = unit(1, 5), unit(2, 4)
     # Pair 3 has picture 0 again; pairs 1 and 4 have the same caption, of pictures 1 and 3.
     texts[4] = texts[1]
-    pairs = EvaluationPairs(
+    pairs = PreparedPairs(
         StoredColumn(texts, "text"),
         StoredColumn(images, "image"),
         np.array([0, 1, 2, 0, 3]),

@@ -1,8 +1,9 @@
-"""`PairCollator`: numbers of pairs to a batch, as sentence-transformers' trainer wants it."""
+"""`PreparedPairs`, and `PairCollator`: numbers of pairs to a batch, as the trainer wants it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,30 @@ from unisem.pairs.dataset import Ids
 from unisem.training.inputs.columns import Column
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedPairs:
+    """Pairs ready to be trained on, or to be evaluated.
+
+    Attributes:
+        texts: A caption per pair.
+        images: Distinct pictures.
+        image_of: ``(n,)`` the position of each pair's picture in ``images``.
+        image_ids: ``(n,)`` picture ids; equal ids are no negatives of each other.
+        caption_ids: ``(n,)`` caption ids, likewise.
+    """
+
+    texts: Column
+    images: Column
+    image_of: Ids
+    image_ids: Ids
+    caption_ids: Ids
+
+
 class PairCollator:
     """Makes a batch of captions, their pictures, hard negatives, and labels.
 
     Args:
-        texts: A caption per pair.
-        images: A column of distinct pictures.
-        image_of: ``(n,)`` the position of each pair's picture in ``images``.
-        image_ids: ``(n,)`` picture ids; equal ids are no negatives of each other.
-        caption_ids: ``(n,)`` caption ids, likewise.
+        pairs: What batches are made of.
         negatives: ``(n, h)`` pairs whose pictures are added to the batch as hard negatives.
         seed: Decides the random changes of pictures.
 
@@ -33,18 +49,12 @@ class PairCollator:
 
     def __init__(
         self,
-        texts: Column,
-        images: Column,
-        image_of: Ids,
-        image_ids: Ids,
-        caption_ids: Ids,
+        pairs: PreparedPairs,
         negatives: Ids | None = None,
         seed: int = 0,
     ) -> None:
-        self._texts = texts
-        self._images = images
-        self._image_of = image_of
-        self._labels = torch.from_numpy(np.stack([image_ids, caption_ids], axis=1))
+        self._pairs = pairs
+        self._labels = torch.from_numpy(np.stack([pairs.image_ids, pairs.caption_ids], axis=1))
         self._negatives = negatives
         self._seed = seed
         self.epoch = 0
@@ -68,8 +78,10 @@ class PairCollator:
         shown = list(pairs)
         if self._negatives is not None:
             shown += self._negatives[pairs].flatten().tolist()
-        texts = self._texts.features(pairs)
-        images = self._images.features(self._image_of[shown].tolist(), (self._seed, epoch))
+        texts = self._pairs.texts.features(pairs)
+        images = self._pairs.images.features(
+            self._pairs.image_of[shown].tolist(), (self._seed, epoch)
+        )
         return (
             {f"caption_{key}": value for key, value in texts.items()}
             | {f"picture_{key}": value for key, value in images.items()}

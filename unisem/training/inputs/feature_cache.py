@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from sentence_transformers.util import batch_to_device
 
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.encoders.sides import side_fingerprint, side_modules
@@ -148,10 +149,7 @@ def compute_features(
     rows = []
     batches = [positions[start : start + size] for start in range(0, len(positions), size)]
     for batch, made in zip(batches, made_ahead(column.features, batches), strict=True):
-        features = {
-            key: value.to(model.device) if isinstance(value, torch.Tensor) else value
-            for key, value in made.items()
-        }
+        features = batch_to_device(made, model.device)
         with torch.inference_mode():
             for module in modules:
                 module.eval()

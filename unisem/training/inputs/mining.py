@@ -12,7 +12,8 @@ from unisem.pairs.dataset import Ids, PairDataset
 from unisem.records import EmbeddedRecord, Record, Vector
 from unisem.stores.base import Store
 from unisem.stores.selection import Selection
-from unisem.training.loop.evaluator import EvaluationPairs, embed
+from unisem.training.inputs.collator import PreparedPairs
+from unisem.training.loop.evaluator import embed
 from unisem.training.recipe import Recipe
 
 _AT_A_TIME = 256  # captions per search
@@ -126,7 +127,7 @@ def _content(record: Record) -> str:
 
 
 def negatives_of(
-    view: Any, pairs: EvaluationPairs, dataset: PairDataset, recipe: Recipe
+    view: Any, pairs: PreparedPairs, dataset: PairDataset, recipe: Recipe
 ) -> Ids | None:
     """The recipe's hard negatives of pairs, as the model ranks them now; ``None`` for none."""
     if not recipe.hard_negatives:

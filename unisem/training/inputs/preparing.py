@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sentence_transformers.util import batch_to_device
 
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.encoders.sides import side_modules
@@ -15,9 +16,9 @@ from unisem.images.reference import ImageRef
 from unisem.pairs.dataset import PairDataset
 from unisem.records import Modality
 from unisem.training.inputs.augmentation import Augmentation
+from unisem.training.inputs.collator import PreparedPairs
 from unisem.training.inputs.columns import Column, ImageColumn, StoredColumn, TextColumn
 from unisem.training.inputs.feature_cache import FeatureCache, compute_features, feature_folder
-from unisem.training.loop.evaluator import EvaluationPairs
 from unisem.training.model.modality_parts import frozen_depth
 
 Advance = Callable[[int], None]
@@ -50,7 +51,7 @@ def prepare_pairs(
     *,
     augmentation: Augmentation | None = None,
     advance: Advance = lambda count: None,
-) -> EvaluationPairs:
+) -> PreparedPairs:
     """Make columns of a dataset, running its frozen part now.
 
     Args:
@@ -81,7 +82,7 @@ def prepare_pairs(
             ),
         )
         columns[side] = StoredColumn(vectors, side)
-    return EvaluationPairs(
+    return PreparedPairs(
         columns["text"],
         columns["image"],
         image_of.astype(np.int64),
@@ -97,10 +98,7 @@ def _gives_vectors(encoder: SentenceTransformerEncoder, side: Modality, depth: i
         from PIL import Image
 
         column = ImageColumn(encoder, [ImageRef.of(Image.new("RGB", (64, 64)))])
-    features = {
-        key: value.to(encoder.model.device) if isinstance(value, torch.Tensor) else value
-        for key, value in column.features([0]).items()
-    }
+    features = batch_to_device(column.features([0]), encoder.model.device)
     with torch.inference_mode():
         for module in side_modules(encoder.model, side)[:depth]:
             features = module.eval()(features)

@@ -9,34 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 from sentence_transformers.base.evaluation import BaseEvaluator
+from sentence_transformers.util import batch_to_device
 
 from unisem.evaluation import Ranking
 from unisem.pairs.dataset import Ids
 from unisem.records import Vector
+from unisem.training.inputs.collator import PreparedPairs
 from unisem.training.inputs.columns import Column
 from unisem.training.inputs.prefetching import made_ahead
 
 _BATCH = 32
 _SCORES_AT_ONCE = 8_000_000  # 64 MB in float64
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EvaluationPairs:
-    """Pairs ready to be evaluated.
-
-    Attributes:
-        texts: A caption per pair.
-        images: Distinct pictures.
-        image_of: ``(n,)`` the position of each pair's picture in ``images``.
-        image_ids: ``(n,)`` picture ids.
-        caption_ids: ``(n,)`` caption ids.
-    """
-
-    texts: Column
-    images: Column
-    image_of: Ids
-    image_ids: Ids
-    caption_ids: Ids
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +37,7 @@ class Rankings:
     caption_groups: Ids
 
 
-def rank_pairs(model: Any, pairs: EvaluationPairs) -> Rankings:
+def rank_pairs(model: Any, pairs: PreparedPairs) -> Rankings:
     """Rank all distinct pictures for each distinct caption, and the other way round.
 
     Relevant to a caption is every picture that it, or an equal caption, is paired with. Captions
@@ -101,10 +84,7 @@ def embed(model: Any, column: Column, positions: Any) -> Vector:
     batches = [positions[start : start + _BATCH] for start in range(0, len(positions), _BATCH)]
     with torch.inference_mode():
         for made in made_ahead(column.features, batches):
-            features = {
-                key: value.to(model.device) if isinstance(value, torch.Tensor) else value
-                for key, value in made.items()
-            }
+            features = batch_to_device(made, model.device)
             vectors = model(features)["sentence_embedding"].float()
             rows.append(torch.nn.functional.normalize(vectors, dim=1).cpu().numpy())
     model.train(was_training)
@@ -119,7 +99,7 @@ class HitEvaluator(BaseEvaluator):  # type: ignore[misc]
         k: How far down counts.
     """
 
-    def __init__(self, pairs: EvaluationPairs, k: int) -> None:
+    def __init__(self, pairs: PreparedPairs, k: int) -> None:
         super().__init__()
         self._pairs = pairs
         self._k = k

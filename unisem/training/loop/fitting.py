@@ -13,14 +13,15 @@ from typing import Any
 import torch
 from datasets import Dataset  # type: ignore[import-untyped]
 from sentence_transformers import SentenceTransformerTrainingArguments
+from sentence_transformers.util import batch_to_device
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 
 from unisem.errors import TrainingError
 from unisem.pairs.dataset import Ids
-from unisem.training.inputs.collator import PairCollator
+from unisem.training.inputs.collator import PairCollator, PreparedPairs
 from unisem.training.loop.checkpoints import checkpoints
 from unisem.training.loop.environment import process_count
-from unisem.training.loop.evaluator import EvaluationPairs, HitEvaluator
+from unisem.training.loop.evaluator import HitEvaluator
 from unisem.training.loop.trainer import PairTrainer
 from unisem.training.losses import CachedLoss, EmbeddingLoss, PairLoss
 from unisem.training.model.unfreezing import GradualUnfreezing
@@ -30,14 +31,14 @@ from unisem.training.report import TrainingReport
 
 def fit_pairs(
     view: Any,
-    pairs: EvaluationPairs,
+    pairs: PreparedPairs,
     loss: PairLoss,
     recipe: Recipe,
     run: Mapping[str, Any],
     work: Path,
     *,
     negatives: Ids | None = None,
-    validation: EvaluationPairs | None = None,
+    validation: PreparedPairs | None = None,
     resume: bool = False,
     tensorboard: str | os.PathLike[str] | None = None,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
@@ -56,16 +57,11 @@ def fit_pairs(
         resume: Go on from the newest checkpoint, if there is one.
         tensorboard: For TensorBoard's files.
         progress: Called after every step.
+
+    Raises:
+        TrainingError: Gradual unfreezing is wanted in several processes.
     """
-    collator = PairCollator(
-        pairs.texts,
-        pairs.images,
-        pairs.image_of,
-        pairs.image_ids,
-        pairs.caption_ids,
-        negatives,
-        recipe.seed,
-    )
+    collator = PairCollator(pairs, negatives, recipe.seed)
     module = (
         EmbeddingLoss(view, loss)
         if recipe.mini_batch_size is None
@@ -75,10 +71,17 @@ def fit_pairs(
     folder = work / "checkpoints"
     if not resume:
         shutil.rmtree(folder, ignore_errors=True)
-    count = len(pairs.texts)
-    trainer = make_trainer(
-        module, collator, count, evaluator, recipe, run, folder, tensorboard, progress
+    _freeze_unused(view, collator)
+    trainer = PairTrainer(
+        loss=module,
+        run={**asdict(recipe), **run},
+        args=_arguments(recipe, folder, evaluator, tensorboard, view.device),
+        train_dataset=Dataset.from_dict({"pair": list(range(len(pairs.texts)))}),
+        data_collator=collator,
+        evaluator=evaluator,
+        callbacks=_callbacks(recipe, evaluator, view, progress),
     )
+    trainer.remove_callback(PrinterCallback)
     kept = checkpoints(folder)
     began = time.perf_counter()
     trainer.train(resume_from_checkpoint=str(kept[-1]) if kept else None)
@@ -88,40 +91,20 @@ def fit_pairs(
     return TrainingReport(work, trained, trainer.state.global_step, tuple(history), seconds)
 
 
-def make_trainer(
-    loss: torch.nn.Module,
-    collator: PairCollator,
-    pairs: int,
-    evaluator: HitEvaluator | None,
+def _arguments(
     recipe: Recipe,
-    run: Mapping[str, Any],
     folder: Path,
+    evaluator: HitEvaluator | None,
     tensorboard: str | os.PathLike[str] | None,
-    progress: Callable[[str, int, int], None],
-) -> PairTrainer:
-    """Set up a trainer.
-
-    Args:
-        loss: An `EmbeddingLoss` or `CachedLoss`.
-        collator: Makes batches of pairs by number.
-        pairs: How many pairs there are.
-        evaluator: What early stopping goes by, if it is wanted.
-        recipe: With everything filled in that depends on model and pairs.
-        run: What decides the result beside the recipe, as JSON values by name.
-        folder: For checkpoints.
-        tensorboard: For TensorBoard's files.
-        progress: Called after every step.
-
-    Raises:
-        TrainingError: Gradual unfreezing is wanted in several processes.
-    """
+    device: torch.device,
+) -> _OneDeviceArguments:
+    """A recipe as the trainer wants it."""
     assert recipe.batch_size is not None
     assert recipe.learning_rate is not None
     every = "epoch" if recipe.checkpoint_steps is None else "steps"
-    model: Any = loss.model
     if tensorboard is not None:
         os.environ["TENSORBOARD_LOGGING_DIR"] = str(tensorboard)
-    arguments = _OneDeviceArguments(
+    return _OneDeviceArguments(
         output_dir=str(folder),
         num_train_epochs=float(recipe.epochs or 1),
         per_device_train_batch_size=recipe.batch_size,
@@ -143,11 +126,18 @@ def make_trainer(
         logging_nan_inf_filter=False,
         report_to=[] if tensorboard is None else ["tensorboard"],
         disable_tqdm=True,
-        use_cpu=model.device.type == "cpu",
+        use_cpu=device.type == "cpu",
         ddp_find_unused_parameters=False,
         seed=recipe.seed,
     )
-    _freeze_unused(model, collator)
+
+
+def _callbacks(
+    recipe: Recipe,
+    evaluator: HitEvaluator | None,
+    model: Any,
+    progress: Callable[[str, int, int], None],
+) -> list[TrainerCallback]:
     callbacks: list[TrainerCallback] = [_ShowProgress(progress)]
     if evaluator is not None and recipe.patience is not None:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=recipe.patience))
@@ -155,17 +145,7 @@ def make_trainer(
         if process_count() > 1:
             raise TrainingError("gradual unfreezing works in one process only")
         callbacks.append(GradualUnfreezing(model, recipe.unfreeze_every))
-    trainer = PairTrainer(
-        loss=loss,
-        run={**asdict(recipe), **run},
-        args=arguments,
-        train_dataset=Dataset.from_dict({"pair": list(range(pairs))}),
-        data_collator=collator,
-        evaluator=evaluator,
-        callbacks=callbacks,
-    )
-    trainer.remove_callback(PrinterCallback)
-    return trainer
+    return callbacks
 
 
 class _OneDeviceArguments(SentenceTransformerTrainingArguments):  # type: ignore[misc]
@@ -189,14 +169,8 @@ def _freeze_unused(model: Any, collator: PairCollator) -> None:
     batch = collator([{"pair": 0}])
     with torch.random.fork_rng():
         for column in ("caption_", "picture_"):
-            features = {
-                key.removeprefix(column): value.to(model.device)
-                if isinstance(value, torch.Tensor)
-                else value
-                for key, value in batch.items()
-                if key.startswith(column)
-            }
-            vectors = model(features)["sentence_embedding"]
+            features = {k.removeprefix(column): v for k, v in batch.items() if k.startswith(column)}
+            vectors = model(batch_to_device(features, model.device))["sentence_embedding"]
             if vectors.requires_grad:
                 vectors.sum().backward()
     for parameter in model.parameters():
