@@ -34,7 +34,7 @@ ARROWS = {
     "exchange": "space ingest stores calibration manifest records images common",
     "space": "ingest search rerank encoders readers stores calibration manifest records images "
     "filters common",
-    "training": "evaluation pairs encoders models stores records images common",
+    "training": "evaluation rerank pairs encoders models stores records images common",
     "evaluation": "space calibration search rerank pairs encoders readers stores records images "
     "common",
     "ingest": "captioners encoders readers stores captions records images common",

@@ -101,10 +101,10 @@ def train_encoder(
     from unisem.training.loop.fitting import fit_pairs
 
     loaded = trainable_encoder(encoder)
-    train = _checked(train, progress)
+    train = checked_pairs(train, progress)
     common = None
     if held_out is not None:
-        held_out = _checked(held_out, progress)
+        held_out = checked_pairs(held_out, progress)
         if not len(held_out):
             raise TrainingError("none of the held-out pairs can be used; check them, or pass None")
         common = leakage(train, held_out)
@@ -112,7 +112,7 @@ def train_encoder(
     if recipe.patience is not None:
         split = split_pairs(train, held_out=recipe.validation, seed=recipe.seed)
         train, validation = split.train, split.held_out
-    _refuse_untrainable(train, recipe)
+    refuse_untrainable(train, recipe.batch_size)
 
     model = loaded.model
     check_device(model.device, recipe.precision)
@@ -137,7 +137,7 @@ def train_encoder(
         prepared.train,
         chosen,
         recipe,
-        {"encoder": loaded.fingerprint, "pairs": _digest(train)},
+        {"encoder": loaded.fingerprint, "pairs": pairs_digest(train)},
         work,
         negatives=negatives_of(prepared.view, prepared.train, train, recipe),
         validation=prepared.validation,
@@ -183,20 +183,26 @@ def trainable_encoder(encoder: str | Encoder) -> SentenceTransformerEncoder:
     return loaded
 
 
-def _checked(dataset: PairDataset, progress: Progress) -> PairDataset:
+def checked_pairs(dataset: PairDataset, progress: Progress) -> PairDataset:
+    """The pairs that can be used, as they are if they were checked before."""
     if all(pair.image.sha256 for pair in dataset):
         return dataset
     checked = check_pairs(dataset, progress=lambda done, n: progress("checking pictures", done, n))
     return checked.dataset
 
 
-def _digest(dataset: PairDataset) -> str:
+def pairs_digest(dataset: PairDataset) -> str:
     """Tells whether pairs are the same, by content and in order."""
     lines = (f"{pair.image.sha256} {pair.caption}\0" for pair in dataset)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _refuse_untrainable(train: PairDataset, recipe: Recipe) -> None:
+def refuse_untrainable(train: PairDataset, batch_size: int | None) -> None:
+    """Refuse pairs in which there is nothing to tell apart.
+
+    Raises:
+        TrainingError: They are too few, or have all the same picture or caption.
+    """
     if len(train) < 2:
         raise TrainingError(
             f"there is {len(train)} usable pair; contrastive training needs at least two"
@@ -208,9 +214,9 @@ def _refuse_untrainable(train: PairDataset, recipe: Recipe) -> None:
             f"all captions are equal ({train[0].caption[:60]!r}); there is nothing to tell apart. "
             "Name the right caption column"
         )
-    if recipe.batch_size is not None and recipe.batch_size > len(train):
+    if batch_size is not None and batch_size > len(train):
         raise TrainingError(
-            f"batch_size {recipe.batch_size:,} is larger than the {len(train):,} training pairs; "
+            f"batch_size {batch_size:,} is larger than the {len(train):,} training pairs; "
             f"use at most {len(train):,}"
         )
 

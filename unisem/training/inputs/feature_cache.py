@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from sentence_transformers.util import batch_to_device
@@ -22,7 +23,8 @@ from unisem.records import Modality, Vector
 from unisem.training.inputs.columns import Column
 from unisem.training.inputs.prefetching import made_ahead
 
-_PART = 4096  # inputs per file: what a kill loses
+_Features = NDArray[np.floating[Any]]
+
 _TEXT_BATCH, _CPU_IMAGE_BATCH, _GPU_IMAGE_BATCH = (
     64,
     4,
@@ -39,26 +41,29 @@ class FeatureCache:
     Args:
         folder: Where the files go; created if absent. One folder per model part:
             `feature_folder` names it by what decides the features.
+        part: Inputs per file: what a kill loses.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, part: int = 4096) -> None:
         self._folder = folder
+        self._part = part
 
     def get(
         self,
         digests: Sequence[str],
-        compute: Callable[[list[int]], Vector],
+        compute: Callable[[list[int]], _Features],
         progress: Callable[[int, int], None] | None = None,
-    ) -> Vector:
+    ) -> _Features:
         """Look features up, computing and keeping those that are missing.
 
         Args:
             digests: Hex digests of the inputs' contents; equal ones are computed once.
-            compute: Given positions in ``digests``, returns their ``(len, d)`` float32 features.
+            compute: Given positions in ``digests``, returns their ``(len, d)`` features, of the
+                floating type that they are kept in.
             progress: Called with inputs done and inputs in all.
 
         Returns:
-            ``(n, d)`` float32, in the order given.
+            ``(n, d)``, in the order given.
 
         Raises:
             TrainingError: A file of the cache is damaged.
@@ -67,17 +72,17 @@ class FeatureCache:
         first = {digest: position for position, digest in reversed(list(enumerate(digests)))}
         missing = [position for digest, position in first.items() if digest not in known]
         missing.sort()
-        for start in range(0, len(missing), _PART):
-            part = missing[start : start + _PART]
+        for start in range(0, len(missing), self._part):
+            part = missing[start : start + self._part]
             vectors = compute(part)
             self._write([digests[position] for position in part], vectors)
             known |= {digests[p]: row for p, row in zip(part, vectors, strict=True)}
             if progress is not None:
                 progress(start + len(part), len(missing))
-        return np.stack([known[digest] for digest in digests]).astype(np.float32)
+        return np.stack([known[digest] for digest in digests])
 
-    def _read(self, wanted: set[str]) -> dict[str, Vector]:
-        known: dict[str, Vector] = {}
+    def _read(self, wanted: set[str]) -> dict[str, _Features]:
+        known: dict[str, _Features] = {}
         for path in sorted(self._folder.glob("*.safetensors")):
             try:
                 with safe_open(str(path), framework="numpy") as file:
@@ -92,7 +97,7 @@ class FeatureCache:
                     known[digest] = row
         return known
 
-    def _write(self, digests: list[str], vectors: Vector) -> None:
+    def _write(self, digests: list[str], vectors: _Features) -> None:
         number = len(list(self._folder.glob("*.safetensors")))
         path = self._folder / f"{number:06}.safetensors"
         partial = path.with_suffix(f".{os.getpid()}.partial")

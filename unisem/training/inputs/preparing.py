@@ -70,7 +70,7 @@ def prepare_pairs(
     columns: dict[Modality, Column] = {"text": texts, "image": images}
     digests: dict[Modality, list[str]] = {
         "text": [hashlib.sha256(caption.encode()).hexdigest() for caption in dataset.captions],
-        "image": [_digest(reference) for reference in references],
+        "image": [content_digest(reference) for reference in references],
     }
     for side, depth in depths.items():
         store = FeatureCache(feature_folder(cache, encoder, side, depth))
@@ -106,5 +106,6 @@ def _gives_vectors(encoder: SentenceTransformerEncoder, side: Modality, depth: i
     return isinstance(vectors, torch.Tensor) and vectors.dim() == 2
 
 
-def _digest(reference: ImageRef) -> str:
+def content_digest(reference: ImageRef) -> str:
+    """The SHA-256 of a picture, read if it is not known."""
     return reference.sha256 or hashlib.sha256(reference.read_bytes()).hexdigest()

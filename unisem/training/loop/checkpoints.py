@@ -40,7 +40,10 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def write_checkpoint(
-    place: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any], trainer_state: str
+    place: Path,
+    tensors: Mapping[str, Tensor],
+    state: Mapping[str, Any],
+    trainer_state: str | None = None,
 ) -> None:
     """Write a checkpoint whole or not at all.
 
@@ -48,7 +51,7 @@ def write_checkpoint(
         place: Its folder, ``…/checkpoint-<step>``.
         tensors: What goes into ``tensors.safetensors``.
         state: What goes into ``state.json``.
-        trainer_state: The text of ``trainer_state.json``.
+        trainer_state: The text of ``trainer_state.json``, of a run of transformers' trainer.
 
     Raises:
         TrainingError: The disk refused; names the newest checkpoint that is there.
@@ -61,7 +64,8 @@ def write_checkpoint(
         save_file(plain, partial / TENSORS)
         described = {**state, "tensors": sorted(plain)}
         (partial / STATE).write_text(json.dumps(described), encoding="utf-8")
-        (partial / "trainer_state.json").write_text(trainer_state, encoding="utf-8")
+        if trainer_state is not None:
+            (partial / "trainer_state.json").write_text(trainer_state, encoding="utf-8")
         for path in partial.iterdir():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
@@ -139,6 +143,11 @@ def restore_module(
     with torch.no_grad():
         for name, target in targets.items():
             target.copy_(tensors[name])
+
+
+def tensors_under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those whose names begin so, by the rest of their names."""
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
 
 def optimizer_tensors(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:

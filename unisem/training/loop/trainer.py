@@ -44,6 +44,7 @@ from unisem.training.loop.checkpoints import (
     refuse_other_run,
     restore_module,
     restore_random,
+    tensors_under,
     write_checkpoint,
 )
 from unisem.training.losses import PairLoss
@@ -222,10 +223,10 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         tensors, state = read_checkpoint(Path(resume_from_checkpoint))
         refuse_other_run(state.get("run", {}), self._run)
-        restore_module(self.model, self._trained, _under("model.", tensors))
+        restore_module(self.model, self._trained, tensors_under("model.", tensors))
         for number, loss in enumerate(self.pair_losses):
             try:
-                loss.load_state_dict(_under(f"loss.{number}.", tensors))
+                loss.load_state_dict(tensors_under(f"loss.{number}.", tensors))
             except RuntimeError as error:
                 raise TrainingError(
                     "the checkpoint was written by a run with another loss; resume with the "
@@ -239,7 +240,7 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         if checkpoint is None:
             return
         tensors, state = read_checkpoint(Path(checkpoint))
-        saved = _under("optimizer.", tensors)
+        saved = tensors_under("optimizer.", tensors)
         self.optimizer.load_state_dict(optimizer_state(saved, state["optimizer"]))
         # The optimiser's kernels walk through memory in step: moments must be laid out as their
         # parameters are (convolutions have their channels last), and safetensors forgets layouts.
@@ -262,7 +263,7 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         tensors, state = read_checkpoint(Path(checkpoint))
         name = f"random.{self.args.process_index}"
         if name in state:  # else there were fewer processes then
-            restore_random(_under(f"{name}.", tensors), state[name])
+            restore_random(tensors_under(f"{name}.", tensors), state[name])
 
 
 class _SetEpoch(TrainerCallback):  # type: ignore[misc]
@@ -285,7 +286,3 @@ def _keep_frozen_as_used(module: nn.Module) -> None:
         return
     for child in module.children():
         _keep_frozen_as_used(child)
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}

@@ -1,0 +1,73 @@
+"""`Candidates`: which wrong texts and pictures a pair is compared with in a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisem.pairs.dataset import Ids
+
+NONE = -1
+"""Stands where there is no candidate."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Draws negatives; what shares a picture's id or a caption with a pair is never one.
+
+    Masking by id, not by position, matters where a picture has several captions: ALBEF
+    (https://arxiv.org/abs/2107.07651) masks by position in its training code and by id for
+    retrieval.
+
+    Attributes:
+        image_ids: ``(n,)``.
+        caption_ids: ``(n,)``.
+        mined: ``(n, m)`` positions of pairs that are hard to tell from each, ``None`` for none.
+        hard: How many of those a step takes.
+        random: How many others of the batch it takes.
+        seed: Decides which, together with the step.
+    """
+
+    image_ids: Ids
+    caption_ids: Ids
+    mined: Ids | None
+    hard: int
+    random: int
+    seed: int
+
+    def draw(self, batch: Ids, step: int) -> Ids:
+        """Positions of candidates: ``(b, 1 + hard + random)``, the pair itself first.
+
+        ``NONE`` stands where a batch has too few that are wrong for certain, and where one was
+        drawn before.
+
+        Args:
+            batch: ``(b,)`` positions of pairs.
+            step: Number of the step.
+        """
+        rng = np.random.default_rng([self.seed, 1, step])
+        hard = self.hard if self.mined is not None else 0
+        drawn = np.full((len(batch), 1 + hard + self.random), NONE, np.int64)
+        drawn[:, 0] = batch
+        for row, position in enumerate(batch):
+            if self.mined is not None and hard:
+                drawn[row, 1 : 1 + hard] = self.mined[position, self.slots(position, step)]
+            others = batch[self.wrong(int(position), batch)]
+            others = others[~np.isin(others, drawn[row])]
+            chosen = rng.permutation(others)[: self.random]
+            drawn[row, 1 + hard : 1 + hard + len(chosen)] = chosen
+        return drawn
+
+    def slots(self, position: int, step: int) -> Ids:
+        """Which of a pair's mined negatives a step takes: ``(hard,)``."""
+        assert self.mined is not None
+        rng = np.random.default_rng([self.seed, 2, step, position])
+        return rng.permutation(self.mined.shape[1])[: self.hard]
+
+    def wrong(self, position: int, others: Ids) -> NDArray[np.bool_]:
+        """Which of other pairs share neither picture nor caption with one."""
+        apart = self.image_ids[others] != self.image_ids[position]
+        unlike = self.caption_ids[others] != self.caption_ids[position]
+        return np.asarray(apart & unlike)
