@@ -13,6 +13,8 @@ from unisem.common.lazy import lazy_names, require
 require(__name__, "langchain_core", "unisem[langchain]")
 
 if TYPE_CHECKING:
+    from langchain_unisem.caption_images import CaptionImages as CaptionImages
+    from langchain_unisem.chat_captioner import ChatModelCaptioner as ChatModelCaptioner
     from langchain_unisem.document_compressors import UniSemReranker as UniSemReranker
     from langchain_unisem.document_loaders import ImageBlobParser as ImageBlobParser
     from langchain_unisem.document_loaders import ImageFolderLoader as ImageFolderLoader

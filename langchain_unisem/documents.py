@@ -16,6 +16,7 @@ from langchain_unisem.metadata import (
     record_details,
     record_id,
 )
+from unisem.captions import generated_by
 from unisem.presentation.contents import UNKNOWN, Item, as_found
 from unisem.records import Record
 from unisem.space import SemanticSpace
@@ -114,6 +115,7 @@ def items_of(
         item = Item(
             text=document.page_content,
             id=record_id(document),
+            generated=generated_by(document.page_content, own) is not None,
             metadata={name: own[name] for name in metadata_fields if name in own},
             image=None if record is None else record.image,
             omitted=UNKNOWN if record is None and _had_picture(document) else None,

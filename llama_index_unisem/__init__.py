@@ -16,6 +16,7 @@ require(__name__, "llama_index.core", "unisem[llama-index]")
 if TYPE_CHECKING:
     from llama_index_unisem.embeddings.embedding import UniSemEmbedding as UniSemEmbedding
     from llama_index_unisem.indices.index import UniSemIndex as UniSemIndex
+    from llama_index_unisem.llm_captioner import LLMCaptioner as LLMCaptioner
     from llama_index_unisem.postprocessors.images_for_llm import ImagesForLLM as ImagesForLLM
     from llama_index_unisem.postprocessors.modality_cutoff import ModalityCutoff as ModalityCutoff
     from llama_index_unisem.postprocessors.reranker import UniSemReranker as UniSemReranker
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     )
     from llama_index_unisem.tools.retriever_tool import UniSemRetrieverTool as UniSemRetrieverTool
     from llama_index_unisem.tools.tool_images import ToolImages as ToolImages
+    from llama_index_unisem.transformations.caption_images import CaptionImages as CaptionImages
     from llama_index_unisem.transformations.texts_only import TextsOnly as TextsOnly
     from llama_index_unisem.vector_stores.store import UniSemVectorStore as UniSemVectorStore
 

@@ -7,12 +7,10 @@ import os
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from pathlib import Path
 
 from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node
 
-from llama_index_unisem.nodes import FoundText, UniSemImageNode, words_of
+from llama_index_unisem.nodes import FoundText, UniSemImageNode, is_generated, words_of
 from unisem.errors import ImageError
 from unisem.images.reference import ImageRef
 from unisem.presentation.contents import Item
@@ -38,7 +36,10 @@ def items_of(nodes: Iterable[BaseNode], roots: Sequence[str | os.PathLike[str]] 
         elif picture is not None:
             omitted = None  # who shows it has limits of his own
         text = words_of(node, MetadataMode.LLM)
-        items.append(Item(text=text, id=node.node_id, image=picture, omitted=omitted))
+        generated = is_generated(node)
+        items.append(
+            Item(text=text, id=node.node_id, generated=generated, image=picture, omitted=omitted)
+        )
     return items
 
 
@@ -90,19 +91,10 @@ def confined_image(
         return ref
     if isinstance(node, UniSemImageNode) and ref.root is not None:
         return ref
-    path = Path(os.path.abspath(ref.path))
     try:
-        real = Path(os.path.realpath(path))  # which, unlike `resolve`, bears loops
-        for root in (Path(os.path.realpath(folder)) for folder in roots):
-            if real.is_relative_to(root):
-                return replace(ref, path=path, root=root)
-    except (OSError, ValueError) as error:  # a path that no system can hold
-        return ImageError(ref.name, "cannot be read", f" ({error})")
-    return ImageError(
-        ref.name,
-        "lies outside the allowed folders",
-        "; name the folders that pictures may be read from as image_roots",
-    )
+        return ref.confined(roots)
+    except ImageError as error:
+        return error
 
 
 def has_image(node: BaseNode) -> bool:

@@ -14,7 +14,7 @@ costs nothing more, so the packer never parts them while a window holds one pict
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from io import BytesIO
@@ -42,6 +42,7 @@ from llama_index.core.schema import (
     TextNode,
 )
 
+from unisem.captions import MARKS, generated_by
 from unisem.errors import ImageError
 from unisem.images.for_models import ImageLimits, ModelImage
 from unisem.images.reference import ImageRef
@@ -91,7 +92,9 @@ class FoundText(TextNode):
     def get_content(self, metadata_mode: MetadataMode = MetadataMode.NONE) -> str:
         """Metadata and text; fenced, with the id, for a model that reads them (``LLM``)."""
         words = self.words(metadata_mode)
-        return result(words, id=self.node_id) if metadata_mode == MetadataMode.LLM else words
+        if metadata_mode != MetadataMode.LLM:
+            return words
+        return result(words, id=self.node_id, generated=is_generated(self))
 
     def get_content_blocks(
         self, metadata_mode: MetadataMode = MetadataMode.NONE
@@ -113,7 +116,7 @@ class FoundText(TextNode):
         return blocks
 
     def _content(self, metadata_mode: MetadataMode) -> Content:
-        item = Item(text=self.words(metadata_mode), id=self.node_id)
+        item = Item(text=self.words(metadata_mode), id=self.node_id, generated=is_generated(self))
         return Content(item, omitted=self.image_omitted)
 
 
@@ -188,7 +191,7 @@ class UniSemImageNode(FoundText, ImageNode):
         return BytesIO(self.picture.read_verified())
 
     def _content(self, metadata_mode: MetadataMode) -> Content:
-        item = Item(text=self.words(metadata_mode), id=self.node_id)
+        item = Item(text=self.words(metadata_mode), id=self.node_id, generated=is_generated(self))
         if self.image_omitted is not None:
             return Content(item, omitted=self.image_omitted)
         try:
@@ -270,6 +273,7 @@ def node_of(record: Record) -> BaseNode:
         "text": record.text or "",
         "metadata": dict(record.metadata),
         "relationships": relationships,
+        **marks_hidden(record.metadata),
     }
     if record.image is None:
         return FoundText(**parts)
@@ -287,6 +291,32 @@ def parts_of(node: BaseNode) -> dict[str, Any]:
     kept = {name: copy(getattr(node, name)) for name in _PARTS if hasattr(node, name)}
     given = {name: value for name, value in kept.items() if value is not None}
     return {**given, "id_": node.node_id, "text": node.get_content(MetadataMode.NONE)}
+
+
+def is_generated(node: BaseNode) -> bool:
+    """Whether a node's text is a caption that a captioner wrote."""
+    return generated_by(node.get_content(MetadataMode.NONE), node.metadata) is not None
+
+
+def marks_hidden(
+    metadata: Mapping[str, Any], embed: Sequence[str] = (), llm: Sequence[str] = ()
+) -> dict[str, list[str]]:
+    """What a node is not to embed, and not to write out for a model, if its caption is marked.
+
+    That a caption is generated is said in the fence; its marks are no words of it.
+
+    Args:
+        metadata: The node's.
+        embed: What is not embedded already.
+        llm: What is not shown already.
+    """
+    marks = [key for key in MARKS if key in metadata]
+    if not marks:
+        return {}
+    return {
+        "excluded_embed_metadata_keys": list(dict.fromkeys([*embed, *marks])),
+        "excluded_llm_metadata_keys": list(dict.fromkeys([*llm, *marks])),
+    }
 
 
 def words_of(node: BaseNode, metadata_mode: MetadataMode) -> str:

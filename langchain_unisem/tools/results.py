@@ -9,6 +9,7 @@ from typing import Any, Self
 from langchain_core.documents import Document
 
 from langchain_unisem.metadata import DETAILS_KEY, IMAGE_KEY, own_metadata
+from unisem.captions import GENERATED_BY, generated_by
 from unisem.presentation.contents import Item, image_found
 from unisem.records import Record
 
@@ -23,6 +24,7 @@ class Result:
         caption: Its text, or its picture's caption; ``""`` if there is none.
         metadata: What the tool shows of the record's own metadata.
         image: Type, digest and size of its picture; ``None`` for a text.
+        generated_by: The captioner that wrote its caption; ``None`` if a person did.
     """
 
     id: str
@@ -30,6 +32,7 @@ class Result:
     caption: str
     metadata: Mapping[str, Any]
     image: Mapping[str, Any] | None
+    generated_by: str | None = None
 
     @classmethod
     def of(cls, document: Document, fields: Iterable[str]) -> Self:
@@ -51,13 +54,20 @@ class Result:
             caption=document.page_content,
             metadata={name: own[name] for name in fields if name in own and name != IMAGE_KEY},
             image=image,
+            generated_by=generated_by(document.page_content, own),
         )
 
     @property
     def worded(self) -> Item:
         """The result for a model that is told how large its picture is, and not shown it."""
         size = None if self.image is None else (self.image["width"], self.image["height"])
-        return Item(text=self.caption, id=self.id, metadata=self.metadata, size=size)
+        return Item(
+            text=self.caption,
+            id=self.id,
+            metadata=self.metadata,
+            generated=self.generated_by is not None,
+            size=size,
+        )
 
     def pictured(self, record: Record | None) -> Item:
         """The result with its picture.
@@ -81,4 +91,5 @@ class Result:
             "modality": "text" if self.image is None else "image",
             "metadata": dict(self.metadata),
             "image": None if self.image is None else dict(self.image),
+            **({} if self.generated_by is None else {GENERATED_BY: self.generated_by}),
         }

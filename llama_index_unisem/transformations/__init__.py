@@ -1,5 +1,6 @@
 """Transformations: steps of an ingestion pipeline that know pictures."""
 
+from llama_index_unisem.transformations.caption_images import CaptionImages
 from llama_index_unisem.transformations.texts_only import TextsOnly
 
-__all__ = ["TextsOnly"]
+__all__ = ["CaptionImages", "TextsOnly"]

@@ -34,7 +34,7 @@ from llama_index.core.schema import (
 
 from llama_index_unisem.embeddings.node_vectors import caption_vector, put_caption_vector
 from llama_index_unisem.node_images import has_inline_image, image_of
-from llama_index_unisem.nodes import RELATIONS, UniSemImageNode, node_of
+from llama_index_unisem.nodes import RELATIONS, UniSemImageNode, marks_hidden, node_of
 from llama_index_unisem.vector_stores.open_stores import OpenStore
 from unisem.errors import ImageError, RecordError, VectorError
 from unisem.images.reference import ImageRef
@@ -298,6 +298,13 @@ def _node(record: Record) -> BaseNode:
         parts["text"] = record.text or ""
     elif parts["text_resource"] is not None:
         parts["text_resource"] = {"text": record.text, **parts["text_resource"]}
+    elif record.text:  # a caption that was generated since
+        parts["text_resource"] = {"text": record.text}
+    parts |= marks_hidden(
+        metadata,
+        parts.get("excluded_embed_metadata_keys", ()),
+        parts.get("excluded_llm_metadata_keys", ()),
+    )
     if record.image is not None:
         _put_picture(parts, record.image, inline="inline" in kept, flat=issubclass(cls, ImageNode))
     return cls.from_dict(parts)

@@ -22,6 +22,7 @@ from langchain_core.runnables import RunnablePassthrough
 
 import langchain_unisem
 from langchain_unisem.middleware import ImageMiddleware
+from tests.support.captioners import ColourCaptioner
 from tests.support.length_reranker import LengthReranker
 from tests.support.pictures import colour_folder, solid
 from tests.support.text_embeddings import WordEmbeddings
@@ -49,6 +50,9 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
         monkeypatch.setattr(f"{module}.load_encoder", lambda name, **options: ToyEncoder())
     home = "langchain_unisem.document_compressors.unisem"
     monkeypatch.setattr(f"{home}.load_reranker", lambda name, **options: LengthReranker())
+    captioner = ColourCaptioner()
+    home = "langchain_unisem.caption_images"
+    monkeypatch.setattr(f"{home}.load_captioner", lambda name, **options: captioner)
     colour_folder(tmp_path / "photos")
     picture = solid("red", (20, 20))
     for name in ("photos/tiger.jpg", "tiger.jpg", "query.jpg"):
@@ -69,6 +73,7 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
             "documents": retriever.invoke("a red card"),
             "embeddings": WordEmbeddings(),
             "image_bytes": data.getvalue(),
+            "loader": langchain_unisem.ImageFolderLoader("photos/"),
             "llm": FakeListChatModel(responses=["[1]"]),
             "model": FakeListChatModel(responses=["[1]"]),
             "pil_image": picture,

@@ -11,6 +11,8 @@ import langchain_unisem
 from unisem import __version__
 
 NAMES = [
+    "CaptionImages",
+    "ChatModelCaptioner",
     "EmbeddingsEncoder",
     "ImageQuery",
     "MultimodalPrompt",

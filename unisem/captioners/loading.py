@@ -6,11 +6,13 @@ import os
 from collections.abc import Sequence
 
 from unisem.captioners.base import Captioner
+from unisem.captioners.cross_modal import CrossModalCaptioner
 from unisem.captioners.image_to_text import ImageToTextCaptioner
 from unisem.captioners.tags import TagCaptioner
 from unisem.encoders import Encoder, load_encoder
 from unisem.errors import CaptionerError
 from unisem.models.finding import find_model
+from unisem.models.model_kind import model_kind
 
 TAGS = "tags"
 """The captioner that needs no further model."""
@@ -19,7 +21,7 @@ TAGS = "tags"
 def load_captioner(
     name: str | os.PathLike[str] | Captioner,
     *,
-    encoder: Encoder | str = "mini",
+    encoder: Encoder | str | None = None,
     vocabulary: Sequence[str] | None = None,
     prompt: str | None = None,
     device: str | None = None,
@@ -31,9 +33,11 @@ def load_captioner(
     """Find a captioner by name; weights are loaded when it first writes.
 
     Args:
-        name: ``"tags"``; a directory with a saved image-to-text model; or a hub id, optionally
-            ``owner/name@revision``. A `Captioner` is returned as it is.
-        encoder: What ``"tags"`` embeds tags and pictures with: a space's own is there already.
+        name: ``"tags"``; a directory with a saved image-to-text model or a cross-modal
+            Transformer; or a hub id, optionally ``owner/name@revision``. A `Captioner` is returned
+            as it is.
+        encoder: What ``"tags"`` embeds tags and pictures with, `mini` if ``None``; and whose
+            towers a cross-modal Transformer looks into, if that is the one it was trained with.
         vocabulary: The tags; those that are shipped if ``None``.
         prompt: As of `ImageToTextCaptioner`.
         device: As of `ImageToTextCaptioner`.
@@ -51,7 +55,7 @@ def load_captioner(
         return name
     found = os.fspath(name)
     if found == TAGS:
-        return TagCaptioner(load_encoder(encoder), vocabulary)
+        return TagCaptioner(load_encoder("mini" if encoder is None else encoder), vocabulary)
     if vocabulary is not None:
         raise ValueError(f"a vocabulary is for the captioner {TAGS!r}, not for {found!r}")
     directory = find_model(
@@ -61,6 +65,17 @@ def load_captioner(
         example="Salesforce/blip-image-captioning-base",
         local_only=local_only,
     )
+    if model_kind(directory, f"the captioner {found!r}", CaptionerError) == "unisem-cross-modal":
+        strange = {"prompt": prompt, "device": device, "dtype": None if dtype == "float32" else 1}
+        if refused := [setting for setting, value in strange.items() if value is not None]:
+            raise ValueError(f"{found!r} is a cross-modal Transformer and has no {refused[0]}")
+        return CrossModalCaptioner(
+            found,
+            directory,
+            encoder=None if encoder is None else load_encoder(encoder),
+            beams=beams,
+            max_tokens=max_tokens,
+        )
     return ImageToTextCaptioner(
         found,
         directory,

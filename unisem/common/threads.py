@@ -56,10 +56,15 @@ def awaited(future: Future[_Result]) -> _Result:
     Raises:
         KeyboardInterrupt: Ctrl-C was seen by a program that notices it.
     """
-    while not future.done():
+    return settled(future).result()
+
+
+def settled(job: Future[_Result]) -> Future[_Result]:
+    """A job that has come to its end, by a result or an exception; waited for as by `awaited`."""
+    while not job.done():
         raise_if_interrupted()
-        wait([future], timeout=_TURN)
-    return future.result()
+        wait([job], timeout=_TURN)
+    return job
 
 
 def finished(result: _Result) -> Future[_Result]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -81,6 +82,33 @@ class ImageRef:
                 return cls(path=Path(source))
         raise ImageError(
             type(source).__name__, "is no picture; pass a path, bytes, or a PIL.Image.Image"
+        )
+
+    def confined(self, roots: Sequence[str | os.PathLike[str]]) -> ImageRef:
+        """Return this reference bound to the first of the folders that it lies in; bytes pass.
+
+        Nothing is opened.
+
+        Args:
+            roots: Folders that the user named.
+
+        Raises:
+            ImageError: It lies in none of them, symbolic links resolved.
+        """
+        if self.path is None:
+            return self
+        path = Path(os.path.abspath(self.path))
+        try:
+            real = Path(os.path.realpath(path))  # which, unlike `resolve`, bears loops
+            for root in (Path(os.path.realpath(folder)) for folder in roots):
+                if real.is_relative_to(root):
+                    return replace(self, path=path, root=root)
+        except (OSError, ValueError) as error:  # a path that no system can hold
+            raise ImageError(self.name, "cannot be read", f" ({error})") from error
+        raise ImageError(
+            self.name,
+            "lies outside the allowed folders",
+            "; name the folders that pictures may be read from as image_roots",
         )
 
     @property

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from unisem.captioners.base import Captioner
 from unisem.captioners.cached import CachedCaptioner
+from unisem.captioners.caption_run import CaptionRun
 from unisem.captions import (
     GENERATED_BY,
     is_generated,
@@ -24,12 +25,10 @@ from unisem.captions import (
 from unisem.common.interrupts import raise_if_interrupted
 from unisem.common.skipped import Skipped
 from unisem.encoders.base import Encoder, rows_of
-from unisem.errors import CaptionerError, ImageError
 from unisem.records import EmbeddedRecord, Record
 from unisem.stores import Store
 from unisem.stores.selection import Selection
 
-_HOPELESS = 16  # pictures that a model fails on one after the other before it is given up
 _AT_ONCE = 256  # records that lose their captions by one transaction
 
 Progress = Callable[[int, int], None]
@@ -90,32 +89,20 @@ def fill_captions(
         StoreError: The store refused; earlier batches are stored.
     """
     asked = CachedCaptioner(captioner, cache)
-    waiting = [it.id for it in store.select(Selection(modality="image")) if lacks_caption(it)]
-    captioned = wordless = failed = 0
     skipped: list[Skipped] = []
+    run = CaptionRun(asked, skipped.append)
+    waiting = [it.id for it in store.select(Selection(modality="image")) if lacks_caption(it)]
+    captioned = 0
     for start in range(0, len(waiting), asked.batch_size):
         raise_if_interrupted()
         ids = waiting[start : start + asked.batch_size]
         records = [it for it in store.get(ids) if it is not None and lacks_caption(it)]
-        answers = asked.caption([it.image for it in records if it.image is not None])
-        texts: dict[str, str] = {}
-        for record, answer in zip(records, answers, strict=True):
-            if isinstance(answer, str):
-                texts[record.id] = answer
-            elif answer is None:
-                wordless += 1
-            else:
-                skipped.append(_skipped(record, answer))
-            failed = failed + 1 if isinstance(answer, CaptionerError) else 0
-            if failed >= _HOPELESS:
-                raise CaptionerError(
-                    f"the captioner {captioner.name!r} has failed on {failed} pictures running, "
-                    f"and is given up; what is done is kept. The last reason: {answer}"
-                )
+        answers = run.batch([it.image for it in records if it.image is not None])
+        texts = {it.id: text for it, text in zip(records, answers, strict=True) if text}
         captioned += _store(store, encoder, records, texts, captioner.name)
         if progress is not None:
             progress(start + len(ids), len(waiting))
-    return CaptionReport(captioned, asked.reused, wordless, tuple(skipped))
+    return CaptionReport(captioned, asked.reused, run.wordless, tuple(skipped))
 
 
 def remove_captions(
@@ -176,13 +163,6 @@ def _store(
             items.append(EmbeddedRecord(captioned, {**vectors, "text": row}))
     store.add(items)
     return len(items)
-
-
-def _skipped(record: Record, error: ImageError | CaptionerError) -> Skipped:
-    assert record.image is not None
-    if isinstance(error, ImageError):
-        return Skipped.of(error)
-    return Skipped(record.image.name, str(error))
 
 
 def _batches(ids: Sequence[str], size: int) -> Iterator[list[str]]:

@@ -33,6 +33,7 @@ class Item:
         text: Its text, or its picture's caption.
         id: The record's id; ``None`` if it is not known.
         metadata: What the model is to know of it.
+        generated: Whether its text is a caption that a captioner wrote.
         size: Width and height of its picture in pixels, said where no picture is sent.
         image: Its picture, if it has one that may be read.
         omitted: Why its picture cannot be shown, if that is known already, in words fit for the
@@ -42,6 +43,7 @@ class Item:
     text: str
     id: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    generated: bool = False
     size: tuple[int, int] | None = None
     image: ImageRef | None = None
     omitted: str | None = None
@@ -69,8 +71,12 @@ class Content:
             cited: Whether the model is to cite it by its id.
         """
         note = where if self.image is not None else self.omitted
+        item = self.item
         text = result(
-            self.item.text, id=self.item.id if cited else None, metadata=self.item.metadata
+            item.text,
+            id=item.id if cited else None,
+            metadata=item.metadata,
+            generated=item.generated,
         )
         return text if note is None else f"{text} (its picture {note})"
 

@@ -69,6 +69,7 @@ def result(
     id: str | None = None,
     picture: tuple[int, int] | None = None,
     metadata: Mapping[str, Any] | None = None,
+    generated: bool = False,
 ) -> str:
     """Return one retrieved thing between its tags.
 
@@ -77,6 +78,7 @@ def result(
         id: By which the model is to cite it.
         picture: Width and height of its picture in pixels.
         metadata: What the model is to know of it; nothing if empty.
+        generated: Whether a captioner wrote the text, and no person.
 
     >>> result("a tiger", id="a", picture=(40, 30), metadata={"page": 3})
     '<result id="a" picture="40x30" metadata={"page": 3}>a tiger</result>'
@@ -88,4 +90,6 @@ def result(
         parts.append(f'picture="{picture[0]}x{picture[1]}"')
     if metadata:
         parts.append(f"metadata={quoted(dict(metadata))}")
+    if generated:
+        parts.append('text="generated caption"')
     return f"{' '.join(parts)}>{fenced(text)}</result>"

@@ -92,7 +92,10 @@ def worded(items: Sequence[Item]) -> str:
     """Return a header and each text or caption with its id, where no picture is shown."""
     if not items:
         return _NOTHING
-    texts = (result(it.text, id=it.id, picture=it.size, metadata=it.metadata) for it in items)
+    texts = (
+        result(it.text, id=it.id, picture=it.size, metadata=it.metadata, generated=it.generated)
+        for it in items
+    )
     return "\n".join([f"{_BEST_FIRST} {_BY_ID}", *texts])
 
 
