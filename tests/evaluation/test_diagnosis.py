@@ -142,7 +142,7 @@ def test_plot_keeps_distances_and_stays_inside() -> None:
         rng.standard_normal((200, 6)).astype(np.float32) * 3,
         tuple(map(str, range(200))),
     )
-    plot = Plot.of(projection, projection.labels)
+    plot = Plot.of(projection)
     points = np.array([(point.x, point.y) for point in (*plot.images, *plot.texts)])
     assert points.min() >= 0
     assert points.max() <= SIDE
@@ -158,5 +158,5 @@ def test_plot_keeps_distances_and_stays_inside() -> None:
 
 def test_equal_vectors_can_be_drawn() -> None:
     rows = np.ones((2, 3), np.float32)
-    plot = Plot.of(Projection.of(rows, rows, ("a", "b")), ("a", "b"))
+    plot = Plot.of(Projection.of(rows, rows, ("a", "b")))
     assert {(point.x, point.y) for point in plot.images} == {(SIDE / 2, SIDE / 2)}

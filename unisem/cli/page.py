@@ -15,14 +15,14 @@ from urllib.parse import quote
 
 from unisem.cli.hit_table import found_by, score_of
 from unisem.common.pages import render_page
-from unisem.common.printable import plain, shortened
 from unisem.images.reference import ImageRef, ImageSource
 from unisem.images.thumbnails import Thumbnails
 from unisem.stores.hits import Hit
 
 _SIDE = 480  # pixels of a small copy's longer side: a card is about 240 wide, on a dense screen
-_QUOTED = 300  # characters of a text that are quoted: about the height of a picture's card
-_CAPTION = 160  # characters of a caption that are shown; a picture's alternative text has them all
+# Characters that are shown: of a text about the height of a picture's card; of a caption, which a
+# picture's alternative text has whole, less.
+_LONGEST = {"text": 300, "image": 160}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +71,12 @@ class Page:
         return render_page(
             "unisem.cli",
             "page.html.j2",
-            title=plain(self.title),
-            introduction=self.introduction,
-            footer=plain(self.footer),
-            sections=[_SectionView(section, place, copies) for section in self.sections],
-            one=len(self.sections) == 1,
+            page=self,
+            thumbnail=lambda image: copies.of(ImageRef.of(image)),
+            link_of=lambda file: _link(file, place),
+            found_by=found_by,
+            score_of=score_of,
+            longest=_LONGEST,
         )
 
     def write(self, path: Path) -> None:
@@ -87,37 +88,6 @@ class Page:
         path.write_text(self.render(path.parent), encoding="utf-8")
 
 
-class _SectionView:
-    """A section as the template wants it."""
-
-    def __init__(self, section: Section, place: Path, copies: Thumbnails) -> None:
-        self.text = None if section.text is None else plain(section.text)
-        self.kind = section.kind
-        self.remark = plain(section.remark)
-        self.picture = None if section.image is None else copies.of(ImageRef.of(section.image))
-        self.hits = [
-            _HitView(rank, hit, place, copies) for rank, hit in enumerate(section.hits, start=1)
-        ]
-
-
-class _HitView:
-    """A hit as the template wants it."""
-
-    def __init__(self, rank: int, hit: Hit, place: Path, copies: Thumbnails) -> None:
-        record = hit.record
-        self.rank = rank
-        self.score = score_of(hit)
-        self.id = plain(record.id)
-        self.modality = record.modality
-        self.found_by = found_by(hit)
-        self.paragraphs = _paragraphs(
-            record.text or "", _CAPTION if record.modality == "image" else _QUOTED
-        )
-        self.picture = None if record.image is None else copies.of(record.image)
-        self.link = None if record.image is None else _link(record.image.path, place)
-        self.alt = plain(record.text or "") or f"Picture without a caption: {self.id}"
-
-
 def _link(file: Path | None, place: Path) -> str | None:
     """The URL of a file, relative to the page's folder; ``None`` if none leads there."""
     if file is None:
@@ -127,7 +97,3 @@ def _link(file: Path | None, place: Path) -> str | None:
     except ValueError:  # on another drive
         return file.as_uri()
     return quote(os.fsencode(Path(way).as_posix()))
-
-
-def _paragraphs(text: str, length: int) -> list[str]:
-    return [line for line in shortened(plain(text, lines=True), length).split("\n") if line]

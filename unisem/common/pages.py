@@ -5,9 +5,13 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Any
 
+from unisem.common.printable import plain, shortened
+
 
 def render_page(package: str, template: str, **parts: Any) -> str:
     """Fill in a template of a package; what is filled in is text, never markup.
+
+    Templates have the filters `plain` and `shortened`, and what comes from strangers passes them.
 
     Args:
         package: Where the template lies.
@@ -27,4 +31,6 @@ def render_page(package: str, template: str, **parts: Any) -> str:
         lstrip_blocks=True,
         loader=FunctionLoader(text_of),
     )
+    environment.filters["plain"] = plain
+    environment.filters["shortened"] = shortened
     return environment.get_template(template).render(**parts)

@@ -30,7 +30,7 @@ def plain(text: str, *, lines: bool = False) -> str:
     return _HALF_SURROGATE.sub("\ufffd", _HARMFUL.sub("", " ".join(text.split())))
 
 
-def shortened(text: str, length: int) -> str:
+def shortened(text: str, length: int = 140) -> str:
     """Cut a text after a word, at ``length`` characters at most, and say so with ``…``."""
     if len(text) <= length:
         return text

@@ -17,12 +17,9 @@ from unisem.errors import BenchmarkError, ImageError
 from unisem.evaluation.answers import Answers, are_images
 from unisem.evaluation.benchmarks import Benchmark
 from unisem.evaluation.embeddings import Embeddings, Progress
-from unisem.evaluation.examples import largest_changes, worst_failures
-from unisem.evaluation.geometry import Geometry
 from unisem.evaluation.options import EvaluationOptions
-from unisem.evaluation.projection import Projection
-from unisem.evaluation.report import DataSummary, EncoderResult, Environment, Report
-from unisem.evaluation.results import differences_of, task_result
+from unisem.evaluation.report import DataSummary, Report
+from unisem.evaluation.results import Measured, report_of
 from unisem.evaluation.tasks import RetrievalTask, form_of
 from unisem.evaluation.vector_cache import VectorCache
 from unisem.images.reference import ImageRef
@@ -82,28 +79,12 @@ def evaluate_benchmarks(
         for bad in embeddings.skipped.values():
             raise BenchmarkError(f"{bad.name}: {bad.reason}; a benchmark is measured whole")
         measured.append(_measured(one, embeddings, checked, options))
-    captions = {record.id: (record.text,) for record in images if record.text is not None}
-    failures, gained, lost = [], [], []
-    for number, answers in enumerate(measured[0][1]):
-        if not answers.task.name.endswith((ONE_VECTOR, CENTRED)):
-            failures += worst_failures(answers, captions, options.examples)
-            if against is not None:
-                other = measured[1][1][number]
-                better, worse = largest_changes(answers, other, captions, options.examples)
-                gained += better
-                lost += worse
-    return Report(
-        data=_summary(name, checked, len(texts), len(images)),
-        options=options,
-        encoder=measured[0][0],
-        against=None if against is None else measured[1][0],
-        differences=()
-        if against is None
-        else differences_of(measured[0][1], measured[1][1], options),
-        failures=tuple(failures),
-        gained=tuple(gained),
-        lost=tuple(lost),
-        environment=Environment.here(),
+    return report_of(
+        measured,
+        _summary(name, checked, len(texts), len(images)),
+        {record.id: (record.text,) for record in images if record.text is not None},
+        options,
+        lambda task: not task.name.endswith((ONE_VECTOR, CENTRED)),
     )
 
 
@@ -166,7 +147,7 @@ def _measured(
     embeddings: Embeddings,
     benchmarks: Sequence[Benchmark],
     options: EvaluationOptions,
-) -> tuple[EncoderResult, list[Answers]]:
+) -> Measured:
     answers = [found for one in benchmarks for found in _answers(one, embeddings, options.seed)]
     documents = [record for one in benchmarks for record in one.documents]
     queries = [record for one in benchmarks for record in one.queries]
@@ -174,23 +155,16 @@ def _measured(
         record for record in queries if record.text is not None
     ]
     images = [record for record in (*documents, *queries) if record.image is not None]
-    number = {record.id: place for place, record in enumerate((*documents, *queries))}
-    result = EncoderResult(
-        name=encoder.name,
-        fingerprint=encoder.fingerprint,
-        dimension=encoder.dimension,
-        seconds=embeddings.seconds,
-        tasks=tuple(task_result(found, options) for found in answers),
-        geometry=Geometry.of(
-            np.stack([embeddings.images[record.id] for record in images]),
-            np.stack([embeddings.texts[record.text or ""] for record in texts]),
-            np.array([number[record.id] for record in images]),
-            np.array([number[record.id] for record in texts]),
-            seed=options.seed,
-        ),
-        projection=_projection(embeddings, _pairs(benchmarks), options),
+    return Measured.of(
+        encoder,
+        embeddings,
+        answers,
+        options,
+        images=images,
+        texts=texts,
+        groups={record.id: place for place, record in enumerate((*documents, *queries))},
+        labels=dict(sorted(_pairs(benchmarks).items())),
     )
-    return result, answers
 
 
 def _answers(benchmark: Benchmark, embeddings: Embeddings, seed: int) -> Iterable[Answers]:
@@ -265,21 +239,6 @@ def _pairs(benchmarks: Sequence[Benchmark]) -> dict[str, str]:
             if known[image].image is not None and said is not None:
                 pairs.setdefault(image, said)
     return pairs
-
-
-def _projection(
-    embeddings: Embeddings, pairs: dict[str, str], options: EvaluationOptions
-) -> Projection:
-    names = sorted(pairs)
-    rng = np.random.default_rng(options.seed)
-    chosen = np.sort(rng.choice(len(names), min(options.points, len(names)), replace=False))
-    shown = [names[place] for place in chosen]
-    labels = tuple(pairs[image] for image in shown)
-    return Projection.of(
-        np.stack([embeddings.images[image] for image in shown]),
-        np.stack([embeddings.texts[label] for label in labels]),
-        labels,
-    )
 
 
 def _summary(name: str, benchmarks: Sequence[Benchmark], texts: int, images: int) -> DataSummary:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unisem.calibration import Sample, fit_calibration
 from unisem.calibration.sample import FEWEST
 from unisem.common.interrupts import raise_if_interrupted
 from unisem.evaluation.answers import Answers
-from unisem.evaluation.bootstrap import Floats, bootstrap_intervals
+from unisem.evaluation.bootstrap import Floats
 from unisem.evaluation.embeddings import Embeddings, Progress
 from unisem.evaluation.hubness import Hubness
 from unisem.evaluation.options import EvaluationOptions
 from unisem.evaluation.pair_tasks import IMAGE_TO_MIXED, TEXT_TO_MIXED, PairTasks
-from unisem.evaluation.report import CalibratedTask, Estimate
+from unisem.evaluation.report import CalibratedTask, estimates_of
 from unisem.pairs.dataset import PairDataset
 
 _MOST = 1000  # groups that are halved: what one more tells is less than what it costs
@@ -52,9 +50,9 @@ def calibrated_tasks(
             dataset.select(np.flatnonzero(np.isin(groups, half)))
             for half in np.array_split(rng.permutation(drawn), 2)
         )
-        sample = _sample(one, tasks, embeddings)
-        if min(len(sample.texts), len(sample.images)) < FEWEST:
+        if min(len(set(half.tolist())) for half in (one.image_ids, one.caption_ids)) < FEWEST:
             return ()
+        sample = _sample(one, tasks, embeddings)
         fitted = fit_calibration(sample, fingerprint=fingerprint, seed=split)
         for task in PairTasks.of(other, seed=split).tasks:
             if task.name in runs:
@@ -86,46 +84,31 @@ class _Runs:
     after: list[Answers]
 
     def result(self, name: str, tasks: PairTasks, options: EvaluationOptions) -> CalibratedTask:
-        ids, before, names = _means(self.before, options)
-        _, after, _ = _means(self.after, options)
+        ids, before = _means(self.before, options)
+        _, after = _means(self.after, options)
         groups = np.array([tasks.groups[one] for one in ids])
-
-        def estimates(values: Floats) -> dict[str, Estimate]:
-            intervals = bootstrap_intervals(
-                values,
-                groups=groups,
-                confidence=options.confidence,
-                rounds=options.rounds,
-                seed=options.seed,
-            )
-            return {
-                measure: Estimate(float(column.mean()), float(low), float(high))
-                for measure, column, (low, high) in zip(names, values.T, intervals, strict=True)
-            }
-
+        change = {measure: after[measure] - before[measure] for measure in before}
         return CalibratedTask(
             task=name,
             queries=len(ids),
-            before=estimates(before),
-            after=estimates(after),
-            change=estimates(after - before),
+            before=estimates_of(before, groups, options),
+            after=estimates_of(after, groups, options),
+            change=estimates_of(change, groups, options),
             hub_before=_hub(self.before),
             hub_after=_hub(self.after),
         )
 
 
-def _means(runs: list[Answers], options: EvaluationOptions) -> tuple[list[str], Floats, list[str]]:
-    """Ids of the queries, ``(queries, measures)`` of their means over halvings, and the names."""
-    values: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
-    names: list[str] = []
-    for answers in runs:
-        measures = answers.ranking.measures(options.ks)
-        names = list(measures)
-        rows = np.column_stack([*measures.values()])
-        for query, row in zip(answers.task.queries, rows, strict=True):
-            values[query.id].append(row)
-    ids = sorted(values)
-    return ids, np.array([np.mean(values[one], axis=0) for one in ids]), names
+def _means(runs: list[Answers], options: EvaluationOptions) -> tuple[list[str], dict[str, Floats]]:
+    """Ids of the queries, and of each measure ``(queries,)`` means over halvings."""
+    asked = np.array([query.id for answers in runs for query in answers.task.queries])
+    ids, query = np.unique(asked, return_inverse=True)
+    measured = [answers.ranking.measures(options.ks) for answers in runs]
+    return ids.tolist(), {
+        name: np.bincount(query, np.concatenate([one[name] for one in measured]))
+        / np.bincount(query)
+        for name in measured[0]
+    }
 
 
 def _hub(runs: list[Answers]) -> float:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
-from unisem.common.atomic_files import write_whole
 from unisem.common.skipped import Skipped
 from unisem.evaluation.geometry import Geometry
 from unisem.evaluation.hubness import Hubness
 from unisem.evaluation.paraphrases import Paraphrases
 from unisem.evaluation.projection import Projection
-from unisem.evaluation.report import Environment
 from unisem.evaluation.scores import Scores
 from unisem.evaluation.tasks import Form
+from unisem.evaluation.written_report import Environment, WrittenReport
 from unisem.records import Record
 
 FORMAT = "unisem-diagnosis"
@@ -157,7 +153,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(WrittenReport):
     """What `diagnose` found.
 
     Attributes:
@@ -251,21 +247,8 @@ class Diagnosis:
             "environment": asdict(self.environment),
         }
 
-    def write_json(self, path: str | os.PathLike[str]) -> None:
-        """Write `as_json` as UTF-8; the file appears whole.
-
-        Raises:
-            OSError: The file cannot be written.
-        """
-        text = json.dumps(self.as_json(), indent=2, ensure_ascii=False, allow_nan=False)
-        write_whole(Path(path), text + "\n")
-
-    def write_html(self, path: str | os.PathLike[str]) -> None:
-        """Write a page with plots and pictures that needs nothing else; it appears whole.
-
-        Raises:
-            OSError: The file cannot be written.
-        """
+    def as_html(self) -> str:
+        """A page with plots and pictures that needs nothing else."""
         from unisem.evaluation.diagnosis_page import render_diagnosis
 
-        write_whole(Path(path), render_diagnosis(self))
+        return render_diagnosis(self)

@@ -30,10 +30,10 @@ from unisem.evaluation.geometry import Geometry
 from unisem.evaluation.hubness import Hubness
 from unisem.evaluation.paraphrases import Paraphrases, paraphrases_of
 from unisem.evaluation.projection import Projection
-from unisem.evaluation.report import Environment
 from unisem.evaluation.scores import Rows, Scores, compare
 from unisem.evaluation.space_sample import SpaceSample
 from unisem.evaluation.tasks import Form
+from unisem.evaluation.written_report import Environment
 from unisem.images.reference import ImageSource
 from unisem.records import Record, Vector
 from unisem.search.query import Query

@@ -84,13 +84,9 @@ class Plot:
     explained: tuple[str, str]
 
     @classmethod
-    def of(cls, projection: Projection, labels: tuple[str, ...]) -> Self:
-        """Scale a projection, both axes alike, so that distances can be compared.
-
-        Args:
-            projection: What to draw.
-            labels: Names of its points, ready to be shown.
-        """
+    def of(cls, projection: Projection) -> Self:
+        """Scale a projection, both axes alike, so that distances can be compared."""
+        labels = projection.labels
         both = np.concatenate([projection.images, projection.texts])
         low, high = both.min(axis=0), both.max(axis=0)
         scale = (SIDE - 2 * _MARGIN) / max(float((high - low).max()), 1e-9)

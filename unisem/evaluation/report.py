@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-from unisem._version import __version__
-from unisem.common.atomic_files import write_whole
+import numpy as np
+from numpy.typing import NDArray
+
 from unisem.common.skipped import Skipped
+from unisem.evaluation.bootstrap import Floats, bootstrap_intervals
 from unisem.evaluation.geometry import Geometry
 from unisem.evaluation.hubness import Hubness
 from unisem.evaluation.options import EvaluationOptions
 from unisem.evaluation.projection import Projection
+from unisem.evaluation.written_report import Environment, WrittenReport
 from unisem.records import Record
-
-_PACKAGES = ("numpy", "pillow", "torch", "transformers", "sentence-transformers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +31,29 @@ class Estimate:
     def excludes_zero(self) -> bool:
         """Whether the interval lies on one side of zero, as a difference's should."""
         return self.low > 0 or self.high < 0
+
+
+def estimates_of(
+    measures: Mapping[str, Floats], groups: NDArray[np.int64], options: EvaluationOptions
+) -> dict[str, Estimate]:
+    """Means of measures over the same queries, with their intervals.
+
+    Args:
+        measures: ``(queries,)`` each.
+        groups: ``(queries,)``; queries of one group are resampled together.
+        options: How.
+    """
+    intervals = bootstrap_intervals(
+        np.column_stack(list(measures.values())),
+        groups=groups,
+        confidence=options.confidence,
+        rounds=options.rounds,
+        seed=options.seed,
+    )
+    return {
+        name: Estimate(float(values.mean()), float(low), float(high))
+        for (name, values), (low, high) in zip(measures.items(), intervals, strict=True)
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,43 +223,7 @@ class DataSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class Environment:
-    """The machine and the versions that figures come from.
-
-    Attributes:
-        created: When, ISO 8601 in UTC.
-        system: Operating system and machine type.
-        cpus: Logical processors.
-        python: Version.
-        packages: Versions of UniSem and of what computes for it.
-    """
-
-    created: str
-    system: str
-    cpus: int
-    python: str
-    packages: dict[str, str]
-
-    @classmethod
-    def here(cls) -> Environment:
-        """Look at this process; nothing is imported for it."""
-        packages = {"unisem": __version__}
-        for name in _PACKAGES:
-            try:
-                packages[name] = version(name)
-            except PackageNotFoundError:
-                continue
-        return cls(
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            system=f"{platform.system()} {platform.machine()}",
-            cpus=os.cpu_count() or 1,
-            python=platform.python_version(),
-            packages=packages,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(WrittenReport):
     """What an evaluation found.
 
     Attributes:
@@ -283,23 +267,8 @@ class Report:
 
         return report_as_json(self)
 
-    def write_json(self, path: str | os.PathLike[str]) -> None:
-        """Write `as_json` as UTF-8; the file appears whole.
-
-        Raises:
-            OSError: The file cannot be written.
-        """
-        import json
-
-        text = json.dumps(self.as_json(), indent=2, ensure_ascii=False, allow_nan=False)
-        write_whole(Path(path), text + "\n")
-
-    def write_html(self, path: str | os.PathLike[str]) -> None:
-        """Write a page with figures and pictures that needs nothing else; it appears whole.
-
-        Raises:
-            OSError: The file cannot be written.
-        """
+    def as_html(self) -> str:
+        """A page with figures and pictures that needs nothing else."""
         from unisem.evaluation.page import render_report
 
-        write_whole(Path(path), render_report(self))
+        return render_report(self)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +14,10 @@ from unisem.errors import UniSemError
 from unisem.evaluation.answers import Answers
 from unisem.evaluation.calibrated_tasks import calibrated_tasks
 from unisem.evaluation.embeddings import Embeddings, Progress
-from unisem.evaluation.examples import largest_changes, worst_failures
-from unisem.evaluation.geometry import Geometry
 from unisem.evaluation.options import EvaluationOptions
 from unisem.evaluation.pair_tasks import PairTasks
-from unisem.evaluation.projection import Projection
-from unisem.evaluation.report import (
-    DataSummary,
-    EncoderResult,
-    Environment,
-    Report,
-)
-from unisem.evaluation.results import differences_of, task_result
+from unisem.evaluation.report import DataSummary, Report
+from unisem.evaluation.results import Measured, report_of
 from unisem.evaluation.vector_cache import VectorCache
 from unisem.pairs.checking import CheckedPairs, check_pairs
 from unisem.pairs.dataset import PairDataset
@@ -95,39 +86,25 @@ def evaluate(
         dataset = PairDataset(tuple(pair for pair in dataset if pair.image.sha256 not in bad))
         _require(dataset, name, checked, list(skipped.values()))
         everything = PairTasks.of(dataset, seed=options.seed)
+    labels = {record.id: everything.captions[record.id][0] for record in everything.images}
     measured = [
-        _measured(one, vectors, dataset, everything, options, progress)
+        Measured.of(
+            one,
+            vectors,
+            [Answers.of(task, vectors) for task in everything.tasks],
+            options,
+            images=everything.images,
+            texts=everything.texts,
+            groups=everything.groups,
+            labels=labels,
+            calibrated=calibrated_tasks(
+                one.fingerprint, dataset, everything, vectors, options, progress
+            ),
+        )
         for one, vectors in zip(encoders, embeddings, strict=True)
     ]
-    failures, gained, lost = [], [], []
-    for number, answers in enumerate(measured[0].answers):
-        failures += worst_failures(answers, everything.captions, options.examples)
-        if against is not None:
-            before = measured[1].answers[number]
-            better, worse = largest_changes(answers, before, everything.captions, options.examples)
-            gained += better
-            lost += worse
-    return Report(
-        data=_summary(name, pairs, dataset, checked, everything, tuple(skipped.values())),
-        options=options,
-        encoder=measured[0].result,
-        against=None if against is None else measured[1].result,
-        differences=()
-        if against is None
-        else differences_of(measured[0].answers, measured[1].answers, options),
-        failures=tuple(failures),
-        gained=tuple(gained),
-        lost=tuple(lost),
-        environment=Environment.here(),
-    )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Measured:
-    """One encoder's result, and what it rests on."""
-
-    result: EncoderResult
-    answers: tuple[Answers, ...]
+    data = _summary(name, pairs, dataset, checked, everything, tuple(skipped.values()))
+    return report_of(measured, data, everything.captions, options)
 
 
 def _checked(
@@ -172,51 +149,6 @@ def _require(
         f"{name or 'the data'} has {len(pictures):,} usable pictures and {len(captions):,} "
         "captions; an evaluation needs at least two of each"
         + (f" ({reasons}{more})" if bad else "")
-    )
-
-
-def _measured(
-    encoder: Encoder,
-    embeddings: Embeddings,
-    dataset: PairDataset,
-    tasks: PairTasks,
-    options: EvaluationOptions,
-    progress: Progress | None,
-) -> _Measured:
-    answers = tuple(Answers.of(task, embeddings) for task in tasks.tasks)
-    images = np.stack([embeddings.images[record.id] for record in tasks.images])
-    texts = np.stack([embeddings.texts[record.text or ""] for record in tasks.texts])
-    result = EncoderResult(
-        name=encoder.name,
-        fingerprint=encoder.fingerprint,
-        dimension=encoder.dimension,
-        seconds=embeddings.seconds,
-        tasks=tuple(task_result(one, options) for one in answers),
-        calibrated=calibrated_tasks(
-            encoder.fingerprint, dataset, tasks, embeddings, options, progress
-        ),
-        geometry=Geometry.of(
-            images,
-            texts,
-            np.array([tasks.groups[record.id] for record in tasks.images]),
-            np.array([tasks.groups[record.id] for record in tasks.texts]),
-            seed=options.seed,
-        ),
-        projection=_projection(embeddings, tasks, options),
-    )
-    return _Measured(result, answers)
-
-
-def _projection(embeddings: Embeddings, tasks: PairTasks, options: EvaluationOptions) -> Projection:
-    rng = np.random.default_rng(options.seed)
-    count = min(options.points, len(tasks.images))
-    chosen = np.sort(rng.choice(len(tasks.images), count, replace=False))
-    shown = [tasks.images[position].id for position in chosen]
-    labels = tuple(tasks.captions[image][0] for image in shown)
-    return Projection.of(
-        np.stack([embeddings.images[image] for image in shown]),
-        np.stack([embeddings.texts[label] for label in labels]),
-        labels,
     )
 
 
