@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,10 @@ class ObservedReranker(Reranker):
     def name(self) -> str:
         """The reranker's own name."""
         return self._reranker.name
+
+    def at(self, directory: Path) -> ObservedReranker:
+        """As the reranker, observed."""
+        return ObservedReranker(self._reranker.at(directory), self._manager, self._top_n)
 
     def score(
         self, text: str | None, image: ImageRef | None, records: Sequence[Record]

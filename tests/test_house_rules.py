@@ -37,7 +37,7 @@ ARROWS = {
     "training": "evaluation rerank pairs encoders models stores records images common",
     "evaluation": "space calibration search rerank pairs encoders readers stores records images "
     "common",
-    "ingest": "captioners encoders readers stores captions records images common",
+    "ingest": "captioners rerank encoders readers stores captions records images common",
     "search": "rerank encoders stores calibration records images filters common",
     "manifest": "encoders stores common",
     "rerank": "encoders models records images common",

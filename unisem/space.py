@@ -11,14 +11,16 @@ from typing import Any, Self
 
 from unisem.calibration import Calibration
 from unisem.encoders import Encoder, load_encoder
-from unisem.errors import FilterError
+from unisem.errors import FilterError, RerankerError
 from unisem.filters import Filter, fields_of, narrows
 from unisem.images.library import ImageLibrary, listed_folders
 from unisem.ingest.ingestion import Ingestion, IngestReport
 from unisem.ingest.intake import Intake, Offer
+from unisem.ingest.token_making import TokenReport, make_tokens
 from unisem.manifest import Manifest, kind_for
 from unisem.readers import FolderReader, Reader
 from unisem.records import EmbeddedRecord, Record, Vector
+from unisem.rerank import Reranker
 from unisem.search.query import Query
 from unisem.search.searchable import Searchable
 from unisem.search.searcher import Searcher
@@ -53,7 +55,7 @@ class SemanticSpace(Searchable):
         self._image_library = image_library
         self._place = place
         self._intake = Intake(image_library, encoder)
-        self._searcher = Searcher(encoder, store)
+        self._searcher = Searcher(encoder, store, self.path)
 
     @classmethod
     def open(
@@ -323,6 +325,26 @@ class SemanticSpace(Searchable):
     def use_calibration(self, calibration: Calibration | None) -> None:
         """Search by a calibration that was fitted elsewhere, or by raw cosines; as `calibrate`."""
         self._store.calibrate(calibration)
+
+    def make_tokens(
+        self, reranker: Reranker, *, progress: Callable[[int, int], None] | None = None
+    ) -> TokenReport:
+        """Keep in this space what a reranker needs of its pictures, so that it need not see them.
+
+        Searches with that reranker use it. Call this again when pictures have been added; those of
+        removed ones go. See `make_tokens` in `unisem.ingest.token_making`.
+
+        Args:
+            reranker: A `CrossModalReranker`.
+            progress: Called with (pictures done, pictures in all).
+
+        Raises:
+            RerankerError: The reranker keeps nothing, does not load, the disk refused, or this
+                space is no directory. What is done is kept.
+        """
+        if self.path is None:
+            raise RerankerError("tokens are kept in a space's directory, and this one has none")
+        return make_tokens(self._store, reranker, self.path, progress=progress)
 
     def compact(self, index: str | None = None) -> str:
         """Index all vectors and words anew and give unused disk space back; may take minutes.

@@ -164,7 +164,8 @@ class UniSemReranker(BaseDocumentCompressor, RunnableSerializable[dict[str, Any]
     def _reranking(self) -> Reranking:
         said = {"modalities": self.modalities, "seconds": self.seconds}
         given: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
-        return replace(Reranking.of(self.reranker), **given)
+        reranking = replace(Reranking.of(self.reranker), **given)
+        return reranking.at(None if self.space is None else self.space.path)
 
     acompress_documents = InThread(compress_documents).twin
 

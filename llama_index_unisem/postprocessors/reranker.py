@@ -143,7 +143,7 @@ class UniSemReranker(BaseNodePostprocessor):
             reranking = replace(reranking, modalities=self.modalities)
         if self.seconds is not None:
             reranking = replace(reranking, seconds=self.seconds)
-        self._reranking = reranking
+        self._reranking = reranking.at(None if space is None else space.path)
         self._space = space
 
     @classmethod

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 from unisem.captioners.base import LONGEST, Captioned, Captioner, tidy
+from unisem.common.cache_file import opened_cache
 from unisem.errors import CaptionerError, ImageError
 from unisem.images.reference import ImageRef, ImageSource, sources_as_list
 
 FILE = "captions.sqlite"
 """The cache's name inside a space; it can be deleted at any time."""
 
-_PATIENCE = 30  # seconds to wait for another process
 _AT_ONCE = 500  # digests that are looked up by one statement
 _LARGEST = 64 * LONGEST  # bytes of a row or statement, more than any of ours has
 _CREATE = """CREATE TABLE IF NOT EXISTS captions (
@@ -126,17 +124,9 @@ class CachedCaptioner(Captioner):
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
-        """The file, for the length of the block: nothing is left open for a fork to inherit."""
         assert self._path is not None
-        name = f"file:{quote(os.fsencode(self._path.absolute()))}?mode=rwc"
         try:
-            with closing(sqlite3.connect(name, uri=True, timeout=_PATIENCE)) as connection:
-                connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST)
-                connection.execute("PRAGMA trusted_schema = OFF")  # it may be a stranger's
-                connection.execute(_CREATE)
-                strangers = "SELECT 1 FROM sqlite_schema WHERE type IN ('view', 'trigger')"
-                if connection.execute(strangers).fetchone():
-                    raise sqlite3.DatabaseError("it holds what no cache of captions does")
+            with opened_cache(self._path, _CREATE, largest=_LARGEST) as connection:
                 yield connection
         except sqlite3.Error as error:
             raise CaptionerError(

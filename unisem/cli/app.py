@@ -23,6 +23,7 @@ from unisem.cli.index import index
 from unisem.cli.search import search
 from unisem.cli.store import store
 from unisem.cli.terminal import complain, note
+from unisem.cli.tokens import tokens
 from unisem.cli.train import train
 from unisem.common.interrupts import notice_interrupts
 from unisem.common.printable import plain
@@ -91,6 +92,7 @@ app = typer.Typer(
 app.command()(index)
 app.command()(search)
 app.command()(caption)
+app.command()(tokens)
 app.command()(calibrate)
 app.command()(demo)
 app.command()(train)

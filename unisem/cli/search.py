@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from unisem.errors import FilterError, ImageError, UniSemError
 
 if TYPE_CHECKING:
     from unisem.filters import Filter
+    from unisem.rerank import Reranker
     from unisem.search.query import Query
     from unisem.search.reranking import RerankReport
     from unisem.space import SemanticSpace
@@ -137,6 +139,9 @@ def search(
     with open_existing(space) as opened:
         for root in image_roots or ():
             opened.image_library.allow(root)
+        if reranker is not None and reranking is not None:
+            judge = replace(reranking, reranker=reranker_for(opened, reranker))
+            asked = replace(asked, reranker=judge)
         hits = opened.search_query(asked)
         if page is not None:
             _write_page(page, opened, asked, hits, conditions or [])
@@ -168,6 +173,21 @@ def open_existing(path: Path) -> SemanticSpace:
     if Manifest.read(path) is None:
         raise UniSemError(f"no space at {path}; build one with `unisem index FOLDER --into {path}`")
     return SemanticSpace.open(path)
+
+
+def reranker_for(space: SemanticSpace, name: str) -> Reranker:
+    """Find a reranker; one that looks through the space's encoder shares it.
+
+    Raises:
+        RerankerError: There is no such model.
+    """
+    from unisem.rerank import load_reranker
+    from unisem.rerank.cross_modal.reranker import CrossModalReranker
+
+    loaded = load_reranker(name)
+    if isinstance(loaded, CrossModalReranker) and loaded.files.encoder == space.encoder.name:
+        return load_reranker(name, encoder=space.encoder)
+    return loaded
 
 
 def _condition(conditions: list[str]) -> Filter | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,7 @@ from unisem.errors import StoreError, UniSemError
 
 if TYPE_CHECKING:
     from unisem.manifest import Manifest
+    from unisem.rerank.token_store import TokenFile
     from unisem.stores.maintenance import Finding, Maintenance, Statistics
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -35,18 +37,24 @@ store.command("import")(import_)
 @store.command()
 def stats(space: Space, as_json: AsJson = False) -> None:
     """Say what a space holds and what it costs."""
+    from unisem.rerank.token_store import token_files
+
     manifest = existing_manifest(space)
     found = maintenance_of(space, manifest).statistics()
+    kept = token_files(space) if space.is_dir() else []
     if as_json:
         parts = {
             "encoder": manifest.encoder,
             "fingerprint": manifest.fingerprint,
             "store": manifest.store,
             **asdict(found),
+            "tokens": [
+                {"file": it.path.name, "pictures": it.pictures, "bytes": it.size} for it in kept
+            ],
         }
         sys.stdout.write(json.dumps(parts, indent=2) + "\n")
     else:
-        results().print(_stats_table(manifest, found))
+        results().print(_stats_table(manifest, found, kept))
 
 
 @store.command()
@@ -141,7 +149,7 @@ def maintenance_of(space: Path, manifest: Manifest | None) -> Maintenance:
     return kind.maintenance(space, ImageLibrary(space))
 
 
-def _stats_table(manifest: Manifest, found: Statistics) -> Table:
+def _stats_table(manifest: Manifest, found: Statistics, kept: Sequence[TokenFile]) -> Table:
     records, vectors = found.records, found.vectors
     lines = [
         (
@@ -159,12 +167,22 @@ def _stats_table(manifest: Manifest, found: Statistics) -> Table:
         ("store", manifest.store),
         *found.remarks.items(),
         *((name, _size(size)) for name, size in found.sizes.items()),
+        *(
+            ("tokens", f"{_tokens_of(file)}, {_size(file.size)} ({file.path.name})")
+            for file in kept
+        ),
         ("writer", found.writer or "nobody"),
     ]
     table = Table.grid(padding=(0, 2))
     for name, value in lines:
         table.add_row(Text(name, style="dim"), Text(plain(value)))
     return table
+
+
+def _tokens_of(file: TokenFile) -> str:
+    if file.pictures is None:
+        return "damaged; `unisem tokens` makes them anew"
+    return f"of {amount(file.pictures, 'picture')}"
 
 
 def _print_finding(finding: Finding) -> None:

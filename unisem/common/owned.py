@@ -14,7 +14,7 @@ from pathlib import Path
 
 from unisem.errors import CorruptStoreError
 
-_JOURNAL = "catalog.sqlite-journal"
+_JOURNAL = ".sqlite-journal"
 _NAMES_ANOTHER = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
 """How a rollback journal ends that names a super-journal, https://www.sqlite.org/fileformat.html;
 SQLite deletes the file of that name, wherever it lies, when it rolls back."""
@@ -38,7 +38,7 @@ def check_owned(directory: Path) -> None:
                 )
             if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
                 raise CorruptStoreError(f"{entry.path} is neither a file nor a folder; remove it")
-            if entry.name == _JOURNAL and _names_another(Path(entry.path)):
+            if entry.name.endswith(_JOURNAL) and _names_another(Path(entry.path)):
                 raise CorruptStoreError(
                     f"{entry.path} names another file, which a space's journal never does; remove "
                     "the journal, or restore the space from a copy"

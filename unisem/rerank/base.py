@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,15 @@ class Reranker(ABC):
     @abstractmethod
     def name(self) -> str:
         """What a person calls this model, for example a hub id."""
+
+    def at(self, directory: Path) -> Reranker:
+        """The same reranker for the records of the space in a directory.
+
+        One that keeps something of pictures there, such as tokens, uses that; any other is as it
+        is.
+        """
+        del directory
+        return self
 
     @abstractmethod
     def score(

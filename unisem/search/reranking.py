@@ -141,6 +141,12 @@ class Reranking:
         """A bare reranker judges everything, takes its time, and its scores are the scores."""
         return reranker if isinstance(reranker, cls) else cls(reranker)  # type: ignore[arg-type]
 
+    def at(self, directory: Path | None) -> Self:
+        """The same for the records of the space in a directory; see `Reranker.at`."""
+        if directory is None:
+            return self
+        return replace(self, reranker=self.reranker.at(directory))
+
     def rank(
         self,
         text: str | None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -47,17 +48,21 @@ class Searcher(Searchable):
     Args:
         encoder: Makes vectors of texts and pictures; ``None`` if all queries have ready ones.
         store: Where to look.
+        directory: Where a reranker finds what it keeps of the records; ``None`` if nowhere.
     """
 
-    def __init__(self, encoder: Encoder | None, store: Store) -> None:
+    def __init__(
+        self, encoder: Encoder | None, store: Store, directory: Path | None = None
+    ) -> None:
         self._encoder = encoder
         self._store = store
+        self._directory = directory
 
     def search_many(self, queries: Sequence[Query]) -> list[list[Hit]]:
         """See `Searchable`."""
         by_vector = self._by_vector(queries)
         chosen = [
-            self._choose(query, _reranked(query, self._fetched(query, hits)))[: query.k]
+            self._choose(query, self._reranked(query, self._fetched(query, hits)))[: query.k]
             for query, hits in zip(queries, by_vector, strict=True)
         ]
         return [
@@ -171,6 +176,13 @@ class Searcher(Searchable):
     def _by_words(self, query: Query, text: str, count: int) -> list[list[Hit]]:
         return [self._store.search_words(text, count, query.selection)]
 
+    def _reranked(self, query: Query, hits: list[Hit]) -> list[Hit]:
+        if query.reranker is None:
+            return hits
+        assert query.image is None or isinstance(query.image, ImageRef)  # a `Query` makes it one
+        reranking = Reranking.of(query.reranker).at(self._directory)
+        return reranking.reorder(query.text, query.image, hits)
+
     def _choose(self, query: Query, hits: list[Hit]) -> list[Hit]:
         if not query.diversity or len(hits) < 2:
             return hits
@@ -245,10 +257,3 @@ def _distinct(hits: list[Hit]) -> list[Hit]:
         if digest is not None:
             seen.add(digest)
     return found
-
-
-def _reranked(query: Query, hits: list[Hit]) -> list[Hit]:
-    if query.reranker is None:
-        return hits
-    assert query.image is None or isinstance(query.image, ImageRef)  # a `Query` makes it one
-    return Reranking.of(query.reranker).reorder(query.text, query.image, hits)

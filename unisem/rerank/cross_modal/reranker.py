@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from unisem.images.reference import ImageRef, ImageSource, sources_as_list
 from unisem.models.finding import is_hub_id
 from unisem.records import Record, check_unicode
 from unisem.rerank.base import Reranker
+from unisem.rerank.token_store import TokenStore
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -237,6 +238,10 @@ class CrossModalReranker(Carried, Reranker):
         vectors, present = self._word_vectors.of([text], settings.length)
         return vectors.cpu(), present.cpu()
 
+    def at(self, directory: Path) -> Reranker:
+        """The same reranker, which judges the tokens that a space has; see `TokenStore`."""
+        return _StoredTokensReranker(self, directory)
+
     def score(
         self, text: str | None, image: ImageRef | None, records: Sequence[Record]
     ) -> NDArray[np.float32]:
@@ -245,22 +250,48 @@ class CrossModalReranker(Carried, Reranker):
         Raises:
             RerankerError: The query is or has a picture: this model judges texts against pictures.
         """
+        return self.score_stored(text, image, records, {})
+
+    def score_stored(
+        self,
+        text: str | None,
+        image: ImageRef | None,
+        records: Sequence[Record],
+        stored: Mapping[str, Tokens],
+    ) -> NDArray[np.float32]:
+        """As `score`, with tokens that are at hand; those of other pictures are made.
+
+        Args:
+            text: The query.
+            image: None; see Raises.
+            records: What was found for it.
+            stored: Tokens of pictures, ``(t, w)`` float16, by the SHA-256 of their bytes.
+
+        Raises:
+            RerankerError: As `score`.
+        """
         if image is not None or text is None:
             raise RerankerError(
                 f"the reranker {self._name!r} judges a text against pictures, and the query has a "
                 "picture; leave the picture or the reranker out"
             )
-        scores = np.full(len(records), np.nan, np.float32)
-        shown = [place for place, record in enumerate(records) if record.image is not None]
+        tokens = np.full((len(records), *self.token_shape), np.nan, np.float16)
+        new = []
+        for place, record in enumerate(records):
+            if record.image is None:
+                continue
+            known = stored.get(record.image.sha256 or "")
+            if known is None:
+                new.append(place)
+            else:
+                tokens[place] = known
         with workers("unisem-decode") as pool:
-            for start in range(0, len(shown), _AT_ONCE):
-                batch = shown[start : start + _AT_ONCE]
+            for start in range(0, len(new), _AT_ONCE):
+                batch = new[start : start + _AT_ONCE]
                 opened = list(pool.map(self._opened, [records[place] for place in batch]))
                 seen = {p: picture for p, picture in zip(batch, opened, strict=True) if picture}
-                if seen:
-                    tokens = self.tokens_of_prepared(list(seen.values()))
-                    scores[list(seen)] = self.score_tokens(text, tokens)
-        return scores
+                tokens[list(seen)] = self.tokens_of_prepared(list(seen.values()))
+        return self.score_tokens(text, tokens)
 
     def _opened(self, record: Record) -> Image.Image | None:
         assert record.image is not None
@@ -269,3 +300,27 @@ class CrossModalReranker(Carried, Reranker):
         except ImageError as error:
             _LOGGER.warning("the picture of %r cannot be used: %s", record.id, error)
             return None
+
+
+class _StoredTokensReranker(Reranker):
+    """Judges pictures by the tokens in a space, without opening them; makes those that lack."""
+
+    def __init__(self, reranker: CrossModalReranker, directory: Path) -> None:
+        self._reranker = reranker
+        self._directory = directory
+
+    @property
+    def name(self) -> str:
+        return self._reranker.name
+
+    def at(self, directory: Path) -> Reranker:
+        return self._reranker.at(directory)
+
+    def score(
+        self, text: str | None, image: ImageRef | None, records: Sequence[Record]
+    ) -> NDArray[np.float32]:
+        judge = self._reranker
+        digests = {record.image.sha256 for record in records if record.image is not None}
+        store = TokenStore(self._directory, judge.fingerprint, judge.token_shape)
+        stored = store.read([digest for digest in digests if digest is not None])
+        return judge.score_stored(text, image, records, stored)

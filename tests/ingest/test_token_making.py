@@ -1,0 +1,160 @@
+"""Tokens of a space's pictures: made once, used by searches, gone with the pictures."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.rerank.cross_modal.support import picture, save_random
+from tests.support.checkpoints import save_two_towers
+from tests.support.rerankers import ColourReranker
+from unisem import Record, SemanticSpace
+from unisem.encoders import Encoder, load_encoder
+from unisem.errors import RerankerError
+from unisem.ingest.token_making import TokenReport
+from unisem.rerank.cross_modal import CrossModalReranker
+from unisem.rerank.token_store import TokenStore
+from unisem.search import Reranking
+
+COLOURS = ("red", "green", "blue", "black", "orange")
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    return load_encoder(str(save_two_towers(tmp_path_factory.mktemp("towers"))))
+
+
+@pytest.fixture
+def reranker(tmp_path: Path, encoder: Encoder) -> CrossModalReranker:
+    saved = save_random(tmp_path / "model", encoder, side=4, picture_tokens=16)
+    return CrossModalReranker("m", saved, encoder=encoder)
+
+
+@pytest.fixture
+def space(tmp_path: Path, encoder: Encoder) -> SemanticSpace:
+    records = [Record(id="text", text="a red tiger")]
+    for number, colour in enumerate(COLOURS):
+        path = tmp_path / f"{colour}.png"
+        picture(colour, 5 * number).save(path)
+        records.append(Record(id=colour, image=path))
+    records.append(Record(id="copy", image=tmp_path / "red.png"))
+    space = SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder)
+    space.add(records)
+    return space
+
+
+def looked(reranker: CrossModalReranker, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many pictures go through the tower, call by call."""
+    counts: list[int] = []
+    make = reranker.tokens_of_prepared
+
+    def counted(images: Any) -> Any:
+        counts.append(len(images))
+        return make(images)
+
+    monkeypatch.setattr(reranker, "tokens_of_prepared", counted)
+    return counts
+
+
+def test_searches_judge_stored_tokens_and_give_the_same_to_the_bit(
+    space: SemanticSpace, reranker: CrossModalReranker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = looked(reranker, monkeypatch)
+    fresh = space.search("a red tiger", k=7, reranker=reranker)
+    assert sum(counts) == 6
+    seen: list[tuple[int, int]] = []
+    report = space.make_tokens(reranker, progress=lambda *done: seen.append(done))
+    assert report == TokenReport(made=5)
+    assert seen == [(5, 5)]
+    assert space.make_tokens(reranker) == TokenReport(present=5)
+    counts.clear()
+    asked = Reranking(reranker, modalities=["image"], seconds=60)
+    for record in space.get(list(COLOURS)):
+        assert record is not None
+        assert record.image is not None
+        Path(str(record.image.path)).unlink()
+    assert space.search("a red tiger", k=7, reranker=reranker) == fresh
+    assert space.search("a red tiger", k=7, reranker=asked)
+    assert counts == []
+
+
+def test_what_lacks_tokens_is_looked_at(
+    space: SemanticSpace, reranker: CrossModalReranker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = space.search("a red tiger", k=7, reranker=reranker)
+    space.make_tokens(reranker)
+    (file,) = (space.path or Path()).glob("tokens-*.sqlite")
+    with sqlite3.connect(file) as connection:
+        damaged = "(SELECT image FROM tokens LIMIT 1)"
+        connection.execute(f"UPDATE tokens SET checksum = 0 WHERE image = {damaged}")
+        last = "(SELECT image FROM tokens ORDER BY rowid DESC LIMIT 1)"
+        connection.execute(f"DELETE FROM tokens WHERE image = {last}")
+    counts = looked(reranker, monkeypatch)
+    assert space.search("a red tiger", k=7, reranker=reranker) == fresh
+    assert sum(counts) >= 2
+    assert space.make_tokens(reranker) == TokenReport(made=2, present=3)
+    file.write_bytes(b"no database" * 500)
+    assert space.search("a red tiger", k=7, reranker=reranker) == fresh
+    assert space.make_tokens(reranker) == TokenReport(made=5)
+    file.unlink()
+    assert space.search("a red tiger", k=7, reranker=reranker) == fresh
+
+
+def test_pictures_that_changed_or_went_are_skipped_and_removed_ones_dropped(
+    space: SemanticSpace, reranker: CrossModalReranker, tmp_path: Path
+) -> None:
+    picture("yellow").save(tmp_path / "green.png")
+    (tmp_path / "blue.png").unlink()
+    report = space.make_tokens(reranker)
+    assert (report.made, report.present) == (3, 0)
+    assert sorted(Path(it.name).name for it in report.skipped) == ["blue.png", "green.png"]
+    assert "has changed since" in " ".join(it.reason for it in report.skipped)
+    space.delete(["black"])
+    assert space.make_tokens(reranker).dropped == 1
+
+
+def test_an_interruption_costs_the_last_batch(
+    space: SemanticSpace, reranker: CrossModalReranker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unisem.ingest.token_making._AT_ONCE", 2)
+    calls = 0
+    write = TokenStore.write
+
+    def interrupted(self: TokenStore, tokens: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise KeyboardInterrupt
+        write(self, tokens)
+
+    monkeypatch.setattr(TokenStore, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        space.make_tokens(reranker)
+    assert space.make_tokens(reranker) == TokenReport(made=3, present=2)
+
+
+def test_who_has_no_tokens(space: SemanticSpace, encoder: Encoder, reranker: Any) -> None:
+    with pytest.raises(RerankerError, match="keeps no tokens"):
+        space.make_tokens(ColourReranker())
+    with pytest.raises(RerankerError, match="directory"):
+        SemanticSpace.open(None, encoder=encoder).make_tokens(reranker)
+
+
+def test_tokens_of_copies_are_kept_once_and_are_those_of_the_model(
+    space: SemanticSpace, reranker: CrossModalReranker, tmp_path: Path
+) -> None:
+    space.make_tokens(reranker)
+    records = [record for record in space.store.select() if record.image is not None]
+    store = TokenStore(space.path or Path(), reranker.fingerprint, reranker.token_shape)
+    stored = store.read([record.image.sha256 or "" for record in records if record.image])
+    assert len(stored) == 5
+    space.backup(tmp_path / "copy.unisem")
+    assert not list((tmp_path / "copy.unisem").glob("tokens-*"))
+    for record in records:
+        assert record.image is not None
+        expected = reranker.tokens_of([record.image])[0]
+        assert stored[record.image.sha256 or ""].tobytes() == np.asarray(expected).tobytes()

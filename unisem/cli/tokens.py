@@ -1,0 +1,50 @@
+"""``unisem tokens``: what a reranker needs of a space's pictures, kept in the space."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from unisem.cli.options import ImageRoots, Space
+from unisem.cli.search import open_existing, reranker_for
+from unisem.cli.terminal import amount, notices, progress_bar, results, skipped_lines
+
+_SHOWN = 10  # skipped pictures that are listed unasked
+
+
+def tokens(
+    space: Space,
+    reranker: Annotated[
+        str,
+        typer.Option(metavar="DIR", help="What `unisem train-reranker` wrote."),
+    ],
+    show_skipped: Annotated[
+        bool, typer.Option("--show-skipped", help="List every picture that was skipped.")
+    ] = False,
+    image_roots: ImageRoots = None,
+) -> None:
+    """Make a reranker's tokens of a space's pictures, so that it need not look at them again."""
+    with open_existing(space) as opened:
+        for root in image_roots or ():
+            opened.image_library.allow(root)
+        loaded = reranker_for(opened, reranker)
+        try:
+            with progress_bar("making tokens") as advance:
+                report = opened.make_tokens(loaded, progress=advance)
+        except KeyboardInterrupt:
+            notices().print(
+                "Interrupted. The tokens that are made are kept.\n"
+                "Run the same command again to go on.",
+                soft_wrap=True,
+            )
+            raise typer.Exit(130) from None
+    out = results()
+    out.print(
+        f"made {amount(report.made, 'picture')}, {report.present:,} had theirs, "
+        f"{report.dropped:,} dropped, {len(report.skipped):,} skipped",
+        soft_wrap=True,
+    )
+    most = len(report.skipped) if show_skipped else _SHOWN
+    for line in skipped_lines(report.skipped, most=most, remedy="; --show-skipped lists all"):
+        out.print(line, soft_wrap=True)
