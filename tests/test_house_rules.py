@@ -32,8 +32,8 @@ ARROWS = {
     "llama_index_unisem": "space search rerank captioners encoders ingest readers stores "
     "calibration presentation images captions records filters common",
     "exchange": "space ingest stores calibration manifest records images common",
-    "space": "ingest search rerank encoders readers stores calibration manifest records images "
-    "filters common",
+    "space": "ingest search rerank captioners encoders readers stores calibration manifest records "
+    "images filters common",
     "training": "evaluation rerank pairs encoders models stores records images common",
     "evaluation": "space calibration search rerank pairs encoders readers stores records images "
     "common",

@@ -11,6 +11,8 @@ from unisem._version import __version__ as __version__
 from unisem.common.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from unisem.captioners import Captioner as Captioner
+    from unisem.captioners import load_captioner as load_captioner
     from unisem.encoders import Encoder as Encoder
     from unisem.encoders import load_encoder as load_encoder
     from unisem.images.reference import ImageRef as ImageRef

@@ -10,10 +10,18 @@ from pathlib import Path
 from typing import Any, Self
 
 from unisem.calibration import Calibration
+from unisem.captioners import Captioner, load_captioner
+from unisem.captioners.cached import CAPTIONS_FILE
 from unisem.encoders import Encoder, load_encoder
 from unisem.errors import FilterError, RerankerError
 from unisem.filters import Filter, fields_of, narrows
 from unisem.images.library import ImageLibrary, listed_folders
+from unisem.ingest.captioning import (
+    CaptionReport,
+    RemovalReport,
+    fill_captions,
+    remove_captions,
+)
 from unisem.ingest.ingestion import Ingestion, IngestReport
 from unisem.ingest.intake import Intake, Offer
 from unisem.ingest.token_making import TokenReport, make_tokens
@@ -235,6 +243,44 @@ class SemanticSpace(Searchable):
         """
         ingestion = Ingestion(self._intake, self._store, self._image_library, progress, prune=prune)
         return ingestion.run(reader)
+
+    def caption(
+        self,
+        captioner: str | Captioner,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> CaptionReport:
+        """Give every picture without words a generated caption, and mark it as such.
+
+        The caption is the record's text and has a vector of its own; the picture's stays. No
+        picture is asked about twice, and each batch is committed by itself. See
+        ``docs/guides/captions.md``.
+
+        Args:
+            captioner: A `Captioner`, or a name for `load_captioner`; ``"tags"`` works with this
+                space's encoder.
+            progress: Called with (pictures done, pictures in all).
+
+        Raises:
+            CaptionerError: There is no such captioner, or it has failed on 16 pictures running.
+        """
+        found = load_captioner(captioner, encoder=self._encoder)
+        cache = None if self.path is None else self.path / CAPTIONS_FILE
+        return fill_captions(self._store, self._encoder, found, cache=cache, progress=progress)
+
+    def remove_captions(
+        self,
+        captioner: str | None = None,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> RemovalReport:
+        """Take generated captions out again, where nobody has changed them.
+
+        Args:
+            captioner: Only those that are marked with this name.
+            progress: Called with (captions done, captions in all).
+        """
+        return remove_captions(self._store, captioner=captioner, progress=progress)
 
     def embed(self, records: Iterable[Record]) -> Iterator[EmbeddedRecord]:
         """Give records their vectors without storing them.

@@ -40,7 +40,6 @@ from unisem.captions import marks_of
 from unisem.errors import CaptionerError, ImageError
 from unisem.images.for_models import ImageLimits
 from unisem.images.reference import ImageRef
-from unisem.ingest.captioning import fill_captions, remove_captions
 
 WORDLESS = ("blue", "green", "white")
 
@@ -59,7 +58,7 @@ def photos(tmp_path: Path) -> Path:
 
 def by_core(photos: Path, captioner: Captioner, space: SemanticSpace) -> None:
     space.add_folder(photos)
-    fill_captions(space.store, space.encoder, captioner)
+    space.caption(captioner)
 
 
 def through_langchain(photos: Path, captioner: Captioner, space: SemanticSpace) -> None:
@@ -157,7 +156,7 @@ def test_a_tools_answer_is_the_same_in_both(photos: Path) -> None:
     with SemanticSpace.open(None, encoder=ToyEncoder()) as space:
         space.image_library.allow(photos)
         space.add([Record(id=colour, image=photos / f"{colour}.png") for colour in COLOURS])
-        fill_captions(space.store, space.encoder, ColourCaptioner())
+        space.caption(ColourCaptioner())
         parts = by_langchain(space, "a red card", ImageLimits())
         assert by_llama_index(space, "a red card", ImageLimits()) == parts
         assert str(parts).count("generated caption") == len(COLOURS)
@@ -176,7 +175,7 @@ def test_nodes_that_are_captioned_in_their_store(photos: Path) -> None:
         ]
         store.add(list(embedding(nodes)))
         before = {node.node_id: node.to_dict() for node in store.get_nodes(["flat", "deep"])}
-        assert fill_captions(space.store, space.encoder, ColourCaptioner()).captioned == 2
+        assert space.caption(ColourCaptioner()).captioned == 2
         for node in store.get_nodes(["flat", "deep"]):
             assert node.get_content(MetadataMode.NONE) == "a blue card"
             for mode in (MetadataMode.LLM, MetadataMode.EMBED):
@@ -187,7 +186,7 @@ def test_nodes_that_are_captioned_in_their_store(photos: Path) -> None:
             assert 'text="generated caption">a blue card<' in found.node.get_content(
                 MetadataMode.LLM
             )
-        assert remove_captions(space.store).removed == 2
+        assert space.remove_captions().removed == 2
         after = {node.node_id: node.to_dict() for node in store.get_nodes(["flat", "deep"])}
         assert after == before
 

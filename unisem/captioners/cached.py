@@ -12,7 +12,7 @@ from unisem.common.cache_file import opened_cache
 from unisem.errors import CaptionerError, ImageError
 from unisem.images.reference import ImageRef, ImageSource, sources_as_list
 
-FILE = "captions.sqlite"
+CAPTIONS_FILE = "captions.sqlite"
 """The cache's name inside a space; it can be deleted at any time."""
 
 _AT_ONCE = 500  # digests that are looked up by one statement

@@ -38,6 +38,9 @@ class TagCaptioner(BatchCaptioner):
         most: Tags of a picture at most.
         threshold: Deviations above a picture's mean that a tag must have.
 
+    Attributes:
+        tags: The tags, each once.
+
     Raises:
         ValueError: Fewer than 8 different tags, or an argument that is out of range.
     """
@@ -56,16 +59,16 @@ class TagCaptioner(BatchCaptioner):
         if isinstance(vocabulary, str):
             raise TypeError("pass a list of tags, for example read_vocabulary(path)")
         tags = read_vocabulary(VOCABULARY) if vocabulary is None else vocabulary
-        self._tags = list(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
-        if len(self._tags) < _LEAST:
-            raise ValueError(f"a vocabulary needs {_LEAST} different tags, not {len(self._tags)}")
+        self.tags = list(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
+        if len(self.tags) < _LEAST:
+            raise ValueError(f"a vocabulary needs {_LEAST} different tags, not {len(self.tags)}")
         if "{}" not in template:
             raise ValueError(f"template must have {{}} where the tag goes, not {template!r}")
         if most < 1:
             raise ValueError(f"most must be at least 1, not {most!r}")
         if not np.isfinite(threshold):
             raise ValueError(f"threshold must be a number, not {threshold!r}")
-        for tag in self._tags:
+        for tag in self.tags:
             check_unicode(tag, "a tag")
         self._encoder = encoder
         self._template = template
@@ -79,7 +82,7 @@ class TagCaptioner(BatchCaptioner):
     @lazy_property
     def fingerprint(self) -> str:
         parts = (self._encoder.fingerprint, self._template, self._most, self._threshold)
-        return hashlib.sha256(repr((parts, self._tags)).encode()).hexdigest()
+        return hashlib.sha256(repr((parts, self.tags)).encode()).hexdigest()
 
     def load(self) -> None:
         _ = self._rows
@@ -89,7 +92,7 @@ class TagCaptioner(BatchCaptioner):
         found = []
         for row in scores:
             best = np.argsort(-row, kind="stable")[: self._most]
-            found.append(", ".join(self._tags[tag] for tag in best if row[tag] >= self._threshold))
+            found.append(", ".join(self.tags[tag] for tag in best if row[tag] >= self._threshold))
         return found
 
     def scores(self, pictures: Sequence[Image.Image]) -> NDArray[np.float64]:
@@ -115,7 +118,7 @@ class TagCaptioner(BatchCaptioner):
 
     @lazy_property
     def _rows(self) -> Vector:
-        texts = [self._template.replace("{}", tag) for tag in self._tags]
+        texts = [self._template.replace("{}", tag) for tag in self.tags]
         return rows_of(self._encoder, self._encoder.encode_texts(texts, role="query"))
 
 

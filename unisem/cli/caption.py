@@ -101,15 +101,9 @@ def fill(space: SemanticSpace, captioner: Captioner) -> CaptionReport:
     Raises:
         typer.Exit: Ctrl-C; the person has been told what is kept.
     """
-    from unisem.captioners.cached import FILE
-    from unisem.ingest.captioning import fill_captions
-
-    cache = None if space.path is None else space.path / FILE
     try:
         with progress_bar("captioning") as advance:
-            return fill_captions(
-                space.store, space.encoder, captioner, cache=cache, progress=advance
-            )
+            return space.caption(captioner, progress=advance)
     except KeyboardInterrupt:
         notices().print(
             "Interrupted. The captions that are written are kept.\n"
@@ -138,10 +132,8 @@ def print_report(report: CaptionReport, *, show_skipped: bool) -> None:
 
 
 def _remove(space: SemanticSpace, captioner: str | None) -> None:
-    from unisem.ingest.captioning import remove_captions
-
     with progress_bar("removing captions") as advance:
-        report = remove_captions(space.store, captioner=captioner, progress=advance)
+        report = space.remove_captions(captioner, progress=advance)
     out = results()
     out.print(f"removed {amount(report.removed, 'generated caption')}")
     if report.changed:
