@@ -25,6 +25,7 @@ from unisem.cli.store import store
 from unisem.cli.terminal import complain, note
 from unisem.cli.tokens import tokens
 from unisem.cli.train import train
+from unisem.cli.train_reranker import train_reranker
 from unisem.common.interrupts import notice_interrupts
 from unisem.common.printable import plain
 from unisem.errors import UniSemError
@@ -96,6 +97,7 @@ app.command()(tokens)
 app.command()(calibrate)
 app.command()(demo)
 app.command()(train)
+app.command("train-reranker")(train_reranker)
 app.command()(evaluate)
 app.command()(diagnose)
 app.add_typer(store, name="store")

@@ -17,9 +17,8 @@ from unisem.cli.options import (
     share_or_number,
 )
 from unisem.cli.recipe_options import recipe_options
-from unisem.cli.terminal import amount, progress_bars, results
-from unisem.cli.training_report import print_pairs, print_training
-from unisem.errors import TrainingError
+from unisem.cli.terminal import progress_bars, results
+from unisem.cli.training_report import checked_parts, print_training
 from unisem.training.recipe import Recipe
 
 _TOWERS = "Start from two networks"
@@ -86,13 +85,13 @@ def train(
     tensorboard: TensorBoard = None,
 ) -> None:
     """Train an encoder on pictures with captions, and say what it gained."""
-    from unisem.pairs import check_pairs, split_pairs
     from unisem.training import train_encoder
     from unisem.training.loop.environment import is_first_process
     from unisem.training.model.saving import check_output
     from unisem.training.run import trainable_encoder
 
-    part = share_or_number(held_out) if held_out else None
+    if held_out:
+        share_or_number(held_out)  # before minutes are spent on pairs
     check_output(output)
     work = output.with_name(f"{output.name}.training")
     pairs = read_pairs(
@@ -108,25 +107,7 @@ def train(
     )
     out = results()
     out.quiet = not is_first_process()  # under torchrun one process speaks
-    with progress_bars() as show:
-        checked = check_pairs(pairs, progress=lambda done, n: show("checking pictures", done, n))
-    print_pairs(out, checked.report)
-    if len(checked.dataset) < 2:
-        raise TrainingError(
-            f"{data} has {amount(len(checked.dataset), 'usable pair')}; training needs at least two"
-        )
-    training, testing = checked.dataset, None
-    if part is not None:
-        split = split_pairs(checked.dataset, held_out=part, seed=recipe.seed)
-        training, testing = split.train, split.held_out
-        if len(set(training.image_ids.tolist())) < 2:
-            raise TrainingError(
-                f"--held-out {held_out:g} leaves {amount(len(training), 'pair')} with one picture "
-                "to train on; hold out fewer"
-            )
-        out.print(
-            f"{len(training):,} pairs to train on, {len(testing):,} held out, nothing in common"
-        )
+    training, testing = checked_parts(out, data, pairs, held_out, recipe.seed)
     with progress_bars() as show:
         report = train_encoder(
             start,

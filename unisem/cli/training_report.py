@@ -1,4 +1,4 @@
-"""What ``unisem train`` says about its pairs and about the trained encoder."""
+"""What the commands that train say about their pairs, and about the trained encoder."""
 
 from __future__ import annotations
 
@@ -7,12 +7,56 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from unisem.cli.terminal import amount, skipped_lines
+from unisem.cli.options import share_or_number
+from unisem.cli.terminal import amount, progress_bars, skipped_lines
 from unisem.common.printable import plain
+from unisem.errors import TrainingError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from unisem.pairs import PairDataset
     from unisem.pairs.checking import PairReport
     from unisem.training.report import Change, TrainingReport
+
+
+def checked_parts(
+    out: Console, data: Path, pairs: PairDataset, held_out: float, seed: int
+) -> tuple[PairDataset, PairDataset | None]:
+    """Check pairs, say what is usable, and hold a part of them out.
+
+    Args:
+        out: Where to say it.
+        data: Where they come from.
+        pairs: The pairs.
+        held_out: Share or number of them that is kept for the comparison; 0 for none.
+        seed: Decides which.
+
+    Raises:
+        TrainingError: Too few are usable.
+    """
+    from unisem.pairs import check_pairs, split_pairs
+
+    with progress_bars() as show:
+        checked = check_pairs(pairs, progress=lambda done, n: show("checking pictures", done, n))
+    print_pairs(out, checked.report)
+    if len(checked.dataset) < 2:
+        raise TrainingError(
+            f"{data} has {amount(len(checked.dataset), 'usable pair')}; training needs at least two"
+        )
+    if not held_out:
+        return checked.dataset, None
+    split = split_pairs(checked.dataset, held_out=share_or_number(held_out), seed=seed)
+    if len(set(split.train.image_ids.tolist())) < 2:
+        raise TrainingError(
+            f"--held-out {held_out:g} leaves {amount(len(split.train), 'pair')} with one picture "
+            "to train on; hold out fewer"
+        )
+    out.print(
+        f"{len(split.train):,} pairs to train on, {len(split.held_out):,} held out, nothing in "
+        "common"
+    )
+    return split.train, split.held_out
 
 
 def print_pairs(out: Console, report: PairReport) -> None:
@@ -66,14 +110,15 @@ def print_training(out: Console, report: TrainingReport, *, k: int, held_out: in
                 changes,
                 strict=True,
             ):
-                table.add_row(direction, f"hit@{at}", *_cells(change))
+                table.add_row(direction, f"hit@{at}", *change_cells(change))
     if table.row_count:
         out.print(f"{held_out:,} held-out pairs:")
         out.print(table)
     out.print(f"{plain(str(report.output))} is ready: pass it as the encoder", soft_wrap=True)
 
 
-def _cells(change: Change) -> tuple[str, str, str]:
+def change_cells(change: Change) -> tuple[str, str, str]:
+    """A measure before and after, and the change with its interval."""
     difference = change.after - change.before
     return (
         f"{change.before:.3f}",
