@@ -105,6 +105,14 @@ def test_a_directory_is_a_captioner(tmp_path: Path, encoder: Encoder) -> None:
     assert len({captioner.fingerprint, *(other.fingerprint for other in others)}) == 3
 
 
+def test_the_encoder_that_is_named_is_found(tmp_path: Path, encoder: Encoder) -> None:
+    """A space of another encoder is captioned through the one that the model was trained with."""
+    directory = save_random(tmp_path / "model", load_encoder("mini"))
+    captioner = load_captioner(directory, encoder=encoder)
+    (text,) = captioner.caption([picture("red")])
+    assert text == load_captioner(directory).caption([picture("red")])[0]
+
+
 def test_what_cannot_write_is_refused(tmp_path: Path, encoder: Encoder) -> None:
     silent = save_random(tmp_path / "silent", encoder, side=4, picture_tokens=16, caption_layers=0)
     with pytest.raises(CaptionerError, match="without a captioning head"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from unisem.captioners.base import Captioner
 from unisem.captioners.cross_modal import CrossModalCaptioner
@@ -11,8 +12,8 @@ from unisem.captioners.image_to_text import ImageToTextCaptioner
 from unisem.captioners.tags import TagCaptioner
 from unisem.encoders import Encoder, load_encoder
 from unisem.errors import CaptionerError
-from unisem.models.finding import find_model
-from unisem.models.model_kind import model_kind
+from unisem.models.finding import find_model, is_hub_id
+from unisem.models.model_kind import model_kind, read_config
 
 TAGS = "tags"
 """The captioner that needs no further model."""
@@ -37,7 +38,8 @@ def load_captioner(
             Transformer; or a hub id, optionally ``owner/name@revision``. A `Captioner` is returned
             as it is.
         encoder: What ``"tags"`` embeds tags and pictures with, `mini` if ``None``; and whose
-            towers a cross-modal Transformer looks into, if that is the one it was trained with.
+            towers a cross-modal Transformer looks into, unless it finds another one by the name
+            that it was trained with.
         vocabulary: The tags; those that are shipped if ``None``.
         prompt: As of `ImageToTextCaptioner`.
         device: As of `ImageToTextCaptioner`.
@@ -72,7 +74,7 @@ def load_captioner(
         return CrossModalCaptioner(
             found,
             directory,
-            encoder=None if encoder is None else load_encoder(encoder),
+            encoder=_towers(found, directory, encoder),
             beams=beams,
             max_tokens=max_tokens,
         )
@@ -85,3 +87,13 @@ def load_captioner(
         beams=beams,
         max_tokens=max_tokens,
     )
+
+
+def _towers(name: str, directory: Path, encoder: Encoder | str | None) -> Encoder | None:
+    """The encoder that is at hand, unless the model can find the one that it was trained with."""
+    if encoder is None:
+        return None
+    given = load_encoder(encoder)
+    config = read_config(directory / "config.json", f"the captioner {name!r}", CaptionerError)
+    wanted = str(config.get("encoder"))
+    return None if given.name != wanted and (wanted == "mini" or is_hub_id(wanted)) else given
