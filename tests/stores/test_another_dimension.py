@@ -18,7 +18,7 @@ from unisem.records import EmbeddedRecord, Vector
 from unisem.stores.faiss import FaissStore
 from unisem.stores.faiss.checking import check_store
 from unisem.stores.faiss.index_settings import IndexKind
-from unisem.stores.faiss.timeline import Timeline
+from unisem.stores.faiss.snapshot_keeper import SnapshotKeeper
 from unisem.stores.selection import Selection
 
 
@@ -123,7 +123,7 @@ def test_an_interrupted_change_is_whole(
             patch.setattr(type(store._files.catalog), "check_in_place", interrupted)
             patch.setattr(store._files, "lock_for_writing", lambda: None)
         else:
-            patch.setattr(Timeline, "move_on", interrupted)
+            patch.setattr(SnapshotKeeper, "move_on", interrupted)
         with pytest.raises(KeyboardInterrupt):
             store.add(items(20, 9, seed=1))
     if moment == "before the commit":

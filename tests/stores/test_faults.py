@@ -46,7 +46,7 @@ from unisem.stores.faiss import FaissStore, segment
 from unisem.stores.faiss.connection import Connection
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.snapshot import Snapshot
-from unisem.stores.faiss.timeline import Timeline
+from unisem.stores.faiss.snapshot_keeper import SnapshotKeeper
 from unisem.stores.selection import Selection
 
 FIRST = Operation("add", items=tuple((record_id, n) for n, record_id in enumerate("abcdefgh", 1)))
@@ -68,7 +68,7 @@ def filled(tmp_path: Path) -> tuple[Path, BruteForce]:
         store = perform(store, directory, task)
         oracle = after(oracle, task)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Timeline, "is_stale", lambda store: False)
+        patch.setattr(SnapshotKeeper, "is_stale", lambda store: False)
         store.close()
     return directory, oracle
 
@@ -376,9 +376,9 @@ def test_reading_that_fails_says_so_and_works_again(
 @pytest.mark.parametrize(
     ("owner", "function"),
     [
-        (Timeline, "move_on"),
-        (Timeline, "_catch_up"),
-        (Timeline, "_publish"),
+        (SnapshotKeeper, "move_on"),
+        (SnapshotKeeper, "_catch_up"),
+        (SnapshotKeeper, "_publish"),
         (Snapshot, "after"),
         (Snapshot, "of"),
         (Snapshot, "__init__"),

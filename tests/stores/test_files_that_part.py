@@ -88,7 +88,7 @@ def test_an_older_index_of_the_same_past_is_caught_up(path: Path, encoder: ToyEn
             assert space.store.index_kind == "flat"  # type: ignore[attr-defined]
     assert list(check_store(path, ImageLibrary(path))) == []
     with SemanticSpace.open(path, encoder=encoder) as space:
-        assert space.store._files.timeline.newest().tail_length == 2  # type: ignore[attr-defined]
+        assert space.store._files.snapshots.newest().tail_length == 2  # type: ignore[attr-defined]
         assert not_found(space, "a", 50) == []
 
 

@@ -71,7 +71,7 @@ def test_what_was_replaced_is_folded_away(
             space.add([Record(id=f"a{n % 20}", text=f"a{n % 20} turn{n}")])
             if n % 7 == 0:
                 store._indexer.wait()
-                held = store._files.timeline.newest()
+                held = store._files.snapshots.newest()
                 assert held is not None
                 longest = max(longest, len(held.rows))
                 newest = space.search(text=f"turn{n}", k=1)[0].record

@@ -263,7 +263,7 @@ class Report(WrittenReport):
 
     def as_json(self) -> dict[str, Any]:
         """The report as JSON values; see ``docs/guides/evaluation.md`` for what is where."""
-        from unisem.evaluation.as_json import report_as_json
+        from unisem.evaluation.report_json import report_as_json
 
         return report_as_json(self)
 

@@ -51,12 +51,12 @@ class Indexer:
         Returns:
             Which kind was built and why; nothing, if nothing was ever stored.
         """
-        files, timeline = self._files, self._files.timeline
+        files, snapshots = self._files, self._files.snapshots
         while True:
             with files.mutex:
                 files.lock_for_writing()
                 files.catalog.check_in_place()
-                if timeline.newest() is None:
+                if snapshots.newest() is None:
                     if swap is not None:
                         swap.commit()
                     return ""
@@ -64,14 +64,14 @@ class Indexer:
             chosen, reason = choose_kind(len(vectors)) if wanted == "auto" else (wanted, "as asked")
             if not len(vectors):
                 chosen, reason = "flat", "nothing is left"
-            present = timeline.calibrated(vectors.shape[1])
+            present = snapshots.calibrated(vectors.shape[1])
             calibrated = present if swap is None else swap.calibrated
             with undisturbed():
                 segment = Segment.build(chosen, vectors, vector_ids, moment, calibrated)
             with files.mutex:
                 with files.reading():
                     is_latest = files.catalog.can_follow(moment, segment.dimension)
-                    is_same = timeline.calibrated(segment.dimension) is present
+                    is_same = snapshots.calibrated(segment.dimension) is present
                 if is_latest and is_same:
                     self._replace_segment(segment, swap)
                     return f"{chosen}: {reason}"
@@ -79,13 +79,13 @@ class Indexer:
             # has emptied the store and stored vectors of another length, or has calibrated.
 
     def _replace_segment(self, segment: Segment, swap: Swap | None) -> None:
-        files, timeline = self._files, self._files.timeline
-        with timeline.moving():
+        files, snapshots = self._files, self._files.snapshots
+        with snapshots.moving():
             segment = self._save(segment)
             if swap is not None:
                 swap.commit()
             with files.reading():
-                timeline.adopt(segment)
+                snapshots.adopt(segment)
                 files.image_library.collect(files.catalog.blobs())
 
     def _save(self, segment: Segment) -> Segment:
@@ -97,18 +97,18 @@ class Indexer:
 
     def index_if_stale(self) -> None:
         """Write what the next opening would have to catch up, if that is much and soon done."""
-        timeline = self._files.timeline
+        snapshots = self._files.snapshots
         try:
-            snapshot = timeline.newest()
+            snapshot = snapshots.newest()
             kind = (snapshot and snapshot.index_kind) or "flat"
-            if kind in _QUICK and timeline.is_stale():
+            if kind in _QUICK and snapshots.is_stale():
                 self.index_anew(kind)
         except StoreError as error:  # what was stored is safe, so nobody need handle this
             _log.warning("%s; the next opening reads the vectors from the catalogue", error)
 
     def fold_if_due(self) -> None:
         """Have a thread rid the snapshot of what was removed, if that is most of it."""
-        snapshot = self._files.timeline.known  # reading might fail, and the write is committed
+        snapshot = self._files.snapshots.known  # reading might fail, and the write is committed
         if snapshot is not None and snapshot.is_mostly_dead:
             self.fold_soon(snapshot.index_kind or "flat")
 
@@ -118,16 +118,16 @@ class Indexer:
             self._folding = start_undisturbed(lambda: self._fold(kind), "unisem-fold")
 
     def _fold(self, kind: IndexKind) -> None:
-        files, timeline = self._files, self._files.timeline
+        files, snapshots = self._files, self._files.snapshots
         try:
             moment, vector_ids, vectors = self._all_vectors()
-            calibrated = timeline.calibrated(vectors.shape[1])
+            calibrated = snapshots.calibrated(vectors.shape[1])
             segment = Segment.build(kind, vectors, vector_ids, moment, calibrated)
-            with files.alone(), timeline.moving():
+            with files.alone(), snapshots.moving():
                 with files.reading():
-                    if not timeline.can_follow(segment):
+                    if not snapshots.can_follow(segment):
                         return  # somebody has compacted a later state, or emptied the store
-                    timeline.adopt(segment)
+                    snapshots.adopt(segment)
                 if vectors.nbytes <= _SAVED_AT_ONCE:
                     self._save(segment)
         except StoreError as error:  # a later write tries again, and reports what the disk says

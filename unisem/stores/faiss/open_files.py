@@ -13,7 +13,7 @@ from unisem.images.library import ImageLibrary
 from unisem.stores.calibration_file import CalibrationFile
 from unisem.stores.faiss.catalog import Catalog, Item, Items
 from unisem.stores.faiss.index_settings import IndexSettings
-from unisem.stores.faiss.timeline import Timeline
+from unisem.stores.faiss.snapshot_keeper import SnapshotKeeper
 from unisem.stores.faiss.writerlock import WriterLock
 
 
@@ -51,7 +51,7 @@ class OpenFiles(Carried):
         self._is_carried = False
         self.catalog = self._open_catalog()
         self.calibration = CalibrationFile(directory)
-        self.timeline = Timeline(self.catalog, directory, settings, self.calibration)
+        self.snapshots = SnapshotKeeper(self.catalog, directory, settings, self.calibration)
         self.follow_forks()
 
     def _open_catalog(self) -> Catalog:
@@ -75,7 +75,7 @@ class OpenFiles(Carried):
             raise StoreError("this space has been closed; open it again")
         if self._is_carried:
             self.catalog = self._open_catalog()
-            self.timeline.carry_over(self.catalog)
+            self.snapshots.carry_over(self.catalog)
             self._is_carried = False
 
     def lock_for_writing(self) -> None:

@@ -76,7 +76,7 @@ class FaissStore(Store):
     def add(self, items: Sequence[EmbeddedRecord]) -> None:
         if not items:
             return
-        files, timeline = self._files, self._files.timeline
+        files, snapshots = self._files, self._files.snapshots
         with files.mutex:
             files.lock_for_writing()
             before = self._readable()
@@ -88,14 +88,14 @@ class FaissStore(Store):
             dimension = next(iter(items[0].vectors.values())).shape[-1]
             is_other = before is not None and before.dimension != dimension
             if is_empty and (before is None or is_other):
-                before = timeline.start(None, dimension)
-            with timeline.moving():
+                before = snapshots.start(None, dimension)
+            with snapshots.moving():
                 with files.catalog.transaction():
                     if is_empty:
                         files.catalog.settle_dimension(dimension)
                     changes = files.catalog.add(items)
                 if before is not None:
-                    timeline.move_on(before, changes)
+                    snapshots.move_on(before, changes)
             files.image_library.settle(item.record.image for item in items)
             if is_other:  # the segment, if any, is of the dimension before
                 self._indexer.fold_soon("flat")
@@ -103,15 +103,15 @@ class FaissStore(Store):
                 self._indexer.fold_if_due()
 
     def delete(self, selection: Selection) -> int:
-        files, timeline = self._files, self._files.timeline
+        files, snapshots = self._files, self._files.snapshots
         with files.mutex:
             files.lock_for_writing()
             before = self._readable()
-            with timeline.moving():
+            with snapshots.moving():
                 with files.catalog.transaction():
                     changes = files.catalog.remove(selection)
                 if before is not None and len(changes.removed_rows):
-                    timeline.move_on(before, changes)
+                    snapshots.move_on(before, changes)
             self._indexer.fold_if_due()
             return len(changes.removed_rows)
 
@@ -121,7 +121,7 @@ class FaissStore(Store):
         A write may delete or replace what is damaged. Whoever reads next catches up.
         """
         try:
-            return self._files.timeline.newest()
+            return self._files.snapshots.newest()
         except CorruptStoreError:
             return None
 
@@ -162,16 +162,16 @@ class FaissStore(Store):
         self, queries: Vector, k: int, selection: Selection, match: Match, asked: QueryKind
     ) -> list[list[Hit]] | None:
         """Search the newest state, ``None`` if records that were found vanished meanwhile."""
-        files, timeline = self._files, self._files.timeline
+        files, snapshots = self._files, self._files.snapshots
         with files.alone():
-            snapshot = timeline.newest()
+            snapshot = snapshots.newest()
             if snapshot is None or snapshot.is_empty or not len(queries):
                 return [[] for _ in queries]
             # What a selection holds is read from the catalogue, in the state of the snapshot.
             with nullcontext() if selection.is_everything else files.catalog.snapshot():
-                snapshot = timeline.newest() or snapshot
+                snapshot = snapshots.newest() or snapshot
                 check_dimension(queries, "query vectors", snapshot.dimension)
-                questions, parts = timeline.asked(snapshot, queries, asked, selection, match)
+                questions, parts = snapshots.asked(snapshot, queries, asked, selection, match)
         try:
             found = snapshot.search(questions, k, parts, self._raw_vectors)
         except _GoneError:
@@ -222,7 +222,7 @@ class FaissStore(Store):
     def index_kind(self) -> IndexKind | None:
         """Kind of the present segment; ``None`` while everything is scanned."""
         with self._files.alone():
-            snapshot = self._files.timeline.newest()
+            snapshot = self._files.snapshots.newest()
         return None if snapshot is None else snapshot.index_kind
 
     def maintenance(self) -> FaissMaintenance:

@@ -1,4 +1,4 @@
-"""`Timeline`: the newest snapshot of a store, and how it moves on."""
+"""`SnapshotKeeper`: the newest snapshot of a store, and how it moves on."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from unisem.records import Vector
 from unisem.stores.calibrated import KINDS, Calibrated, Question, digest_of
 from unisem.stores.calibration_file import CalibrationFile
 from unisem.stores.faiss.catalog import Catalog, Changes
+from unisem.stores.faiss.columns import RecordTable
 from unisem.stores.faiss.index_settings import IndexSettings
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.snapshot import Eligible, Snapshot
-from unisem.stores.faiss.table import RecordTable
 from unisem.stores.selection import Match, Selection
 
 _log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ _REMEMBERED = 16  # selections whose records are remembered until the next write
 _STALE = 0.05  # share of unindexed or removed vectors from which a new segment is worth writing
 
 
-class Timeline:
+class SnapshotKeeper:
     """Follows the catalogue's commits, one snapshot after the other.
 
     Not thread-safe by itself; the store holds a lock around it. The snapshots that it gives out
