@@ -26,7 +26,7 @@ from rich.console import Console
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
-from benchmarks.methods import as_dataset
+from benchmarks.clip_art_pairs import as_dataset
 from benchmarks.open_clip_art import load_split
 from tools.open_clip_art import fetched_library
 from unisem import load_encoder

@@ -32,13 +32,12 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from benchmarks.open_clip_art import Pairs, load_split
+from benchmarks.clip_art_pairs import as_dataset
+from benchmarks.open_clip_art import load_split
 from tools.open_clip_art import fetched_library
 from unisem import load_encoder
 from unisem.encoders.sentence_transformer import locate_model
 from unisem.evaluation.ranking import bootstrap_interval
-from unisem.images.reference import ImageRef
-from unisem.pairs import Pair, PairDataset, check_pairs
 from unisem.training import Recipe, train_encoder, two_towers
 from unisem.training.model.saving import save_model
 
@@ -162,27 +161,6 @@ def run(method: str, seed: int, options: argparse.Namespace) -> Run:
             for ranked in (report.before, report.after)
         ),
     )
-
-
-def as_dataset(part: Pairs, library: Path, features: Path) -> PairDataset:
-    """The pairs of one part that can be opened; which those are is found out once."""
-    pairs = [
-        Pair(ImageRef(path=part.pictures[picture], root=library), caption, str(picture))
-        for caption, pictures in zip(part.captions, part.relevant, strict=True)
-        for picture in pictures
-    ]
-    digests = features / f"digests-{len(pairs)}.json"
-    if not digests.exists():
-        checked = check_pairs(PairDataset(tuple(pairs))).dataset
-        features.mkdir(parents=True, exist_ok=True)
-        digests.write_text(json.dumps({p.image_id: p.image.sha256 for p in checked}))
-    known = json.loads(digests.read_text(encoding="utf-8"))
-    usable = [
-        replace(pair, image=replace(pair.image, sha256=known[pair.image_id]))
-        for pair in pairs
-        if pair.image_id in known
-    ]
-    return PairDataset(tuple(usable))
 
 
 def write(runs: list[Run], name: str, docs: Path) -> None:
