@@ -110,7 +110,7 @@ class UniSemReranker(BaseDocumentCompressor, RunnableSerializable[dict[str, Any]
         if "reranker" not in self.model_fields_set:
             if not self.model:
                 raise ValueError("say which model reranks: model=, a directory or a hub id")
-            put(self, "reranker", load_reranker(self.model, device=self.device, dtype=self.dtype))
+            put(self, "reranker", self._loaded())
             return self
         replaced = self.model_fields_set & {"model", "device", "dtype"}
         # A runnable with configurable fields is made anew from all the fields of another.
@@ -159,6 +159,10 @@ class UniSemReranker(BaseDocumentCompressor, RunnableSerializable[dict[str, Any]
         return [
             _scored(kept[one.position], one, self.reranker.name) for one in ranked[: self.top_n]
         ]
+
+    def _loaded(self) -> Reranker:
+        encoder = None if self.space is None else self.space.encoder
+        return load_reranker(self.model, device=self.device, dtype=self.dtype, encoder=encoder)
 
     @property
     def _reranking(self) -> Reranking:

@@ -115,7 +115,8 @@ class UniSemReranker(BaseNodePostprocessor):
         if reranker is None:
             if name is None:
                 raise ValueError("say which model reranks: model=, a directory or a hub id")
-            reranker = load_reranker(name, device=device, dtype=dtype)
+            encoder = None if space is None else space.encoder
+            reranker = load_reranker(name, device=device, dtype=dtype, encoder=encoder)
         reranking = Reranking.of(reranker)
         if name not in (None, reranking.name):
             raise ValueError(

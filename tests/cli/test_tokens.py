@@ -35,9 +35,10 @@ def test_tokens_are_made_counted_and_used(
     assert json.loads(run("store", "stats", built, "--json").stdout)["tokens"] == []
     result = run("tokens", built, "--reranker", model)
     assert result.exit_code == 0, result.output
-    made = int(result.stdout.split()[1])
+    made = int(result.stdout.split()[3])
     assert made == len(list(cards.glob("*.png")))
-    assert f"made 0 pictures, {made} had theirs" in run("tokens", built, "--reranker", model).stdout
+    again = run("index", cards, "--into", built, "--tokens-for", model)
+    assert f"made tokens of 0 pictures; {made} had theirs" in again.stdout
     (kept,) = json.loads(run("store", "stats", built, "--json").stdout)["tokens"]
     assert kept["pictures"] == made
     assert kept["bytes"] == (built / kept["file"]).stat().st_size

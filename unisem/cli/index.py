@@ -13,6 +13,7 @@ from rich.text import Text
 from unisem.cli.caption import captioner_for, fill, print_report
 from unisem.cli.options import Into, NewEncoder, NewStore
 from unisem.cli.terminal import amount, notices, progress_bar, results, skipped_lines
+from unisem.cli.tokens import make_tokens
 from unisem.common.printable import plain
 
 if TYPE_CHECKING:
@@ -42,6 +43,14 @@ def index(
             help="Then write captions where there are none; NAME as of unisem caption --captioner.",
         ),
     ] = None,
+    tokens_for: Annotated[
+        str | None,
+        typer.Option(
+            "--tokens-for",
+            metavar="DIR",
+            help="Then make the tokens of this reranker; see unisem tokens.",
+        ),
+    ] = None,
 ) -> None:
     """Add a folder's pictures, captions and texts to a space, or bring it up to date."""
     from unisem.space import SemanticSpace
@@ -62,6 +71,8 @@ def index(
             out.print(remark, soft_wrap=True)
         if captioner is not None:
             print_report(fill(space, captioner), show_skipped=show_skipped)
+        if tokens_for is not None:
+            make_tokens(space, tokens_for, show_skipped=show_skipped)
         out.print(
             f"{plain(str(into))} holds {amount(len(space), 'record')} "
             f"(encoder {plain(space.encoder.name)})",

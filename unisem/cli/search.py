@@ -16,7 +16,6 @@ from unisem.errors import FilterError, ImageError, UniSemError
 
 if TYPE_CHECKING:
     from unisem.filters import Filter
-    from unisem.rerank import Reranker
     from unisem.search.query import Query
     from unisem.search.reranking import RerankReport
     from unisem.space import SemanticSpace
@@ -108,6 +107,7 @@ def search(
             seconds=rerank_seconds,
             report=reports.append,
         )
+    from unisem.rerank import load_reranker
     from unisem.search.query import Query
     from unisem.stores.selection import Selection
 
@@ -140,8 +140,8 @@ def search(
         for root in image_roots or ():
             opened.image_library.allow(root)
         if reranker is not None and reranking is not None:
-            judge = replace(reranking, reranker=reranker_for(opened, reranker))
-            asked = replace(asked, reranker=judge)
+            judge = load_reranker(reranker, encoder=opened.encoder)
+            asked = replace(asked, reranker=replace(reranking, reranker=judge))
         hits = opened.search_query(asked)
         if page is not None:
             _write_page(page, opened, asked, hits, conditions or [])
@@ -173,21 +173,6 @@ def open_existing(path: Path) -> SemanticSpace:
     if Manifest.read(path) is None:
         raise UniSemError(f"no space at {path}; build one with `unisem index FOLDER --into {path}`")
     return SemanticSpace.open(path)
-
-
-def reranker_for(space: SemanticSpace, name: str) -> Reranker:
-    """Find a reranker; one that looks through the space's encoder shares it.
-
-    Raises:
-        RerankerError: There is no such model.
-    """
-    from unisem.rerank import load_reranker
-    from unisem.rerank.cross_modal.reranker import CrossModalReranker
-
-    loaded = load_reranker(name)
-    if isinstance(loaded, CrossModalReranker) and loaded.files.encoder == space.encoder.name:
-        return load_reranker(name, encoder=space.encoder)
-    return loaded
 
 
 def _condition(conditions: list[str]) -> Filter | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unisem.cli.options import ImageRoots, Space
-from unisem.cli.search import open_existing, reranker_for
+from unisem.cli.search import open_existing
 from unisem.cli.terminal import amount, notices, progress_bar, results, skipped_lines
+
+if TYPE_CHECKING:
+    from unisem.space import SemanticSpace
 
 _SHOWN = 10  # skipped pictures that are listed unasked
 
@@ -16,8 +19,7 @@ _SHOWN = 10  # skipped pictures that are listed unasked
 def tokens(
     space: Space,
     reranker: Annotated[
-        str,
-        typer.Option(metavar="DIR", help="What `unisem train-reranker` wrote."),
+        str, typer.Option(metavar="DIR", help="What `unisem train-reranker` wrote.")
     ],
     show_skipped: Annotated[
         bool, typer.Option("--show-skipped", help="List every picture that was skipped.")
@@ -28,20 +30,31 @@ def tokens(
     with open_existing(space) as opened:
         for root in image_roots or ():
             opened.image_library.allow(root)
-        loaded = reranker_for(opened, reranker)
-        try:
-            with progress_bar("making tokens") as advance:
-                report = opened.make_tokens(loaded, progress=advance)
-        except KeyboardInterrupt:
-            notices().print(
-                "Interrupted. The tokens that are made are kept.\n"
-                "Run the same command again to go on.",
-                soft_wrap=True,
-            )
-            raise typer.Exit(130) from None
+        make_tokens(opened, reranker, show_skipped=show_skipped)
+
+
+def make_tokens(space: SemanticSpace, reranker: str, *, show_skipped: bool) -> None:
+    """Make a reranker's tokens under a progress bar, and say what became of the pictures.
+
+    Raises:
+        RerankerError: There is no such model, or it keeps no tokens.
+        typer.Exit: Ctrl-C; the person has been told what is kept.
+    """
+    from unisem.rerank import load_reranker
+
+    loaded = load_reranker(reranker, encoder=space.encoder)
+    try:
+        with progress_bar("making tokens") as advance:
+            report = space.make_tokens(loaded, progress=advance)
+    except KeyboardInterrupt:
+        notices().print(
+            "Interrupted. The tokens that are made are kept.\nRun the same command again to go on.",
+            soft_wrap=True,
+        )
+        raise typer.Exit(130) from None
     out = results()
     out.print(
-        f"made {amount(report.made, 'picture')}, {report.present:,} had theirs, "
+        f"made tokens of {amount(report.made, 'picture')}; {report.present:,} had theirs, "
         f"{report.dropped:,} dropped, {len(report.skipped):,} skipped",
         soft_wrap=True,
     )

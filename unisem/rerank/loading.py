@@ -46,7 +46,8 @@ def load_reranker(
         batch_size: Pairs that go through the model at once; 16, or what suits the kind.
         image_side: As of `LocalReranker`.
         max_length: As of `CrossEncoderReranker`; of no other kind.
-        encoder: As of `CrossModalReranker`; of no other kind.
+        encoder: A space's, which a `CrossModalReranker` shares if it was trained with that; other
+            kinds have no use for it.
         local_only: Look for a hub id in the local cache and nowhere else.
 
     Raises:
@@ -75,7 +76,6 @@ def load_reranker(
     strange = {
         "activation": kind != "CrossEncoder" and activation != "model",
         "max_length": kind != "CrossEncoder" and max_length is not None,
-        "encoder": kind != "unisem-cross-modal" and encoder is not None,
         "device": kind == "unisem-cross-modal" and device is not None,
         "dtype": kind == "unisem-cross-modal" and dtype != "float32",
     }

@@ -12,6 +12,7 @@ from typing import NamedTuple, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from unisem.encoders.base import Encoder
 from unisem.errors import RerankerError
 from unisem.images.reference import ImageRef
 from unisem.records import Modality, Record
@@ -109,6 +110,7 @@ class Reranking:
         report: Callable[[RerankReport], None] | None = None,
         device: str | None = None,
         dtype: str = "float32",
+        encoder: Encoder | None = None,
     ) -> Self:
         """A reranker by name, with the calibration that lies beside its files, if one does.
 
@@ -119,12 +121,13 @@ class Reranking:
             report: As the attribute.
             device: As of `load_reranker`.
             dtype: As of `load_reranker`.
+            encoder: As of `load_reranker`.
 
         Raises:
             RerankerError: As of `load_reranker`.
             CalibrationError: The calibration is damaged.
         """
-        reranker = load_reranker(name, device=device, dtype=dtype)
+        reranker = load_reranker(name, device=device, dtype=dtype, encoder=encoder)
         directory = getattr(reranker, "directory", None)
         calibration = None
         if isinstance(directory, Path) and (directory / FILE).is_file():

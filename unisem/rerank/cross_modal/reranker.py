@@ -52,8 +52,8 @@ class CrossModalReranker(Carried, Reranker):
     Args:
         name: What to call the model.
         directory: What ``unisem train-reranker`` wrote.
-        encoder: The encoder whose towers are looked into. With ``None`` the one that the model
-            names, if that is `mini` or in the hub's local cache.
+        encoder: The encoder whose towers are looked into, such as a space's. If the model names
+            another one, that is loaded: `mini`, or from the hub's local cache.
         batch_size: Pictures that are judged at once. It changes no score beyond rounding.
 
     Raises:
@@ -104,10 +104,11 @@ class CrossModalReranker(Carried, Reranker):
     @lazy_property
     def encoder(self) -> Encoder:
         """The encoder whose towers are looked into."""
-        if self._encoder is not None:
-            return self._encoder
         named = self.files.encoder
-        if named != "mini" and not is_hub_id(named):  # a stranger's file names no folder here
+        has_name = named == "mini" or is_hub_id(named)  # a stranger's file names no folder here
+        if self._encoder is not None and (not has_name or named == self._encoder.name):
+            return self._encoder
+        if not has_name:
             raise RerankerError(
                 f"the reranker {self._name!r} was trained with the encoder {named!r}; load that "
                 "and pass it (encoder=…)"
