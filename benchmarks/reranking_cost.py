@@ -1,6 +1,6 @@
 """What judging hits costs: with stored tokens, with the image tower, and beside the search itself.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.reranking_cost [--pictures 300] [--queries 30]
+    OMP_NUM_THREADS=1 python -m benchmarks.reranking_cost [--pictures 200] [--queries 20]
 
 A space of drawn pictures with `mini`, on disk; text queries; the 50 hits of each are judged by a
 cross-modal Transformer of the usual size. Its weights are random, which changes no cost. Every
@@ -47,8 +47,8 @@ _JUDGED = 50
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=300)
-    parser.add_argument("--queries", type=int, default=30)
+    parser.add_argument("--pictures", type=int, default=200)
+    parser.add_argument("--queries", type=int, default=20)
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     torch.manual_seed(0)
