@@ -22,6 +22,7 @@ from langchain_core.documents import Document
 from langchain_unisem.metadata import (
     IMAGE_KEY,
     MIME_TYPE_KEY,
+    REGION_KEY,
     SHA256_KEY,
     image_digest,
     own_metadata,
@@ -29,6 +30,7 @@ from langchain_unisem.metadata import (
 )
 from unisem.errors import ImageError, RecordError
 from unisem.images.reference import ImageRef
+from unisem.images.region import Region
 from unisem.ingest.intake import Intake
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -46,7 +48,8 @@ def image_document(
     Args:
         image: A path, which is read; or a reference that has been inspected, which is not.
         caption: Becomes ``page_content``; ``""`` without one.
-        metadata: JSON values. The keys ``unisem_image``, ``sha256`` and ``mime_type`` are added;
+        metadata: JSON values. The keys ``unisem_image``, ``sha256`` and ``mime_type`` are added,
+            and ``unisem_region`` for a part of a page;
             a value of yours under one of these names comes as ``original_sha256`` and so on,
             unless the metadata are those of an earlier document of a picture.
         id: As of every document.
@@ -67,11 +70,13 @@ def image_document(
     own = dict(metadata or {})
     if IMAGE_KEY not in own:
         set_aside(own, (SHA256_KEY, MIME_TYPE_KEY))
-    ours = {
+    ours: dict[str, Any] = {
         IMAGE_KEY: os.path.abspath(reference.path or ""),
         SHA256_KEY: reference.sha256,
         MIME_TYPE_KEY: reference.mime_type,
     }
+    if reference.region is not None:
+        ours[REGION_KEY] = reference.region.to_json()
     return Document(id=id, page_content=caption or "", metadata=own | ours)
 
 
@@ -97,7 +102,12 @@ def image_of(document: Document) -> ImageRef | None:
             f"metadata[{SHA256_KEY!r}]; make it with image_document or a loader, or remove "
             f"metadata[{IMAGE_KEY!r}] to store the caption alone"
         )
-    return ImageRef(path=Path(place), sha256=digest)
+    region = document.metadata.get(REGION_KEY)
+    try:
+        part = None if region is None else Region.from_json(region)
+    except ImageError as error:
+        raise RecordError(f"document {document.id!r}: metadata[{REGION_KEY!r}]: {error}") from error
+    return ImageRef(path=Path(place), sha256=digest, region=part)
 
 
 def image_key(document: Document) -> str:
@@ -125,6 +135,7 @@ def image_key(document: Document) -> str:
     metadata = own_metadata(document.metadata)
     if image is not None:
         del metadata[IMAGE_KEY]
+        metadata.pop(REGION_KEY, None)
     digest = image_digest(document.metadata) if image is None else image.sha256
     parts = [document.page_content, metadata, digest]
     try:

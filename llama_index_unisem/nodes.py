@@ -46,6 +46,8 @@ from unisem.captions import MARKS, generated_by
 from unisem.errors import ImageError
 from unisem.images.for_models import ImageLimits, ModelImage
 from unisem.images.reference import ImageRef
+from unisem.images.region import Region
+from unisem.presentation.citation import citation
 from unisem.presentation.contents import Content, Item, byte_share, contents, left_out
 from unisem.presentation.fence import result
 from unisem.presentation.written import written
@@ -132,6 +134,9 @@ class UniSemImageNode(FoundText, ImageNode):
     image_root: str | None = Field(
         default=None, description="The folder that image_path must stay inside."
     )
+    image_region: dict[str, Any] | None = Field(
+        default=None, description="The part of a page that it is, if image_path is a PDF."
+    )
     image_sha256: str | None = Field(
         default=None, description="Digest of the picture that was found; no other one is shown."
     )
@@ -173,7 +178,9 @@ class UniSemImageNode(FoundText, ImageNode):
         if self.image_path is None:
             raise ImageError(self.node_id, "has no image_path")
         root = None if self.image_root is None else Path(self.image_root)
-        return ImageRef(path=Path(self.image_path), root=root, sha256=self.image_sha256)
+        region = None if self.image_region is None else Region.from_json(self.image_region)
+        path = Path(self.image_path)
+        return ImageRef(path=path, root=root, region=region, sha256=self.image_sha256)
 
     @property
     def hash(self) -> str:
@@ -275,6 +282,9 @@ def node_of(record: Record) -> BaseNode:
         "relationships": relationships,
         **marks_hidden(record.metadata),
     }
+    if citation(record.metadata) is not None:  # numbers that no model reads anything from
+        parts["excluded_llm_metadata_keys"] = ["box"]
+        parts["excluded_embed_metadata_keys"] = ["box"]
     if record.image is None:
         return FoundText(**parts)
     return UniSemImageNode(
@@ -282,6 +292,7 @@ def node_of(record: Record) -> BaseNode:
         image_path=None if record.image.path is None else str(record.image.path),
         image_root=None if record.image.root is None else str(record.image.root),
         image_mimetype=record.image.mime_type,
+        image_region=None if record.image.region is None else record.image.region.to_json(),
         image_sha256=record.image.sha256,
     )
 

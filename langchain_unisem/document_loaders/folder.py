@@ -80,7 +80,7 @@ class ImageFolderLoader(BaseLoader):
 
     def lazy_load(self) -> Iterator[Document]:
         """Yield the documents in a fixed order, reading a few dozen ahead."""
-        reader = _ImageReader(self._folder, locate=Path.as_posix)
+        reader = _ImageReader(self._folder, locate=Path.as_posix, documents=False)
         with closing(Intake().inspected(chain(reader, reader.unread()))) as items:
             for item in items:
                 if isinstance(item, Skipped):

@@ -96,7 +96,7 @@ class NodeEmbedder:
             return list(plan.images)
         return [
             str(image.path)
-            if image.path is not None and image.root is None
+            if image.path is not None and image.root is None and image.region is None
             else BytesIO(image.read_bytes())
             for image in plan.images
         ]

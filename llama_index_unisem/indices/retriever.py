@@ -303,7 +303,8 @@ def _given(image: ImageRef, model: MultiModalEmbedding) -> Any:
     """A picture as the embedding takes it; a URL was refused when the reference was made."""
     if isinstance(model, UniSemEmbedding):
         return image
-    return BytesIO(image.read_bytes()) if image.path is None else str(image.path)
+    is_file = image.path is not None and image.region is None
+    return str(image.path) if is_file else BytesIO(image.read_bytes())
 
 
 def _scored(

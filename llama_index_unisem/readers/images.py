@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import chain
@@ -195,10 +196,15 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
             metadata["sha256"] = hashlib.sha256(text.encode()).hexdigest()
             return Document(text=text, metadata=metadata, **common)
         metadata["sha256"] = record.image.sha256
+        image = record.image
+        if image.region is None:
+            resource = MediaResource(path=path, mimetype=image.mime_type)
+        else:  # no other component could render it from the document's path
+            resource = MediaResource(data=b64encode(image.read_bytes()), mimetype=image.mime_type)
         return ImageDocument(
             # A document without any text resource is known to pipeline caches by nothing at all.
             text_resource=MediaResource(text=record.text or ""),
-            image_resource=MediaResource(path=path, mimetype=record.image.mime_type),
+            image_resource=resource,
             metadata=metadata,
             **common,
         )

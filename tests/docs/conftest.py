@@ -12,6 +12,7 @@ from llama_index.core import Settings
 from tests.support.chat_server import ChatServer, chat_server
 from tests.support.checkpoints import save_picture_cross_encoder, save_text_cross_encoder
 from tests.support.image_to_text import save_blip
+from tests.support.manuals import manual
 from tests.support.pictures import colour_folder, noise, solid
 from tests.support.toy import COLOURS
 from tests.training.support import tiny_encoder
@@ -51,6 +52,8 @@ def workplace(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> 
     solid("blue", (20, 20)).save("query.jpg")
     for number, name in enumerate(("tiger.jpg", "example.jpg", "xj.jpg")):
         noise(number).save(name)
+    (tmp_path / "manuals").mkdir()
+    (tmp_path / "manuals" / "machine.pdf").write_bytes(manual())
     linked = tmp_path / "linked"
     linked.mkdir()
     for name in ("red.png", "blue.png", "green.png"):

@@ -17,6 +17,7 @@ NAMES = [
     "ImageQuery",
     "MultimodalPrompt",
     "ImageBlobParser",
+    "DocumentLoader",
     "ImageFolderLoader",
     "TextsOnly",
     "UniSemEmbeddings",

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unisem.common.printable import plain, shortened
+from unisem.presentation.citation import citation
 
 if TYPE_CHECKING:
     from unisem.records import Record
@@ -20,7 +21,7 @@ _LONGEST = 160  # characters of a caption or text in a table
 
 
 def hits_table(hits: Sequence[Hit]) -> Table:
-    """Rank, score, id, text and what was matched; a picture's id links to its file.
+    """Rank, score, id or citation, text and what was matched; a picture's id links to its file.
 
     How probable it is that a hit is relevant stands beside the score, if it is known of any.
     """
@@ -38,7 +39,7 @@ def hits_table(hits: Sequence[Hit]) -> Table:
             str(rank),
             score_of(hit),
             *([_percent(hit.relevance)] if are_known else []),
-            Text(plain(hit.record.id), style=_link(hit.record)),
+            Text(plain(citation(hit.record.metadata) or hit.record.id), style=_link(hit.record)),
             Text(shortened(plain(hit.record.text or ""), _LONGEST)),
             Text(found_by(hit), style="magenta" if hit.matched == "image" else "cyan"),
         )

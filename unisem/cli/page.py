@@ -17,6 +17,8 @@ from unisem.cli.hit_table import found_by, score_of
 from unisem.common.pages import render_page
 from unisem.images.reference import ImageRef, ImageSource
 from unisem.images.thumbnails import Thumbnails
+from unisem.presentation.citation import citation
+from unisem.records import Record
 from unisem.stores.hits import Hit
 
 _SIDE = 480  # pixels of a small copy's longer side: a card is about 240 wide, on a dense screen
@@ -73,7 +75,8 @@ class Page:
             "page.html.j2",
             page=self,
             thumbnail=lambda image: copies.of(ImageRef.of(image)),
-            link_of=lambda file: _link(file, place),
+            link_of=lambda record: _link(record, place),
+            citation=citation,
             found_by=found_by,
             score_of=score_of,
             longest=_LONGEST,
@@ -88,12 +91,17 @@ class Page:
         path.write_text(self.render(path.parent), encoding="utf-8")
 
 
-def _link(file: Path | None, place: Path) -> str | None:
-    """The URL of a file, relative to the page's folder; ``None`` if none leads there."""
-    if file is None:
+def _link(record: Record, place: Path) -> str | None:
+    """The URL of a picture's file, relative to the page's folder; ``None`` if none leads there.
+
+    A PDF is opened at the page (RFC 8118, section 3).
+    """
+    if record.image is None or record.image.path is None:
         return None
+    file, region = record.image.path, record.image.region
+    page = "" if region is None else f"#page={region.page}"
     try:
         way = os.path.relpath(os.path.realpath(file), os.path.realpath(place))
     except ValueError:  # on another drive
-        return file.as_uri()
-    return quote(os.fsencode(Path(way).as_posix()))
+        return file.as_uri() + page
+    return quote(os.fsencode(Path(way).as_posix())) + page

@@ -17,6 +17,9 @@ def with_neighbors(
 ) -> list[Hit]:
     """Put around each hit the records that its links lead to, in the order of the document.
 
+    A figure comes with the passages that speak of it, which stand before it, and a passage with
+    the figures and tables that it speaks of, which stand after it.
+
     Args:
         store: Where the records are.
         hits: Best first.
@@ -94,7 +97,25 @@ def _windows(found: _Records, records: Sequence[Record], count: int) -> list[lis
             if target is None or target not in found or target in window:
                 continue
             window.insert(0 if relation == "previous" else len(window), target)
+    spoken = [_spoken_of(record) for record in records]
+    found.load({target for before, after in spoken for target in (*before, *after)})
+    for window, record, (before, after) in zip(windows, records, spoken, strict=True):
+        here = window.index(record.id)
+        window[here + 1 : here + 1] = _new(after, window, found)
+        window[here:here] = _new(before, window, found)
     return windows
+
+
+def _spoken_of(record: Record) -> tuple[list[str], list[str]]:
+    """Ids of the passages that speak of a figure, and of the figures that a passage speaks of."""
+    kinds = {relation: relation.partition(":")[0] for relation in record.links}
+    before = [record.links[name] for name, kind in kinds.items() if kind == "mentioned_by"]
+    after = [record.links[name] for name, kind in kinds.items() if kind == "figure"]
+    return before, after
+
+
+def _new(ids: Sequence[str], window: Sequence[str], found: _Records) -> list[str]:
+    return [name for name in dict.fromkeys(ids) if name in found and name not in window]
 
 
 def _in_document_order(

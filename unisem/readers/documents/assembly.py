@@ -4,8 +4,8 @@ The metadata of every record, where they are known:
 
 * ``file_name``: the path inside the folder that was read;
 * ``kind``: ``text``, ``code``, ``table``, ``figure`` or ``page``;
-* ``page``, from 1, ``page_label`` (what the document prints: ``iv``), and ``box`` (left, top,
-  right, bottom in points from the page's top left corner);
+* ``page``, from 1, ``page_label`` (what the document calls it: ``iv``; the number, if nothing
+  else), and ``box`` (left, top, right, bottom in points from the page's top left corner);
 * ``section``: the headings above, ``2 Install > 2.1 Linux``;
 * ``label`` and ``caption`` of a figure or a table: ``Figure 3``, and all that is written under it;
 * ``recognized``: true where words were read from pixels.
@@ -252,7 +252,7 @@ def _metadata(draft: _Draft, file_name: str) -> dict[str, Any]:
         "file_name": file_name,
         "kind": kind,
         "page": element.page,
-        "page_label": element.page_label,
+        "page_label": element.page_label or (None if element.page is None else str(element.page)),
         "box": None if draft.box is None else [round(side, 1) for side in draft.box],
         "section": draft.section or None,
         "label": None if label is None else label.text,

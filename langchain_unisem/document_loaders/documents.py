@@ -1,0 +1,82 @@
+"""`DocumentLoader`: documents with their figures, as LangChain documents."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from langchain_core.document_loaders import BaseLoader
+from langchain_core.documents import Document
+
+from langchain_unisem.document_loaders.folder import OnSkip, log_skipped
+from langchain_unisem.image_documents import image_document
+from unisem.common.skipped import Skipped
+from unisem.ingest.intake import Intake
+from unisem.readers import FolderReader
+from unisem.records import Record
+
+
+class DocumentLoader(BaseLoader):
+    """Load a document, or a folder of documents, texts and pictures: passages, figures, tables.
+
+    Setup:
+        ``pip install "unisem[langchain,documents]"``
+
+    Key init args:
+        path: A file or a folder; formats as in `unisem.readers.documents.formats`.
+        chunk_size: Characters that a passage may have.
+        on_skip: Called with each input that cannot be used; a warning is logged by default.
+
+    Instantiate:
+        ```python
+        from langchain_unisem import DocumentLoader
+
+        store.add_documents(DocumentLoader("manuals/machine.pdf").load())
+        ```
+
+    Metadata are those of `unisem.readers.documents.assembly` (``file_name``, ``page``, ``section``,
+    ``label``, ``caption``, ``box`` …), and ``source``, the file's absolute path. A figure refers to
+    its region of the page; nothing is copied, and a `UniSemVectorStore` renders it when it embeds
+    it.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        chunk_size: int = 1000,
+        on_skip: OnSkip | None = None,
+    ) -> None:
+        self._path = Path(path)
+        if not self._path.exists():
+            raise FileNotFoundError(f"there is no {path}")
+        self._chunk_size = chunk_size
+        self._on_skip = log_skipped if on_skip is None else on_skip
+
+    def lazy_load(self) -> Iterator[Document]:
+        """Yield passages and figures in reading order."""
+        is_folder = self._path.is_dir()
+        reader = FolderReader(
+            self._path if is_folder else self._path.parent,
+            chunk_size=self._chunk_size,
+            locate=lambda path: Path(os.path.realpath(path)).as_posix(),
+        )
+        items = reader if is_folder else reader.read_one(self._path)
+        with closing(Intake().inspected(items)) as inspected:
+            for item in inspected:
+                if isinstance(item, Skipped):
+                    self._on_skip(item)
+                else:
+                    yield _document(item)
+
+
+def _document(record: Record) -> Document:
+    metadata = {**record.metadata, "source": record.source_id}
+    if record.image is None:
+        return Document(id=record.id, page_content=record.text or "", metadata=metadata)
+    return image_document(record.image, caption=record.text, metadata=metadata, id=record.id)
