@@ -85,13 +85,18 @@ class Figures:
 
 def right_tags(captions: list[str], tags: list[str]) -> NDArray[np.bool_]:
     """``(captions, tags)``: whether all words of a tag stand in a caption."""
-    words = [_words(caption) for caption in captions]
-    return np.array([[_words(tag) <= found for tag in tags] for found in words])
+    said = [set().union(*map(_forms, _words(caption))) for caption in captions]
+    wanted = [[_forms(word) for word in _words(tag)] for tag in tags]
+    return np.array([[all(it & found for it in words) for words in wanted] for found in said])
 
 
-def _words(text: str) -> set[str]:
-    """Words without the ``s`` or ``es`` of a plural."""
-    return {re.sub(r"(?<=[a-z]{3})(es|s)$", "", w) for w in re.findall("[a-z]+", text.lower())}
+def _words(text: str) -> list[str]:
+    return re.findall("[a-z]+", text.lower())
+
+
+def _forms(word: str) -> set[str]:
+    """A word, and what it is without the end of a plural, if it is one."""
+    return {word, re.sub("(?<=[a-z]{2})s$", "", word), re.sub("(?<=[a-z]{2})es$", "", word)}
 
 
 def main() -> None:
