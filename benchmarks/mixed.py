@@ -26,6 +26,7 @@ from benchmarks.mixed_data import MixedData, Things
 from benchmarks.mixed_heads import Heads
 from benchmarks.mixed_index import index_table
 from benchmarks.mixed_relevance import relevance_tables
+from benchmarks.mixed_sinkhorn import SinkhornCalibration
 from tools.open_clip_art import fetched_library
 from unisem.calibration import (
     Calibration,
@@ -57,6 +58,7 @@ WAYS: dict[str, Way] = {
     "centred, hub bias": lambda one: replace(one, choices=CENTRED, pairs=_alike(one)),
     "centred, scale": lambda one: replace(one, choices=Choices(), pairs=_none(one)),
     "centred, hub bias, scale": lambda one: replace(one, choices=Choices(), pairs=_alike(one)),
+    "centred, Sinkhorn, scale": SinkhornCalibration.of,
     "scale": lambda one: replace(one, choices=Choices(centred=False), pairs=_none(one)),
     "as chosen": lambda one: one,
 }

@@ -161,9 +161,9 @@ def test_a_calibrated_space(tmp_path: Path) -> None:
     assert found.calibrated_geometry is not None
     assert found.calibrated_geometry.centroid_distance < found.geometry.centroid_distance / 2
     assert {"gap", "share", "scores"} <= names(raw, problems=True)
-    assert "gap" in names(found, problems=False)
+    assert not {"gap", "share", "scores"} & names(found, problems=True)
     assert [one.by_text for one in raw.places] == [1.0, 0.0]
-    assert all(0.0 < one.by_text < 1.0 for one in found.places)
+    assert all(0.3 < one.by_text < 0.7 for one in found.places)
     before, after = ({(s.asked, s.kind): s for s in one.scores} for one in (raw, found))
     assert before.keys() == after.keys()
     assert all(after[pair].mean != before[pair].mean for pair in before)

@@ -35,6 +35,7 @@ _LEAST = FEWEST // 4  # texts, and pictures, of a half
 _MOST = 500  # groups of each half that choices are made on
 _SURE = 3.0  # standard errors that a gain of the whole must exceed
 _LIKELY = 1.0  # standard errors that a gain of one step must exceed
+_SHUT_OUT = 0.25  # of the places that are a kind's by number, below which it is shut out
 
 
 def fit_calibration(
@@ -45,8 +46,8 @@ def fit_calibration(
     The sample is halved by group. What is fitted to one half is tried on the other, both ways, by
     nDCG@10: the hub bias, its ``k`` and its ``alpha`` for each pair of kinds in a list of one kind,
     the scale for each kind of query in one list of both; each where it gains more than a standard
-    error. The whole must gain more than three, or nothing is done. The calibration is then fitted
-    anew to all.
+    error. The whole must gain more than three, or nothing is done; nor is what is likely to cost
+    answers of the query's own kind. The calibration is then fitted anew to all.
 
     Args:
         sample: Vectors of at least `FEWEST` texts and pictures.
@@ -113,10 +114,8 @@ def _chosen(trials: Sequence[Trial], pairs: Pairs) -> tuple[Choices, Pairs]:
     compared: tuple[QueryKind, ...] = tuple(
         asked
         for asked in DOCUMENT_KINDS
-        if _exceeds(
-            _mixed(trials, Choices(), biased, (asked,)) - _mixed(trials, centred, pairs, (asked,)),
-            _LIKELY,
-        )
+        if _gains_by_scale(trials, pairs, biased, asked)
+        and not _harms(trials, Choices(), biased, asked)
     )
     choices = Choices(scaled=(*compared, "both") if "image" in compared else compared)
     for pair in biased:  # biases that differ by kind mean something on one scale only
@@ -124,9 +123,51 @@ def _chosen(trials: Sequence[Trial], pairs: Pairs) -> tuple[Choices, Pairs]:
             biased[pair] = pairs[pair]
     found = _mixed(trials, choices, biased)
     count, before = len(raw), float(raw.mean())
-    if _tells(trials, pairs) and _exceeds(found - raw, _SURE):
+    harmful = any(_harms(trials, choices, biased, asked) for asked in DOCUMENT_KINDS)
+    if _tells(trials, pairs) and _exceeds(found - raw, _SURE) and not harmful:
         return replace(choices, queries=count, before=before, after=float(found.mean())), biased
     return replace(RAW, queries=count, before=before, after=before), pairs
+
+
+def _gains_by_scale(
+    trials: Sequence[Trial], pairs: Pairs, biased: Pairs, asked: DocumentKind
+) -> bool:
+    """Whether one scale with hub biases is likely to gain over centring, in answers or in both.
+
+    Where a sample's texts are answered by pictures alone, a list of nothing but pictures is the
+    best by answers, and kin tell that texts are missing.
+    """
+    centred = replace(RAW, centred=True)
+    answers, kin = (
+        found(trials, Choices(), biased, (asked,)) - found(trials, centred, pairs, (asked,))
+        for found in (_mixed, _mixed_with_kin)
+    )
+    return _exceeds(answers, _LIKELY) or _exceeds(np.concatenate([answers, kin]), _LIKELY)
+
+
+def _harms(trials: Sequence[Trial], choices: Choices, pairs: Pairs, asked: DocumentKind) -> bool:
+    """Whether queries of a kind are likely to find less, kin counted as right answers, too."""
+    plain = dict.fromkeys(pairs, PairChoice())
+    if _shuts_out(trials, RAW, plain, asked):
+        return False
+    raw = _mixed_with_kin(trials, RAW, plain, (asked,))
+    return _exceeds(raw - _mixed_with_kin(trials, choices, pairs, (asked,)), _LIKELY)
+
+
+def _shuts_out(
+    trials: Sequence[Trial], choices: Choices, pairs: Pairs, asked: DocumentKind
+) -> bool:
+    """Whether queries of a kind find far fewer of the other kind than there are.
+
+    Kin are no measure then: they are found by shutting out all else.
+    """
+    found, there = [], []
+    for trial in trials:
+        texts, images = len(trial.sample.texts), len(trial.sample.images)
+        top = one_list(trial.judged(choices, pairs), asked).top()
+        found.append((top < texts) == (asked == "image"))
+        there.append((texts if asked == "image" else images) / (texts + images))
+    return bool(np.concatenate(found).mean() < _SHUT_OUT * np.mean(there))
 
 
 def _tells(trials: Sequence[Trial], pairs: Pairs) -> bool:
@@ -176,6 +217,14 @@ def _mixed(
 ) -> Floats:
     """nDCG@10 of the queries of some kinds that have answers, in one list of both kinds."""
     judged = [trial.judged(choices, pairs) for trial in trials]
+    return np.concatenate([one_list(half, kind).ndcg() for half in judged for kind in asked])
+
+
+def _mixed_with_kin(
+    trials: Sequence[Trial], choices: Choices, pairs: Pairs, asked: Sequence[DocumentKind]
+) -> Floats:
+    """The same with what is alike of the query's own kind as right answers, too."""
+    judged = [trial.with_kin(trial.judged(choices, pairs)) for trial in trials]
     return np.concatenate([one_list(half, kind).ndcg() for half in judged for kind in asked])
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unisem.calibration.calibration import Calibration, Choices, Pair, Pairs
 from unisem.calibration.kinds import DOCUMENT_KINDS, DocumentKind
+from unisem.calibration.reference import scaled
 from unisem.calibration.sample import Sample
 from unisem.calibration.scale import Floats
 
+KIN = 5
+"""Others of its kind that belong to each vector: half of the first ten places."""
 _DEPTH = 10
 _DISCOUNT = 1 / np.log2(np.arange(2, _DEPTH + 2))
 
@@ -42,6 +47,14 @@ class Judged:
         labels = np.concatenate([right[rows, first], np.zeros(len(scores), bool)])
         return np.concatenate([scores[rows, first], wrong]), labels
 
+    def top(self) -> NDArray[np.int64]:
+        """``(q, 10)`` places of the best, best first; fewer where there are fewer."""
+        depth = min(_DEPTH, self.scores.shape[1])
+        top = np.argpartition(-self.scores, depth - 1, axis=1)[:, :depth]
+        order = np.argsort(-np.take_along_axis(self.scores, top, axis=1), axis=1, kind="stable")
+        found: NDArray[np.int64] = np.take_along_axis(top, order, axis=1)
+        return found
+
     @property
     def chance(self) -> float:
         """nDCG@10 of one right answer in a list of no order."""
@@ -49,20 +62,18 @@ class Judged:
 
     def ndcg(self) -> Floats:
         """``(answerable queries,)`` of nDCG@10."""
-        scores, right = self.scores[self.answerable], self.right[self.answerable]
-        if not len(scores):
+        right = self.right[self.answerable]
+        if not len(right):
             return np.empty(0)
-        depth = min(_DEPTH, scores.shape[1])
-        top = np.argpartition(-scores, depth - 1, axis=1)[:, :depth]
-        order = np.argsort(-np.take_along_axis(scores, top, axis=1), axis=1, kind="stable")
-        discount = _DISCOUNT[:depth]
-        gain = np.take_along_axis(np.take_along_axis(right, top, axis=1), order, axis=1) @ discount
+        top = self.top()[self.answerable]
+        discount = _DISCOUNT[: top.shape[1]]
+        gain = np.take_along_axis(right, top, axis=1) @ discount
         ideal = np.cumsum(discount)[np.minimum(right.sum(axis=1), len(discount)) - 1]
         found: Floats = gain / ideal
         return found
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Trial:
     """Means and banks of one half of a sample, and the other half to try choices on."""
 
@@ -120,6 +131,46 @@ class Trial:
         )
         groups = sample.text_groups
         return Judged(scores, groups[few.owners][:, None] == groups)
+
+    def with_kin(self, judged: Mapping[Pair, Judged]) -> dict[Pair, Judged]:
+        """The same with kin as right answers, too: what belongs to the same kind and is alike.
+
+        Captions tell of answers of the other kind alone, so that a choice by them leans towards
+        whatever gives that kind more places. Pictures are kin whose captions are among each other's
+        nearest, texts whose pictures are; so no likeness is judged by itself.
+
+        Args:
+            judged: What `judged` found.
+        """
+        return dict(judged) | {
+            (kind, kind): Judged(own.scores, own.right | self._kin[kind])
+            for kind in DOCUMENT_KINDS
+            if (own := judged[kind, kind])
+        }
+
+    @cached_property
+    def _kin(self) -> dict[DocumentKind, NDArray[np.bool_]]:
+        """``(n, n)`` for each kind: whose counterparts of the other kind are nearest to its own."""
+        return {"text": self._kin_of("text", "image"), "image": self._kin_of("image", "text")}
+
+    def _kin_of(self, kind: DocumentKind, other: DocumentKind) -> NDArray[np.bool_]:
+        groups, others = self.sample.groups(kind), self.sample.groups(other)
+        rows = self.sample.documents(other)
+        kin = np.zeros((len(groups), len(groups)), bool)
+        shared, place = np.unique(others, return_inverse=True)
+        known = np.flatnonzero(np.isin(groups, shared))
+        if len(known) <= KIN:
+            return kin
+        sums = np.zeros((len(shared), rows.shape[1]))
+        np.add.at(sums, place, scaled(rows - rows.mean(axis=0)))
+        counterparts = scaled(sums.astype(np.float32))[np.searchsorted(shared, groups[known])]
+        likeness = counterparts @ counterparts.T
+        likeness[groups[known][:, None] == groups[known]] = -np.inf
+        nearest = np.argpartition(-likeness, KIN - 1, axis=1)[:, :KIN]
+        found = np.isfinite(np.take_along_axis(likeness, nearest, axis=1))
+        for row, columns, real in zip(known, nearest, found, strict=True):
+            kin[row, known[columns[real]]] = True
+        return kin
 
     def _with(self, choices: Choices, pairs: Pairs) -> Calibration:
         return replace(self.fitted, choices=choices, pairs=pairs)
