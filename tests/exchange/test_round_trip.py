@@ -174,7 +174,7 @@ def test_a_missing_picture_is_reported_on_both_ways(rich: SemanticSpace, tmp_pat
     assert report.images == 1
     assert [item.reason for item in report.missing] == [
         "does not exist",
-        "has changed since it was added",
+        "has changed since it was indexed; add it again, so that it is found for what it shows now",
     ]
     with SemanticSpace.open(tmp_path / "new.unisem", encoder=rich.encoder) as new:
         imported = import_space(tmp_path / "out", new)

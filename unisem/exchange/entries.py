@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -36,23 +37,18 @@ class Entry:
     vectors: dict[Modality, Vector]
 
 
-class EntryWriter(Protocol):
-    """Writes records and vectors in one layout; a context manager."""
+class EntryWriter(AbstractContextManager["EntryWriter"]):
+    """Writes records and vectors in one layout; a context manager, at whose end files are whole.
 
-    vectors: int
-    """How many vectors were written."""
+    Attributes:
+        vectors: How many vectors were written.
+    """
 
+    vectors = 0
+
+    @abstractmethod
     def add(self, fields: dict[str, Any], vectors: dict[Modality, Vector]) -> None:
         """Write one record with its vectors."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
 class EntryReader(Protocol):

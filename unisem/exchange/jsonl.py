@@ -6,19 +6,18 @@ import json
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from unisem.errors import ExchangeError
-from unisem.exchange.entries import FIELDS, VectorRow, flattened
+from unisem.exchange.entries import FIELDS, EntryWriter, VectorRow, flattened
 from unisem.records import Modality, Vector
 
 _LONGEST = 1 << 26  # bytes of a line
 
 
-class JsonLinesWriter:
+class JsonLinesWriter(EntryWriter):
     """Writes the layout record by record; see `unisem.exchange.entries.EntryWriter`.
 
     Args:
@@ -26,7 +25,6 @@ class JsonLinesWriter:
     """
 
     def __init__(self, directory: Path) -> None:
-        self.vectors = 0
         self._dimension = 0
         self._records = (directory / "records.jsonl").open("wb")
         self._rows = (directory / "vectors.jsonl").open("wb")
@@ -47,15 +45,7 @@ class JsonLinesWriter:
             self._rows.write(_line(row))
             self.vectors += 1
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, *error: object) -> None:
         try:
             self._array.seek(0)  # now the count is known; NumPy leaves room for its digits
             end = self._write_header()

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from unisem.errors import ExchangeError
-from unisem.exchange.entries import FIELDS, VectorRow, flattened
+from unisem.exchange.entries import FIELDS, EntryWriter, VectorRow, flattened
 from unisem.records import Modality, Vector
 
 _BATCH = 1024
@@ -33,7 +32,7 @@ def require_pyarrow() -> None:
         ) from error
 
 
-class ParquetWriter:
+class ParquetWriter(EntryWriter):
     """Writes the layout batch by batch; see `unisem.exchange.entries.EntryWriter`.
 
     Args:
@@ -46,7 +45,6 @@ class ParquetWriter:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        self.vectors = 0
         self._dimension = dimension or 1
         self._rows_schema = pa.schema(
             [
@@ -91,17 +89,9 @@ class ParquetWriter:
             self._vectors_file.write_table(pa.Table.from_arrays(columns, schema=self._rows_schema))
         self._records, self._rows = [], []
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, *error: object) -> None:
         try:
-            if error is None:
+            if kind is None:
                 self._flush()
         finally:
             self._records_file.close()
