@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
+from tests.support.rerankers import ColourReranker
 from tests.support.things import ThingEncoder, apart, captioned
-from unisem import SemanticSpace
+from tests.support.toy import ToyEncoder
+from unisem import Record, SemanticSpace
+from unisem.evaluation import AskedQuery, calibrate_reranker
+from unisem.search import RerankCalibration
 
 
 @pytest.fixture
@@ -55,3 +59,33 @@ def test_what_cannot_be_calibrated(run: Run, built: Path) -> None:
     refused = run("calibrate", built)
     assert refused.exit_code == 1
     assert "32 texts and of 32 pictures" in refused.stderr
+
+
+def test_a_reranker_is_calibrated_by_queries_and_keeps_that_beside_its_files(
+    run: Run, tmp_path: Path, toy: ToyEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    colours, path = ("red", "green", "blue", "white"), tmp_path / "colours.unisem"
+    with SemanticSpace.open(path, encoder=toy) as space:
+        for colour in colours:
+            space.add(Record(id=f"{colour}{n}", text=f"{colour} thing {n}") for n in range(10))
+        rows = [
+            {"text": f"a {colour} one", "relevant": [f"{colour}{n}" for n in range(10)]}
+            for colour in colours
+        ]
+        queries = [AskedQuery(row["text"], tuple(row["relevant"])) for row in rows]
+        expected = calibrate_reranker(space, ColourReranker(), queries)
+    file, model = tmp_path / "held-out.jsonl", tmp_path / "model"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    model.mkdir()
+    monkeypatch.setattr("unisem.rerank.load_reranker", lambda *_, **__: ColourReranker())
+    done = run("calibrate", path, "--reranker", model, "--queries", file)
+    assert done.exit_code == 0
+    assert RerankCalibration.load(model) == expected
+    assert f"{expected.judged:.3g} for each unit of the reranker's score" in done.stdout
+    assert run("calibrate", path, "--reranker", model).exit_code == 2
+    off = ("--off", "--reranker", model, "--queries", file)
+    assert run("calibrate", path, *off).exit_code == 2
+    file.write_text(json.dumps({"text": "a red one"}) + "\n")
+    refused = run("calibrate", path, "--reranker", model, "--queries", file)
+    assert refused.exit_code == 1
+    assert "no query says" in refused.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from unisem.cli.terminal import note, progress_bar, results
 
 if TYPE_CHECKING:
     from unisem.calibration import Calibration
+    from unisem.space import SemanticSpace
 
 
 def calibrate(
@@ -20,9 +22,32 @@ def calibrate(
     seed: Annotated[
         int, typer.Option(metavar="N", min=0, help="Decides which of many records are looked at.")
     ] = 0,
+    reranker: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Calibrate this reranker instead, by --queries; kept beside its files.",
+        ),
+    ] = None,
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Held-out queries with the ids of what is relevant: .jsonl, .csv or .tsv.",
+        ),
+    ] = None,
 ) -> None:
     """Fit a calibration to what a space holds, and search by it from now on."""
+    if (reranker is None) != (queries is None) or (off and reranker is not None):
+        raise typer.BadParameter("--reranker and --queries go together, and with nothing else")
     with open_existing(space) as opened:
+        if reranker is not None and queries is not None:
+            _calibrate_reranker(opened, reranker, queries)
+            return
         if off:
             opened.use_calibration(None)
             note("scores are raw cosines")
@@ -31,6 +56,21 @@ def calibrate(
             fitted = opened.calibrate(seed=seed, progress=advance)
     for line in described(fitted):
         results().print(line, soft_wrap=True)
+
+
+def _calibrate_reranker(space: SemanticSpace, directory: Path, queries: Path) -> None:
+    from unisem.evaluation import calibrate_reranker, read_queries
+    from unisem.rerank import load_reranker
+
+    reranker = load_reranker(directory, encoder=space.encoder)
+    with progress_bar("judging") as advance:
+        fitted = calibrate_reranker(space, reranker, read_queries(queries), progress=advance)
+    note(f"wrote {fitted.save(directory)}")
+    results().print(
+        f"log-odds: {fitted.judged:.3g} for each unit of the reranker's score, {fitted.own:.3g} "
+        f"for each unit of the cosine, {fitted.offset:.3g} at 0",
+        soft_wrap=True,
+    )
 
 
 def described(calibration: Calibration) -> list[str]:
