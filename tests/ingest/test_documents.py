@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.manuals import manual
+from tests.support.pictures import encoded, solid
 from tests.support.toy import ToyEncoder
 from unisem import SemanticSpace
 
@@ -67,3 +68,27 @@ def test_a_document_that_is_gone_goes_with_its_figures(folder: Path, tmp_path: P
         report = space.add_folder(folder, prune=True)
         assert len(report.gone) == 8
         assert len(space) == 1
+
+
+def test_pictures_of_a_page_are_its_figures_and_no_records_of_their_own(tmp_path: Path) -> None:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(encoded(solid("red")))
+    (folder / "b.png").write_bytes(encoded(solid("blue")))
+    (folder / "page.html").write_text(
+        "<h1>Menu</h1><p>See Figure 1.</p>"
+        "<figure><img src='a.png'><figcaption>Figure 1: The menu.</figcaption></figure>"
+    )
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
+        report = space.add_folder(folder)
+        assert (report.added, report.skipped) == (3, ())
+        passage, figure, alone = space.get(
+            ["site/page.html#1", "site/page.html#figure-1", "site/b.png"]
+        )
+        assert passage is not None
+        assert figure is not None
+        assert alone is not None
+        assert passage.links["figure"] == figure.id
+        assert figure.metadata["section"] == "Menu"
+        again = space.add_folder(folder)
+        assert (again.added, again.unchanged, again.removed) == (0, 3, 0)
