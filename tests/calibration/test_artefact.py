@@ -76,7 +76,7 @@ def changed(path: Path, name: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("version", 3, "has version 3"),
+        ("version", 4, "has version 4"),
         ("fingerprint", 5, "no string"),
         ("choices.cohort", 0, "cohort"),
         ("choices.cohort", float("nan"), "cohort"),

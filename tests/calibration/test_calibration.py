@@ -94,7 +94,9 @@ def test_a_scale_rises_and_is_the_nearest_examples(calibration: Calibration) -> 
     np.testing.assert_allclose(scale.comparable(scores), expected, rtol=1e-4)
     chances = scale.relevance(scores)
     assert chances is not None
-    np.testing.assert_allclose(chances, 1 / (1 + np.exp(4 - 1.5 * expected)), rtol=1e-3, atol=1e-9)
+    bias = calibration.usual_bias["text", "image"]
+    odds = 1.5 * (scores + bias) - 4
+    np.testing.assert_allclose(chances, 1 / (1 + np.exp(-odds)), rtol=1e-3, atol=1e-9)
     assert (np.diff(chances) >= 0).all()
 
 

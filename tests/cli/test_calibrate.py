@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Run
+from tests.cli.test_page import read
 from tests.support.rerankers import ColourReranker
 from tests.support.things import ThingEncoder, apart, captioned
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
+from unisem.cli.hit_table import doubt
 from unisem.evaluation import AskedQuery, calibrate_reranker
 from unisem.search import RerankCalibration
+from unisem.stores.hits import Hit
 
 
 @pytest.fixture
@@ -47,12 +51,54 @@ def test_calibrate(run: Run, things: Path) -> None:
     assert "relevant" in run(*by_picture).stdout
     nothing = run(*by_picture, "--min-relevance", "1")
     assert nothing.exit_code == 0
-    assert "nothing here is really like that" in nothing.stderr
+    assert nothing.stderr == "Nothing here is really like that.\n"
+    assert run("search", things, "thing 3", "--min-relevance", "0.2").exit_code == 0
     assert run("search", things, "thing 3", "--min-relevance", "2").exit_code == 2
     off = run("calibrate", things, "--off")
     assert off.exit_code == 0
     assert not (things / "calibration.safetensors").exists()
     assert json.loads(run("store", "stats", things, "--json").stdout)["calibration"] is None
+
+
+def test_the_page_says_how_probable(run: Run, things: Path) -> None:
+    run("calibrate", things)
+    found = run("search", things, "thing 3", "--html", "page.html", "--json")
+    shares = [hit["relevance"] for hit in json.loads(found.stdout)["hits"]]
+    seen = read(Path("page.html"))
+    said = ["< 1 %" if share < 0.005 else f"{round(100 * share)} %" for share in shares]
+    assert [text for text in seen.texts if text.endswith(" %")] == said
+    assert [bar["style"] for bar in seen.named("i")] == [
+        f"width:{round(100 * share)}%" for share in shares
+    ]
+    assert seen.texts.count("relevant") == len(shares)
+    with SemanticSpace.open(things) as space:
+        space.use_calibration(None)
+    run("search", things, "thing 3", "--html", "page.html")
+    assert read(Path("page.html")).named("i") == []
+
+
+def test_a_doubt_is_said_on_the_terminal_and_on_the_page(run: Run, things: Path) -> None:
+    """By the best hit, wherever it stands; nothing is said where nobody knows."""
+    run("calibrate", things)
+    sure = run("search", things, "thing 3", "-k", "3", "--html", "page.html")
+    assert "Perhaps" not in sure.stderr
+    assert "role" not in {name for tag in read(Path("page.html")).named("p") for name in tag}
+    with SemanticSpace.open(things) as space:
+        least = min(hit.relevance or 0 for hit in space.search("thing 3", k=1000))
+        assert least < 0.1
+    hits = [Hit(Record(id="a", text="a"), 0.9, "text", chance) for chance in (0.02, 0.099)]
+    assert doubt(hits) == (
+        "Perhaps nothing here is really like that: the best hit is relevant with a probability of "
+        "10%."
+    )
+    assert "less than 1%" in doubt([replace(hits[0], relevance=0.001)])
+    assert doubt([*hits, replace(hits[0], relevance=0.1)]) == ""
+    assert doubt([replace(hits[0], relevance=None)]) == doubt([]) == ""
+    run("search", things, "thing 3", "--min-relevance", "1", "--html", "page.html")
+    seen = read(Path("page.html"))
+    assert "Nothing here is really like that." in seen.texts
+    assert "relevant with a probability of 100% or more" in seen.texts
+    assert "Nothing found." not in seen.texts
 
 
 def test_what_cannot_be_calibrated(run: Run, built: Path) -> None:

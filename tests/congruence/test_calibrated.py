@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,13 @@ from tests.calibration.synthetic import unit
 from tests.congruence.fronts import LlamaIndex, Question, query_of, vector_of
 from tests.congruence.test_congruence import TEXTS, Fronts
 from tests.support.oracle import BruteForce
+from tests.support.things import ThingEncoder, apart, captioned
 from tests.support.toy import ToyEncoder
-from unisem import Query
+from unisem import Query, Record, SemanticSpace
 from unisem.calibration import Calibration, Choices, PairChoice, Sample, fit_calibration
+from unisem.errors import CalibrationError
 from unisem.search.composition import mean_of
+from unisem.stores.faiss.statistics import StoreStatistics
 
 Found = list[tuple[str, float, str, float | None]]
 
@@ -32,7 +36,7 @@ def made() -> Calibration:
     sample = Sample(texts, texts, images, numbers, numbers)
     fitted = fit_calibration(sample, fingerprint=encoder.fingerprint)
     pairs = {
-        (asked, kind): PairChoice(alpha=0.5, k=8, slope=1.0 if kind == "text" else 0.7)
+        (asked, kind): PairChoice(alpha=0.5, k=8, slope=10.0 if kind == "text" else 7.0)
         for asked, kind in fitted.pairs
     }
     return replace(fitted, choices=Choices(), pairs=pairs)
@@ -158,3 +162,45 @@ def test_langchain_says_how_probable(fronts: Fronts) -> None:
     found = store.similarity_search("red card", k=9, min_relevance=0.1)
     expected = core.space.search("red card", k=9, min_relevance=0.1)
     assert [document.id for document in found] == [hit.record.id for hit in expected]
+
+
+def test_each_front_sees_switches_and_cuts_by_a_spaces_own(tmp_path: Path) -> None:
+    """A default text query takes `min_relevance`; drift is said, and nothing is fitted unasked."""
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=ThingEncoder()) as space:
+        space.add([*captioned(range(60)), *apart(range(60, 120))])
+        by_chain = langchain_unisem.UniSemRetriever(space=space, k=120, min_relevance=0.2)
+        by_index = UniSemRetriever(space=space, similarity_top_k=120, min_relevance=0.2)
+
+        def found(text: str) -> list[list[str]]:
+            return [
+                [hit.record.id for hit in space.search(text, k=120, min_relevance=0.2)],
+                [str(document.id) for document in by_chain.invoke(text)],
+                [node.node_id for node in by_index.retrieve(text)],
+            ]
+
+        def drift() -> float:
+            statistics = by_chain.space.store.maintenance().statistics()
+            assert isinstance(statistics, StoreStatistics)
+            assert statistics.calibration is not None
+            return max(statistics.calibration.drift.values())
+
+        fitted = by_chain.space.calibrate()
+        assert by_index.space.calibration is fitted
+        for number in (3, 80, 81):
+            first, *others = found(f"thing {number}")
+            assert others == [first, first]
+            assert 0 < len(first) < 120
+            assert any(name[1:] == str(number) for name in first)
+        assert drift() < 0.1
+        space.add(Record(id=f"n{n}", text="thing 7") for n in range(2000))
+        assert drift() > 0.5
+        assert by_chain.space.calibration is by_index.space.calibration is fitted
+        by_index.space.use_calibration(None)
+        assert by_chain.space.calibration is None
+        for ask in (
+            lambda: space.search("thing 3", min_relevance=0.2),
+            lambda: by_chain.invoke("thing 3"),
+            lambda: by_index.retrieve("thing 3"),
+        ):
+            with pytest.raises(CalibrationError, match=r"space\.calibrate\(\) fits one"):
+                ask()

@@ -61,8 +61,19 @@ def test_sources_of_one_picture_agree(encoder: Encoder, tmp_path: Path) -> None:
     np.testing.assert_allclose(rows, rows[[0, 0, 0, 0]], atol=1e-6)
 
 
-def test_over_long_text_is_truncated(encoder: Encoder) -> None:
-    assert np.isfinite(encoder.encode_texts(["a red tiger " * 500])).all()
+@pytest.mark.parametrize("family", FAMILIES)
+def test_over_long_text_is_truncated_and_reported_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, family: str
+) -> None:
+    encoder = load_encoder(str(FAMILIES[family](tmp_path)))
+    encoder.encode_texts(["a red tiger", "x" * 70])
+    assert "tokens of a text" not in caplog.text
+    for _ in range(2):
+        long = ["a blue tiger", "a red tiger " * 500]
+        assert np.isfinite(encoder.encode_texts(long)).all()
+    (said,) = [it.getMessage() for it in caplog.records if "tokens of a text" in it.getMessage()]
+    assert "its end is not embedded" in said
+    assert "'a red tiger a red" in said
 
 
 def test_a_text_that_looks_like_a_url_or_path_is_text(encoder: Encoder, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ SELECTIONS = (
 def fitted(seed: int, alpha: float = 0.75) -> Calibration:
     found = fit_calibration(Corpus.of(200, 0.6, seed).sample, fingerprint="ab")
     pairs = {
-        (asked, kind): PairChoice(alpha=alpha, k=16, slope=1.5 if kind == "text" else 1.0)
+        (asked, kind): PairChoice(alpha=alpha, k=16, slope=15.0 if kind == "text" else 10.0)
         for asked, kind in found.pairs
     }
     return replace(found, choices=Choices(), pairs=pairs)

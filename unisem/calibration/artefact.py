@@ -22,7 +22,7 @@ from unisem.calibration.reference import Reference
 from unisem.common.atomic_files import publish
 from unisem.errors import CalibrationError
 
-VERSION = 2
+VERSION = 3
 """Of the layout of the file."""
 _LARGEST = 1 << 28  # bytes
 _LARGEST_BANK = 1 << 16
@@ -159,7 +159,7 @@ def _checked(kind: Any, values: dict[str, Any]) -> Any:
     made = kind(**values)
     for field in fields(kind):
         value = getattr(made, field.name)
-        if value is None or isinstance(value, tuple) or field.name == "evidence":
+        if value is None or isinstance(value, tuple) or field.name in ("evidence", "score"):
             continue
         wanted = type(field.default) if isinstance(field.default, bool | int) else (int, float)
         if not isinstance(value, wanted) or not math.isfinite(value):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from unisem.calibration.kinds import DOCUMENT_KINDS, QUERY_KINDS, DocumentKind, QueryKind
 from unisem.calibration.reference import Reference, scaled
-from unisem.calibration.scale import Floats, Scale
+from unisem.calibration.scale import LEAST, Floats, Scale
 from unisem.errors import CalibrationError, EncoderMismatchError
 from unisem.records import Vector
 
@@ -35,8 +35,10 @@ class PairChoice:
     Attributes:
         alpha: How much of the hub bias is taken off, from 0 to 1.
         k: Over how many of the nearest reference queries the bias is the mean.
-        slope: Log-odds of relevance per standard score; ``None`` if no labels told.
-        intercept: Log-odds of relevance at standard score 0.
+        slope: Log-odds of relevance per unit of the score; ``None`` if nothing told them.
+        intercept: Log-odds of relevance at score 0.
+        score: Whether that is the ``"product"`` of query and vector as they are searched, with the
+            usual hub bias put back, which larger banks have more of; or the ``"standard"`` one.
         candidates: Among how many vectors those odds were found.
         evidence: What told those odds; ``None`` if nothing did, or nobody says.
         queries: How many queries of calibration data this was chosen on.
@@ -46,6 +48,7 @@ class PairChoice:
     k: int = 1
     slope: float | None = None
     intercept: float = 0.0
+    score: Literal["product", "standard"] = "product"
     candidates: int = 1
     evidence: Evidence | None = None
     queries: int = 0
@@ -63,6 +66,8 @@ class PairChoice:
             )
         if self.slope is not None and not self.slope >= 0:
             raise ValueError(f"the slope {self.slope!r} of a probability is below 0")
+        if self.score not in ("product", "standard"):
+            raise ValueError(f"there is no score {self.score!r}")
         if self.evidence not in (None, *get_args(Evidence)):
             raise ValueError(f"a probability cannot be told by {self.evidence!r}")
 
@@ -236,6 +241,15 @@ class Calibration:
         }
 
     @cached_property
+    def usual_bias(self) -> dict[Pair, float]:
+        """What is taken off scores as hub bias, on the mean over a kind's bank."""
+        return {
+            (asked, kind): -float(rows[:, self.dimension + column].mean())
+            for kind, rows in self._searched.items()
+            for column, asked in enumerate(QUERY_KINDS)
+        }
+
+    @cached_property
     def _asked(self) -> dict[QueryKind, Vector]:
         """Calibrated banks of queries, ``(m, d)``, without their extra dimensions."""
         return {kind: self._seen(side, side.bank) for kind, side in self.queries_of.items()}
@@ -293,13 +307,24 @@ class AskedVector:
         calibration = self.calibration
         pair = calibration.pairs[self.kind, kind]
         count = calibration.documents_of[kind].count if candidates is None else max(candidates, 1)
-        intercept = pair.intercept - math.log(count / pair.candidates)
-        if self.kind not in calibration.choices.scaled:
-            return Scale(0.0, 1.0, pair.slope, intercept)
-        scores: Floats = (calibration._searched[kind] @ self.vector).astype(np.float64)
+        is_scaled = self.kind in calibration.choices.scaled
+        own = self.cohort(kind) if is_scaled or pair.score == "standard" else (0.0, 1.0)
+        middle, spread = own if is_scaled else (0.0, 1.0)
+        if pair.slope is None:
+            return Scale(middle, spread)
+        bias = calibration.usual_bias[self.kind, kind]
+        zero, unit = own if pair.score == "standard" else (-bias, 1.0)
+        slope = pair.slope / unit  # per unit of what is searched by
+        intercept = pair.intercept - math.log(count / pair.candidates) - slope * zero
+        return Scale(middle, spread, slope * spread, intercept + slope * middle)
+
+    def cohort(self, kind: DocumentKind) -> tuple[float, float]:
+        """Mean and deviation, above 0, of the scores against the nearest of a kind's bank."""
+        calibration = self.calibration
+        scores = (calibration._searched[kind] @ self.vector).astype(np.float64)
         size = max(2, round(calibration.choices.cohort * len(scores)))
         nearest = np.partition(scores, len(scores) - size)[-size:]
-        return Scale.over(nearest, pair.slope, intercept)
+        return float(nearest.mean()), max(float(nearest.std()), LEAST)
 
 
 def nearest_mean(rows: Vector, bank: Vector, k: int) -> Vector:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
+from typing import Literal
 
 import numpy as np
 
@@ -68,7 +69,7 @@ def fit_calibration(
         for fitted, tried in (halves, halves[::-1])
     ]
     choices, pairs = _chosen(trials, whole.pairs)
-    return replace(whole, choices=choices, pairs=_with_odds(trials, choices, pairs, whole))
+    return replace(whole, choices=choices, pairs=_with_odds(trials, choices, pairs))
 
 
 def _untuned(sample: Sample, fingerprint: str, seed: int, bank: int) -> Calibration:
@@ -235,21 +236,39 @@ def _exceeds(gains: Floats, errors: float) -> bool:
     return bool(gains.mean() > errors * float(gains.std()) / np.sqrt(len(gains)))
 
 
-def _with_odds(
-    trials: Sequence[Trial], choices: Choices, pairs: Pairs, whole: Calibration
+def _with_odds(trials: Sequence[Trial], choices: Choices, pairs: Pairs) -> Pairs:
+    """Probabilities of relevance for each pair, by the best evidence that there is.
+
+    How near a hit is, among all that queries find, tells more than how far it stands out from the
+    query's own others: where many things are answers none stands out. But nearness does not compare
+    between pairs, and standing out does, so that is what odds are borrowed by.
+    """
+    return borrowed(
+        _odds(trials, choices, pairs, "product"), _odds(trials, choices, pairs, "standard")
+    )
+
+
+def _odds(
+    trials: Sequence[Trial], choices: Choices, pairs: Pairs, score: Literal["product", "standard"]
 ) -> Pairs:
-    """Probabilities of relevance for each pair, by the best evidence that there is."""
-    judged = [trial.judged(choices, pairs) for trial in trials]
-    found = {
-        pair: _told(pairs[pair], [half[pair] for half in judged], "pairs") for pair in judged[0]
-    }
-    if all(trial.sample.same_words for trial in trials):
-        # Texts that belong together are copies then, and found more easily than what answers.
-        few = [it for trial in trials if (it := trial.by_few_words(choices, pairs)) is not None]
-        told = _told(pairs["text", "text"], few, "few words")
-        if told.slope is not None:
-            found["text", "text"] = told
-    return borrowed({**pairs, **found}, replace(whole, choices=choices, pairs=pairs))
+    scored = replace(choices, scaled=QUERY_KINDS if score == "standard" else ())
+    found: dict[Pair, list[Judged]] = {pair: [] for pair in pairs}
+    few: list[Judged] = []
+    for trial in trials:
+        bias = dict.fromkeys(pairs, 0.0)
+        if score == "product":
+            bias = trial.calibration(scored, pairs).usual_bias
+        for pair, judged in trial.judged(scored, pairs).items():
+            found[pair].append(judged.plus(bias[pair]))
+        # Where questions are the texts themselves, texts that belong together are copies.
+        if trial.sample.same_words and (asked := trial.by_few_words(scored, pairs)) is not None:
+            few.append(asked.plus(bias["text", "text"]))
+    plain = {pair: replace(choice, score=score) for pair, choice in pairs.items()}
+    told = {pair: _told(plain[pair], judged, "pairs") for pair, judged in found.items()}
+    by_few_words = _told(plain["text", "text"], few, "few words")
+    if by_few_words.slope is not None:
+        told["text", "text"] = by_few_words
+    return told
 
 
 def _told(choice: PairChoice, judged: Sequence[Judged], evidence: Evidence) -> PairChoice:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-_LEAST = 1e-6  # spread of scores that do not differ
+LEAST = 1e-6
+"""Spread of scores that do not differ."""
 _STEEPEST = 50.0  # log-odds beyond which nothing changes any more
 
 
@@ -28,18 +29,6 @@ class Scale:
     spread: float = 1.0
     slope: float | None = None
     intercept: float = 0.0
-
-    @classmethod
-    def over(cls, scores: Floats, slope: float | None, intercept: float) -> Self:
-        """The scale on which some scores have mean 0 and deviation 1.
-
-        Args:
-            scores: ``(m,)`` scores of one query against examples of one kind.
-            slope: As above.
-            intercept: As above.
-        """
-        spread = max(float(scores.std()), _LEAST)
-        return cls(float(scores.mean()), spread, slope, intercept)
 
     def comparable(self, scores: NDArray[Any]) -> Floats:
         """``(n,)`` standard scores: higher is better, and alike for all kinds of vectors."""

@@ -33,6 +33,10 @@ class Judged:
     scores: Floats
     right: NDArray[np.bool_]
 
+    def plus(self, bias: float) -> Judged:
+        """The same with all scores higher by so much."""
+        return replace(self, scores=self.scores + bias)
+
     @property
     def answerable(self) -> NDArray[np.bool_]:
         """``(q,)`` whether a query has an answer here."""
@@ -87,7 +91,7 @@ class Trial:
             choices: What is tried for all.
             pairs: What is tried for each pair.
         """
-        calibration = self._with(choices, pairs)
+        calibration = self.calibration(choices, pairs)
         searched = {}
         for kind in DOCUMENT_KINDS:
             rows = self.sample.documents(kind)
@@ -121,7 +125,7 @@ class Trial:
         sample, few = self.sample, self.sample.few_words
         if few is None or not len(few):
             return None
-        calibration = self._with(choices, pairs)
+        calibration = self.calibration(choices, pairs)
         texts = calibration.documents(sample.texts, np.zeros(len(sample.texts), bool))
         scores = np.array(
             [
@@ -172,7 +176,8 @@ class Trial:
             kin[row, known[columns[real]]] = True
         return kin
 
-    def _with(self, choices: Choices, pairs: Pairs) -> Calibration:
+    def calibration(self, choices: Choices, pairs: Pairs) -> Calibration:
+        """What is fitted, with these choices."""
         return replace(self.fitted, choices=choices, pairs=pairs)
 
 

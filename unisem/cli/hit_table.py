@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from unisem.stores.hits import Hit
 
 _LONGEST = 160  # characters of a caption or text in a table
+_DOUBTFUL = 0.1  # probability below which the best hit is wrong nineteen times of twenty
 
 
 def hits_table(hits: Sequence[Hit]) -> Table:
@@ -44,6 +45,25 @@ def hits_table(hits: Sequence[Hit]) -> Table:
             Text(found_by(hit), style="magenta" if hit.matched == "image" else "cyan"),
         )
     return table
+
+
+def doubt(hits: Sequence[Hit], *, min_relevance: float | None = None) -> str:
+    """What to say where nothing may be an answer; empty where something is, or nobody knows.
+
+    Args:
+        hits: What was found.
+        min_relevance: What they had to reach.
+    """
+    if not hits:
+        return "" if min_relevance is None else "Nothing here is really like that."
+    known = [hit.relevance for hit in hits if hit.relevance is not None]
+    if not known or max(known) >= _DOUBTFUL:
+        return ""
+    best = f"{max(known):.0%}" if max(known) >= 0.01 else "less than 1%"
+    return (
+        "Perhaps nothing here is really like that: the best hit is relevant with a probability of "
+        f"{best}."
+    )
 
 
 def score_of(hit: Hit) -> str:

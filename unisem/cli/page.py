@@ -37,6 +37,7 @@ class Section:
         hits: Best first.
         kind: What sort of question it is, as a short heading above it.
         remark: A sentence below the query.
+        doubt: A sentence above the hits, where nothing may be an answer.
     """
 
     text: str | None
@@ -44,6 +45,7 @@ class Section:
     hits: tuple[Hit, ...]
     kind: str = ""
     remark: str = ""
+    doubt: str = ""
 
 
 @dataclass(frozen=True)

@@ -153,12 +153,13 @@ def search(
         )
     if as_json:
         sys.stdout.write(json.dumps(_as_json(asked, image, hits, reports), indent=2) + "\n")
-    elif hits:
-        from unisem.cli.hit_table import hits_table
+        return
+    from unisem.cli.hit_table import doubt, hits_table
 
+    if hits:
         results().print(hits_table(hits))
-    else:
-        note("nothing found" if min_relevance is None else "nothing here is really like that")
+    if said := doubt(hits, min_relevance=min_relevance) or ("" if hits else "nothing found"):
+        note(said)
 
 
 def open_existing(path: Path) -> SemanticSpace:
@@ -216,6 +217,7 @@ def _as_json(
 def _write_page(
     page: Path, space: SemanticSpace, query: Query, hits: list[Hit], conditions: list[str]
 ) -> None:
+    from unisem.cli.hit_table import doubt
     from unisem.cli.page import Page, Section
 
     kinds = {"image": "records with a picture", "text": "records without a picture"}
@@ -226,6 +228,9 @@ def _write_page(
         kinds.get(query.selection.modality or ""),
         compared.get(query.match),
         "copies of a picture once" if query.distinct else None,
+        None
+        if query.min_relevance is None
+        else f"relevant with a probability of {query.min_relevance:.0%} or more",
         *conditions,
     ]
     Page(
@@ -236,6 +241,7 @@ def _write_page(
                 image=query.image,
                 hits=tuple(hits),
                 remark=" · ".join(filter(None, remarks)),
+                doubt=doubt(hits, min_relevance=query.min_relevance),
             ),
         ),
         footer=f"{amount(len(space), 'record')} · encoder {space.encoder.name}",

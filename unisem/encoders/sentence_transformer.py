@@ -8,6 +8,7 @@ there, so a string is text and only text.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _AHEAD = 16  # pictures that are decoded while the model works
+_LETTERS = 20  # characters that a token has at most, nearly always
+_log = logging.getLogger(__name__)
 _MOST_OBLONG = 50  # times as long as wide; pictures beyond that are squeezed
 
 
@@ -53,6 +56,7 @@ class SentenceTransformerEncoder(LocalModel, Encoder):
 
     role = "encoder"
     failure = EncoderError
+    _has_reported = False  # that a text was cut
 
     @lazy_property
     def fingerprint(self) -> str:
@@ -97,6 +101,7 @@ class SentenceTransformerEncoder(LocalModel, Encoder):
                 raise TypeError(f"texts[{position}] is {type(text).__name__}, not a string")
             check_unicode(text, f"texts[{position}]")
         self.require("text")
+        self._report_cut(texts)
         vectors = np.empty((len(texts), self.dimension), np.float32)
         by_length = sorted(range(len(texts)), key=lambda position: len(texts[position]))
         for start in range(0, len(texts), batch_size):  # little padding: equals sit together
@@ -177,6 +182,29 @@ class SentenceTransformerEncoder(LocalModel, Encoder):
             inputs, prompt=self._prompt(role), task=role
         )
         return features
+
+    def _report_cut(self, texts: Sequence[str]) -> None:
+        """Warn once of a text whose end the model does not read."""
+        limit = None if self._has_reported else self.model.max_seq_length
+        if not isinstance(limit, int):
+            return
+        tokenizer = getattr(self.model.tokenizer, "tokenizer", self.model.tokenizer)
+        for text in texts:
+            if len(text) <= limit:  # a token has a character at least, but for a few at the ends
+                continue
+            with self._lock:
+                tokens = len(tokenizer.tokenize(text[: _LETTERS * limit]))
+            if tokens > limit:
+                self._has_reported = True
+                _log.warning(
+                    "the encoder %r reads %d tokens of a text, and one has more: its end is not "
+                    "embedded. Cut long texts into passages (unisem.readers.chunk_text does, and "
+                    "add_folder); this is said once. It begins %r",
+                    self._name,
+                    limit,
+                    text[:60],
+                )
+                return
 
     def _text_inputs(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         return [{"text": spelled_out(text, self._special)} for text in texts]
