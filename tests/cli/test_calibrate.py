@@ -36,7 +36,13 @@ def test_calibrate(run: Run, things: Path) -> None:
     assert "space.calibrate() fits one" in refused.stderr
     done = run("calibrate", things)
     assert done.exit_code == 0
-    for text in ("fitted to 160 texts, 160 pictures", "chosen: centred", "nDCG@10 of "):
+    for text in (
+        "fitted to 160 texts, 160 pictures",
+        "chosen: centred",
+        "nDCG@10 of ",
+        "probabilities of relevance told by pairs for text to picture, picture to text; by other "
+        "pairs for text to text, picture to picture, both to text, both to picture",
+    ):
         assert text in done.stdout
     shown = " ".join(run("store", "stats", things).stdout.split())
     assert "as chosen, on" in shown
@@ -65,8 +71,8 @@ def test_the_page_says_how_probable(run: Run, things: Path) -> None:
     found = run("search", things, "thing 3", "--html", "page.html", "--json")
     shares = [hit["relevance"] for hit in json.loads(found.stdout)["hits"]]
     seen = read(Path("page.html"))
-    said = ["< 1 %" if share < 0.005 else f"{round(100 * share)} %" for share in shares]
-    assert [text for text in seen.texts if text.endswith(" %")] == said
+    said = ["< 1%" if share < 0.005 else f"{round(100 * share)}%" for share in shares]
+    assert [text for text in seen.texts if text.endswith("%")] == said
     assert [bar["style"] for bar in seen.named("i")] == [
         f"width:{round(100 * share)}%" for share in shares
     ]

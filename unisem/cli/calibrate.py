@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from unisem.calibration import Calibration
     from unisem.space import SemanticSpace
 
+_NAMES = {"text": "text", "image": "picture", "both": "both"}
+
 
 def calibrate(
     space: Space,
@@ -96,4 +98,18 @@ def described(calibration: Calibration) -> list[str]:
         )
     else:
         lines.append("nothing told what helps: no picture has a caption")
+    lines.append(_told(calibration))
     return lines
+
+
+def _told(calibration: Calibration) -> str:
+    """For which kinds of queries and vectors there are probabilities, and what told them."""
+    names = {"pairs": "pairs", "few words": "few words of texts", "other pair": "other pairs"}
+    told: dict[str, list[str]] = {name: [] for name in names}
+    for pair, choice in calibration.pairs.items():
+        if choice.slope is not None and choice.evidence is not None:
+            told[choice.evidence].append(" to ".join(_NAMES[kind] for kind in pair))
+    parts = [f"by {names[by]} for {', '.join(pairs)}" for by, pairs in told.items() if pairs]
+    if not parts:
+        return "probabilities of relevance are not known, and --min-relevance is refused"
+    return f"probabilities of relevance told {'; '.join(parts)}"
