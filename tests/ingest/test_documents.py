@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,19 @@ def test_pictures_of_a_page_are_its_figures_and_no_records_of_their_own(tmp_path
         assert figure.metadata["section"] == "Menu"
         again = space.add_folder(folder)
         assert (again.added, again.unchanged, again.removed) == (0, 3, 0)
+
+
+@pytest.mark.parametrize("module", ["pypdfium2", "lxml"])
+def test_what_is_not_installed_costs_its_documents_only(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    (folder / "page.html").write_text("<p>How to oil the hinges</p>")
+    (folder / "note.txt").write_text("a note")
+    monkeypatch.setitem(sys.modules, module, None)
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
+        report = space.add_folder(folder)
+        (skipped,) = report.skipped
+        assert skipped.name.endswith("machine.pdf" if module == "pypdfium2" else "page.html")
+        assert f"needs {module}" in skipped.reason
+        assert 'pip install "unisem[documents]"' in skipped.reason
+        assert space.get(["manuals/note.txt"]) != [None]

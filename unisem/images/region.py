@@ -139,7 +139,10 @@ def opened_pdf(data: bytes, name: str) -> Iterator[PdfDocument]:
     Raises:
         ImageError: It is none, is damaged, or needs a password; or PDFium fails within.
     """
-    require("unisem's reading of PDF", "pypdfium2", "unisem[documents]")
+    try:
+        require("reading a PDF", "pypdfium2", "unisem[documents]")
+    except ImportError as error:
+        raise ImageError(name, "cannot be read", f" ({error})") from error
     from pypdfium2 import PdfDocument, PdfiumError
 
     with _PDFIUM:

@@ -72,13 +72,16 @@ class Document:
 
     def _elements(self, data: bytes, mark: Mapping[str, Any]) -> Iterator[Element | Skipped]:
         """The elements, regions knowing which document they are of."""
-        for element in self.format.elements(data, self.source):
-            if isinstance(element, Element):
-                image = element.image
-                if isinstance(image, ImageRef) and image.region is not None:
-                    region = replace(image.region, document=mark["sha256"])
-                    element = replace(element, image=replace(image, region=region))
-            yield element
+        try:
+            for element in self.format.elements(data, self.source):
+                if isinstance(element, Element):
+                    image = element.image
+                    if isinstance(image, ImageRef) and image.region is not None:
+                        region = replace(image.region, document=mark["sha256"])
+                        element = replace(element, image=replace(image, region=region))
+                yield element
+        except ImportError as error:  # without the extra, other files are read all the same
+            raise DocumentError(f"{self.source.path}: {error}") from error
 
 
 def records_of(items: Iterable[Record | Skipped | Document]) -> Iterator[Record | Skipped]:
