@@ -169,7 +169,7 @@ def train_reranker(
     network.eval()
     reranked = None
     if held_out is not None:
-        captions, images = _encoded(loaded, held_out, cache)
+        captions, images = encoded_pairs(loaded, held_out, cache)
         reranked = compare_rankings(network, prepared(held_out), captions, images, recipe.depth)
     CrossModalFiles(
         network,
@@ -260,7 +260,7 @@ def _split(
     return parts.train, first, parts.held_out, second
 
 
-def _encoded(
+def encoded_pairs(
     encoder: SentenceTransformerEncoder, dataset: PairDataset, cache: Path
 ) -> tuple[Vector, Vector]:
     """The encoder's vectors of each pair's caption, and of the distinct pictures."""
@@ -279,7 +279,7 @@ def _mined(
 ) -> Ids | None:
     if not recipe.hard_negatives:
         return None
-    captions, images = _encoded(encoder, dataset, cache)
+    captions, images = encoded_pairs(encoder, dataset, cache)
     _, image_of = np.unique(dataset.image_ids, return_inverse=True)
     return mine_hard_negatives(
         store_of_images(dataset, image_of.astype(np.int64), images),
