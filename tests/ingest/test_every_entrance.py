@@ -183,13 +183,13 @@ DECODING = [
     llama_index_reader,
     import_and_embed,
     import_copies_and_embed,
+    import_with_vectors,
+    import_copies_with_vectors,
 ]
 NOT_DECODING = [
     add_embedded,
     llama_index_store,
     llama_index_store_alone,
-    import_with_vectors,
-    import_copies_with_vectors,
     add_folder_again,
 ]
 

@@ -24,6 +24,7 @@ import langchain_unisem
 from langchain_unisem.middleware import ImageMiddleware
 from tests.support.captioners import ColourCaptioner
 from tests.support.length_reranker import LengthReranker
+from tests.support.manuals import manual
 from tests.support.pictures import colour_folder, solid
 from tests.support.text_embeddings import WordEmbeddings
 from tests.support.toy import ToyEncoder
@@ -54,6 +55,8 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
     home = "langchain_unisem.caption_images"
     monkeypatch.setattr(f"{home}.load_captioner", lambda name, **options: captioner)
     colour_folder(tmp_path / "photos")
+    (tmp_path / "manuals").mkdir()
+    (tmp_path / "manuals" / "machine.pdf").write_bytes(manual())
     picture = solid("red", (20, 20))
     for name in ("photos/tiger.jpg", "tiger.jpg", "query.jpg"):
         picture.save(tmp_path / name)

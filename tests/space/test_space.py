@@ -347,7 +347,7 @@ def test_bad_query_types(space: SemanticSpace) -> None:
         space.delete("a")
     with pytest.raises(ImageError, match="fetches nothing"):
         space.search(image="http://127.0.0.1/a.png")
-    with pytest.raises(TypeError, match="not one string"):
+    with pytest.raises(TypeError, match=r"list of ids, for example \[.abc.\]"):
         Selection(ids="abc")  # type: ignore[arg-type]
 
 

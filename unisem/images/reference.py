@@ -153,11 +153,12 @@ class ImageRef:
         Raises:
             ImageError: As `read_bytes`, or the file has changed, or is no picture any more.
         """
-        data = self._file()
-        if self.region is not None:
-            same = self.region.document == digest_of(data)
-            data = self.region.render(data, self.name)
-            if same:  # whatever version of PDFium rendered it then
+        if self.region is None:
+            data = self.read_bytes()
+        else:
+            document = self._file()
+            data = self.region.render(document, self.name)
+            if self.region.document == digest_of(document):  # whichever PDFium rendered it then
                 return data
         if self.sha256 is not None and hashlib.sha256(data).hexdigest() != self.sha256:
             inspect_image(data, self.name)  # what is no picture any more is called so
