@@ -6,11 +6,9 @@ A cross-modal Transformer learns from the drawings that `mini` was trained on, a
 fifty that `mini` finds for each caption of the strict set of `benchmarks.retrieval`. What it says
 and `mini`'s score are mixed (`RerankCalibration`).
 
-`mini` knows the captions that are trained on, so that it finds no hard negatives among them and its
-score looks better there than it is. Two things must therefore come from models that do not know
-them. Hard negatives are found by `mini-base`. The mixture is chosen on a fifth of the training
-part, under an encoder that stands for `mini` and that, like the reranker judged there, has learned
-from the other four fifths alone.
+`mini` knows the captions that are trained on, so that its score looks better there than it is. The
+mixture is therefore chosen on a fifth of the training part, under an encoder that stands for `mini`
+and that, like the reranker judged there, has learned from the other four fifths alone.
 
 What the image tower gives is kept in ``--work`` and computed once.
 """
@@ -48,6 +46,7 @@ from unisem.training.inputs.feature_cache import FeatureCache
 
 RECIPE = CrossModalRecipe(
     loss="infonce",
+    hard_negatives=0,
     words="tower",
     fusion="attention",
     length=2,
@@ -188,7 +187,6 @@ def trained(
             "mini",
             known,
             place,
-            miner=str(options.base),
             recipe=replace(RECIPE, seed=seed),
             features=options.work,
         )
