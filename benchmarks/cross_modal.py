@@ -26,12 +26,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.clip_art_pairs import allowed_pairs, as_pairs
 from benchmarks.near_duplicates import without_near_duplicates
 from benchmarks.open_clip_art import Pairs, load_split
+from benchmarks.retrieval import encode, scores
 from benchmarks.shortlists import Shortlists
 from tools.open_clip_art import fetched_library
 from unisem import Encoder, load_encoder
@@ -77,15 +79,17 @@ class Asked:
     def of(cls, pairs: Pairs, encoder: Encoder, features: PatchFeatures, work: Path) -> Asked:
         """Ask an encoder; the maps are of `features`' tower."""
         texts = encoder.encode_texts(pairs.captions, role="query").astype(np.float64)
-        images = encoder.encode_images(pairs.pictures).astype(np.float64)
-        found = Shortlists.of(texts @ images.T, pairs.relevant)
+        images = np.array([encode(encoder, path, Console()) for path in pairs.pictures], np.float64)
+        found = Shortlists.of(scores(texts, images), pairs.relevant)
+        refused = np.isnan(images).any(axis=1)
+        blank = Image.new("RGB", (256, 256), "white")  # never among the first
 
         def compute(positions: list[int]) -> NDArray[np.float16]:
-            rows = [
-                features.of([features.encoder.prepare_image(pairs.pictures[position])])[0].flatten()
-                for position in positions
-            ]
-            return np.array([row.numpy() for row in rows], np.float16)
+            opened = (
+                blank if refused[n] else features.encoder.prepare_image(pairs.pictures[n])
+                for n in positions
+            )
+            return np.array([features.of([it])[0].flatten().numpy() for it in opened], np.float16)
 
         digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in pairs.pictures]
         store = FeatureCache(work / f"{features.fingerprint[:32]}-maps")
