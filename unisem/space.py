@@ -11,7 +11,6 @@ from typing import Any, Self
 
 from unisem.calibration import Calibration
 from unisem.captioners import Captioner, load_captioner
-from unisem.captioners.cached import CAPTIONS_FILE
 from unisem.encoders import Encoder, load_encoder
 from unisem.errors import FilterError, RerankerError
 from unisem.filters import Filter, fields_of, narrows
@@ -265,8 +264,9 @@ class SemanticSpace(Searchable):
             CaptionerError: There is no such captioner, or it has failed on 16 pictures running.
         """
         found = load_captioner(captioner, encoder=self._encoder)
-        cache = None if self.path is None else self.path / CAPTIONS_FILE
-        return fill_captions(self._store, self._encoder, found, cache=cache, progress=progress)
+        return fill_captions(
+            self._store, self._encoder, found, directory=self.path, progress=progress
+        )
 
     def remove_captions(
         self,

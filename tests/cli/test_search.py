@@ -245,6 +245,13 @@ def test_a_reranker_with_its_calibration_and_what_it_judges(
     assert said["judged"] == said["candidates"] > 0
     assert said["left"] == 0
     assert f"reranked {said['judged']} of {said['candidates']} candidates" in result.stderr
+    twice = [*options[:4], "--rerank-modality", "text", *("--json", "-k", 3)]
+    both, every = (
+        json.loads(run("search", built, "a red card", *told).stdout)
+        for told in (twice, [*options[:2], "--json", "-k", 3])
+    )
+    assert both["hits"] == every["hits"]
+    assert both["reranking"]["candidates"] > said["candidates"]
     assert run("search", built, "red", "--rerank-seconds", 1).exit_code == 2
     mixed = run("search", built, "red", "--reranker", model, "--mode", "hybrid")
     assert mixed.exit_code == 2

@@ -86,19 +86,19 @@ def test_the_same_picture_is_asked_about_once(space: SemanticSpace, tmp_path: Pa
     for copy in ("one", "two"):
         solid("blue").save(tmp_path / "photos" / f"{copy}.png")
     space.add_folder(tmp_path / "photos")
-    captioner, cache = ColourCaptioner(), tmp_path / "captions.sqlite"
-    assert fill(space, captioner, cache=cache).captioned == 7
+    captioner = ColourCaptioner()
+    assert fill(space, captioner, directory=tmp_path).captioned == 7
     assert captioner.asked == 5
     remove_captions(space.store)
     again = ColourCaptioner()
-    report = fill(space, again, cache=cache)
+    report = fill(space, again, directory=tmp_path)
     assert (report.captioned, report.reused, again.asked) == (7, 7, 0)
     assert {records(space)[f"photos/{name}.png"].text for name in ("one", "two", "blue")} == {
         "a blue card"
     }
     remove_captions(space.store)
     other = ColourCaptioner(name="another")
-    assert fill(space, other, cache=cache).captioned == 7
+    assert fill(space, other, directory=tmp_path).captioned == 7
     assert other.asked == 5, "another captioner is asked itself"
 
 
@@ -232,7 +232,7 @@ def say(picture):
 folder = Path(sys.argv[1])
 with SemanticSpace.open(folder / "s.unisem", encoder=ToyEncoder()) as space:
     fill_captions(space.store, space.encoder, ColourCaptioner(say, batch_size=1),
-                  cache=folder / "s.unisem" / "captions.sqlite")
+                  directory=folder / "s.unisem")
 """
 
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.rerank.cross_modal.support import picture, save_random
 from tests.support.checkpoints import save_two_towers
 from tests.support.rerankers import ColourReranker
 from unisem import Record, SemanticSpace
+from unisem.captioners import load_captioner
 from unisem.encoders import Encoder, load_encoder
 from unisem.errors import RerankerError
 from unisem.ingest.token_making import TokenReport
-from unisem.rerank.cross_modal import CrossModalReranker
+from unisem.rerank.cross_modal import CrossModalReranker, PatchFeatures
 from unisem.rerank.token_store import TokenStore
 from unisem.search import Reranking
+from unisem.stores.selection import Selection
 
 COLOURS = ("red", "green", "blue", "black", "orange")
 
@@ -158,3 +162,62 @@ def test_tokens_of_copies_are_kept_once_and_are_those_of_the_model(
         assert record.image is not None
         expected = reranker.tokens_of([record.image])[0]
         assert stored[record.image.sha256 or ""].tobytes() == np.asarray(expected).tobytes()
+
+
+def large(colour: str) -> Image.Image:
+    """So large that it is scaled down on the way in, and would differ if that were done twice."""
+    image = Image.effect_mandelbrot((1500, 1300), (-2, -1.5, 1, 1.5), 60).convert("RGB")
+    return Image.blend(image, Image.new("RGB", image.size, colour), 0.5)
+
+
+def test_a_captioner_reads_the_tokens_that_are_kept(
+    space: SemanticSpace,
+    reranker: CrossModalReranker,
+    tmp_path: Path,
+    encoder: Encoder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for colour in ("red", "blue"):
+        large(colour).save(tmp_path / f"large {colour}.jpg")
+        space.add([Record(id=f"large {colour}", image=tmp_path / f"large {colour}.jpg")])
+    captioner = load_captioner(reranker.directory, encoder=encoder)
+    fresh = captioner.caption(
+        [record.image for record in space.store.select(Selection()) if record.image]
+    )
+    space.make_tokens(reranker)
+    late = Record(id="late", image=tmp_path / "large red.jpg")
+    late_picture = tmp_path / "late.png"
+    picture("purple").save(late_picture)
+    space.add([late, Record(id="new", image=late_picture)])
+    (tmp_path / "green.png").unlink()
+    through: list[int] = []
+    features = PatchFeatures.of
+
+    def counted(self: PatchFeatures, prepared: Sequence[Image.Image]) -> Any:
+        through.append(len(prepared))
+        return features(self, prepared)
+
+    monkeypatch.setattr(PatchFeatures, "of", counted)
+    report = space.caption(captioner)
+    assert report.captioned + report.wordless == len(COLOURS) + 5
+    assert sum(through) == 1, "only the picture that has no tokens is looked at"
+    captions = {
+        record.id: record.text for record in space.store.select(Selection()) if record.image
+    }
+    before = {record: captions[record] for record in captions if record not in ("late", "new")}
+    assert list(before.values()) == fresh
+    assert captions["late"] == captions["large red"]
+    assert len(set(fresh)) > 1
+
+
+def test_too_many_tokens_to_be_kept_are_made_each_time(
+    tmp_path: Path, encoder: Encoder, space: SemanticSpace
+) -> None:
+    saved = save_random(
+        tmp_path / "large", encoder, side=12, picture_tokens=144, token_width=64, length=12
+    )
+    model = CrossModalReranker("large", saved, encoder=encoder)
+    hits = space.search("red", k=3, modality="image", reranker=model)
+    alone = model.score("red", None, [hit.record for hit in hits])
+    np.testing.assert_array_equal([hit.judged for hit in hits], alone)
+    assert load_captioner(saved, encoder=encoder).at(tmp_path).caption([picture("red")])

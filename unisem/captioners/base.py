@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 
 from unisem.common.printable import plain, shortened
 from unisem.errors import CaptionerError, ImageError
@@ -36,13 +37,22 @@ class Captioner(ABC):
     def fingerprint(self) -> str:
         """Hex digest that differs between captioners that may write other words of a picture."""
 
+    def at(self, directory: Path) -> Captioner:
+        """The same captioner for the pictures of the space in a directory.
+
+        One that finds something of pictures there, such as a reranker's tokens, uses that; any
+        other is as it is.
+        """
+        del directory
+        return self
+
     @abstractmethod
     def caption(self, images: Sequence[ImageSource]) -> list[Captioned]:
         """Write captions; one picture's fault costs no other picture its own.
 
         Args:
-            images: Paths, bytes, Pillow pictures or `ImageRef`; one whose digest is known is
-                captioned only if the file still has it.
+            images: Paths, bytes, Pillow pictures or `ImageRef`; one whose digest is known gets no
+                caption of other bytes.
 
         Returns:
             For each picture, in order, its caption as `tidy` leaves it, ``None``, or the error

@@ -30,11 +30,23 @@ class BatchCaptioner(Captioner):
         """Describe pictures, each with some text, ``""`` for nothing.
 
         Args:
-            pictures: At most ``batch_size``, upright RGB, no side longer than 1,024 pixels.
+            pictures: At most ``batch_size``, from `prepare_image`: upright RGB, no side longer than
+                1,024 pixels.
 
         Raises:
             CaptionerError: The model fails on one of them.
         """
+
+    def prepare_image(self, image: ImageSource) -> Image.Image:
+        """Open one picture for `write`; threads do so side by side.
+
+        Raises:
+            ImageError: The picture cannot be used.
+        """
+        picture = open_image(image, min_side=_SIDE)
+        if max(picture.size) > _SIDE:
+            picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+        return picture
 
     def load(self) -> None:
         """Make the model ready; called before pictures are opened.
@@ -51,7 +63,7 @@ class BatchCaptioner(Captioner):
             return found
         self.load()
         with workers("unisem-caption") as pool:
-            jobs = (pool.submit(_opened, source) for source in sources)
+            jobs = (pool.submit(self._opened, source) for source in sources)
             opened = enumerate(in_order(jobs, self.batch_size))
             while batch := list(islice(opened, self.batch_size)):
                 seen = [(place, it) for place, it in batch if isinstance(it, Image.Image)]
@@ -79,12 +91,8 @@ class BatchCaptioner(Captioner):
             )
         return [tidy(text) for text in texts]
 
-
-def _opened(source: ImageSource) -> Image.Image | ImageError:
-    try:
-        picture = open_image(source, min_side=_SIDE)
-    except ImageError as error:
-        return error
-    if max(picture.size) > _SIDE:
-        picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    return picture
+    def _opened(self, source: ImageSource) -> Image.Image | ImageError:
+        try:
+            return self.prepare_image(source)
+        except ImageError as error:
+            return error

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
 from unisem.cli.options import ImageRoots
 from unisem.cli.terminal import amount, note, results
 from unisem.errors import FilterError, ImageError, UniSemError
+from unisem.records import Modality
 
 if TYPE_CHECKING:
     from unisem.filters import Filter
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from unisem.search.reranking import RerankReport
     from unisem.space import SemanticSpace
     from unisem.stores.hits import Hit
+
+
+_Kind = StrEnum("_Kind", ["text", "image"])  # typer takes no list of literals
 
 
 def search(
@@ -76,8 +81,8 @@ def search(
         typer.Option(metavar="NAME", help="Rerank by this model: a directory or a hub id."),
     ] = None,
     rerank_modality: Annotated[
-        Literal["text", "image"] | None,
-        typer.Option(help="Rerank only records without, or with, a picture."),
+        list[_Kind] | None,
+        typer.Option(help="Rerank only records without, or with, a picture; both if repeated."),
     ] = None,
     rerank_seconds: Annotated[
         float | None,
@@ -103,7 +108,7 @@ def search(
 
         reranking = Reranking.load(
             reranker,
-            modalities=(rerank_modality,) if rerank_modality else ("text", "image"),
+            modalities=[it for it in get_args(Modality) if it in (rerank_modality or list(_Kind))],
             seconds=rerank_seconds,
             report=reports.append,
         )

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from unisem.captioners.base import Captioner
-from unisem.captioners.cached import CachedCaptioner
+from unisem.captioners.cached import CAPTIONS_FILE, CachedCaptioner
 from unisem.captioners.caption_run import CaptionRun
 from unisem.captions import (
     GENERATED_BY,
@@ -70,7 +70,7 @@ def fill_captions(
     encoder: Encoder,
     captioner: Captioner,
     *,
-    cache: Path | None = None,
+    directory: Path | None = None,
     progress: Progress | None = None,
 ) -> CaptionReport:
     """Give every picture without words a generated caption, marked as such; see the module.
@@ -79,7 +79,8 @@ def fill_captions(
         store: Keeps the records.
         encoder: Makes the captions' vectors.
         captioner: Writes the captions.
-        cache: A file for what was written; without one a second run asks again.
+        directory: The space's, for what was written, and for tokens that a captioner may find
+            there; without one a second run asks again.
         progress: Called after each batch.
 
     Raises:
@@ -88,7 +89,10 @@ def fill_captions(
         EncoderError: A caption's vector is zero or not finite; earlier batches are stored.
         StoreError: The store refused; earlier batches are stored.
     """
-    asked = CachedCaptioner(captioner, cache)
+    if directory is None:
+        asked = CachedCaptioner(captioner)
+    else:
+        asked = CachedCaptioner(captioner.at(directory), directory / CAPTIONS_FILE)
     skipped: list[Skipped] = []
     run = CaptionRun(asked, skipped.append)
     waiting = [it.id for it in store.select(Selection(modality="image")) if lacks_caption(it)]

@@ -66,13 +66,18 @@ class TokenStore:
     """
 
     def __init__(self, directory: Path, fingerprint: str, shape: tuple[int, int]) -> None:
-        if 2 * shape[0] * shape[1] > LARGEST:
+        if not self.takes(shape):
             raise RerankerError(
                 f"{shape[0]} tokens of {shape[1]} numbers are {2 * shape[0] * shape[1]:,} bytes a "
                 f"picture, more than the {LARGEST:,} that a space keeps"
             )
         self.path = directory / f"tokens-{fingerprint[:16]}.sqlite"
         self._shape = shape
+
+    @staticmethod
+    def takes(shape: tuple[int, int]) -> bool:
+        """Whether a space keeps tokens of ``(t, w)`` float16: those of at most 16 kB."""
+        return 2 * shape[0] * shape[1] <= LARGEST
 
     def read(self, images: Collection[str]) -> dict[str, Tokens]:
         """Return the tokens of the pictures of these digests, where they are stored and whole."""

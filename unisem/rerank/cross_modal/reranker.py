@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -239,6 +239,12 @@ class CrossModalReranker(Carried, Reranker):
         vectors, present = self._word_vectors.of([text], settings.length)
         return vectors.cpu(), present.cpu()
 
+    def stored(self, directory: Path, images: Collection[str]) -> dict[str, Tokens]:
+        """The tokens, ``(t, w)`` float16 each, that a space's directory has of these digests."""
+        if not TokenStore.takes(self.token_shape):
+            return {}
+        return TokenStore(directory, self.fingerprint, self.token_shape).read(images)
+
     def at(self, directory: Path) -> Reranker:
         """The same reranker, which judges the tokens that a space has; see `TokenStore`."""
         return _StoredTokensReranker(self, directory)
@@ -322,6 +328,5 @@ class _StoredTokensReranker(Reranker):
     ) -> NDArray[np.float32]:
         judge = self._reranker
         digests = {record.image.sha256 for record in records if record.image is not None}
-        store = TokenStore(self._directory, judge.fingerprint, judge.token_shape)
-        stored = store.read([digest for digest in digests if digest is not None])
+        stored = judge.stored(self._directory, {it for it in digests if it is not None})
         return judge.score_stored(text, image, records, stored)
