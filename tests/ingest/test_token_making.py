@@ -219,5 +219,6 @@ def test_too_many_tokens_to_be_kept_are_made_each_time(
     model = CrossModalReranker("large", saved, encoder=encoder)
     hits = space.search("red", k=3, modality="image", reranker=model)
     alone = model.score("red", None, [hit.record for hit in hits])
-    np.testing.assert_array_equal([hit.judged for hit in hits], alone)
+    judged = [hit.judged or 0 for hit in hits]
+    np.testing.assert_allclose(judged, alone, rtol=1e-5)  # batches of other sizes round otherwise
     assert load_captioner(saved, encoder=encoder).at(tmp_path).caption([picture("red")])

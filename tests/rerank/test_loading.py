@@ -43,8 +43,8 @@ def test_a_reranker_of_our_own_is_known_by_its_directory(tmp_path: Path) -> None
     assert load_reranker(model, encoder=load_encoder("mini"))
     with pytest.raises(EncoderError, match=r"of UniSem's own.*load_reranker"):
         load_encoder(str(model))
-    with pytest.raises(ValueError, match="has no activation and no dtype"):
-        load_reranker(model, activation="sigmoid", dtype="float16")
+    with pytest.raises(ValueError, match="has no activation and no max_length"):
+        load_reranker(model, activation="sigmoid", max_length=8)
 
 
 class _Payload:

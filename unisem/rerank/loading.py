@@ -39,9 +39,8 @@ def load_reranker(
         name: A directory with a cross encoder, a late-interaction model, a BLIP that matches texts
             and pictures, or what ``unisem train-reranker`` wrote; or a hub id, optionally
             ``owner/name@revision``. A `Reranker` is returned as it is.
-        device: ``"cpu"``, ``"cuda"``, ``"mps"`` …; the best one present if ``None``. A reranker of
-            UniSem's own computes where its encoder does.
-        dtype: ``"float32"``, ``"float16"`` or ``"bfloat16"``; likewise.
+        device: ``"cpu"``, ``"cuda"``, ``"mps"`` …; the best one present if ``None``.
+        dtype: ``"float32"``, ``"float16"`` or ``"bfloat16"``.
         activation: As of `CrossEncoderReranker`; of no other kind.
         batch_size: Pairs that go through the model at once; 16, or what suits the kind.
         image_side: As of `LocalReranker`.
@@ -76,14 +75,14 @@ def load_reranker(
     strange = {
         "activation": kind != "CrossEncoder" and activation != "model",
         "max_length": kind != "CrossEncoder" and max_length is not None,
-        "device": kind == "unisem-cross-modal" and device is not None,
-        "dtype": kind == "unisem-cross-modal" and dtype != "float32",
     }
     if refused := [setting for setting, is_refused in strange.items() if is_refused]:
         raise ValueError(f"{found!r} is a {kind} and has no {' and no '.join(refused)}")
     size = {} if batch_size is None else {"batch_size": batch_size}
     if kind == "unisem-cross-modal":
-        return CrossModalReranker(found, directory, encoder=encoder, **size)
+        return CrossModalReranker(
+            found, directory, encoder=encoder, device=device, dtype=dtype, **size
+        )
     if kind == "CrossEncoder":
         return CrossEncoderReranker(
             found,

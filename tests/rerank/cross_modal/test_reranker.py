@@ -17,6 +17,7 @@ from tests.support.checkpoints import save_two_towers
 from unisem import ImageRef, Record
 from unisem.encoders import Encoder, load_encoder
 from unisem.errors import RerankerError
+from unisem.rerank import load_reranker
 from unisem.rerank.cross_modal import CrossModalReranker
 
 
@@ -60,6 +61,39 @@ def test_stored_tokens_are_judged_as_fresh_ones(
     again = np.concatenate([model.tokens_of([image]) for image in images])  # type: ignore[list-item]
     assert again.tobytes() == stored.tobytes()
     assert model.score_tokens("a red circle", stored).tobytes() == fresh.tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("tower_words", [False, True])
+def test_half_precision_judges_the_same_tokens(
+    dtype: str, tower_words: bool, tmp_path: Path, encoder: Encoder, records: list[Record]
+) -> None:
+    saved = save_random(
+        tmp_path / "model", encoder, tower_words=tower_words, side=4, picture_tokens=16
+    )
+    whole = CrossModalReranker("m", saved, encoder=encoder, device="cpu")
+    half = load_reranker(saved, encoder=encoder, device="cpu", dtype=dtype)
+    assert isinstance(half, CrossModalReranker)
+    assert half.fingerprint == whole.fingerprint
+    images = [record.image for record in records if record.image]
+    assert half.tokens_of(images).tobytes() == whole.tokens_of(images).tobytes()
+    expected = whole.score("a red circle", None, records)
+    found = half.score("a red circle", None, records)
+    assert half.model.dtype == getattr(torch, dtype)
+    assert 0 < np.abs(found - expected).max() < 0.02
+    assert len(set(found.tolist())) == len(records)
+    again = pickle.loads(pickle.dumps(half))
+    assert again.score("a red circle", None, records).tobytes() == found.tobytes()
+
+
+def test_a_device_that_is_not_there_is_named(
+    directory: Path, encoder: Encoder, records: list[Record]
+) -> None:
+    with pytest.raises(ValueError, match="dtype must be"):
+        CrossModalReranker("m", directory, encoder=encoder, dtype="int8")
+    model = CrossModalReranker("m", directory, encoder=encoder, device="nowhere")
+    with pytest.raises(RerankerError, match="cannot compute on 'nowhere'"):
+        model.score("red", None, records)
 
 
 def test_without_the_towers_stored_tokens_are_judged(

@@ -163,6 +163,16 @@ class CrossModalTransformer(nn.Module):
             if name.endswith(("places", "queries")):
                 nn.init.normal_(parameter, std=0.02)
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.read.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it computes in."""
+        return self.read.weight.dtype
+
     def tokens(self, features: Tensor) -> Tensor:
         """Make pictures' tokens of feature maps: ``(b, p, c)`` float to ``(b, t, w)`` float."""
         made: Tensor = self.adapter(features)
@@ -184,14 +194,14 @@ class CrossModalTransformer(nn.Module):
         if self.settings.fusion == "attention":
             first = x[:, :, 0]  # (b, k, d)
             seen, _ = self.attention(first, pictures, pictures, need_weights=False)  # (b, k, d)
-            judged: Tensor = self.verdict_head(torch.cat([first, seen], -1))  # (b, k, 1)
+            judged: Tensor = self.verdict_head(torch.cat([first, seen], -1).float())  # (b, k, 1)
             return judged[..., 0]
         x = x + self.places[: x.shape[2]]
         x = torch.cat([self.verdict.expand(*x.shape[:2], 1, -1), x], 2)  # (b, k, 1 + l, d)
         mask = functional.pad(present, (1, 0), value=True).flatten(0, 1)[:, None, None]
         for block in _blocks(self.blocks):
             x, _ = block(x, block.seen(pictures), mask)
-        logits: Tensor = self.verdict_head(x[:, :, 0])  # (b, k, 1)
+        logits: Tensor = self.verdict_head(x[:, :, 0].float())  # (b, k, 1)
         return logits[..., 0]
 
     def caption_logits(self, words: Tensor, tokens: Tensor) -> Tensor:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unisem.common.forks import Carried, Mutex, one_thread
 from unisem.common.lazy_property import lazy_property
 from unisem.common.threads import workers
 from unisem.encoders.base import Encoder
@@ -21,6 +20,7 @@ from unisem.encoders.sentence_transformer import load_encoder
 from unisem.errors import EncoderError, ImageError, RerankerError
 from unisem.images.reference import ImageRef, ImageSource, sources_as_list
 from unisem.models.finding import is_hub_id
+from unisem.models.local_model import LocalModel
 from unisem.records import Record, check_unicode
 from unisem.rerank.base import Reranker
 from unisem.rerank.token_store import TokenStore
@@ -28,6 +28,7 @@ from unisem.rerank.token_store import TokenStore
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from unisem.rerank.cross_modal.model import CrossModalTransformer
     from unisem.rerank.cross_modal.patch_features import PatchFeatures
     from unisem.rerank.cross_modal.saving import CrossModalFiles
     from unisem.rerank.cross_modal.word_vectors import WordVectors
@@ -39,7 +40,7 @@ _AT_ONCE = 4  # pictures in the image tower; see `SentenceTransformerEncoder` fo
 _LOGGER = logging.getLogger(__name__)
 
 
-class CrossModalReranker(Carried, Reranker):
+class CrossModalReranker(LocalModel, Reranker):
     """Judges pictures by looking at the query's words and the picture's tokens together.
 
     A picture's tokens come from the image tower of the encoder that the model was trained with, and
@@ -54,12 +55,19 @@ class CrossModalReranker(Carried, Reranker):
         directory: What ``unisem train-reranker`` wrote.
         encoder: The encoder whose towers are looked into, such as a space's. If the model names
             another one, that is loaded: `mini`, or from the hub's local cache.
+        device: Where it judges; ``"cpu"``, ``"cuda"`` …; the best one present if ``None``.
+        dtype: What it judges in: ``"float32"``, ``"bfloat16"`` or ``"float16"``. Tokens are made in
+            single precision, so that models of any ``dtype`` share stored ones.
         batch_size: Pictures that are judged at once. It changes no score beyond rounding.
 
     Raises:
+        ValueError: An argument is out of range.
         RerankerError: At the first use: the files are damaged, or the encoder is another one than
             the model was trained with.
     """
+
+    role = "reranker"
+    failure = RerankerError
 
     def __init__(
         self,
@@ -67,32 +75,19 @@ class CrossModalReranker(Carried, Reranker):
         directory: Path,
         *,
         encoder: Encoder | None = None,
+        device: str | None = None,
+        dtype: str = "float32",
         batch_size: int = 64,
     ) -> None:
         if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
             raise ValueError(f"batch_size must be a whole number of at least 1, not {batch_size!r}")
-        self.directory = directory
-        self._name = name
+        super().__init__(name, directory, device=device, dtype=dtype)
         self._encoder = encoder
         self._batch_size = batch_size
-        self._lock = Mutex()
-        self.follow_forks()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        make = partial(CrossModalReranker, encoder=self._encoder, batch_size=self._batch_size)
-        return make, (self._name, self.directory)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._name!r})"
-
-    def begin_anew(self) -> None:
-        """In a forked child the model computes in one thread."""
-        one_thread("torch")
-
-    @property
-    def name(self) -> str:
-        """What a person calls the model: the directory that was named."""
-        return self._name
+    def _settings(self) -> dict[str, Any]:
+        own = {"encoder": self._encoder, "batch_size": self._batch_size}
+        return super()._settings() | own
 
     @lazy_property
     def files(self) -> CrossModalFiles:
@@ -100,6 +95,21 @@ class CrossModalReranker(Carried, Reranker):
         from unisem.rerank.cross_modal.saving import CrossModalFiles
 
         return CrossModalFiles.read(self.directory, self._name)
+
+    def _load(self) -> CrossModalTransformer:
+        """The network that judges; the one in `files`, which makes tokens, stays as it was read."""
+        import torch
+
+        best = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        try:
+            device = torch.device(self._device or best or "cpu")
+            network = copy.deepcopy(self.files.network).to(device, getattr(torch, self._dtype))
+        except (AssertionError, RuntimeError) as error:  # torch has both for what is not there
+            raise RerankerError(
+                f"the reranker {self._name!r} cannot compute on {self._device!r}: {error}"
+            ) from error
+        network.verdict_head.float()  # three digits would make equals of good hits
+        return network
 
     @lazy_property
     def encoder(self) -> Encoder:
@@ -223,21 +233,24 @@ class CrossModalReranker(Carried, Reranker):
         whole = np.flatnonzero(np.isfinite(tokens).all(axis=(1, 2)))
         if not len(whole):
             return scores
+        network: CrossModalTransformer = self.model
+        device, dtype = network.device, network.dtype
         with self._lock, torch.inference_mode():
-            words, present = self._words(text)  # (1, l, …), (1, l)
+            words, present = (each.to(device) for each in self._words(text))  # (1, l, …), (1, l)
+            words = words.to(dtype) if words.is_floating_point() else words
             for start in range(0, len(whole), self._batch_size):
                 places = whole[start : start + self._batch_size]
-                chosen = torch.from_numpy(tokens[places].astype(np.float32))
+                chosen = torch.from_numpy(tokens[places]).to(device, dtype)
                 asked, there = (e.expand(len(places), *e.shape) for e in (words, present))
-                scores[places] = self.files.network.match(asked, there, chosen)[:, 0].numpy()
+                logits = network.match(asked, there, chosen)[:, 0]  # (n,)
+                scores[places] = logits.float().cpu().numpy()
         return scores
 
     def _words(self, text: str) -> tuple[Tensor, Tensor]:
         settings = self.files.network.settings
         if settings.text_width is None:
             return self.files.tokenizer.padded([text], settings.length)
-        vectors, present = self._word_vectors.of([text], settings.length)
-        return vectors.cpu(), present.cpu()
+        return self._word_vectors.of([text], settings.length)
 
     def stored(self, directory: Path, images: Collection[str]) -> dict[str, Tokens]:
         """The tokens, ``(t, w)`` float16 each, that a space's directory has of these digests."""
