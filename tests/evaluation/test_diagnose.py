@@ -169,6 +169,30 @@ def test_a_calibrated_space(tmp_path: Path) -> None:
     assert all(after[pair].mean != before[pair].mean for pair in before)
 
 
+def test_a_calibration_that_changes_nothing_says_why(mixed: SemanticSpace) -> None:
+    mixed.calibrate()
+    found = diagnose(mixed, options=FAST)
+    assert found.choices is not None
+    assert not found.choices.centred
+    told = [one for one in found.findings if one.name in ("gap", "share", "scores")]
+    problems = [one for one in told if one.is_problem]
+    assert {one.name for one in problems} == {"gap", "share", "scores"}
+    for one in problems:
+        assert "changes nothing" in one.remedy
+        assert "of the 36 answers" in one.remedy
+    assert found.as_json()["space"]["choices"]["queries"] == 36
+
+
+def test_kinds_of_queries_that_no_scale_was_chosen_for(apart: SemanticSpace) -> None:
+    apart.calibrate()
+    found = diagnose(apart, options=FAST)
+    assert found.choices is not None
+    assert found.choices.scaled == ("image", "both")
+    (problem,) = (one for one in found.findings if one.name == "scores" and one.is_problem)
+    assert problem.text.startswith("Asked with texts")
+    assert "leaves them so" in problem.remedy
+
+
 def test_cycle_by_brute_force(mixed: SemanticSpace) -> None:
     found = diagnose(mixed, options=FAST).cycle
     assert found is not None

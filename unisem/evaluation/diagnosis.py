@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from unisem.calibration import Choices
 from unisem.common.skipped import Skipped
 from unisem.evaluation.geometry import Geometry
 from unisem.evaluation.hubness import Hubness
@@ -161,7 +162,7 @@ class Diagnosis(WrittenReport):
         encoder: Its encoder's name.
         records: How many it holds.
         forms: How many of each form.
-        calibrated: Whether its scores are calibrated.
+        choices: What its calibration does; ``None`` if scores are raw.
         options: How it was diagnosed.
         findings: Problems first.
         geometry: The gap between the raw vectors of texts and of pictures; ``None`` if there are
@@ -182,7 +183,7 @@ class Diagnosis(WrittenReport):
     encoder: str
     records: int
     forms: Mapping[Form, int]
-    calibrated: bool
+    choices: Choices | None
     options: DiagnosisOptions
     findings: tuple[Finding, ...]
     geometry: Geometry | None
@@ -196,6 +197,11 @@ class Diagnosis(WrittenReport):
     projection: Projection | None = field(repr=False)
     skipped: tuple[Skipped, ...]
     environment: Environment
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the space has a calibration, which may have chosen to change nothing."""
+        return self.choices is not None
 
     def as_json(self) -> dict[str, Any]:
         """All but the plot, as JSON values; ``docs/guides/diagnose.md`` says what is where."""
@@ -212,6 +218,7 @@ class Diagnosis(WrittenReport):
                 "records": self.records,
                 "forms": dict(self.forms),
                 "calibrated": self.calibrated,
+                "choices": None if self.choices is None else asdict(self.choices),
             },
             "options": asdict(self.options),
             "findings": [asdict(finding) for finding in self.findings],

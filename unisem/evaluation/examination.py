@@ -137,7 +137,7 @@ class _Examination:
             encoder=self.space.encoder.name,
             records=len(self.sample.form),
             forms=self.sample.forms,
-            calibrated=calibration is not None,
+            choices=None if calibration is None else calibration.choices,
             options=options,
             findings=(),
             geometry=geometry,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from unisem.calibration import Choices, DocumentKind
+from unisem.calibration.kinds import DOCUMENT_KINDS
 from unisem.evaluation.diagnosis import Change, Diagnosis, Finding, Places
 from unisem.evaluation.scores import Scores
 
@@ -23,6 +25,7 @@ _CALIBRATE = (
     "comparable; until then ask "
     'with modality="image" or modality="text" where you know what you want.'
 )
+_TRAIN = "Train the encoder on pairs like yours; the calibration has done what it can."
 _PLURAL = {"text": "texts", "image": "pictures", "captioned image": "captioned pictures"}
 
 
@@ -31,7 +34,7 @@ def findings_of(found: Diagnosis) -> tuple[Finding, ...]:
     every = [
         *_kinds(found),
         *_gap(found),
-        *(finding for places in found.places for finding in _share(places, found.calibrated)),
+        *(finding for places in found.places for finding in _share(places, found.choices)),
         *_hubs(found),
         *_scores(found),
         *_cycle(found),
@@ -65,8 +68,11 @@ def _gap(found: Diagnosis) -> Iterator[Finding]:
             "gap",
             True,
             f"There is a gap between texts and pictures that the calibration leaves: {figures}.",
-            "Calibrate anew (unisem calibrate SPACE): what the space holds has moved since, or the "
-            "sample was small.",
+            _remedy(
+                found.choices,
+                "Calibrate anew (unisem calibrate SPACE): what the space holds has moved since, or "
+                "the sample was small.",
+            ),
         )
     else:
         yield Finding(
@@ -77,10 +83,10 @@ def _gap(found: Diagnosis) -> Iterator[Finding]:
         )
 
 
-def _share(places: Places, calibrated: bool) -> Iterator[Finding]:
+def _share(places: Places, choices: Choices | None) -> Iterator[Finding]:
     if places.queries < _ENOUGH:
         return
-    yield from _share_of_records(places, calibrated)
+    yield from _share_of_records(places, choices)
     if _SOME <= places.texts_present <= 1 - _SOME and not _ALONE <= places.by_text <= 1 - _ALONE:
         through, other = ("texts", "pictures") if places.by_text > 0.5 else ("pictures", "texts")
         won = max(places.by_text, 1 - places.by_text)
@@ -89,17 +95,25 @@ def _share(places: Places, calibrated: bool) -> Iterator[Finding]:
             True,
             f"Asked with {places.asked}, {_pct(won)} of the first ten places are won by vectors of "
             f"{through}: what {other} say does not count.",
-            _after_calibration(calibrated),
+            _remedy(choices, _TRAIN),
         )
 
 
-def _after_calibration(calibrated: bool) -> str:
-    if calibrated:
-        return "Train the encoder on pairs like yours; the calibration has done what it can."
-    return _CALIBRATE
+def _remedy(choices: Choices | None, calibrated: str) -> str:
+    """What to do; a calibration that changes nothing says why."""
+    if choices is None:
+        return _CALIBRATE
+    if choices.centred:
+        return calibrated
+    return (
+        "The calibration of this space changes nothing, as nothing that it does found surely more "
+        f"of the {choices.queries:,} answers that captions tell it of. Caption more pictures with "
+        'what they show and calibrate anew; until then ask with modality="image" or '
+        'modality="text".'
+    )
 
 
-def _share_of_records(places: Places, calibrated: bool) -> Iterator[Finding]:
+def _share_of_records(places: Places, choices: Choices | None) -> Iterator[Finding]:
     found, fair = places.hubness.found, places.fair
     if len(found) < 2:
         return
@@ -115,7 +129,7 @@ def _share_of_records(places: Places, calibrated: bool) -> Iterator[Finding]:
         f"Asked with {places.asked}, {_PLURAL[name]} have {_pct(found[name])} of the first ten "
         f"places and {_pct(fair[name])} of {of}; {_PLURAL[least]} have {_pct(found[least])} and "
         f"{_pct(fair[least])}.",
-        _after_calibration(calibrated),
+        _remedy(choices, _TRAIN),
     )
 
 
@@ -148,7 +162,7 @@ def _hubs(found: Diagnosis) -> Iterator[Finding]:
 
 
 def _scores(found: Diagnosis) -> Iterator[Finding]:
-    for asked in ("text", "image"):
+    for asked in DOCUMENT_KINDS:
         pair = {one.kind: one for one in found.scores if one.asked == asked}
         if len(pair) < 2:
             continue
@@ -163,8 +177,18 @@ def _scores(found: Diagnosis) -> Iterator[Finding]:
             True,
             f"Asked with {what}, the nearest wrong {higher} score {abs(shift):.1f} deviations "
             f"above the nearest wrong {lower}, so that one min_score cannot suit both.",
-            "Calibrate anew, on what the space holds now." if found.calibrated else _CALIBRATE,
+            _remedy(found.choices, _on_one_scale(found.choices, asked)),
         )
+
+
+def _on_one_scale(choices: Choices | None, asked: DocumentKind) -> str:
+    if choices is None or asked in choices.scaled:
+        return "Calibrate anew, on what the space holds now."
+    return (
+        "The calibration leaves them so, because one scale for both found no more of the answers "
+        "that captions tell it of. Cut by min_relevance, which looks at each kind by itself, or "
+        'ask with modality="image" or modality="text".'
+    )
 
 
 def _shift(texts: Scores, images: Scores) -> float:
