@@ -1,20 +1,20 @@
-"""`PageBlock`: a page's paragraphs, headings, lists, code, tables and pictures, in order."""
+"""`blocks_of_page`: a page's paragraphs, headings, lists, code, tables and pictures, in order."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from unisem.readers.documents.html_figures import (
-    Shown,
     figure_in,
     is_framed,
     is_picture_object,
     shown_in,
 )
 from unisem.readers.documents.html_tree import classes_of, is_boilerplate, tag_of, words_of
+from unisem.readers.documents.page_block import PageBlock, Shown
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -76,33 +76,6 @@ _ARRANGED = frozenset(
 _CAPTIONS = frozenset(["caption", "wp-caption-text", "float-caption", "thumbcaption"])
 _EMPHASIS = frozenset(["img", "picture", "a", "br", "em", "i", "small", "b", "strong", "span"])
 _OVERSIZED = 100  # frames larger than a figure, after which a page's frames are no longer tried
-
-
-@dataclass(slots=True)
-class PageBlock:
-    """One block of a page.
-
-    Attributes:
-        kind: As of `Element`.
-        text: Its words.
-        level: Of a heading.
-        figure: What a figure shows.
-        caption: Of a figure or a table.
-        is_caption: The page marks it as a caption.
-        anchors: Names of places in it.
-        references: Names of places that it links to.
-        group: Which list, counted from 1, an item is of; 0 for what is no list.
-    """
-
-    kind: Literal["heading", "text", "list", "code", "table", "figure"]
-    text: str = ""
-    level: int = 1
-    figure: Shown | None = None
-    caption: str = ""
-    is_caption: bool = False
-    anchors: set[str] = field(default_factory=set)
-    references: set[str] = field(default_factory=set)
-    group: int = 0
 
 
 def blocks_of_page(root: _Element, file_name: str) -> Iterator[PageBlock]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from unisem.readers.documents.html_tree import classes_of, tag_of, words_of
 from unisem.readers.documents.labels import label_of
+from unisem.readers.documents.page_block import Shown
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -79,23 +79,6 @@ _SUFFIXES = frozenset(
         ".jpe",
     ]
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A picture of a page.
-
-    Attributes:
-        links: Where it is, the best first; none for a drawing inside the page.
-        alternative: What is said for those who cannot see it.
-        caption: What is written about it.
-        anchors: Names of places in it.
-    """
-
-    links: tuple[str, ...]
-    alternative: str = ""
-    caption: str = ""
-    anchors: tuple[str, ...] = ()
 
 
 def is_framed(node: _Element) -> bool:

@@ -1,0 +1,50 @@
+"""`PageBlock`: a paragraph, a heading, a list's item, code, a table or a picture of a document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture of a document.
+
+    Attributes:
+        links: Where it is, the best first; none for a drawing inside the page.
+        alternative: What is said for those who cannot see it.
+        caption: What is written about it.
+        anchors: Names of places in it.
+    """
+
+    links: tuple[str, ...]
+    alternative: str = ""
+    caption: str = ""
+    anchors: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class PageBlock:
+    """One block of a document that flows, as HTML and Word do.
+
+    Attributes:
+        kind: As of `Element`.
+        text: Its words.
+        level: Of a heading.
+        figure: What a figure shows.
+        caption: Of a figure or a table.
+        is_caption: The document marks it as a caption.
+        anchors: Names of places in it.
+        references: Names of places that it links to.
+        group: Which list, counted from 1, an item is of; 0 for what is no list.
+    """
+
+    kind: Literal["heading", "text", "list", "code", "table", "figure"]
+    text: str = ""
+    level: int = 1
+    figure: Shown | None = None
+    caption: str = ""
+    is_caption: bool = False
+    anchors: set[str] = field(default_factory=set)
+    references: set[str] = field(default_factory=set)
+    group: int = 0
