@@ -56,7 +56,7 @@ def test_a_word_is_predicted_from_those_before_it_alone() -> None:
     assert not torch.allclose(one[:, 4:], other[:, 4:])
 
 
-@pytest.mark.parametrize("fusion", ["transformer", "attention"])
+@pytest.mark.parametrize("fusion", ["transformer", "attention", "cosine"])
 @pytest.mark.parametrize("text_width", [None, 5])
 def test_many_texts_of_a_picture_are_judged_as_each_alone(
     fusion: Any, text_width: int | None
@@ -75,6 +75,9 @@ def test_many_texts_of_a_picture_are_judged_as_each_alone(
                 tokens[picture][None],
             )
             torch.testing.assert_close(alone[0, 0], together[picture, text])
+    of_all = made.match(words[:1], present[:1], tokens)
+    torch.testing.assert_close(of_all[0], together[0])
+    torch.testing.assert_close(of_all[1:], made.match(words[:1], present[:1], tokens[1:]))
 
 
 def test_the_attention_is_the_formula() -> None:
@@ -98,6 +101,19 @@ def test_the_attention_is_the_formula() -> None:
     seen = sum(w * value for w, value in zip(weights / weights.sum(), v, strict=True))
     seen = made.attention.out_proj(seen)
     torch.testing.assert_close(made.verdict_head(torch.cat([first, seen]))[0], found[0, 0])
+
+
+def test_the_cosine_is_the_formula() -> None:
+    """A mean without what is padding, attention, and a cosine, one after the other."""
+    made = network(fusion="cosine", text_width=5)
+    tokens = made.tokens(torch.randn(1, 9, 6))
+    words, present = torch.randn(1, 1, 3, 5), torch.tensor([[[True, True, False]]])
+    said = made.word_vectors((words[0, 0, 0] + words[0, 0, 1]) / 2)
+    pictures = made.read(tokens)
+    seen, _ = made.attention(said[None, None], pictures, pictures)
+    scale = made.state_dict()["verdict_head.log_scale"].exp()
+    expected = scale * (said @ seen[0, 0]) / said.norm() / seen.norm()
+    torch.testing.assert_close(made.match(words, present, tokens)[0, 0], expected)
 
 
 def test_places_of_the_picture_matter_and_are_gathered_to_fewer_tokens() -> None:

@@ -68,6 +68,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> PairDataset:
         {"loss": "itm", "epochs": 100, "captioning": 0},
         {"fusion": "attention", "epochs": 100, "learning_rate": 5e-3, "captioning": 0},
         {"loss": "infonce", "hard_negatives": 0, "captioning": 0},
+        {"loss": "infonce", "hard_negatives": 0, "fusion": "cosine", "captioning": 0},
     ],
 )
 def test_twenty_pairs_are_learned_by_heart(

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Fusion = Literal["transformer", "attention"]
+Fusion = Literal["transformer", "attention", "cosine"]
 _MOST = 1 << 20  # of any size; a file that says more is damaged or hostile
 _MOST_SIDE = 64
 
@@ -45,9 +45,11 @@ class CrossModalSettings:
             ``None`` the network has word vectors of its own.
         fusion: ``"transformer"`` is described above. ``"attention"`` is the article's own form: the
             text's first token vector attends once to the picture's tokens, and a head judges both.
+            ``"cosine"``: the mean of the text's token vectors does, and the verdict is the cosine
+            of what it says and what it saw, times a learned number.
         width: Numbers in a vector inside.
         heads: Of every attention; they divide the width.
-        layers: Of the matching stack; ``"attention"`` has none.
+        layers: Of the matching stack; ``"attention"`` and ``"cosine"`` have none.
         caption_layers: Of the writing stack; 0 leaves it out.
         picture_tokens: Vectors that a picture becomes: as many as places in the feature map, or
             fewer, which gather what lies at several places.
@@ -75,7 +77,8 @@ class CrossModalSettings:
 
     def __post_init__(self) -> None:
         if self.fusion not in get_args(Fusion):
-            raise ValueError(f'fusion must be "transformer" or "attention", not {self.fusion!r}')
+            known = ", ".join(map(repr, get_args(Fusion)))
+            raise ValueError(f"fusion must be one of {known}, not {self.fusion!r}")
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in ("fusion", "dropout") or (field.name == "text_width" and not value):
@@ -138,12 +141,16 @@ class CrossModalTransformer(nn.Module):
             else nn.Sequential(nn.LayerNorm(s.text_width), nn.Linear(s.text_width, s.width))
         )
         self.read = nn.Linear(s.token_width, s.width)
-        if s.fusion == "attention":
+        if s.fusion != "transformer":
             self.attention = nn.MultiheadAttention(
                 s.width, s.heads, dropout=s.dropout, batch_first=True
             )
-            self.verdict_head = nn.Sequential(
-                nn.Linear(2 * s.width, s.width), nn.GELU(), nn.Linear(s.width, 1)
+            self.verdict_head: nn.Module = (
+                _Cosine()
+                if s.fusion == "cosine"
+                else nn.Sequential(
+                    nn.Linear(2 * s.width, s.width), nn.GELU(), nn.Linear(s.width, 1)
+                )
             )
         else:
             self.verdict = nn.Parameter(torch.zeros(s.width))
@@ -182,27 +189,39 @@ class CrossModalTransformer(nn.Module):
         """Judge k texts against each of b pictures.
 
         Args:
-            words: ``(b, k, l)`` int64 ids, or ``(b, k, l, text_width)`` token vectors.
-            present: ``(b, k, l)`` bool, false where a text is over.
+            words: ``(b, k, l)`` int64 ids, or ``(b, k, l, text_width)`` token vectors; with a
+                first size of 1, the same texts for every picture.
+            present: ``(b, k, l)`` bool, false where a text is over; likewise.
             tokens: ``(b, t, token_width)`` from `tokens`.
 
         Returns:
             ``(b, k)`` float logits: higher is a better match.
         """
-        x = self.word_vectors(words)  # (b, k, l, d)
         pictures = self.read(tokens)  # (b, t, d)
-        if self.settings.fusion == "attention":
-            first = x[:, :, 0]  # (b, k, d)
-            seen, _ = self.attention(first, pictures, pictures, need_weights=False)  # (b, k, d)
-            judged: Tensor = self.verdict_head(torch.cat([first, seen], -1).float())  # (b, k, 1)
+        b = len(pictures)
+        if self.settings.fusion != "transformer":
+            text = self._text(words, present).expand(b, -1, -1)  # (b, k, d)
+            seen, _ = self.attention(text, pictures, pictures, need_weights=False)  # (b, k, d)
+            judged: Tensor = self.verdict_head(torch.cat([text, seen], -1).float())  # (b, k, 1)
             return judged[..., 0]
-        x = x + self.places[: x.shape[2]]
+        x = self.word_vectors(words) + self.places[: words.shape[2]]  # (b, k, l, d)
+        x, present = x.expand(b, -1, -1, -1), present.expand(b, -1, -1)
         x = torch.cat([self.verdict.expand(*x.shape[:2], 1, -1), x], 2)  # (b, k, 1 + l, d)
         mask = functional.pad(present, (1, 0), value=True).flatten(0, 1)[:, None, None]
         for block in _blocks(self.blocks):
             x, _ = block(x, block.seen(pictures), mask)
         logits: Tensor = self.verdict_head(x[:, :, 0].float())  # (b, k, 1)
         return logits[..., 0]
+
+    def _text(self, words: Tensor, present: Tensor) -> Tensor:
+        """One vector of each text, ``(b, k, d)``."""
+        if self.settings.fusion == "attention":
+            first: Tensor = self.word_vectors(words[:, :, 0])
+            return first
+        if self.settings.text_width is None:
+            return _mean(self.word_vectors(words), present)
+        mean: Tensor = self.word_vectors(_mean(words, present))  # as a text tower pools
+        return mean
 
     def caption_logits(self, words: Tensor, tokens: Tensor) -> Tensor:
         """Predict at every word the next one, from the picture and the words up to it.
@@ -255,6 +274,19 @@ class CrossModalTransformer(nn.Module):
 
     def _next_words(self, x: Tensor) -> Tensor:
         return functional.linear(self.caption_norm(x), self.caption_words.weight)
+
+
+class _Cosine(nn.Module):
+    """The cosine of a vector's two halves, times a learned number: ``(…, 2d)`` to ``(…, 1)``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(math.log(15)))
+
+    def forward(self, both: Tensor) -> Tensor:
+        said, seen = both.chunk(2, -1)
+        cosines = functional.cosine_similarity(said, seen, dim=-1)
+        return self.log_scale.exp() * cosines[..., None]
 
 
 class _Adapter(nn.Module):
@@ -365,6 +397,12 @@ class _Block(nn.Module):
     def _by_head(self, x: Tensor) -> Tensor:
         split = x.view(*x.shape[:-1], self.heads, -1)
         return split.transpose(-3, -2)  # (…, n, d) to (…, h, n, e)
+
+
+def _mean(vectors: Tensor, present: Tensor) -> Tensor:
+    """Mean of the vectors that are there: ``(b, k, l, w)`` and ``(b, k, l)`` to ``(b, k, w)``."""
+    there = present[..., None].to(vectors.dtype)
+    return (vectors * there).sum(2) / there.sum(2)
 
 
 def _blocks(stack: nn.ModuleList) -> Iterator[_Block]:

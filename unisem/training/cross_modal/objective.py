@@ -108,8 +108,8 @@ class Objective:
         return self.network.match(words, present, tokens.flatten(0, 1)).view(b, c)
 
     def _whole_batch(self, batch: Ids, own: Tensor) -> Tensor:
-        inputs, b = self.inputs, len(batch)
-        words, present = inputs.texts.padded(np.tile(inputs.text_of[batch], (b, 1)))
+        inputs = self.inputs
+        words, present = inputs.texts.padded(inputs.text_of[batch][None])  # (1, b, l, …)
         same = np.stack([~self.candidates.wrong(int(position), batch) for position in batch])
         return infonce_loss(self.network.match(words, present, own), torch.from_numpy(same))
 

@@ -11,7 +11,7 @@ MatchingLoss = Literal["contrastive", "itm", "infonce"]
 Compared = Literal["both", "texts", "images"]
 Words = Literal["own", "tower"]
 TrainedIn = Literal["float32", "bfloat16"]
-FusionName = Literal["transformer", "attention"]
+FusionName = Literal["transformer", "attention", "cosine"]
 
 _LOSS = "Loss"
 _NEGATIVES = "Wrong texts and pictures"
@@ -36,8 +36,9 @@ class CrossModalRecipe:
         random_negatives: Candidates per pair and step from the same batch.
         words: How texts are read for matching: word vectors of the network's own, or the token
             vectors of the encoder's text tower, which know more words and are slower.
-        fusion: Layers in which words look at the picture (transformer), or one attention of the
-            text's first vector, as the article has it (attention).
+        fusion: Layers in which words look at the picture (transformer); or one attention of the
+            text's first vector, as the article has it (attention); or one of the text's mean
+            vector, compared with what it saw by its cosine (cosine).
         vocabulary: Words and parts of words that are learned from the captions, at most.
         width: Numbers in a vector inside.
         heads: Of every attention.
