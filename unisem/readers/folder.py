@@ -59,9 +59,10 @@ class FolderReader(Reader):
     A document (see `unisem.readers.documents.formats`) is yielded unread; pictures that it links to
     are its figures and not also read for themselves.
 
-    Passed over are hidden files, other spaces, and folders of systems and tools (``@eaDir``,
-    ``node_modules`` …). What cannot be read, links to other folders among it, is yielded as
-    `Skipped`; files of kinds that nothing reads are counted in `ignored`.
+    Passed over are hidden files, what Office writes beside a file that is open (``~$…``), other
+    spaces, and folders of systems and tools (``@eaDir``, ``node_modules`` …). What cannot
+    be read, links to other folders among it, is yielded as `Skipped`; files of
+    kinds that nothing reads are counted in `ignored`.
 
     Args:
         folder: The folder.
@@ -341,7 +342,7 @@ class FolderReader(Reader):
 
 
 def _is_wanted(name: str) -> bool:
-    return not name.startswith(".") and name.lower() not in _OF_SYSTEMS
+    return not name.startswith((".", "~$")) and name.lower() not in _OF_SYSTEMS
 
 
 def _name_fault(name: str) -> str | None:

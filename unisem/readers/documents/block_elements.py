@@ -71,11 +71,17 @@ def _opened(shown: Shown, opener: Opener) -> tuple[ImageRef | None, list[Skipped
 
 
 def _lists(blocks: Iterable[PageBlock]) -> list[PageBlock]:
-    """Blocks, the items of a list as one."""
+    """Blocks, the items of a list, and the lines of code, as one."""
     joined: list[PageBlock] = []
     lines: list[str] = []
     for block in blocks:
-        if block.kind == "list" and joined and joined[-1].group == block.group:
+        before = joined[-1] if joined else None
+        if (
+            block.kind in ("list", "code")
+            and before is not None
+            and block.group
+            and (before.kind, before.group) == (block.kind, block.group)
+        ):
             lines.append(block.text)
             joined[-1].references |= block.references
             continue
@@ -101,8 +107,13 @@ def _captioned(blocks: Sequence[PageBlock]) -> Iterator[PageBlock]:
                 if near.kind == "text" and (near.is_caption or _heads(near.text, block.kind)):
                     block.caption = near.text
                     block.references |= near.references
+                    block.anchors |= near.anchors
                     taken.add(place)
                     break
+    captions = {block.group: block.caption for block in blocks if block.figure and block.caption}
+    for block in blocks:
+        if block.kind == "figure" and block.group and not block.caption:  # beside one that has it
+            block.caption = captions.get(block.group, "")
     return (block for place, block in enumerate(blocks) if place not in taken)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from unisem.readers.documents.docx import DOCX
 from unisem.readers.documents.elements import Format
 from unisem.readers.documents.html import HTML
 from unisem.readers.documents.pdf import PDF
 
-FORMATS: dict[str, Format] = {suffix: form for form in (PDF, HTML) for suffix in form.suffixes}
+FORMATS: dict[str, Format] = {
+    suffix: form for form in (PDF, HTML, DOCX) for suffix in form.suffixes
+}
 """Formats by suffix, in small letters."""

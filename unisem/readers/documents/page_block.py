@@ -36,7 +36,8 @@ class PageBlock:
         is_caption: The document marks it as a caption.
         anchors: Names of places in it.
         references: Names of places that it links to.
-        group: Which list, counted from 1, an item is of; 0 for what is no list.
+        group: Which list, counted from 1, an item is of, which code a line; pictures of one group
+            share a caption. 0 for what stands by itself.
     """
 
     kind: Literal["heading", "text", "list", "code", "table", "figure"]
