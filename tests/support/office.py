@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from io import BytesIO
 
 import docx
+import pptx
 from docx.document import Document as WordDocument
 from docx.oxml import parse_xml
 from docx.shared import Inches
+from pptx.presentation import Presentation
 
 from tests.support.pictures import encoded, solid
 
@@ -69,4 +71,13 @@ def changed(data: bytes, parts: Mapping[str, Callable[[bytes], bytes]]) -> bytes
         for name in names:
             known = old.read(name) if name in old.namelist() else b""
             new.writestr(name, parts[name](known) if name in parts else known)
+    return buffer.getvalue()
+
+
+def slides(fill: Callable[[Presentation], object]) -> bytes:
+    """A presentation, as python-pptx writes it, filled by a function."""
+    presentation = pptx.Presentation()
+    fill(presentation)
+    buffer = BytesIO()
+    presentation.save(buffer)
     return buffer.getvalue()

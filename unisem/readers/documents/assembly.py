@@ -113,7 +113,9 @@ def _drafts(elements: Iterable[Element | Skipped], size: int) -> Iterator[_Draft
 
     def started(element: Element, text: str) -> _Draft:
         words = [heading.text for heading in headings] + [text]
-        draft = _Draft(element, " > ".join(filter(None, path)), "\n\n".join(words), element.box)
+        draft = _Draft(
+            element, " > ".join(filter(None, path)), "\n\n".join(filter(None, words)), element.box
+        )
         draft.references.update(element.references)
         headings.clear()
         return draft
@@ -125,9 +127,16 @@ def _drafts(elements: Iterable[Element | Skipped], size: int) -> Iterator[_Draft
             if open_draft is not None:
                 yield open_draft
                 open_draft = None
+            if (
+                headings
+                and headings[-1].page != element.page
+                and headings[-1].level >= element.level
+            ):
+                yield started(headings[0], "")  # no words followed on its page
             path[element.level - 1 :] = [""] * (element.level - 1 - len(path))
             path.append(" ".join(element.text.split())[:_HEADING])
-            headings.append(element)
+            if element.text:
+                headings.append(element)
         elif element.kind in ("figure", "table", "page"):
             if open_draft is not None:
                 yield open_draft

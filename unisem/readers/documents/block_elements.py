@@ -37,6 +37,8 @@ def block_elements(
                 caption=block.caption or None,
                 anchors=tuple(sorted(block.anchors)),
                 references=tuple(sorted(block.references)),
+                page=block.page,
+                box=block.box,
             )
             continue
         image, told = _opened(block.figure, opener)
@@ -51,6 +53,8 @@ def block_elements(
                 image=image,
                 anchors=tuple(sorted(block.anchors)),
                 references=tuple(sorted(block.references)),
+                page=block.page,
+                box=block.box,
             )
     if drawn:
         yield Skipped(

@@ -6,8 +6,9 @@ from unisem.readers.documents.docx import DOCX
 from unisem.readers.documents.elements import Format
 from unisem.readers.documents.html import HTML
 from unisem.readers.documents.pdf import PDF
+from unisem.readers.documents.pptx import PPTX
 
 FORMATS: dict[str, Format] = {
-    suffix: form for form in (PDF, HTML, DOCX) for suffix in form.suffixes
+    suffix: form for form in (PDF, HTML, DOCX, PPTX) for suffix in form.suffixes
 }
 """Formats by suffix, in small letters."""

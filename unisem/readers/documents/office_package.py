@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import posixpath
+import zipfile
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 _DRAWINGS = {".emf", ".wmf", ".emz", ".wmz", ".svg", ".wdp", ".pct", ".pict"}
+
+_RUN = ("vbaproject", "vbadata", "/embeddings/", "/activex/", "/ctrlprops/")  # in parts' names
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,27 @@ class OfficePackage:
         """The part that the id of a relationship leads to."""
         link = self.link(part, relation) or ""
         return link[1:] if link.startswith("/") and link[1:] in self._archive else None
+
+    def without_links(self) -> bytes:
+        """The package without what leads out of it and what can be run, for another program.
+
+        Raises:
+            DocumentError: As `Archive.read`, of any part.
+        """
+        from lxml import etree
+
+        buffer = BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as copy:
+            for member in dict.fromkeys(self._archive.names):
+                if member.endswith(".rels"):
+                    root = self._archive.xml(member)
+                    for entry in list(root):
+                        if attribute(entry, "TargetMode") is not None:
+                            root.remove(entry)
+                    copy.writestr(member, etree.tostring(root))
+                elif not any(word in member.casefold() for word in _RUN):
+                    copy.writestr(member, self._archive.read(member))
+        return buffer.getvalue()
 
     def picture(self, link: str) -> ImageRef | Skipped:
         """A picture by a relation's link: a part, or a file beside the document."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from unisem.images.region import Box
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -38,6 +40,8 @@ class PageBlock:
         references: Names of places that it links to.
         group: Which list, counted from 1, an item is of, which code a line; pictures of one group
             share a caption. 0 for what stands by itself.
+        page: As of `Element`.
+        box: As of `Element`.
     """
 
     kind: Literal["heading", "text", "list", "code", "table", "figure"]
@@ -49,3 +53,5 @@ class PageBlock:
     anchors: set[str] = field(default_factory=set)
     references: set[str] = field(default_factory=set)
     group: int = 0
+    page: int | None = None
+    box: Box | None = None
