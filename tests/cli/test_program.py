@@ -77,7 +77,7 @@ main()
 
 
 def test_ctrl_c_does_not_wait_for_a_thread_that_is_busy(cards: Path, tmp_path: Path) -> None:
-    (cards / "about.md").unlink()  # a text needs no picture, and may be stored by then
+    (cards / "about.txt").unlink()  # a text needs no picture, and may be stored by then
     index = start("index", cards, "--into", "s.unisem", cwd=tmp_path, code=_STUCK)
     assert index.stdout is not None
     assert index.stdout.readline().startswith("begun")

@@ -109,7 +109,7 @@ def test_modes_that_do_not_go_with_what_is_given(
 
 def test_modality_and_match(run: Run, built: Path) -> None:
     assert ids(run("search", built, "red", "--modality", "text", "--json").stdout) == {
-        "cards/about.md"
+        "cards/about.txt"
     }
     found = json.loads(run("search", built, "red", "--match", "text", "--json").stdout)["hits"]
     assert {hit["matched"] for hit in found} == {"text"}

@@ -75,7 +75,7 @@ def test_pictures_without_words_get_a_caption_and_its_vector(space: SemanticSpac
         assert after[name]["image"] == before[name]["image"]
         row = encoder.encode_texts([caption])[0]
         assert after[name]["text"] == row.astype(np.float32).tobytes()
-    for name in ("photos/red.png", "photos/about.md"):
+    for name in ("photos/red.png", "photos/about.txt"):
         assert found[name] == old[name]
         assert after[name] == before[name]
     assert space.search("a blue card", match="text", k=1)[0].record.id == "photos/blue.png"

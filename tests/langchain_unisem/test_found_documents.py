@@ -187,7 +187,7 @@ class TestUpdating:
 
     def test_source_and_neighbours_stay(self, card_space: SemanticSpace) -> None:
         store = UniSemVectorStore(space=card_space)
-        for name in ("cards/red.png", "cards/about.md"):
+        for name in ("cards/red.png", "cards/about.txt"):
             before = card_space.get([name])[0]
             assert before is not None
             (found,) = store.get_by_ids([name])

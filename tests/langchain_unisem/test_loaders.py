@@ -42,8 +42,8 @@ def photos(tmp_path: Path) -> Path:
     solid("green").save(folder / "lone.png", format="WEBP", lossless=True)
     solid("black").save(folder / "bare.png")
     (folder / "lone.txt").write_text("a lone {green} one\n", encoding="utf-8")
-    (folder / "about.md").write_text("Texts are for other loaders.", encoding="utf-8")
-    (folder / "empty.md").touch()
+    (folder / "about.txt").write_text("Texts are for other loaders.", encoding="utf-8")
+    (folder / "empty.txt").touch()
     rows = [
         {"file_name": "tom.jpg", "text": "Tom, a red cat", "year": 2024, "source": "web"},
         {"file_name": "cats/tim.png", "text": "Tim", "tags": ["blue"], "sha256": "no"},

@@ -46,7 +46,7 @@ def test_files(cards: Path, space: SemanticSpace) -> None:
             name: value for name, value in other.metadata.items() if name != "file_name"
         }
     assert {Path(item.name).name for item in skipped} == {
-        "about.md",
+        "about.txt",
         *(f"{colour}.txt" for colour in COLOURS),
     }
     assert all("is not a picture" in item.reason for item in skipped)

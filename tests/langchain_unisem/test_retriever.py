@@ -94,7 +94,7 @@ def test_what_a_document_holds(retriever: UniSemRetriever, cards: Path) -> None:
         "search_type": "similarity",
     }
     text = retriever.invoke("paper", k=1)[0]
-    assert text.id == "cards/about.md"
+    assert text.id == "cards/about.txt"
     assert text.metadata["unisem"].keys() == {
         "id",
         "modality",
@@ -141,7 +141,7 @@ def test_settings_of_the_retriever(card_space: SemanticSpace) -> None:
     assert len(UniSemRetriever(space=card_space, k=2).invoke("red")) == 2
     assert UniSemRetriever(space=card_space, k=0).invoke("red") == []
     texts = UniSemRetriever(space=card_space, k=50, modality="text").invoke("red")
-    assert ids(texts) == ["cards/about.md"]
+    assert ids(texts) == ["cards/about.txt"]
     pictures = UniSemRetriever(space=card_space, k=50, modality="image").invoke("red")
     assert len(pictures) == every - 1
     matched = UniSemRetriever(space=card_space, k=50, match="image").invoke("red")
@@ -152,7 +152,7 @@ def test_settings_of_the_retriever(card_space: SemanticSpace) -> None:
 
 CALLS: list[tuple[dict[str, Any], list[str]]] = [
     ({"k": 1}, ["cards/red.png"]),
-    ({"modality": "text"}, ["cards/about.md"]),
+    ({"modality": "text"}, ["cards/about.txt"]),
     ({"k": 1, "match": "image"}, ["cards/red.png"]),
     ({"filter": {"file_name": "blue.png"}}, ["cards/blue.png"]),
     ({"filter": Field("file_name") == "blue.png"}, ["cards/blue.png"]),
@@ -173,11 +173,11 @@ async def test_settings_of_one_call(
 
 def test_a_call_replaces_the_retrievers_settings(card_space: SemanticSpace) -> None:
     retriever = UniSemRetriever(
-        space=card_space, k=1, modality="text", filter={"file_name": "about.md"}
+        space=card_space, k=1, modality="text", filter={"file_name": "about.txt"}
     )
-    assert ids(retriever.invoke("red")) == ["cards/about.md"]
+    assert ids(retriever.invoke("red")) == ["cards/about.txt"]
     assert ids(retriever.invoke("a red card", modality=None, filter=None)) == ["cards/red.png"]
-    assert ids(retriever.invoke("red")) == ["cards/about.md"]
+    assert ids(retriever.invoke("red")) == ["cards/about.txt"]
 
 
 @pytest.mark.parametrize("kind", ["path", "str", "bytes", "pil"])

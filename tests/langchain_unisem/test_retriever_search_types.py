@@ -216,14 +216,14 @@ def test_a_function_may_spoil_its_copy(texts: SemanticSpace) -> None:
 
 
 def test_records_are_looked_up_within_the_filter(card_space: SemanticSpace) -> None:
-    wanted = ["cards/red.png", "nobody", "cards/about.md", "cards/red.png", "cards/blue.png"]
+    wanted = ["cards/red.png", "nobody", "cards/about.txt", "cards/red.png", "cards/blue.png"]
 
     def found(**settings: Any) -> list[str | None]:
         records = UniSemRetriever(space=card_space, **settings).records(wanted)
         return [None if record is None else record.id for record in records]
 
     assert found() == [name if name != "nobody" else None for name in wanted]
-    assert found(modality="text") == [None, None, "cards/about.md", None, None]
+    assert found(modality="text") == [None, None, "cards/about.txt", None, None]
     red = ["cards/red.png", None, None, "cards/red.png", None]
     assert found(filter={"file_name": "red.png"}) == red
     assert found(filter=Field("file_name") == "red.png") == red

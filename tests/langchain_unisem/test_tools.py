@@ -198,7 +198,7 @@ class TestLike:
         assert {"step open the lid", "step pour the water"} < set(found)
 
     @pytest.mark.parametrize(
-        "like", ["nobody", "cards/about.md", "/etc/passwd", "http://127.0.0.1:9/x.png", ""]
+        "like", ["nobody", "cards/about.txt", "/etc/passwd", "http://127.0.0.1:9/x.png", ""]
     )
     def test_only_ids_of_pictures(self, card_space: SemanticSpace, like: str) -> None:
         encoder = card_space.encoder
@@ -240,9 +240,9 @@ class TestFilter:
 
     def test_narrows(self, card_space: SemanticSpace) -> None:
         tool = make(card_space, fields=self.FIELDS)
-        blue = {"file_name": {"$in": ["blue.png", "about.md"]}}
+        blue = {"file_name": {"$in": ["blue.png", "about.txt"]}}
         assert sorted(ids(call(tool, query="red", filter=blue))) == [
-            "cards/about.md",
+            "cards/about.txt",
             "cards/blue.png",
         ]
         assert len(call(tool, query="red", filter={}).artifact) == 4
@@ -285,8 +285,8 @@ class TestFilter:
 
     def test_modality(self, card_space: SemanticSpace) -> None:
         tool = make(card_space, k=20)
-        assert ids(call(tool, query="red", modality="text")) == ["cards/about.md"]
-        assert "cards/about.md" not in ids(call(tool, query="red", modality="image"))
+        assert ids(call(tool, query="red", modality="text")) == ["cards/about.txt"]
+        assert "cards/about.txt" not in ids(call(tool, query="red", modality="image"))
 
 
 class TestSchema:

@@ -167,7 +167,7 @@ def test_a_function_and_a_modality(card_space: SemanticSpace) -> None:
 
     documents = store.similarity_search("x", filter=red, modality="text")
     assert [document.id for document in documents] == ["t"]
-    assert sorted(map(str, shown)) == ["cards/about.md", "t"]
+    assert sorted(map(str, shown)) == ["cards/about.txt", "t"]
 
 
 async def asynchronous(document: Document) -> bool:

@@ -191,7 +191,7 @@ def test_a_string_is_never_opened(card_store: UniSemVectorStore, cards: Path) ->
 
 
 def test_modality_and_match(card_store: UniSemVectorStore) -> None:
-    assert ids(card_store.similarity_search("red", 50, modality="text")) == ["cards/about.md"]
+    assert ids(card_store.similarity_search("red", 50, modality="text")) == ["cards/about.txt"]
     pictures = card_store.similarity_search("red", 50, modality="image")
     assert len(pictures) == len(card_store) - 1
     assert len(card_store.similarity_search("red", 50, match="image")) == len(pictures)

@@ -57,7 +57,7 @@ def best(index: UniSemIndex, query: str) -> str | None:
 def test_from_documents_leads_splitters_round_pictures(
     embedding: UniSemEmbedding, cards: Path
 ) -> None:
-    (cards / "about.md").write_text("Cards are made of paper. " * 40)
+    (cards / "about.txt").write_text("Cards are made of paper. " * 40)
     (cards / "red.txt").write_text("This caption of a red card is long. " * 40)
     splitter = SentenceSplitter(chunk_size=60, chunk_overlap=0)
     index = UniSemIndex.from_documents(
@@ -68,7 +68,7 @@ def test_from_documents_leads_splitters_round_pictures(
     assert len(pictures) == 6
     assert {node.node_id for node in pictures} == {node.ref_doc_id for node in pictures}
     assert len(nodes) - 6 >= 4, "the text is split"
-    assert {node.ref_doc_id for node in nodes if node not in pictures} == {"cards/about.md"}
+    assert {node.ref_doc_id for node in nodes if node not in pictures} == {"cards/about.txt"}
     for node in pictures:
         vectors = index.vector_store.client.vectors([node.node_id])[0]
         assert vectors is not None
@@ -101,10 +101,10 @@ async def test_insert_refresh_update_and_delete(index: UniSemIndex, cards: Path,
         index.as_retriever(similarity_top_k=2).retrieve("white")[1].score, abs=0.1
     )
 
-    text = given["cards/about.md"]
+    text = given["cards/about.txt"]
     text.set_content("a violet card")
     await call("update_ref_doc", text)
-    assert best(index, "violet") == "cards/about.md"
+    assert best(index, "violet") == "cards/about.txt"
     assert len(index.vector_store.client) == 7
 
     for stay in (True, False):
@@ -148,16 +148,16 @@ def test_documents_count_as_indexed_only_when_they_are(cards: Path) -> None:
 def test_ref_doc_info_is_known_though_the_store_keeps_the_text(
     index: UniSemIndex, cards: Path
 ) -> None:
-    (cards / "about.md").write_text("Cards are made of paper. " * 40)
+    (cards / "about.txt").write_text("Cards are made of paper. " * 40)
     index.refresh_ref_docs(list(documents(cards).values()))
     index.insert_nodes([TextNode(id_="alone", text="of no document")])
     found = index.ref_doc_info
     assert set(found) == set(documents(cards))
     assert found["cards/red.png"].node_ids == ["cards/red.png"]
     assert found["cards/red.png"].metadata["file_name"] == "red.png"
-    stored = index.vector_store.get_nodes(found["cards/about.md"].node_ids)
+    stored = index.vector_store.get_nodes(found["cards/about.txt"].node_ids)
     assert len(stored) > 1
-    assert {node.ref_doc_id for node in stored} == {"cards/about.md"}
+    assert {node.ref_doc_id for node in stored} == {"cards/about.txt"}
 
 
 def test_an_index_in_a_directory_is_found_again(

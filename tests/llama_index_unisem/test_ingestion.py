@@ -40,7 +40,7 @@ def store() -> UniSemVectorStore:
 def folder(cards: Path) -> Path:
     """The cards, one without a caption, and a text that needs several chunks."""
     (cards / "green.txt").unlink()
-    (cards / "about.md").write_text(LONG)
+    (cards / "about.txt").write_text(LONG)
     return cards
 
 
@@ -274,7 +274,7 @@ async def test_docstore_strategies(
         (folder / "black.txt").unlink()
         await run()
         gone = {"black"} if strategy == DocstoreStrategy.UPSERTS_AND_DELETE else set()
-        kept = {node.metadata["file_name"] for node in store.get_nodes()} - {"about.md"}
+        kept = {node.metadata["file_name"] for node in store.get_nodes()} - {"about.txt"}
         assert kept == {f"{colour}.png" for colour in set(COLOURS) - gone}
 
 

@@ -42,7 +42,7 @@ def photos(tmp_path: Path) -> Path:
         rows = csv.writer(file)
         rows.writerows([["file_name", "caption", "year"], ["snow.png", "Snow", "2021"]])
         rows.writerow(["nox.png", "somebody else", "1"])
-    (folder / "about.md").write_text("All about cats.\n\n" + "They purr. " * 300)
+    (folder / "about.txt").write_text("All about cats.\n\n" + "They purr. " * 300)
     return folder
 
 
@@ -137,21 +137,21 @@ def test_bad_pictures_are_skipped_counted_and_named(
     (photos / "text.png").write_text("no picture")
     (photos / "cut.jpg").write_bytes(encoded(noise(1, (600, 400)), "JPEG")[:8000])
     (photos / "empty.png").write_bytes(b"")
-    (photos / "empty.md").write_text("")
+    (photos / "blank.txt").write_text("")
     (photos / "new.heic").write_bytes(b"x")
     solid("red").save(tmp_path / "outside.png")
     (photos / "link.png").symlink_to(tmp_path / "outside.png")
     reader = UniSemImageReader(photos)
     with caplog.at_level(logging.WARNING):
         documents = reader.load_data()
-    assert {document.id_ for document in documents} == {*EXPECTED, "photos/about.md"}
+    assert {document.id_ for document in documents} == {*EXPECTED, "photos/about.txt"}
     names = {Path(skipped.name).name for skipped in reader.skipped}
-    bad = {"text.png", "cut.jpg", "empty.png", "empty.md", "new.heic", "link.png"}
+    bad = {"text.png", "cut.jpg", "empty.png", "blank.txt", "new.heic", "link.png"}
     assert bad <= names
     assert len(reader.skipped) == 7
     assert "7 inputs were left out" in caplog.text
     assert "outside the allowed folder" in caplog.text
-    assert reader.load_data(photos / "empty.md") == []
+    assert reader.load_data(photos / "blank.txt") == []
     assert reader.load_data(photos / "cut.jpg") == []
     assert Path(reader.skipped[-1].name).name == "cut.jpg"
     assert len(reader.load_data()) == 6
@@ -195,7 +195,7 @@ def test_without_a_folder_ids_are_whole_paths(photos: Path) -> None:
 async def test_lazy_and_async(photos: Path) -> None:
     reader = UniSemImageReader(photos)
     lazy = reader.lazy_load_data()
-    assert next(iter(lazy)).id_ == "photos/about.md"
+    assert next(iter(lazy)).id_ == "photos/about.txt"
     expected = [document.id_ for document in reader.load_data()]
     assert [document.id_ for document in await reader.aload_data()] == expected
     assert [document.id_ for document in await reader.alazy_load_data()] == expected
@@ -223,7 +223,7 @@ def test_a_pipeline_can_hold_the_reader_and_it_serialises(photos: Path) -> None:
     assert again == reader
     assert len(copy.deepcopy(again).load_data()) == 6
     pipeline = IngestionPipeline(transformations=[], readers=[ReaderConfig(reader=reader)])
-    assert {node.node_id for node in pipeline.run()} == {*EXPECTED, "photos/about.md"}
+    assert {node.node_id for node in pipeline.run()} == {*EXPECTED, "photos/about.txt"}
 
 
 @pytest.mark.parametrize(

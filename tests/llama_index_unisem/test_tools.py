@@ -109,7 +109,7 @@ async def test_a_picture_found_before_is_searched_by_its_id(
 
 @pytest.mark.parametrize(
     "image",
-    ["cards/about.md", "unknown", "{path}", "http://127.0.0.1:9/x.png", "data:image/png;base64,x"],
+    ["cards/about.txt", "unknown", "{path}", "http://127.0.0.1:9/x.png", "data:image/png;base64,x"],
 )
 async def test_an_image_is_never_a_path_or_a_url(
     tool: UniSemRetrieverTool, cards: Path, image: str

@@ -68,7 +68,7 @@ def test_folder(pictures: Path) -> None:
     for name, text in CAPTIONS.items():
         (pictures / name).with_suffix(".txt").write_text(text)
     noise(9).save(pictures / "silent.png")
-    (pictures / "about.md").write_text("A text, no picture.")
+    (pictures / "about.txt").write_text("A text, no picture.")
     dataset = PairDataset.read(pictures)
     assert found(dataset) == expected(pictures)
     assert reasons(dataset) == ["has no caption"]

@@ -100,8 +100,8 @@ def test_unusable_lines_and_files_are_reported_not_fatal(folder: Path, tmp_path:
         '{"file_name": "a.png", "text": "again"}\n'
         '{"file_name": "a.png", "text": 3}\n'
     )
-    (folder / "latin.md").write_bytes(b"caf\xe9")
-    (folder / "empty.md").write_text("\n")
+    (folder / "latin.txt").write_bytes(b"caf\xe9")
+    (folder / "empty.txt").write_text("\n")
     (folder / "photo.heic").write_bytes(b"x")
     (folder / "program.py").write_text("print()")
     records, skipped = read(folder)
@@ -117,8 +117,8 @@ def test_unusable_lines_and_files_are_reported_not_fatal(folder: Path, tmp_path:
         "secret.png leads outside the folder",
         "a.png is described twice",
         'metadata.jsonl:8 "text" must be a string',
-        "latin.md cannot be read as UTF-8",
-        "empty.md is empty",
+        "latin.txt cannot be read as UTF-8",
+        "empty.txt is empty",
         "photo.heic .heic is not supported",
     ):
         assert expected in reasons
@@ -183,21 +183,21 @@ def test_hidden_files_and_other_spaces_are_passed_over(folder: Path) -> None:
 
 def test_texts_are_chunked_and_linked(folder: Path) -> None:
     paragraphs = [f"Paragraph {n}. " + "word " * 100 for n in range(4)]
-    (folder / "long.md").write_text("\n\n".join(paragraphs))
+    (folder / "long.txt").write_text("\n\n".join(paragraphs))
     (folder / "short.txt").write_text("Just this.")
     records, _ = read(folder)
-    assert list(records) == [f"photos/long.md#{n}" for n in (1, 2, 3, 4)] + ["photos/short.txt"]
-    assert records["photos/long.md#2"].links == {
-        "previous": "photos/long.md#1",
-        "next": "photos/long.md#3",
+    assert list(records) == [f"photos/long.txt#{n}" for n in (1, 2, 3, 4)] + ["photos/short.txt"]
+    assert records["photos/long.txt#2"].links == {
+        "previous": "photos/long.txt#1",
+        "next": "photos/long.txt#3",
     }
     assert records["photos/short.txt"].links == {}
-    assert len({records[f"photos/long.md#{n}"].source_id for n in (1, 2, 3, 4)}) == 1
+    assert len({records[f"photos/long.txt#{n}"].source_id for n in (1, 2, 3, 4)}) == 1
 
 
 def test_linked_files_outside_the_folder_are_not_read(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "secret.md").write_text("secret")
-    (folder / "link.md").symlink_to(tmp_path / "secret.md")
+    (tmp_path / "secret.txt").write_text("secret")
+    (folder / "link.txt").symlink_to(tmp_path / "secret.txt")
     records, skipped = read(folder)
     assert not records
     assert "leads outside" in next(iter(skipped.values()))
@@ -240,7 +240,7 @@ def test_a_pipe_beside_a_picture_does_not_stop_the_reader(folder: Path) -> None:
     solid("red").save(folder / "a.png")
     os.mkfifo(folder / "a.txt")
     os.mkfifo(folder / "metadata.jsonl")
-    os.mkfifo(folder / "notes.md")
+    os.mkfifo(folder / "notes.txt")
     records, skipped = read(folder)
     assert [record.text for record in records.values()] == [None]
     assert all("not a regular file" in reason for reason in skipped.values())
@@ -284,7 +284,7 @@ def test_a_caption_that_is_not_used_is_listed(folder: Path) -> None:
     assert len(skipped) == 2
 
 
-@pytest.mark.parametrize("name", ["self.png", "self.md", "self.txt", "metadata.csv"])
+@pytest.mark.parametrize("name", ["self.png", "self.txt", "metadata.csv"])
 def test_a_link_that_points_at_itself_is_listed(folder: Path, name: str) -> None:
     solid("red").save(folder / "a.png")
     (folder / name).symlink_to(name)
@@ -314,14 +314,14 @@ def test_what_systems_and_tools_keep_is_left_out(folder: Path) -> None:
 
 
 def test_kinds_that_nothing_reads_are_counted(folder: Path) -> None:
-    for name in ("a.mov", "b.MOV", "c.zip", "LICENSE", "metadata.jsonl", "notes.md"):
+    for name in ("a.mov", "b.MOV", "c.zip", "LICENSE", "metadata.jsonl", "notes.txt"):
         (folder / name).write_text("x")
     reader = FolderReader(folder)
     assert reader.ignored == {"": 1, ".mov": 2, ".zip": 1}
     assert [item.name for item in reader.unread()] == ["*", "*.mov", "*.zip"]
 
 
-@pytest.mark.parametrize("suffix", [b"png", b"txt", b"md"])
+@pytest.mark.parametrize("suffix", [b"png", b"txt", b"md", b"html"])
 def test_a_name_that_is_not_unicode_is_listed_for_its_name(folder: Path, suffix: bytes) -> None:
     try:
         (Path(os.fsdecode(os.fsencode(folder) + b"/gr\xfc\xdfe." + suffix))).write_bytes(b"hello")
@@ -378,7 +378,7 @@ def test_one_file_is_read_as_with_its_whole_folder(folder: Path, tmp_path: Path)
     for name in ("a.png", "b.png", "cats/c.png", "cats/d.png"):
         solid("red").save(folder / name)
     (folder / "b.txt").write_text("beside")
-    (folder / "long.md").write_text("They purr. " * 300)
+    (folder / "long.txt").write_text("They purr. " * 300)
     (folder / "metadata.jsonl").write_text(
         '{"file_name": "a.png", "text": "a"}\n{"file_name": "cats/c.png", "text": "c"}\n{}\n'
     )

@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
     for number, name in enumerate(("anchor", "bell")):
         noise(number).save(path / f"{name}.png")
         (path / f"{name}.txt").write_text(f"a {name}")
-    (path / "about.md").write_text("About anchors and bells.")
+    (path / "about.txt").write_text("About anchors and bells.")
     return path
 
 
@@ -41,25 +41,25 @@ def test_what_is_renamed_is_one_record_under_its_new_name(
     space.add_folder(folder)
     (folder / "sea").mkdir()
     (folder / "anchor.png").rename(folder / "sea" / "ship.png")
-    (folder / "about.md").rename(folder / "read me.md")
+    (folder / "about.txt").rename(folder / "read me.txt")
     report = space.add_folder(folder)
     assert (report.renamed, report.gone, report.removed) == (2, (), 0)
     assert ids(space) == {
         "photos/sea/ship.png",
         "photos/bell.png",
-        "photos/read me.md",
+        "photos/read me.txt",
         "photos/anchor.txt",  # no caption any more, so a text
     }
 
 
 def test_what_is_gone_is_named_and_taken_out_when_asked(folder: Path, space: SemanticSpace) -> None:
-    (folder / "long.md").write_text("\n\n".join(f"{n} " + "word " * 150 for n in range(4)))
+    (folder / "long.txt").write_text("\n\n".join(f"{n} " + "word " * 150 for n in range(4)))
     space.add_folder(folder)
     space.add([Record(id="own", text="not of the folder", image=folder / "anchor.png")])
     before = ids(space)
-    for name in ("anchor.png", "anchor.txt", "long.md"):
+    for name in ("anchor.png", "anchor.txt", "long.txt"):
         (folder / name).unlink()
-    gone = {"photos/anchor.png", *(f"photos/long.md#{n}" for n in (1, 2, 3, 4))}
+    gone = {"photos/anchor.png", *(f"photos/long.txt#{n}" for n in (1, 2, 3, 4))}
     report = space.add_folder(folder)
     assert set(report.gone) == gone
     assert report.removed == 0
@@ -84,11 +84,11 @@ def test_a_text_that_was_emptied_or_became_a_caption_is_gone(
 ) -> None:
     (folder / "ship.txt").write_text("a ship")
     space.add_folder(folder)
-    assert {"photos/about.md", "photos/ship.txt"} <= ids(space)
-    (folder / "about.md").write_text(" ")
+    assert {"photos/about.txt", "photos/ship.txt"} <= ids(space)
+    (folder / "about.txt").write_text(" ")
     noise(3).save(folder / "ship.png")
     report = space.add_folder(folder)
-    assert set(report.gone) == {"photos/about.md", "photos/ship.txt"}
+    assert set(report.gone) == {"photos/about.txt", "photos/ship.txt"}
     assert space.add_folder(folder, prune=True).removed == 2
     assert ids(space) == {"photos/anchor.png", "photos/bell.png", "photos/ship.png"}
 

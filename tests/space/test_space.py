@@ -54,7 +54,7 @@ def test_folder_then_text_picture_and_composed_queries(card_space: SemanticSpace
     only_text = card_space.search(text="red", image=solid("blue"), k=1, text_weight=1.0)
     assert only_text[0].record.id == "cards/red.png"
     about = card_space.search(text="paper", k=1, modality="text")[0]
-    assert (about.record.id, about.matched) == ("cards/about.md", "text")
+    assert (about.record.id, about.matched) == ("cards/about.txt", "text")
     assert all(hit.record.image for hit in card_space.search(text="paper", k=9, modality="image"))
 
 
@@ -204,15 +204,15 @@ def test_folder_again_encodes_only_what_changed(cards: Path, tmp_path: Path) -> 
 
 
 def test_chunks_that_a_text_no_longer_has_are_removed(cards: Path, space: SemanticSpace) -> None:
-    (cards / "long.md").write_text("\n\n".join(f"{n} " + "word " * 150 for n in range(4)))
+    (cards / "long.txt").write_text("\n\n".join(f"{n} " + "word " * 150 for n in range(4)))
     space.add_folder(cards)
     assert len(space) == 7 + 4
-    (cards / "long.md").write_text("short now")
+    (cards / "long.txt").write_text("short now")
     report = space.add_folder(cards)
     assert (report.added, report.removed) == (1, 4)
     assert len(space) == 7 + 1
     (record,) = [r for r in space.store.select() if r.id.startswith("cards/long")]
-    assert (record.id, record.text) == ("cards/long.md", "short now")
+    assert (record.id, record.text) == ("cards/long.txt", "short now")
 
 
 def test_one_bad_picture_among_many_is_skipped_and_reported(

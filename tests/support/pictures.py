@@ -35,5 +35,5 @@ def colour_folder(folder: Path) -> Path:
     for colour in COLOURS:
         solid(colour).save(folder / f"{colour}.png")
         (folder / f"{colour}.txt").write_text(f"a {colour} card", encoding="utf-8")
-    (folder / "about.md").write_text("# Cards\n\nCards are made of paper.\n", encoding="utf-8")
+    (folder / "about.txt").write_text("# Cards\n\nCards are made of paper.\n", encoding="utf-8")
     return folder

@@ -29,7 +29,7 @@ from unisem.readers.texts import read_text
 from unisem.records import Record
 
 PICTURES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
-TEXTS = {".txt", ".md"}
+TEXTS = {".txt"}
 _LARGEST_MANIFEST = 1 << 20  # bytes of the file that tells a space
 _UNSUPPORTED = {".avif", ".heic", ".heif", ".ico", ".jxl", ".psd", ".raw", ".svg", ".eps"}
 _OF_SYSTEMS = {
@@ -52,7 +52,7 @@ class FolderReader(Reader):
     """Records of a folder's pictures, texts and documents, subfolders included, in sorted order.
 
     Ids are the folder's name and the path inside it, ``photos/cats/tom.jpg``; a text that needs
-    several chunks gives ``photos/about.md#1``, ``#2`` …, linked as ``previous`` and ``next``.
+    several chunks gives ``photos/about.txt#1``, ``#2`` …, linked as ``previous`` and ``next``.
     Metadata are the columns of the metadata file, and ``file_name``. See
     `unisem.readers.captions` for captions.
 

@@ -107,14 +107,10 @@ class Archive:
         """Parse a member as XML: no entities, no DTD, no network, and no more than `MAX_XML`.
 
         Raises:
-            DocumentError: As `read`; it is no XML; or the extra ``documents`` is missing.
+            DocumentError: As `read`; or it is no XML.
         """
-        try:
-            from lxml import etree
-        except ImportError as error:
-            raise DocumentError(
-                f'{self.name} needs lxml to be read; pip install "unisem[documents]"'
-            ) from error
+        from lxml import etree
+
         parser = etree.XMLParser(
             resolve_entities=False,
             no_network=True,

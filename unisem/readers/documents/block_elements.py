@@ -45,6 +45,8 @@ def block_elements(
         drawn += not block.figure.links
         yield from told
         caption = block.caption or None
+        if caption is None and _heads(block.figure.alternative, "figure"):
+            caption = block.figure.alternative  # as Markdown writes captions
         if image is not None or caption or block.figure.alternative:
             yield Element(
                 kind="figure",

@@ -25,4 +25,4 @@ def _elements(data: bytes, source: Source) -> Iterator[Element | Skipped]:
 
 
 DOCX = Format(name="Word", suffixes=frozenset({".docx", ".docm"}), elements=_elements)
-"""Needs the extra ``documents`` (lxml). Macros are never run."""
+"""By lxml. Macros are never run."""

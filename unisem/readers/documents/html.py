@@ -56,4 +56,4 @@ HTML = Format(
     elements=html_elements,
     links=_links,
 )
-"""Needs the extra ``documents`` (lxml)."""
+"""By lxml."""

@@ -117,14 +117,10 @@ def html_tree(data: bytes, name: str) -> _Element:
         The page's main part, if it marks one, else its body.
 
     Raises:
-        DocumentError: The extra ``documents`` is missing, or there is nothing in it.
+        DocumentError: There is nothing in it.
     """
-    try:
-        from lxml import etree
-    except ImportError as error:
-        raise DocumentError(
-            f'{name} needs lxml to be read; pip install "unisem[documents]"'
-        ) from error
+    from lxml import etree
+
     text = _CLOSED.sub(r"<\1\2></\1>", _CONTROL.sub(" ", decoded(data)))
     parser = etree.HTMLParser(
         encoding="utf-8", huge_tree=True, no_network=True, remove_comments=True, remove_pis=True
