@@ -6,10 +6,11 @@ from unisem.readers.documents.docx import DOCX
 from unisem.readers.documents.elements import Format
 from unisem.readers.documents.html import HTML
 from unisem.readers.documents.markdown import MARKDOWN
+from unisem.readers.documents.notebook import NOTEBOOK
 from unisem.readers.documents.pdf import PDF
 from unisem.readers.documents.pptx import PPTX
 
 FORMATS: dict[str, Format] = {
-    suffix: form for form in (PDF, HTML, MARKDOWN, DOCX, PPTX) for suffix in form.suffixes
+    suffix: form for form in (PDF, HTML, MARKDOWN, NOTEBOOK, DOCX, PPTX) for suffix in form.suffixes
 }
 """Formats by suffix, in small letters."""
