@@ -321,6 +321,13 @@ def test_kinds_that_nothing_reads_are_counted(folder: Path) -> None:
     assert [item.name for item in reader.unread()] == ["*", "*.mov", "*.zip"]
 
 
+def test_a_document_whose_links_cannot_be_read_stops_nothing(folder: Path) -> None:
+    solid("red").save(folder / "a.png")
+    (folder / "broken.ipynb").write_text("{")
+    picture, document = FolderReader(folder)
+    assert (picture.id, document.format.name) == ("photos/a.png", "Jupyter notebook")  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("suffix", [b"png", b"txt", b"md", b"html"])
 def test_a_name_that_is_not_unicode_is_listed_for_its_name(folder: Path, suffix: bytes) -> None:
     try:

@@ -223,7 +223,7 @@ class FolderReader(Reader):
             if document is None or _name_fault(document.name):
                 continue
             try:
-                links = document.format.links(document.read())
+                links = list(document.format.links(document.read()))
             except DocumentError:  # which is told when its records are wanted
                 continue
             places = map(document.source.beside, links)

@@ -107,8 +107,10 @@ def test_what_is_printed_is_bounded_and_what_is_no_picture_told(tmp_path: Path) 
     ],
 )
 def test_what_is_no_notebook_is_one_error(tmp_path: Path, data: bytes, reason: str) -> None:
-    for reader in (lambda: NOTEBOOK.elements(data, Source(tmp_path / "n.ipynb", tmp_path)),
-                   lambda: NOTEBOOK.links(data)):  # fmt: skip
+    for reader in (
+        lambda: NOTEBOOK.elements(data, Source(tmp_path / "n.ipynb", tmp_path)),
+        lambda: NOTEBOOK.links(data),
+    ):
         with pytest.raises(DocumentError, match=reason):
             list(reader())
 
@@ -132,7 +134,7 @@ _ANY = st.recursive(
                     "attachments",
                     "a",
                 ]
-            ),  # fmt: skip
+            ),
             inner | st.sampled_from(["code", "markdown", "stream", "display_data"]),
             max_size=5,
         )
