@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unisem.readers.documents.docx import DOCX
 from unisem.readers.documents.elements import Format
+from unisem.readers.documents.epub import EPUB
 from unisem.readers.documents.html import HTML
 from unisem.readers.documents.markdown import MARKDOWN
 from unisem.readers.documents.notebook import NOTEBOOK
@@ -11,6 +12,8 @@ from unisem.readers.documents.pdf import PDF
 from unisem.readers.documents.pptx import PPTX
 
 FORMATS: dict[str, Format] = {
-    suffix: form for form in (PDF, HTML, MARKDOWN, NOTEBOOK, DOCX, PPTX) for suffix in form.suffixes
+    suffix: form
+    for form in (PDF, HTML, MARKDOWN, NOTEBOOK, EPUB, DOCX, PPTX)
+    for suffix in form.suffixes
 }
 """Formats by suffix, in small letters."""
