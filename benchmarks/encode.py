@@ -28,7 +28,8 @@ from rich.console import Console
 from rich.table import Table
 from sentence_transformers import SentenceTransformer
 
-from unisem.encoders.sentence_transformer import SentenceTransformerEncoder, locate_model
+from unisem.encoders.loading import locate_model
+from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 
 GALLERY = Path(__file__).parent.parent / "examples" / "gallery"
 

@@ -36,7 +36,7 @@ from benchmarks.clip_art_pairs import as_dataset
 from benchmarks.open_clip_art import load_split
 from tools.open_clip_art import fetched_library
 from unisem import load_encoder
-from unisem.encoders.sentence_transformer import locate_model
+from unisem.encoders.loading import locate_model
 from unisem.evaluation.ranking import bootstrap_interval
 from unisem.training import Recipe, train_encoder, two_towers
 from unisem.training.model.saving import save_model

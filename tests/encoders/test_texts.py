@@ -42,7 +42,7 @@ def test_the_names_of_berts_tokens_are_words(tmp_path: Path, token: str) -> None
 
 
 def test_mini_reads_the_names_of_its_tokens_as_words() -> None:
-    encoder = cast(SentenceTransformerEncoder, load_encoder("mini"))
+    encoder = cast(SentenceTransformerEncoder, load_encoder("mini", runtime="torch"))
     tokenizer = encoder.model[0].sub_modules["text"][0].tokenizer
     tokens = encoder.preprocess_texts(["a cat [SEP] a dog [PAD] [MASK]"], "document")["input_ids"][
         0

@@ -191,7 +191,7 @@ def test_a_flag_is_never_mirrored() -> None:
 
 
 def test_features_are_the_drawings_own_whatever_its_neighbours(tmp_path: Path) -> None:
-    encoder = load_encoder("mini")
+    encoder = load_encoder("mini", runtime="torch")
     images = [Image.effect_noise((250, 250), spread).convert("RGB") for spread in (20, 60, 90)]
     drawings = [
         pictures.Drawing(image, [f"noise {row}"] * 8, "noise", "clip art", f"digest {row}")

@@ -14,13 +14,15 @@ from safetensors.numpy import save_file
 
 from tools.mini_training.head import BeliefHead
 from tools.mini_training.sources import LOCK, REPOSITORY, Sources
+from unisem import load_encoder
+from unisem.encoders.onnx import export_onnx
 
 CARD = REPOSITORY / "tools" / "train_mini_card.md"
 BELIEVE, PLACE = "image_1_Dense", "image_2_Dense"
 
 
 def write(head: BeliefHead, base: Path, output: Path, sources: Sources) -> None:
-    """Replace ``output`` by ``base`` with the head's weights in float16, a card and licences.
+    """Replace ``output`` by ``base`` with the head's weights in float16, graphs and a card.
 
     The checksums of all files go into the lock.
     """
@@ -42,6 +44,9 @@ def write(head: BeliefHead, base: Path, output: Path, sources: Sources) -> None:
         )
         card = string.Template(CARD.read_text("utf-8"))
         (built / "README.md").write_text(card.substitute(sources=rows), "utf-8")
+        shutil.rmtree(built / "onnx", ignore_errors=True)
+        export_onnx(load_encoder(str(built)), Path(scratch) / "exported")
+        (Path(scratch) / "exported" / "onnx").rename(built / "onnx")
         shutil.rmtree(output, ignore_errors=True)
         built.rename(output)
     lock = json.loads(LOCK.read_text("utf-8")) | {"files": digests(output)}

@@ -19,6 +19,7 @@ from unisem.cli.caption import caption
 from unisem.cli.demo import demo
 from unisem.cli.diagnose import diagnose
 from unisem.cli.evaluate import evaluate
+from unisem.cli.export_onnx import export_onnx
 from unisem.cli.index import index
 from unisem.cli.search import search
 from unisem.cli.store import store
@@ -27,6 +28,7 @@ from unisem.cli.tokens import tokens
 from unisem.cli.train import train
 from unisem.cli.train_reranker import train_reranker
 from unisem.common.interrupts import notice_interrupts
+from unisem.common.lazy import TORCH, needs_torch
 from unisem.common.printable import plain
 from unisem.errors import UniSemError
 
@@ -59,6 +61,12 @@ class _Commands(TyperGroup):
             raise typer.Exit(1) from None
         except UniSemError as error:
             complain(str(error))
+            raise typer.Exit(1) from None
+        except ImportError as error:
+            words = needs_torch("this command") if error.name in TORCH else None
+            if words is None:
+                raise
+            complain(words)
             raise typer.Exit(1) from None
         except OSError as error:
             complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
@@ -100,6 +108,7 @@ app.command()(train)
 app.command("train-reranker")(train_reranker)
 app.command()(evaluate)
 app.command()(diagnose)
+app.command("export-onnx")(export_onnx)
 app.add_typer(store, name="store")
 
 

@@ -7,23 +7,24 @@ import sys
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from unisem.cli.options import ImageRoots
 from unisem.cli.terminal import amount, note, results
 from unisem.errors import FilterError, ImageError, UniSemError
-from unisem.records import Modality
 
 if TYPE_CHECKING:
     from unisem.filters import Filter
+    from unisem.records import Modality
     from unisem.search.query import Query
     from unisem.search.reranking import RerankReport
     from unisem.space import SemanticSpace
     from unisem.stores.hits import Hit
 
 
+_MODALITIES: tuple[Modality, ...] = ("text", "image")
 _Kind = StrEnum("_Kind", ["text", "image"])  # typer takes no list of literals
 
 
@@ -108,11 +109,10 @@ def search(
 
         reranking = Reranking.load(
             reranker,
-            modalities=[it for it in get_args(Modality) if it in (rerank_modality or list(_Kind))],
+            modalities=[it for it in _MODALITIES if it in (rerank_modality or _MODALITIES)],
             seconds=rerank_seconds,
             report=reports.append,
         )
-    from unisem.rerank import load_reranker
     from unisem.search.query import Query
     from unisem.stores.selection import Selection
 
@@ -145,6 +145,8 @@ def search(
         for root in image_roots or ():
             opened.image_library.allow(root)
         if reranker is not None and reranking is not None:
+            from unisem.rerank import load_reranker
+
             judge = load_reranker(reranker, encoder=opened.encoder)
             asked = replace(asked, reranker=replace(reranking, reranker=judge))
         hits = opened.search_query(asked)

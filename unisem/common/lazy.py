@@ -1,4 +1,4 @@
-"""`lazy_names` and `require`: a package whose import costs nothing, and says what it lacks."""
+"""`lazy_names`, `require`, `needs_torch`: imports that cost nothing, and say what is lacking."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
+
+TORCH = ("torch", "transformers", "sentence_transformers")
+"""What `requirements-slim.txt` leaves out, though it is required of a whole installation."""
 
 
 def lazy_names(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
@@ -36,9 +39,26 @@ def lazy_names(package: str) -> tuple[Callable[[str], Any], Callable[[], list[st
     def get(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(homes[name]), name)
+        try:
+            return getattr(import_module(homes[name]), name)
+        except ModuleNotFoundError as error:
+            if error.name not in TORCH:
+                raise
+            raise ImportError(needs_torch(f"{package}.{name}"), name=error.name) from error
 
     return get, lambda: sorted({*vars(module), *homes}), sorted([*homes, *versions])
+
+
+def needs_torch(what: str) -> str | None:
+    """Why something cannot run here, in a sentence; ``None`` if nothing of `TORCH` is missing."""
+    missing = [library for library in TORCH if find_spec(library) is None]
+    if not missing:
+        return None
+    are = "is" if len(missing) == 1 else "are"
+    return (
+        f"{what} needs torch, and {' and '.join(missing)} {are} not installed; "
+        "install with: pip install torch sentence-transformers"
+    )
 
 
 def require(package: str, module: str, install: str) -> None:

@@ -14,7 +14,11 @@ from typing import Any
 
 from unisem.errors import EncoderError, UniSemError
 
-_SAFE_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja")
+SAFE_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja")
+"""What is taken of a model's files: weights, configurations, vocabularies; nothing that runs."""
+
+GRAPHS = "onnx/unisem_onnx.json"
+"""The file that describes a model's graphs for onnxruntime, where it has such."""
 _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*(@.+)?", re.ASCII)
 _CONFIGURATIONS = ("modules.json", "config.json", "adapter_config.json")
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.msgpack", "*.h5")
@@ -88,6 +92,8 @@ def unsafe_weights(directory: Path) -> str | None:
     """
     if not any((directory / name).is_file() for name in _CONFIGURATIONS):
         return f"holds no saved model: it has none of {', '.join(_CONFIGURATIONS)}"
+    if (directory / GRAPHS).is_file():
+        return None  # onnxruntime reads no pickles, and some graphs hold their numbers themselves
     safe = {path.parent for path in directory.rglob("*.safetensors")}
     alone = [path for path in directory.rglob("pytorch_model*.bin") if path.parent not in safe]
     if safe and not alone:
@@ -166,7 +172,7 @@ def _hub_directory(
         snapshot_download,
         repository,
         revision=revision or None,
-        allow_patterns=list(_SAFE_FILES),
+        allow_patterns=list(SAFE_FILES),
     )
     try:
         return Path(str(fetch(local_files_only=True)))

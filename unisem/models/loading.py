@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unisem.common.lazy import needs_torch
 from unisem.errors import UniSemError
 from unisem.models.missing_weights import (
     refuse_adapter_within,
@@ -61,6 +62,8 @@ def load_offline(
             of their own.
         outputs: Runs the loaded model on an input of each kind that it takes.
     """
+    if words := needs_torch(what):
+        raise failure(words)
     import torch
 
     weights_dtype = getattr(torch, dtype)

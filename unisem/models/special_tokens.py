@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 
-def special_tokens(model: Any) -> re.Pattern[str]:
-    """Matches the names of a model's special tokens, such as ``[SEP]`` and ``<image>``.
+def special_tokens(model: Any) -> tuple[str, ...]:
+    """The names of a model's special tokens, such as ``[SEP]`` and ``<image>``, longest first.
 
     A tokenizer makes the token of such a name wherever it stands: ``<|endoftext|>`` ends a text for
     CLIP, and for ``<image>`` a vision model looks for a picture.
@@ -30,11 +31,15 @@ def special_tokens(model: Any) -> re.Pattern[str]:
             if getattr(token, "special", False)
         }
         known |= {getattr(processor, f"{kind}_token", None) for kind in ("image", "video", "audio")}
-    names = [
+    names = {
         name for name in known if isinstance(name, str) and re.fullmatch(r"[<\[].+[>\]]", name)
-    ]
-    alternatives = "|".join(map(re.escape, sorted(names, key=lambda name: (-len(name), name))))
-    return re.compile(alternatives or r"(?!)", re.IGNORECASE)
+    }
+    return tuple(sorted(names, key=lambda name: (-len(name), name)))
+
+
+def matching(names: Sequence[str]) -> re.Pattern[str]:
+    """Matches the first of these names that stands in a text, in letters of any size."""
+    return re.compile("|".join(map(re.escape, names)) or r"(?!)", re.IGNORECASE)
 
 
 def spelled_out(text: str, special: re.Pattern[str]) -> str:

@@ -12,7 +12,7 @@ from PIL import Image
 from unisem.common.lazy_property import lazy_property
 from unisem.errors import RerankerError
 from unisem.images.reference import ImageRef
-from unisem.models.special_tokens import special_tokens
+from unisem.models.special_tokens import matching, special_tokens
 from unisem.rerank.local_reranker import LocalReranker
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class BlipReranker(LocalReranker):
 
     @lazy_property
     def _special(self) -> re.Pattern[str]:
-        return special_tokens(self.model)
+        return matching(special_tokens(self.model))
 
     def _parts(self, text: str | None, image: ImageRef | None) -> tuple[bool, bool]:
         if text and image is not None:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from unisem.common.lazy_property import lazy_property
-from unisem.models.special_tokens import special_tokens, spelled_out
+from unisem.models.special_tokens import matching, special_tokens, spelled_out
 from unisem.rerank.local_reranker import LocalReranker
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class LateInteractionReranker(LocalReranker):
 
     @lazy_property
     def _special(self) -> re.Pattern[str]:
-        return special_tokens(self.model)
+        return matching(special_tokens(self.model))
 
     def _side(self, text: str | None, picture: Image.Image | None = None) -> Side:
         return (None if text is None else spelled_out(text, self._special)), picture

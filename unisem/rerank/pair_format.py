@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import Image
 
-from unisem.models.special_tokens import special_tokens
+from unisem.models.special_tokens import matching, special_tokens
 
 Side = str | dict[str, Any]
 """One half of a pair: a text, or its parts by name."""
@@ -34,7 +34,7 @@ class PairFormat:
         chats = "message" in model.modalities
         self._labelled = chats and getattr(formatter, "message_format", None) != "flat"
         self.sees_images: bool = self._labelled and bool(model.supports("image"))
-        self._special = special_tokens(model)
+        self._special = matching(special_tokens(model))
 
     def side(self, text: str | None, picture: Image.Image | None = None) -> Side:
         """Write one half.

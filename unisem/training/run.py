@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from unisem.encoders import Encoder, load_encoder
+from unisem.encoders.loading import in_torch
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.errors import TrainingError
 from unisem.pairs.checking import check_pairs
@@ -173,7 +174,7 @@ def trainable_encoder(encoder: str | Encoder) -> SentenceTransformerEncoder:
         EncoderError: It does not load, or takes texts or pictures only.
         TrainingError: It is no sentence-transformers model.
     """
-    loaded = load_encoder(encoder)
+    loaded = in_torch(load_encoder(encoder))
     if not isinstance(loaded, SentenceTransformerEncoder):
         raise TrainingError(
             f"only sentence-transformers models can be trained, not {type(loaded).__name__}"

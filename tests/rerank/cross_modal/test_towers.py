@@ -18,7 +18,7 @@ from unisem.rerank.cross_modal import PatchFeatures, WordVectors
 
 
 def test_the_maps_of_mini_are_its_last_two_sizes() -> None:
-    encoder = load_encoder("mini")
+    encoder = load_encoder("mini", runtime="torch")
     prepared = [encoder.prepare_image(picture("red")), encoder.prepare_image(picture("blue"))]
     tower = side_modules(encoder.model, "image")[0].auto_model  # type: ignore[attr-defined]
     seen: dict[int, torch.Tensor] = {}

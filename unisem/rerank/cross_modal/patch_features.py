@@ -11,6 +11,7 @@ from PIL import Image
 
 from unisem.common.lazy_property import lazy_property
 from unisem.encoders.base import Encoder
+from unisem.encoders.loading import in_torch
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.encoders.sides import is_joint, side_fingerprint, side_modules
 from unisem.errors import EncoderError
@@ -38,6 +39,7 @@ class PatchFeatures:
     """
 
     def __init__(self, encoder: Encoder, *, side: int = 7) -> None:
+        encoder = in_torch(encoder)
         if not isinstance(encoder, SentenceTransformerEncoder):
             raise EncoderError(
                 f"the encoder {encoder.name!r} has no image tower to look into; pass one of "

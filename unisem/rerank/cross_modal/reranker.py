@@ -16,7 +16,7 @@ from PIL import Image
 from unisem.common.lazy_property import lazy_property
 from unisem.common.threads import workers
 from unisem.encoders.base import Encoder
-from unisem.encoders.sentence_transformer import load_encoder
+from unisem.encoders.loading import load_encoder
 from unisem.errors import EncoderError, ImageError, RerankerError
 from unisem.images.reference import ImageRef, ImageSource, sources_as_list
 from unisem.models.finding import is_hub_id

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from unisem.common.lazy_property import lazy_property
 from unisem.encoders.base import Encoder
+from unisem.encoders.loading import in_torch
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.encoders.sides import is_joint, side_fingerprint, side_modules
 from unisem.errors import EncoderError
@@ -26,6 +27,7 @@ class WordVectors:
     """
 
     def __init__(self, encoder: Encoder) -> None:
+        encoder = in_torch(encoder)
         if not isinstance(encoder, SentenceTransformerEncoder):
             raise EncoderError(
                 f"the encoder {encoder.name!r} has no text tower to look into; pass one of "

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from unisem.encoders.sentence_transformer import locate_model
+from unisem.encoders.loading import locate_model
 from unisem.encoders.sides import is_joint
 from unisem.errors import EncoderError, TrainingError
 from unisem.models.loading import (

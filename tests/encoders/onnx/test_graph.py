@@ -1,0 +1,105 @@
+"""A graph from a stranger is looked through before onnxruntime opens it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+from unisem.encoders.mini import MODEL_DIRECTORY
+from unisem.encoders.onnx.graph import Graph
+from unisem.encoders.onnx.session import open_session
+from unisem.errors import EncoderError
+
+SHIPPED = MODEL_DIRECTORY / "onnx" / "text.onnx"
+
+
+def model(*nodes: onnx.NodeProto, **parts: object) -> onnx.ModelProto:
+    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
+    result = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
+    graph = helper.make_graph([*nodes], "g", [value], [result], **parts)  # type: ignore[arg-type]
+    return helper.make_model(graph)
+
+
+def outside(location: str = "/etc/passwd", name: str = "w") -> TensorProto:
+    tensor = TensorProto(name=name, dims=[1], data_type=1, data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value=location)
+    return tensor
+
+
+def plain() -> onnx.NodeProto:
+    return helper.make_node("Add", ["x", "w"], ["y"])
+
+
+INNER = model(plain()).graph
+REFUSED = {
+    "another domain": (helper.make_node("Add", ["x"], ["y"], domain="evil"), "evil.Add"),
+    "a loop": (helper.make_node("Loop", ["x"], ["y"], body=INNER), "graph inside a graph"),
+    "a bare loop": (helper.make_node("Scan", ["x"], ["y"]), "Scan"),
+    "a constant outside": (
+        helper.make_node("Constant", [], ["y"], value=outside()),
+        "constant in another file",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_a_graph_may_not_have(tmp_path: Path, kind: str) -> None:
+    node, words = REFUSED[kind]
+    path = tmp_path / "g.onnx"
+    onnx.save(model(node), path)
+    with pytest.raises(EncoderError, match=words):
+        Graph.read(path)
+
+
+def test_functions_and_sparse_weights_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "g.onnx"
+    whole = model(plain())
+    whole.functions.add(name="f")
+    onnx.save(whole, path)
+    with pytest.raises(EncoderError, match="functions"):
+        Graph.read(path)
+    sparse = model(plain())
+    sparse.graph.sparse_initializer.add()
+    onnx.save(sparse, path)
+    with pytest.raises(EncoderError, match="sparse"):
+        Graph.read(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["w", "/etc/passwd:w", "../other.safetensors:w", "a/../../other.safetensors:w"]
+)
+def test_weights_are_the_directorys_own(tmp_path: Path, name: str) -> None:
+    directory = tmp_path / "model"
+    directory.mkdir()
+    (tmp_path / "other.safetensors").touch()
+    path = directory / "g.onnx"
+    onnx.save(
+        model(helper.make_node("Add", ["x", name], ["y"]), initializer=[outside(name=name)]), path
+    )
+    with pytest.raises(EncoderError, match="no file of its own"):
+        open_session(directory, path, "the encoder 'x'")
+
+
+def test_it_sees_what_onnx_sees() -> None:
+    known = onnx.load(SHIPPED, load_external_data=False).graph.initializer
+    wanted = {one.name for one in known if one.data_location == TensorProto.EXTERNAL}
+    assert wanted
+    assert Graph.read(SHIPPED).outside == wanted
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=300), st.integers(0, SHIPPED.stat().st_size), st.booleans())
+def test_any_bytes_are_a_graph_or_an_error(
+    tmp_path_factory: pytest.TempPathFactory, noise: bytes, place: int, replaces: bool
+) -> None:
+    content = SHIPPED.read_bytes() if replaces else b""
+    path = tmp_path_factory.mktemp("g") / "g.onnx"
+    path.write_bytes(content[:place] + noise + content[place + len(noise) :])
+    with suppress(EncoderError):
+        assert isinstance(Graph.read(path).outside, set)

@@ -1,0 +1,198 @@
+"""`BatchedEncoder`: an encoder that runs a model over batches, whatever runs the model."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from unisem.common.lazy_property import lazy_property
+from unisem.common.threads import in_order, workers
+from unisem.encoders.base import Encoder, Progress, Role
+from unisem.errors import EncoderError
+from unisem.images.reference import ImageSource, open_image, sources_as_list
+from unisem.models.special_tokens import spelled_out
+from unisem.records import Modality, Vector, check_unicode
+
+_AHEAD = 16  # pictures that are decoded while the model works
+_LETTERS = 20  # characters that a token has at most, nearly always
+_MOST_OBLONG = 50  # times as long as wide; pictures beyond that are squeezed
+_log = logging.getLogger(__name__)
+
+
+class BatchedEncoder(Encoder):
+    """What encoders of local models have in common: texts and pictures in, batch by batch.
+
+    Attributes:
+        directory: The model's files.
+    """
+
+    directory: Path
+    _has_reported = False  # that a text was cut
+
+    @abstractmethod
+    def supports(self, modality: Modality) -> bool:
+        """Whether the model takes inputs of this modality."""
+
+    @property
+    @abstractmethod
+    def text_limit(self) -> int | None:
+        """How many tokens of a text the model reads; ``None`` if all."""
+
+    @abstractmethod
+    def count_tokens(self, text: str) -> int:
+        """How many tokens a text has."""
+
+    @abstractmethod
+    def _embed_texts(self, texts: Sequence[str], role: Role) -> Vector:
+        """Unit rows of texts, ``(n, d)``, in one call of the model."""
+
+    @abstractmethod
+    def _embed_images(self, images: Sequence[Image.Image]) -> Vector:
+        """Unit rows of prepared pictures, ``(n, d)``, in one call of the model."""
+
+    @property
+    @abstractmethod
+    def _special(self) -> re.Pattern[str]:
+        """Matches the names of tokens that are commands."""
+
+    @property
+    @abstractmethod
+    def _image_batch(self) -> int:
+        """Pictures a model call."""
+
+    @property
+    @abstractmethod
+    def _image_side(self) -> int | None:
+        """The longer side of what the model sees of a picture, in pixels, if that is known."""
+
+    def encode_texts(
+        self,
+        texts: Sequence[str],
+        role: Role = "document",
+        *,
+        batch_size: int = 32,
+        progress: Progress | None = None,
+    ) -> Vector:
+        if isinstance(texts, str):
+            raise TypeError("pass a list of texts, for example [text]")
+        if role not in ("query", "document"):
+            raise ValueError(f'role must be "query" or "document", not {role!r}')
+        texts = list(texts)
+        for position, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise TypeError(f"texts[{position}] is {type(text).__name__}, not a string")
+            check_unicode(text, f"texts[{position}]")
+        self.require("text")
+        self._report_cut(texts)
+        texts = [spelled_out(text, self._special) for text in texts]
+        vectors = np.empty((len(texts), self.dimension), np.float32)
+        by_length = sorted(range(len(texts)), key=lambda position: len(texts[position]))
+        for start in range(0, len(texts), batch_size):  # little padding: equals sit together
+            batch = by_length[start : start + batch_size]
+            vectors[batch] = self._embed_texts([texts[position] for position in batch], role)
+            if progress is not None:
+                progress(len(batch))
+        return vectors
+
+    def encode_images(
+        self,
+        images: Sequence[ImageSource],
+        *,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Vector:
+        sources = sources_as_list(images)
+        with workers("unisem-decode") as pool:
+            jobs = (pool.submit(self.prepare_image, image) for image in sources)
+            prepared = in_order(jobs, _AHEAD)
+            return self._encoded(prepared, len(sources), batch_size, progress)
+
+    def encode_prepared(self, images: Sequence[Image.Image]) -> Vector:
+        return self._encoded(iter(images), len(images))
+
+    def _encoded(
+        self,
+        images: Iterator[Image.Image],
+        count: int,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Vector:
+        self.require("image")
+        vectors = np.empty((count, self.dimension), np.float32)
+        done = 0
+        while batch := list(islice(images, batch_size or self._image_batch)):
+            vectors[done : done + len(batch)] = self._embed_images(batch)
+            done += len(batch)
+            if progress is not None:
+                progress(len(batch))
+        return vectors
+
+    def prepare_image(self, image: ImageSource) -> Image.Image:
+        least = self._min_side
+        opened = open_image(image, min_side=least)
+        if least is not None and (spare := min(opened.size) // least) > 1:
+            opened = opened.reduce(spare)  # what decoding does for large ones
+        longest = _MOST_OBLONG * min(opened.size)
+        if max(opened.size) > longest:  # models that scale the shorter side up would burst
+            width, height = (min(side, longest) for side in opened.size)
+            opened = opened.resize((width, height), Image.Resampling.BOX)
+        if self._square is not None and opened.width != opened.height:
+            # The longer side is what the model sees of the square.
+            if least is not None and (spare := max(opened.size) // least) > 1:
+                opened = opened.reduce(spare)
+            side = max(opened.size)
+            canvas = Image.new("RGB", (side, side), self._square)
+            canvas.paste(opened, ((side - opened.width) // 2, (side - opened.height) // 2))
+            return canvas
+        return opened
+
+    def require(self, modality: Modality) -> None:
+        """Raise `EncoderError` if the model does not take inputs of this modality."""
+        if not self.supports(modality):
+            other = {"text": "pictures only", "image": "texts only"}[modality]
+            raise EncoderError(
+                f"the encoder {self.name!r} has no {modality} side: it embeds {other}; pass one "
+                "of both, such as a CLIP, or two towers"
+            )
+
+    def _report_cut(self, texts: Sequence[str]) -> None:
+        """Warn once of a text whose end the model does not read."""
+        limit = None if self._has_reported else self.text_limit
+        if limit is None:
+            return
+        for text in texts:
+            if len(text) <= limit:  # a token has a character at least, but for a few at the ends
+                continue
+            if self.count_tokens(text[: _LETTERS * limit]) > limit:
+                self._has_reported = True
+                _log.warning(
+                    "the encoder %r reads %d tokens of a text, and one has more: its end is not "
+                    "embedded. Cut long texts into passages (unisem.readers.chunk_text does, and "
+                    "add_folder); this is said once. It begins %r",
+                    self.name,
+                    limit,
+                    text[:60],
+                )
+                return
+
+    @lazy_property
+    def _square(self) -> tuple[int, int, int] | None:
+        """The colour that pictures are padded with to a square, if this model wants that."""
+        path = self.directory / "unisem_config.json"
+        if not path.is_file():
+            return None
+        colour = json.loads(path.read_text(encoding="utf-8")).get("pad_to_square")
+        return None if colour is None else (int(colour[0]), int(colour[1]), int(colour[2]))
+
+    @property
+    def _min_side(self) -> int | None:
+        """Twice the side that the model sees: below that, decoding at reduced scale would show."""
+        return None if self._image_side is None else 2 * self._image_side

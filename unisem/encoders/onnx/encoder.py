@@ -1,0 +1,184 @@
+"""`OnnxEncoder`: a model directory with graphs, run by onnxruntime."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from unisem.common.forks import Carried, Mutex, keep_for_ever, undisturbed
+from unisem.common.lazy_property import lazy_property
+from unisem.encoders.base import Encoder, Role, rows_of
+from unisem.encoders.batched import BatchedEncoder
+from unisem.encoders.onnx.description import Description, Words
+from unisem.encoders.onnx.session import open_session
+from unisem.errors import EncoderError
+from unisem.models.finding import fingerprint_model
+from unisem.models.special_tokens import matching
+from unisem.records import Modality, Vector
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+"""What a text side may take, in the order of `tokens`."""
+
+
+class OnnxEncoder(Carried, BatchedEncoder):
+    """A model that `export_onnx` wrote, as an `Encoder`, run by onnxruntime on a CPU.
+
+    Neither torch nor transformers is imported. Threads may share one. A side's graph is opened when
+    it is first used, so that a search by text loads no image tower.
+
+    Args:
+        name: What to call the model.
+        directory: Its files.
+
+    Raises:
+        EncoderError: They are damaged, or made of what is not allowed; of a graph or weights at
+            their first use.
+    """
+
+    def __init__(self, name: str, directory: Path) -> None:
+        self.directory = directory
+        self._name = name
+        self._description = Description.read(directory)
+        self._lock = Mutex()
+        self._sessions: dict[str, Any] = {}
+        self.follow_forks()
+
+    def begin_anew(self) -> None:
+        """In a forked child the threads of an open session are gone."""
+        keep_for_ever(self._sessions)
+        self._sessions = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._name, self.directory)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._name!r})"
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @lazy_property
+    def fingerprint(self) -> str:
+        """The exported model's; an int8 export gives other vectors, and has its own."""
+        model = fingerprint_model(self.directory)
+        if not self._description.int8:
+            return model
+        digest = hashlib.sha256(model.encode())
+        for path in sorted((self.directory / "onnx").iterdir()):
+            digest.update(path.name.encode() + path.read_bytes())
+        return digest.hexdigest()
+
+    @property
+    def dimension(self) -> int:
+        return self._description.dimension
+
+    def supports(self, modality: Modality) -> bool:
+        sides = {"text": self._description.words, "image": self._description.pixels}
+        return sides[modality] is not None
+
+    def in_torch(self) -> Encoder:
+        """The same model run by torch, to be trained or looked into.
+
+        Raises:
+            EncoderError: It was exported without its weights.
+        """
+        from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
+
+        if self._description.int8:
+            raise EncoderError(
+                f"the encoder {self._name!r} holds int8 numbers for onnxruntime only; use the "
+                "model that it was exported from"
+            )
+        return SentenceTransformerEncoder(self._name, self.directory)
+
+    @property
+    def _words(self) -> Words:
+        self.require("text")
+        assert self._description.words is not None
+        return self._description.words
+
+    @property
+    def text_limit(self) -> int:
+        return self._words.length
+
+    @lazy_property
+    def _special(self) -> re.Pattern[str]:
+        return matching(self._words.special)
+
+    @property
+    def _image_batch(self) -> int:
+        """Pictures a model call: more do not stay in the cache (``benchmarks/encode.py``)."""
+        return 4
+
+    @property
+    def _image_side(self) -> int | None:
+        return self._description.pixels.side if self._description.pixels else None
+
+    @lazy_property
+    def _tokenizer(self) -> Tokenizer:
+        from tokenizers import Tokenizer
+
+        words = self._words
+        path = self.directory / words.tokenizer
+        if not path.resolve().is_relative_to(self.directory.resolve()):
+            raise EncoderError(f"{self._what} wants a tokenizer from outside: {words.tokenizer!r}")
+        try:
+            tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # tokenizers raises nothing narrower
+            raise EncoderError(f"{self._what} has a damaged {words.tokenizer}: {error}") from error
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(words.length)
+        return tokenizer
+
+    def count_tokens(self, text: str) -> int:
+        known = self._tokenizer.encode(text, add_special_tokens=False)
+        return len(known.ids) + sum(len(rest.ids) for rest in known.overflowing)
+
+    def _embed_texts(self, texts: Sequence[str], role: Role) -> Vector:
+        words = self._words
+        prompt = words.query if role == "query" else words.document
+        with undisturbed():
+            read = [self._tokenizer.encode(prompt + text) for text in texts]
+            length = words.length if words.fill else max(len(one.ids) for one in read)
+            tokens = np.zeros((3, len(read), length), np.int64)
+            tokens[0] = words.pad
+            for row, one in enumerate(read):
+                tokens[:, row, : len(one.ids)] = one.ids, one.attention_mask, one.type_ids
+            return self._run("text", dict(zip(INPUTS, tokens, strict=True)))
+
+    def _embed_images(self, images: Sequence[Image.Image]) -> Vector:
+        assert self._description.pixels is not None
+        pixels = self._description.pixels.of(images)
+        with undisturbed():
+            return self._run("image", {"pixel_values": pixels})
+
+    def _run(self, side: Modality, inputs: dict[str, np.ndarray[Any, Any]]) -> Vector:
+        session = self._session(side)
+        wanted = {one.name: inputs.get(one.name) for one in session.get_inputs()}
+        try:
+            raw = session.run(None, wanted)[0]
+        except Exception as error:  # onnxruntime's own are no kind of anything
+            raise EncoderError(f"{self._what} fails: {' '.join(str(error).split())}") from error
+        return rows_of(self, raw)
+
+    def _session(self, side: Modality) -> Any:
+        if side not in self._sessions:
+            with self._lock:
+                if side not in self._sessions:  # no other thread was faster
+                    path = self._description.graph(self.directory, side)
+                    self._sessions[side] = open_session(self.directory, path, self._what)
+        return self._sessions[side]
+
+    @property
+    def _what(self) -> str:
+        return f"the encoder {self._name!r}"
