@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from langchain_core.document_loaders import BaseLoader
@@ -16,6 +17,11 @@ from unisem.common.skipped import Skipped
 from unisem.ingest.intake import Intake
 from unisem.readers import FolderReader
 from unisem.records import Record
+
+_INSIDE = (
+    "has its picture inside the document, which LangChain's documents cannot refer to; its words "
+    "are loaded. SemanticSpace.add_folder keeps the picture"
+)
 
 
 class DocumentLoader(BaseLoader):
@@ -39,7 +45,8 @@ class DocumentLoader(BaseLoader):
     Metadata are those of `unisem.readers.documents.assembly` (``file_name``, ``page``, ``section``,
     ``label``, ``caption``, ``box`` …), and ``source``, the file's absolute path. A figure refers to
     its region of the page; nothing is copied, and a `UniSemVectorStore` renders it when it embeds
-    it.
+    it. Of a figure whose picture is inside its document (EPUB, Office, notebooks, ``data:``) the
+    words are loaded, and `on_skip` is told; `SemanticSpace.add_folder` keeps such pictures.
 
     Raises:
         FileNotFoundError: There is no such file or folder.
@@ -71,6 +78,10 @@ class DocumentLoader(BaseLoader):
             for item in inspected:
                 if isinstance(item, Skipped):
                     self._on_skip(item)
+                elif item.image is not None and item.image.path is None:
+                    self._on_skip(Skipped(item.id, _INSIDE))
+                    if item.text:
+                        yield _document(replace(item, image=None))
                 else:
                     yield _document(item)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,8 +21,10 @@ from llama_index_unisem import UniSemImageReader
 from llama_index_unisem import UniSemRetriever as LlamaIndexRetriever
 from tests.support.chat_server import ChatServer, chat_server
 from tests.support.manuals import manual
+from tests.support.pictures import encoded, solid
 from tests.support.toy import ToyEncoder
 from unisem import SemanticSpace
+from unisem.common.skipped import Skipped
 
 QUESTION = "The cover and its screws"
 FIGURE = "manuals/machine.pdf#p1-figure-1"
@@ -112,6 +115,18 @@ def test_a_figure_that_a_loader_made_is_stored_and_shown(folder: Path, tmp_path:
     assert record.image.region is not None
     assert is_red(record.image.open())
     space.close()
+
+
+def test_a_picture_inside_a_document_costs_a_loader_that_picture_only(tmp_path: Path) -> None:
+    red = base64.b64encode(encoded(solid("red"))).decode()
+    page = (
+        f"<p>Before.</p><figure><img src='data:image/png;base64,{red}'><figcaption>It</figcaption>"
+    )
+    (tmp_path / "page.html").write_text(page + "</figure><p>After.</p>")
+    told: list[Skipped] = []
+    documents = DocumentLoader(tmp_path / "page.html", on_skip=told.append).load()
+    assert [document.page_content for document in documents] == ["Before.", "It", "After."]
+    assert ["inside the document" in skipped.reason for skipped in told] == [True]
 
 
 def test_a_readers_figure_is_a_picture_to_every_component(folder: Path) -> None:
