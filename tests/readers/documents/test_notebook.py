@@ -83,6 +83,17 @@ def test_attachments_and_pictures_beside_it_are_figures(tmp_path: Path) -> None:
     assert "a.png" in list(NOTEBOOK.links(json.dumps({"cells": [cell]}).encode()))
 
 
+def test_an_attachment_that_is_shown_often_is_held_once(tmp_path: Path) -> None:
+    cell = {
+        "cell_type": "markdown",
+        "source": "![](attachment:a)\n\n" * 50,
+        "attachments": {"a": {"image/png": PNG}},
+    }
+    images = [item.image for item in read(tmp_path, cell) if isinstance(item, Element)]
+    assert len(images) == 50
+    assert all(image is images[0] for image in images)
+
+
 def test_what_is_printed_is_bounded_and_what_is_no_picture_told(tmp_path: Path) -> None:
     long = {"output_type": "stream", "text": "x" * 100_000}
     found = read(

@@ -7,6 +7,7 @@ import binascii
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -57,6 +58,7 @@ def notebook_elements(data: bytes, source: Source) -> Iterator[Element | Skipped
 def _markdown(
     words: str, cell: Mapping[str, Any], source: Source, place: str
 ) -> Iterator[Element | Skipped]:
+    @cache  # an attachment may be shown any number of times, and is decoded once
     def picture(link: str) -> ImageRef | Skipped:
         if not link.startswith("attachment:"):
             return linked_picture(link, source)
