@@ -7,10 +7,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from unisem.calibration import Calibration
-from unisem.captioners import Captioner, load_captioner
 from unisem.encoders import Encoder, load_encoder
 from unisem.errors import FilterError, RerankerError
 from unisem.filters import Filter, fields_of, narrows
@@ -25,9 +24,7 @@ from unisem.ingest.ingestion import Ingestion, IngestReport
 from unisem.ingest.intake import Intake, Offer
 from unisem.ingest.token_making import TokenReport, make_tokens
 from unisem.manifest import Manifest, kind_for
-from unisem.readers import FolderReader, Reader
 from unisem.records import EmbeddedRecord, Record, Vector
-from unisem.rerank import Reranker
 from unisem.search.query import Query
 from unisem.search.searchable import Searchable
 from unisem.search.searcher import Searcher
@@ -38,6 +35,11 @@ from unisem.stores.registry import place_of
 from unisem.stores.sampling import fitted_to
 from unisem.stores.selection import Selection
 from unisem.stores.vectors import admit
+
+if TYPE_CHECKING:
+    from unisem.captioners import Captioner
+    from unisem.readers import Reader
+    from unisem.rerank import Reranker
 
 
 class SemanticSpace(Searchable):
@@ -222,6 +224,8 @@ class SemanticSpace(Searchable):
         Raises:
             NotADirectoryError: There is no such folder.
         """
+        from unisem.readers import FolderReader
+
         reader = FolderReader(folder, locate=self._image_library.locate)
         self._image_library.allow(reader.folder)
         return self.ingest(reader, prune=prune, progress=progress)
@@ -263,6 +267,8 @@ class SemanticSpace(Searchable):
         Raises:
             CaptionerError: There is no such captioner, or it has failed on 16 pictures running.
         """
+        from unisem.captioners import load_captioner
+
         found = load_captioner(captioner, encoder=self._encoder)
         return fill_captions(
             self._store, self._encoder, found, directory=self.path, progress=progress

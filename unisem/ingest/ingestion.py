@@ -13,7 +13,7 @@ from unisem.common.skipped import Skipped
 from unisem.errors import CorruptStoreError, DocumentError
 from unisem.images.library import ImageLibrary
 from unisem.ingest.intake import Intake, Offer, Prepared
-from unisem.readers import Reader
+from unisem.readers.base import Reader
 from unisem.readers.documents.document import Document
 from unisem.records import Modality, Record, Vector
 from unisem.stores import Store

@@ -10,7 +10,7 @@ from unisem.calibration import QueryKind
 from unisem.calibration.kinds import QUERY_KINDS
 from unisem.images.reference import ImageRef, ImageSource
 from unisem.records import check_unicode
-from unisem.rerank import Reranker
+from unisem.rerank.base import Reranker
 from unisem.search.fusion import Fusion, RankFusion
 from unisem.search.reranking import Reranking
 from unisem.stores.selection import EVERYTHING, Match, Selection

@@ -16,7 +16,7 @@ from unisem.encoders.base import Encoder
 from unisem.errors import RerankerError
 from unisem.images.reference import ImageRef
 from unisem.records import Modality, Record
-from unisem.rerank import Reranker, load_reranker
+from unisem.rerank.base import Reranker
 from unisem.search.rerank_calibration import FILE, RerankCalibration
 from unisem.stores.hits import Hit
 
@@ -127,6 +127,8 @@ class Reranking:
             RerankerError: As of `load_reranker`.
             CalibrationError: The calibration is damaged.
         """
+        from unisem.rerank import load_reranker
+
         reranker = load_reranker(name, device=device, dtype=dtype, encoder=encoder)
         directory = getattr(reranker, "directory", None)
         calibration = None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from unisem.filters import Filter
 from unisem.images.reference import ImageSource
 from unisem.records import Modality
-from unisem.rerank import Reranker
+from unisem.rerank.base import Reranker
 from unisem.search.fusion import Fusion, RankFusion
 from unisem.search.query import Mode, Query
 from unisem.search.reranking import Reranking
