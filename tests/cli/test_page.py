@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.conftest import Run
+from tests.support.manuals import manual
 from tests.support.pictures import noise, solid
 from tests.support.toy import COLOURS, ToyEncoder
 from unisem import Record, SemanticSpace
@@ -175,3 +176,14 @@ def test_hits_link_to_their_pictures(run: Run, tmp_path: Path, toy: ToyEncoder) 
     assert [unquote(link) for link in links] == [f"../photos/{name}"]
     (url,) = (urlsplit(urljoin(page.as_uri(), link)) for link in links)
     assert Path(unquote(url.path)) == tmp_path / "photos" / name
+
+
+def test_the_page_of_a_figure_is_shown_framed(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "manuals"
+    folder.mkdir()
+    (folder / "machine.pdf").write_bytes(manual())
+    run("index", folder, "--into", "m.unisem")
+    run("search", "m.unisem", "the cover", "-k", "9", "--html", "found.html")
+    page = Path("found.html").read_text("utf-8")
+    assert page.count("Show the page") == page.count("machine.pdf#page=") // 2 > 1
+    assert "<script" not in page

@@ -97,3 +97,30 @@ def test_a_space_that_copies_pictures_keeps_the_pixels(path: Path, tmp_path: Pat
         assert record.image is not None
         assert record.image.region is None
         assert record.image.open().size == (180, 120)
+
+
+def test_its_page_is_shown_with_a_frame_around_it(path: Path) -> None:
+    box = (100.0, 120.0, 300.0, 260.0)
+    image = ImageRef(path=path, region=Region(page=1, box=box)).inspected()
+    page = image.open_page()
+    assert page is not None
+    plain = ImageRef(path=path, region=Region(page=1, dpi=96)).open()
+    assert page.size == plain.size
+    rows, columns = np.nonzero((np.asarray(page) != np.asarray(plain)).any(axis=2))
+    left, top, right, bottom = (round(side * 96 / 72) for side in box)
+    assert (columns.min(), rows.min()) == (left - 4, top - 4)
+    assert (columns.max(), rows.max()) == (right + 4, bottom + 4)
+    framed = (columns >= left) & (columns < right) & (rows >= top) & (rows < bottom)
+    assert not framed.any()  # nothing is drawn over the picture itself
+
+
+def test_the_page_of_a_changed_document_is_not_shown(path: Path) -> None:
+    image = ImageRef(path=path, region=Region(page=1, box=(100, 120, 300, 260))).inspected()
+    path.write_bytes(manual(pages=3, extra="another"))
+    blank = replace(image, sha256="0" * 64)
+    with pytest.raises(ImageError, match="has changed"):
+        blank.open_page()
+
+
+def test_a_picture_of_its_own_has_no_page() -> None:
+    assert ImageRef(data=b"").open_page() is None

@@ -77,6 +77,7 @@ class Page:
             "page.html.j2",
             page=self,
             thumbnail=lambda image: copies.of(ImageRef.of(image)),
+            page_of=lambda record: copies.of_page(record.image),
             link_of=lambda record: _link(record, place),
             citation=citation,
             found_by=found_by,

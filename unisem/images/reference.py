@@ -154,12 +154,27 @@ class ImageRef:
             ImageError: As `read_bytes`, or the file has changed, or is no picture any more.
         """
         if self.region is None:
-            data = self.read_bytes()
-        else:
-            document = self._file()
-            data = self.region.render(document, self.name)
-            if self.region.document == digest_of(document):  # whichever PDFium rendered it then
-                return data
+            return self._unchanged(self.read_bytes())
+        document = self._file()
+        data = self.region.render(document, self.name)
+        if self.region.document == digest_of(document):  # whichever PDFium rendered it then
+            return data
+        return self._unchanged(data)
+
+    def open_page(self) -> Image.Image | None:
+        """The page that a region is a part of, with a frame around it; ``None`` for other pictures.
+
+        Raises:
+            ImageError: As `read_verified`.
+        """
+        if self.region is None:
+            return None
+        document = self._file()
+        if self.region.document != digest_of(document):
+            self._unchanged(self.region.render(document, self.name))
+        return self.region.render_page(document, self.name)
+
+    def _unchanged(self, data: bytes) -> bytes:
         if self.sha256 is not None and hashlib.sha256(data).hexdigest() != self.sha256:
             inspect_image(data, self.name)  # what is no picture any more is called so
             raise ImageError(

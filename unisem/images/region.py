@@ -23,6 +23,8 @@ MAX_SIDE = 4096
 
 _POINTS = 72  # an inch
 _FAINTEST, _FINEST = 18, 1200  # dots per inch
+_PAGE_DPI = 96  # to find one's way on a page, not to read it
+_FRAME, _FRAME_COLOUR = 4, (215, 38, 61)  # pixels
 _PDFIUM = Mutex()  # PDFium bears one thread at a time
 
 Box = tuple[float, float, float, float]
@@ -103,33 +105,65 @@ class Region:
         Raises:
             ImageError: No PDF, one that needs a password, or without such a page or box.
         """
+        with self._opened(data, name) as page:
+            width, height = page.get_size()
+            box = self._inside(width, height, name)
+            picture, _ = _rendered(page, box, self.dpi)
+        buffer = BytesIO()
+        picture.save(buffer, format="PNG", compress_level=3)
+        return buffer.getvalue()
+
+    def render_page(self, data: bytes, name: str) -> Image.Image:
+        """Render the whole page, at 96 dots per inch, with a frame around the box.
+
+        Raises:
+            ImageError: As `render`.
+        """
+        from PIL import ImageDraw
+
+        with self._opened(data, name) as page:
+            width, height = page.get_size()
+            box = self._inside(width, height, name)
+            picture, scale = _rendered(page, (0.0, 0.0, width, height), _PAGE_DPI)
+        if self.box is not None:
+            left, top, right, bottom = (round(side * scale) for side in box)
+            frame = (left - _FRAME, top - _FRAME, right + _FRAME, bottom + _FRAME)
+            ImageDraw.Draw(picture).rectangle(frame, outline=_FRAME_COLOUR, width=_FRAME)
+        return picture
+
+    @contextmanager
+    def _opened(self, data: bytes, name: str) -> Iterator[PdfPage]:
         with opened_pdf(data, name) as document:
             if self.page > len(document):
                 raise ImageError(name, f"has {len(document)} pages, and no page {self.page}")
             page = document[self.page - 1]
             try:
-                picture = self._picture(page, name)
+                yield page
             finally:
                 page.close()
-        buffer = BytesIO()
-        picture.save(buffer, format="PNG", compress_level=3)
-        return buffer.getvalue()
 
-    def _picture(self, page: PdfPage, name: str) -> Image.Image:
-        width, height = page.get_size()
+    def _inside(self, width: float, height: float, name: str) -> Box:
+        """The part of the box that is on the page."""
         left, top, right, bottom = self.box or (0.0, 0.0, width, height)
         left, top = max(left, 0.0), max(top, 0.0)
         right, bottom = min(right, width), min(bottom, height)
         if right - left < 1 or bottom - top < 1:
             raise ImageError(name, f"has nothing at {self.box} on page {self.page}")
-        scale = min(self.dpi / _POINTS, MAX_SIDE / max(right - left, bottom - top))
-        bitmap = page.render(
-            scale=scale,
-            crop=(left, height - bottom, width - right, top),  # what to leave out at each side
-            may_draw_forms=False,
-        )
-        picture: Image.Image = bitmap.to_pil().convert("RGB")
-        return picture
+        return left, top, right, bottom
+
+
+def _rendered(page: PdfPage, box: Box, dpi: int) -> tuple[Image.Image, float]:
+    """What a part of a page shows, and how many pixels a point has."""
+    width, height = page.get_size()
+    left, top, right, bottom = box
+    scale = min(dpi / _POINTS, MAX_SIDE / max(right - left, bottom - top))
+    bitmap = page.render(
+        scale=scale,
+        crop=(left, height - bottom, width - right, top),  # what to leave out at each side
+        may_draw_forms=False,
+    )
+    picture: Image.Image = bitmap.to_pil().convert("RGB")
+    return picture, scale
 
 
 @contextmanager

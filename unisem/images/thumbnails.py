@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 
 import numpy as np
@@ -13,6 +15,7 @@ from unisem.errors import ImageError
 from unisem.images.reference import ImageRef, open_image
 
 _SIDE = 224  # pixels of the longer side: about 112 on the page, on a dense screen
+_PAGE_SIDE = 800  # of a whole page's: its headings can be read
 _LIMIT = 12_000_000  # characters of all data URLs together; a page that can be mailed
 
 
@@ -46,22 +49,31 @@ class Thumbnails:
     def __init__(self, limit: int = _LIMIT, *, side: int = _SIDE) -> None:
         self._left = limit
         self._side = side
-        self._made: dict[ImageRef, Thumbnail] = {}
+        self._made: dict[tuple[ImageRef, int], Thumbnail] = {}
 
     def of(self, image: ImageRef) -> Thumbnail:
         """Return the picture's copy; every call counts, since the page repeats the copy."""
-        made = self._made.get(image)
+        return self._counted((image, self._side), partial(open_image, image, min_side=self._side))
+
+    def of_page(self, image: ImageRef) -> Thumbnail | None:
+        """A copy of the page that a region is a part of, framed; ``None`` for other pictures."""
+        if image.region is None or image.region.box is None:
+            return None
+        return self._counted((image, _PAGE_SIDE), lambda: image.open_page() or open_image(image))
+
+    def _counted(self, key: tuple[ImageRef, int], opened: Callable[[], Image.Image]) -> Thumbnail:
+        made = self._made.get(key)
         if made is None:
-            made = self._made[image] = _thumbnail(image, self._side)
+            made = self._made[key] = _thumbnail(opened, key[1])
         if len(made.url) > self._left:
             return Thumbnail(problem="is left out: the page has enough pictures")
         self._left -= len(made.url)
         return made
 
 
-def _thumbnail(image: ImageRef, side: int) -> Thumbnail:
+def _thumbnail(opened: Callable[[], Image.Image], side: int) -> Thumbnail:
     try:
-        pixels = open_image(image, min_side=side)
+        pixels = opened()
     except ImageError as error:
         return Thumbnail(problem=error.summary)
     pixels.thumbnail((side, side), Image.Resampling.LANCZOS)
