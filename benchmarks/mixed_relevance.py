@@ -5,7 +5,8 @@ what the calibration is fitted to, the other half is asked about; twenty splits.
 
 A question whose first hit is wrong has the same first hit without its answer; so with a share r of
 first hits right, the area under the curve is at most 1 − (1 − r)² / 2, whatever is made of the
-first hit's score.
+first hit. With r the share that has its answer among the first ten, so it is for whatever is made
+of the first ten.
 """
 
 from __future__ import annotations
@@ -26,23 +27,24 @@ def relevance_tables(data: MixedData) -> None:
     print("\n### an answer, or none\n")
     print(
         "| set | first hit is right | area, cosine | area, relevance | gain | ECE | "
-        "best possible area |\n|---|---|---|---|---|---|---|"
+        "best possible area | of ten hits | area, answer first | area, among ten |"
+        "\n|---|---|---|---|---|---|---|---|---|---|"
     )
     diagrams = {}
     for name, things in {"clip art": data.held_out, **data.photographs}.items():
         chances, right, areas = [], [], np.full((2, len(SPLITS), len(things)), np.nan)
-        possible = []
+        ranks = np.full((len(SPLITS), len(things)), np.nan)
         for split in SPLITS:
             halves = np.array_split(np.random.default_rng(split).permutation(len(things)), 2)
             one, other = (np.sort(half) for half in halves)
             fitted = fit_calibration(_sample(things[one]), fingerprint=name, seed=split)
             cosine, _ = _first_hits(None, things[other])
-            chance, found = _first_hits(fitted, things[other])
+            chance, ranks[split, other] = _first_hits(fitted, things[other])
             for number, values in enumerate((cosine, chance)):
                 areas[number, split, other] = _placements(*values)
             chances.append(np.concatenate(chance))
+            found = ranks[split, other] == 0
             right.append(np.concatenate([found, np.zeros(len(other), bool)]))
-            possible.append(1 - (1 - found.mean()) ** 2 / 2)
         before, after = np.nanmean(areas, axis=1)
         low, high = bootstrap_interval(after - before, rounds=2000)
         said, so = np.concatenate(chances), np.concatenate(right)
@@ -51,7 +53,9 @@ def relevance_tables(data: MixedData) -> None:
         print(
             f"| {name} | {2 * so.mean():.3f} | {before.mean():.3f} | {after.mean():.3f} "
             f"| {(after - before).mean():+.3f} ({low:+.3f} to {high:+.3f}) | {error:.3f} "
-            f"| {np.mean(possible):.3f} |",
+            + "".join(f"| {possible((ranks[~np.isnan(ranks)] < k).mean()):.3f} " for k in (1, 10))
+            + "".join(f"| {areas[1][ranks < k].mean():.3f} " for k in (1, 10))
+            + "|",
             flush=True,
         )
     for name, rows in diagrams.items():
@@ -66,10 +70,22 @@ def _sample(things: Things) -> Sample:
     return Sample(things.texts, things.questions, things.images, numbers, numbers, same_words=same)
 
 
+def possible(share: float) -> float:
+    """The largest area, if a question that is not found looks the same without its answer.
+
+    Those that are found stand above all that have no answer; of the others half the pairs with
+    others without their answer are in order, whatever is made of them.
+
+    Args:
+        share: Of questions whose answer is found.
+    """
+    return 1 - (1 - share) ** 2 / 2
+
+
 def _first_hits(
     calibration: Calibration | None, things: Things
-) -> tuple[tuple[Floats, Floats], NDArray[np.bool_]]:
-    """Values of the first hit, with the answer there and without, and whether it was right."""
+) -> tuple[tuple[Floats, Floats], NDArray[np.int64]]:
+    """Values of the first hit, with the answer there and without; the answer's place, from 0."""
     count = len(things)
     if calibration is None:
         values = (things.questions @ things.images.T).astype(np.float64)
@@ -80,10 +96,10 @@ def _first_hits(
             chances = asked.scale("image").relevance(searched @ asked.vector)
             assert chances is not None
             row[:] = chances
-    first = values.argmax(axis=1)
+    places = (values > np.diagonal(values)[:, None]).sum(axis=1)
     there = values.max(axis=1)
     np.fill_diagonal(values, -np.inf)
-    return (there, values.max(axis=1)), first == np.arange(count)
+    return (there, values.max(axis=1)), places
 
 
 def _placements(there: Floats, gone: Floats) -> Floats:

@@ -76,7 +76,8 @@ def changed(path: Path, name: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("version", 4, "has version 4"),
+        ("version", 3, "has version 3"),
+        ("version", 5, "has version 5"),
         ("fingerprint", 5, "no string"),
         ("choices.cohort", 0, "cohort"),
         ("choices.cohort", float("nan"), "cohort"),
@@ -92,6 +93,7 @@ def changed(path: Path, name: str, value: Any) -> None:
         ("pairs.text image.slope", -1, "slope"),
         ("pairs.text image.evidence", "hearsay", "told by .hearsay"),
         ("pairs.text image.intercept", float("inf"), "intercept"),
+        ("pairs.text image.nearness", float("nan"), "nearness"),
         ("pairs", {}, "cannot be read"),
         ("counts", [], "cannot be read"),
         ("counts.query.text", 0, "of 0 vectors"),

@@ -96,7 +96,7 @@ def test_odds_are_borrowed_by_how_far_a_hit_stands_out() -> None:
     told = replace(fitted.pairs["text", "image"], slope=1.5, intercept=-3.0, candidates=50)
     nothing = {pair: replace(it, slope=None, evidence=None) for pair, it in fitted.pairs.items()}
     across = {("text", "image"): told, ("image", "text"): replace(told, intercept=-9.0)}
-    outstanding = {pair: replace(it, score="standard") for pair, it in across.items()}
+    outstanding = {pair: replace(it, score="standard", nearness=0.0) for pair, it in across.items()}
     pairs = borrowed({**nothing, **across}, {**nothing, **outstanding})
     assert {pair: pairs[pair] for pair in across} == across
     for scaled in (("text", "image", "both"), ()):
@@ -118,11 +118,12 @@ def test_odds_are_borrowed_by_how_far_a_hit_stands_out() -> None:
 
 
 def test_odds_that_something_tells_are_of_the_product() -> None:
-    """And what hub bias usually takes off is put back: a small bank has less of it."""
+    """What hub bias usually takes off is put back, and who is near to everything has less odds."""
     fitted = fit_calibration(sample(), fingerprint="ab")
     pair = replace(fitted.pairs["text", "image"], alpha=0.5, k=8)
     assert (pair.evidence, pair.score) == ("pairs", "product")
     assert pair.slope is not None
+    assert pair.nearness < 0
     biased = replace(fitted, pairs={**fitted.pairs, ("text", "image"): pair})
     images = biased.documents(biased.documents_of["image"].bank, np.ones(400, bool))
     questions = biased.queries_of["text"]
@@ -131,8 +132,10 @@ def test_odds_that_something_tells_are_of_the_product() -> None:
     assert biased.usual_bias["text", "image"] == pytest.approx(taken, rel=1e-4)
     assert fitted.usual_bias["text", "text"] == 0
     scores = np.array([0.1, 0.4])
-    odds = pair.slope * (scores + taken) + pair.intercept - np.log(300 / pair.candidates)
     for query in biased.queries(CORPUS.questions[:3], "text"):
+        near = np.sort(images @ query.vector)[-40:].mean() + taken  # a tenth of 400
+        odds = pair.slope * (scores + taken) + pair.nearness * near + pair.intercept
+        odds -= np.log(300 / pair.candidates)
         chances = query.scale("image", candidates=300).relevance(scores)
         np.testing.assert_allclose(chances, 1 / (1 + np.exp(-odds)), rtol=1e-3)
 

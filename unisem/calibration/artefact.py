@@ -22,7 +22,7 @@ from unisem.calibration.reference import Reference
 from unisem.common.atomic_files import publish
 from unisem.errors import CalibrationError
 
-VERSION = 3
+VERSION = 4
 """Of the layout of the file."""
 _LARGEST = 1 << 28  # bytes
 _LARGEST_BANK = 1 << 16

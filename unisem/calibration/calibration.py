@@ -37,6 +37,8 @@ class PairChoice:
         k: Over how many of the nearest reference queries the bias is the mean.
         slope: Log-odds of relevance per unit of the score; ``None`` if nothing told them.
         intercept: Log-odds of relevance at score 0.
+        nearness: Log-odds of relevance per unit of the query's mean score against the nearest of
+            the kind's bank: a query that much is near to needs a higher score.
         score: Whether that is the ``"product"`` of query and vector as they are searched, with the
             usual hub bias put back, which larger banks have more of; or the ``"standard"`` one.
         candidates: Among how many vectors those odds were found.
@@ -48,6 +50,7 @@ class PairChoice:
     k: int = 1
     slope: float | None = None
     intercept: float = 0.0
+    nearness: float = 0.0
     score: Literal["product", "standard"] = "product"
     candidates: int = 1
     evidence: Evidence | None = None
@@ -308,7 +311,8 @@ class AskedVector:
         pair = calibration.pairs[self.kind, kind]
         count = calibration.documents_of[kind].count if candidates is None else max(candidates, 1)
         is_scaled = self.kind in calibration.choices.scaled
-        own = self.cohort(kind) if is_scaled or pair.score == "standard" else (0.0, 1.0)
+        is_needed = is_scaled or pair.score == "standard" or pair.nearness
+        own = self.cohort(kind) if is_needed else (0.0, 1.0)
         middle, spread = own if is_scaled else (0.0, 1.0)
         if pair.slope is None:
             return Scale(middle, spread)
@@ -316,6 +320,7 @@ class AskedVector:
         zero, unit = own if pair.score == "standard" else (-bias, 1.0)
         slope = pair.slope / unit  # per unit of what is searched by
         intercept = pair.intercept - math.log(count / pair.candidates) - slope * zero
+        intercept += pair.nearness * (own[0] + bias)
         return Scale(middle, spread, slope * spread, intercept + slope * middle)
 
     def cohort(self, kind: DocumentKind) -> tuple[float, float]:

@@ -20,7 +20,7 @@ from unisem.calibration.calibration import (
 )
 from unisem.calibration.kinds import DOCUMENT_KINDS, QUERY_KINDS, DocumentKind, QueryKind
 from unisem.calibration.reference import Reference, scaled
-from unisem.calibration.relevance import fitted_odds
+from unisem.calibration.relevance import Odds
 from unisem.calibration.sample import FEWEST, Sample
 from unisem.calibration.scale import Floats
 from unisem.calibration.trial import Judged, Trial, one_list
@@ -239,9 +239,9 @@ def _exceeds(gains: Floats, errors: float) -> bool:
 def _with_odds(trials: Sequence[Trial], choices: Choices, pairs: Pairs) -> Pairs:
     """Probabilities of relevance for each pair, by the best evidence that there is.
 
-    How near a hit is, among all that queries find, tells more than how far it stands out from the
-    query's own others: where many things are answers none stands out. But nearness does not compare
-    between pairs, and standing out does, so that is what odds are borrowed by.
+    How near a hit is, and how near the query is to much else, tell more than how far the hit stands
+    out from the query's own others: where many things are answers none stands out. But nearness
+    does not compare between pairs, and standing out does, so that is what odds are borrowed by.
     """
     return borrowed(
         _odds(trials, choices, pairs, "product"), _odds(trials, choices, pairs, "standard")
@@ -255,14 +255,11 @@ def _odds(
     found: dict[Pair, list[Judged]] = {pair: [] for pair in pairs}
     few: list[Judged] = []
     for trial in trials:
-        bias = dict.fromkeys(pairs, 0.0)
-        if score == "product":
-            bias = trial.calibration(scored, pairs).usual_bias
         for pair, judged in trial.judged(scored, pairs).items():
-            found[pair].append(judged.plus(bias[pair]))
+            found[pair].append(judged.by_product(pair[1]) if score == "product" else judged)
         # Where questions are the texts themselves, texts that belong together are copies.
         if trial.sample.same_words and (asked := trial.by_few_words(scored, pairs)) is not None:
-            few.append(asked.plus(bias["text", "text"]))
+            few.append(asked.by_product("text") if score == "product" else asked)
     plain = {pair: replace(choice, score=score) for pair, choice in pairs.items()}
     told = {pair: _told(plain[pair], judged, "pairs") for pair, judged in found.items()}
     by_few_words = _told(plain["text", "text"], few, "few words")
@@ -276,8 +273,16 @@ def _told(choice: PairChoice, judged: Sequence[Judged], evidence: Evidence) -> P
     if not judged:
         return choice
     tops = [half.tops() for half in judged]
-    odds = fitted_odds(*(np.concatenate(part) for part in zip(*tops, strict=True)))
+    scores, right, near = (np.concatenate(part) for part in zip(*tops, strict=True))
+    odds = Odds.fitted(scores, right, near if len(near) else None)
     if odds is None:
         return choice
     among = sum(half.scores.shape[1] for half in judged) // len(judged)
-    return replace(choice, slope=odds[0], intercept=odds[1], candidates=among, evidence=evidence)
+    return replace(
+        choice,
+        slope=odds.slope,
+        intercept=odds.intercept,
+        nearness=odds.nearness,
+        candidates=among,
+        evidence=evidence,
+    )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.calibration.calibration import Calibration, Choices, Pair, Pairs
+from unisem.calibration.calibration import AskedVector, Calibration, Choices, Pair, Pairs
 from unisem.calibration.kinds import DOCUMENT_KINDS, DocumentKind
 from unisem.calibration.reference import scaled
 from unisem.calibration.sample import Sample
@@ -28,28 +28,44 @@ class Judged:
     Attributes:
         scores: ``(q, n)`` standard scores; minus infinity where the query is a copy.
         right: ``(q, n)`` whether query and vector belong together, copies left out.
+        asked: The queries.
+        near: ``(q,)`` the mean score of each query against the nearest of a bank; empty where
+            nobody needs it.
     """
 
     scores: Floats
     right: NDArray[np.bool_]
+    asked: Sequence[AskedVector] = ()
+    near: Floats = field(default_factory=lambda: np.empty(0))
 
-    def plus(self, bias: float) -> Judged:
-        """The same with all scores higher by so much."""
-        return replace(self, scores=self.scores + bias)
+    def by_product(self, kind: DocumentKind) -> Judged:
+        """The same with the usual hub bias put back, and how near the queries are to much else.
+
+        Args:
+            kind: What is found.
+        """
+        first = self.asked[0]
+        bias = first.calibration.usual_bias[first.kind, kind]
+        near = np.array([query.cohort(kind)[0] for query in self.asked]) + bias
+        return replace(self, scores=self.scores + bias, near=near)
 
     @property
     def answerable(self) -> NDArray[np.bool_]:
         """``(q,)`` whether a query has an answer here."""
         return np.asarray(self.right.any(axis=1), bool)
 
-    def tops(self) -> tuple[Floats, NDArray[np.bool_]]:
-        """Scores of the first hit and labels, with the answers there, and again without them."""
+    def tops(self) -> tuple[Floats, NDArray[np.bool_], Floats]:
+        """Scores of the first hit and labels, with the answers there, and again without them.
+
+        And how near the queries are, if that is known.
+        """
         scores, right = self.scores[self.answerable], self.right[self.answerable]
         first = scores.argmax(axis=1)
         wrong = np.where(right, -np.inf, scores).max(axis=1)
         rows = np.arange(len(scores))
         labels = np.concatenate([right[rows, first], np.zeros(len(scores), bool)])
-        return np.concatenate([scores[rows, first], wrong]), labels
+        near = self.near[self.answerable] if len(self.near) else self.near
+        return np.concatenate([scores[rows, first], wrong]), labels, np.tile(near, 2)
 
     def top(self) -> NDArray[np.int64]:
         """``(q, 10)`` places of the best, best first; fewer where there are fewer."""
@@ -112,7 +128,7 @@ class Trial:
                 if asked == kind and (asked == "image" or self.sample.same_words):
                     np.fill_diagonal(scores, -np.inf)
                     np.fill_diagonal(right, False)
-                found[asked, kind] = Judged(scores, right)
+                found[asked, kind] = Judged(scores, right, queries)
         return found
 
     def by_few_words(self, choices: Choices, pairs: Pairs) -> Judged | None:
@@ -127,14 +143,10 @@ class Trial:
             return None
         calibration = self.calibration(choices, pairs)
         texts = calibration.documents(sample.texts, np.zeros(len(sample.texts), bool))
-        scores = np.array(
-            [
-                query.scale("text").comparable(texts @ query.vector)
-                for query in calibration.queries(few.asked, "text")
-            ]
-        )
+        asked = calibration.queries(few.asked, "text")
+        scores = np.array([query.scale("text").comparable(texts @ query.vector) for query in asked])
         groups = sample.text_groups
-        return Judged(scores, groups[few.owners][:, None] == groups)
+        return Judged(scores, groups[few.owners][:, None] == groups, asked)
 
     def with_kin(self, judged: Mapping[Pair, Judged]) -> dict[Pair, Judged]:
         """The same with kin as right answers, too: what belongs to the same kind and is alike.

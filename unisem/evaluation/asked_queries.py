@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from unisem.errors import UniSemError
 from unisem.images.reference import ImageRef
 from unisem.readers.tables import Row, TableError, csv_rows, json_rows
 from unisem.readers.texts import decode_text
-from unisem.records import check_unicode
+from unisem.records import Modality, check_unicode
 from unisem.search.query import Query
 
 
@@ -24,6 +25,7 @@ class AskedQuery:
         image: The picture.
         text_weight: Share of the text, if there is a picture.
         wish: What is asked for; queries with the same one should have the same answers.
+        modality: Of what the text wants, if it says so in words ("a picture of …").
     """
 
     text: str
@@ -31,6 +33,7 @@ class AskedQuery:
     image: ImageRef | None = None
     text_weight: float = 0.5
     wish: str | None = None
+    modality: Modality | None = None
 
     def query(self, k: int) -> Query:
         """It, as a space is asked."""
@@ -43,7 +46,7 @@ def read_queries(path: Path) -> tuple[AskedQuery, ...]:
     Args:
         path: ``.txt``; or ``.jsonl``, ``.csv``, ``.tsv`` with a column ``text`` and, as it is known
             or wanted, ``relevant``: a list of ids, in CSV and TSV one id; ``image``: a picture in
-            the file's folder, by its path from there; ``text_weight``; ``wish``.
+            the file's folder, by its path from there; ``text_weight``; ``wish``; ``modality``.
 
     Raises:
         UniSemError: Another kind of file, a malformed row, or no query in it; names it.
@@ -92,5 +95,8 @@ def _query(row: Row | str, where: str, folder: Path) -> AskedQuery:
         weight = math.nan
     if not 0 <= weight <= 1:
         raise UniSemError(f"{where}: text_weight must be a number from 0 to 1")
+    modality = row.get("modality") or None
+    if modality not in (None, *get_args(Modality)):
+        raise UniSemError(f'{where}: modality must be "text" or "image"')
     picture = None if image is None else ImageRef(path=folder / image, root=folder)
-    return AskedQuery(text.strip(), tuple(relevant), picture, weight, wish)
+    return AskedQuery(text.strip(), tuple(relevant), picture, weight, wish, modality)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from unisem.calibration import Choices
 from unisem.common.skipped import Skipped
+from unisem.evaluation.asked_modality import AskedModality
 from unisem.evaluation.geometry import Geometry
 from unisem.evaluation.hubness import Hubness
 from unisem.evaluation.paraphrases import Paraphrases
@@ -141,7 +142,7 @@ class Finding:
 
     Attributes:
         name: A short word for programs: ``gap``, ``share``, ``hubs``, ``cycle``, ``robustness``,
-            ``scores``, ``kinds``, ``paraphrases``.
+            ``scores``, ``kinds``, ``paraphrases``, ``modality``.
         is_problem: Whether it costs answers.
         text: What was found.
         remedy: What to do; empty if nothing.
@@ -172,6 +173,7 @@ class Diagnosis(WrittenReport):
         hubs: The worst, worst first.
         cycle: ``None`` without captioned pictures.
         paraphrases: Of your queries that name a wish, by what was asked with.
+        modalities: Of your queries that want a modality, one for each.
         changes: Robustness; empty without pictures or texts to ask with.
         scores: Histograms, one for each pair of a kind of query and a kind of vector.
         projection: A plane to look at; ``None`` with fewer than two captioned pictures.
@@ -192,6 +194,7 @@ class Diagnosis(WrittenReport):
     hubs: tuple[Hub, ...]
     cycle: Cycle | None
     paraphrases: tuple[Paraphrases, ...]
+    modalities: tuple[AskedModality, ...]
     changes: tuple[Change, ...]
     scores: tuple[Scores, ...]
     projection: Projection | None = field(repr=False)
@@ -248,6 +251,7 @@ class Diagnosis(WrittenReport):
             ],
             "cycle": None if self.cycle is None else asdict(self.cycle),
             "paraphrases": [asdict(one) for one in self.paraphrases],
+            "modalities": [asdict(one) for one in self.modalities],
             "changes": [asdict(change) for change in self.changes],
             "scores": [asdict(one) for one in self.scores],
             "skipped": [asdict(item) for item in self.skipped],

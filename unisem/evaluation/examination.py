@@ -14,6 +14,7 @@ from unisem.calibration.kinds import DocumentKind
 from unisem.common.interrupts import raise_if_interrupted
 from unisem.common.skipped import Skipped
 from unisem.errors import ImageError, UniSemError
+from unisem.evaluation.asked_modality import AskedModality, asked_modalities
 from unisem.evaluation.asked_queries import AskedQuery
 from unisem.evaluation.changes import IMAGE_CHANGES, TEXT_CHANGES
 from unisem.evaluation.diagnosis import (
@@ -111,6 +112,7 @@ class _Examination:
         ]
         places, tops = [], []
         paraphrases: tuple[Paraphrases, ...] = ()
+        modalities: tuple[AskedModality, ...] = ()
         for name, asking, hits in answered:
             top = [
                 (it.text or "", _without(found, it.id))
@@ -123,6 +125,7 @@ class _Examination:
         if queries:
             hits = self._asked("asking your queries", [query.query(_TEN) for query in queries])
             paraphrases = paraphrases_of(queries, hits)
+            modalities = asked_modalities(queries, hits, self.sample.forms)
             top = [
                 (query.text, found)
                 for query, found in zip(queries, hits, strict=True)
@@ -146,6 +149,7 @@ class _Examination:
             hubs=self._hubs(tops),
             cycle=self._cycle(),
             paraphrases=paraphrases,
+            modalities=modalities,
             changes=(*self._texts_changed(), *self._images_changed()),
             scores=self._scores(texts, images, calibration),
             projection=projection,

@@ -18,6 +18,7 @@ _HUB = 0.1  # share of the answers that one record may have
 _ENOUGH = 20  # queries below which nothing is said of them
 _OFTEN = 4.0  # times as often as by chance
 _LOST = 0.15  # share of the queries that a change may cost
+_WANTED = 0.9  # share of the first ten that should be of the modality that is asked for
 _STEADY = 0.5  # share of the first ten that two ways to ask should have in common
 _SHIFT = 1.0  # deviations between the scores of two kinds
 _CALIBRATE = (
@@ -40,6 +41,7 @@ def findings_of(found: Diagnosis) -> tuple[Finding, ...]:
         *_cycle(found),
         *_robustness(found),
         *_paraphrases(found),
+        *_modalities(found),
     ]
     return tuple(sorted(every, key=lambda finding: not finding.is_problem))
 
@@ -256,6 +258,24 @@ def _paraphrases(found: Diagnosis) -> Iterator[Finding]:
             "find by one measure."
         )
         yield Finding("paraphrases", True, text, remedy)
+
+
+def _modalities(found: Diagnosis) -> Iterator[Finding]:
+    for one in found.modalities:
+        what = "texts" if one.modality == "text" else "pictures"
+        text = (
+            f"{one.queries:,} of your queries ask for {what}: {_pct(one.ten)} of their first ten "
+            f"are {what}, and {_pct(one.first)} of their first hits; {_pct(one.present)} of the "
+            "space are."
+        )
+        if one.ten >= _WANTED:
+            yield Finding("modality", False, text)
+            continue
+        remedy = (
+            f'Ask with modality="{one.modality}", without the words that say so: an encoder does '
+            "not know that they speak of the records."
+        )
+        yield Finding("modality", True, text, remedy)
 
 
 def _lost(one: Change, before: Change, cost: float) -> str:

@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.calibration.relevance import fitted_odds
+from unisem.calibration.relevance import Odds
 from unisem.common.atomic_files import write_whole
 from unisem.errors import CalibrationError
 
@@ -93,13 +93,13 @@ class RerankCalibration:
         mixed = (1 - share) * both[0] / spread[0] + share * both[1] / spread[1]
         right = np.concatenate(parts[2] or [np.empty(0)]).astype(bool)
         centre, width = (float(mixed.mean()), float(mixed.std()) or 1.0) if len(mixed) else (0, 1)
-        odds = fitted_odds((mixed - centre) / width, right)
+        odds = Odds.fitted((mixed - centre) / width, right)
         if odds is None:
             raise CalibrationError(
                 f"{int(right.sum())} relevant and {int((~right).sum())} other candidates are too "
                 "few to calibrate a reranker by; 20 of each are needed: ask more held-out questions"
             )
-        slope, intercept = odds[0] / width, odds[1]
+        slope, intercept = odds.slope / width, odds.intercept
         if not slope:
             raise CalibrationError(
                 "relevant candidates have no higher scores than others; such a reranker should be "
