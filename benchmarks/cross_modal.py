@@ -1,16 +1,18 @@
 """Does looking at both help? Reranking what `mini` finds on held-out Open Clip Art.
 
-    python -m benchmarks.cross_modal [--library DIR] [--base DIR] [--work DIR] [--seeds 3]
+    python -m benchmarks.cross_modal [--library DIR] [--sources DIR] [--base DIR] [--work DIR]
+        [--seeds 3]
 
-A cross-modal Transformer learns from the drawings that `mini` was trained on, and judges the first
-fifty that `mini` finds for each caption of the strict set of `benchmarks.retrieval`. What it says
-and `mini`'s score are mixed (`RerankCalibration`).
+A cross-modal Transformer learns from the drawings, emoji, icons and flags that `mini` was trained
+on, and judges the first fifty that `mini` finds for each caption of the strict set of
+`benchmarks.retrieval`. What it says and `mini`'s score are mixed (`RerankCalibration`).
 
 `mini` knows the captions that are trained on, so that its score looks better there than it is. The
-mixture is therefore chosen on a fifth of the training part, under an encoder that stands for `mini`
-and that, like the reranker judged there, has learned from the other four fifths alone.
+mixture is therefore chosen on a fifth of the clip art of the training part, under an encoder that
+stands for `mini` and that, like the reranker judged there, has learned from everything else.
 
-What the image tower gives is kept in ``--work`` and computed once.
+What the image tower gives is kept in ``--work`` and computed once. Needs what `tools.train_mini`
+needs to draw the icons.
 """
 
 from __future__ import annotations
@@ -31,15 +33,17 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.clip_art_pairs import allowed_pairs, as_pairs
-from benchmarks.near_duplicates import without_near_duplicates
+from benchmarks.icon_pairs import icon_pairs, in_other_words, joined
+from benchmarks.near_duplicates import Looks, without_near_duplicates
 from benchmarks.open_clip_art import Pairs, load_split
 from benchmarks.retrieval import encode, scores
 from benchmarks.shortlists import Shortlists
+from tools.mini_training.sources import REPOSITORY, Sources
 from tools.open_clip_art import fetched_library
 from unisem import Encoder, load_encoder
 from unisem.evaluation.ranking import Floats, bootstrap_interval
 from unisem.pairs import PairDataset
-from unisem.pairs.splits import split_pairs
+from unisem.pairs.splits import Split, split_pairs
 from unisem.rerank.cross_modal import CrossModalReranker, PatchFeatures
 from unisem.search.rerank_calibration import RerankCalibration
 from unisem.training import Recipe, train_encoder
@@ -50,15 +54,16 @@ RECIPE = CrossModalRecipe(
     loss="infonce",
     hard_negatives=0,
     words="tower",
-    fusion="attention",
-    length=2,
+    fusion="cosine",
+    length=64,
     captioning=0,
-    batch_size=64,
-    epochs=20,
-    learning_rate=1.5e-3,
+    batch_size=128,
+    epochs=4,
+    learning_rate=1e-3,
+    weight_decay=0.05,
     precision="bfloat16",
 )
-STANDS_FOR_MINI = Recipe(epochs=20, interpolation=1)  # of `benchmarks.methods`
+STANDS_FOR_MINI = Recipe(epochs=5, interpolation=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +116,7 @@ def main() -> None:
     """Train, choose the mixture, judge, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--library", type=Path, help="unpacked library: a folder with png and svg")
+    parser.add_argument("--sources", type=Path, default=REPOSITORY / "build" / "mini-sources")
     parser.add_argument("--base", type=Path, default=Path("build/mini-base"))
     parser.add_argument("--work", type=Path, default=Path("build/cross-modal"))
     parser.add_argument("--seeds", type=int, default=3)
@@ -119,12 +125,18 @@ def main() -> None:
     with nullcontext(options.library) if options.library else fetched_library() as library:
         training, held_out = load_split(library)
         known = allowed_pairs(training, library, options.work)
-        mixture = chosen_mixture(known, options, console)
+        parts = split_pairs(known, held_out=0.2)
+        measured = [*held_out.pictures, *as_pairs(parts.held_out).pictures]
+        icons = icon_pairs(
+            Sources(options.sources), options.work / "drawn", Looks.of_files(measured)
+        )
+        mixture = chosen_mixture(parts, icons, options, console)
+        learned = joined([in_other_words(known), icons])
         strict, _, _ = without_near_duplicates(held_out, training)
         mini = load_encoder("mini")
         asked = Asked.of(strict, mini, PatchFeatures(mini, side=RECIPE.side), options.work)
         runs = [
-            asked.judged(trained(known, options, f"all-{seed}", seed, console))
+            asked.judged(trained(learned, options, f"all-{seed}", seed, console))
             for seed in range(options.seeds)
         ]
     table = Table("order", "hit@1", "hit@5", "hit@10", "MRR", "change of hit@1")
@@ -141,16 +153,16 @@ def main() -> None:
 
 
 def chosen_mixture(
-    known: PairDataset, options: argparse.Namespace, console: Console
+    parts: Split, icons: PairDataset, options: argparse.Namespace, console: Console
 ) -> RerankCalibration:
     """The share of either score that is best on a fifth that neither model has learned from."""
-    parts = split_pairs(known, held_out=0.2)
+    learned = joined([in_other_words(parts.train), icons])
     place = options.work / "stands-for-mini"
     if not place.exists():
         train_encoder(
-            str(options.base), parts.train, place, recipe=STANDS_FOR_MINI, features=options.work
+            str(options.base), learned, place, recipe=STANDS_FOR_MINI, features=options.work
         )
-    reranker = trained(parts.train, options, "four-fifths", 0, console)
+    reranker = trained(learned, options, "four-fifths", 0, console)
     strict, _, _ = without_near_duplicates(as_pairs(parts.held_out), as_pairs(parts.train))
     asked = Asked.of(
         strict, load_encoder(str(place)), PatchFeatures(load_encoder("mini")), options.work
