@@ -53,6 +53,7 @@ WRITER = CrossModalRecipe(
     vocabulary=3000,
     caption_layers=2,
     batch_size=64,
+    group=64,
     epochs=20,
     learning_rate=1.5e-3,
     precision="bfloat16",

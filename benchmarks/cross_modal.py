@@ -58,6 +58,7 @@ RECIPE = CrossModalRecipe(
     length=64,
     captioning=0,
     batch_size=128,
+    group=128,
     epochs=4,
     learning_rate=1e-3,
     weight_decay=0.05,

@@ -5,6 +5,8 @@ blue stars") and three objects in a row ("a red circle, a green square and a blu
 right"). A scene's wrong captions have the same words, or nearly: colours, shapes, sides or counts
 are swapped, so that a bag of words and of things seen cannot tell them from the true one.
 
+`with_swaps` draws the wrong captions, too: pictures among which only who is where tells them apart.
+
 Some combinations of colour, shape and relation are held out: no scene of training shows a thing of
 that colour and shape on that side of another.
 """
@@ -13,7 +15,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,8 +117,35 @@ def as_dataset(made: Sequence[Scene], folder: Path) -> PairDataset:
     return checked
 
 
+def pictured(caption: str, rng: np.random.Generator) -> Scene:
+    """A scene of which a caption, worded as those of `scenes`, is the first true one."""
+    things = re.findall(rf"({'|'.join(COLOURS)}) ({'|'.join(SHAPES)})", caption)
+    if len(things) == 1:
+        number, ((colour, _),) = COUNTS.index(caption.split()[0]), things
+        other = str(rng.choice([name for name in COLOURS if name != colour]))
+        return _counted_scene(number, things[0], other, rng)
+    if len(things) == 2:
+        relation = next(name for name in RELATIONS if f" {name} " in caption)
+        return _related_scene(things[0], relation, things[1], rng)
+    return _row_scene(things, next(row for row in ROWS if caption.endswith(row)), rng)
+
+
+def with_swaps(
+    made: Iterable[Scene], seed: int, held_out: frozenset[tuple[str, str, str]] = frozenset()
+) -> Iterator[Scene]:
+    """Each scene, and one of each of its wrong captions, none with a held-out combination."""
+    rng = np.random.default_rng([seed, 8])
+    for scene in made:
+        swaps = [pictured(caption, rng) for caption in scene.wrong]
+        yield from (it for it in (scene, *swaps) if not it.combinations & held_out)
+
+
 def _two(rng: np.random.Generator) -> Scene:
     (one, other), relation = _things(rng, 2), str(rng.choice([*RELATIONS]))
+    return _related_scene(one, relation, other, rng)
+
+
+def _related_scene(one: Thing, relation: str, other: Thing, rng: np.random.Generator) -> Scene:
     back = RELATIONS[relation]
     low, high = rng.uniform(0.14, 0.40), rng.uniform(0.60, 0.86)
     first, second = (low, high) if relation in ("to the left of", "above") else (high, low)
@@ -142,8 +172,11 @@ def _two(rng: np.random.Generator) -> Scene:
 
 
 def _counts(rng: np.random.Generator) -> Scene:
-    (thing, other) = _things(rng, 2)
-    number = int(rng.integers(len(COUNTS)))
+    thing, other = _things(rng, 2)
+    return _counted_scene(int(rng.integers(len(COUNTS))), thing, other[0], rng)
+
+
+def _counted_scene(number: int, thing: Thing, colour: str, rng: np.random.Generator) -> Scene:
     wrong = [count for count in range(len(COUNTS)) if count != number]
     wrong.sort(key=lambda count: (abs(count - number), count))
     cells = [
@@ -157,7 +190,7 @@ def _counts(rng: np.random.Generator) -> Scene:
         (
             _counted(wrong[0], thing),
             _counted(wrong[1], thing),
-            _counted(number, (other[0], thing[1])),
+            _counted(number, (colour, thing[1])),
         ),
         frozenset(),
         drawn,
@@ -165,7 +198,11 @@ def _counts(rng: np.random.Generator) -> Scene:
 
 
 def _three(rng: np.random.Generator) -> Scene:
-    things, row = _things(rng, 3), str(rng.choice(ROWS))
+    things = _things(rng, 3)
+    return _row_scene(things, str(rng.choice(ROWS)), rng)
+
+
+def _row_scene(things: Sequence[Thing], row: str, rng: np.random.Generator) -> Scene:
     along = [(place + rng.uniform(0.35, 0.65)) / 3 for place in range(3)]
     across = rng.uniform(0.25, 0.75) + rng.uniform(-0.12, 0.12, 3)
     places = list(zip(along, across, strict=True))

@@ -15,6 +15,7 @@ from benchmarks.scenes_data import (
     held_out_combinations,
     scenes,
     scenes_of_held_out,
+    with_swaps,
 )
 
 HELD_OUT = held_out_combinations()
@@ -66,3 +67,15 @@ def test_a_seed_gives_the_same_pictures(made: list[Scene]) -> None:
     pixels = np.asarray(again.draw())
     for colour, _, x, y, _ in again.drawn:
         assert pixels[int(y), int(x)].tolist() != [255, 255, 255], colour
+
+
+def test_of_each_scene_its_swaps_are_drawn() -> None:
+    made = list(islice(with_swaps(scenes(1, HELD_OUT), 1, HELD_OUT), 60))
+    assert len({scene.true[0] for scene in made}) > 40
+    for scene in made:
+        assert not scene.combinations & HELD_OUT
+        assert holds(scene.true[0], scene)
+        assert not any(holds(caption, scene) for caption in scene.wrong)
+    whole = list(islice(with_swaps(islice(scenes(1, HELD_OUT), 5), 1), 20))
+    for first in range(0, 20, 4):
+        assert [scene.true[0] for scene in whole[first + 1 : first + 4]] == [*whole[first].wrong]

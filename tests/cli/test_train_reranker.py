@@ -67,6 +67,7 @@ def test_every_setting_is_an_option_that_reaches_the_run(
     monkeypatch.setattr(module, "train_reranker", noted)
     wanted: dict[str, Any] = {
         "loss": "itm",
+        "group": 3,
         "compared": "texts",
         "captioning": 0.5,
         "distillation": 2.0,

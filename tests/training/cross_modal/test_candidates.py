@@ -66,3 +66,26 @@ def test_a_step_draws_the_same_again_and_another_step_others() -> None:
     assert (made.draw(batch, 3) != made.draw(batch, 4)).any()
     slots = made.slots(2, 3)
     assert made.draw(batch, 3)[2, 1:3].tolist() == MINED[2, slots].tolist()
+
+
+def test_every_pair_has_its_turn_once_whatever_the_groups() -> None:
+    for group in (1, 2, 3, 8):
+        orders = [candidates().order(epoch, group).tolist() for epoch in range(3)]
+        assert all(sorted(order) == list(range(8)) for order in orders)
+        assert orders[0] == candidates().order(0, group).tolist()
+        assert orders[0] != orders[1]
+
+
+def test_a_pair_is_grouped_with_those_that_have_its_wrong_captions() -> None:
+    stated = {n: [np.array([n ^ 1])] for n in range(8)}  # 0 and 1 are swaps of each other, …
+    made = Candidates(np.arange(8), np.arange(8), None, 0, 1, 7, stated)
+    for epoch in range(20):
+        order = made.order(epoch, 4).tolist()
+        assert all(order[n] ^ 1 == order[n + 1] for n in range(0, 8, 2))
+
+
+def test_mined_pairs_follow_the_pair_that_they_are_hard_for() -> None:
+    mined = np.array([[n ^ 1] for n in range(8)])
+    made = Candidates(np.arange(8), np.arange(8), mined, 1, 1, 7)
+    order = made.order(0, 2).tolist()
+    assert all(order[n] ^ 1 == order[n + 1] for n in range(0, 8, 2))

@@ -46,16 +46,19 @@ def test_itm() -> None:
     assert float(itm_loss(*tensors())) == pytest.approx(expected)
 
 
-def test_infonce_masks_what_may_belong_together() -> None:
+def test_infonce_masks_what_may_belong_together_and_adds_wrong_captions() -> None:
     rng = np.random.default_rng(0)
-    scores, same = rng.normal(size=(3, 3)), np.eye(3, dtype=bool)
+    scores, same = rng.normal(size=(3, 5)), np.eye(3, dtype=bool)
     same[0, 2] = same[2, 0] = True
+    wrong = np.array([[True, True], [False, True], [False, False]])
     expected = 0.0
     for i in range(3):
-        for line, allowed in ((scores[i], same[i]), (scores[:, i], same[:, i])):
-            total = sum(math.exp(line[j]) for j in range(3) if j == i or not allowed[j])
-            expected -= math.log(math.exp(line[i]) / total) / 6
-    found = infonce_loss(torch.from_numpy(scores), torch.from_numpy(same))
+        texts = [scores[i, j] for j in range(3) if j == i or not same[i, j]]
+        texts += [scores[i, 3 + j] for j in range(2) if wrong[i, j]]
+        pictures = [scores[j, i] for j in range(3) if j == i or not same[j, i]]
+        for line in (texts, pictures):
+            expected -= math.log(math.exp(scores[i, i]) / sum(map(math.exp, line))) / 6
+    found = infonce_loss(torch.from_numpy(scores), torch.from_numpy(same), torch.from_numpy(wrong))
     assert float(found) == pytest.approx(expected)
 
 

@@ -1,8 +1,9 @@
-"""`Candidates`: which wrong texts and pictures a pair is compared with in a step."""
+"""`Candidates`: which wrong texts and pictures a pair is compared with."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ class Candidates:
         hard: How many of those a step takes.
         random: How many others of the batch it takes.
         seed: Decides which, together with the step.
+        stated: For each pair others whose captions were said to be wrong for its picture.
     """
 
     image_ids: Ids
@@ -36,6 +38,39 @@ class Candidates:
     hard: int
     random: int
     seed: int
+    stated: Mapping[int, Sequence[Ids]] = field(default_factory=dict)
+
+    def order(self, epoch: int, group: int) -> Ids:
+        """Pairs in the order of an epoch, ``(n,)``: any ``group`` in a row are compared.
+
+        What is hard to tell from a pair follows it, as far as there is room in its group and it
+        has not had its turn: a pair of each caption that is wrong for its picture, then ``hard``
+        of the mined ones. Groups of 1 are in random order.
+
+        Args:
+            epoch: Number of the epoch.
+            group: Size of a group.
+        """
+        rng = np.random.default_rng([self.seed, 0, epoch])
+        count = len(self.image_ids)
+        free, order = np.ones(count, np.bool_), np.empty(count, np.int64)
+        done = 0
+        for first in rng.permutation(count).tolist():
+            if not free[first]:
+                continue
+            room = group - done % group
+            for position in self._together(first, rng) if room > 1 else [first]:
+                if room and free[position]:
+                    order[done], free[position] = position, False
+                    done, room = done + 1, room - 1
+        return order
+
+    def _together(self, first: int, rng: np.random.Generator) -> list[int]:
+        """A pair and what should be in its group, the hardest to tell from it first."""
+        found = [first, *(int(rng.choice(alike)) for alike in self.stated.get(first, ()))]
+        if self.mined is not None and self.hard:
+            found += rng.permutation(self.mined[first])[: self.hard].tolist()
+        return found
 
     def draw(self, batch: Ids, step: int) -> Ids:
         """Positions of candidates: ``(b, 1 + hard + random)``, the pair itself first.

@@ -6,7 +6,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,12 +119,15 @@ def fit_network(
         for old in checkpoints(folder)[:-1]:
             shutil.rmtree(old, ignore_errors=True)
 
+    order: Ids | None = None
     whole, generator = True, torch.random.get_rng_state()
     try:
         while state.step < total and not _is_over(state, recipe):
             began = time.perf_counter()
             epoch, number = divmod(state.step, per_epoch)
-            batch = _batch(pairs, recipe, epoch, number)
+            if order is None or number == 0:
+                order = objective.order(epoch)
+            batch = order[number * recipe.batch_size : (number + 1) * recipe.batch_size]
             value = _gradients(objective, optimizer, batch, state.step)
             whole = False  # from here on until all that belongs together has moved
             _move(optimizer, _rate(state, total, recipe))
@@ -165,11 +168,6 @@ def _optimizer(network: nn.Module, recipe: CrossModalRecipe) -> torch.optim.Adam
     )
 
 
-def _batch(pairs: int, recipe: CrossModalRecipe, epoch: int, number: int) -> Ids:
-    order = np.random.default_rng([recipe.seed, 0, epoch]).permutation(pairs)
-    return order[number * recipe.batch_size : (number + 1) * recipe.batch_size]
-
-
 def _rate(state: _State, total: int, recipe: CrossModalRecipe) -> float:
     rising = recipe.warmup * total
     if state.step < rising:
@@ -206,15 +204,12 @@ def _loss_of(objective: Objective, recipe: CrossModalRecipe) -> float:
     objective.network.eval()
     sums = 0.0
     with torch.inference_mode():
-        for batch in _in_order(len(objective.inputs), recipe.batch_size):
+        order = objective.order(0)
+        for start in range(0, len(order), recipe.batch_size):
+            batch = order[start : start + recipe.batch_size]
             losses = objective.losses(batch, _VALIDATION_STEP)
             sums += float(torch.stack([*losses.values()]).sum()) * len(batch)
     return sums / len(objective.inputs)
-
-
-def _in_order(pairs: int, size: int) -> Iterator[Ids]:
-    for start in range(0, pairs, size):
-        yield np.arange(start, min(pairs, start + size))
 
 
 def _is_over(state: _State, recipe: CrossModalRecipe) -> bool:

@@ -100,6 +100,18 @@ class CrossModalInputs:
     def __len__(self) -> int:
         return len(self.captions)
 
+    @property
+    def stated(self) -> dict[int, list[Ids]]:
+        """For each pair the others that have its wrong captions: ``(k,)`` positions of each."""
+        having: dict[int, list[int]] = {}
+        for position, text in enumerate(self.text_of.tolist()):
+            having.setdefault(text, []).append(position)
+        found = {
+            position: [np.array(having[text], np.int64) for text in row if text in having]
+            for position, row in enumerate(self.wrong.tolist())
+        }
+        return {position: pairs for position, pairs in found.items() if pairs}
+
     def features(self, rows: Ids) -> Tensor:
         """Feature maps of pictures, ``(b, p, c)`` float32."""
         return torch.from_numpy(self.maps[rows]).float()

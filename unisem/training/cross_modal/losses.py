@@ -53,12 +53,14 @@ def itm_loss(scores: Tensor, usable: Tensor) -> Tensor:
     return (yes + no) / 2
 
 
-def infonce_loss(scores: Tensor, same: Tensor) -> Tensor:
-    """`contrastive_loss` over a whole batch, from texts to pictures and back.
+def infonce_loss(scores: Tensor, same: Tensor, wrong: Tensor) -> Tensor:
+    """`contrastive_loss` over a group of pairs, from pictures to texts and back.
 
     Args:
-        scores: ``(n, n)`` float: picture i with text j.
+        scores: ``(n, n + w)`` float: picture i with text j of the group, then with its own wrong
+            captions.
         same: ``(n, n)`` bool: they may belong together; on the diagonal they do.
+        wrong: ``(n, w)`` bool: which of the wrong captions are there.
 
     Returns:
         ``()``, the mean of both directions.
@@ -66,10 +68,10 @@ def infonce_loss(scores: Tensor, same: Tensor) -> Tensor:
     n = len(scores)
     target = torch.arange(n, device=scores.device)
     masked = same & ~torch.eye(n, dtype=torch.bool, device=scores.device)
-    open_scores = scores.masked_fill(masked, -torch.inf)
+    open_scores = scores.masked_fill(torch.cat([masked, ~wrong], 1), -torch.inf)
     return (
         functional.cross_entropy(open_scores, target)
-        + functional.cross_entropy(open_scores.T, target)
+        + functional.cross_entropy(open_scores[:, :n].T, target)
     ) / 2
 
 

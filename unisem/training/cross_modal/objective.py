@@ -46,6 +46,12 @@ class Objective:
     recipe: CrossModalRecipe
     taught: np.ndarray[tuple[int, int], np.dtype[np.float32]] | None = None
 
+    def order(self, epoch: int) -> Ids:
+        """Pairs in the order of an epoch, ``(n,)``; see `Candidates.order`."""
+        return self.candidates.order(
+            epoch, self.recipe.group if self.recipe.loss == "infonce" else 1
+        )
+
     def losses(self, batch: Ids, step: int) -> dict[str, Tensor]:
         """What is to become smaller, by name; the loss is the sum.
 
@@ -70,7 +76,7 @@ class Objective:
         own = tokens[seen[:, 0]]  # (b, t, w)
         found: dict[str, Tensor] = {}
         if recipe.loss == "infonce":
-            found["matching"] = self._whole_batch(batch, own)
+            found["matching"] = self._in_groups(batch, own)
         else:
             matching = _MATCHING[recipe.loss]
             parts = []
@@ -107,11 +113,25 @@ class Objective:
         words, present = self.inputs.texts.padded(np.repeat(self.inputs.text_of[batch], c)[:, None])
         return self.network.match(words, present, tokens.flatten(0, 1)).view(b, c)
 
-    def _whole_batch(self, batch: Ids, own: Tensor) -> Tensor:
+    def _in_groups(self, batch: Ids, own: Tensor) -> Tensor:
+        """InfoNCE within each group of the batch."""
+        size, total = self.recipe.group, own.new_zeros(())
+        for start in range(0, len(batch), size):
+            part = batch[start : start + size]
+            total = total + len(part) * self._group(part, own[start : start + size])
+        return total / len(batch)
+
+    def _group(self, part: Ids, own: Tensor) -> Tensor:
         inputs = self.inputs
-        words, present = inputs.texts.padded(inputs.text_of[batch][None])  # (1, b, l, …)
-        same = np.stack([~self.candidates.wrong(int(position), batch) for position in batch])
-        return infonce_loss(self.network.match(words, present, own), torch.from_numpy(same))
+        texts, wrong = inputs.text_of[part][None], inputs.wrong[part]  # (1, n), (n, w)
+        wrong = np.where(np.isin(wrong, texts), NONE, wrong)  # judged with the group's own
+        wrong = wrong[:, (wrong != NONE).any(0)]
+        if wrong.shape[1]:
+            texts = np.concatenate([texts.repeat(len(part), 0), wrong], 1)
+        words, present = inputs.texts.padded(texts)  # read once where all pictures have the same
+        same = np.stack([~self.candidates.wrong(int(position), part) for position in part])
+        scores = self.network.match(words, present, own)  # (n, n + w)
+        return infonce_loss(scores, torch.from_numpy(same), torch.from_numpy(wrong != NONE))
 
     def _teaching(self, batch: Ids, step: int) -> Tensor:
         assert self.taught is not None

@@ -26,9 +26,12 @@ class CrossModalRecipe:
 
     Attributes:
         loss: What matching learns by: to pick the true one out of a few candidates (contrastive),
-            to say yes or no to each of them (itm), or to pick it out of the whole batch (infonce).
-        compared: What a candidate is: another text for the picture, another picture for the text,
-            or both in turn.
+            to say yes or no to each of them (itm), or to pick it out of its group, the right text
+            for a picture and the right picture for a text by the same scores (infonce).
+        group: Pairs that infonce compares with each other. Those that are hard to tell apart come
+            into one group.
+        compared: What a candidate of the other losses is: another text for the picture, another
+            picture for the text, or both in turn.
         captioning: Weight of the next-word loss. 0 leaves the writing stack out.
         distillation: Weight of agreeing with a teacher, where there is one.
         hard_negatives: Candidates per pair and step from those that the encoder takes for right.
@@ -65,6 +68,7 @@ class CrossModalRecipe:
     """
 
     loss: Annotated[MatchingLoss, Setting(_LOSS)] = "contrastive"
+    group: Annotated[int, Setting(_LOSS, "N", least=2)] = 8
     compared: Annotated[Compared, Setting(_LOSS)] = "both"
     captioning: Annotated[float, Setting(_LOSS, "WEIGHT", least=0)] = 1.0
     distillation: Annotated[float, Setting(_LOSS, "WEIGHT", above=0)] = 1.0
@@ -104,6 +108,10 @@ class CrossModalRecipe:
             raise ValueError(f"dropout must be from 0 to below 1, not {self.dropout}")
         if not 0 < self.validation < 1:
             raise ValueError(f"validation must be between 0 and 1, not {self.validation}")
+        if self.loss == "infonce" and self.batch_size % self.group:
+            raise ValueError(
+                f"batch_size ({self.batch_size}) must be a multiple of group ({self.group})"
+            )
         if self.hard_negatives > self.mined:
             raise ValueError(
                 f"hard_negatives ({self.hard_negatives}) are drawn from the mined ({self.mined})"

@@ -69,7 +69,8 @@ def train_reranker(
         train: Pairs to train on; checked first if that has not been done.
         output: The directory for the reranker.
         held_out: Pairs on which reranking the encoder's first hits is compared with the encoder.
-        wrong_captions: For each pair of ``train``, captions that are wrong for its picture.
+        wrong_captions: For each pair of ``train``, captions that are wrong for its picture. Where
+            another pair has one of them, InfoNCE compares the two pairs.
         miner: Finds hard negatives, where the encoder itself was trained on these pairs and would
             find none: another one, or the encoder as it was before.
         teacher: A larger reranker, with whose scores of hard negatives the network is to agree.
@@ -242,6 +243,7 @@ def _candidates(
         0 if mined is None else recipe.hard_negatives,
         recipe.random_negatives,
         recipe.seed,
+        inputs.stated,
     )
 
 
