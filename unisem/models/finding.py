@@ -92,13 +92,13 @@ def unsafe_weights(directory: Path) -> str | None:
     """
     if not any((directory / name).is_file() for name in _CONFIGURATIONS):
         return f"holds no saved model: it has none of {', '.join(_CONFIGURATIONS)}"
-    if (directory / GRAPHS).is_file():
-        return None  # onnxruntime reads no pickles, and some graphs hold their numbers themselves
     safe = {path.parent for path in directory.rglob("*.safetensors")}
     alone = [path for path in directory.rglob("pytorch_model*.bin") if path.parent not in safe]
     if safe and not alone:
         return None
     pickled = alone or [path for pattern in _PICKLED for path in directory.rglob(pattern)]
+    if not pickled and (directory / GRAPHS).is_file():
+        return None  # the graphs hold the weights themselves
     listed = ", ".join(sorted(path.relative_to(directory).as_posix() for path in pickled)[:3])
     return (
         f"has {'parts without' if safe else 'no'} .safetensors weights "

@@ -195,3 +195,17 @@ def test_what_onnxruntime_cannot_do_is_said() -> None:
         load_encoder("mini", runtime="onnx", device="cuda")
     with pytest.raises(ValueError, match="runtime must be"):
         load_encoder("mini", runtime="tensorrt")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("folder", ["text_0_Transformer", "image_1_Dense"])
+def test_graphs_make_no_pickle_safe(copied: Path, folder: str) -> None:
+    (copied / folder / "model.safetensors").rename(copied / folder / "pytorch_model.bin")
+    for runtime in (None, "onnx", "torch"):
+        with pytest.raises(EncoderError, match="Pickled weights can run code"):
+            load_encoder(str(copied), runtime=runtime)  # type: ignore[arg-type]
+
+
+def test_a_description_without_graphs_leaves_a_model_to_torch(copied: Path) -> None:
+    for path in (copied / "onnx").glob("*.onnx"):
+        path.unlink()
+    assert not isinstance(load_encoder(str(copied), device="cpu"), OnnxEncoder)

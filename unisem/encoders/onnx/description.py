@@ -17,7 +17,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from unisem.encoders.onnx.pixels import Pixels
 from unisem.errors import EncoderError
@@ -108,8 +108,15 @@ class Description:
 
 
 def holds_graphs(directory: Path) -> bool:
-    """Whether a model's directory has graphs for onnxruntime."""
-    return (directory / GRAPHS).is_file()
+    """Whether a model's directory has graphs for onnxruntime.
+
+    What a hub has of an exported model comes without them: ONNX files are not fetched.
+    """
+    described = directory / GRAPHS
+    sides = get_args(Modality)
+    return described.is_file() and any(
+        described.with_name(f"{side}.onnx").is_file() for side in sides
+    )
 
 
 def _of(value: Any, read: Callable[[Mapping[str, Any]], T]) -> T | None:
