@@ -20,6 +20,7 @@ from unisem import Encoder, Record, SemanticSpace, load_encoder
 from unisem.encoders.mini import MODEL_DIRECTORY
 from unisem.encoders.onnx import OnnxEncoder
 from unisem.errors import EncoderError
+from unisem.rerank.cross_modal import PatchFeatures, WordVectors
 
 TEXTS = [
     "a tiger in the grass",
@@ -209,3 +210,9 @@ def test_a_description_without_graphs_leaves_a_model_to_torch(copied: Path) -> N
     for path in (copied / "onnx").glob("*.onnx"):
         path.unlink()
     assert not isinstance(load_encoder(str(copied), device="cpu"), OnnxEncoder)
+
+
+def test_who_looks_into_its_towers_shares_one_model(ours: Encoder) -> None:
+    patches, words = PatchFeatures(ours), WordVectors(ours)
+    assert patches.encoder is words.encoder
+    assert patches.encoder.fingerprint == ours.fingerprint

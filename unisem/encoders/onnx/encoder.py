@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-"""What a text side may take, in the order of `tokens`."""
+"""What a text side may take: numbers of tokens, which of them are there, and of which text."""
 
 
 class OnnxEncoder(Carried, BatchedEncoder):
@@ -87,18 +87,22 @@ class OnnxEncoder(Carried, BatchedEncoder):
         return sides[modality] is not None
 
     def in_torch(self) -> Encoder:
-        """The same model run by torch, to be trained or looked into.
+        """The same model run by torch, to be trained or looked into; loaded once.
 
         Raises:
             EncoderError: It was exported without its weights.
         """
-        from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
-
         if self._description.int8:
             raise EncoderError(
                 f"the encoder {self._name!r} holds int8 numbers for onnxruntime only; use the "
                 "model that it was exported from"
             )
+        return self._by_torch
+
+    @lazy_property
+    def _by_torch(self) -> Encoder:
+        from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
+
         return SentenceTransformerEncoder(self._name, self.directory)
 
     @property
