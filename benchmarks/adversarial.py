@@ -135,7 +135,7 @@ def measure(
     name: str, held_out: PairDataset, features: Path, metrics: dict[str, float], seconds: float
 ) -> Measured:
     """Measure an encoder, its frozen part from stored features."""
-    encoder = load_encoder(name)
+    encoder = load_encoder(name, runtime="torch")
     assert isinstance(encoder, SentenceTransformerEncoder)
     freeze(encoder.model, default_parts(encoder.model))
     depths = stored_depths(encoder, augmented=False)

@@ -123,7 +123,7 @@ class _Network:
     """`mini`, and what its image network gives its head on the way."""
 
     def __init__(self) -> None:
-        encoder = load_encoder("mini")
+        encoder = load_encoder("mini", runtime="torch")
         assert isinstance(encoder, SentenceTransformerEncoder)
         self._encoder = encoder
         self._seen: list[Any] = []

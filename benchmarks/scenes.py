@@ -199,7 +199,7 @@ class Runs:
         ]
 
     def _judged_jointly(self, name: str, part: Part) -> Judged:
-        encoder = load_encoder(name)
+        encoder = load_encoder(name, runtime="torch")
         assert isinstance(encoder, SentenceTransformerEncoder)
         texts, images = encoded_pairs(encoder, part.dataset, self.features)
         wrong = [
