@@ -127,16 +127,27 @@ class ImageRef:
         data = self._file()
         return data if self.region is None else self.region.render(data, self.name)
 
-    def _file(self) -> bytes:
+    def read_start(self, size: int) -> bytes:
+        """Read the first bytes of the file, however large it is.
+
+        Raises:
+            ImageError: Missing, no regular file, outside ``root``, unreadable.
+        """
+        return self._file(size)
+
+    def _file(self, start: int | None = None) -> bytes:
+        """All bytes of the file, or its first ones."""
         if self.data is not None:
-            if len(self.data) > MAX_BYTES:
+            if start is None and len(self.data) > MAX_BYTES:
                 raise ImageError(self.name, f"is larger than the limit of {MAX_BYTES:,} bytes")
-            return self.data
+            return self.data[:start]
         try:
             with open(self._confined_path(), "rb", opener=_open_without_blocking) as file:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode):
                     raise ImageError(self.name, "is not a regular file")
+                if start is not None:
+                    return file.read(start)
                 if status.st_size > MAX_BYTES:
                     raise ImageError(self.name, f"is larger than the limit of {MAX_BYTES:,} bytes")
                 return file.read(MAX_BYTES + 1)[:MAX_BYTES]

@@ -93,7 +93,8 @@ class FolderReader(Reader):
 
     def __len__(self) -> int:
         return sum(
-            path.suffix.lower() in PICTURES | TEXTS | self._formats.keys() for path in self._files
+            path.suffix.lower() in PICTURES | TEXTS or path in self._documents
+            for path in self._files
         )
 
     def __iter__(self) -> Iterator[Record | Skipped | Document]:
@@ -110,8 +111,8 @@ class FolderReader(Reader):
                 if path not in figures:
                     sidecar = sidecar_of(path, captions.__contains__)
                     yield from self._picture(path, described.get(path), sidecar)
-            elif suffix in self._formats:
-                yield from self._document(path)
+            elif path in self._documents:
+                yield from self._document(self._documents[path])
             elif suffix in TEXTS and path not in captions:
                 yield from self._text(path)
             elif suffix in _UNSUPPORTED:
@@ -142,8 +143,8 @@ class FolderReader(Reader):
             ValueError: As `within`.
         """
         path = self.within(path)
-        if path.suffix.lower() in self._formats:
-            yield from self._document(path)
+        if (document := self._document_at(path)) is not None:
+            yield from self._document(document)
             return
         if path.suffix.lower() not in PICTURES:
             yield from self._text(path)
@@ -158,8 +159,12 @@ class FolderReader(Reader):
 
     @property
     def ignored(self) -> Mapping[str, int]:
-        read = PICTURES | TEXTS | self._formats.keys() | _UNSUPPORTED
-        others = (path for path in self._files if path.name not in METADATA_FILES)
+        read = PICTURES | TEXTS | _UNSUPPORTED
+        others = (
+            path
+            for path in self._files
+            if path.name not in METADATA_FILES and path not in self._documents
+        )
         kinds = Counter(path.suffix.lower() for path in others)
         return {kind: kinds[kind] for kind in sorted(kinds) if kind not in read}
 
@@ -218,9 +223,8 @@ class FolderReader(Reader):
     def _figures(self) -> set[Path]:
         """The pictures that documents link to."""
         found: set[Path] = set()
-        for path in self._files:
-            document = self._document_at(path)
-            if document is None or _name_fault(document.name):
+        for document in self._documents.values():
+            if _name_fault(document.name):
                 continue
             try:
                 links = list(document.format.links(document.read()))
@@ -230,12 +234,18 @@ class FolderReader(Reader):
             found.update(place for place in places if place in self._known)
         return found
 
+    @lazy_property
+    def _documents(self) -> dict[Path, Document]:
+        found = ((path, self._document_at(path)) for path in self._files)
+        return {path: document for path, document in found if document is not None}
+
     def _document_at(self, path: Path) -> Document | None:
+        """The document that a file is, by its suffix and, where others use that, too, its start."""
         form = self._formats.get(path.suffix.lower())
         if form is None:
             return None
         name = path.relative_to(self.folder).as_posix()
-        return Document(
+        document = Document(
             form,
             Source(path, self.folder),
             name=f"{self.folder.name}/{name}",
@@ -243,12 +253,11 @@ class FolderReader(Reader):
             file_name=name,
             chunk_size=self._chunk_size,
         )
+        return document if document.is_of_format() else None
 
-    def _document(self, path: Path) -> Iterator[Skipped | Document]:
-        document = self._document_at(path)
-        assert document is not None
+    def _document(self, document: Document) -> Iterator[Skipped | Document]:
         if fault := _name_fault(document.name):
-            yield Skipped(str(path), fault)
+            yield Skipped(str(document.source.path), fault)
         else:
             yield document
 

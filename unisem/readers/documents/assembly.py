@@ -28,7 +28,7 @@ from typing import Any
 
 from unisem.common.skipped import Skipped
 from unisem.errors import ImageError, RecordError
-from unisem.images.region import Box
+from unisem.images.region import Box, around
 from unisem.readers.chunks import chunk_text
 from unisem.readers.documents.elements import Element
 from unisem.readers.documents.labels import label_of, mentions, sentence_with
@@ -190,14 +190,7 @@ def _lines(code: str, size: int) -> list[str]:
 
 
 def _around(first: Box | None, second: Box | None) -> Box | None:
-    if first is None or second is None:
-        return None
-    return (
-        min(first[0], second[0]),
-        min(first[1], second[1]),
-        max(first[2], second[2]),
-        max(first[3], second[3]),
-    )
+    return None if first is None or second is None else around(first, second)
 
 
 def _name(drafts: list[_Draft], name: str) -> None:

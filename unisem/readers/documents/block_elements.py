@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from unisem.common.skipped import Skipped
 from unisem.images.reference import ImageRef
+from unisem.images.region import around
 from unisem.readers.documents.elements import Element
 from unisem.readers.documents.labels import label_of
 from unisem.readers.documents.page_block import PageBlock, Shown
@@ -47,10 +48,11 @@ def block_elements(
         caption = block.caption or None
         if caption is None and _heads(block.figure.alternative, "figure"):
             caption = block.figure.alternative  # as Markdown writes captions
-        if image is not None or caption or block.figure.alternative:
+        words = block.text or block.figure.alternative
+        if image is not None or caption or words:
             yield Element(
-                kind="figure",
-                text=block.figure.alternative,
+                kind=block.kind,
+                text=words,
                 caption=caption,
                 image=image,
                 anchors=tuple(sorted(block.anchors)),
@@ -89,7 +91,9 @@ def _lists(blocks: Iterable[PageBlock]) -> list[PageBlock]:
             and (before.kind, before.group) == (block.kind, block.group)
         ):
             lines.append(block.text)
-            joined[-1].references |= block.references
+            before.references |= block.references
+            if before.box is not None and block.box is not None:
+                before.box = around(before.box, block.box)
             continue
         if lines and joined:
             joined[-1].text = "\n".join([joined[-1].text, *lines])

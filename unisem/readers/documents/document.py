@@ -11,7 +11,7 @@ from unisem.errors import DocumentError, ImageError
 from unisem.images.reference import ImageRef
 from unisem.images.region import digest_of
 from unisem.readers.documents.assembly import assemble
-from unisem.readers.documents.elements import Element, Format, Source
+from unisem.readers.documents.elements import START, Element, Format, Source, every_file
 from unisem.records import Record
 
 
@@ -45,6 +45,19 @@ class Document:
             return ImageRef(path=self.source.path, root=self.source.root).read_bytes()
         except ImageError as error:
             raise DocumentError(f"{error.name}: {error.reason}") from error
+
+    def is_of_format(self) -> bool:
+        """Whether the file's beginning says that it is of the format; one that is damaged may be.
+
+        Only where others use the format's suffixes, too, is it opened.
+        """
+        if self.format.recognizes is every_file:
+            return True
+        try:
+            start = ImageRef(path=self.source.path, root=self.source.root).read_start(START)
+        except ImageError:
+            return False
+        return self.format.recognizes(start)
 
     def mark(self, data: bytes) -> dict[str, Any]:
         """What the last record of the document says when these bytes have been read to the end."""

@@ -13,6 +13,9 @@ from unisem.common.skipped import Skipped
 from unisem.images.reference import ImageRef, ImageSource
 from unisem.images.region import Box
 
+START = 1 << 16
+"""Bytes that a file is recognised by."""
+
 Kind = Literal["heading", "text", "list", "code", "table", "figure", "page"]
 """What an element is."""
 
@@ -87,6 +90,12 @@ def no_links(data: bytes) -> Iterable[str]:
     return ()
 
 
+def every_file(start: bytes) -> bool:
+    """For formats that have their suffixes to themselves."""
+    del start
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """A format of documents.
@@ -99,6 +108,8 @@ class Format:
         version: To be raised when the same bytes give other elements, so that they are read again.
         links: The links to pictures among a document's bytes, found without reading all of it;
             those pictures are the document's, and are not also read for themselves.
+        recognizes: Whether a file whose first `START` bytes are these is of the format; others with
+            its suffix are left alone.
     """
 
     name: str
@@ -106,3 +117,4 @@ class Format:
     elements: Callable[[bytes, Source], Iterable[Element | Skipped]]
     version: int = 1
     links: Callable[[bytes], Iterable[str]] = no_links
+    recognizes: Callable[[bytes], bool] = every_file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from unisem.readers.documents.docling import DOCLING
 from unisem.readers.documents.docx import DOCX
 from unisem.readers.documents.elements import Format
 from unisem.readers.documents.epub import EPUB
@@ -13,7 +14,7 @@ from unisem.readers.documents.pptx import PPTX
 
 FORMATS: dict[str, Format] = {
     suffix: form
-    for form in (PDF, HTML, MARKDOWN, NOTEBOOK, EPUB, DOCX, PPTX)
+    for form in (PDF, HTML, MARKDOWN, NOTEBOOK, EPUB, DOCX, PPTX, DOCLING)
     for suffix in form.suffixes
 }
 """Formats by suffix, in small letters."""

@@ -33,7 +33,7 @@ class PageBlock:
         kind: As of `Element`.
         text: Its words.
         level: Of a heading.
-        figure: What a figure shows.
+        figure: What a figure shows, or a table that is a picture, too.
         caption: Of a figure or a table.
         is_caption: The document marks it as a caption.
         anchors: Names of places in it.

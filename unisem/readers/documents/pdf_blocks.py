@@ -6,8 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unisem.images.region import Box
-from unisem.readers.documents.pdf_figures import around
+from unisem.images.region import Box, around
 from unisem.readers.documents.pdf_text import Line
 
 _BULLET = re.compile(r"([•‣◦▪–—*·]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s+\S")

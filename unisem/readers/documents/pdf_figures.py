@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.images.region import Box
+from unisem.images.region import Box, around
 from unisem.readers.documents.pdf_text import Line, shown_by
 
 if TYPE_CHECKING:
@@ -150,13 +150,3 @@ def is_table(shape: Shape, inside: Sequence[Line]) -> bool:
 
 def _clusters(places: NDArray[np.float64], apart: float) -> int:
     return int((np.diff(np.sort(places)) > apart).sum()) + 1
-
-
-def around(first: Box, second: Box) -> Box:
-    """The smallest box that holds both."""
-    return (
-        min(first[0], second[0]),
-        min(first[1], second[1]),
-        max(first[2], second[2]),
-        max(first[3], second[3]),
-    )

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from unisem.images.region import Box
+from unisem.images.region import Box, around
 from unisem.readers.documents.labels import label_of
 from unisem.readers.documents.pdf_blocks import Block
-from unisem.readers.documents.pdf_figures import around
 from unisem.readers.documents.pdf_text import Line
 
 _FARTHEST = 60.0  # points between a figure and its caption
