@@ -13,7 +13,7 @@ from unisem.calibration.kinds import DOCUMENT_KINDS
 from unisem.records import Vector
 
 NEIGHBOURS = 32
-BEAMS = (16, 32, 64, 128)
+BEAMS = (16, 32, 64, 128, 256)
 _TIE = 1e-5  # scores that differ by less are equal
 
 

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.calibration import Calibration, Sample
+from unisem.calibration import Calibration, DocumentKind, Sample
 from unisem.records import Vector
 
 DIMENSION = 64
@@ -55,9 +55,12 @@ class Corpus:
         is_image = np.arange(len(self.texts)) % 2 == 1
         return np.where(is_image[:, None], self.images, self.texts), is_image
 
-    def ndcg(self, calibration: Calibration | None) -> float:
-        """Mean nDCG@10 of the questions in the mixed list, each with one right answer."""
+    def ndcg(self, calibration: Calibration | None, only: DocumentKind | None = None) -> float:
+        """Mean nDCG@10 of questions with one right answer, in the mixed list or in one of a kind."""
         documents, is_image = self.mixed
+        if only is not None:
+            is_image = np.full(len(is_image), only == "image")
+            documents = self.images if only == "image" else self.texts
         if calibration is None:
             scores = (self.questions @ documents.T).astype(np.float64)
         else:

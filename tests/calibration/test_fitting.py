@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from tests.calibration.synthetic import Corpus, unit
-from unisem.calibration import Calibration, Choices, PairChoice, Sample, fit_calibration
+from unisem.calibration import (
+    Calibration,
+    Choices,
+    DocumentKind,
+    PairChoice,
+    Sample,
+    fit_calibration,
+)
+from unisem.calibration.kinds import DOCUMENT_KINDS
 from unisem.errors import CalibrationError
 
 GAP = 0.6
@@ -39,6 +47,14 @@ def test_a_gap_is_closed(gapped: Corpus, flat: Corpus, fitted: Calibration) -> N
 def test_without_a_gap_nothing_changes(flat: Corpus) -> None:
     fitted = fit_calibration(Corpus.of(500, 0, 2).sample, fingerprint="ab")
     assert abs(flat.ndcg(fitted) - flat.ndcg(None)) <= 0.005
+
+
+@pytest.mark.parametrize("kind", DOCUMENT_KINDS)
+def test_a_list_of_one_kind_loses_nothing(
+    gapped: Corpus, fitted: Calibration, kind: DocumentKind
+) -> None:
+    """A space of one kind cannot be calibrated; this one took a calibration from elsewhere."""
+    assert gapped.ndcg(fitted, only=kind) >= gapped.ndcg(None, only=kind) - 0.005
 
 
 def test_hub_bias_adds_to_centring(gapped: Corpus, fitted: Calibration) -> None:
