@@ -56,7 +56,7 @@ class Corpus:
         return np.where(is_image[:, None], self.images, self.texts), is_image
 
     def ndcg(self, calibration: Calibration | None, only: DocumentKind | None = None) -> float:
-        """Mean nDCG@10 of questions with one right answer, in the mixed list or in one of a kind."""
+        """Mean nDCG@10 of questions with one right answer, mixed or in a list of one kind."""
         documents, is_image = self.mixed
         if only is not None:
             is_image = np.full(len(is_image), only == "image")
