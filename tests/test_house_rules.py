@@ -41,6 +41,7 @@ ARROWS = {
     "search": "rerank encoders stores calibration records images filters common",
     "manifest": "encoders stores common",
     "rerank": "encoders models records images common",
+    "recognition": "images common",
     "captioners": "rerank encoders models records images common",
     "encoders": "models records images common",
     "stores": "calibration records images filters common",

@@ -71,6 +71,10 @@ class CaptionerError(UniSemError):
     """A captioner that cannot be loaded, cannot be reached, or fails on a picture."""
 
 
+class RecognizerError(UniSemError):
+    """A recogniser of text in pictures that cannot be loaded, or fails whatever the picture."""
+
+
 class StoreError(UniSemError):
     """A store that cannot do what was asked; what was stored before is untouched."""
 

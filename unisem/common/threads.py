@@ -34,6 +34,14 @@ def decoding_threads() -> int:
     return max(_LEAST, (cores or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
+def computing_threads() -> int:
+    """How many onnxruntime is to use: as many as may run at once here, or ``OMP_NUM_THREADS``."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    if told.isdecimal() and int(told):
+        return int(told)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+
+
 @contextmanager
 def workers(name: str) -> Iterator[ThreadPoolExecutor]:
     """A pool of `decoding_threads`; what waits in it is given up if the block ends by an error."""

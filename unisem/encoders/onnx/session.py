@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from unisem.common.threads import computing_threads
 from unisem.encoders.onnx.graph import Graph
 from unisem.errors import EncoderError
 
@@ -31,7 +31,7 @@ def open_session(directory: Path, path: Path, what: str) -> Any:
     graph = Graph.read(path)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # what it would warn of is in the error that it raises
-    options.intra_op_num_threads = _threads()
+    options.intra_op_num_threads = computing_threads()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     names = sorted(graph.outside)
     weights = read_weights(directory, names, what)
@@ -44,14 +44,6 @@ def open_session(directory: Path, path: Path, what: str) -> Any:
         )
     except Exception as error:  # onnxruntime's own are no kind of anything
         raise EncoderError(f"{what} does not load: {' '.join(str(error).split())}") from error
-
-
-def _threads() -> int:
-    """As many as may run at once here, or as the usual variable says."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    if told.isdecimal() and int(told):
-        return int(told)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
 
 
 def read_weights(directory: Path, names: list[str], what: str) -> list[np.ndarray[Any, Any]]:
