@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -134,6 +133,8 @@ class SemanticSpace(Searchable):
         copy_images: bool = False,
     ) -> Self:
         """As `open`, in a thread, for programs whose event loop must not wait for a disk."""
+        import asyncio
+
         opening = partial(cls.open, path, encoder=encoder, store=store, index=index)
         return await asyncio.to_thread(
             opening, durability=durability, image_roots=image_roots, copy_images=copy_images

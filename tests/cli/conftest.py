@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.support.toy import ToyEncoder
-from unisem.cli.app import app
+from unisem.cli.app import application
 from unisem.encoders import Encoder
 
 Run = Callable[..., Result]
@@ -34,7 +34,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     home.mkdir()
     monkeypatch.chdir(home)
     runner = CliRunner()
-    return lambda *arguments: runner.invoke(app, [str(argument) for argument in arguments])
+    return lambda *arguments: runner.invoke(
+        application(), [str(argument) for argument in arguments]
+    )
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typer.main import get_command
 from tests.cli.conftest import Run
 from tests.docs.pages import DOCS
 from unisem import Record, SemanticSpace
-from unisem.cli.app import app
+from unisem.cli.app import application
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_small_space_is_refused(run: Run, built: Path) -> None:
 
 
 def test_every_option_is_described() -> None:
-    command = get_command(app).commands["diagnose"]  # type: ignore[attr-defined]
+    command = get_command(application()).commands["diagnose"]  # type: ignore[attr-defined]
     page = (DOCS / "guides" / "diagnose.md").read_text(encoding="utf-8")
     options = [option for parameter in command.params for option in parameter.opts]
     for option in options:

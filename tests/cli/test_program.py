@@ -178,7 +178,7 @@ def test_a_closed_pipe_is_quiet(cards: Path, tmp_path: Path) -> None:
 
 def test_starting_up_imports_nothing_heavy() -> None:
     code = (
-        "import sys, unisem.cli.app\n"
+        "import sys\nfrom unisem.cli.app import application\napplication()\n"
         "heavy = {'torch', 'faiss', 'sentence_transformers', 'jinja2', 'numpy', 'PIL',"
         " 'langchain_core', 'llama_index'}\n"
         "print(sorted(heavy & sys.modules.keys()))"

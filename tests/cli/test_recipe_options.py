@@ -11,7 +11,7 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from unisem.cli.app import app
+from unisem.cli.app import application
 from unisem.cli.recipe_options import recipe_options
 from unisem.training import Augmentation, Recipe
 from unisem.training.settings import Setting, check_settings, settings_of
@@ -153,7 +153,7 @@ def test_a_field_more_is_an_option_more(hint: Any) -> None:
 
 @pytest.mark.parametrize("recipe", [Recipe, Augmentation])
 def test_every_field_is_an_option_of_train_that_says_what_it_means(recipe: type[Any]) -> None:
-    command: Any = get_command(app)
+    command: Any = get_command(application())
     options = {option.name: option for option in command.commands["train"].params}
     for name, (_, known) in settings_of(recipe).items():
         assert len(options[name].help) > 5

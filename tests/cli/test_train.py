@@ -12,7 +12,7 @@ from tests.cli.conftest import Run
 from tests.support.pictures import solid
 from tests.training.support import coloured_pairs, tiny_encoder
 from unisem import load_encoder
-from unisem.cli.app import app
+from unisem.cli.app import application
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_only_the_first_process_speaks(
 ) -> None:
     monkeypatch.setenv("RANK", "1")
     command = ["train", "--data", table, "--encoder", tiny, "--output", tmp_path / "o"]
-    result = CliRunner().invoke(app, [*map(str, command), "--epochs", "1"])
+    result = CliRunner().invoke(application(), [*map(str, command), "--epochs", "1"])
     assert result.exit_code == 0
     assert result.stdout == ""
 

@@ -20,7 +20,7 @@ from tests.support.pictures import encoded, solid
 from tests.support.text_embeddings import WordEmbeddings
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
-from unisem.cli.app import app
+from unisem.cli.app import application
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.exchange import export_space, import_space
 from unisem.filters import Field
@@ -59,7 +59,7 @@ def path(tmp_path: Path, encoder: ToyEncoder) -> Path:
 
 
 def run(*arguments: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    result = CliRunner().invoke(application(), [str(argument) for argument in arguments])
     assert result.exit_code == code, result.output
     return result
 

@@ -8,30 +8,34 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from unisem import __version__
-from unisem.cli.calibrate import calibrate
-from unisem.cli.caption import caption
-from unisem.cli.demo import demo
-from unisem.cli.diagnose import diagnose
-from unisem.cli.evaluate import evaluate
-from unisem.cli.export_onnx import export_onnx
-from unisem.cli.index import index
-from unisem.cli.search import search
-from unisem.cli.store import store
 from unisem.cli.terminal import complain, note
-from unisem.cli.tokens import tokens
-from unisem.cli.train import train
-from unisem.cli.train_reranker import train_reranker
 from unisem.common.interrupts import notice_interrupts
 from unisem.common.lazy import TORCH, needs_torch
 from unisem.common.printable import plain
 from unisem.errors import UniSemError
 
+COMMANDS = (
+    "index",
+    "search",
+    "caption",
+    "tokens",
+    "calibrate",
+    "demo",
+    "train",
+    "train-reranker",
+    "evaluate",
+    "diagnose",
+    "export-onnx",
+    "store",
+)
+"""Each is what its module in `unisem.cli` calls by its name, as Python spells it."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 plus the number of the signal, as shells have it."""
 
@@ -91,34 +95,12 @@ def _usage_errors_printable() -> Iterator[None]:
         raise
 
 
-app = typer.Typer(
-    cls=_Commands,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command()(index)
-app.command()(search)
-app.command()(caption)
-app.command()(tokens)
-app.command()(calibrate)
-app.command()(demo)
-app.command()(train)
-app.command("train-reranker")(train_reranker)
-app.command()(evaluate)
-app.command()(diagnose)
-app.command("export-onnx")(export_onnx)
-app.add_typer(store, name="store")
-
-
 def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"unisem {__version__}")
         raise typer.Exit
 
 
-@app.callback()
 def _unisem(
     version: Annotated[
         bool,
@@ -128,6 +110,29 @@ def _unisem(
     ] = False,
 ) -> None:
     """One semantic space for text and images: build it, search it, see what a model is shown."""
+
+
+def application(only: str | None = None) -> typer.Typer:
+    """The program: with one command if that is what ``only`` names, else with all of them.
+
+    A search need not wait until training's settings are loaded.
+    """
+    app = typer.Typer(
+        cls=_Commands,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_unisem)
+    for name in [only] if only in COMMANDS else COMMANDS:
+        spelt = name.replace("-", "_")
+        command = getattr(import_module(f"unisem.cli.{spelt}"), spelt)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
 
 
 def run() -> None:
@@ -140,7 +145,7 @@ def run() -> None:
     logging.basicConfig(handlers=[_Remarks(logging.WARNING)])
     notice_interrupts()
     try:
-        app(prog_name="unisem")
+        application(next(iter(sys.argv[1:]), None))(prog_name="unisem")
     except SystemExit as end:
         if end.code != INTERRUPTED:
             raise

@@ -7,7 +7,6 @@ for get an asynchronous twin by `InThread`.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
@@ -109,6 +108,7 @@ class InThread(Generic[_Given, _Result]):
     ...         return max(3, least)
     ...
     ...     acount = InThread(count).twin
+    >>> import asyncio
     >>> asyncio.run(Shelf().acount(least=4))
     4
     """
@@ -123,6 +123,8 @@ class InThread(Generic[_Given, _Result]):
 
         @wraps(self._method)
         async def twin(*args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
+            import asyncio  # who asks for the twin has it already; others need not load it
+
             owner, *others = args
             found: _Result = await asyncio.to_thread(getattr(owner, name), *others, **kwargs)
             return found
