@@ -102,6 +102,7 @@ class Truth:
     """What a book's HTML says is in it."""
 
     figures: list[TrueFigure] = field(default_factory=list)
+    pictures: list[Path] = field(default_factory=list)  # without a caption
     sections: list[Section] = field(default_factory=list)
 
 
@@ -150,6 +151,8 @@ def _walk(
                 section = truth.sections[-1].title
                 truth.figures.append(TrueFigure(" ".join(captions), there, section))
                 walk.skip_subtree()
+        elif node.tag == "img":
+            truth.pictures.append(page.parent / unquote(node.get("src") or ""))
         elif node.tag not in ("script", "style") and isinstance(node.tag, str):
             text.append(" " if node.tag in _BREAKS else "")
             text.append(node.text or "")
@@ -190,7 +193,7 @@ def _found(folder: Path, name: str) -> Path | None:
     return None
 
 
-_SPHINX = "//a[@class='headerlink'] | //div[@id='searchbox']"
+_SPHINX = "//a[@class='headerlink'] | //div[@id='searchbox'] | //*[contains(@class, 'math')]"
 _LILYPOND = "usr/share/doc/lilypond/html/Documentation"
 _TEXINFO = (
     "//div[@class='header'] | //div[@class='contents'] | //div[@class='shortcontents'] | "

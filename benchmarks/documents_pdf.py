@@ -4,7 +4,7 @@
   there, the region is rendered and must look like it (`alike`), which it only does if the box is
   right;
 * **paired**: of those found, the ones that have their own caption;
-* **own**: figures of the PDF that are one of the HTML's;
+* **own**: figures of the PDF that are the HTML's, with a caption or without;
 * **order**: the longest common subsequence of the words, as a share of the words that both have, by
   section;
 * **words**: as a share of the HTML's;
@@ -30,6 +30,7 @@ from benchmarks.documents_books import (
     Book,
     Section,
     TrueFigure,
+    Truth,
     label_and_words,
     title_of,
     truth_of,
@@ -82,7 +83,7 @@ def outcome_of(book: Book, folder: Path) -> Outcome | None:
         ]
     outcome = Outcome(book.name, max((element.page or 0 for element in elements), default=0))
     if truth.figures:
-        _figures(book, data, truth.figures, elements, outcome)
+        _figures(book, data, truth, elements, outcome)
     _order(truth.sections, sections_of(elements), outcome)
     return outcome
 
@@ -90,14 +91,14 @@ def outcome_of(book: Book, folder: Path) -> Outcome | None:
 def _figures(
     book: Book,
     data: bytes,
-    true: Sequence[TrueFigure],
+    truth: Truth,
     elements: Sequence[Element],
     outcome: Outcome,
 ) -> None:
     read = [element for element in elements if element.kind == "figure"]
     first = min((element.page or 0 for element in read if element.caption), default=0)
     outcome.shown = sum((element.page or 0) >= first for element in read)  # a cover has no caption
-    outcome.figures = len(true)
+    outcome.figures = len(truth.figures)
     pictures: dict[int, NDArray[np.float64] | None] = {}
     taken: set[int] = set()
 
@@ -110,7 +111,7 @@ def _figures(
         picture = pictures[number]
         return -1.0 if picture is None else alike(picture, wanted)
 
-    for figure in true:
+    for figure in truth.figures:
         named = next((n for n, e in enumerate(read) if same_caption(figure, e, book)), None)
         wanted = [drawn(path.read_bytes()) for path in figure.pictures]
         known = [picture for picture in wanted if picture is not None]
@@ -137,7 +138,14 @@ def _figures(
         outcome.paired += best == named
         if best != named:
             outcome.faults.append(f"caption {read[best].caption!r}: {figure.caption[:70]}")
-    outcome.own = len(taken)
+    for path in truth.pictures:
+        known_picture = drawn(path.read_bytes()) if path.is_file() else None
+        if known_picture is not None:
+            left = [number for number in range(len(read)) if number not in taken]
+            scores = [looks_like(number, known_picture) for number in left]
+            if scores and max(scores) >= _ALIKE:
+                taken.add(left[int(np.argmax(scores))])
+    outcome.own = sum((read[number].page or 0) >= first for number in taken)
     outcome.faults += [
         f"page {element.page}, {[round(side) for side in element.box or ()]}: no figure of the "
         f"HTML's ({(element.caption or element.text)[:50]!r})"
@@ -202,9 +210,7 @@ def _order(html: Sequence[Section], pdf: Sequence[Section], outcome: Outcome) ->
     pairs = [(a, b) for a, b in pairs if titles[0][a]]
     outcome.headings = sum(bool(title) for title in titles[0])
     outcome.headings_found = len(pairs)
-    for (a, b), (next_a, next_b) in zip(
-        pairs, [*pairs[1:], (len(html), len(pdf))], strict=True
-    ):
+    for (a, b), (next_a, next_b) in zip(pairs, [*pairs[1:], (len(html), len(pdf))], strict=True):
         if any(word in titles[0][a] for word in _INDEX):
             continue
         one = _joined(html[a:next_a])

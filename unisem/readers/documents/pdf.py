@@ -13,7 +13,7 @@ from unisem.errors import DocumentError, ImageError
 from unisem.images.reference import ImageRef
 from unisem.images.region import Box, Region, opened_pdf
 from unisem.readers.documents.elements import Element, Format, Source
-from unisem.readers.documents.pdf_blocks import Block, blocks_of
+from unisem.readers.documents.pdf_blocks import Block, blocks_of, leading_of
 from unisem.readers.documents.pdf_figures import Shape, is_figure, is_table, shapes_of
 from unisem.readers.documents.pdf_layout import Figure, captioned
 from unisem.readers.documents.pdf_text import Line, in_reading_order, lines_of
@@ -83,8 +83,9 @@ def _elements(data: bytes, source: Source) -> Iterator[Element | Skipped]:
     body = sizes.most_common(1)[0][0] if sizes else 10.0
     larger = sorted((size for size in sizes if size >= body * _LARGER), reverse=True)
     ranks = {size: min(rank, _LEVELS) for rank, size in enumerate(larger[-_LEVELS:], 1)}
+    leading = leading_of([line for page in pages for line in page.lines])
     for page in pages:
-        yield from _Reading(page, source, running, outline, body, ranks).elements()
+        yield from _Reading(page, source, running, outline, body, leading, ranks).elements()
 
 
 def _page(document: PdfDocument, index: int) -> _Page | str:
@@ -152,6 +153,7 @@ class _Reading:
     running: set[tuple[str, int]]
     outline: _Outline
     body: float
+    leading: float
     ranks: dict[float, int]
 
     def elements(self) -> Iterator[Element]:
@@ -167,7 +169,7 @@ class _Reading:
             if is_figure(shape, inside) or is_table(shape, inside)
         ]
         free = [line for line in lines if not any(line in figure.inside for figure in figures)]
-        blocks = blocks_of(in_reading_order(free), self.body)
+        blocks = blocks_of(in_reading_order(free), self.body, self.leading)
         rules = [shape.box for shape in page.shapes if shape.rules and not shape.images]
         yield from self._told(captioned(blocks, figures, rules))
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
 
 from unisem.images.region import Box, around
+from unisem.readers.documents.labels import label_of
 from unisem.readers.documents.pdf_text import Line
 
 _BULLET = re.compile(r"([•‣◦▪–—*·]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s+\S")
 _APART = 0.65  # times a line's size: white between two paragraphs
+_LOOSER = 0.2  # times a line's size: white more than between two lines
 _INDENT = 0.8  # times its size, of a paragraph's first line
 _SENTENCE_ENDS = tuple(".!?:;。！？：；”\"')")
 
@@ -60,23 +65,36 @@ class Block:
         return 2 * code > sum(len(line.text) for line in self.lines)
 
 
-def blocks_of(lines: Sequence[Line], body: float) -> list[Block]:
+def leading_of(lines: Sequence[Line]) -> float:
+    """White between most lines that follow each other, as a share of their size."""
+    gaps = [
+        (line.box[1] - last.box[3]) / last.size
+        for last, line in pairwise(lines)
+        if last.size > 1
+        and abs(line.size - last.size) < 0.5
+        and 0 < line.box[1] - last.box[1] < 2 * last.size
+    ]
+    return median(gaps) if gaps else math.inf
+
+
+def blocks_of(lines: Sequence[Line], body: float, leading: float) -> list[Block]:
     """Group lines, which are in reading order, into blocks.
 
     Args:
         lines: In reading order.
         body: Size of the document's text.
+        leading: Of the document's text, by `leading_of`.
     """
     blocks: list[Block] = []
     for line in lines:
-        if blocks and _goes_on(blocks[-1], line, body):
+        if blocks and _goes_on(blocks[-1], line, body, leading):
             blocks[-1].lines.append(line)
         else:
             blocks.append(Block([line]))
     return blocks
 
 
-def _goes_on(block: Block, line: Line, body: float) -> bool:
+def _goes_on(block: Block, line: Line, body: float, leading: float) -> bool:
     last = block.lines[-1]
     if abs(line.size - last.size) > 0.12 * last.size or line.is_code != last.is_code:
         # a line may end, or begin, in another type
@@ -84,8 +102,11 @@ def _goes_on(block: Block, line: Line, body: float) -> bool:
         return beside and line.box[0] - last.box[2] < 2 * body
     if line.box[1] < last.box[1] - last.height:  # on in the next column
         return not last.text.endswith(_SENTENCE_ENDS) and line.text[:1].islower()
-    if line.box[1] - last.box[3] > _APART * max(last.size, 6.0):
+    white = line.box[1] - last.box[3]
+    if white > _APART * max(last.size, 6.0):
         return False
+    if white > (leading + _LOOSER) * last.size and label_of(block.lines[0].text) is not None:
+        return False  # a caption and what follows it are often set closer than two paragraphs
     if line.is_code:
         return True
     if line.is_bold != last.is_bold and len(block.lines) == 1:

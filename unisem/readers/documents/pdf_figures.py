@@ -24,6 +24,8 @@ _THIN = 2.0  # points; what is thinner is a rule
 _SMALLEST = 24.0  # points a side of a figure
 _BACKGROUND = 0.85  # of the page
 _WORDY = 0.3  # of a drawing's area; one with more text is a frame around a passage
+_WORDIER = 0.45  # of a drawing's that was made elsewhere
+_GRID = 8  # rules, and nothing else, that a table is made of whatever is in it
 _FEW = 6  # drawn lines that a frame, an underline or an ornament is made of at most
 
 
@@ -129,8 +131,11 @@ def is_figure(shape: Shape, inside: Sequence[Line]) -> bool:
     if min(right - left, bottom - top) < _SMALLEST:
         return False
     words = sum((line.box[2] - line.box[0]) * line.height for line in inside)
-    wordy = words / ((right - left) * (bottom - top)) > _WORDY
-    if shape.images or shape.forms:
+    share = words / ((right - left) * (bottom - top))
+    if shape.forms:  # which bring their own words
+        return share < _WORDIER
+    wordy = share > _WORDY
+    if shape.images:
         return not wordy
     if is_table(shape, inside):
         return False
@@ -145,7 +150,9 @@ def is_table(shape: Shape, inside: Sequence[Line]) -> bool:
         return False
     places = np.array([line.box[:2] for line in inside])
     rows, columns = _clusters(places[:, 1], 4.0), _clusters(places[:, 0], 8.0)
-    return rows > 1 and 1 < columns <= max(len(inside) // 2, 2) and shape.rules >= shape.drawings
+    if rows < 2 or columns < 2 or shape.rules < shape.drawings:
+        return False
+    return columns <= max(len(inside) // 2, 2) or (not shape.drawings and shape.rules > _GRID)
 
 
 def _clusters(places: NDArray[np.float64], apart: float) -> int:
