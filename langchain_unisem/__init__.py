@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from langchain_unisem.image_documents import image_key as image_key
     from langchain_unisem.messages import aformat_documents as aformat_documents
     from langchain_unisem.messages import format_documents as format_documents
+    from langchain_unisem.parsed_documents import ParsedDocuments as ParsedDocuments
     from langchain_unisem.prompts import MultimodalPrompt as MultimodalPrompt
     from langchain_unisem.queries import ImageQuery as ImageQuery
     from langchain_unisem.retrievers import UniSemRetriever as UniSemRetriever

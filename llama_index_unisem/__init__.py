@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from llama_index_unisem.tools.retriever_tool import UniSemRetrieverTool as UniSemRetrieverTool
     from llama_index_unisem.tools.tool_images import ToolImages as ToolImages
     from llama_index_unisem.transformations.caption_images import CaptionImages as CaptionImages
+    from llama_index_unisem.transformations.parsed_documents import (
+        ParsedDocuments as ParsedDocuments,
+    )
     from llama_index_unisem.transformations.texts_only import TextsOnly as TextsOnly
     from llama_index_unisem.vector_stores.store import UniSemVectorStore as UniSemVectorStore
 

@@ -19,6 +19,7 @@ NAMES = [
     "ImageBlobParser",
     "DocumentLoader",
     "ImageFolderLoader",
+    "ParsedDocuments",
     "TextsOnly",
     "UniSemEmbeddings",
     "UniSemInlineRetrievalTool",
