@@ -64,7 +64,13 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> PairDataset:
     "changes",
     [
         {"epochs": 120},
-        {"words": "tower", "picture_tokens": 6, "captioning": 0, "precision": "bfloat16"},
+        {
+            "loss": "contrastive",
+            "words": "tower",
+            "picture_tokens": 6,
+            "captioning": 0,
+            "precision": "bfloat16",
+        },
         {"loss": "itm", "epochs": 100, "captioning": 0},
         {"fusion": "attention", "epochs": 100, "learning_rate": 5e-3, "captioning": 0},
         {"loss": "infonce", "hard_negatives": 0, "captioning": 0},
@@ -126,7 +132,14 @@ def test_wrong_captions_are_learned_to_be_wrong(
         pairs,
         tmp_path / "out",
         wrong_captions=wrong,
-        recipe=recipe(epochs=40, dropout=0, learning_rate=3e-3, compared="texts", captioning=0),
+        recipe=recipe(
+            loss="contrastive",
+            compared="texts",
+            epochs=40,
+            dropout=0,
+            learning_rate=3e-3,
+            captioning=0,
+        ),
         features=features,
     )
     model = CrossModalReranker("m", tmp_path / "out", encoder=load_encoder(encoder))
@@ -267,7 +280,7 @@ def test_what_cannot_be_trained_on_is_refused(
     assert (tmp_path / "mine" / "letter.txt").exists()
     for changes, said in (
         ({"hard_negatives": 5}, "are drawn from the mined"),
-        ({"hard_negatives": 0, "random_negatives": 0}, "needs candidates"),
+        ({"loss": "itm", "hard_negatives": 0, "random_negatives": 0}, "needs candidates"),
         ({"loss": "hope"}, "loss must be"),
         ({"validation": 1.0}, "validation must be"),
     ):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from unisem.training.settings import Setting, check_settings
 
-MatchingLoss = Literal["contrastive", "itm", "infonce"]
+MatchingLoss = Literal["infonce", "contrastive", "itm"]
 Compared = Literal["both", "texts", "images"]
 Words = Literal["own", "tower"]
 TrainedIn = Literal["float32", "bfloat16"]
@@ -24,19 +24,22 @@ _COMPARISON = "Comparison, and stopping early"
 class CrossModalRecipe:
     """How to train; the losses are those of `unisem.training.cross_modal.losses`.
 
+    The defaults make a reranker for search by text: which of several pictures fits.
+
     Attributes:
-        loss: What matching learns by: to pick the true one out of a few candidates (contrastive),
-            to say yes or no to each of them (itm), or to pick it out of its group, the right text
-            for a picture and the right picture for a text by the same scores (infonce).
+        loss: What matching learns by: to pick the true one out of its group, the right text for a
+            picture and the right picture for a text by the same scores (infonce), to pick it out of
+            a few candidates (contrastive), or to say yes or no to each of these (itm).
         group: Pairs that infonce compares with each other. Those that are hard to tell apart come
             into one group.
         compared: What a candidate of the other losses is: another text for the picture, another
             picture for the text, or both in turn.
         captioning: Weight of the next-word loss. 0 leaves the writing stack out.
         distillation: Weight of agreeing with a teacher, where there is one.
-        hard_negatives: Candidates per pair and step from those that the encoder takes for right.
+        hard_negatives: Candidates per pair and step from those that the encoder takes for right;
+            with infonce they come into the pair's group.
         mined: How many of those are looked up before training, to draw from.
-        random_negatives: Candidates per pair and step from the same batch.
+        random_negatives: Candidates of the other losses, per pair and step, from the same batch.
         words: How texts are read for matching: word vectors of the network's own, or the token
             vectors of the encoder's text tower, which know more words and are slower.
         fusion: Layers in which words look at the picture (transformer); or one attention of the
@@ -67,7 +70,7 @@ class CrossModalRecipe:
         validation: Share of the training pairs held back for ``patience``.
     """
 
-    loss: Annotated[MatchingLoss, Setting(_LOSS)] = "contrastive"
+    loss: Annotated[MatchingLoss, Setting(_LOSS)] = "infonce"
     group: Annotated[int, Setting(_LOSS, "N", least=2)] = 8
     compared: Annotated[Compared, Setting(_LOSS)] = "both"
     captioning: Annotated[float, Setting(_LOSS, "WEIGHT", least=0)] = 1.0
