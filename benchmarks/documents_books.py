@@ -272,7 +272,7 @@ BOOKS = (
         start="usr/share/debian-reference/index.en.html",
         contents="//div[@class='toc']//a/@href",
         left_out="//div[@class='toc'] | //div[@class='navheader'] | //div[@class='navfooter'] | "
-        "//div[@class='list-of-tables']",
+        "//div[@class='list-of-tables'] | //div[@class='table']",
     ),
     Book(
         name="gmsh",

@@ -192,12 +192,12 @@ def alike(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
 
 
 def sections_of(elements: Sequence[Element]) -> list[Section]:
-    """What was read of a PDF, under its headings, captions of figures left out."""
+    """What was read of a PDF, under its headings, figures, and tables that float, left out."""
     sections = [Section("")]
     for element in elements:
         if element.kind == "heading":
             sections.append(Section(title_of(element.text)))
-        elif element.kind != "figure":
+        elif element.kind != "figure" and not (element.kind == "table" and element.caption):
             sections[-1].words += words_of(" ".join(filter(None, (element.caption, element.text))))
     return sections
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from unisem.readers.documents.pdf_blocks import blocks_of, leading_of
+from unisem.readers.documents.labels import label_of
+from unisem.readers.documents.pdf_blocks import Block, blocks_of, leading_of
 from unisem.readers.documents.pdf_figures import Shape, is_figure, is_table
+from unisem.readers.documents.pdf_layout import Figure, captioned
 from unisem.readers.documents.pdf_text import Line
 
 
@@ -69,3 +71,27 @@ def test_a_grid_of_rules_is_a_table_even_if_most_cells_are_empty() -> None:
     assert is_table(Shape(box, rules=17), inside)
     assert not is_figure(Shape(box, rules=17), inside)
     assert not is_table(Shape(box, rules=9, drawings=12), inside)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("Figure 3a", ("figure", "3a")),
+        ("FIGURE IV: The plan", ("figure", "iv")),
+        ("Table A.3 Sizes", ("table", "a.3")),
+        ("Fig. 2-1", ("figure", "2.1")),
+        ("Examples:", None),
+        ("Tables of sizes", None),
+        ("Figure a house", None),
+    ],
+)
+def test_a_label_has_a_number_and_is_no_plural(text: str, key: tuple[str, str] | None) -> None:
+    label = label_of(text)
+    assert (label and label.key) == key
+
+
+def test_a_caption_in_the_middle_belongs_to_a_figure_at_the_edge() -> None:
+    caption = Line("Figure 2: The network", (214.0, 561.0, 380.0, 572.0), 10.0)
+    figure = Figure((71.0, 415.0, 231.0, 545.0), "figure")
+    assert captioned([Block([caption])], [figure], []) == [figure]
+    assert figure.caption == "Figure 2: The network"

@@ -14,9 +14,10 @@ _KINDS = dict.fromkeys(_FIGURE + _FIGURE_ELSEWHERE, "figure") | dict.fromkeys(_T
 _KINDS |= {word: word for word in _OTHER}
 
 _WORDS = "|".join(re.escape(word) for word in sorted(_KINDS, key=len, reverse=True))
-_NUMBER = r"(?:[A-Z]|\d+)(?:[.\-–]\d+)*[a-z]?|[IVXLC]+"  # 3, 2.1, 2-1, A.3, 3a, IV
-_LABEL = re.compile(rf"(?<![^\W_])({_WORDS})[\s\xa0]*({_NUMBER})(?![^\W_])", re.IGNORECASE)
-_CAPTION = re.compile(rf"\s*({_WORDS})[\s\xa0]*({_NUMBER})(?![^\W_])", re.IGNORECASE)
+_LETTER = r"(?<![^\W\d_])[A-Z]"  # no part of a word: "Tables" is no table S
+_NUMBER = rf"(?:{_LETTER}|\d+)(?:[.\-–]\d+)*[a-zA-Z]?|(?<![^\W\d_])[IVXLC]+"  # 3, 2.1, A.3, 3a, IV
+_LABEL = re.compile(rf"(?<![^\W_])((?i:{_WORDS}))[\s\xa0]*({_NUMBER})(?![^\W_])")
+_CAPTION = re.compile(rf"\s*((?i:{_WORDS}))[\s\xa0]*({_NUMBER})(?![^\W_])")
 _END = re.compile(r"(?<=[.!?])\s+(?=[^\W\d_a-z])|(?<=[。！？])")
 
 

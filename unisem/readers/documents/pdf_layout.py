@@ -13,6 +13,7 @@ from unisem.readers.documents.pdf_text import Line
 
 _FARTHEST = 60.0  # points between a figure and its caption
 _WRONG_SIDE = 12.0  # points that a caption is farther away which stands where few do
+_ASIDE = 12.0  # points that one is which stands in the middle of the page, the figure at its edge
 _NEAR = 36.0  # points between the parts of one figure
 _WIDE = 60.0  # points of a table's rule
 _TALLEST = 300.0  # points between two rules of one table
@@ -165,7 +166,7 @@ def _distance(caption: Block, figure: Figure, blocks: Sequence[Block]) -> float 
     """How far a caption is from a figure, in points; ``None`` if it cannot be the figure's."""
     box, other = caption.box, figure.box
     is_table = (label := label_of(caption.text)) is not None and label.kind == "table"
-    if _beside(box, other) > 0.3 * min(box[2] - box[0], other[2] - other[0]):
+    if (beside := _beside(box, other)) > 0:
         under = box[1] - other[3]
         over = other[1] - box[3]
         gap = max(under, over)
@@ -174,7 +175,8 @@ def _distance(caption: Block, figure: Figure, blocks: Sequence[Block]) -> float 
         if _parted(box, other, blocks, caption):
             return None
         usual = over if is_table else under
-        return max(gap, 0.0) + (0.0 if usual == gap else _WRONG_SIDE)
+        is_under = beside > 0.3 * min(box[2] - box[0], other[2] - other[0])
+        return max(gap, 0.0) + (0.0 if usual == gap else _WRONG_SIDE) + (not is_under) * _ASIDE
     if min(box[3], other[3]) - max(box[1], other[1]) > 0:  # at its side
         gap = max(box[0] - other[2], other[0] - box[2])
         return None if gap > _FARTHEST / 2 else max(gap, 0.0) + 2 * _WRONG_SIDE
