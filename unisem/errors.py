@@ -27,6 +27,10 @@ class ImageError(UniSemError, ValueError):
         self.summary = summary
         self.reason = f"{summary}{detail}"
 
+    def named(self, name: str) -> ImageError:
+        """The same of a picture under the name by which the user knows it."""
+        return ImageError(name, self.summary, self.reason.removeprefix(self.summary))
+
     def __reduce__(self) -> tuple[type[ImageError], tuple[str, str, str]]:
         return type(self), (self.name, self.summary, self.reason.removeprefix(self.summary))
 

@@ -10,18 +10,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from unisem.calibration import Calibration
 from unisem.encoders import Encoder, load_encoder
-from unisem.errors import FilterError, RerankerError
+from unisem.errors import FilterError
 from unisem.filters import Filter, fields_of, narrows
 from unisem.images.library import ImageLibrary, listed_folders
-from unisem.ingest.captioning import (
-    CaptionReport,
-    RemovalReport,
-    fill_captions,
-    remove_captions,
-)
+from unisem.ingest.captioning import CaptionReport, RemovalReport, fill_captions, remove_captions
 from unisem.ingest.ingestion import Ingestion, IngestReport
 from unisem.ingest.intake import Intake, Offer
-from unisem.ingest.token_making import TokenReport, make_tokens
+from unisem.ingest.token_making import TokenMaker, TokenReport
 from unisem.manifest import Manifest, kind_for
 from unisem.records import EmbeddedRecord, Record, Vector
 from unisem.search.query import Query
@@ -56,13 +51,19 @@ class SemanticSpace(Searchable):
     """
 
     def __init__(
-        self, *, encoder: Encoder, store: Store, image_library: ImageLibrary, place: Place | None
+        self,
+        *,
+        encoder: Encoder,
+        store: Store,
+        image_library: ImageLibrary,
+        place: Place | None,
+        tokens: TokenMaker | None = None,
     ) -> None:
         self._encoder = encoder
         self._store = store
         self._image_library = image_library
         self._place = place
-        self._intake = Intake(image_library, encoder)
+        self._intake = Intake(image_library, encoder, tokens)
         self._searcher = Searcher(encoder, store, self.path)
 
     @classmethod
@@ -76,6 +77,7 @@ class SemanticSpace(Searchable):
         durability: str | None = None,
         image_roots: Sequence[str | os.PathLike[str]] | None = None,
         copy_images: bool = False,
+        tokens_for: str | Reranker | None = None,
     ) -> Self:
         """Open a space, or create it.
 
@@ -92,14 +94,16 @@ class SemanticSpace(Searchable):
             image_roots: The only folders from which pictures are read. By default the folder
                 that holds the space, the working directory, and folders that you have added to
                 this space; never the root of a file system.
-            copy_images: Keep a copy of every picture that is added inside the space, so that it
-                outlives its file.
+            copy_images: Copy every picture that is added into the space; it outlives its file then.
+            tokens_for: A `CrossModalReranker`, or its name for `load_reranker`, whose tokens of a
+                picture are made and kept as the picture is added, by whichever door.
 
         Raises:
             EncoderMismatchError: The space was built with another encoder.
             EncoderError: The encoder cannot be found.
             StoreError: The kind of store is not known here, is not the space's, or has no such
                 setting.
+            RerankerError: The reranker cannot be found, or this space cannot keep its tokens.
             CorruptStoreError: The space's files are damaged or from a newer version.
         """
         place = None if path is None else place_of(path)
@@ -114,11 +118,14 @@ class SemanticSpace(Searchable):
         roots = None if image_roots is None else listed_folders(image_roots)
         folder = place if isinstance(place, Path) else None
         image_library = ImageLibrary(folder, roots, copy=copy_images)
+        tokens = None if tokens_for is None else TokenMaker.of(tokens_for, folder, loaded)
         opened = kind.open(place, image_library, lambda: loaded.dimension)
         opened.expect(loaded.fingerprint)
         if place is not None and manifest is None:  # after the store, which it vouches for
             Manifest(loaded.name, loaded.fingerprint, kind.name).write(place)
-        return cls(encoder=loaded, store=opened, image_library=image_library, place=place)
+        return cls(
+            encoder=loaded, store=opened, image_library=image_library, place=place, tokens=tokens
+        )
 
     @classmethod
     async def aopen(
@@ -131,14 +138,14 @@ class SemanticSpace(Searchable):
         durability: str | None = None,
         image_roots: Sequence[str | os.PathLike[str]] | None = None,
         copy_images: bool = False,
+        tokens_for: str | Reranker | None = None,
     ) -> Self:
         """As `open`, in a thread, for programs whose event loop must not wait for a disk."""
         import asyncio
 
-        opening = partial(cls.open, path, encoder=encoder, store=store, index=index)
-        return await asyncio.to_thread(
-            opening, durability=durability, image_roots=image_roots, copy_images=copy_images
-        )
+        opening = partial(cls.open, path, encoder=encoder, store=store, tokens_for=tokens_for)
+        settings = partial(opening, index=index, durability=durability, image_roots=image_roots)
+        return await asyncio.to_thread(settings, copy_images=copy_images)
 
     @property
     def path(self) -> Path | None:
@@ -165,32 +172,31 @@ class SemanticSpace(Searchable):
         """Where this space's pictures may lie."""
         return self._image_library
 
+    @property
+    def intake(self) -> Intake:
+        """The way into this space, for whoever adds records by another door."""
+        return self._intake
+
     def add(self, records: Iterable[Record]) -> list[str]:
-        """Embed and store records, all of them or none; an id that exists is replaced.
+        """Embed and store records, all of them or none; their ids in order.
 
-        For many files of mixed quality use `add_folder` or `ingest`, which skip and report.
-
-        Returns:
-            The ids, in the order given.
+        An id that exists is replaced. `add_folder` and `ingest` skip what is bad, and report.
 
         Raises:
             ImageError: A picture cannot be used; names it. Nothing was added.
             TypeError: An item is no `Record`.
             StoreError: The store refused; nothing was added.
         """
-        items = list(self.embed(records))
+        items = list(self._intake.embedded(map(Offer.of, records)))
         self._store.add(items)
         return [item.record.id for item in items]
 
     def add_embedded(self, items: Iterable[EmbeddedRecord]) -> list[str]:
-        """Store records whose vectors are known already, all of them or none.
+        """Store records whose vectors are known already, all of them or none; their ids in order.
 
         The vectors must come from this space's encoder, or be comparable with its queries. Those
         that are not of length 1 are scaled to it.
         Pictures are checked and kept as by `add`; nothing is embedded.
-
-        Returns:
-            The ids, in the order given.
 
         Raises:
             ImageError: A picture cannot be used; names it. Nothing was added.
@@ -298,7 +304,7 @@ class SemanticSpace(Searchable):
             ImageError: Names the first picture that cannot be used.
             TypeError: An item is no `Record`.
         """
-        return self._intake.embedded(map(Offer.of, records))
+        return Intake(self._image_library, self._encoder).embedded(map(Offer.of, records))
 
     def search_many(self, queries: Sequence[Query]) -> list[list[Hit]]:
         """See `Searchable`."""
@@ -384,20 +390,17 @@ class SemanticSpace(Searchable):
     ) -> TokenReport:
         """Keep in this space what a reranker needs of its pictures, so that it need not see them.
 
-        Searches with that reranker use it. Call this again when pictures have been added; those of
-        removed ones go. See `make_tokens` in `unisem.ingest.token_making`.
+        Searches with that reranker use it. Tokens of removed pictures go; those of new ones a
+        space opened with ``tokens_for=`` makes itself.
 
         Args:
             reranker: A `CrossModalReranker`.
             progress: Called with (pictures done, pictures in all).
 
         Raises:
-            RerankerError: The reranker keeps nothing, does not load, the disk refused, or this
-                space is no directory. What is done is kept.
+            RerankerError: As of `TokenMaker`. What is done is kept.
         """
-        if self.path is None:
-            raise RerankerError("tokens are kept in a space's directory, and this one has none")
-        return make_tokens(self._store, reranker, self.path, progress=progress)
+        return TokenMaker(reranker, self.path).fill(self._store, progress=progress)
 
     def compact(self, index: str | None = None) -> str:
         """Index all vectors and words anew and give unused disk space back; may take minutes.

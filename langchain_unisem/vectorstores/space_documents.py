@@ -29,7 +29,7 @@ from langchain_unisem.vectorstores.retriever import MODES, UniSemVectorStoreRetr
 from unisem.common.threads import InThread
 from unisem.errors import RecordError
 from unisem.images.reference import ImageRef, ImageSource
-from unisem.ingest.intake import Intake, Offer, with_digest
+from unisem.ingest.intake import Offer, with_digest
 from unisem.records import EmbeddedRecord, Record
 from unisem.space import SemanticSpace
 from unisem.stores.hits import Hit
@@ -200,7 +200,7 @@ class SpaceDocuments(VectorStore):
         texts = [record for record in kept if record.image is None]
         captions = [Record(id=record.id, text=record.text) for record in stored if record.text]
         plain = [*texts, *captions]
-        intake = Intake(self.space.image_library, self.space.encoder)
+        intake = self.space.intake
         pictures = intake.embedded(
             Offer(record, is_wanted=with_digest(record.image.sha256, *_CHANGED))
             for record in kept

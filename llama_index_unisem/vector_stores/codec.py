@@ -38,7 +38,7 @@ from llama_index_unisem.nodes import RELATIONS, UniSemImageNode, marks_hidden, n
 from llama_index_unisem.vector_stores.open_stores import OpenStore
 from unisem.errors import ImageError, RecordError, VectorError
 from unisem.images.reference import ImageRef
-from unisem.ingest.intake import Intake, Offer, Prepared
+from unisem.ingest.intake import Offer, Prepared
 from unisem.records import EmbeddedRecord, Modality, Record, to_json
 from unisem.stores import Store
 from unisem.stores.selection import Match
@@ -86,9 +86,10 @@ def take_in(
         RecordError: Metadata that LlamaIndex cannot write as JSON, or that cannot be found by.
         VectorError: Of another dimension than the space's encoder.
         ImageError: A picture outside the space's folders.
+        RerankerError: The space makes a reranker's tokens, and the disk refused them.
     """
     offers = [offer_of(node, opened, match) for node in nodes]
-    with closing(Intake(opened.image_library).prepared(offers)) as prepared:
+    with closing(opened.intake.with_tokens(offers)) as prepared:
         items = [_taken(node, item, match) for node, item in zip(nodes, prepared, strict=True)]
     if opened.space is not None:
         _check_dimension(items, opened.space.encoder.dimension)

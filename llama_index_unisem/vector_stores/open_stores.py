@@ -13,6 +13,7 @@ from unisem.common.leases import Lease, Registry
 from unisem.common.scratch import ScratchFolder
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.images.library import ImageLibrary
+from unisem.ingest.intake import Intake
 from unisem.stores.kind import Place, StoreKind
 from unisem.stores.registry import kind_at, kind_named, kind_of
 
@@ -43,6 +44,11 @@ class OpenStore:
     tolerant: bool = True
     roots: frozenset[Path] | None = None
     mutex: Mutex = field(default_factory=Mutex)
+
+    @property
+    def intake(self) -> Intake:
+        """The way into the store; the space's, if it belongs to one."""
+        return Intake(self.image_library) if self.space is None else self.space.intake
 
     def keep(self, folder: ScratchFolder) -> None:
         """Remove a folder when the store is no longer in use."""

@@ -38,7 +38,7 @@ def test_tokens_are_made_counted_and_used(
     made = int(result.stdout.split()[3])
     assert made == len(list(cards.glob("*.png")))
     again = run("index", cards, "--into", built, "--tokens-for", model)
-    assert f"made tokens of 0 pictures; {made} had theirs" in again.stdout
+    assert f"keeps tokens of {made} pictures, 0 dropped, 0 skipped" in again.stdout
     (kept,) = json.loads(run("store", "stats", built, "--json").stdout)["tokens"]
     assert kept["pictures"] == made
     assert kept["bytes"] == (built / kept["file"]).stat().st_size
@@ -50,8 +50,25 @@ def test_tokens_are_made_counted_and_used(
     assert [(hit["id"], hit["judged"]) for hit in json.loads(found.stdout)["hits"]] == [
         (hit.record.id, hit.judged) for hit in hits
     ]
+    assert run("store", "check", built).exit_code == 0
     (built / kept["file"]).write_bytes(b"damaged" * 1000)
+    checked = run("store", "check", built)
+    assert checked.exit_code == 1
+    assert f"{kept['file']} cannot be read" in checked.stdout
     assert "damaged; `unisem tokens`" in run("store", "stats", built).stdout
+
+
+def test_a_folder_comes_in_with_its_tokens(
+    run: Run, model: Path, cards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing_left(*_: object) -> None:
+        raise AssertionError("a picture was opened again")
+
+    monkeypatch.setattr(token_making, "_unchanged", nothing_left)
+    new, count = tmp_path / "new.unisem", len(list(cards.glob("*.png")))
+    result = run("index", cards, "--into", new, "--tokens-for", model)
+    assert result.exit_code == 0, result.output
+    assert f"keeps tokens of {count} pictures, 0 dropped, 0 skipped" in result.stdout
 
 
 def test_what_has_no_tokens_is_one_line(run: Run, built: Path, tmp_path: Path) -> None:

@@ -19,13 +19,18 @@ from langchain_unisem import ImageBlobParser, ImageFolderLoader
 from langchain_unisem import UniSemVectorStore as LangChainStore
 from llama_index_unisem import UniSemImageReader
 from llama_index_unisem import UniSemVectorStore as LlamaIndexStore
+from tests.rerank.cross_modal.support import save_random
+from tests.support.checkpoints import save_two_towers
 from tests.support.pictures import encoded, noise
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace, load_encoder
+from unisem.encoders import Encoder
 from unisem.exchange import export_space, import_space
 from unisem.images import decoding, reference
 from unisem.ingest import intake
+from unisem.ingest.token_making import TokenReport
 from unisem.records import EmbeddedRecord, Vector
+from unisem.rerank.cross_modal import CrossModalReranker
 
 COUNT = 5
 Run = Callable[[], object]
@@ -167,7 +172,7 @@ def add_folder_again(space: SemanticSpace, folder: Path) -> Run:
 
 def imported(space: SemanticSpace, folder: Path, *, copied: bool, vectors: Any) -> Run:
     out = folder.parent / "out"
-    with SemanticSpace.open(folder.parent / "old.unisem", encoder=ToyEncoder()) as old:
+    with SemanticSpace.open(folder.parent / "old.unisem", encoder=space.encoder) as old:
         old.add_folder(folder)
         export_space(old, out, copy_images=copied)
     return lambda: import_space(out, space, vectors=vectors)
@@ -208,6 +213,73 @@ def test_every_picture_is_opened_hashed_and_decoded_once(
     run()
     once = [1] * COUNT
     assert counts.of(data) == (once, once, once if entrance in DECODING else [0] * COUNT)
+
+
+@pytest.fixture(scope="module")
+def towers(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    return load_encoder(str(save_two_towers(tmp_path_factory.mktemp("towers"))))
+
+
+@pytest.mark.parametrize(
+    "entrance",
+    [
+        add,
+        add_folder,
+        langchain_images,
+        langchain_documents,
+        import_and_embed,
+        import_copies_and_embed,
+        import_with_vectors,
+        import_copies_with_vectors,
+        add_embedded,
+        llama_index_store,
+    ],
+)
+def test_whatever_comes_in_has_its_tokens_if_the_space_was_told(
+    tmp_path: Path,
+    folder: Path,
+    towers: Encoder,
+    monkeypatch: pytest.MonkeyPatch,
+    entrance: Callable[[SemanticSpace, Path], Run],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    saved = save_random(tmp_path / "model", towers, side=4, picture_tokens=16)
+    judge = CrossModalReranker("m", saved, encoder=towers)
+    expected = judge.tokens_of(paths(folder))
+    noise(0).save(folder / "copy.png")  # of the same bytes as 0.png
+    place = tmp_path / "s.unisem"
+    with SemanticSpace.open(place, encoder=towers, tokens_for=str(saved)) as space:
+        run = entrance(space, folder)
+        made, prepared = watched(monkeypatch, towers)
+        run()
+        digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths(folder)]
+        kept = judge.stored(place, digests)
+        assert len(space) == COUNT + 1
+        assert len(kept) == sum(made) == COUNT
+        for digest, tokens in zip(digests, expected, strict=False):
+            assert kept[digest].tobytes() == tokens.tobytes()
+        assert len(prepared) == COUNT + 1, "the reranker takes what the encoder decoded"
+        run()
+        assert sum(made) == COUNT
+        assert space.make_tokens(judge) == TokenReport(present=COUNT)
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, encoder: Encoder) -> tuple[list[int], list[object]]:
+    """How many pictures go through the tower for tokens, call by call; and what is decoded."""
+    made, prepared = list[int](), list[object]()
+    make, prepare = CrossModalReranker.tokens_of_prepared, encoder.prepare_image
+
+    def counted(self: CrossModalReranker, images: Sequence[Image.Image]) -> Any:
+        made.append(len(images))
+        return make(self, images)
+
+    def seen(image: Any) -> Image.Image:
+        prepared.append(image)
+        return prepare(image)
+
+    monkeypatch.setattr(CrossModalReranker, "tokens_of_prepared", counted)
+    monkeypatch.setattr(encoder, "prepare_image", seen)
+    return made, prepared
 
 
 def test_the_encoder_prepares_every_picture_once(

@@ -18,7 +18,8 @@ from unisem import Record, SemanticSpace
 from unisem.captioners import load_captioner
 from unisem.encoders import Encoder, load_encoder
 from unisem.errors import RerankerError
-from unisem.ingest.token_making import TokenReport
+from unisem.ingest.token_making import TokenReport, check_tokens
+from unisem.records import EmbeddedRecord
 from unisem.rerank.cross_modal import CrossModalReranker, PatchFeatures
 from unisem.rerank.token_store import TokenStore
 from unisem.search import Reranking
@@ -146,6 +147,68 @@ def test_who_has_no_tokens(space: SemanticSpace, encoder: Encoder, reranker: Any
         space.make_tokens(ColourReranker())
     with pytest.raises(RerankerError, match="directory"):
         SemanticSpace.open(None, encoder=encoder).make_tokens(reranker)
+
+
+def test_what_is_added_to_a_space_that_was_told_has_its_tokens(
+    tmp_path: Path,
+    encoder: Encoder,
+    reranker: CrossModalReranker,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place, path = tmp_path / "told.unisem", tmp_path / "disk.png"
+    picture("red").save(path)
+    with SemanticSpace.open(place, encoder=encoder, tokens_for=reranker) as space:
+        (item,) = space.embed([Record(id="a", image=path)])
+        assert not list(place.glob("tokens-*")), "nothing was added"
+        counts = looked(reranker, monkeypatch)
+        space.add([Record(id="a", image=path), Record(id="text", text="a red tiger")])
+        space.add([Record(id="a", image=path, text="with other words")])
+        assert counts == [1]
+        picture("blue").save(path)  # the record's picture is another one from now on
+        space.add([Record(id="a", image=path)])
+        assert counts == [1, 1]
+        damaged = tmp_path / "damaged.png"
+        damaged.write_bytes(path.read_bytes()[:200])
+        space.add_embedded([EmbeddedRecord(Record(id="b", image=damaged), item.vectors)])
+        assert "no tokens are made of the picture" in caplog.text
+        assert len(space) == 3
+        (skipped,) = space.make_tokens(reranker).skipped
+        assert skipped.name == str(damaged)
+    with pytest.raises(RerankerError, match="directory"):
+        SemanticSpace.open(None, encoder=encoder, tokens_for=reranker)
+    with pytest.raises(RerankerError, match="keeps no tokens"):
+        SemanticSpace.open(tmp_path / "n.unisem", encoder=encoder, tokens_for=ColourReranker())
+    assert not (tmp_path / "n.unisem").exists()
+
+
+def test_a_check_finds_damaged_tokens(
+    space: SemanticSpace, reranker: CrossModalReranker, tmp_path: Path
+) -> None:
+    place = space.path or Path()
+    assert list(check_tokens(place)) == []
+    space.make_tokens(reranker)
+    assert list(check_tokens(place)) == []
+    (file,) = place.glob("tokens-*.sqlite")
+    whole = file.read_bytes()
+
+    def found() -> str:
+        (finding,) = check_tokens(place)
+        assert (finding.area, finding.is_problem) == ("tokens", True)
+        return finding.text
+
+    with sqlite3.connect(file) as connection:
+        two = "(SELECT image FROM tokens LIMIT 2)"
+        connection.execute(f"UPDATE tokens SET numbers = zeroblob(9) WHERE image IN {two}")
+    assert "those of 2 pictures are damaged; `unisem tokens`" in found()
+    assert space.make_tokens(reranker).made == 2
+    assert list(check_tokens(place)) == []
+    file.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    assert "cannot be read" in found()
+    (tmp_path / "elsewhere").write_bytes(whole)
+    file.unlink()
+    file.symlink_to(tmp_path / "elsewhere")
+    assert "is a link" in found()
 
 
 def test_tokens_of_copies_are_kept_once_and_are_those_of_the_model(

@@ -13,7 +13,7 @@ from rich.text import Text
 from unisem.cli.caption import captioner_for, fill, print_report
 from unisem.cli.options import Into, NewEncoder, NewStore
 from unisem.cli.terminal import amount, notices, progress_bar, results, skipped_lines
-from unisem.cli.tokens import make_tokens
+from unisem.cli.tokens import make_tokens, print_tokens
 from unisem.common.printable import plain
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def index(
         typer.Option(
             "--tokens-for",
             metavar="DIR",
-            help="Then make the tokens of this reranker; see unisem tokens.",
+            help="Make the tokens of this reranker of all pictures; see unisem tokens.",
         ),
     ] = None,
 ) -> None:
@@ -57,7 +57,7 @@ def index(
 
     if not folder.is_dir():  # before a space is made for nothing
         raise NotADirectoryError(f"{folder} is not a folder")
-    with SemanticSpace.open(into, encoder=encoder, store=store) as space:
+    with SemanticSpace.open(into, encoder=encoder, store=store, tokens_for=tokens_for) as space:
         captioner = None if caption is None else captioner_for(space, caption)
         report = add_folder(space, folder, prune=prune)
         out = results()
@@ -72,7 +72,9 @@ def index(
         if captioner is not None:
             print_report(fill(space, captioner), show_skipped=show_skipped)
         if tokens_for is not None:
-            make_tokens(space, tokens_for, show_skipped=show_skipped)
+            tokens = make_tokens(space, tokens_for)  # of what was in the space before, too
+            kept = f"keeps tokens of {amount(tokens.made + tokens.present, 'picture')}"
+            print_tokens(kept, tokens, show_skipped=show_skipped)
         out.print(
             f"{plain(str(into))} holds {amount(len(space), 'record')} "
             f"(encoder {plain(space.encoder.name)})",

@@ -66,6 +66,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Look for damage; nothing is changed. Exit code 1 if something is wrong."""
+    from unisem.ingest.token_making import check_tokens
     from unisem.stores.maintenance import Finding, check_images
     from unisem.stores.registry import kind_at
 
@@ -79,6 +80,8 @@ def check(
         findings.append(Finding("catalogue", True, str(error)))
     keeper = maintenance_of(space, manifest)
     findings += keeper.check()
+    if space.is_dir():
+        findings += check_tokens(space)
     if pictures:
         with progress_bar("reading pictures") as advance:
             findings += check_images(keeper, progress=advance)

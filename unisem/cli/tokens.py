@@ -11,6 +11,7 @@ from unisem.cli.search import open_existing
 from unisem.cli.terminal import amount, notices, progress_bar, results, skipped_lines
 
 if TYPE_CHECKING:
+    from unisem.ingest.token_making import TokenReport
     from unisem.space import SemanticSpace
 
 _SHOWN = 10  # skipped pictures that are listed unasked
@@ -30,11 +31,13 @@ def tokens(
     with open_existing(space) as opened:
         for root in image_roots or ():
             opened.image_library.allow(root)
-        make_tokens(opened, reranker, show_skipped=show_skipped)
+        report = make_tokens(opened, reranker)
+    made = f"made tokens of {amount(report.made, 'picture')}; {report.present:,} had theirs"
+    print_tokens(made, report, show_skipped=show_skipped)
 
 
-def make_tokens(space: SemanticSpace, reranker: str, *, show_skipped: bool) -> None:
-    """Make a reranker's tokens under a progress bar, and say what became of the pictures.
+def make_tokens(space: SemanticSpace, reranker: str) -> TokenReport:
+    """Make a reranker's tokens under a progress bar.
 
     Raises:
         RerankerError: There is no such model, or it keeps no tokens.
@@ -45,19 +48,20 @@ def make_tokens(space: SemanticSpace, reranker: str, *, show_skipped: bool) -> N
     loaded = load_reranker(reranker, encoder=space.encoder)
     try:
         with progress_bar("making tokens") as advance:
-            report = space.make_tokens(loaded, progress=advance)
+            return space.make_tokens(loaded, progress=advance)
     except KeyboardInterrupt:
         notices().print(
             "Interrupted. The tokens that are made are kept.\nRun the same command again to go on.",
             soft_wrap=True,
         )
         raise typer.Exit(130) from None
+
+
+def print_tokens(made: str, report: TokenReport, *, show_skipped: bool) -> None:
+    """Say what became of the pictures; `made` says of which tokens are there."""
     out = results()
-    out.print(
-        f"made tokens of {amount(report.made, 'picture')}; {report.present:,} had theirs, "
-        f"{report.dropped:,} dropped, {len(report.skipped):,} skipped",
-        soft_wrap=True,
-    )
-    most = len(report.skipped) if show_skipped else _SHOWN
-    for line in skipped_lines(report.skipped, most=most, remedy="; --show-skipped lists all"):
+    dropped, skipped = report.dropped, report.skipped
+    out.print(f"{made}, {dropped:,} dropped, {len(skipped):,} skipped", soft_wrap=True)
+    most = len(skipped) if show_skipped else _SHOWN
+    for line in skipped_lines(skipped, most=most, remedy="; --show-skipped lists all"):
         out.print(line, soft_wrap=True)

@@ -26,7 +26,7 @@ from unisem.exchange.info import CALIBRATION, ExportInfo
 from unisem.exchange.jsonl import JsonLinesReader
 from unisem.exchange.parquet import ParquetReader
 from unisem.images.library import listed_folders
-from unisem.ingest.intake import Intake, Offer, Prepared, with_digest
+from unisem.ingest.intake import Offer, Prepared, with_digest
 from unisem.records import Record
 from unisem.space import SemanticSpace
 from unisem.stores.vectors import are_unit
@@ -135,8 +135,7 @@ class _Import:
         kind = JsonLinesReader if info.layout == "jsonl" else ParquetReader
         reader: EntryReader = kind(self._origin)
         lines = map(self._line, entries(reader, info.vectors, info.dimension or 0, self._origin))
-        intake = Intake(space.image_library, space.encoder)
-        with closing(intake.committed(lines, space.store, most=_BATCH)) as batches:
+        with closing(space.intake.committed(lines, space.store, most=_BATCH)) as batches:
             for batch in batches:
                 for item in batch:
                     self._note(item)

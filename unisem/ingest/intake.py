@@ -6,7 +6,8 @@ Whoever adds records offers them here. What is done, once for each picture and i
 2. prepare, in the same thread: what is wanted and has no vector yet is decoded, ahead of the
    encoder, and bytes without a file are written into the space;
 3. embed, batch by batch, while the threads go on;
-4. commit, batch by batch (`committed`), or all at once by whoever wants all or nothing
+4. where somebody asked for them, make and keep a reranker's tokens of those pictures;
+5. commit, batch by batch (`committed`), or all at once by whoever wants all or nothing
    (`embedded`).
 """
 
@@ -29,6 +30,7 @@ from unisem.errors import ImageError
 from unisem.images.decoding import decode_image
 from unisem.images.library import ImageLibrary
 from unisem.images.reference import ImageRef
+from unisem.ingest.token_making import TokenMaker
 from unisem.readers.documents.document import Document, records_of
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores import Store
@@ -87,6 +89,7 @@ class Prepared:
         record: The record with its picture inspected and kept; as offered if it cannot be.
         vectors: Those that it came with, or that are recalled.
         pixels: The picture as the encoder wants it, if its vector is to be made.
+        for_tokens: The picture as the reranker wants it, if its tokens are to be made.
         is_wanted: What the offer says of the record.
         error: Why the picture cannot be used.
     """
@@ -95,6 +98,7 @@ class Prepared:
     record: Record
     vectors: dict[Modality, Vector] | None = None
     pixels: Image.Image | None = None
+    for_tokens: Image.Image | None = None
     is_wanted: bool = True
     error: ImageError | None = None
 
@@ -106,13 +110,18 @@ class Intake:
         image_library: Where pictures may lie; ``None`` leaves that to the references' roots.
         encoder: Makes vectors; without one, pictures that come without are decoded small and to
             their end, to see that they can be.
+        tokens: Makes a reranker's tokens of the pictures that are taken in; none if ``None``.
     """
 
     def __init__(
-        self, image_library: ImageLibrary | None = None, encoder: Encoder | None = None
+        self,
+        image_library: ImageLibrary | None = None,
+        encoder: Encoder | None = None,
+        tokens: TokenMaker | None = None,
     ) -> None:
         self._image_library = image_library
         self._encoder = encoder
+        self._tokens = tokens
 
     def prepared(self, offers: Iterable[Offer]) -> Generator[Prepared, None, None]:
         """Yield what became of each offer, in order, while threads prepare the next ones."""
@@ -124,6 +133,17 @@ class Intake:
                 return finished(self._prepare(offer))
 
             yield from in_order(map(job, offers), _AHEAD)
+
+    def with_tokens(self, offers: Iterable[Offer]) -> Generator[Prepared, None, None]:
+        """As `prepared`, of what comes with its vectors and is to be stored: tokens are made.
+
+        Raises:
+            RerankerError: As `TokenMaker.keep`.
+        """
+        with closing(self.prepared(offers)) as items:
+            while batch := _batch(items, _BATCH):
+                self._keep_tokens(batch)
+                yield from batch
 
     def inspected(
         self, items: Iterable[Record | Skipped | Document]
@@ -159,7 +179,7 @@ class Intake:
 
     def _prepare(self, offer: Offer) -> Prepared:
         """Admit and prepare one offer; what is wrong with its picture is in the result."""
-        record = offer.record
+        record, for_tokens = offer.record, None
         try:
             if record.image is None:
                 wanted = _is_wanted(offer, record)
@@ -181,17 +201,18 @@ class Intake:
             record, vectors = inspected, _vectors(offer, inspected, wanted)
             if wanted and vectors is None:
                 pixels = self._decoded(data)
-            elif wanted and offer.whole:
+            if wanted and self._tokens is not None:
+                for_tokens = self._tokens.prepared(placed, data, pixels, self._encoder)
+            if wanted and offer.whole and pixels is None and for_tokens is None:
                 decode_image(data, "picture", min_side=_PROBE)
             if self._image_library is not None and placed.path != image.path:
                 self._image_library.write(placed, data)
         except ImageError as error:
             assert offer.record.image is not None
-            detail = error.reason.removeprefix(error.summary)
-            named = ImageError(offer.record.image.name, error.summary, detail)
+            named = error.named(offer.record.image.name)
             named.__cause__ = error
             return Prepared(offer, record, error=named)
-        return Prepared(offer, record, vectors, pixels, wanted)
+        return Prepared(offer, record, vectors, pixels, for_tokens, wanted)
 
     def embedded(self, offers: Iterable[Offer], *, most: int = _MOST) -> Iterator[EmbeddedRecord]:
         """Give all that is offered its vectors, or raise.
@@ -203,6 +224,7 @@ class Intake:
         Raises:
             ImageError: Names the first picture that cannot be used.
             EncoderError: A vector is zero or not finite.
+            RerankerError: As `TokenMaker.keep`.
         """
         with closing(self.prepared(offers)) as items:
             while batch := _batch(items, most):
@@ -226,6 +248,7 @@ class Intake:
 
         Raises:
             EncoderError: A vector is zero or not finite; earlier batches are stored.
+            RerankerError: As `TokenMaker.keep`; likewise.
             StoreError: The store refused; earlier batches are stored.
         """
         size = 1
@@ -245,6 +268,7 @@ class Intake:
                 yield batch
 
     def _embed(self, batch: Sequence[Prepared]) -> Iterator[EmbeddedRecord]:
+        self._keep_tokens(batch)
         fresh = [item for item in batch if item.vectors is None]
         texts = [item.record.text or "" for item in fresh if _has_text_vector(item.record)]
         images = [item.pixels for item in fresh if item.pixels is not None]
@@ -262,6 +286,15 @@ class Intake:
                 if item.pixels is not None:
                     vectors["image"] = next(image_rows)
             yield EmbeddedRecord(item.record, vectors)
+
+    def _keep_tokens(self, batch: Sequence[Prepared]) -> None:
+        seen = {
+            item.record.image.sha256: item.for_tokens
+            for item in batch
+            if item.for_tokens is not None and item.record.image is not None
+        }
+        if self._tokens is not None and seen:
+            self._tokens.keep({digest: image for digest, image in seen.items() if digest})
 
     def _decoded(self, data: bytes) -> Image.Image:
         if self._encoder is None:
@@ -301,7 +334,7 @@ def _batch(items: Iterator[Prepared], most: int) -> list[Prepared]:
     image_library = 0
     for item in items:
         batch.append(item)
-        image_library += item.pixels is not None
+        image_library += item.pixels is not None or item.for_tokens is not None
         if len(batch) >= most or image_library >= _BATCH:
             break
     return batch

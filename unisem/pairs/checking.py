@@ -136,5 +136,5 @@ def _opened(image: ImageRef) -> ImageRef | ImageError:
         inspected = image.inspected(data)
         decode_image(data, image.name, min_side=_MIN_SIDE)
     except ImageError as error:
-        return ImageError(image.name, error.summary, error.reason.removeprefix(error.summary))
+        return error.named(image.name)
     return inspected

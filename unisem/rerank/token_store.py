@@ -146,7 +146,7 @@ class TokenStore:
         tokens, width = self._shape
         if not isinstance(numbers, bytes) or len(numbers) != 2 * tokens * width:
             return None
-        if zlib.crc32(numbers) != checksum:
+        if not _is_whole(checksum, numbers):
             return None
         return np.frombuffer(numbers, np.float16).reshape(tokens, width)
 
@@ -180,6 +180,26 @@ def token_files(directory: Path) -> Sequence[TokenFile]:
         for path in sorted(directory.glob("tokens-*.sqlite"))
         if is_own_file(path)
     ]
+
+
+def damaged_rows(path: Path) -> int:
+    """Of how many pictures the tokens in a file are damaged, whichever model's they are.
+
+    Raises:
+        sqlite3.Error: It is no such file, or damaged as a whole.
+    """
+    with opened_cache(path, largest=2 * LARGEST) as connection:
+        (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
+        rows = connection.execute("SELECT checksum, numbers FROM tokens")
+        return sum(not _is_whole(checksum, numbers) for checksum, numbers in rows)
+
+
+def _is_whole(checksum: object, numbers: object) -> bool:
+    return (
+        isinstance(numbers, bytes) and len(numbers) <= LARGEST and zlib.crc32(numbers) == checksum
+    )
 
 
 def _pictures(path: Path) -> int | None:
