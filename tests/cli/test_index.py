@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.conftest import Run
+from tests.support.manuals import manual
 from tests.support.pictures import solid
 from tests.support.toy import ToyEncoder
 from unisem import SemanticSpace
@@ -179,3 +180,12 @@ def test_links_that_point_at_themselves_are_listed(run: Run, cards: Path) -> Non
     assert counts(result.output)["added"] == 7
     for name in ("self.png: cannot be read", "self.md: cannot be read", "round: is a link"):
         assert name in result.output
+
+
+def test_what_is_in_documents_is_told(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "manuals"
+    folder.mkdir()
+    (folder / "machine.pdf").write_bytes(manual())
+    (folder / "page.md").write_text("# A page")
+    output = run("index", folder, "--into", "s.unisem").output
+    assert "2 documents with 2 pages, 2 figures, 1 table\n" in output

@@ -12,6 +12,7 @@ from unisem.captions import keeping_caption
 from unisem.common.skipped import Skipped
 from unisem.errors import CorruptStoreError, DocumentError
 from unisem.images.library import ImageLibrary
+from unisem.ingest.document_counts import DocumentCounts
 from unisem.ingest.intake import Intake, Offer, Prepared
 from unisem.readers.base import Reader
 from unisem.readers.documents.document import Document
@@ -35,6 +36,7 @@ class IngestReport:
         renamed: Records that were removed because what they hold is there under another name.
         gone: Ids of the records whose files are there no more.
         ignored: How many files there are of each kind that nothing reads, by suffix.
+        documents: What the reader's documents have given, in this run and before.
     """
 
     added: int = 0
@@ -44,6 +46,7 @@ class IngestReport:
     renamed: int = 0
     gone: tuple[str, ...] = ()
     ignored: Mapping[str, int] = field(default_factory=dict)
+    documents: DocumentCounts = field(default_factory=DocumentCounts)
 
 
 class Ingestion:
@@ -53,7 +56,8 @@ class Ingestion:
         intake: Takes the records in.
         store: Keeps them.
         image_library: Says which sources exist.
-        progress: Called with (inputs done, inputs in all).
+        progress: Called with (inputs done, inputs in all). A document's pages count as they are
+            read, and then its records, so that the sum grows while its length is not known.
         prune: Remove the reader's records whose files are there no more; not if there is none
             at all, as where a drive is not mounted.
     """
@@ -76,6 +80,7 @@ class Ingestion:
         self._added = 0
         self._unchanged = 0
         self._skipped: list[Skipped] = []
+        self._documents = DocumentCounts()
         self._ids: set[str] = set()
         self._contents: set[str] = set()
         self._text_sources: set[str] = set()
@@ -103,6 +108,7 @@ class Ingestion:
             renamed=renamed,
             gone=gone,
             ignored=reader.ignored,
+            documents=self._documents,
         )
 
     def _advance(self, inputs: int) -> None:
@@ -111,6 +117,15 @@ class Ingestion:
         if self._progress is not None:
             done, total = self._done, self._total
             self._progress(min(done, total) if total else done, total)
+
+    def _find_more(self, inputs: int) -> None:
+        """Reckon with more inputs than the reader has announced, if it has announced any."""
+        if self._total:
+            self._total += inputs
+
+    def _advance_by_page(self) -> None:
+        self._find_more(1)
+        self._advance(1)
 
     def _offers(self, reader: Reader) -> Iterator[Offer]:
         """What the reader yields, with what the store has already."""
@@ -151,6 +166,7 @@ class Ingestion:
 
     def _document(self, document: Document) -> Iterator[Record | Skipped]:
         """A document's records; none if all are stored, and those that are stay if it fails."""
+        items: list[Record | Skipped] = []
         try:
             data = document.read()
             mark = document.mark(data)
@@ -159,13 +175,20 @@ class Ingestion:
                 self._ids.update(record.id for record in stored)
                 self._contents.update(map(_content, stored))
                 self._unchanged += len(stored)
+                self._documents += DocumentCounts.of_one(record.metadata for record in stored)
                 self._done += 1
                 return
             self._known_by_content = {_whole_content(record): record.id for record in stored}
-            yield from document.records(data)
+            for item in document.records(data, on_page=self._advance_by_page):
+                items.append(item)  # to know how many there are, before the first is embedded
+            records = [item for item in items if isinstance(item, Record)]
+            self._documents += DocumentCounts.of_one(record.metadata for record in records)
+            self._find_more(len(items) - 1)
+            yield from items
             self._text_sources.add(document.source_id)
         except DocumentError as error:
             self._unread_sources.add(document.source_id)
+            yield from items
             yield Skipped(str(document.source.path), str(error))
 
     def _note(self, item: Prepared) -> None:
