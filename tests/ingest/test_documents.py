@@ -29,7 +29,7 @@ def test_an_unchanged_document_is_not_read_again(
     with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
         first = space.add_folder(folder)
         assert (first.added, first.skipped) == (8, ())
-        monkeypatch.setattr("unisem.images.region.opened_pdf", None)
+        monkeypatch.setattr("unisem.readers.documents.pdf.PdfFile", None)
         again = space.add_folder(folder)
         assert (again.added, again.unchanged, again.removed) == (0, 8, 0)
 

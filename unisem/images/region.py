@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Self
 
-from unisem.common.forks import Mutex
-from unisem.common.lazy import require
+from unisem.common.box import Box
 from unisem.errors import ImageError
+from unisem.pdfium.pdf_file import PdfFile
 
 if TYPE_CHECKING:
     from PIL import Image
-    from pypdfium2 import PdfDocument, PdfPage
 
 MAX_SIDE = 4096
 """Pixels that a rendered region's longer side may have; a larger one is rendered coarser."""
@@ -25,20 +23,6 @@ _POINTS = 72  # an inch
 _FAINTEST, _FINEST = 18, 1200  # dots per inch
 _PAGE_DPI = 96  # to find one's way on a page, not to read it
 _FRAME, _FRAME_COLOUR = 4, (215, 38, 61)  # pixels
-_PDFIUM = Mutex()  # PDFium bears one thread at a time
-
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom in points (1/72 inch), from the top left corner of the page as shown."""
-
-
-def around(first: Box, second: Box) -> Box:
-    """The smallest box that holds both."""
-    return (
-        min(first[0], second[0]),
-        min(first[1], second[1]),
-        max(first[2], second[2]),
-        max(first[3], second[3]),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +97,13 @@ class Region:
             name: What to call it in an error.
 
         Raises:
-            ImageError: No PDF, one that needs a password, or without such a page or box.
+            ImageError: No PDF, one that needs a password, without such a page or box, or one that
+                PDFium takes too long over.
         """
-        with self._opened(data, name) as page:
-            width, height = page.get_size()
-            box = self._inside(width, height, name)
-            picture, _ = _rendered(page, box, self.dpi)
+        pdf = PdfFile(data, name)
+        left, top, right, bottom = box = self._inside(*pdf.size(self.page), name)
+        scale = min(self.dpi / _POINTS, MAX_SIDE / max(right - left, bottom - top))
+        picture = pdf.rendered(self.page, box, scale)
         buffer = BytesIO()
         picture.save(buffer, format="PNG", compress_level=3)
         return buffer.getvalue()
@@ -131,26 +116,16 @@ class Region:
         """
         from PIL import ImageDraw
 
-        with self._opened(data, name) as page:
-            width, height = page.get_size()
-            box = self._inside(width, height, name)
-            picture, scale = _rendered(page, (0.0, 0.0, width, height), _PAGE_DPI)
+        pdf = PdfFile(data, name)
+        width, height = pdf.size(self.page)
+        box = self._inside(width, height, name)
+        scale = min(_PAGE_DPI / _POINTS, MAX_SIDE / max(width, height))
+        picture = pdf.rendered(self.page, (0.0, 0.0, width, height), scale)
         if self.box is not None:
             left, top, right, bottom = (round(side * scale) for side in box)
             frame = (left - _FRAME, top - _FRAME, right + _FRAME, bottom + _FRAME)
             ImageDraw.Draw(picture).rectangle(frame, outline=_FRAME_COLOUR, width=_FRAME)
         return picture
-
-    @contextmanager
-    def _opened(self, data: bytes, name: str) -> Iterator[PdfPage]:
-        with opened_pdf(data, name) as document:
-            if self.page > len(document):
-                raise ImageError(name, f"has {len(document)} pages, and no page {self.page}")
-            page = document[self.page - 1]
-            try:
-                yield page
-            finally:
-                page.close()
 
     def _inside(self, width: float, height: float, name: str) -> Box:
         """The part of the box that is on the page."""
@@ -160,47 +135,6 @@ class Region:
         if right - left < 1 or bottom - top < 1:
             raise ImageError(name, f"has nothing at {self.box} on page {self.page}")
         return left, top, right, bottom
-
-
-def _rendered(page: PdfPage, box: Box, dpi: int) -> tuple[Image.Image, float]:
-    """What a part of a page shows, and how many pixels a point has."""
-    width, height = page.get_size()
-    left, top, right, bottom = box
-    scale = min(dpi / _POINTS, MAX_SIDE / max(right - left, bottom - top))
-    bitmap = page.render(
-        scale=scale,
-        crop=(left, height - bottom, width - right, top),  # what to leave out at each side
-        may_draw_forms=False,
-    )
-    picture: Image.Image = bitmap.to_pil().convert("RGB")
-    return picture, scale
-
-
-@contextmanager
-def opened_pdf(data: bytes, name: str) -> Iterator[PdfDocument]:
-    """Open a PDF, to the exclusion of all other threads until it is closed.
-
-    Raises:
-        ImageError: It is none, is damaged, or needs a password; or PDFium fails within.
-    """
-    try:
-        require("reading a PDF", "pypdfium2", "unisem[documents]")
-    except ImportError as error:
-        raise ImageError(name, "cannot be read", f" ({error})") from error
-    from pypdfium2 import PdfDocument, PdfiumError
-
-    with _PDFIUM:
-        try:
-            document = PdfDocument(data)
-            try:
-                yield document
-            finally:
-                document.close()
-        except PdfiumError as error:
-            if "password" in str(error).casefold():
-                summary = "needs a password"
-                raise ImageError(name, summary, "; save a copy without one") from error
-            raise ImageError(name, "is damaged, or no PDF", f" ({error})") from error
 
 
 def digest_of(data: bytes) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from unisem.pdfium.page_text import Line
 from unisem.readers.documents.labels import label_of
 from unisem.readers.documents.pdf_blocks import Block, blocks_of, leading_of
 from unisem.readers.documents.pdf_figures import Shape, is_figure, is_table
 from unisem.readers.documents.pdf_layout import Figure, captioned
-from unisem.readers.documents.pdf_text import Line
 
 
 def lines(*rows: tuple[str, float]) -> list[Line]:

@@ -26,9 +26,9 @@ from dataclasses import dataclass, field
 from itertools import chain, pairwise
 from typing import Any
 
+from unisem.common.box import Box, around
 from unisem.common.skipped import Skipped
 from unisem.errors import ImageError, RecordError
-from unisem.images.region import Box, around
 from unisem.readers.chunks import chunk_text
 from unisem.readers.documents.elements import Element
 from unisem.readers.documents.labels import label_of, mentions, sentence_with

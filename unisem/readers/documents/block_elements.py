@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from unisem.common.box import around
 from unisem.common.skipped import Skipped
 from unisem.images.reference import ImageRef
-from unisem.images.region import around
 from unisem.readers.documents.elements import Element
 from unisem.readers.documents.labels import label_of
 from unisem.readers.documents.page_block import PageBlock, Shown

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import reduce
 from typing import Any
 
-from unisem.images.region import Box, around
+from unisem.common.box import Box, around
 from unisem.readers.documents.page_block import PageBlock, Shown
 
 _REFERENCE = re.compile(r"#/([a-z_]{1,20})(?:/(\d{1,9}))?")

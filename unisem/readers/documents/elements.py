@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
+from unisem.common.box import Box
 from unisem.common.skipped import Skipped
 from unisem.images.reference import ImageRef, ImageSource
-from unisem.images.region import Box
 
 START = 1 << 16
 """Bytes that a file is recognised by."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from unisem.images.region import Box
+from unisem.common.box import Box
 
 
 @dataclass(frozen=True, slots=True)

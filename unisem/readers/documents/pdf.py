@@ -6,22 +6,22 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from unisem.common.box import Box
 from unisem.common.skipped import Skipped
 from unisem.errors import DocumentError, ImageError
 from unisem.images.reference import ImageRef
-from unisem.images.region import Box, Region, opened_pdf
+from unisem.images.region import Region
+from unisem.pdfium.page_content import PageContent
+from unisem.pdfium.page_text import Line
+from unisem.pdfium.pdf_file import PdfFile
 from unisem.readers.documents.elements import Element, Format, Source
 from unisem.readers.documents.pdf_blocks import Block, blocks_of, leading_of
 from unisem.readers.documents.pdf_figures import Shape, is_figure, is_table, shapes_of
 from unisem.readers.documents.pdf_layout import Figure, captioned
-from unisem.readers.documents.pdf_text import Line, in_reading_order, lines_of
+from unisem.readers.documents.pdf_text import in_reading_order
 
-if TYPE_CHECKING:
-    from pypdfium2 import PdfDocument
-
-_AT_ONCE = 16  # pages that are read before other threads may use PDFium
+_MOST_FAULTS = 100  # pages that are damaged in a row, after which others are not tried
 _EDGE = 0.12  # of a page's height, where running heads and page numbers stand
 _REPEATED = 3  # pages on which a line stands that is no part of the text
 _DPI = 144  # of figures
@@ -33,18 +33,6 @@ _LEVELS = 4
 _MARGIN = 4.0  # points around a figure
 _NUMBERED = re.compile(r"^(?:[^\W\d_]+\s+)?(?:\d+|[A-Z])(?:\.\d+)*[.:]?\s+")
 _DIGITS = re.compile(r"\d+|\b[ivxlc]+\b", re.IGNORECASE)
-
-
-@dataclass(slots=True)
-class _Page:
-    """What a page has on it."""
-
-    number: int
-    label: str | None
-    width: float
-    height: float
-    lines: list[Line]
-    shapes: list[Shape]
 
 
 @dataclass(slots=True)
@@ -60,21 +48,26 @@ class _Outline:
 
 
 def _elements(data: bytes, source: Source) -> Iterator[Element | Skipped]:
-    pages: list[_Page] = []
+    pages: list[PageContent] = []
     try:
-        with opened_pdf(data, source.path.name) as document:
-            count, outline = len(document), _outline(document)
-        for start in range(0, count, _AT_ONCE):
-            with opened_pdf(data, source.path.name) as document:
-                found = [
-                    _page(document, number) for number in range(start, min(start + _AT_ONCE, count))
-                ]
-            pages += (page for page in found if isinstance(page, _Page))
-            for page in found:
-                if isinstance(page, str):
-                    yield Skipped(str(source.path), page)
+        pdf = PdfFile(data, source.path.name)
+        outline = _outline(pdf)
     except ImageError as error:
         raise DocumentError(str(error)) from error
+    if not pdf.pages:
+        raise DocumentError(f"{source.path.name} has no pages, or damaged ones")
+    shapes: dict[int, list[Shape]] = {}
+    faults: list[str] = []
+    for page in _pages(pdf):
+        if isinstance(page, str):
+            faults.append(page)
+            continue
+        pages.append(page)
+        shapes[page.number] = shapes_of(page.drawn, page.width, page.height)
+        page.drawn.clear()  # a map may have a hundred thousand
+    if not pages:
+        raise DocumentError(f"{source.path.name}: {'; '.join(faults)}")
+    yield from (Skipped(str(source.path), fault) for fault in faults)
     running = _running(pages)
     sizes = Counter[float]()
     for page in pages:
@@ -85,41 +78,48 @@ def _elements(data: bytes, source: Source) -> Iterator[Element | Skipped]:
     ranks = {size: min(rank, _LEVELS) for rank, size in enumerate(larger[-_LEVELS:], 1)}
     leading = leading_of([line for page in pages for line in page.lines])
     for page in pages:
-        yield from _Reading(page, source, running, outline, body, leading, ranks).elements()
-
-
-def _page(document: PdfDocument, index: int) -> _Page | str:
-    """A page, or what is wrong with it."""
-    from pypdfium2 import PdfiumError
-
-    try:
-        page = document[index]
-    except PdfiumError as error:
-        return f"page {index + 1} is damaged ({error})"
-    try:
-        label = document.get_page_label(index)
-        return _Page(
-            number=index + 1,
-            label=label if label and label != str(index + 1) else None,
-            width=page.get_width(),
-            height=page.get_height(),
-            lines=lines_of(page),
-            shapes=shapes_of(page),
+        reading = _Reading(
+            page, shapes[page.number], source, running, outline, body, leading, ranks
         )
-    except PdfiumError as error:
-        return f"page {index + 1} is damaged ({error})"
-    finally:
-        page.close()
+        yield from reading.elements()
 
 
-def _outline(document: PdfDocument) -> _Outline:
+def _pages(pdf: PdfFile) -> Iterator[PageContent | str]:
+    """Pages, and what is wrong with others, those in a row together."""
+    faults: list[str] = []  # of the pages just before
+    number = 0
+    while number < pdf.pages and len(faults) < _MOST_FAULTS and not pdf.is_spent:
+        number += 1
+        try:
+            page = pdf.page(number)
+        except ImageError as error:
+            faults.append(error.reason)
+            continue
+        if faults:
+            yield _told(faults, number - 1)
+            faults = []
+        yield page
+    if faults:
+        yield _told(faults, number)
+    if number < pdf.pages:
+        why = "the document has taken too long" if pdf.is_spent else "there may be none"
+        yield f"{_pages_to(number + 1, pdf.pages)} not read, as {why}"
+
+
+def _told(faults: Sequence[str], last: int) -> str:
+    """One sentence of the pages up to one."""
+    first = "it" if len(faults) == 1 else "the first"
+    return f"{_pages_to(last - len(faults) + 1, last)} not read, as {first} {faults[0]}"
+
+
+def _pages_to(first: int, last: int) -> str:
+    return f"page {first} is" if first == last else f"pages {first} to {last} are"
+
+
+def _outline(pdf: PdfFile) -> _Outline:
     outline = _Outline()
-    for entry in document.get_toc(max_depth=8):
-        target = entry.get_dest()
-        index = None if target is None else target.get_index()
-        title = entry.get_title()
-        if index is not None and title:
-            outline.levels.setdefault((index + 1, _plain(title)), entry.level + 1)
+    for level, page, title in pdf.outline():
+        outline.levels.setdefault((page, _plain(title)), level)
     return outline
 
 
@@ -127,7 +127,7 @@ def _plain(text: str) -> str:
     return "".join(filter(str.isalnum, text)).casefold()
 
 
-def _running(pages: Sequence[_Page]) -> set[tuple[str, int]]:
+def _running(pages: Sequence[PageContent]) -> set[tuple[str, int]]:
     """Lines that stand at the same edge of several pages, but for numbers in them."""
     seen: Counter[tuple[str, int]] = Counter()
     for page in pages:
@@ -136,7 +136,7 @@ def _running(pages: Sequence[_Page]) -> set[tuple[str, int]]:
     return {key for key, count in seen.items() if count >= enough}
 
 
-def _edge_key(line: Line, page: _Page) -> tuple[str, int] | None:
+def _edge_key(line: Line, page: PageContent) -> tuple[str, int] | None:
     """What a line has in common with those in its place on other pages; ``None`` in the middle."""
     middle = (line.box[1] + line.box[3]) / 2
     if _EDGE * page.height < middle < (1 - _EDGE) * page.height or len(line.text) > 200:
@@ -148,7 +148,8 @@ def _edge_key(line: Line, page: _Page) -> tuple[str, int] | None:
 class _Reading:
     """One page on its way to elements."""
 
-    page: _Page
+    page: PageContent
+    shapes: list[Shape]
     source: Source
     running: set[tuple[str, int]]
     outline: _Outline
@@ -164,13 +165,13 @@ class _Reading:
             return
         figures = [
             Figure(shape.box, "table" if is_table(shape, inside) else "figure", inside)
-            for shape in page.shapes
+            for shape in self.shapes
             for inside in [[line for line in lines if _holds(shape.box, line.box)]]
             if is_figure(shape, inside) or is_table(shape, inside)
         ]
         free = [line for line in lines if not any(line in figure.inside for figure in figures)]
         blocks = blocks_of(in_reading_order(free), self.body, self.leading)
-        rules = [shape.box for shape in page.shapes if shape.rules and not shape.images]
+        rules = [shape.box for shape in self.shapes if shape.rules and not shape.images]
         yield from self._told(captioned(blocks, figures, rules))
 
     def _told(self, items: Sequence[Block | Figure]) -> Iterator[Element]:
@@ -207,7 +208,7 @@ class _Reading:
         return any(
             shape.images
             and (shape.box[2] - shape.box[0]) * (shape.box[3] - shape.box[1]) > _SCANNED * area
-            for shape in self.page.shapes
+            for shape in self.shapes
         )
 
     def _region(self, box: Box | None) -> ImageRef:

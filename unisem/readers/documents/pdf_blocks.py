@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from unisem.images.region import Box, around
+from unisem.common.box import Box, around
+from unisem.pdfium.page_text import Line
 from unisem.readers.documents.labels import label_of
-from unisem.readers.documents.pdf_text import Line
 
 _BULLET = re.compile(r"([•‣◦▪–—*·]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s+\S")
 _APART = 0.65  # times a line's size: white between two paragraphs

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.images.region import Box, around
-from unisem.readers.documents.pdf_text import Line, shown_by
-
-if TYPE_CHECKING:
-    from pypdfium2 import PdfPage
-
-MOST_OBJECTS = 50_000
-"""Objects of a page that are looked at; a drawing that has more is found by its first ones."""
+from unisem.common.box import Box, around
+from unisem.pdfium.page_drawings import Drawn
+from unisem.pdfium.page_text import Line
 
 _CELL = 3.0  # points; what is nearer to each other than about two cells is one drawing
 _LARGEST_GRID = 2000  # cells a side
-_THIN = 2.0  # points; what is thinner is a rule
 _SMALLEST = 24.0  # points a side of a figure
-_BACKGROUND = 0.85  # of the page
 _WORDY = 0.3  # of a drawing's area; one with more text is a frame around a passage
 _WORDIER = 0.45  # of a drawing's that was made elsewhere
 _GRID = 8  # rules, and nothing else, that a table is made of whatever is in it
@@ -48,70 +40,35 @@ class Shape:
     rules: int = 0
 
 
-def shapes_of(page: PdfPage) -> list[Shape]:
+def shapes_of(drawn: Sequence[Drawn], width: float, height: float) -> list[Shape]:
     """What is drawn on a page, touching parts as one, from top to bottom.
 
-    Forms (a figure that was included as a PDF) count as a whole. A background is left out.
+    The parts are painted on a grid, and connected areas looked for.
+
+    Args:
+        drawn: Objects of a page.
+        width: Of the page, in points.
+        height: Of the page, in points.
     """
-    from pypdfium2 import raw
-
-    width, height = page.get_size()
-    shown = shown_by(page)
-    boxes: list[Box] = []
-    kinds: list[str] = []
-    for number, item in enumerate(page.get_objects(max_depth=1)):
-        if number >= MOST_OBJECTS:
-            break
-        if item.type not in (
-            raw.FPDF_PAGEOBJ_IMAGE,
-            raw.FPDF_PAGEOBJ_PATH,
-            raw.FPDF_PAGEOBJ_FORM,
-            raw.FPDF_PAGEOBJ_SHADING,
-        ):
-            continue
-        left, top, right, bottom = shown(*item.get_bounds())
-        left, top, right, bottom = (
-            max(left, 0.0),
-            max(top, 0.0),
-            min(right, width),
-            min(bottom, height),
-        )
-        if right < left or bottom < top:
-            continue
-        is_image = item.type == raw.FPDF_PAGEOBJ_IMAGE
-        if not is_image and (right - left) * (bottom - top) > _BACKGROUND * width * height:
-            continue
-        boxes.append((left, top, right, bottom))
-        if is_image:
-            kinds.append("image")
-        elif min(right - left, bottom - top) < _THIN:
-            kinds.append("rule")
-        else:
-            kinds.append("form" if item.type == raw.FPDF_PAGEOBJ_FORM else "drawing")
-    return _joined(boxes, kinds, width, height)
-
-
-def _joined(boxes: Sequence[Box], kinds: Sequence[str], width: float, height: float) -> list[Shape]:
-    """Boxes that touch, found by painting them and looking for connected areas."""
-    if not boxes:
+    if not drawn:
         return []
     from scipy.ndimage import label
 
     cell = max(_CELL, max(width, height) / _LARGEST_GRID)
     painted = np.zeros((int(height / cell) + 2, int(width / cell) + 2), bool)
-    spans = [_span(box, cell) for box in boxes]
+    spans = [_span(one.box, cell) for one in drawn]
     for rows, columns in spans:
         painted[rows, columns] = True
     areas, _ = label(painted, structure=np.ones((3, 3), int))
     shapes: dict[int, Shape] = {}
-    for box, kind, (rows, columns) in zip(boxes, kinds, spans, strict=True):
+    for one, (rows, columns) in zip(drawn, spans, strict=True):
         number = int(areas[rows.start, columns.start])
-        shape = shapes.setdefault(number, Shape(box))
-        shape.box = around(shape.box, box)
-        shape.images += kind == "image"
-        shape.forms += kind == "form"
-        shape.drawings += kind == "drawing"
-        shape.rules += kind == "rule"
+        shape = shapes.setdefault(number, Shape(one.box))
+        shape.box = around(shape.box, one.box)
+        shape.images += one.kind == "image"
+        shape.forms += one.kind == "form"
+        shape.drawings += one.kind == "drawing"
+        shape.rules += one.kind == "rule"
     return sorted(shapes.values(), key=lambda shape: (shape.box[1], shape.box[0]))
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from unisem.images.region import Box, around
+from unisem.common.box import Box, around
+from unisem.pdfium.page_text import Line
 from unisem.readers.documents.labels import label_of
 from unisem.readers.documents.pdf_blocks import Block
-from unisem.readers.documents.pdf_text import Line
 
 _FARTHEST = 60.0  # points between a figure and its caption
 _WRONG_SIDE = 12.0  # points that a caption is farther away which stands where few do

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from unisem.images.region import Box
+from unisem.common.box import Box
 from unisem.readers.documents.office_xml import attribute, children, descend, local_name
 
 if TYPE_CHECKING:

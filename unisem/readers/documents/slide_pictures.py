@@ -13,7 +13,8 @@ from tempfile import TemporaryDirectory
 from unisem.common.skipped import Skipped
 from unisem.errors import DocumentError, ImageError
 from unisem.images.reference import ImageRef
-from unisem.images.region import Region, opened_pdf
+from unisem.images.region import Region
+from unisem.pdfium.pdf_file import PdfFile
 from unisem.readers.documents.office_package import OfficePackage
 
 PROGRAMS = ("soffice", "libreoffice")
@@ -69,8 +70,7 @@ def slide_pictures(
                 name, f"its slides cannot be rendered ({error}); their pictures are read"
             )
     try:
-        with opened_pdf(pdf, name) as document:
-            pages = len(document)
+        pages = PdfFile(pdf, name).pages
         if pages not in (len(shown), slides):
             return Skipped(name, f"its slides are not rendered: {pages} came of {len(shown)}")
         numbers = shown if pages == len(shown) else range(1, slides + 1)

@@ -1,0 +1,193 @@
+"""`PdfiumProcess`: a process for PDFium, which is ended when it takes too long."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import subprocess
+import sys
+import threading
+import time
+from multiprocessing.spawn import get_executable
+from pathlib import Path
+from typing import Any
+
+from unisem.common.forks import Carried, undisturbed
+from unisem.errors import ImageError
+from unisem.pdfium.frames import receive, send
+
+SECONDS = 20.0
+"""That PDFium may take for one page, unless the environment variable says otherwise."""
+VARIABLE = "UNISEM_PDF_SECONDS"
+"""The environment variable."""
+MEMORY = 2 << 30
+"""Bytes that PDFium's process may have."""
+
+_LONGEST = 86_400  # seconds that may be granted
+_STRIKES = 3  # after which a document is left alone
+_REPRIEVE = 600  # seconds after the last of them
+_REMEMBERED = 1000  # documents with strikes
+
+
+class PdfiumProcess(Carried):
+    """Starts when it is first asked, and again after it was ended. One thread's turn at a time.
+
+    A fork's child starts one of its own. It ends with this process, however that ends: its pipe is
+    closed then, and what it is in the middle of is bounded.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._held: str | None = None  # digest of the document that it has
+        self._strikes: dict[str, tuple[int, float]] = {}
+        atexit.register(self.end)
+        self.follow_forks()
+
+    def ask(
+        self, data: bytes, digest: str, name: str, task: str, *arguments: Any
+    ) -> tuple[dict[str, Any], bytes]:
+        """Have something done with a document.
+
+        Args:
+            data: The PDF.
+            digest: Of ``data``.
+            name: What to call it in an error.
+            task: As in `unisem.pdfium.worker`.
+            arguments: The task's, as JSON can hold them.
+
+        Returns:
+            A ``value`` or an ``error``, and the ``seconds`` that it took; pixels.
+
+        Raises:
+            ImageError: It takes PDFium too long or too much memory, or crashes it; or has done so
+                three times in the last minutes.
+        """
+        seconds = _seconds(name)
+        with self._lock:
+            if self.gives_up(digest):
+                summary = f"is left alone, as PDFium was ended over it {_STRIKES} times"
+                raise ImageError(name, summary)
+            process = self._started(name)
+            began = time.monotonic()
+            try:
+                if self._held != digest:
+                    self._held = None
+                    answer = _asked(process, {"task": "open", "seconds": seconds}, data)
+                    if "error" in answer[0]:
+                        return answer
+                    self._held = digest
+                request = {"task": task, "arguments": arguments, "seconds": seconds}
+                return _asked(process, request)
+            except (EOFError, OSError):
+                status = self._ended(patience=1)
+                self._strike(digest)
+                took = time.monotonic() - began
+                raise _died(name, status, seconds if took >= seconds else None) from None
+            except BaseException:  # Ctrl-C: what it answers later is nobody's answer
+                self._ended()
+                raise
+
+    def gives_up(self, digest: str) -> bool:
+        """Whether PDFium was ended over a document too often."""
+        count, last = self._strikes.get(digest, (0, 0.0))
+        return count >= _STRIKES and time.monotonic() - last < _REPRIEVE
+
+    def end(self) -> None:
+        """End the process, if there is one, whatever it is doing."""
+        if (process := self._process) is not None:
+            process.kill()
+            process.wait()
+
+    def begin_anew(self) -> None:
+        """See `Carried`."""
+        self._lock = threading.Lock()
+        process, self._process, self._held = self._process, None, None
+        if process is not None:
+            process.returncode = 0  # it is no child of this process
+            _close(process)
+
+    def _started(self, name: str) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        self._ended()
+        if getattr(sys, "frozen", False):  # its program is no Python; it would start itself
+            summary = "cannot be read: a frozen program cannot start a process for PDFium"
+            raise ImageError(name, summary)
+        places = [place for place in sys.path if place]
+        places.append(str(Path(__file__).parents[2]))  # if it was found by the current folder
+        try:
+            with undisturbed():
+                # Not by `multiprocessing`, which would run the user's own script again. -P: what
+                # lies in the current folder is not imported.
+                self._process = subprocess.Popen(
+                    [get_executable(), "-P", "-m", "unisem.pdfium.worker", str(MEMORY)],
+                    bufsize=0,  # nothing that a fork could copy half written
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    env=os.environ | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(places))},
+                    start_new_session=True,  # Ctrl-C is this process's affair
+                    creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                )
+        except OSError as error:
+            summary = "cannot be read: the process for PDFium does not start"
+            raise ImageError(name, summary, f" ({error})") from error
+        return self._process
+
+    def _ended(self, patience: float = 0) -> int | None:
+        """End the process; its status."""
+        process, self._process, self._held = self._process, None, None
+        if process is None:
+            return None
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        _close(process)
+        return process.returncode
+
+    def _strike(self, digest: str) -> None:
+        count, _ = self._strikes.pop(digest, (0, 0.0))
+        self._strikes[digest] = count + 1, time.monotonic()
+        if len(self._strikes) > _REMEMBERED:
+            self._strikes.pop(next(iter(self._strikes)))
+
+
+def _asked(
+    process: subprocess.Popen[bytes], request: dict[str, Any], data: bytes = b""
+) -> tuple[dict[str, Any], bytes]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    send(process.stdin, request, data)
+    return receive(process.stdout)
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+
+
+def _died(name: str, status: int | None, seconds: float | None) -> ImageError:
+    if seconds is not None:
+        summary = f"takes PDFium longer than {seconds:g} s"
+        return ImageError(name, summary, f"; {VARIABLE} in the environment may grant it more")
+    summary = f"crashes PDFium, or takes more than {MEMORY >> 20:,} MiB of memory"
+    return ImageError(name, summary, f" (status {status}); save it anew with another program")
+
+
+def _seconds(name: str) -> float:
+    said = os.environ.get(VARIABLE, "")
+    try:
+        seconds = float(said or SECONDS)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _LONGEST:
+        raise ImageError(name, f"cannot be read: {VARIABLE} must be 1 to {_LONGEST}, not {said!r}")
+    return seconds
+
+
+PDFIUM = PdfiumProcess()
+"""This process's."""
