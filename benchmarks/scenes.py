@@ -61,7 +61,7 @@ ATTENTION = "the article's form: one attention over both"
 TOWERS = "joint encoder, BERT and ViT from scratch"
 ATTENTION_TOWERS = "the article's form on these"
 DEPTH = 50
-REMARKS = "## What to make of it"
+REMARKS = "## Towers that knew nothing"
 
 CROSS_RECIPE = CrossModalRecipe(
     loss="infonce",
@@ -153,41 +153,50 @@ def main() -> None:
 class Runs:
     """Trains models, unless that was done before, and judges the parts."""
 
-    def __init__(self, made: Sequence[Scene], parts: Sequence[Part], work: Path, seed: int) -> None:
-        self.wrong = [scene.wrong for scene in made]
-        self.train = as_dataset(made, work / "train")
+    def __init__(
+        self,
+        made: Sequence[Scene],
+        parts: Sequence[Part],
+        work: Path,
+        seed: int,
+        folder: str = "train",
+    ) -> None:
+        self.wrong: Sequence[Sequence[str]] | None = [scene.wrong for scene in made]
+        self.train = as_dataset(made, work / folder)
         self.parts, self.work, self.seed = parts, work, seed
         self.features = work / "features"
 
     def on_towers(self, start: str) -> dict[str, list[Judged]]:
         """The joint encoder, the Transformer and the article's form on frozen towers."""
-        joint = str(self._encoder("joint", start, Recipe(seed=self.seed, interpolation=1.0)))
-        base = [self._judged_jointly(joint, part) for part in self.parts]
+        joint = str(self.encoder("joint", start, Recipe(seed=self.seed, interpolation=1.0)))
+        base = [self.judged_jointly(joint, part) for part in self.parts]
         return {
             JOINT: base,
-            CROSS: self._reranked("cross-modal", start, CROSS_RECIPE, base),
-            ATTENTION: self._reranked("attention", start, ATTENTION_RECIPE, base),
+            CROSS: self.reranked("cross-modal", start, CROSS_RECIPE, base),
+            ATTENTION: self.reranked("attention", start, ATTENTION_RECIPE, base),
         }
 
     def from_scratch(self) -> dict[str, list[Judged]]:
         """A BERT and a ViT that knew nothing, and the article's form on them."""
         start = str(save_scene_towers(self.work / "towers-start"))
         recipe = Recipe(seed=self.seed, freeze=(), epochs=6, learning_rate=1e-3, interpolation=1.0)
-        towers = str(self._encoder("towers", start, recipe))
-        base = [self._judged_jointly(towers, part) for part in self.parts]
-        form = self._reranked("attention-towers", towers, ATTENTION_RECIPE, base)
+        towers = str(self.encoder("towers", start, recipe))
+        base = [self.judged_jointly(towers, part) for part in self.parts]
+        form = self.reranked("attention-towers", towers, ATTENTION_RECIPE, base)
         return {TOWERS: base, ATTENTION_TOWERS: form}
 
-    def _encoder(self, name: str, start: str, recipe: Recipe) -> Path:
+    def encoder(self, name: str, start: str, recipe: Recipe) -> Path:
+        """Train an encoder on the scenes."""
         output = self.work / f"{name}-{self.seed}"
         timed(output, lambda: train_encoder(
             start, self.train, output, recipe=recipe, features=self.features
         ))  # fmt: skip
         return output
 
-    def _reranked(
+    def reranked(
         self, name: str, start: str, recipe: CrossModalRecipe, base: list[Judged]
     ) -> list[Judged]:
+        """Train a reranker on the scenes, and let it judge every part."""
         output = self.work / f"{name}-{self.seed}"
         timed(output, lambda: train_reranker(
             start, self.train, output, wrong_captions=self.wrong,
@@ -198,7 +207,8 @@ class Runs:
             self._judged(model, part, joint) for part, joint in zip(self.parts, base, strict=True)
         ]
 
-    def _judged_jointly(self, name: str, part: Part) -> Judged:
+    def judged_jointly(self, name: str, part: Part) -> Judged:
+        """What an encoder says of a part."""
         encoder = load_encoder(name, runtime="torch")
         assert isinstance(encoder, SentenceTransformerEncoder)
         texts, images = encoded_pairs(encoder, part.dataset, self.features)
