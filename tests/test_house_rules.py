@@ -32,23 +32,24 @@ ARROWS = {
     "llama_index_unisem": "space search rerank captioners encoders ingest readers stores "
     "calibration presentation images captions records filters common",
     "exchange": "space ingest stores calibration manifest records images common",
-    "space": "ingest search rerank captioners encoders readers stores calibration manifest records "
-    "images filters common",
+    "space": "ingest search rerank captioners encoders readers recognition stores calibration "
+    "manifest records images filters common",
     "training": "evaluation rerank pairs encoders models stores records images common",
     "evaluation": "space calibration search rerank pairs encoders readers stores records images "
     "common",
-    "ingest": "captioners rerank encoders readers stores captions records images common",
-    "search": "rerank encoders stores calibration records images filters common",
+    "ingest": "captioners rerank encoders readers recognition stores captions filters "
+    "records images common",
+    "search": "rerank encoders stores calibration recognition records images filters common",
     "manifest": "encoders stores common",
     "rerank": "encoders models records images common",
-    "recognition": "images common",
+    "recognition": "captions records images common",
     "captioners": "rerank encoders models records images common",
     "encoders": "models records images common",
     "stores": "calibration records images filters common",
     "stores.faiss": "stores calibration records images filters common",  # opened by its name only
     "calibration": "records common",
     "pairs": "readers images common",
-    "readers": "records images pdfium common",
+    "readers": "recognition records images pdfium common",
     "presentation": "records images common",
     "models": "common",
     "captions": "records",

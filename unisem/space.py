@@ -18,6 +18,7 @@ from unisem.ingest.ingestion import Ingestion, IngestReport
 from unisem.ingest.intake import Intake, Offer
 from unisem.ingest.token_making import TokenMaker, TokenReport
 from unisem.manifest import Manifest, kind_for
+from unisem.recognition import TextRecognizer, load_recognizer
 from unisem.records import EmbeddedRecord, Record, Vector
 from unisem.search.query import Query
 from unisem.search.searchable import Searchable
@@ -217,42 +218,45 @@ class SemanticSpace(Searchable):
         folder: str | os.PathLike[str],
         *,
         prune: bool = False,
+        recognizer: str | TextRecognizer | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> IngestReport:
-        """Add a folder's pictures with their captions, and its texts; see `FolderReader`.
+        """Add a folder's pictures with captions, its texts and documents; see `FolderReader`.
 
         Args:
-            folder: The folder; its pictures are referred to, unless the space was opened with
-                ``copy_images=True``.
+            folder: Its pictures are referred to, or copied if ``copy_images=True``.
             prune: Remove the folder's records whose files are there no more; without it, or if the
                 folder is empty, the report names them. What was renamed is one record in any case.
+            recognizer: Reads words in pictures and on scanned pages; as of `load_recognizer`.
             progress: Called with (files done, files in all) now and then.
 
         Raises:
             NotADirectoryError: There is no such folder.
+            RecognizerError: There is none, or it has failed on 16 pictures running.
         """
         from unisem.readers import FolderReader
 
-        reader = FolderReader(folder, locate=self._image_library.locate)
+        reads = None if recognizer is None else load_recognizer(recognizer)
+        reader = FolderReader(folder, locate=self._image_library.locate, recognizer=reads)
         self._image_library.allow(reader.folder)
-        return self.ingest(reader, prune=prune, progress=progress)
+        return self.ingest(reader, prune=prune, recognizer=reads, progress=progress)
 
     def ingest(
         self,
         reader: Reader,
         *,
         prune: bool = False,
+        recognizer: str | TextRecognizer | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> IngestReport:
         """Add what a reader yields, batch by batch.
 
         What has not changed since the last time is left alone, what cannot be used is skipped and
         reported, and chunks that a changed source no longer has are removed. Each batch is
-        committed by itself: after an interruption the same call goes on where it stopped. See
-        `add_folder` for ``prune``.
+        committed by itself: after an interruption the same call goes on. Else see `add_folder`.
         """
-        ingestion = Ingestion(self._intake, self._store, self._image_library, progress, prune=prune)
-        return ingestion.run(reader)
+        parts = self._intake, self._encoder, self._store, self._image_library, progress
+        return Ingestion(*parts, prune=prune, recognizer=recognizer).run(reader)
 
     def caption(
         self,
@@ -296,9 +300,7 @@ class SemanticSpace(Searchable):
         return remove_captions(self._store, captioner=captioner, progress=progress)
 
     def embed(self, records: Iterable[Record]) -> Iterator[EmbeddedRecord]:
-        """Give records their vectors without storing them.
-
-        A text has one vector; a picture has one, and a second one for its caption if it has one.
+        """Give records their vectors, a captioned picture two, without storing them.
 
         Raises:
             ImageError: Names the first picture that cannot be used.
@@ -390,8 +392,7 @@ class SemanticSpace(Searchable):
     ) -> TokenReport:
         """Keep in this space what a reranker needs of its pictures, so that it need not see them.
 
-        Searches with that reranker use it. Tokens of removed pictures go; those of new ones a
-        space opened with ``tokens_for=`` makes itself.
+        Tokens of removed pictures go; a space with ``tokens_for=`` makes those of new ones itself.
 
         Args:
             reranker: A `CrossModalReranker`.
@@ -427,8 +428,7 @@ class SemanticSpace(Searchable):
             path: The copy's directory, which must not exist yet.
 
         Raises:
-            StoreError: It exists, the disk refused (nothing is left then), or this space has no
-                files, being in memory or elsewhere.
+            StoreError: It exists, the disk refused (nothing is left then), or there are no files.
         """
         self._store.maintenance().backup(Path(path))
 

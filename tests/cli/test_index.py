@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from tests.cli.conftest import Run
-from tests.support.manuals import manual
 from tests.support.pictures import solid
 from tests.support.toy import ToyEncoder
 from unisem import SemanticSpace
@@ -182,10 +181,26 @@ def test_links_that_point_at_themselves_are_listed(run: Run, cards: Path) -> Non
         assert name in result.output
 
 
-def test_what_is_in_documents_is_told(run: Run, tmp_path: Path) -> None:
-    folder = tmp_path / "manuals"
+def test_words_in_pictures_are_read_and_counted(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "shots"
     folder.mkdir()
-    (folder / "machine.pdf").write_bytes(manual())
-    (folder / "page.md").write_text("# A page")
-    output = run("index", folder, "--into", "s.unisem").output
-    assert "2 documents with 2 pages, 2 figures, 1 table\n" in output
+    picture = Image.new("RGB", (500, 80), "white")
+    draw = ImageDraw.Draw(picture)
+    draw.text((20, 20), "Proxy settings of the office", "black", ImageFont.load_default(28))
+    picture.save(folder / "settings.png")
+    solid("green").save(folder / "lawn.png")
+    first = run("index", folder, "--into", "s.unisem", "--ocr", "ppocr-v5")
+    assert "words read in 1 picture" in " ".join(first.output.split())
+    assert "holds 3 records" in first.output
+    second = run("index", folder, "--into", "s.unisem", "--ocr", "ppocr-v5")
+    assert counts(second.output)["unchanged"] == 2
+    assert "words read" not in second.output
+    found = run("search", "s.unisem", "office proxy", "--mode", "keyword", "-k", "1")
+    assert "settings.png" in found.output
+
+
+def test_a_recogniser_that_is_none_makes_no_space(run: Run, cards: Path, tmp_path: Path) -> None:
+    result = run("index", cards, "--into", tmp_path / "s.unisem", "--ocr", "eyes")
+    assert result.exit_code != 0
+    assert "there is no recogniser 'eyes'" in result.output + result.stderr + str(result.exception)
+    assert not (tmp_path / "s.unisem").exists()

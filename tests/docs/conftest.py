@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from llama_index.core import Settings
+from PIL import Image, ImageDraw, ImageFont
 
 from tests.support.chat_server import ChatServer, chat_server
 from tests.support.checkpoints import save_picture_cross_encoder, save_text_cross_encoder
@@ -54,6 +55,11 @@ def workplace(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> 
         noise(number).save(name)
     (tmp_path / "manuals").mkdir()
     (tmp_path / "manuals" / "machine.pdf").write_bytes(manual())
+    (tmp_path / "shots").mkdir()
+    screenshot = Image.new("RGB", (520, 80), "white")
+    words = "Error: the parameter is incorrect"
+    ImageDraw.Draw(screenshot).text((20, 20), words, "black", ImageFont.load_default(28))
+    screenshot.save(tmp_path / "shots" / "error.png")
     linked = tmp_path / "linked"
     linked.mkdir()
     for name in ("red.png", "blue.png", "green.png"):

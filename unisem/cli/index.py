@@ -18,6 +18,7 @@ from unisem.common.printable import plain
 
 if TYPE_CHECKING:
     from unisem.ingest.ingestion import IngestReport
+    from unisem.recognition import TextRecognizer
     from unisem.space import SemanticSpace
 
 _SHOWN = 10  # skipped inputs that are listed unasked
@@ -43,6 +44,14 @@ def index(
             help="Then write captions where there are none; NAME as of unisem caption --captioner.",
         ),
     ] = None,
+    ocr: Annotated[
+        str | None,
+        typer.Option(
+            "--ocr",
+            metavar="NAME",
+            help="Read the words in pictures and on scanned pages; NAME is ppocr-v5.",
+        ),
+    ] = None,
     tokens_for: Annotated[
         str | None,
         typer.Option(
@@ -53,20 +62,20 @@ def index(
     ] = None,
 ) -> None:
     """Add a folder's pictures, captions and texts to a space, or bring it up to date."""
+    from unisem.recognition import load_recognizer
     from unisem.space import SemanticSpace
 
+    recognizer = None if ocr is None else load_recognizer(ocr)
     if not folder.is_dir():  # before a space is made for nothing
         raise NotADirectoryError(f"{folder} is not a folder")
     with SemanticSpace.open(into, encoder=encoder, store=store, tokens_for=tokens_for) as space:
         captioner = None if caption is None else captioner_for(space, caption)
-        report = add_folder(space, folder, prune=prune)
+        report = add_folder(space, folder, prune=prune, recognizer=recognizer)
         out = results()
         out.print(_counts(report))
         inside = f"{folder.resolve()}/"
         skipped = [replace(it, name=it.name.removeprefix(inside)) for it in report.skipped]
         most = len(skipped) if show_skipped else _SHOWN
-        if (found := _documents(report)) is not None:
-            out.print(found, soft_wrap=True)
         for line in skipped_lines(skipped, most=most, remedy="; --show-skipped lists all"):
             out.print(line, soft_wrap=True)
         for remark in _remarks(report, prune=prune):
@@ -84,7 +93,13 @@ def index(
         )
 
 
-def add_folder(space: SemanticSpace, folder: Path, *, prune: bool = False) -> IngestReport:
+def add_folder(
+    space: SemanticSpace,
+    folder: Path,
+    *,
+    prune: bool = False,
+    recognizer: TextRecognizer | None = None,
+) -> IngestReport:
     """Add a folder to a space under a progress bar; see `SemanticSpace.add_folder`.
 
     Raises:
@@ -92,7 +107,7 @@ def add_folder(space: SemanticSpace, folder: Path, *, prune: bool = False) -> In
     """
     try:
         with progress_bar("indexing") as advance:
-            return space.add_folder(folder, prune=prune, progress=advance)
+            return space.add_folder(folder, prune=prune, recognizer=recognizer, progress=advance)
     except KeyboardInterrupt:
         notices().print(
             f"Interrupted. What is done is kept: {amount(len(space), 'record')} in "
@@ -111,19 +126,12 @@ def _counts(report: IngestReport) -> Table:
     table.add_row("removed", f"{report.removed:,}")
     if report.renamed:
         table.add_row("renamed", f"{report.renamed:,}")
+    if report.words_read:
+        table.add_row("words read in", amount(report.words_read, "picture"))
     table.add_row(
         Text("skipped", style="yellow" if report.skipped else ""), f"{len(report.skipped):,}"
     )
     return table
-
-
-def _documents(report: IngestReport) -> str | None:
-    counts = report.documents
-    if not counts.documents:
-        return None
-    parts = ((counts.pages, "page"), (counts.figures, "figure"), (counts.tables, "table"))
-    inside = ", ".join(amount(number, what) for number, what in parts if number)
-    return f"{amount(counts.documents, 'document')}{' with ' if inside else ''}{inside}"
 
 
 def _remarks(report: IngestReport, *, prune: bool) -> list[str]:

@@ -10,12 +10,15 @@ from itertools import islice
 
 from unisem.captions import keeping_caption
 from unisem.common.skipped import Skipped
+from unisem.encoders.base import Encoder
 from unisem.errors import CorruptStoreError, DocumentError
 from unisem.images.library import ImageLibrary
-from unisem.ingest.document_counts import DocumentCounts
 from unisem.ingest.intake import Intake, Offer, Prepared
+from unisem.ingest.word_reading import read_words, remove_orphans, retell_words
 from unisem.readers.base import Reader
 from unisem.readers.documents.document import Document
+from unisem.recognition import TextRecognizer, load_recognizer
+from unisem.recognition.words import image_of, keeping_words, words_of
 from unisem.records import Modality, Record, Vector
 from unisem.stores import Store
 from unisem.stores.selection import Selection
@@ -36,7 +39,7 @@ class IngestReport:
         renamed: Records that were removed because what they hold is there under another name.
         gone: Ids of the records whose files are there no more.
         ignored: How many files there are of each kind that nothing reads, by suffix.
-        documents: What the reader's documents have given, in this run and before.
+        words_read: Pictures in which words were read.
     """
 
     added: int = 0
@@ -46,7 +49,7 @@ class IngestReport:
     renamed: int = 0
     gone: tuple[str, ...] = ()
     ignored: Mapping[str, int] = field(default_factory=dict)
-    documents: DocumentCounts = field(default_factory=DocumentCounts)
+    words_read: int = 0
 
 
 class Ingestion:
@@ -54,33 +57,38 @@ class Ingestion:
 
     Args:
         intake: Takes the records in.
+        encoder: Makes the vectors of words that are read.
         store: Keeps them.
         image_library: Says which sources exist.
-        progress: Called with (inputs done, inputs in all). A document's pages count as they are
-            read, and then its records, so that the sum grows while its length is not known.
+        progress: Called with (inputs done, inputs in all).
         prune: Remove the reader's records whose files are there no more; not if there is none
             at all, as where a drive is not mounted.
+        recognizer: Reads the words in the reader's pictures, once they are stored.
     """
 
     def __init__(
         self,
         intake: Intake,
+        encoder: Encoder,
         store: Store,
         image_library: ImageLibrary,
         progress: Callable[[int, int], None] | None = None,
         *,
         prune: bool = False,
+        recognizer: str | TextRecognizer | None = None,
     ) -> None:
         self._intake = intake
+        self._encoder = encoder
         self._store = store
         self._image_library = image_library
         self._progress = progress
         self._prune = prune
+        self._recognizer = None if recognizer is None else load_recognizer(recognizer)
+        self._told_anew: list[Record] = []  # pictures whose words are stored
         self._done = self._total = 0
         self._added = 0
         self._unchanged = 0
         self._skipped: list[Skipped] = []
-        self._documents = DocumentCounts()
         self._ids: set[str] = set()
         self._contents: set[str] = set()
         self._text_sources: set[str] = set()
@@ -100,6 +108,8 @@ class Ingestion:
         gone, renamed = self._look_for_gone(reader)
         if self._prune and gone and self._done:  # a folder without any file is a lost drive
             removed += self._store.delete(Selection(ids=gone))
+        words_read = self._read_words()
+        removed += remove_orphans(self._store)
         return IngestReport(
             added=self._added,
             unchanged=self._unchanged,
@@ -108,8 +118,19 @@ class Ingestion:
             renamed=renamed,
             gone=gone,
             ignored=reader.ignored,
-            documents=self._documents,
+            words_read=words_read,
         )
+
+    def _read_words(self) -> int:
+        """Read the words in this run's pictures; in how many there are some."""
+        retell_words(self._store, self._told_anew)
+        if self._recognizer is None:
+            return 0
+        report = read_words(
+            self._store, self._encoder, self._recognizer, among=self._ids, progress=self._progress
+        )
+        self._skipped += report.skipped
+        return report.read
 
     def _advance(self, inputs: int) -> None:
         self._done += inputs
@@ -117,15 +138,6 @@ class Ingestion:
         if self._progress is not None:
             done, total = self._done, self._total
             self._progress(min(done, total) if total else done, total)
-
-    def _find_more(self, inputs: int) -> None:
-        """Reckon with more inputs than the reader has announced, if it has announced any."""
-        if self._total:
-            self._total += inputs
-
-    def _advance_by_page(self) -> None:
-        self._find_more(1)
-        self._advance(1)
 
     def _offers(self, reader: Reader) -> Iterator[Offer]:
         """What the reader yields, with what the store has already."""
@@ -152,7 +164,7 @@ class Ingestion:
                     yield Offer(
                         record,
                         is_wanted=partial(_differs, old),
-                        completed=partial(keeping_caption, old),
+                        completed=partial(_completed, old),
                         recall=partial(self._recall, old=old),
                     )
 
@@ -166,29 +178,21 @@ class Ingestion:
 
     def _document(self, document: Document) -> Iterator[Record | Skipped]:
         """A document's records; none if all are stored, and those that are stay if it fails."""
-        items: list[Record | Skipped] = []
         try:
             data = document.read()
             mark = document.mark(data)
             stored = list(self._store.select(Selection(source_ids=(document.source_id,))))
-            if any(_mark(record) == mark for record in stored):
+            if any(document.is_read(mark, _mark(record)) for record in stored):
                 self._ids.update(record.id for record in stored)
                 self._contents.update(map(_content, stored))
                 self._unchanged += len(stored)
-                self._documents += DocumentCounts.of_one(record.metadata for record in stored)
                 self._done += 1
                 return
             self._known_by_content = {_whole_content(record): record.id for record in stored}
-            for item in document.records(data, on_page=self._advance_by_page):
-                items.append(item)  # to know how many there are, before the first is embedded
-            records = [item for item in items if isinstance(item, Record)]
-            self._documents += DocumentCounts.of_one(record.metadata for record in records)
-            self._find_more(len(items) - 1)
-            yield from items
+            yield from document.records(data)
             self._text_sources.add(document.source_id)
         except DocumentError as error:
             self._unread_sources.add(document.source_id)
-            yield from items
             yield Skipped(str(document.source.path), str(error))
 
     def _note(self, item: Prepared) -> None:
@@ -198,6 +202,8 @@ class Ingestion:
         self._contents.add(_content(item.record))
         if item.is_wanted:
             self._added += 1
+            if words_of(item.record):
+                self._told_anew.append(item.record)
         else:
             self._unchanged += 1
 
@@ -236,7 +242,7 @@ class Ingestion:
         stale: list[str] = []
         for source in sorted(self._text_sources - self._unread_sources):
             stored = self._store.select(Selection(source_ids=(source,)))
-            stale += [record.id for record in stored if record.id not in self._ids]
+            stale += [it.id for it in stored if it.id not in self._ids and image_of(it) is None]
         return self._store.delete(Selection(ids=tuple(stale))) if stale else 0
 
     def _look_for_gone(self, reader: Reader) -> tuple[tuple[str, ...], int]:
@@ -247,7 +253,7 @@ class Ingestion:
         gone: list[str] = []
         renamed: list[str] = []
         for record in list(reader.gone(self._store.select())):
-            if record.id not in self._ids:
+            if record.id not in self._ids and image_of(record) is None:  # words go with pictures
                 (renamed if _content(record) in self._contents else gone).append(record.id)
         if renamed:
             self._store.delete(Selection(ids=tuple(renamed)))
@@ -274,6 +280,11 @@ def _whole_content(record: Record) -> tuple[str | None, str | None]:
 def _mark(record: Record) -> object:
     """What the last record of a document says of it."""
     return record.payload.get("document")
+
+
+def _completed(old: Record, new: Record) -> Record:
+    """What a file says now, with what is known of the same picture."""
+    return keeping_words(old, keeping_caption(old, new))
 
 
 def _differs(old: Record, new: Record) -> bool:

@@ -26,6 +26,7 @@ from unisem.readers.documents.document import Document
 from unisem.readers.documents.elements import Source
 from unisem.readers.documents.formats import FORMATS
 from unisem.readers.texts import read_text
+from unisem.recognition.base import TextRecognizer
 from unisem.records import Record
 
 PICTURES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
@@ -69,6 +70,7 @@ class FolderReader(Reader):
         chunk_size: Characters a text chunk may have.
         locate: Names a file in ``Record.source_id``; its absolute path by default.
         documents: Whether documents are read, or passed over like files of other kinds.
+        recognizer: Reads the words on scanned pages of documents.
 
     Raises:
         NotADirectoryError: There is no such folder.
@@ -81,6 +83,7 @@ class FolderReader(Reader):
         chunk_size: int = 1000,
         locate: Callable[[Path], str] = lambda path: Path(os.path.realpath(path)).as_posix(),
         documents: bool = True,
+        recognizer: TextRecognizer | None = None,
     ) -> None:
         self.folder = Path(os.path.realpath(folder))
         if not self.folder.is_dir():
@@ -88,6 +91,7 @@ class FolderReader(Reader):
         self._chunk_size = chunk_size
         self._formats = FORMATS if documents else {}
         self._locate = locate
+        self._recognizer = recognizer
         self._empty: set[Path] = set()  # texts without words, as far as they have been read
         self._tables: dict[Path, tuple[tuple[int, int], dict[Path, Description]]] = {}
 
@@ -252,6 +256,7 @@ class FolderReader(Reader):
             source_id=self._locate(path),
             file_name=name,
             chunk_size=self._chunk_size,
+            recognizer=self._recognizer,
         )
         return document if document.is_of_format() else None
 

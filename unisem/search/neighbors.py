@@ -11,6 +11,9 @@ from unisem.stores import Store
 from unisem.stores.hits import Hit
 from unisem.stores.selection import Selection
 
+_BEFORE = ("mentioned_by", "words")  # links from a picture to texts
+_AFTER = ("figure", "image")  # links from a text to pictures
+
 
 def with_neighbors(
     store: Store, hits: Sequence[Hit], count: int, selection: Selection
@@ -18,7 +21,8 @@ def with_neighbors(
     """Put around each hit the records that its links lead to, in the order of the document.
 
     A figure comes with the passages that speak of it, which stand before it, and a passage with
-    the figures and tables that it speaks of, which stand after it.
+    the figures and tables that it speaks of, which stand after it; likewise words that were read in
+    a picture, and the picture.
 
     Args:
         store: Where the records are.
@@ -107,10 +111,12 @@ def _windows(found: _Records, records: Sequence[Record], count: int) -> list[lis
 
 
 def _spoken_of(record: Record) -> tuple[list[str], list[str]]:
-    """Ids of the passages that speak of a figure, and of the figures that a passage speaks of."""
+    """Ids of what is said of a picture or read in it, and of the pictures that a text is about."""
     kinds = {relation: relation.partition(":")[0] for relation in record.links}
-    before = [record.links[name] for name, kind in kinds.items() if kind == "mentioned_by"]
-    after = [record.links[name] for name, kind in kinds.items() if kind == "figure"]
+    before = [
+        record.links[name] for name, kind in kinds.items() if kind in ("mentioned_by", "words")
+    ]
+    after = [record.links[name] for name, kind in kinds.items() if kind in ("figure", "image")]
     return before, after
 
 

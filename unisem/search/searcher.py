@@ -20,6 +20,7 @@ from unisem.search.neighbors import with_neighbors
 from unisem.search.query import Query
 from unisem.search.reranking import Reranking
 from unisem.search.searchable import Searchable
+from unisem.search.shown import pictures_shown, shown_id
 from unisem.stores import Store
 from unisem.stores.hits import Hit
 from unisem.stores.vectors import unit
@@ -39,11 +40,13 @@ class Searcher(Searchable):
        fetched.
     3. **Fuse.** A hybrid query's two lists become one.
     4. **Rerank.** `Query.reranker` orders the candidates anew, query by query; see `Reranking`.
-    5. **Choose.** The first ``k``, or with `Query.diversity` those ``k`` that say different things.
+    5. **Show.** Words that were read in a picture become the picture, which is one hit however it
+       was found; see `unisem.search.shown`. As many more hits are fetched.
+    6. **Choose.** The first ``k``, or with `Query.diversity` those ``k`` that say different things.
        The choice weighs the cosine to the query against the cosines among the hits, in a calibrated
        space both as that sees them; scores that are no cosines count as their share of the best
        one, and a reranker's from 0, the least, to 1, the best.
-    6. **Surround.** With `Query.neighbors` each hit brings the records around it.
+    7. **Surround.** With `Query.neighbors` each hit brings the records around it.
 
     Args:
         encoder: Makes vectors of texts and pictures; ``None`` if all queries have ready ones.
@@ -62,7 +65,7 @@ class Searcher(Searchable):
         """See `Searchable`."""
         by_vector = self._by_vector(queries)
         chosen = [
-            self._choose(query, self._reranked(query, self._fetched(query, hits)))[: query.k]
+            self._choose(query, self._candidates(query, hits))[: query.k]
             for query, hits in zip(queries, by_vector, strict=True)
         ]
         return [
@@ -183,6 +186,12 @@ class Searcher(Searchable):
         reranking = Reranking.of(query.reranker).at(self._directory)
         return reranking.reorder(query.text, query.image, hits)
 
+    def _candidates(self, query: Query, by_vector: list[Hit]) -> list[Hit]:
+        """What a query chooses from, best first."""
+        reranked = self._reranked(query, self._fetched(query, by_vector))
+        shown = pictures_shown(self._store, reranked, query.selection)
+        return _distinct(shown) if query.distinct else shown
+
     def _choose(self, query: Query, hits: list[Hit]) -> list[Hit]:
         if not query.diversity or len(hits) < 2:
             return hits
@@ -225,7 +234,9 @@ def _passes(hit: Hit, query: Query) -> bool:
 def _candidates(
     query: Query, wanted: int, fetch: Callable[[int], list[list[Hit]]]
 ) -> list[list[Hit]]:
-    """As many hits as a query needs to choose from, copies not counted where it wants none.
+    """As many hits as a query needs to choose from.
+
+    Copies are not counted where it wants none, and a picture with its words counts once.
 
     Args:
         query: The query, or one of several that want alike.
@@ -235,15 +246,21 @@ def _candidates(
     count = wanted
     while True:
         lists = fetch(count)
-        if not query.distinct:
-            return lists
-        found = [_distinct(hits)[:wanted] for hits in lists]
-        if all(
-            len(different) == wanted or len(hits) < count
-            for different, hits in zip(found, lists, strict=True)
-        ):
-            return found
+        found = [_distinct(hits) if query.distinct else hits for hits in lists]
+        ends = [_end(hits, wanted) for hits in found]
+        if all(end is not None or len(hits) < count for end, hits in zip(ends, lists, strict=True)):
+            return [hits[:end] for end, hits in zip(ends, found, strict=True)]
         count *= 4
+
+
+def _end(hits: list[Hit], wanted: int) -> int | None:
+    """How many hits make so many records to be shown; ``None`` if there are too few."""
+    shown: set[str] = set()
+    for place, hit in enumerate(hits):
+        if len(shown) == wanted:
+            return place
+        shown.add(shown_id(hit))
+    return len(hits) if len(shown) == wanted else None
 
 
 def _distinct(hits: list[Hit]) -> list[Hit]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,8 @@ from unisem.images.reference import ImageRef
 from unisem.images.region import digest_of
 from unisem.readers.documents.assembly import assemble
 from unisem.readers.documents.elements import START, Element, Format, Source, every_file
+from unisem.readers.documents.scans import with_words
+from unisem.recognition.base import TextRecognizer
 from unisem.records import Record
 
 
@@ -26,6 +28,7 @@ class Document:
         source_id: As of its records.
         file_name: As of its records' metadata.
         chunk_size: Characters that a passage may have.
+        recognizer: Reads the words on scanned pages.
     """
 
     format: Format
@@ -34,6 +37,7 @@ class Document:
     source_id: str
     file_name: str
     chunk_size: int = 1000
+    recognizer: TextRecognizer | None = None
 
     def read(self) -> bytes:
         """The file's bytes, as safely as a picture's.
@@ -62,23 +66,32 @@ class Document:
     def mark(self, data: bytes) -> dict[str, Any]:
         """What the last record of the document says when these bytes have been read to the end."""
         how = f"{self.format.name}/{self.format.version}/{self.chunk_size}"
-        return {"sha256": digest_of(data), "read_as": how}
+        mark = {"sha256": digest_of(data), "read_as": how}
+        if self.recognizer is not None and self.format.has_scans:
+            mark["words_read_by"] = self.recognizer.fingerprint
+        return mark
 
-    def records(
-        self, data: bytes, *, on_page: Callable[[], None] | None = None
-    ) -> Iterator[Record | Skipped]:
-        """Read the document; its records come when all of it has been read.
+    def is_read(self, mark: Mapping[str, Any], stored: object) -> bool:
+        """Whether a record with this mark is the last one of the document as it is now.
+
+        Without a recogniser, what one has read is kept.
+        """
+        if not isinstance(stored, Mapping):
+            return False
+        return all(stored.get(name) == value for name, value in mark.items())
+
+    def records(self, data: bytes) -> Iterator[Record | Skipped]:
+        """Read the document.
 
         Args:
             data: Its bytes.
-            on_page: Called whenever another page begins.
 
         Raises:
             DocumentError: Nothing of it can be read.
         """
         mark = self.mark(data)
         return assemble(
-            self._elements(data, mark, on_page),
+            self._elements(data, mark),
             name=self.name,
             source_id=self.source_id,
             file_name=self.file_name,
@@ -86,17 +99,14 @@ class Document:
             chunk_size=self.chunk_size,
         )
 
-    def _elements(
-        self, data: bytes, mark: Mapping[str, Any], on_page: Callable[[], None] | None
-    ) -> Iterator[Element | Skipped]:
+    def _elements(self, data: bytes, mark: Mapping[str, Any]) -> Iterator[Element | Skipped]:
         """The elements, regions knowing which document they are of."""
-        page: int | None = None
         try:
-            for element in self.format.elements(data, self.source):
+            elements = self.format.elements(data, self.source)
+            if self.recognizer is not None and self.format.has_scans:
+                elements = with_words(elements, data, self.source, self.recognizer)
+            for element in elements:
                 if isinstance(element, Element):
-                    if element.page != page and on_page is not None:
-                        on_page()
-                    page = element.page
                     image = element.image
                     if isinstance(image, ImageRef) and image.region is not None:
                         region = replace(image.region, document=mark["sha256"])

@@ -105,6 +105,7 @@ class Format:
         suffixes: How its files end, in small letters.
         elements: A document's bytes, and where they are from, to its elements in reading order; a
             `Skipped` for each part that cannot be used. Raises `DocumentError` if all of it cannot.
+        has_scans: Its pages may be pictures without words.
         version: To be raised when the same bytes give other elements, so that they are read again.
         links: The links to pictures among a document's bytes, found without reading all of it;
             those pictures are the document's, and are not also read for themselves.
@@ -116,5 +117,6 @@ class Format:
     suffixes: frozenset[str]
     elements: Callable[[bytes, Source], Iterable[Element | Skipped]]
     version: int = 1
+    has_scans: bool = False
     links: Callable[[bytes], Iterable[str]] = no_links
     recognizes: Callable[[bytes], bool] = every_file

@@ -233,5 +233,5 @@ def _holds(outer: Box, inner: Box) -> bool:
     return outer[0] <= middle[0] <= outer[2] and outer[1] <= middle[1] <= outer[3]
 
 
-PDF = Format(name="PDF", suffixes=frozenset({".pdf"}), elements=_elements)
+PDF = Format(name="PDF", suffixes=frozenset({".pdf"}), elements=_elements, has_scans=True)
 """Needs the extra ``documents`` (pypdfium2)."""

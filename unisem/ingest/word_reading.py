@@ -1,0 +1,200 @@
+"""Reading the words in pictures: those of a space, and those that a loader is about to give away.
+
+Every picture is read once by a recogniser, also if it has no words, and stored with its words in
+one transaction, so that an interruption costs the picture that is being read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from unisem.common.interrupts import raise_if_interrupted
+from unisem.common.skipped import Skipped
+from unisem.encoders.base import Encoder, rows_of
+from unisem.errors import ImageError, RecognizerError
+from unisem.filters import Field
+from unisem.readers.chunks import chunk_text
+from unisem.readers.documents.recognized_lines import reading_lines
+from unisem.recognition.base import TextRecognizer
+from unisem.recognition.words import (
+    RECOGNIZED,
+    belong,
+    image_of,
+    is_read_by,
+    metadata_of_words,
+    with_words,
+    words_of,
+)
+from unisem.records import EmbeddedRecord, Record, Vector
+from unisem.stores import Store
+from unisem.stores.selection import Selection
+
+_HOPELESS = 16  # pictures that a recogniser fails on one after the other before it is given up
+_AT_ONCE = 500  # records that are looked up at once
+
+
+@dataclass(frozen=True, slots=True)
+class WordReport:
+    """What became of the pictures whose words were to be read.
+
+    Attributes:
+        read: Pictures in which words were read.
+        wordless: Pictures that were read and have none.
+        skipped: Pictures that could not be read, with reasons.
+    """
+
+    read: int = 0
+    wordless: int = 0
+    skipped: tuple[Skipped, ...] = ()
+
+
+class WordReading:
+    """Reads pictures with one recogniser.
+
+    Args:
+        recognizer: Reads.
+        chunk_size: Characters that a passage of words may have.
+
+    Attributes:
+        skipped: Pictures that could not be read so far, with reasons.
+    """
+
+    def __init__(self, recognizer: TextRecognizer, chunk_size: int = 1000) -> None:
+        self._recognizer = recognizer
+        self._chunk_size = chunk_size
+        self._failed = 0
+        self.skipped: list[Skipped] = []
+
+    def wants(self, record: Record) -> bool:
+        """Whether a record's picture is to be read, and has not been.
+
+        A page's is not: its words are read with the document.
+        """
+        return (
+            record.image is not None
+            and record.metadata.get("kind") not in ("page", "table")
+            and not is_read_by(record, self._recognizer.fingerprint)
+        )
+
+    def of(self, record: Record) -> tuple[Record, list[Record]] | None:
+        """A picture that has been read, and its words; ``None`` if it cannot be, which is noted.
+
+        Raises:
+            RecognizerError: The recogniser has failed on 16 pictures running.
+        """
+        assert record.image is not None
+        try:
+            lines = self._recognizer.read(record.image)
+        except ImageError as error:
+            self.skipped.append(Skipped(record.image.name, f"has no words read: {error.reason}"))
+            return None
+        except RecognizerError as error:
+            self._failed += 1
+            if self._failed >= _HOPELESS:
+                raise RecognizerError(
+                    f"the recogniser {self._recognizer.name!r} has failed on {self._failed} "
+                    f"pictures running, and is given up; what is done is kept. The last reason: "
+                    f"{error}"
+                ) from error
+            self.skipped.append(Skipped(record.image.name, f"has no words read: {error}"))
+            return None
+        self._failed = 0
+        text = "\n".join(line.text for line in reading_lines(lines))
+        return with_words(record, chunk_text(text, self._chunk_size), self._recognizer.fingerprint)
+
+    def among(self, items: Iterable[Record | Skipped]) -> Iterator[Record | Skipped]:
+        """Yield what a loader gives, each picture followed by its words.
+
+        Raises:
+            RecognizerError: As `of`.
+        """
+        for item in items:
+            if isinstance(item, Skipped) or not self.wants(item):
+                yield item
+                continue
+            before = len(self.skipped)
+            picture, words = self.of(item) or (item, [])
+            yield picture
+            yield from words
+            yield from self.skipped[before:]
+
+
+def read_words(
+    store: Store,
+    encoder: Encoder,
+    recognizer: TextRecognizer,
+    *,
+    among: Collection[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> WordReport:
+    """Read the words in a space's pictures, as far as this recogniser has not yet.
+
+    Args:
+        store: Keeps the records.
+        encoder: Makes the vectors of the words.
+        recognizer: Reads.
+        among: Ids of the records to look at; all if ``None``.
+        progress: Called with (pictures done, pictures in all).
+
+    Raises:
+        RecognizerError: It has failed on 16 pictures running; what is done is kept.
+        EncoderError: A vector is zero or not finite; likewise.
+        StoreError: The store refused; likewise.
+    """
+    reading = WordReading(recognizer)
+    waiting = [
+        record.id
+        for record in store.select(Selection(modality="image"))
+        if (among is None or record.id in among) and reading.wants(record)
+    ]
+    read = wordless = 0
+    for done, name in enumerate(waiting, 1):
+        raise_if_interrupted()
+        record = store.get([name])[0]
+        found = None if record is None or not reading.wants(record) else reading.of(record)
+        if record is not None and found is not None and _store(store, encoder, record, *found):
+            read += bool(found[1])
+            wordless += not found[1]
+        if progress is not None:
+            progress(done, len(waiting))
+    return WordReport(read, wordless, tuple(reading.skipped))
+
+
+def _store(
+    store: Store, encoder: Encoder, before: Record, picture: Record, words: list[Record]
+) -> bool:
+    """Store a picture with its words, if it is still as it was when it was read."""
+    texts = [it.text or "" for it in words]
+    rows: Iterable[Vector] = rows_of(encoder, encoder.encode_texts(texts)) if texts else ()
+    vectors = store.vectors([before.id])[0]
+    if vectors is None or store.get([before.id])[0] != before:
+        return False
+    items = [EmbeddedRecord(it, {"text": row}) for it, row in zip(words, rows, strict=True)]
+    store.add([*items, EmbeddedRecord(picture, vectors)])
+    return True
+
+
+def retell_words(store: Store, pictures: Iterable[Record]) -> None:
+    """Give the words of pictures, whose metadata have changed, the same metadata."""
+    for picture in pictures:
+        there = (it.id for it in store.get(words_of(picture)) if it is not None)
+        store.update(dict.fromkeys(there, metadata_of_words(picture)))
+
+
+def remove_orphans(store: Store) -> int:
+    """Remove words whose picture is gone, is another one by now, or was read anew.
+
+    Returns:
+        How many records were removed.
+    """
+    words = [
+        it for it in store.select(Selection(filter=Field(RECOGNIZED).is_in([True]))) if image_of(it)
+    ]
+    orphans: list[str] = []
+    for start in range(0, len(words), _AT_ONCE):
+        some = words[start : start + _AT_ONCE]
+        names = {name for it in some if (name := image_of(it)) is not None}
+        pictures = {it.id: it for it in store.get(sorted(names)) if it is not None}
+        orphans += [it.id for it in some if not belong(it, pictures.get(image_of(it) or ""))]
+    return store.delete(Selection(ids=tuple(orphans))) if orphans else 0
