@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
-from unisem.readers.documents.pdf_text import Line, in_reading_order
+from unisem.pdfium.page_text import Line
+from unisem.readers.documents.pdf_text import in_reading_order
 from unisem.recognition.line import TextLine
 
 _TYPE = 0.7  # of a line's height, is the size of its type

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from io import BytesIO
-
-from PIL import Image
 
 from unisem.common.skipped import Skipped
 from unisem.errors import ImageError, RecognizerError
+from unisem.images.decoding import inspect_image
 from unisem.images.reference import ImageRef
-from unisem.images.region import MAX_SIDE
+from unisem.pdfium.pdf_file import PdfFile
 from unisem.readers.documents.elements import Element, Source
 from unisem.readers.documents.pdf_blocks import blocks_of, leading_of
 from unisem.readers.documents.recognized_lines import reading_lines
 from unisem.recognition.base import TextRecognizer
 
 _DPI = 200  # a page is read with
-_POINTS = 72  # an inch
 
 
 def with_words(
@@ -51,11 +48,10 @@ def with_words(
 def _read(page: Element, image: ImageRef, data: bytes, recognizer: TextRecognizer) -> list[Element]:
     assert image.region is not None
     rendered = replace(image.region, dpi=_DPI).render(data, image.name)
-    with Image.open(BytesIO(rendered)) as picture:
-        is_coarser = max(picture.size) >= MAX_SIDE  # by how much is not known
+    width, _ = PdfFile(data, image.name).size(image.region.page)
     lines = recognizer.read(rendered)
     upright = all(line.turn == 0 for line in lines)
-    found = reading_lines(lines, _POINTS / _DPI)
+    found = reading_lines(lines, width / inspect_image(rendered, image.name).width)
     sizes = sorted(line.size for line in found for _ in line.text)
     body = sizes[len(sizes) // 2] if sizes else 10.0
     return [
@@ -64,7 +60,7 @@ def _read(page: Element, image: ImageRef, data: bytes, recognizer: TextRecognize
             text=block.text,
             page=page.page,
             page_label=page.page_label,
-            box=block.box if upright and not is_coarser else None,
+            box=block.box if upright else None,
             recognized=True,
         )
         for block in blocks_of(found, body, leading_of(found))

@@ -1,0 +1,149 @@
+"""Scanned pages: the page is a picture, and what was read on it passages with boxes."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from fpdf import FPDF
+from PIL import Image, ImageDraw, ImageFont
+
+from tests.support.manuals import manual
+from tests.support.pictures import solid
+from tests.support.recognizers import ColourRecognizer
+from tests.support.toy import COLOURS, ToyEncoder
+from unisem import Record, SemanticSpace
+from unisem.readers.documents.recognized_lines import reading_lines
+from unisem.recognition import TextLine
+
+PARAGRAPHS = ["The lamp must be dark before", "the cover is opened."], ["Keep the screws."]
+
+
+def scan(*pages: Image.Image) -> bytes:
+    """A PDF whose pages are bitmaps of 595 by 842 points."""
+    pdf = FPDF(unit="pt", format=(595, 842))
+    for page in pages:
+        pdf.add_page()
+        buffer = BytesIO()
+        page.save(buffer, "PNG")
+        pdf.image(buffer, x=0, y=0, w=595, h=842)
+    return bytes(pdf.output())
+
+
+def printed() -> Image.Image:
+    """A page of two paragraphs, at twice the points; lines stand 40 pixels apart."""
+    page = Image.new("RGB", (1190, 1684), "white")
+    draw = ImageDraw.Draw(page)
+    top = 200
+    for paragraph in PARAGRAPHS:
+        for line in paragraph:
+            draw.text((140, top), line, "black", ImageFont.load_default(32))
+            top += 40
+        top += 80
+    return page
+
+
+def records(space: SemanticSpace) -> dict[str, Record]:
+    return {record.id: record for record in space.store.select()}
+
+
+def test_a_scan_is_its_page_and_what_was_read_on_it(tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    (folder / "letter.pdf").write_bytes(scan(printed()))
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
+        report = space.add_folder(folder, recognizer="ppocr-v5")
+        assert report.skipped == ()
+        found = records(space)
+        assert {name: it.modality for name, it in found.items()} == {
+            "scans/letter.pdf#p1-page-1": "image",
+            "scans/letter.pdf#p1-1": "text",
+        }
+        read = found["scans/letter.pdf#p1-1"]
+        assert read.text == "\n\n".join(" ".join(lines) for lines in PARAGRAPHS)
+        assert read.metadata["recognized"] is True
+        assert read.metadata["page"] == 1
+        assert read.metadata["box"] == pytest.approx([70, 100, 285, 200], abs=10)
+        assert read.links["of_page"] == "scans/letter.pdf#p1-page-1"
+        hit = space.search("screws cover lamp", k=1, mode="keyword")[0]
+        assert hit.record.id == read.id  # a passage of a document stays a passage
+        around = space.search("screws cover lamp", k=1, mode="keyword", neighbors=1)
+        assert {it.record.id for it in around} == set(found)
+
+
+def test_scans_are_read_once_and_anew_by_another(tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    (folder / "letter.pdf").write_bytes(scan(solid("red"), solid("blue")))
+    first = ColourRecognizer({COLOURS["red"]: ["A letter"], COLOURS["blue"]: ["Its end"]})
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
+        assert space.add_folder(folder).added == 2  # pages without words
+        assert space.add_folder(folder, recognizer=first).added == 4  # links are new
+        assert first.read_count == 2
+        before = records(space)
+        assert {it.text for it in before.values()} == {None, "A letter", "Its end"}
+        assert space.add_folder(folder, recognizer=first).added == 0
+        assert space.add_folder(folder).unchanged == 4  # what was read is kept
+        assert first.read_count == 2
+        assert records(space) == before
+        second = ColourRecognizer({COLOURS["red"]: ["A letter"]}, fingerprint="two")
+        assert space.add_folder(folder, recognizer=second).removed == 1
+        assert {it.text for it in records(space).values()} == {None, "A letter"}
+
+
+def test_a_page_that_cannot_be_read_keeps_its_picture(tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    (folder / "letter.pdf").write_bytes(scan(solid("red"), solid("blue")))
+    fails = ColourRecognizer({COLOURS["red"]: ["A letter"]}, fails_on=(COLOURS["blue"],))
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
+        report = space.add_folder(folder, recognizer=fails)
+        assert [it.reason for it in report.skipped] == [
+            "page 2 has no words read: no colour of mine"
+        ]
+        assert len(space) == 3
+
+
+def test_pages_with_text_are_not_read_from_pixels(tmp_path: Path) -> None:
+    folder = tmp_path / "manuals"
+    folder.mkdir()
+    (folder / "machine.pdf").write_bytes(manual())
+    recognizer = ColourRecognizer({COLOURS["red"]: ["Cover"]})
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
+        report = space.add_folder(folder, recognizer=recognizer)
+        assert report.words_read == 1
+        found = [it for it in records(space).values() if it.metadata.get("recognized")]
+        assert [it.id for it in found] == ["manuals/machine.pdf#p1-figure-1#words-1"]
+        assert found[0].metadata["page"] == 1
+        assert "caption" not in found[0].metadata
+        again = space.add_folder(folder, recognizer=recognizer)
+        assert (again.added, again.removed, again.words_read) == (0, 0, 0)
+        (folder / "machine.pdf").write_bytes(manual(extra="Mind the spring."))
+        assert space.add_folder(folder, recognizer=recognizer).removed == 0
+        assert "manuals/machine.pdf#p1-figure-1#words-1" in records(space)
+        (folder / "machine.pdf").unlink()
+        space.add_folder(folder)
+        (folder / "other.txt").write_text("not empty")
+        space.add_folder(folder, prune=True)
+        assert list(records(space)) == ["manuals/other.txt"]
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_lines_are_put_in_order_whichever_way_they_stand(turn: int) -> None:
+    """Two columns of a page of 400 by 300, turned clockwise."""
+    texts = [[f"{side} column, line {row} of several words" for row in range(5)] for side in "LR"]
+    lines = []
+    for column, rows in enumerate(texts):
+        for row, text in enumerate(rows):
+            x0, y0 = 20 + 200 * column, 20 + 30 * row
+            x1, y1 = x0 + 160, y0 + 20
+            box = {
+                0: (x0, y0, x1, y1),
+                90: (300 - y1, x0, 300 - y0, x1),
+                180: (400 - x1, 300 - y1, 400 - x0, 300 - y0),
+                270: (y0, 400 - x1, y1, 400 - x0),
+            }[turn]
+            lines.append(TextLine(text, tuple(map(float, box)), 0.9, turn))  # type: ignore[arg-type]
+    ordered = reading_lines(sorted(lines, key=lambda line: line.box))
+    assert [line.text for line in ordered] == texts[0] + texts[1]
