@@ -177,7 +177,8 @@ def chosen_mixture(
     add_row(table, "mixed", [mixed(mixture, judged, asked)], asked, own)
     console.print(
         f"held back: {len(asked.captions):,} captions, {len(asked.maps):,} pictures; "
-        f"log-odds {mixture.own:.1f} a cosine, {mixture.judged:.3f} a logit of the reranker"
+        f"log-odds {mixture.own:.2f} a standard deviation of a list's cosines, "
+        f"{mixture.judged:.3f} a logit of the reranker"
     )
     console.print(table)
     return mixture

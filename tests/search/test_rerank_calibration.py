@@ -16,10 +16,10 @@ def made(share: float, *, questions: int = 400, seed: int = 0) -> tuple[list, li
     """Candidates whose relevance depends on a mixture of both scores, by known odds."""
     generator = np.random.default_rng(seed)
     judged = [generator.normal(3, 2, 20) for _ in range(questions)]
-    own = [generator.normal(0.5, 0.1, 20) for _ in range(questions)]
+    own = [generator.normal(*generator.uniform((0, 0.01), (0.8, 0.2)), 20) for _ in judged]
     relevant = []
     for one, other in zip(judged, own, strict=True):
-        mixed = (1 - share) * (one - 3) / 2 + share * (other - 0.5) / 0.1
+        mixed = (1 - share) * (one - 3) / 2 + share * (other - other.mean()) / other.std()
         relevant.append(generator.random(20) < 1 / (1 + np.exp(-(6 * mixed - 9))))
     return judged, own, relevant
 
@@ -27,7 +27,7 @@ def made(share: float, *, questions: int = 400, seed: int = 0) -> tuple[list, li
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.7])
 def test_the_share_and_the_probabilities_are_found(share: float) -> None:
     fitted = RerankCalibration.fit(*made(share))
-    found = fitted.own * 0.1 / (fitted.own * 0.1 + fitted.judged * 2)
+    found = fitted.own / (fitted.own + fitted.judged * 2)
     assert found == pytest.approx(share, abs=0.11)
     judged, own, relevant = made(share, seed=1)
     chance = np.concatenate(
@@ -46,6 +46,34 @@ def test_where_mixing_does_not_help_the_searchs_score_is_not_asked_for() -> None
     constant = RerankCalibration.fit(judged, [np.ones(20) for _ in judged], relevant)
     assert constant.own == 0
     assert np.isfinite(constant.probabilities(judged[0], None)).all()
+
+
+def test_the_searchs_scores_count_in_units_of_their_list() -> None:
+    fitted = RerankCalibration.fit(*made(0.5))
+    assert fitted.own > 0
+    judged, own, _ = made(0.5, questions=3, seed=2)
+    for one, other in zip(judged, own, strict=True):
+        expected = 1 / (
+            1
+            + np.exp(
+                -fitted.judged * one
+                - fitted.own * (other - np.mean(other)) / np.std(other)
+                - fitted.offset
+            )
+        )
+        found = fitted.probabilities(one, list(other))
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+        np.testing.assert_allclose(
+            fitted.probabilities(one, list(0.3 * other + 0.2)), found, rtol=1e-9
+        )
+        holes = np.append(one, np.nan)  # what could not be judged is not in the list
+        wider = fitted.probabilities(holes, [*other, 40.0])
+        np.testing.assert_array_equal(wider[:-1], found)
+        assert np.isnan(wider[-1])
+    equal = fitted.probabilities(judged[0], [0.7] * 20)
+    np.testing.assert_allclose(
+        equal, 1 / (1 + np.exp(-fitted.judged * judged[0] - fitted.offset)), rtol=1e-12
+    )
 
 
 def test_what_was_not_judged_is_left_out() -> None:
@@ -80,7 +108,7 @@ def test_a_calibration_is_kept_beside_a_model(tmp_path: Path) -> None:
         json.dumps({**whole, "judged": "1"}),
         json.dumps({**whole, "judged": -1}),
         json.dumps({**whole, "judged": float("nan")}),
-        json.dumps({**whole, "format": 2}),
+        json.dumps({**whole, "format": 1}),
         json.dumps({**whole, "kind": "else"}),
         json.dumps({k: v for k, v in whole.items() if k != "own"}),
         "[" * 100_000,

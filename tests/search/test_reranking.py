@@ -144,10 +144,11 @@ def test_a_report_tells_what_could_not_be_judged_from_what_was_left() -> None:
 
 
 def test_a_calibration_makes_probabilities_and_mixes() -> None:
-    calibration = RerankCalibration(judged=2, own=10, offset=-8)
+    calibration = RerankCalibration(judged=2, own=1.5, offset=-1)
     table = {"a": 1.0, "b": 1.5, "c": -1.0, "d": np.nan}
     found = reorder(Reranking(ByTable(table), calibration=calibration), hits("a", "b", "c", "d"))
-    logits = {"a": 2 * 1 + 10 * 1.0 - 8, "b": 2 * 1.5 + 10 * 0.9 - 8, "c": -2 + 10 * 0.8 - 8}
+    one = 1.5 * 0.1 / np.std([1.0, 0.9, 0.8])  # a tenth of the cosine; d is not in the list
+    logits = {"a": 2 * 1 + one - 1, "b": 2 * 1.5 - 1, "c": -2 - one - 1}
     assert shown(found)[:3] == [(id, pytest.approx(1 / (1 + np.exp(-logits[id])))) for id in "abc"]
     assert shown(found)[3] == ("d", found[2].score)
     assert [hit.judged for hit in found] == [1, 1.5, -1, None]

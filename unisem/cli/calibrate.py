@@ -70,7 +70,7 @@ def _calibrate_reranker(space: SemanticSpace, directory: Path, queries: Path) ->
     note(f"wrote {fitted.save(directory)}")
     results().print(
         f"log-odds: {fitted.judged:.3g} for each unit of the reranker's score, {fitted.own:.3g} "
-        f"for each unit of the cosine, {fitted.offset:.3g} at 0",
+        f"for each standard deviation of a list's cosines, {fitted.offset:.3g} at 0 and their mean",
         soft_wrap=True,
     )
 

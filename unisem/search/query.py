@@ -126,7 +126,7 @@ class Query:
         calibration = reranking.calibration
         if calibration is not None and calibration.own and self.mode != "vector":
             raise ValueError(
-                'the calibration of the reranker mixes a cosine in; search in mode "vector", or '
+                'the calibration of the reranker mixes cosines in; search in mode "vector", or '
                 "use one without the share of the search"
             )
 

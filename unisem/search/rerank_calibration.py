@@ -21,7 +21,9 @@ FILE = "rerank_calibration.json"
 """What it is called beside a model's files."""
 
 _KIND = "unisem-rerank-calibration"
+_FORMAT = 2
 _LARGEST = 10_000  # bytes of a file
+_EQUAL = 1e-9  # cosines that differ by less are rounding
 _SHARES = np.linspace(0, 1, 21)  # of the search's own score
 
 Floats = NDArray[np.float64]
@@ -35,10 +37,16 @@ class RerankCalibration:
     with `fit`. The order is that of the mixture; the probability is the same for texts and
     pictures, for one query and another.
 
+    The search's score is taken in units of its list: less the mean of what was judged for the
+    query, divided by the standard deviation. So the mixture means the same under an encoder whose
+    cosines spread more, or for a query whose cosines do. What is judged should be about as many
+    hits as it was fitted to.
+
     Attributes:
         judged: Log-odds for each unit of the reranker's score.
-        own: Log-odds for each unit of the search's score, a cosine; 0 where mixing did not help.
-        offset: Log-odds where both are 0.
+        own: Log-odds for each standard deviation of the search's scores; 0 where mixing did not
+            help.
+        offset: Log-odds of a reranker's score of 0 and the mean of the search's.
     """
 
     judged: float
@@ -77,6 +85,7 @@ class RerankCalibration:
             [np.asarray(row)[keep] for row, keep in zip(rows, kept, strict=True)]
             for rows in (judged, own, relevant)
         ]
+        parts[1] = [_in_own_units(row) for row in parts[1]]
         both = [np.concatenate(rows or [np.empty(0)]).astype(np.float64) for rows in parts[:2]]
         spread = [max(float(np.std(rows)), 1e-12) if len(rows) else 1.0 for rows in both]
         ranks = [
@@ -115,8 +124,8 @@ class RerankCalibration:
         """Return the probability of each record, from 0 to 1.
 
         Args:
-            judged: ``(n,)`` the reranker's scores; NaN stays.
-            own: The search's scores.
+            judged: ``(n,)`` the reranker's scores of one query's records; NaN stays.
+            own: The search's scores of the same.
 
         Raises:
             ValueError: The search's scores have a share, and one is missing.
@@ -127,13 +136,14 @@ class RerankCalibration:
                 raise ValueError(
                     "the reranker's calibration mixes the search's own score in, and there is none"
                 )
-            logits = logits + self.own * np.asarray(own, np.float64)
+            there = ~np.isnan(judged)
+            logits[there] += self.own * _in_own_units(np.asarray(own, np.float64)[there])
         return 1 / (1 + np.exp(-np.clip(logits, -500, 500)))
 
     def save(self, directory: str | os.PathLike[str]) -> Path:
         """Write ``rerank_calibration.json`` into a directory, such as the reranker's; its path."""
         path = Path(directory) / FILE
-        write_whole(path, json.dumps({"kind": _KIND, "format": 1, **asdict(self)}) + "\n")
+        write_whole(path, json.dumps({"kind": _KIND, "format": _FORMAT, **asdict(self)}) + "\n")
         return path
 
     @classmethod
@@ -148,13 +158,24 @@ class RerankCalibration:
             if path.stat().st_size > _LARGEST:
                 raise CalibrationError(f"{path} is too large to be a reranker's calibration")
             content = json.loads(path.read_bytes())
-            if content["kind"] != _KIND or content["format"] != 1:
-                raise CalibrationError(f"{path} is no reranker's calibration that is known here")
+            if content["kind"] != _KIND or content["format"] != _FORMAT:
+                raise CalibrationError(
+                    f"{path} is no reranker's calibration that is known here; fit it again"
+                )
             return cls(**{name: content[name] for name in ("judged", "own", "offset")})
         except CalibrationError:
             raise
         except (KeyError, OSError, RecursionError, TypeError, ValueError) as error:
             raise CalibrationError(f"{path} cannot be read: {error!r}; fit it again") from error
+
+
+def _in_own_units(scores: Floats) -> Floats:
+    """How many standard deviations each is above the mean of its list; 0 where all are equal."""
+    if not len(scores):
+        return scores
+    away: Floats = scores - scores.mean()
+    spread = float(away.std())
+    return away / spread if spread > _EQUAL else np.zeros_like(away)
 
 
 def _reciprocal_rank(scores: list[Floats], relevant: list[NDArray[np.bool_]]) -> float:
