@@ -31,7 +31,7 @@ ARROWS = {
     "presentation images captions records filters common",
     "llama_index_unisem": "space search rerank captioners encoders ingest readers stores "
     "calibration presentation images captions records filters common",
-    "exchange": "space ingest stores calibration manifest records images common",
+    "exchange": "space ingest encoders stores calibration manifest records images common",
     "space": "ingest search rerank captioners encoders readers recognition stores calibration "
     "manifest records images filters common",
     "training": "evaluation rerank pairs encoders models stores records images common",

@@ -33,9 +33,9 @@ class Archive:
     Attributes:
         name: The package.
         version: Its version.
-        kind: ``npm``, ``apt`` or ``pip``: the client that fetches it.
-        filename: The file that the client writes.
-        sha256: Of that file.
+        kind: ``npm``, ``apt``, ``pip`` or ``git``: the client that fetches it.
+        filename: The file that the client writes; of ``git``, the folder.
+        sha256: Of that file; of ``git``, nothing: a commit is its own checksum.
         licence: Of what is used from it, as an SPDX name.
     """
 
@@ -52,12 +52,13 @@ class Sources:
 
     Args:
         folder: Where archives lie or are put. With all of them there, no network is used.
+        lock: Which they are.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lock: Path = LOCK) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        rows = json.loads(LOCK.read_text("utf-8"))["sources"]
+        rows = json.loads(lock.read_text("utf-8"))["sources"]
         self.archives = {row["name"]: Archive(**row) for row in rows}
 
     def path(self, name: str) -> Path:
@@ -104,6 +105,26 @@ class Sources:
                 if entry.name.endswith(suffix) and (file := tar.extractfile(entry)) is not None:
                     found[Path(entry.name).stem] = file.read()
             return found
+
+    def git_file(self, name: str, path: str) -> bytes:
+        """The bytes of one file of a public repository, ``owner/name``, at the pinned commit.
+
+        Raises:
+            SourceError: The commit cannot be fetched.
+        """
+        archive = self.archives[name]
+        clone = self.folder / archive.filename
+        if not clone.exists():
+            subprocess.run(["git", "init", "--quiet", "--bare", clone], check=True)
+        show = ["git", "-C", clone, "show", f"{archive.version}:{path}"]
+        found = subprocess.run(show, capture_output=True)
+        if found.returncode:
+            place = f"https://github.com/{name}"
+            fetch = ["git", "-C", clone, "fetch", "--quiet", "--depth=1", place, archive.version]
+            if subprocess.run(fetch).returncode:
+                raise SourceError(f"cannot fetch {archive.version} of {place}")
+            found = subprocess.run(show, capture_output=True, check=True)
+        return found.stdout
 
     def debian_file(self, name: str, path: str) -> bytes:
         """The bytes of one file of a Debian package."""

@@ -25,6 +25,7 @@ from unisem.cli.messages import (
 )
 from unisem.cli.terminal import amount, note, results
 from unisem.common.printable import plain
+from unisem.errors import EncoderError
 
 if TYPE_CHECKING:
     from unisem.cli.page import Section
@@ -53,6 +54,11 @@ class Question:
     match: Literal["any", "text", "image"] = "any"
     k: int = 4
 
+    @property
+    def is_english(self) -> bool:
+        """Whether `mini` can read it."""
+        return self.text is None or self.text.isascii()
+
 
 QUESTIONS = (
     Question(
@@ -64,6 +70,12 @@ QUESTIONS = (
         kind="text → pictures",
         remark="Only the pixels are compared here; the captions are not looked at.",
         text="a musical instrument with strings",
+        match="image",
+    ),
+    Question(
+        kind="Chinese → pictures",
+        remark="A little yellow bird on a branch; the pixels alone are compared.",
+        text="树枝上的黄色小鸟",
         match="image",
     ),
     Question(
@@ -112,11 +124,10 @@ def demo(
     """Index the example gallery, search it in every way, and show what a chat model is sent."""
     folder = find_gallery(gallery)
     model = None if llm is None else ChatModel(llm)  # a missing key shows before the work
-    from unisem.space import SemanticSpace
-
-    with SemanticSpace.open(into) as space:
+    with _opened(into) as space:
         _index(space, folder)
-        sections = [_ask(space, folder, question) for question in QUESTIONS]
+        asked = [one for one in QUESTIONS if one.is_english or space.encoder.name != "mini"]
+        sections = [_ask(space, folder, question) for question in asked]
         _write_page(page, space, [section for section in sections if section is not None])
         _show_messages(space, model)
     _say_what_next(into, page)
@@ -142,6 +153,21 @@ def find_gallery(given: Path | None = None) -> Path:
         "this installation came without the example gallery; take examples/gallery from a "
         "checkout of UniSem and pass --gallery DIR"
     )
+
+
+def _opened(into: Path) -> SemanticSpace:
+    """The demo's space as it is, or a new one that can be asked in many languages, if it can."""
+    from unisem.encoders.multilingual.package import NAME
+    from unisem.manifest import Manifest
+    from unisem.space import SemanticSpace
+
+    if Manifest.read(into) is not None:
+        return SemanticSpace.open(into)
+    try:
+        return SemanticSpace.open(into, encoder=NAME)
+    except EncoderError as error:
+        note(f"Chinese is left out: {error}")
+        return SemanticSpace.open(into, encoder="mini")
 
 
 def _index(space: SemanticSpace, folder: Path) -> None:

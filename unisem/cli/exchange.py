@@ -61,8 +61,8 @@ def import_(
     encoder: NewEncoder = None,
     store: NewStore = None,
     vectors: Annotated[
-        Literal["keep", "renew"],
-        typer.Option(help="Keep the export's vectors, or embed everything anew."),
+        Literal["keep", "renew", "renew-texts"],
+        typer.Option(help="Keep the export's vectors, or embed everything, or all texts, anew."),
     ] = "keep",
     image_roots: ImageRoots = None,
 ) -> None:
@@ -82,8 +82,8 @@ def import_(
             chosen = load_encoder(info.encoder, local_only=True)
         else:
             chosen = load_encoder(encoder or "mini")
-        if vectors == "keep":
-            check_encoder(info, chosen.fingerprint, directory)
+        if vectors != "renew":
+            check_encoder(info, chosen, directory, vectors)
         info.verify(directory)
     with (
         SemanticSpace.open(into, encoder=chosen or encoder, store=store) as space,

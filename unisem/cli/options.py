@@ -18,7 +18,9 @@ Into = Annotated[
 ]
 NewEncoder = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="mini, a directory or a hub id, for a new space."),
+    typer.Option(
+        metavar="NAME", help="mini, mini-multilingual, a directory or a hub id, for a new space."
+    ),
 ]
 NewStore = Annotated[
     str | None,

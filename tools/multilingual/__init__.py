@@ -1,0 +1,1 @@
+"""What `tools/train_multilingual.py` is made of."""

@@ -1,0 +1,80 @@
+"""`MultilingualEncoder`: texts of a hundred languages among `mini`'s pictures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from unisem.common.forks import undisturbed
+from unisem.common.lazy_property import lazy_property
+from unisem.encoders.base import Encoder, Role, rows_of
+from unisem.encoders.mini import MODEL_DIRECTORY
+from unisem.encoders.multilingual.package import NAME, model_digest, unpacked_model
+from unisem.encoders.onnx.encoder import OnnxEncoder
+from unisem.errors import EncoderError
+from unisem.images.reference import ImageSource
+from unisem.records import Modality, Vector
+
+_ENGLISH = 0.01  # a share of `mini`'s vector that would not show
+
+
+class MultilingualEncoder(OnnxEncoder):
+    """`mini`, whose texts may be in any of about a hundred languages.
+
+    A picture's vector is `mini`'s. A text's vector is a mixture: multilingual-e5-small with a
+    trained head says where the text is in `mini`'s space, and how likely it is English; by that
+    share `mini`'s own vector of the text is taken (``docs/concepts/multilingual.md``). All of it is
+    run by onnxruntime.
+
+    Raises:
+        EncoderError: The weights' package is not installed, or not as it should be.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(NAME, unpacked_model())
+        self._mini = OnnxEncoder("mini", MODEL_DIRECTORY)
+
+    def __reduce__(self) -> tuple[type[MultilingualEncoder], tuple[()]]:
+        return type(self), ()
+
+    @lazy_property
+    def fingerprint(self) -> str:
+        """Its own: texts are elsewhere than `mini` puts them."""
+        return hashlib.sha256(f"{model_digest()} {self._mini.fingerprint}".encode()).hexdigest()
+
+    @property
+    def image_fingerprint(self) -> str:
+        """`mini`'s, whose pictures these are."""
+        return self._mini.image_fingerprint
+
+    def supports(self, modality: Modality) -> bool:
+        return True
+
+    def in_torch(self) -> Encoder:
+        raise EncoderError(
+            f"the encoder {self.name!r} is run by onnxruntime only, and is neither trained nor "
+            "looked into; use mini"
+        )
+
+    def prepare_image(self, image: ImageSource) -> Image.Image:
+        return self._mini.prepare_image(image)
+
+    @property
+    def _image_batch(self) -> int:
+        return self._mini._image_batch
+
+    def _embed_images(self, images: Sequence[Image.Image]) -> Vector:
+        return self._mini._embed_images(images)
+
+    def _embed_texts(self, texts: Sequence[str], role: Role) -> Vector:
+        with undisturbed():
+            vectors, english = self._outputs("text", self._tokens(texts, role))
+        chosen = np.flatnonzero(english[:, 0] > _ENGLISH).tolist()
+        if chosen:
+            share = english[chosen]
+            ours = self._mini.encode_texts([texts[position] for position in chosen], role)
+            vectors[chosen] = (1 - share) * vectors[chosen] + share * ours
+        return rows_of(self, vectors)
