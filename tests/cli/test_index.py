@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from tests.cli.conftest import Run
+from tests.support.manuals import manual
 from tests.support.pictures import solid
 from tests.support.toy import ToyEncoder
 from unisem import SemanticSpace
@@ -204,3 +205,12 @@ def test_a_recogniser_that_is_none_makes_no_space(run: Run, cards: Path, tmp_pat
     assert result.exit_code != 0
     assert "there is no recogniser 'eyes'" in result.output + result.stderr + str(result.exception)
     assert not (tmp_path / "s.unisem").exists()
+
+
+def test_what_is_in_documents_is_told(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "manuals"
+    folder.mkdir()
+    (folder / "machine.pdf").write_bytes(manual())
+    (folder / "page.md").write_text("# A page")
+    output = run("index", folder, "--into", "s.unisem").output
+    assert "2 documents with 2 pages, 2 figures, 1 table\n" in output

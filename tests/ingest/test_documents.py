@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.support.manuals import manual
 from tests.support.pictures import encoded, solid
 from tests.support.toy import ToyEncoder
 from unisem import SemanticSpace
+from unisem.ingest.document_counts import DocumentCounts
 
 
 @pytest.fixture
@@ -108,3 +110,53 @@ def test_what_is_not_installed_costs_its_documents_only(
         assert "needs pypdfium2" in skipped.reason
         assert 'pip install "unisem[documents]"' in skipped.reason
         assert None not in space.get(["manuals/note.txt", "manuals/page.html#1"])
+
+
+def test_progress_goes_on_within_a_document(folder: Path, tmp_path: Path) -> None:
+    (folder / "machine.pdf").write_bytes(manual(pages=40))
+    (folder / "note.txt").write_text("a note")
+    seen: list[tuple[int, int]] = []
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
+        space.add_folder(folder, progress=lambda *done: seen.append(done))
+        assert seen[:40] == [(page, page + 2) for page in range(1, 41)]  # while it is read
+        assert all(done <= total for done, total in seen)
+        assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+        assert seen[-1] == (40 + 43 + 1, 40 + 43 + 1)  # its pages, its records, the note
+        again: list[tuple[int, int]] = []
+        space.add_folder(folder, progress=lambda *done: again.append(done))
+        assert again[-1] == (2, 2)
+
+
+class Interrupted(ToyEncoder):
+    """Ctrl-C comes when it is to embed a passage of the 30th page."""
+
+    def encode_texts(self, texts: Any, *args: Any, **options: Any) -> Any:
+        if any("page number 30" in text for text in texts):
+            raise KeyboardInterrupt
+        return super().encode_texts(texts, *args, **options)
+
+
+def test_ctrl_c_within_a_document_keeps_what_was_embedded(folder: Path, tmp_path: Path) -> None:
+    (folder / "machine.pdf").write_bytes(manual(pages=60))
+    with (
+        SemanticSpace.open(tmp_path / "s.unisem", encoder=Interrupted()) as space,
+        pytest.raises(KeyboardInterrupt),
+    ):
+        space.add_folder(folder)
+    encoder = ToyEncoder()
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder) as space:
+        kept = len(space)
+        assert 0 < kept < 63
+        report = space.add_folder(folder)
+        assert (report.added, report.unchanged, len(space)) == (63 - kept, kept, 63)
+        assert encoder.texts_encoded == 63 - kept
+
+
+def test_what_is_in_documents_is_counted(folder: Path, tmp_path: Path) -> None:
+    (folder / "page.md").write_text("# One\n\n| a | b |\n|---|---|\n| 1 | 2 |\n")
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.7 half of it")
+    (folder / "note.txt").write_text("a note")
+    expected = DocumentCounts(documents=2, pages=5, figures=2, tables=2)
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
+        assert space.add_folder(folder).documents == expected
+        assert space.add_folder(folder).documents == expected

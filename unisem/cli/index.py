@@ -76,6 +76,8 @@ def index(
         inside = f"{folder.resolve()}/"
         skipped = [replace(it, name=it.name.removeprefix(inside)) for it in report.skipped]
         most = len(skipped) if show_skipped else _SHOWN
+        if (found := _documents(report)) is not None:
+            out.print(found, soft_wrap=True)
         for line in skipped_lines(skipped, most=most, remedy="; --show-skipped lists all"):
             out.print(line, soft_wrap=True)
         for remark in _remarks(report, prune=prune):
@@ -132,6 +134,15 @@ def _counts(report: IngestReport) -> Table:
         Text("skipped", style="yellow" if report.skipped else ""), f"{len(report.skipped):,}"
     )
     return table
+
+
+def _documents(report: IngestReport) -> str | None:
+    counts = report.documents
+    if not counts.documents:
+        return None
+    parts = ((counts.pages, "page"), (counts.figures, "figure"), (counts.tables, "table"))
+    inside = ", ".join(amount(number, what) for number, what in parts if number)
+    return f"{amount(counts.documents, 'document')}{' with ' if inside else ''}{inside}"
 
 
 def _remarks(report: IngestReport, *, prune: bool) -> list[str]:

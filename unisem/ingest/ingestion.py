@@ -13,6 +13,7 @@ from unisem.common.skipped import Skipped
 from unisem.encoders.base import Encoder
 from unisem.errors import CorruptStoreError, DocumentError
 from unisem.images.library import ImageLibrary
+from unisem.ingest.document_counts import DocumentCounts
 from unisem.ingest.intake import Intake, Offer, Prepared
 from unisem.ingest.word_reading import read_words, remove_orphans, retell_words
 from unisem.readers.base import Reader
@@ -40,6 +41,7 @@ class IngestReport:
         gone: Ids of the records whose files are there no more.
         ignored: How many files there are of each kind that nothing reads, by suffix.
         words_read: Pictures in which words were read.
+        documents: What the reader's documents have given, in this run and before.
     """
 
     added: int = 0
@@ -50,6 +52,7 @@ class IngestReport:
     gone: tuple[str, ...] = ()
     ignored: Mapping[str, int] = field(default_factory=dict)
     words_read: int = 0
+    documents: DocumentCounts = field(default_factory=DocumentCounts)
 
 
 class Ingestion:
@@ -60,7 +63,8 @@ class Ingestion:
         encoder: Makes the vectors of words that are read.
         store: Keeps them.
         image_library: Says which sources exist.
-        progress: Called with (inputs done, inputs in all).
+        progress: Called with (inputs done, inputs in all). A document's pages count as they are
+            read, and then its records, so that the sum grows while its length is not known.
         prune: Remove the reader's records whose files are there no more; not if there is none
             at all, as where a drive is not mounted.
         recognizer: Reads the words in the reader's pictures, once they are stored.
@@ -89,6 +93,7 @@ class Ingestion:
         self._added = 0
         self._unchanged = 0
         self._skipped: list[Skipped] = []
+        self._documents = DocumentCounts()
         self._ids: set[str] = set()
         self._contents: set[str] = set()
         self._text_sources: set[str] = set()
@@ -119,6 +124,7 @@ class Ingestion:
             gone=gone,
             ignored=reader.ignored,
             words_read=words_read,
+            documents=self._documents,
         )
 
     def _read_words(self) -> int:
@@ -138,6 +144,15 @@ class Ingestion:
         if self._progress is not None:
             done, total = self._done, self._total
             self._progress(min(done, total) if total else done, total)
+
+    def _find_more(self, inputs: int) -> None:
+        """Reckon with more inputs than the reader has announced, if it has announced any."""
+        if self._total:
+            self._total += inputs
+
+    def _advance_by_page(self) -> None:
+        self._find_more(1)
+        self._advance(1)
 
     def _offers(self, reader: Reader) -> Iterator[Offer]:
         """What the reader yields, with what the store has already."""
@@ -178,6 +193,7 @@ class Ingestion:
 
     def _document(self, document: Document) -> Iterator[Record | Skipped]:
         """A document's records; none if all are stored, and those that are stay if it fails."""
+        items: list[Record | Skipped] = []
         try:
             data = document.read()
             mark = document.mark(data)
@@ -186,13 +202,20 @@ class Ingestion:
                 self._ids.update(record.id for record in stored)
                 self._contents.update(map(_content, stored))
                 self._unchanged += len(stored)
+                self._documents += DocumentCounts.of_one(record.metadata for record in stored)
                 self._done += 1
                 return
             self._known_by_content = {_whole_content(record): record.id for record in stored}
-            yield from document.records(data)
+            for item in document.records(data, on_page=self._advance_by_page):
+                items.append(item)  # to know how many there are, before the first is embedded
+            records = [item for item in items if isinstance(item, Record)]
+            self._documents += DocumentCounts.of_one(record.metadata for record in records)
+            self._find_more(len(items) - 1)
+            yield from items
             self._text_sources.add(document.source_id)
         except DocumentError as error:
             self._unread_sources.add(document.source_id)
+            yield from items
             yield Skipped(str(document.source.path), str(error))
 
     def _note(self, item: Prepared) -> None:

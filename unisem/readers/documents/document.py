@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -80,18 +80,21 @@ class Document:
             return False
         return all(stored.get(name) == value for name, value in mark.items())
 
-    def records(self, data: bytes) -> Iterator[Record | Skipped]:
-        """Read the document.
+    def records(
+        self, data: bytes, *, on_page: Callable[[], None] | None = None
+    ) -> Iterator[Record | Skipped]:
+        """Read the document; its records come when all of it has been read.
 
         Args:
             data: Its bytes.
+            on_page: Called whenever another page begins.
 
         Raises:
             DocumentError: Nothing of it can be read.
         """
         mark = self.mark(data)
         return assemble(
-            self._elements(data, mark),
+            self._elements(data, mark, on_page),
             name=self.name,
             source_id=self.source_id,
             file_name=self.file_name,
@@ -99,14 +102,20 @@ class Document:
             chunk_size=self.chunk_size,
         )
 
-    def _elements(self, data: bytes, mark: Mapping[str, Any]) -> Iterator[Element | Skipped]:
+    def _elements(
+        self, data: bytes, mark: Mapping[str, Any], on_page: Callable[[], None] | None
+    ) -> Iterator[Element | Skipped]:
         """The elements, regions knowing which document they are of."""
+        page: int | None = None
         try:
             elements = self.format.elements(data, self.source)
             if self.recognizer is not None and self.format.has_scans:
                 elements = with_words(elements, data, self.source, self.recognizer)
             for element in elements:
                 if isinstance(element, Element):
+                    if element.page != page and on_page is not None:
+                        on_page()
+                    page = element.page
                     image = element.image
                     if isinstance(image, ImageRef) and image.region is not None:
                         region = replace(image.region, document=mark["sha256"])
