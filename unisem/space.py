@@ -225,10 +225,9 @@ class SemanticSpace(Searchable):
 
         Args:
             folder: Its pictures are referred to, or copied if ``copy_images=True``.
-            prune: Remove the folder's records whose files are there no more; without it, or if the
-                folder is empty, the report names them. What was renamed is one record in any case.
+            prune: Remove records whose files are gone, unless all are; else the report names them.
             recognizer: Reads words in pictures and on scanned pages; as of `load_recognizer`.
-            progress: Called with (files done, files in all) now and then.
+            progress: Called now and then with (done, in all): files, and pages as they are read.
 
         Raises:
             NotADirectoryError: There is no such folder.
@@ -236,10 +235,11 @@ class SemanticSpace(Searchable):
         """
         from unisem.readers import FolderReader
 
-        reads = None if recognizer is None else load_recognizer(recognizer)
-        reader = FolderReader(folder, locate=self._image_library.locate, recognizer=reads)
-        self._image_library.allow(reader.folder)
-        return self.ingest(reader, prune=prune, recognizer=reads, progress=progress)
+        words = None if recognizer is None else load_recognizer(recognizer)
+        library, whole = self._image_library, self._encoder.reads_whole
+        reader = FolderReader(folder, locate=library.locate, reads_whole=whole, recognizer=words)
+        library.allow(reader.folder)
+        return self.ingest(reader, prune=prune, recognizer=words, progress=progress)
 
     def ingest(
         self,

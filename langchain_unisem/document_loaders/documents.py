@@ -14,8 +14,10 @@ from langchain_core.documents import Document
 from langchain_unisem.document_loaders.folder import OnSkip, log_skipped
 from langchain_unisem.image_documents import image_document
 from unisem.common.skipped import Skipped
+from unisem.encoders import Encoder
 from unisem.ingest.intake import Intake
 from unisem.readers import FolderReader
+from unisem.readers.chunks import everything
 from unisem.records import Record
 
 _INSIDE = (
@@ -33,6 +35,8 @@ class DocumentLoader(BaseLoader):
     Key init args:
         path: A file or a folder; formats as in `unisem.readers.documents.formats`.
         chunk_size: Characters that a passage may have.
+        encoder: The encoder of the space that is to store them; no passage has more tokens than
+            it reads. `SemanticSpace.add_folder` uses its own.
         on_skip: Called with each input that cannot be used; a warning is logged by default.
 
     Instantiate:
@@ -57,12 +61,14 @@ class DocumentLoader(BaseLoader):
         path: str | os.PathLike[str],
         *,
         chunk_size: int = 1000,
+        encoder: Encoder | None = None,
         on_skip: OnSkip | None = None,
     ) -> None:
         self._path = Path(path)
         if not self._path.exists():
             raise FileNotFoundError(f"there is no {path}")
         self._chunk_size = chunk_size
+        self._reads_whole = everything if encoder is None else encoder.reads_whole
         self._on_skip = log_skipped if on_skip is None else on_skip
 
     def lazy_load(self) -> Iterator[Document]:
@@ -71,6 +77,7 @@ class DocumentLoader(BaseLoader):
         reader = FolderReader(
             self._path if is_folder else self._path.parent,
             chunk_size=self._chunk_size,
+            reads_whole=self._reads_whole,
             locate=lambda path: Path(os.path.realpath(path)).as_posix(),
         )
         items = reader if is_folder else reader.read_one(self._path)

@@ -93,6 +93,15 @@ class Encoder(ABC):
             EncoderError: The model has no image side.
         """
 
+    def reads_whole(self, text: str) -> bool:
+        """Whether a document's text is embedded to its end.
+
+        ``False`` if it has more tokens than the model reads; ``True``, too, where an encoder
+        cannot tell.
+        """
+        del text
+        return True
+
     def prepare_image(self, image: ImageSource) -> Image.Image:
         """Decode one picture as this encoder wants it; `encode_prepared` takes the result.
 

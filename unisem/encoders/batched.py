@@ -22,6 +22,7 @@ from unisem.models.special_tokens import spelled_out
 from unisem.records import Modality, Vector, check_unicode
 
 _AHEAD = 16  # pictures that are decoded while the model works
+_OWN = 8  # tokens at a text's ends, and of a prompt before it, that a model may add
 _LETTERS = 20  # characters that a token has at most, nearly always
 _MOST_OBLONG = 50  # times as long as wide; pictures beyond that are squeezed
 _log = logging.getLogger(__name__)
@@ -101,6 +102,14 @@ class BatchedEncoder(Encoder):
             if progress is not None:
                 progress(len(batch))
         return vectors
+
+    def reads_whole(self, text: str) -> bool:
+        limit = self.text_limit
+        if limit is None or not self.supports("text"):
+            return True
+        if len(text) > _LETTERS * limit:
+            return False
+        return self.count_tokens(text) <= limit - _OWN
 
     def encode_images(
         self,

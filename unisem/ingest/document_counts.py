@@ -26,7 +26,7 @@ class DocumentCounts:
     @classmethod
     def of_one(cls, records: Iterable[Mapping[str, Any]]) -> Self:
         """Count one document, by the metadata of its records; see `unisem.readers.documents`."""
-        known = list(records)
+        known = [metadata for metadata in records if "part" not in metadata]
         kinds = [metadata.get("kind") for metadata in known]
         pages = {metadata["page"] for metadata in known if "page" in metadata}
         return cls(1, len(pages), kinds.count("figure"), kinds.count("table"))

@@ -21,7 +21,7 @@ from unisem.readers.captions import (
     read_sidecar,
     sidecar_of,
 )
-from unisem.readers.chunks import chunk_text
+from unisem.readers.chunks import ReadsWhole, chunk_text, everything
 from unisem.readers.documents.document import Document
 from unisem.readers.documents.elements import Source
 from unisem.readers.documents.formats import FORMATS
@@ -69,6 +69,8 @@ class FolderReader(Reader):
         folder: The folder.
         chunk_size: Characters a text chunk may have.
         locate: Names a file in ``Record.source_id``; its absolute path by default.
+        reads_whole: The `Encoder.reads_whole` of the encoder that is to read them: no chunk has
+            more tokens than that reads.
         documents: Whether documents are read, or passed over like files of other kinds.
         recognizer: Reads the words on scanned pages of documents.
 
@@ -82,6 +84,7 @@ class FolderReader(Reader):
         *,
         chunk_size: int = 1000,
         locate: Callable[[Path], str] = lambda path: Path(os.path.realpath(path)).as_posix(),
+        reads_whole: ReadsWhole = everything,
         documents: bool = True,
         recognizer: TextRecognizer | None = None,
     ) -> None:
@@ -90,6 +93,7 @@ class FolderReader(Reader):
             raise NotADirectoryError(f"{folder} is not a folder")
         self._chunk_size = chunk_size
         self._formats = FORMATS if documents else {}
+        self._reads_whole = reads_whole
         self._locate = locate
         self._recognizer = recognizer
         self._empty: set[Path] = set()  # texts without words, as far as they have been read
@@ -256,6 +260,7 @@ class FolderReader(Reader):
             source_id=self._locate(path),
             file_name=name,
             chunk_size=self._chunk_size,
+            reads_whole=self._reads_whole,
             recognizer=self._recognizer,
         )
         return document if document.is_of_format() else None
@@ -335,7 +340,7 @@ class FolderReader(Reader):
         except ValueError as error:
             yield Skipped(str(path), str(error))
             return
-        chunks = chunk_text(text, self._chunk_size)
+        chunks = chunk_text(text, self._chunk_size, reads_whole=self._reads_whole)
         if not chunks:
             self._empty.add(path)
             yield Skipped(str(path), "is empty")

@@ -7,6 +7,7 @@ The metadata of every record, where they are known:
 * ``page``, from 1, ``page_label`` (what the document calls it: ``iv``; the number, if nothing
   else), and ``box`` (left, top, right, bottom in points from the page's top left corner);
 * ``section``: the headings above, ``2 Install > 2.1 Linux``;
+* ``part``, from 2, of a long table's rows that did not fit with those before them;
 * ``label`` and ``caption`` of a figure or a table: ``Figure 3``, and all that is written under it;
 * ``recognized``: true where words were read from pixels.
 
@@ -22,14 +23,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import chain, pairwise
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 from unisem.common.box import Box, around
 from unisem.common.skipped import Skipped
 from unisem.errors import ImageError, RecordError
-from unisem.readers.chunks import chunk_text
+from unisem.readers.chunks import PassageLimit, ReadsWhole, everything
 from unisem.readers.documents.elements import Element
 from unisem.readers.documents.labels import label_of, mentions, sentence_with
 from unisem.records import Record
@@ -49,6 +50,7 @@ class _Draft:
     text: str
     box: Box | None
     references: set[str] = field(default_factory=set)
+    part: int = 1
     id: str = ""
     links: dict[str, str] = field(default_factory=dict)
 
@@ -66,12 +68,15 @@ def assemble(
     file_name: str,
     mark: Mapping[str, Any],
     chunk_size: int = 1000,
+    reads_whole: ReadsWhole = everything,
 ) -> Iterator[Record | Skipped]:
     """Turn elements into records.
 
-    Passages follow headings, pages, lists, code and tables: what is long is cut, what is short is
-    joined with what follows in its section and on its page. A heading opens the passage after it.
-    A figure's text is its caption, or else its alternative text, and the sentences that mention it.
+    Passages follow headings, pages, lists, code and tables: what is long is cut, between items,
+    lines and rows where it has some, what is short is joined with what follows in its section and
+    on its page. A heading opens the passage after it; each part of a long table begins with its
+    caption and its first row. A figure's text is its caption, or else its alternative text, and
+    the sentences that mention it.
 
     Args:
         elements: In reading order.
@@ -81,15 +86,18 @@ def assemble(
         mark: What the payload of the last record says of the document, so that it can be
             recognised as read to its end.
         chunk_size: Characters that a passage may have.
+        reads_whole: Whether the encoder that is to embed it reads all of a text; passages are
+            short enough for it, too.
     """
+    limit = PassageLimit(chunk_size, reads_whole)
     drafts: list[_Draft] = []
-    for item in _drafts(elements, chunk_size):
+    for item in _drafts(elements, limit):
         if isinstance(item, Skipped):
             yield item
         else:
             drafts.append(item)
     _name(drafts, name)
-    _link(drafts)
+    _link(drafts, limit)
     for position, draft in enumerate(drafts):
         is_last = position + 1 == len(drafts)
         try:
@@ -106,7 +114,9 @@ def assemble(
             yield Skipped(draft.id, str(error))
 
 
-def _drafts(elements: Iterable[Element | Skipped], size: int) -> Iterator[_Draft | Skipped]:
+def _drafts(
+    elements: Iterable[Element | Skipped], limit: PassageLimit
+) -> Iterator[_Draft | Skipped]:
     path: list[str] = []
     headings: list[Element] = []
     open_draft: _Draft | None = None
@@ -123,14 +133,13 @@ def _drafts(elements: Iterable[Element | Skipped], size: int) -> Iterator[_Draft
     for element in elements:
         if isinstance(element, Skipped):
             yield element
-        elif element.kind == "heading":
+        elif element.kind == "heading" and limit.holds(element.text):
             if open_draft is not None:
                 yield open_draft
                 open_draft = None
-            if (
-                headings
-                and headings[-1].page != element.page
-                and headings[-1].level >= element.level
+            if headings and (
+                (headings[-1].page != element.page and headings[-1].level >= element.level)
+                or not limit.holds(_together([*headings, element]))
             ):
                 yield started(headings[0], "")  # no words followed on its page
             path[element.level - 1 :] = [""] * (element.level - 1 - len(path))
@@ -141,6 +150,9 @@ def _drafts(elements: Iterable[Element | Skipped], size: int) -> Iterator[_Draft
             if open_draft is not None:
                 yield open_draft
                 open_draft = None
+            if element.kind == "table":
+                yield from _tables(element, " > ".join(filter(None, path)), limit)
+                continue
             words = [element.caption or "", element.text]
             if element.kind == "figure" and element.caption and not element.recognized:
                 words.pop()  # an alternative text says no more than a caption
@@ -152,9 +164,15 @@ def _drafts(elements: Iterable[Element | Skipped], size: int) -> Iterator[_Draft
                 set(element.references),
             )
         else:
-            pieces = _lines(element.text, size) if element.kind == "code" else None
-            for piece in pieces or chunk_text(element.text, size):
-                if open_draft is not None and _joins(open_draft, element, piece, size):
+            pieces = _pieces(element, limit)
+            if headings and pieces and not limit.holds(_together(headings, pieces[0])):
+                head = _together(headings)
+                if limit.has_room_after(head):
+                    pieces = _pieces(element, limit.after(head))
+                else:
+                    yield started(headings[0], "")
+            for piece in pieces:
+                if open_draft is not None and _joins(open_draft, element, piece, limit):
                     open_draft.text += "\n\n" + piece
                     open_draft.box = _around(open_draft.box, element.box)
                     open_draft.references.update(element.references)
@@ -168,25 +186,36 @@ def _drafts(elements: Iterable[Element | Skipped], size: int) -> Iterator[_Draft
         yield started(headings[0], "")
 
 
-def _joins(draft: _Draft, element: Element, piece: str, size: int) -> bool:
+def _pieces(element: Element, limit: PassageLimit) -> list[str]:
+    by_line = element.kind in ("code", "list")
+    return limit.cut_lines(element.text) if by_line else limit.cut(element.text)
+
+
+def _together(headings: Iterable[Element], *texts: str) -> str:
+    return "\n\n".join([*(heading.text for heading in headings), *texts])
+
+
+def _tables(element: Element, section: str, limit: PassageLimit) -> Iterator[_Draft]:
+    """A table; if it is long, its parts."""
+    caption = element.caption or ""
+    words = "\n".join(filter(None, (caption, element.text)))
+    first, _, rest = element.text.strip().partition("\n")
+    head = "\n".join(filter(None, (caption, first)))
+    if limit.holds(words) or not rest or not limit.has_room_after(head):
+        yield _Draft(element, section, words, element.box, set(element.references))
+        return
+    for number, rows in enumerate(limit.after(head).cut_lines(rest), 1):
+        part = element if number == 1 else replace(element, image=None, anchors=())
+        yield _Draft(part, section, f"{head}\n{rows}", element.box, set(part.references), number)
+
+
+def _joins(draft: _Draft, element: Element, piece: str, limit: PassageLimit) -> bool:
     return (
-        len(draft.text) + 2 + len(piece) <= size
-        and draft.element.page == element.page
+        draft.element.page == element.page
         and draft.element.recognized == element.recognized
         and (draft.element.kind == "code") == (element.kind == "code")
+        and limit.holds(f"{draft.text}\n\n{piece}")
     )
-
-
-def _lines(code: str, size: int) -> list[str]:
-    """Code in pieces of whole lines."""
-    pieces: list[str] = []
-    for line in code.strip("\n").splitlines():
-        if pieces and len(pieces[-1]) + 1 + len(line) <= size:
-            pieces[-1] += "\n" + line
-        else:
-            pieces.append(line)
-    whole = ([piece] if len(piece) <= size else chunk_text(piece, size) for piece in pieces)
-    return list(chain.from_iterable(whole))
 
 
 def _around(first: Box | None, second: Box | None) -> Box | None:
@@ -204,7 +233,7 @@ def _name(drafts: list[_Draft], name: str) -> None:
         draft.id = f"{name}#{where}{'-' if where else ''}{count[where]}"
 
 
-def _link(drafts: list[_Draft]) -> None:
+def _link(drafts: list[_Draft], limit: PassageLimit) -> None:
     for before, after in pairwise(drafts):
         before.links["next"] = after.id
         after.links["previous"] = before.id
@@ -236,7 +265,8 @@ def _link(drafts: list[_Draft]) -> None:
         if sentences := told.get(draft.id):
             words = " ".join(dict.fromkeys(sentences))
             said = words[:_MENTIONED].rpartition(" ")[0] if len(words) > _MENTIONED else words
-            draft.text = "\n\n".join(filter(None, (draft.text, said)))
+            if limit.holds(longer := "\n\n".join(filter(None, (draft.text, said)))):
+                draft.text = longer
 
 
 def _add_link(links: dict[str, str], relation: str, target: str) -> None:
@@ -257,6 +287,7 @@ def _metadata(draft: _Draft, file_name: str) -> dict[str, Any]:
         "page_label": element.page_label or (None if element.page is None else str(element.page)),
         "box": None if draft.box is None else [round(side, 1) for side in draft.box],
         "section": draft.section or None,
+        "part": None if draft.part == 1 else draft.part,
         "label": None if label is None else label.text,
         "caption": element.caption,
         "recognized": True if element.recognized else None,

@@ -10,11 +10,15 @@ from unisem.common.skipped import Skipped
 from unisem.errors import DocumentError, ImageError
 from unisem.images.reference import ImageRef
 from unisem.images.region import digest_of
+from unisem.readers.chunks import ReadsWhole, everything
 from unisem.readers.documents.assembly import assemble
 from unisem.readers.documents.elements import START, Element, Format, Source, every_file
 from unisem.readers.documents.scans import with_words
 from unisem.recognition.base import TextRecognizer
 from unisem.records import Record
+
+_CUT = 2
+"""To be raised when the same elements give other passages."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +32,7 @@ class Document:
         source_id: As of its records.
         file_name: As of its records' metadata.
         chunk_size: Characters that a passage may have.
+        reads_whole: As of `assemble`.
         recognizer: Reads the words on scanned pages.
     """
 
@@ -37,6 +42,7 @@ class Document:
     source_id: str
     file_name: str
     chunk_size: int = 1000
+    reads_whole: ReadsWhole = everything
     recognizer: TextRecognizer | None = None
 
     def read(self) -> bytes:
@@ -65,7 +71,7 @@ class Document:
 
     def mark(self, data: bytes) -> dict[str, Any]:
         """What the last record of the document says when these bytes have been read to the end."""
-        how = f"{self.format.name}/{self.format.version}/{self.chunk_size}"
+        how = f"{self.format.name}/{self.format.version}/{_CUT}/{self.chunk_size}"
         mark = {"sha256": digest_of(data), "read_as": how}
         if self.recognizer is not None and self.format.has_scans:
             mark["words_read_by"] = self.recognizer.fingerprint
@@ -100,6 +106,7 @@ class Document:
             file_name=self.file_name,
             mark=mark,
             chunk_size=self.chunk_size,
+            reads_whole=self.reads_whole,
         )
 
     def _elements(
