@@ -241,5 +241,30 @@ def test_entities_of_a_page_are_not_expanded(folder: Path) -> None:
     ["<div class=figure>", "<div class=toc><h1>", "<table><tr><td>", "<ul><li>", "<b>", "<object>"],
 )
 def test_depth_costs_neither_the_stack_nor_time_by_the_square(folder: Path, piece: str) -> None:
-    for item in read(folder, f"<p>First.</p>{piece * 20_000}<p>Last."):
-        assert isinstance(item, Element)
+    found = elements(folder, f"<p>First.</p>{piece * 500}<p>Last.")
+    assert (found[0].text, found[-1].text.removeprefix("- ")) == ("First.", "Last.")
+
+
+@pytest.mark.parametrize("tag", ["div", "b"])
+@pytest.mark.parametrize("depth", [1_000, 2_040, 2_046, 2_047, 2_048, 5_000, 300_000])
+def test_deep_nesting_is_read_to_its_end_or_refused(folder: Path, tag: str, depth: int) -> None:
+    page = f"<p>before</p>{f'<{tag}>' * depth}deep{f'</{tag}>' * depth}<p>after</p>"
+    refused = None
+    try:
+        found = [item.text for item in elements(folder, page)]
+    except DocumentError as error:
+        found, refused = [], str(error)
+    if refused is None:
+        assert " ".join(found).split() == ["before", "deep", "after"]
+    else:
+        assert depth > 2_040
+        assert refused.startswith("page.html is nested more than 2,000 levels deep")
+
+
+def test_what_is_too_large_is_refused_before_it_is_parsed(folder: Path) -> None:
+    paragraph = b"<p>Words of a paragraph.</p>\n"
+    with pytest.raises(DocumentError, match=r"page\.html is larger than the limit of 67,108,864"):
+        read(folder, paragraph * (200_000_000 // len(paragraph)))
+    with pytest.raises(DocumentError, match=r"page\.html has more than 1,000,000 tags; split it"):
+        read(folder, paragraph * 500_001)
+    assert list(HTML.links(b"<img src=a.png>" + b" " * (1 << 26))) == []

@@ -208,3 +208,8 @@ def test_nesting_costs_neither_the_stack_nor_time_by_the_square(folder: Path, pi
     for item in read(folder, f"First.\n\n{piece * 10_000}\n\nLast."):
         assert isinstance(item, Element)
     list(MARKDOWN.links(piece.encode() * 100_000))
+
+
+def test_more_lines_than_a_book_has_are_refused(folder: Path) -> None:
+    with pytest.raises(DocumentError, match=r"page\.md has more than 200,000 lines; split it"):
+        read(folder, b"- a\n" * 200_001)

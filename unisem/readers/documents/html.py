@@ -12,7 +12,7 @@ from unisem.readers.documents.block_elements import Opener, block_elements
 from unisem.readers.documents.elements import Element, Format, Source
 from unisem.readers.documents.html_blocks import blocks_of_page
 from unisem.readers.documents.html_figures import candidates
-from unisem.readers.documents.html_tree import html_tree
+from unisem.readers.documents.html_tree import MAX_HTML, html_tree
 from unisem.readers.documents.linked_picture import linked_picture
 
 _TAG = re.compile(rb"<(?:img|source|object)\b([^<>]*)", re.IGNORECASE)
@@ -34,7 +34,7 @@ def html_elements(
         picture: Opens its links; by default those to files beside it, and ``data:`` URIs.
 
     Raises:
-        DocumentError: There is nothing in it.
+        DocumentError: There is nothing in it, or too much; see `html_tree`.
     """
     opener = picture or partial(linked_picture, source=source)
     root = html_tree(data, source.path.name)
@@ -43,6 +43,8 @@ def html_elements(
 
 
 def _links(data: bytes) -> Iterator[str]:
+    if len(data) > MAX_HTML:  # it will not be read
+        return
     for tag in _TAG.finditer(data):
         for name, *values in _ATTRIBUTE.findall(tag[1]):
             said = html.unescape(next(filter(None, values), b"").decode("utf-8", "replace"))

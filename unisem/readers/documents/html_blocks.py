@@ -210,14 +210,15 @@ class _Walk:
         text = " ".join("".join(self.words).split())
         self.words.clear()
         for one in self.waiting:
-            yield PageBlock("figure", figure=one, anchors=self.anchors)
+            yield PageBlock("figure", figure=one, anchors=frozenset(self.anchors))
         if self.waiting or text:
-            self.anchors = set()
+            self.anchors.clear()
         self.waiting.clear()
         if not text:
             return
-        block = PageBlock("text", text, is_caption=is_caption, references=self.references)
-        self.references = set()
+        links = frozenset(self.references)
+        self.references.clear()
+        block = PageBlock("text", text, is_caption=is_caption, references=links)
         if self.level:
             block.kind, block.level = "heading", self.level
         elif self.lists and not is_caption:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import codecs
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from unisem.errors import DocumentError
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
+
+MAX_HTML = 64 * 1024 * 1024
+"""Bytes that a page may have."""
+MOST_TAGS = 1_000_000
+"""Tags that a page may have; what is made of them takes some hundred bytes each."""
 
 _CHARSET = re.compile(
     rb"(?:charset|encoding)\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]{1,40})", re.IGNORECASE
@@ -117,10 +123,15 @@ def html_tree(data: bytes, name: str) -> _Element:
         The page's main part, if it marks one, else its body.
 
     Raises:
-        DocumentError: There is nothing in it.
+        DocumentError: There is nothing in it; it is too large, or nested too deeply to be read
+            to its end.
     """
     from lxml import etree
 
+    if len(data) > MAX_HTML:
+        raise DocumentError(f"{name} is larger than the limit of {MAX_HTML:,} bytes; split it")
+    if data.count(b"<") > MOST_TAGS:
+        raise DocumentError(f"{name} has more than {MOST_TAGS:,} tags; split it into pages")
     text = _CLOSED.sub(r"<\1\2></\1>", _CONTROL.sub(" ", decoded(data)))
     parser = etree.HTMLParser(
         encoding="utf-8", huge_tree=True, no_network=True, remove_comments=True, remove_pis=True
@@ -131,6 +142,11 @@ def html_tree(data: bytes, name: str) -> _Element:
         raise DocumentError(f"{name} is no HTML ({error})") from error
     if root is None:
         raise DocumentError(f"{name} is empty")
+    if any(entry.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT for entry in parser.error_log):
+        raise DocumentError(
+            f"{name} is nested more than 2,000 levels deep, and would not be read to its end; "
+            "close its tags"
+        )
     mains = [node for node in root.iter("main", "div", "section") if _is_main(node)]
     body = next(root.iter("body", "frameset"), root)
     return mains[0] if len(mains) == 1 else body
@@ -157,7 +173,13 @@ def decoded(data: bytes) -> str:
 
 def tag_of(node: _Element) -> str:
     """A tag in small letters, without a namespace; empty for what is no element."""
-    return node.tag.rpartition("}")[2].lower() if isinstance(node.tag, str) else ""
+    tag = node.tag
+    return _plain(tag) if isinstance(tag, str) else ""
+
+
+@lru_cache(maxsize=1000)
+def _plain(tag: str) -> str:
+    return tag.rpartition("}")[2].lower()
 
 
 def classes_of(node: _Element) -> frozenset[str]:

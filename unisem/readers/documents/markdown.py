@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 MAX_MARKDOWN = 16 * 1024 * 1024
-"""Bytes that a document may have; some twenty seconds."""
+"""Bytes that a document may have."""
+MOST_LINES = 200_000
+"""Lines with words that a document may have; what is made of each takes two kilobytes."""
 _LONGEST_PARAGRAPH = 20_000  # characters; the time for nested marks grows with the square
 
+_LINE = re.compile(r"\S[^\n]*+")
 _FRONT_MATTER = re.compile(
     r"(?P<mark>---|\+\+\+)[ \t]*\r?\n(?P<fields>(?:[^\r\n]*\r?\n){0,1000}?)"
     r"(?:(?P=mark)|\.\.\.)[ \t]*(?:\r?\n|\Z)"
@@ -71,6 +74,8 @@ def markdown_elements(
         title, body = _without_front_matter(decode_text(data))
     except ValueError as error:
         raise DocumentError(f"{name} {error}") from error
+    if len(_LINE.findall(body)) > MOST_LINES:
+        raise DocumentError(f"{name} has more than {MOST_LINES:,} lines; split it into chapters")
     page = markdown_html(body)
     first = re.search(r"<h1>(.*?)</h1>", page[:2000])
     if title and not (first and " ".join(first[1].split()) == title):

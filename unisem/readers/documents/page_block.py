@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Set
+from dataclasses import dataclass
 from typing import Literal
 
 from unisem.common.box import Box
@@ -50,8 +51,8 @@ class PageBlock:
     figure: Shown | None = None
     caption: str = ""
     is_caption: bool = False
-    anchors: set[str] = field(default_factory=set)
-    references: set[str] = field(default_factory=set)
+    anchors: Set[str] = frozenset()  # which, unlike a new set, takes no memory
+    references: Set[str] = frozenset()
     group: int = 0
     page: int | None = None
     box: Box | None = None
