@@ -72,6 +72,15 @@ class Shown:
     pictures: CaptionedPictures
     translations: Translations
 
+    @property
+    def known(self) -> Translations:
+        """Translations of these pictures' captions alone."""
+        wanted = set(self.pictures.captions)
+        return {
+            language: {caption: text for caption, text in texts.items() if caption in wanted}
+            for language, texts in self.translations.items()
+        }
+
 
 def main() -> None:
     """Encode, rank, and print the tables."""
@@ -87,7 +96,7 @@ def main() -> None:
         shown = read_sets(folder)
     for one in shown:
         add_pictures(pictures, encoder, english, one)
-    add_captions(captions, encoder, "Tux Paint", shown[0].translations)
+    add_captions(captions, encoder, "Tux Paint", shown[0].known)
     if options.captions:
         add_captions(captions, encoder, "XTD10", read_xtd10(options.captions))
     console = Console()
@@ -174,12 +183,13 @@ def add_pictures(table: Table, encoder: Encoder, mini: Encoder, shown: Shown) ->
 
 def add_captions(table: Table, encoder: Encoder, name: str, translations: Translations) -> None:
     """A caption in a language to the same caption in English."""
+    english = sorted(set().union(*translations.values()))
+    candidates = encoder.encode_texts(english)
     for language, known in translations.items():
-        english = sorted(known)
-        texts = [known[caption] for caption in english]
-        candidates = encoder.encode_texts(english)
-        ranking = ranked(encoder, texts, candidates, [[row] for row in range(len(english))])
-        add_row(table, [name, language], ranking, [])
+        asked = [(row, known[caption]) for row, caption in enumerate(english) if caption in known]
+        if language in LANGUAGES:
+            texts, relevant = [text for _, text in asked], [[row] for row, _ in asked]
+            add_row(table, [name, language], ranked(encoder, texts, candidates, relevant), [])
 
 
 def ranked(
