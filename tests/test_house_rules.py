@@ -27,10 +27,10 @@ MODULES = sorted(
 
 # Which room may import which; a room stands below every room that may import it.
 ARROWS = {
-    "langchain_unisem": "space manifest search rerank captioners encoders ingest readers stores "
-    "presentation images captions records filters common",
-    "llama_index_unisem": "space search rerank captioners encoders ingest readers stores "
-    "calibration presentation images captions records filters common",
+    "langchain_unisem": "space manifest search rerank captioners encoders ingest readers "
+    "recognition stores presentation images captions records filters common",
+    "llama_index_unisem": "space search rerank captioners encoders ingest readers recognition "
+    "stores calibration presentation images captions records filters common",
     "exchange": "space ingest encoders stores calibration manifest records images common",
     "space": "ingest search rerank captioners encoders readers recognition stores calibration "
     "manifest records images filters common",

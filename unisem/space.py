@@ -18,7 +18,7 @@ from unisem.ingest.ingestion import Ingestion, IngestReport
 from unisem.ingest.intake import Intake, Offer
 from unisem.ingest.token_making import TokenMaker, TokenReport
 from unisem.manifest import Manifest, kind_for
-from unisem.recognition import TextRecognizer, load_recognizer
+from unisem.recognition import TextRecognizer
 from unisem.records import EmbeddedRecord, Record, Vector
 from unisem.search.query import Query
 from unisem.search.searchable import Searchable
@@ -201,8 +201,7 @@ class SemanticSpace(Searchable):
 
         Raises:
             ImageError: A picture cannot be used; names it. Nothing was added.
-            VectorError: A vector is of another dimension, zero, not finite or misshapen; names the
-                record. Nothing was added.
+            VectorError: A vector is of another dimension, zero, not finite or misshapen. Likewise.
             StoreError: The store refused; nothing was added.
         """
         kept = list(items)
@@ -231,15 +230,14 @@ class SemanticSpace(Searchable):
 
         Raises:
             NotADirectoryError: There is no such folder.
-            RecognizerError: There is none, or it has failed on 16 pictures running.
+            RecognizerError: It does not load, or has failed on 16 pictures running.
         """
         from unisem.readers import FolderReader
 
-        words = None if recognizer is None else load_recognizer(recognizer)
-        library, whole = self._image_library, self._encoder.reads_whole
-        reader = FolderReader(folder, locate=library.locate, reads_whole=whole, recognizer=words)
-        library.allow(reader.folder)
-        return self.ingest(reader, prune=prune, recognizer=words, progress=progress)
+        place, whole = self._image_library.locate, self._encoder.reads_whole
+        reader = FolderReader(folder, locate=place, reads_whole=whole, recognizer=recognizer)
+        self._image_library.allow(reader.folder)
+        return self.ingest(reader, prune=prune, recognizer=reader.recognizer, progress=progress)
 
     def ingest(
         self,

@@ -16,8 +16,10 @@ from langchain_unisem.image_documents import image_document
 from unisem.common.skipped import Skipped
 from unisem.encoders import Encoder
 from unisem.ingest.intake import Intake
+from unisem.ingest.word_reading import WordReading
 from unisem.readers import FolderReader
 from unisem.readers.chunks import everything
+from unisem.recognition import TextRecognizer, load_recognizer
 from unisem.records import Record
 
 _INSIDE = (
@@ -38,6 +40,8 @@ class DocumentLoader(BaseLoader):
         encoder: The encoder of the space that is to store them; no passage has more tokens than
             it reads. `SemanticSpace.add_folder` uses its own.
         on_skip: Called with each input that cannot be used; a warning is logged by default.
+        recognizer: Reads the words in pictures and on scanned pages: ``"ppocr-v5"`` or a
+            `TextRecognizer`. Words of a picture come behind it, ``recognized`` in their metadata.
 
     Instantiate:
         ```python
@@ -54,6 +58,7 @@ class DocumentLoader(BaseLoader):
 
     Raises:
         FileNotFoundError: There is no such file or folder.
+        RecognizerError: There is no such recogniser.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class DocumentLoader(BaseLoader):
         chunk_size: int = 1000,
         encoder: Encoder | None = None,
         on_skip: OnSkip | None = None,
+        recognizer: str | TextRecognizer | None = None,
     ) -> None:
         self._path = Path(path)
         if not self._path.exists():
@@ -70,6 +76,7 @@ class DocumentLoader(BaseLoader):
         self._chunk_size = chunk_size
         self._reads_whole = everything if encoder is None else encoder.reads_whole
         self._on_skip = log_skipped if on_skip is None else on_skip
+        self._recognizer = None if recognizer is None else load_recognizer(recognizer)
 
     def lazy_load(self) -> Iterator[Document]:
         """Yield passages and figures in reading order."""
@@ -79,10 +86,12 @@ class DocumentLoader(BaseLoader):
             chunk_size=self._chunk_size,
             reads_whole=self._reads_whole,
             locate=lambda path: Path(os.path.realpath(path)).as_posix(),
+            recognizer=self._recognizer,
         )
         items = reader if is_folder else reader.read_one(self._path)
+        read = None if self._recognizer is None else WordReading(self._recognizer).among
         with closing(Intake().inspected(items)) as inspected:
-            for item in inspected:
+            for item in inspected if read is None else read(inspected):
                 if isinstance(item, Skipped):
                     self._on_skip(item)
                 elif item.image is not None and item.image.path is None:

@@ -16,7 +16,9 @@ from langchain_unisem.image_documents import image_document
 from langchain_unisem.metadata import IMAGE_KEY, MIME_TYPE_KEY, SHA256_KEY, set_aside
 from unisem.common.skipped import Skipped
 from unisem.ingest.intake import Intake
+from unisem.ingest.word_reading import WordReading
 from unisem.readers import FolderReader
+from unisem.recognition import TextRecognizer
 from unisem.records import Record
 
 OnSkip = Callable[[Skipped], None]
@@ -42,6 +44,8 @@ class ImageFolderLoader(BaseLoader):
             is not read, as `Skipped` with ``name``
             and ``reason``; the rest is loaded. By default they are logged as warnings. To count
             them give a list's ``append``; to stop at the first, something that raises.
+        recognizer: Reads the words in pictures: ``"ppocr-v5"`` or a `TextRecognizer`. They come
+            behind their picture, as documents of their own with ``recognized`` in their metadata.
 
     Instantiate:
         ```python
@@ -72,17 +76,25 @@ class ImageFolderLoader(BaseLoader):
 
     Raises:
         NotADirectoryError: There is no such folder.
+        RecognizerError: There is no such recogniser.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, on_skip: OnSkip | None = None) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        on_skip: OnSkip | None = None,
+        recognizer: str | TextRecognizer | None = None,
+    ) -> None:
         self._folder = _ImageReader(folder).folder
+        self._reading = None if recognizer is None else WordReading(recognizer)
         self._on_skip = log_skipped if on_skip is None else on_skip
 
     def lazy_load(self) -> Iterator[Document]:
         """Yield the documents in a fixed order, reading a few dozen ahead."""
         reader = _ImageReader(self._folder, locate=Path.as_posix, documents=False)
         with closing(Intake().inspected(chain(reader, reader.unread()))) as items:
-            for item in items:
+            for item in items if self._reading is None else self._reading.among(items):
                 if isinstance(item, Skipped):
                     self._on_skip(item)
                 else:
@@ -103,7 +115,9 @@ class _ImageReader(FolderReader):
 
 
 def _document(record: Record) -> Document:
-    assert record.image is not None
+    if record.image is None:
+        words = {**record.metadata, "source": record.source_id}
+        return Document(id=record.id, page_content=record.text or "", metadata=words)
     columns = dict(record.metadata)
     set_aside(columns, _OURS)
     columns["source"] = record.source_id

@@ -19,12 +19,14 @@ from llama_index.core.schema import Document, ImageDocument, MediaResource
 
 from unisem.common.skipped import Skipped
 from unisem.ingest.intake import Intake
+from unisem.ingest.word_reading import WordReading
 from unisem.readers import FolderReader
+from unisem.recognition import TextRecognizer, load_recognizer
 from unisem.records import Record
 
 _log = logging.getLogger(__name__)
 
-_NOT_EMBEDDED = ["file_name", "file_path", "sha256"]
+_NOT_EMBEDDED = ["file_name", "file_path", "recognized", "sha256"]
 _NOT_SHOWN = ["file_path", "sha256"]
 
 
@@ -50,10 +52,15 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
 
     input_dir: str | None = Field(default=None, description="The folder to read.")
     _skipped: list[Skipped] = PrivateAttr(default_factory=list)
+    _recognizer: TextRecognizer | None = PrivateAttr(default=None)
     _folders: dict[str, FolderReader] = PrivateAttr(default_factory=dict)
 
     def __init__(
-        self, input_dir: str | os.PathLike[str] | None = None, *, is_remote: bool = False
+        self,
+        input_dir: str | os.PathLike[str] | None = None,
+        *,
+        is_remote: bool = False,
+        recognizer: str | TextRecognizer | None = None,
     ) -> None:
         """Nothing is read yet.
 
@@ -61,14 +68,19 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
             input_dir: The folder; not needed for reading single files, as
                 ``SimpleDirectoryReader`` does through its ``file_extractor``.
             is_remote: As in every LlamaIndex reader.
+            recognizer: Reads the words in pictures and on scanned pages: ``"ppocr-v5"`` or a
+                `TextRecognizer`. Words of a picture come behind it, as documents of their own with
+                ``recognized`` in their metadata.
 
         Raises:
             NotADirectoryError: There is no such folder.
+            RecognizerError: There is no such recogniser.
         """
         folder = None if input_dir is None else os.path.realpath(input_dir)
         if folder is not None and not os.path.isdir(folder):
             raise NotADirectoryError(f"{input_dir} is not a folder")
         super().__init__(is_remote=is_remote)
+        self._recognizer = None if recognizer is None else load_recognizer(recognizer)
         self.input_dir = folder
 
     @classmethod
@@ -157,8 +169,9 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
             self._skipped.clear()
             reader = self._folder()
             items = chain(reader, reader.unread())
+        read = None if self._recognizer is None else WordReading(self._recognizer).among
         with closing(Intake().inspected(items)) as inspected:
-            for item in inspected:
+            for item in inspected if read is None else read(inspected):
                 if isinstance(item, Skipped):
                     self._leave_out(item)
                 else:
@@ -173,21 +186,24 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
     def _folder(self) -> FolderReader:
         if self.input_dir is None:
             raise ValueError("give UniSemImageReader an input_dir")
-        return FolderReader(self.input_dir, chunk_size=sys.maxsize)
+        return self._reader(self.input_dir)
 
     def _single(self, file: Path) -> FolderReader:
         """What reads a file's folder; it knows the folder's metadata files already."""
         folder = self.input_dir or os.path.realpath(os.path.dirname(os.path.abspath(file)))
         if folder not in self._folders:
-            self._folders[folder] = FolderReader(folder, chunk_size=sys.maxsize)
+            self._folders[folder] = self._reader(folder)
         return self._folders[folder]
+
+    def _reader(self, folder: str) -> FolderReader:
+        return FolderReader(folder, chunk_size=sys.maxsize, recognizer=self._recognizer)
 
     def _document(self, record: Record, extra: dict[str, Any]) -> Document:
         path = self._path(record)
         metadata = {**extra, **record.metadata, "file_path": str(path)}
         common: dict[str, Any] = {
             # Two folders of one name must not share ids where nobody has said which folder it is.
-            "id_": record.id if self.input_dir is not None else str(path),
+            "id_": record.id if self.input_dir is not None else f"{path}{_part(record, path)}",
             "excluded_embed_metadata_keys": list(_NOT_EMBEDDED),
             "excluded_llm_metadata_keys": list(_NOT_SHOWN),
         }
@@ -213,3 +229,9 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
         if record.image is not None and record.image.path is not None:
             return record.image.path
         return Path(record.source_id or "")
+
+
+def _part(record: Record, path: Path) -> str:
+    """What tells a record from others of its file: ``#words-1``."""
+    whole = f"{path.parent.name}/{path.name}"
+    return record.id.removeprefix(whole) if record.id.startswith(whole) else ""

@@ -14,9 +14,9 @@ from unisem.common.skipped import Skipped
 from unisem.encoders.base import Encoder, rows_of
 from unisem.errors import ImageError, RecognizerError
 from unisem.filters import Field
-from unisem.readers.chunks import chunk_text
+from unisem.readers.chunks import PassageLimit
 from unisem.readers.documents.recognized_lines import reading_lines
-from unisem.recognition.base import TextRecognizer
+from unisem.recognition import TextRecognizer, load_recognizer
 from unisem.recognition.words import (
     RECOGNIZED,
     belong,
@@ -53,16 +53,18 @@ class WordReading:
     """Reads pictures with one recogniser.
 
     Args:
-        recognizer: Reads.
-        chunk_size: Characters that a passage of words may have.
+        recognizer: Reads; a name as of `load_recognizer`, or your own.
+        limit: How long a passage of words may be.
 
     Attributes:
         skipped: Pictures that could not be read so far, with reasons.
     """
 
-    def __init__(self, recognizer: TextRecognizer, chunk_size: int = 1000) -> None:
-        self._recognizer = recognizer
-        self._chunk_size = chunk_size
+    def __init__(
+        self, recognizer: str | TextRecognizer, limit: PassageLimit = PassageLimit()
+    ) -> None:
+        self._recognizer = load_recognizer(recognizer)
+        self._limit = limit
         self._failed = 0
         self.skipped: list[Skipped] = []
 
@@ -101,7 +103,7 @@ class WordReading:
             return None
         self._failed = 0
         text = "\n".join(line.text for line in reading_lines(lines))
-        return with_words(record, chunk_text(text, self._chunk_size), self._recognizer.fingerprint)
+        return with_words(record, self._limit.cut_lines(text), self._recognizer.fingerprint)
 
     def among(self, items: Iterable[Record | Skipped]) -> Iterator[Record | Skipped]:
         """Yield what a loader gives, each picture followed by its words.
@@ -142,7 +144,7 @@ def read_words(
         EncoderError: A vector is zero or not finite; likewise.
         StoreError: The store refused; likewise.
     """
-    reading = WordReading(recognizer)
+    reading = WordReading(recognizer, PassageLimit(reads_whole=encoder.reads_whole))
     waiting = [
         record.id
         for record in store.select(Selection(modality="image"))

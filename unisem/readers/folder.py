@@ -26,7 +26,7 @@ from unisem.readers.documents.document import Document
 from unisem.readers.documents.elements import Source
 from unisem.readers.documents.formats import FORMATS
 from unisem.readers.texts import read_text
-from unisem.recognition.base import TextRecognizer
+from unisem.recognition import TextRecognizer, load_recognizer
 from unisem.records import Record
 
 PICTURES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
@@ -72,7 +72,7 @@ class FolderReader(Reader):
         reads_whole: The `Encoder.reads_whole` of the encoder that is to read them: no chunk has
             more tokens than that reads.
         documents: Whether documents are read, or passed over like files of other kinds.
-        recognizer: Reads the words on scanned pages of documents.
+        recognizer: Reads the words on scanned pages of documents; as of `load_recognizer`.
 
     Raises:
         NotADirectoryError: There is no such folder.
@@ -86,7 +86,7 @@ class FolderReader(Reader):
         locate: Callable[[Path], str] = lambda path: Path(os.path.realpath(path)).as_posix(),
         reads_whole: ReadsWhole = everything,
         documents: bool = True,
-        recognizer: TextRecognizer | None = None,
+        recognizer: str | TextRecognizer | None = None,
     ) -> None:
         self.folder = Path(os.path.realpath(folder))
         if not self.folder.is_dir():
@@ -95,7 +95,7 @@ class FolderReader(Reader):
         self._formats = FORMATS if documents else {}
         self._reads_whole = reads_whole
         self._locate = locate
-        self._recognizer = recognizer
+        self.recognizer = None if recognizer is None else load_recognizer(recognizer)
         self._empty: set[Path] = set()  # texts without words, as far as they have been read
         self._tables: dict[Path, tuple[tuple[int, int], dict[Path, Description]]] = {}
 
@@ -261,7 +261,7 @@ class FolderReader(Reader):
             file_name=name,
             chunk_size=self._chunk_size,
             reads_whole=self._reads_whole,
-            recognizer=self._recognizer,
+            recognizer=self.recognizer,
         )
         return document if document.is_of_format() else None
 
