@@ -89,9 +89,10 @@ class DocumentLoader(BaseLoader):
             recognizer=self._recognizer,
         )
         items = reader if is_folder else reader.read_one(self._path)
-        read = None if self._recognizer is None else WordReading(self._recognizer).among
+        words = self._recognizer
+        reading = None if words is None else WordReading(words, self._reads_whole)
         with closing(Intake().inspected(items)) as inspected:
-            for item in inspected if read is None else read(inspected):
+            for item in inspected if reading is None else reading.among(inspected):
                 if isinstance(item, Skipped):
                     self._on_skip(item)
                 elif item.image is not None and item.image.path is None:

@@ -14,7 +14,7 @@ from unisem.common.skipped import Skipped
 from unisem.encoders.base import Encoder, rows_of
 from unisem.errors import ImageError, RecognizerError
 from unisem.filters import Field
-from unisem.readers.chunks import PassageLimit
+from unisem.readers.chunks import PassageLimit, ReadsWhole, everything
 from unisem.readers.documents.recognized_lines import reading_lines
 from unisem.recognition import TextRecognizer, load_recognizer
 from unisem.recognition.words import (
@@ -54,17 +54,17 @@ class WordReading:
 
     Args:
         recognizer: Reads; a name as of `load_recognizer`, or your own.
-        limit: How long a passage of words may be.
+        reads_whole: The `Encoder.reads_whole` of the encoder that is to read the words.
 
     Attributes:
         skipped: Pictures that could not be read so far, with reasons.
     """
 
     def __init__(
-        self, recognizer: str | TextRecognizer, limit: PassageLimit = PassageLimit()
+        self, recognizer: str | TextRecognizer, reads_whole: ReadsWhole = everything
     ) -> None:
         self._recognizer = load_recognizer(recognizer)
-        self._limit = limit
+        self._limit = PassageLimit(reads_whole=reads_whole)
         self._failed = 0
         self.skipped: list[Skipped] = []
 
@@ -144,7 +144,7 @@ def read_words(
         EncoderError: A vector is zero or not finite; likewise.
         StoreError: The store refused; likewise.
     """
-    reading = WordReading(recognizer, PassageLimit(reads_whole=encoder.reads_whole))
+    reading = WordReading(recognizer, encoder.reads_whole)
     waiting = [
         record.id
         for record in store.select(Selection(modality="image"))
