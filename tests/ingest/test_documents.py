@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.support.manuals import manual
 from tests.support.pictures import encoded, solid
 from tests.support.toy import ToyEncoder
 from unisem import SemanticSpace
+from unisem.encoders import Role
+from unisem.encoders.base import Progress
 from unisem.ingest.document_counts import DocumentCounts
+from unisem.records import Vector
 
 
 @pytest.fixture
@@ -160,3 +165,109 @@ def test_what_is_in_documents_is_counted(folder: Path, tmp_path: Path) -> None:
     with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
         assert space.add_folder(folder).documents == expected
         assert space.add_folder(folder).documents == expected
+
+
+def passages(*names: str) -> str:
+    return "".join(f"<h1>On {name}</h1><p>What is said about {name}.</p>" for name in names)
+
+
+NUMBERS = [f"number {number}" for number in range(150)]
+
+
+def test_what_moves_within_a_document_keeps_its_own_vectors(tmp_path: Path) -> None:
+    """However far: by then other passages are stored under the ids that they had."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    page = folder / "page.html"
+    page.write_text(passages(*NUMBERS))
+    encoder = ToyEncoder()
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder) as space:
+        space.add_folder(folder)
+        before = encoder.texts_encoded
+        new = [f"novelty {number}" for number in range(100)]
+        page.write_text(passages(*new, *NUMBERS))
+        space.add_folder(folder)
+        assert encoder.texts_encoded == before + len(new)
+        ids = [f"site/page.html#{number}" for number in range(1, 251)]
+        stored = [record.text or "" for record in space.get(ids) if record is not None]
+        found = [vectors["text"] for vectors in space.store.vectors(ids) if vectors is not None]
+        assert len(stored) == len(found) == 250
+        np.testing.assert_allclose(np.stack(found), ToyEncoder().encode_texts(stored), atol=1e-6)
+
+
+class InterruptedAt(ToyEncoder):
+    """Is interrupted when it is to encode a certain text."""
+
+    at: str | None = None
+
+    def encode_texts(
+        self,
+        texts: Sequence[str],
+        role: Role = "document",
+        *,
+        batch_size: int = 32,
+        progress: Progress | None = None,
+    ) -> Vector:
+        if self.at is not None and any(self.at in text for text in texts):
+            raise KeyboardInterrupt
+        return super().encode_texts(texts, role, batch_size=batch_size, progress=progress)
+
+
+def test_a_document_that_is_what_it_was_before_an_interruption_is_read_again(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    page = folder / "page.html"
+    first, second = passages(*NUMBERS), passages(*(f"second {name}" for name in NUMBERS))
+    encoder = InterruptedAt()
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder) as space:
+        page.write_text(first)
+        space.add_folder(folder)
+        page.write_text(second)
+        encoder.at = "second number 90."
+        with pytest.raises(KeyboardInterrupt):
+            space.add_folder(folder)
+        encoder.at = None
+        assert len(space) == len(NUMBERS)
+        page.write_text(first)
+        space.add_folder(folder)
+        records = space.get([f"site/page.html#{number}" for number in range(1, 151)])
+        assert not any("second" in (record.text or "") for record in records if record is not None)
+
+
+def test_what_a_document_has_lost_goes_although_a_later_one_is_interrupted(tmp_path: Path) -> None:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "a.html").write_text(passages(*NUMBERS))
+    encoder = InterruptedAt()
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder) as space:
+        space.add_folder(folder)
+        (folder / "a.html").write_text(passages(*NUMBERS[:50]))
+        (folder / "b.html").write_text(passages(*(f"later {name}" for name in NUMBERS)))
+        encoder.at = "later number 149."
+        with pytest.raises(KeyboardInterrupt):
+            space.add_folder(folder)
+        encoder.at = None
+        space.add_folder(folder)
+        assert len(space) == 50 + 150
+        assert space.get(["site/a.html#51"]) == [None]
+
+
+def test_a_document_that_was_away_comes_back_whole(tmp_path: Path) -> None:
+    """Though another one says a part of the same."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "a.html").write_text(passages("the licence", "a"))
+    (folder / "b.html").write_text(passages("the licence", "b"))
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
+        space.add_folder(folder)
+        (folder / "b.html").rename(tmp_path / "b.html")
+        report = space.add_folder(folder)
+        assert (len(report.gone), report.renamed) == (2, 0)
+        (tmp_path / "b.html").rename(folder / "b.html")
+        space.add_folder(folder)
+        assert len(space) == 4
+        (folder / "b.html").rename(folder / "c.html")
+        report = space.add_folder(folder)
+        assert (report.gone, report.renamed, len(space)) == ((), 2, 4)

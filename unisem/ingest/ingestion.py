@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
+from typing import Any
 
 from unisem.captions import keeping_caption
 from unisem.common.skipped import Skipped
@@ -20,11 +21,12 @@ from unisem.readers.base import Reader
 from unisem.readers.documents.document import Document
 from unisem.recognition import TextRecognizer, load_recognizer
 from unisem.recognition.words import image_of, keeping_words, words_of
-from unisem.records import Modality, Record, Vector
+from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores import Store
 from unisem.stores.selection import Selection
 
 _LOOKED_UP = 32  # records that are looked for in the store at once
+_KEPT = 20_000  # vectors of documents that are read again
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class Ingestion:
         self._recognizer = None if recognizer is None else load_recognizer(recognizer)
         self._told_anew: list[Record] = []  # pictures whose words are stored
         self._done = self._total = 0
-        self._added = 0
+        self._added = self._removed = 0
         self._unchanged = 0
         self._skipped: list[Skipped] = []
         self._documents = DocumentCounts()
@@ -98,7 +100,8 @@ class Ingestion:
         self._contents: set[str] = set()
         self._text_sources: set[str] = set()
         self._unread_sources: set[str] = set()  # of documents that could not be read to their end
-        self._known_by_content: dict[tuple[str | None, str | None], str] = {}  # of a document
+        self._digests: dict[str, str] = {}  # of documents, by what their sources are called
+        self._vectors_by_content: dict[tuple[str | None, str | None], dict[Modality, Vector]] = {}
 
     def run(self, reader: Reader) -> IngestReport:
         """Read everything; see `SemanticSpace.ingest`."""
@@ -109,7 +112,7 @@ class Ingestion:
                     self._note(item)
                 self._advance(len(batch))
         self._advance(max(0, self._total - self._done))
-        removed = self._remove_stale_chunks()
+        removed = self._removed + self._remove_stale_chunks()
         gone, renamed = self._look_for_gone(reader)
         if self._prune and gone and self._done:  # a folder without any file is a lost drive
             removed += self._store.delete(Selection(ids=gone))
@@ -198,6 +201,7 @@ class Ingestion:
             data = document.read()
             mark = document.mark(data)
             stored = list(self._store.select(Selection(source_ids=(document.source_id,))))
+            self._digests[document.source_id] = mark["sha256"]
             if any(document.is_read(mark, _mark(record)) for record in stored):
                 self._ids.update(record.id for record in stored)
                 self._contents.update(map(_content, stored))
@@ -205,18 +209,40 @@ class Ingestion:
                 self._documents += DocumentCounts.of_one(record.metadata for record in stored)
                 self._done += 1
                 return
-            self._known_by_content = {_whole_content(record): record.id for record in stored}
             for item in document.records(data, on_page=self._advance_by_page):
                 items.append(item)  # to know how many there are, before the first is embedded
             records = [item for item in items if isinstance(item, Record)]
             self._documents += DocumentCounts.of_one(record.metadata for record in records)
             self._find_more(len(items) - 1)
+            self._make_way(stored, {record.id for record in records})
             yield from items
             self._text_sources.add(document.source_id)
         except DocumentError as error:
             self._unread_sources.add(document.source_id)
             yield from items
             yield Skipped(str(document.source.path), str(error))
+
+    def _make_way(self, stored: list[Record], ids: set[str]) -> None:
+        """Prepare for a document's records, so that an interruption leaves none that pass for all.
+
+        Those that are not among its ids go; that the others are all there is said of them no more.
+        Their vectors are kept here, as others will be stored under their ids by the time that the
+        same passage or figure is met again.
+        """
+        vectors = self._store.vectors([record.id for record in stored])
+        if len(self._vectors_by_content) > _KEPT:
+            self._vectors_by_content.clear()
+        known = zip(stored, vectors, strict=True)
+        self._vectors_by_content.update((_whole_content(it), rows) for it, rows in known if rows)
+        marked = [
+            EmbeddedRecord(replace(it, payload=_without_mark(it)), rows)
+            for it, rows in zip(stored, vectors, strict=True)
+            if _mark(it) is not None and rows is not None
+        ]
+        if marked:
+            self._store.add(marked)
+        stale = tuple(it.id for it in stored if it.id not in ids and image_of(it) is None)
+        self._removed += self._store.delete(Selection(ids=stale)) if stale else 0
 
     def _note(self, item: Prepared) -> None:
         if item.error is not None:
@@ -234,10 +260,8 @@ class Ingestion:
         """The vectors that are stored for the same text and picture, under this id or another."""
         content = _whole_content(record)
         if old is not None and _whole_content(old) == content:
-            name: str | None = old.id
-        else:
-            name = self._known_by_content.get(content)
-        return None if name is None else self._store.vectors([name])[0] or None
+            return self._store.vectors([old.id])[0] or None
+        return self._vectors_by_content.get(content)
 
     def _stored(self, records: list[Record]) -> list[Record | None]:
         """What is stored under their ids; a damaged record counts as none, and so is replaced."""
@@ -275,9 +299,17 @@ class Ingestion:
         """
         gone: list[str] = []
         renamed: list[str] = []
-        for record in list(reader.gone(self._store.select())):
+        records = list(reader.gone(self._store.select()))
+        marks = {record.source_id: _mark(record) for record in records if _mark(record)}
+        digests = set(self._digests.values())
+        for record in records:
             if record.id not in self._ids and image_of(record) is None:  # words go with pictures
-                (renamed if _content(record) in self._contents else gone).append(record.id)
+                mark = marks.get(record.source_id)
+                if isinstance(mark, Mapping):  # a passage may stand in several documents
+                    is_here = mark.get("sha256") in digests
+                else:
+                    is_here = _content(record) in self._contents
+                (renamed if is_here else gone).append(record.id)
         if renamed:
             self._store.delete(Selection(ids=tuple(renamed)))
         return tuple(gone), len(renamed)
@@ -303,6 +335,10 @@ def _whole_content(record: Record) -> tuple[str | None, str | None]:
 def _mark(record: Record) -> object:
     """What the last record of a document says of it."""
     return record.payload.get("document")
+
+
+def _without_mark(record: Record) -> dict[str, Any]:
+    return {key: value for key, value in record.payload.items() if key != "document"}
 
 
 def _completed(old: Record, new: Record) -> Record:
