@@ -53,9 +53,10 @@ class Line:
 def shown_by(page: PdfPage) -> Callable[[float, float, float, float], Box]:
     """What turns a PDF's left, bottom, right, top into a box of the page as it is shown."""
     left, bottom, right, top = page.get_bbox()  # inherited ones, too
+    rotation = page.get_rotation()  # asked once, not for each letter
 
     def shown(x0: float, y0: float, x1: float, y1: float) -> Box:
-        match page.get_rotation():
+        match rotation:
             case 90:
                 corners = y0 - bottom, x0 - left, y1 - bottom, x1 - left
             case 180:
@@ -88,26 +89,30 @@ def lines_of(page: PdfPage) -> list[Line]:
             letters.clear()
             hyphen = False
 
+        # Bound once: these are asked of each of some thousand letters.
+        handle = text.raw
+        unicode_of, is_hyphen = raw.FPDFText_GetUnicode, raw.FPDFText_IsHyphen
+        box_of, angle_of = raw.FPDFText_GetLooseCharBox, raw.FPDFText_GetCharAngle
+        size_of, place = raw.FPDFText_GetFontSize, ctypes.byref(rectangle)
         for index in range(min(text.count_chars(), MOST_CHARACTERS)):
-            code = raw.FPDFText_GetUnicode(text, index)
+            code = unicode_of(handle, index)
             if code in (10, 13):
                 end()
                 continue
             if code in (0, 0xFFFE, 0xFFFF, 2):  # 2 and FFFE: PDFium's marks for a hyphen at the end
                 hyphen = hyphen or code in (2, 0xFFFE)
                 continue
-            if code == 0xAD or raw.FPDFText_IsHyphen(text, index) == 1:
+            if code == 0xAD or is_hyphen(handle, index) == 1:
                 hyphen = True
                 continue
-            if not raw.FPDFText_GetLooseCharBox(text, index, rectangle):
+            if not box_of(handle, index, place):
                 continue
-            if abs(_lean(raw.FPDFText_GetCharAngle(text, index))) > _UPRIGHT:
+            if abs(_lean(angle_of(handle, index))) > _UPRIGHT:
                 continue
             box = shown(rectangle.left, rectangle.bottom, rectangle.right, rectangle.top)
-            size = raw.FPDFText_GetFontSize(text, index)
             if letters and _is_elsewhere(letters, box):
                 end()
-            letters.append((_character(code), box, size, index))
+            letters.append((_character(code), box, size_of(handle, index), index))
         end()
         return lines
     finally:
@@ -120,6 +125,8 @@ def _lean(angle: float) -> float:
 
 
 def _character(code: int) -> str:
+    if 0x20 <= code < 0x7F:
+        return chr(code)
     letter = chr(code) if code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd"
     if 0xFB00 <= code <= 0xFB06:  # ligatures
         return unicodedata.normalize("NFKC", letter)
@@ -128,7 +135,9 @@ def _character(code: int) -> str:
 
 def _is_elsewhere(letters: Sequence[tuple[str, Box, float, int]], box: Box) -> bool:
     """Whether a letter cannot belong to the line that these begin."""
-    last = next((item[1] for item in reversed(letters) if item[0].strip()), letters[-1][1])
+    last = letters[-1][1]
+    if letters[-1][0] == " ":
+        last = next((item[1] for item in reversed(letters) if item[0] != " "), last)
     height = max(last[3] - last[1], box[3] - box[1], 1.0)
     apart = box[0] - last[2]
     overlap = min(last[3], box[3]) - max(last[1], box[1])
