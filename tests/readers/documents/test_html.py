@@ -268,3 +268,15 @@ def test_what_is_too_large_is_refused_before_it_is_parsed(folder: Path) -> None:
     with pytest.raises(DocumentError, match=r"page\.html has more than 1,000,000 tags; split it"):
         read(folder, paragraph * 500_001)
     assert list(HTML.links(b"<img src=a.png>" + b" " * (1 << 26))) == []
+
+
+def test_each_picture_of_a_frame_has_the_words_under_itself_and_those_of_all(folder: Path) -> None:
+    page = """<div class="figure"><p class="title">Figure 7. Sizes</p>
+        <div class="figure-contents">
+        <div class="mediaobject"><img src="a.png"><div class="caption">Small</div></div>
+        <div class="mediaobject"><img src="b.png"><div class="caption">Large</div></div>
+        </div></div>"""
+    assert figures(folder, page) == [
+        ("a.png", "Figure 7. Sizes Small", ""),
+        ("b.png", "Figure 7. Sizes Large", ""),
+    ]

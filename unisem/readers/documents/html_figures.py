@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -100,20 +101,23 @@ def figure_in(frame: _Element) -> list[Shown] | None:
         return []
     if sum(tag_of(node) == "figure" for node in nodes[1:]) > 1:  # each has its own caption
         return []
-    shown = shown_in(frame, framed=True)
+    shown = _pictures(frame, framed=True)
     if not shown:
         return []
     captions = [node for node in nodes if _is_caption(node)]
     outer = [node for node in captions if not _is_below(node, captions)]
-    caption = " ".join(filter(None, map(words_of, outer)))
-    if not caption:
-        words = words_of(frame)
-        caption = words if len(words) <= _MOST_WORDS or label_of(words) else ""
-    return [
-        Shown(one.links, one.alternative, caption, one.anchors)
-        for one in shown
-        if one.links or caption
-    ]
+    pictures = [picture for picture, _ in shown]
+    whose = [_only_picture(node, frame, pictures) for node in outer]
+    figures: list[Shown] = []
+    for picture, one in shown:
+        parts = [words_of(n) for n, o in zip(outer, whose, strict=True) if o in (None, picture)]
+        caption = " ".join(filter(None, parts))
+        if not any(map(words_of, outer)):
+            words = words_of(frame)
+            caption = words if len(words) <= _MOST_WORDS or label_of(words) else ""
+        if one.links or caption:
+            figures.append(replace(one, caption=caption))
+    return figures
 
 
 def shown_in(node: _Element, *, framed: bool = False) -> list[Shown]:
@@ -123,18 +127,37 @@ def shown_in(node: _Element, *, framed: bool = False) -> list[Shown]:
         node: The element.
         framed: It is there to hold a figure, so that a picture that is a link is one, too.
     """
-    found: list[Shown] = []
+    return [shown for _, shown in _pictures(node, framed=framed)]
+
+
+def _only_picture(caption: _Element, frame: _Element, pictures: list[_Element]) -> _Element | None:
+    """The one picture of a frame of several that a caption stands with; ``None``: with all."""
+    if len(pictures) < 2:
+        return None
+    for above in islice(caption.iterancestors(), 20):
+        if above is frame:
+            return None
+        beside = [picture for picture in pictures if _is_below(picture, [above])]
+        if beside:
+            return beside[0] if len(beside) == 1 else None
+    return None
+
+
+def _pictures(node: _Element, *, framed: bool) -> list[tuple[_Element, Shown]]:
+    """The pictures at or below an element, each with what is said of it."""
+    found: list[tuple[_Element, Shown]] = []
     for below in node.iter("img", "svg", "object"):
         tag = tag_of(below)
         links = _links(below)
         if tag == "svg":
             if framed:
-                found.append(Shown(()))
+                found.append((below, Shown(())))
         elif tag == "object" and below.find("img") is not None:
             continue  # which is what is shown instead
         elif links and not _is_decoration(below, framed):
             name = below.get("id")
-            found.append(Shown(links, _alternative(below, links), "", (name,) if name else ()))
+            anchors = (name,) if name else ()
+            found.append((below, Shown(links, _alternative(below, links), "", anchors)))
     return found
 
 
