@@ -11,9 +11,9 @@
     OMP_NUM_THREADS=1 python -m benchmarks.documents retrieval books [--most 60] [--raw]
     OMP_NUM_THREADS=1 python -m benchmarks.documents speed books --book geomview [--rounds 5]
 
-``pdf`` holds PDFs against the HTML of the same books, ``html`` what is read of pages against what a
-person reads there; ``retrieval`` looks for figures whose captions are hidden; ``speed`` compares with
-other readers.
+``pdf`` holds PDFs against the HTML of the same books, ``html`` what is read of pages against what
+a person reads there; ``retrieval`` looks for figures whose captions are hidden; ``speed`` compares
+with other readers.
 """
 
 from __future__ import annotations

@@ -133,6 +133,8 @@ def _figures_in(manual: str, root: Path, path: Path) -> Iterator[Figure]:
             continue
         label = label_of(caption)
         own = (record.text or "").removeprefix(label.text if label else "").strip()
+        if label is None or "mentioned_by" not in record.links:
+            own = ""  # the surroundings, which stand where nothing else is said
         yield Figure(
             manual=manual,
             file=path,

@@ -121,8 +121,8 @@ def test_pictures_beside_it_and_pages_are_its_own(tmp_path: Path) -> None:
     assert kinds == [
         ("text", "Words", None),
         ("page", None, art / "page.png"),
-        ("figure", None, art / "one%.png"),
-        ("figure", None, art / "two.png"),
+        ("figure", "Words", art / "one%.png"),
+        ("figure", "Words", art / "two.png"),
         ("table", "a", art / "table.png"),
     ]
     assert records[2].links["of_page"] == records[1].id

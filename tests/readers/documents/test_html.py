@@ -12,8 +12,10 @@ from tests.support.pictures import encoded, solid
 from unisem.common.skipped import Skipped
 from unisem.errors import DocumentError
 from unisem.images.reference import ImageRef
+from unisem.readers.documents.assembly import assemble
 from unisem.readers.documents.elements import Element, Source
 from unisem.readers.documents.html import HTML
+from unisem.records import Record
 
 
 def read(folder: Path, page: str | bytes) -> list[Element | Skipped]:
@@ -280,3 +282,35 @@ def test_each_picture_of_a_frame_has_the_words_under_itself_and_those_of_all(fol
         ("a.png", "Figure 7. Sizes Small", ""),
         ("b.png", "Figure 7. Sizes Large", ""),
     ]
+
+
+def test_a_figure_of_which_nothing_is_said_is_found_by_what_stands_around_it() -> None:
+    def text(number: int) -> str:
+        return " ".join(f"word{number}x{n}" for n in range(60))
+
+    found = [
+        item
+        for item in assemble(
+            [
+                Element(kind="heading", text="The brush"),
+                Element(kind="text", text=text(1)),
+                Element(kind="figure", image=encoded(solid("red"))),
+                Element(kind="figure", image=encoded(solid("red")), text="A brush"),
+                Element(kind="figure", image=encoded(solid("red")), caption="Figure 2."),
+                Element(kind="text", text=text(2)),
+            ],
+            name="d",
+            source_id="d",
+            file_name="d",
+            mark={},
+        )
+        if isinstance(item, Record) and item.metadata["kind"] == "figure"
+    ]
+    heading, before, after = (found[0].text or "").split("\n\n")
+    assert heading == "The brush"
+    assert text(1).endswith(before)
+    assert 200 < len(before) <= 300
+    assert text(2).startswith(after)
+    assert 200 < len(after) <= 300
+    assert found[1].text == "A brush"
+    assert found[2].text == "\n\n".join(["Figure 2.", heading, before, after])

@@ -22,7 +22,7 @@ And links, each to the id of a record of the same document:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -37,6 +37,7 @@ from unisem.records import Record
 
 MOST_LINKS = 20
 """Links of one kind that a record keeps."""
+_AROUND = 300  # characters of the passages before and after a figure of which nothing is said
 _MENTIONED = 300  # characters of the passages that mention a figure, beside its caption
 _HEADING = 200  # characters of a heading that are kept in a path
 
@@ -267,6 +268,41 @@ def _link(drafts: list[_Draft], limit: PassageLimit) -> None:
             said = words[:_MENTIONED].rpartition(" ")[0] if len(words) > _MENTIONED else words
             if limit.holds(longer := "\n\n".join(filter(None, (draft.text, said)))):
                 draft.text = longer
+    for draft, before, after in zip(
+        drafts, _passages_before(drafts), reversed(_passages_before(drafts[::-1])), strict=True
+    ):
+        if draft.element.kind == "figure" and _says_nothing(draft):
+            parts = (draft.text, draft.section, *_ends(before, after))
+            if limit.holds(longer := "\n\n".join(filter(None, parts))):
+                draft.text = longer
+
+
+def _says_nothing(draft: _Draft) -> bool:
+    label = label_of(draft.text)
+    return not draft.text.strip() or (
+        label is not None and not any(map(str.isalnum, draft.text[label.end :]))
+    )
+
+
+def _passages_before(drafts: Sequence[_Draft]) -> list[_Draft | None]:
+    """For each draft the passage that comes before it."""
+    found: list[_Draft | None] = []
+    last: _Draft | None = None
+    for draft in drafts:
+        found.append(last)
+        if not draft.is_shown and draft.element.kind != "page":
+            last = draft
+    return found
+
+
+def _ends(before: _Draft | None, after: _Draft | None) -> Iterator[str]:
+    """The end of the passage before a figure, and the beginning of the one after it."""
+    if before is not None:
+        words = before.text[-_AROUND:]
+        yield words.partition(" ")[2] if len(before.text) > _AROUND else words
+    if after is not None:
+        words = after.text[:_AROUND]
+        yield words.rpartition(" ")[0] if len(after.text) > _AROUND else words
 
 
 def _add_link(links: dict[str, str], relation: str, target: str) -> None:
