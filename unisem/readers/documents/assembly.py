@@ -268,12 +268,11 @@ def _link(drafts: list[_Draft], limit: PassageLimit) -> None:
             said = words[:_MENTIONED].rpartition(" ")[0] if len(words) > _MENTIONED else words
             if limit.holds(longer := "\n\n".join(filter(None, (draft.text, said)))):
                 draft.text = longer
-    for draft, before, after in zip(
-        drafts, _passages_before(drafts), reversed(_passages_before(drafts[::-1])), strict=True
-    ):
+    preceding, following = _passages_before(drafts), _passages_before(drafts[::-1])[::-1]
+    for draft, last, first in zip(drafts, preceding, following, strict=True):
         if draft.element.kind == "figure" and _says_nothing(draft):
-            parts = (draft.text, draft.section, *_ends(before, after))
-            if limit.holds(longer := "\n\n".join(filter(None, parts))):
+            parts = filter(None, (draft.text, draft.section, *_ends(last, first)))
+            if limit.holds(longer := "\n\n".join(parts)):
                 draft.text = longer
 
 
