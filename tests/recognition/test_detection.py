@@ -6,6 +6,7 @@ from math import cos, pi, sin
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from unisem.recognition import detection
@@ -53,6 +54,30 @@ def test_what_is_faint_or_tiny_is_no_line() -> None:
     assert len(rectangles(line * 0.55)) == 1
     assert rectangles(drawn((200, 80), (100, 40), (2, 2), 0)) == []
     assert rectangles(np.zeros((5, 5), np.float32)) == []
+
+
+def test_frames_around_each_other_do_not_take_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    side, looked_at = 1_600, 0
+    y, x = np.indices((side, side))
+    ring = np.minimum(np.minimum(x, y), side - 1 - np.maximum(x, y))
+    inside = detection._ends
+
+    def counted(part: NDArray[np.bool_]) -> NDArray[np.float64]:
+        nonlocal looked_at
+        looked_at += part.size
+        return inside(part)
+
+    monkeypatch.setattr(detection, "_ends", counted)
+    rectangles((ring % 4 < 2).astype(np.float32))
+    assert 0 < looked_at <= 8 * side * side
+
+
+def test_a_picture_has_so_many_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detection, "_MOST", 3)
+    rows = np.zeros((400, 200), np.float32)
+    for row in range(10):
+        rows[20 + 35 * row : 30 + 35 * row, 20:180] = 1
+    assert len(rectangles(rows)) == 3
 
 
 @pytest.mark.parametrize("size", [(300, 5_000), (3_000, 700), (1_280, 1_281), (40, 40)])

@@ -34,7 +34,9 @@ _TEXT = 0.3  # of the map: here is text
 _SURE = 0.5  # of the map, on average, in a rectangle that is a line
 _WIDER = 1.6
 _THINNEST = 3.0  # pixels of the map
-_MOST = 5_000  # lines of a picture
+_MOST = 2_000  # lines of a picture
+_LARGEST = 2 * TILE * TILE  # pixels of the map around a part; what needs more is no line
+_LOOKED_AT = 8  # times the map's size, that all parts together may need
 _UPRIGHT = 1.5  # times as high as wide: a line that goes up or down
 
 Map = NDArray[np.float32]
@@ -106,7 +108,12 @@ def rectangles(text: Map) -> list[Rectangle]:
 
     parts, _ = label(text > _TEXT, np.ones((3, 3), int))
     found: list[Rectangle] = []
-    for number, place in enumerate(find_objects(parts)[:_MOST], 1):
+    room = _LOOKED_AT * text.size  # parts around each other could take for ever
+    for number, place in enumerate(find_objects(parts), 1):
+        area = text[place].size
+        if len(found) == _MOST or area > min(room, _LARGEST):
+            continue
+        room -= area
         inside = parts[place] == number
         edge = _hull(_ends(inside))
         one = _least(edge)
