@@ -80,6 +80,17 @@ def test_many_texts_of_a_picture_are_judged_as_each_alone(
     torch.testing.assert_close(of_all[1:], made.match(words[:1], present[:1], tokens[1:]))
 
 
+def test_the_last_layer_computes_the_verdict_alone() -> None:
+    made = network()
+    pictures = made.read(made.tokens(torch.randn(2, 9, 6)))
+    x, block = torch.randn(2, 3, 5, 16), made.blocks[-1]
+    mask = (torch.arange(5) < torch.tensor([5, 3, 1, 4, 2, 5])[:, None])[:, None, None]
+    whole, _ = block(x, block.seen(pictures), mask)
+    first, _ = block(x, block.seen(pictures), mask, wanted=1)
+    assert first.shape == (2, 3, 1, 16)
+    torch.testing.assert_close(first, whole[:, :, :1])
+
+
 def test_the_attention_is_the_formula() -> None:
     """Softmax of scaled products, written out with loops, for the article's own form."""
     made = network(fusion="attention", heads=1)

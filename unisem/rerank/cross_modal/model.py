@@ -208,8 +208,10 @@ class CrossModalTransformer(nn.Module):
         x, present = x.expand(b, -1, -1, -1), present.expand(b, -1, -1)
         x = torch.cat([self.verdict.expand(*x.shape[:2], 1, -1), x], 2)  # (b, k, 1 + l, d)
         mask = functional.pad(present, (1, 0), value=True).flatten(0, 1)[:, None, None]
-        for block in _blocks(self.blocks):
-            x, _ = block(x, block.seen(pictures), mask)
+        last = len(self.blocks) - 1
+        for number, block in enumerate(_blocks(self.blocks)):
+            wanted = 1 if number == last else None  # the verdict is all that is read
+            x, _ = block(x, block.seen(pictures), mask, wanted=wanted)
         logits: Tensor = self.verdict_head(x[:, :, 0].float())  # (b, k, 1)
         return logits[..., 0]
 
@@ -351,6 +353,7 @@ class _Block(nn.Module):
         seen: tuple[Tensor, Tensor],
         mask: Tensor | None = None,
         past: tuple[Tensor, Tensor] | None = None,
+        wanted: int | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """One layer.
 
@@ -359,10 +362,16 @@ class _Block(nn.Module):
             seen: From `seen`.
             mask: ``(bk, 1, 1, l)``, which words are there; with ``None`` a word sees those before.
             past: Keys and values of the words before these, ``(b, h, n, e)`` each.
+            wanted: How many of the first words come back, ``(b, k, wanted, d)``; all if ``None``.
         """
-        b, k, l, _ = x.shape  # noqa: E741
-        queries, keys, values = map(
-            self._by_head, self.words_in(self.words_norm(x)).flatten(0, 1).chunk(3, -1)
+        b, k, l, d = x.shape  # noqa: E741
+        normed = self.words_norm(x).flatten(0, 1)  # (bk, l, d)
+        if wanted is not None:
+            x, l = x[:, :, :wanted], wanted  # noqa: E741
+        weight, bias = self.words_in.weight, self.words_in.bias
+        queries = self._by_head(functional.linear(normed[:, :l], weight[:d], bias[:d]))
+        keys, values = map(
+            self._by_head, functional.linear(normed, weight[d:], bias[d:]).chunk(2, -1)
         )  # (bk, h, l, e)
         if past is not None:
             keys, values = torch.cat([past[0], keys], 2), torch.cat([past[1], values], 2)
