@@ -44,7 +44,7 @@ from llama_index.core.schema import (
 
 from unisem.captions import MARKS, generated_by
 from unisem.errors import ImageError
-from unisem.images.for_models import ImageLimits, ModelImage
+from unisem.images.for_models import ImageLimits, ModelImage, Regions
 from unisem.images.reference import ImageRef
 from unisem.images.region import Region
 from unisem.presentation.citation import citation
@@ -146,6 +146,9 @@ class UniSemImageNode(FoundText, ImageNode):
     image_bytes: int = Field(
         default=ImageLimits().bytes, description="Bytes that the picture may have when sent."
     )
+    image_shown: Regions = Field(
+        default="alone", description="Whether a part of a page is shown alone or on its page."
+    )
 
     if not TYPE_CHECKING:  # a property cannot take the place of a field
 
@@ -208,7 +211,7 @@ class UniSemImageNode(FoundText, ImageNode):
         if self.kept_image is not None:  # whoever put it there has read it
             data = b64decode(self.kept_image)
             return Content(item, ModelImage(data, self.image_mimetype or "image/png"))
-        limits = ImageLimits(count=1, side=self.image_side, bytes=self.image_bytes)
+        limits = ImageLimits(1, self.image_side, self.image_bytes, self.image_shown)
         return next(contents([item], limits))
 
 
@@ -259,6 +262,7 @@ def nodes_of(hits: Sequence[Hit], limits: ImageLimits) -> list[NodeWithScore]:
         node = node_of(hit.record)
         if isinstance(node, UniSemImageNode):
             node.image_side, node.image_bytes = limits.side, share
+            node.image_shown = limits.regions
             if room <= 0:
                 node.image_omitted = left_out(limits.count)
             room -= 1

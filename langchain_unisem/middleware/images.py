@@ -87,7 +87,12 @@ class ImageMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         self._limits = limits or ImageLimits()
         self._turns = turns
         # An agent calls its model several times a turn, and shows it the same pictures each time.
-        read = partial(image_for_model, side=self._limits.side, max_bytes=self._limits.share)
+        read = partial(
+            image_for_model,
+            side=self._limits.side,
+            max_bytes=self._limits.share,
+            regions=self._limits.regions,
+        )
         self._read = lru_cache(2 * self._limits.count)(read)
 
     def wrap_model_call(

@@ -18,7 +18,14 @@ from weakref import WeakSet
 from llama_index_unisem.retrievers.retriever import UniSemRetriever
 from unisem.common.forks import Mutex
 from unisem.errors import ImageError, UniSemError
-from unisem.images.for_models import MAX_BYTES, MAX_SIDE, ImageLimits, ModelImage, image_for_model
+from unisem.images.for_models import (
+    MAX_BYTES,
+    MAX_SIDE,
+    ImageLimits,
+    ModelImage,
+    Regions,
+    image_for_model,
+)
 from unisem.images.reference import ImageRef
 from unisem.presentation.contents import image_found
 
@@ -36,12 +43,14 @@ class ToolImageReference:
         sha256: Hex digest of the file's bytes.
         side: Pixels that its longer side may have when sent.
         bytes: Bytes that it may have when sent.
+        regions: How a part of a page is shown.
     """
 
     result_id: str
     sha256: str
     side: int = MAX_SIDE
     bytes: int = MAX_BYTES
+    regions: Regions = "alone"
 
     @classmethod
     def to(cls, ref: ImageRef, result_id: str, limits: ImageLimits) -> ToolImageReference:
@@ -58,7 +67,7 @@ class ToolImageReference:
         known = ref if ref.sha256 is not None else ref.inspected()
         assert known.sha256 is not None
         _places.remember(known, known.sha256)
-        return cls(result_id, known.sha256, limits.side, limits.bytes)
+        return cls(result_id, known.sha256, limits.side, limits.bytes, limits.regions)
 
     @classmethod
     def parse(cls, url: object) -> ToolImageReference | None:
@@ -67,24 +76,27 @@ class ToolImageReference:
             parts = urlsplit(str(url))
             if parts.scheme != _SCHEME:
                 return None
-            values = parse_qs(parts.query, strict_parsing=True, max_num_fields=4)
+            values = parse_qs(parts.query, strict_parsing=True, max_num_fields=5)
             (result_id,), (sha256,) = values["id"], values["sha256"]
             side, size = (int(values[name][0]) for name in ("side", "bytes"))
         except (ValueError, KeyError):
             return None
+        regions: Regions = "on_page" if values.get("regions") == ["on_page"] else "alone"
         if not _DIGEST.fullmatch(sha256) or min(side, size) < 1:
             return None
-        return cls(result_id, sha256, side, size)
+        return cls(result_id, sha256, side, size, regions)
 
     @property
     def url(self) -> str:
         """The reference as a URL, which nothing but `parse` understands."""
-        values = {
+        values: dict[str, str | int] = {
             "id": self.result_id,
             "sha256": self.sha256,
             "side": self.side,
             "bytes": self.bytes,
         }
+        if self.regions != "alone":
+            values["regions"] = self.regions
         return f"{_SCHEME}:?{urlencode(values, quote_via=quote)}"
 
     def read(self, most: int = MAX_BYTES) -> ModelImage:
@@ -100,7 +112,12 @@ class ToolImageReference:
         for ref in _places.of(self):
             try:
                 known = replace(ref, sha256=self.sha256)
-                return image_for_model(known, side=self.side, max_bytes=min(self.bytes, most))
+                return image_for_model(
+                    known,
+                    side=self.side,
+                    max_bytes=min(self.bytes, most),
+                    regions=self.regions,
+                )
             except ImageError as error:
                 failed = error
         raise failed or ImageError(

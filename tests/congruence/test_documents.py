@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,9 +23,11 @@ from llama_index_unisem import UniSemRetriever as LlamaIndexRetriever
 from tests.support.chat_server import ChatServer, chat_server
 from tests.support.manuals import manual
 from tests.support.pictures import encoded, solid
+from tests.support.rerankers import ColourReranker
 from tests.support.toy import ToyEncoder
 from unisem import SemanticSpace
 from unisem.common.skipped import Skipped
+from unisem.images.for_models import ImageLimits
 
 QUESTION = "The cover and its screws"
 FIGURE = "manuals/machine.pdf#p1-figure-1"
@@ -134,3 +137,82 @@ def test_a_readers_figure_is_a_picture_to_every_component(folder: Path) -> None:
     figures = [item for item in documents if item.metadata.get("kind") == "figure"]
     assert len(figures) == 2
     assert is_red(Image.open(figures[0].resolve_image()))  # type: ignore[attr-defined]
+
+
+def check_page(server: ChatServer) -> None:
+    """The whole page, with a frame round the figure, and no figure alone."""
+    sent = [np.asarray(picture.convert("RGB")).astype(int) for picture in server.images()]
+    reds = [(np.abs(pixels - (220, 30, 30)).sum(axis=2) < 20).mean() for pixels in sent]
+    page = server.images()[int(np.argmax(reds))]
+    assert page.size == (794, 1123)  # A4 at 96 dots per inch
+    pixels = np.asarray(page.convert("RGB")).astype(int)
+    frame = np.abs(pixels - (215, 38, 61)).sum(axis=2) < 30
+    rows, columns = np.nonzero(frame)
+    # The figure is at 60, 220 and 180 by 120 points; a frame is some pixels wide.
+    found = np.array([columns.min(), rows.min(), columns.max(), rows.max()]) * 72 / 96
+    assert np.abs(found - (60, 220, 240, 340)).max() < 10
+    assert len([picture for picture in server.images() if is_red(picture)]) == 0
+
+
+def test_langchain_sends_the_page_that_a_figure_is_on(space: SemanticSpace) -> None:
+    retriever = LangChainRetriever(space=space, k=1, neighbors=1)
+    with chat_server(["Figure 1."]) as server:
+        llm = ChatOpenAI(model="scripted", base_url=server.url, api_key="none")  # type: ignore[arg-type]
+        prompt = MultimodalPrompt(space=space, limits=ImageLimits(regions="on_page"))
+        context = {"context": retriever, "question": RunnablePassthrough()}
+        (context | prompt | llm).invoke(QUESTION)
+        check_page(server)
+
+
+@pytest.mark.parametrize("citing", [False, True])
+def test_llama_index_sends_the_page_that_a_figure_is_on(space: SemanticSpace, citing: bool) -> None:
+    retriever = LlamaIndexRetriever(
+        space=space,
+        similarity_top_k=1,
+        neighbors=1,
+        image_limits=ImageLimits(regions="on_page"),
+    )
+    with chat_server(["Figure 1."]) as server:
+        llm = OpenAI(model="gpt-4o", api_base=server.url, api_key="x", max_retries=0)
+        if citing:
+            engine = CitationQueryEngine(retriever, llm=llm, multimodal=True)
+        else:
+            engine = RetrieverQueryEngine.from_args(retriever, llm=llm, multimodal=True)
+        engine.query(QUESTION)
+        check_page(server)
+
+
+def test_documents_are_reranked_by_their_words_and_nothing_comes_twice(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Passages and captions are judged as texts; then each brings its own, once."""
+    (folder / "machine.pdf").write_bytes(manual(pages=6))
+    reranker = ColourReranker(sees_images=False)
+    question = "what page number 6 says, and Figure 1 of the cover"
+    with SemanticSpace.open(tmp_path / "r.unisem", encoder=ToyEncoder()) as space:
+        space.add_folder(folder)
+        plain = space.search(question, k=20)
+        expected = sorted(
+            plain,
+            key=lambda hit: (-_shared_words(question, hit.record.text or ""), hit.record.id),
+        )
+        hits = space.search(question, k=20, reranker=reranker, fetch_k=20)
+        assert [hit.record.id for hit in hits] == [hit.record.id for hit in expected]
+        with_own = space.search(question, k=3, reranker=reranker, fetch_k=20, neighbors=1)
+        ids = [hit.record.id for hit in with_own]
+        assert len(ids) == len(set(ids))
+        assert {hit.record.id for hit in hits[:3]} <= set(ids)
+        assert FIGURE in ids
+        documents = LangChainRetriever(
+            space=space, k=3, reranker=reranker, fetch_k=20, neighbors=1
+        ).invoke(question)
+        nodes = LlamaIndexRetriever(
+            space=space, similarity_top_k=3, reranker=reranker, fetch_k=20, neighbors=1
+        ).retrieve(question)
+        assert [document.id for document in documents] == ids
+        assert [node.node.node_id for node in nodes] == ids
+
+
+def _shared_words(question: str, text: str) -> int:
+    words = set(re.findall(r"\w+", question.lower()))
+    return len(words & set(re.findall(r"\w+", text.lower())))

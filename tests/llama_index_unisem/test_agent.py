@@ -435,3 +435,9 @@ async def test_a_result_reads_its_picture_when_it_is_resolved(
     (tmp_path / "noise.png").write_bytes(encoded(solid("red")))
     with pytest.raises(ImageError, match="has changed"):
         block.resolve_image()
+
+
+@pytest.mark.parametrize("regions", ["alone", "on_page"])
+def test_a_reference_says_how_a_part_of_a_page_is_shown(regions: str) -> None:
+    known = references.ToolImageReference("a b", "0" * 64, 100, 2000, regions)  # type: ignore[arg-type]
+    assert references.ToolImageReference.parse(known.url) == known

@@ -6,6 +6,7 @@ import base64
 from dataclasses import dataclass, field
 from io import BytesIO
 from math import sqrt
+from typing import Literal, get_args
 
 from PIL import Image
 
@@ -23,6 +24,10 @@ MAX_SIDE = 1536
 
 MAX_BYTES = 12_000_000
 """Bytes of all pictures of a message, by default."""
+
+
+Regions = Literal["alone", "on_page"]
+"""How a part of a page is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +62,18 @@ class ImageLimits:
         side: Pixels that a picture's longer side may have; larger ones are scaled down.
         bytes: Bytes of all pictures together, before base64; each may have an equal share, and
             is scaled down to fit.
+        regions: What is sent of a figure that is a part of a PDF's page: ``"alone"``, the figure;
+            ``"on_page"``, its page with a frame around it, as `ImageRef.open_page` gives it.
     """
 
     count: int = 8
     side: int = MAX_SIDE
     bytes: int = MAX_BYTES
+    regions: Regions = "alone"
+
+    def __post_init__(self) -> None:
+        if self.regions not in get_args(Regions):
+            raise ValueError(f'regions must be "alone" or "on_page", not {self.regions!r}')
 
     @property
     def share(self) -> int:
@@ -70,7 +82,11 @@ class ImageLimits:
 
 
 def image_for_model(
-    image: ImageRef, *, side: int = MAX_SIDE, max_bytes: int = MAX_BYTES
+    image: ImageRef,
+    *,
+    side: int = MAX_SIDE,
+    max_bytes: int = MAX_BYTES,
+    regions: Regions = "alone",
 ) -> ModelImage:
     """Read a picture for a chat model.
 
@@ -81,11 +97,14 @@ def image_for_model(
         image: The picture.
         side: Pixels that its longer side may have.
         max_bytes: Bytes that it may have; it is scaled down until it fits.
+        regions: As of `ImageLimits`.
 
     Raises:
         ImageError: The picture cannot be read, does not fit, or has another digest than the
             reference says.
     """
+    if regions == "on_page" and (page := image.open_page()) is not None:
+        image = ImageRef.of(page)
     sent = _at_most(image, side)
     while len(sent.data) > max_bytes:
         info = inspect_image(sent.data, image.name)

@@ -102,7 +102,9 @@ def contents(items: Iterable[Item], limits: ImageLimits | None = None) -> Iterat
             yield Content(item, None, left_out(limits.count))
         else:
             try:
-                image = image_for_model(item.image, side=limits.side, max_bytes=share)
+                image = image_for_model(
+                    item.image, side=limits.side, max_bytes=share, regions=limits.regions
+                )
             except ImageError as error:
                 _LOGGER.warning("the picture of %r is not sent: %s", item.id, error)
                 yield Content(item, None, error.summary)
