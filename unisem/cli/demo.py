@@ -74,8 +74,8 @@ QUESTIONS = (
     ),
     Question(
         kind="Chinese → pictures",
-        remark="A little yellow bird on a branch; the pixels alone are compared.",
-        text="树枝上的黄色小鸟",
+        remark="Instruments with strings, as above: a text may be in any of a hundred languages.",
+        text="有弦的乐器",
         match="image",
     ),
     Question(
