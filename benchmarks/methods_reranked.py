@@ -50,9 +50,6 @@ METHODS: dict[str, CrossModalRecipe] = {
     "the article's form: one attention": replace(
         _COMMON, fusion="attention", captioning=0, group=64, hard_negatives=0, epochs=20
     ),
-    "one attention and a cosine": replace(
-        _COMMON, fusion="cosine", captioning=0, group=64, hard_negatives=0, epochs=20
-    ),
     "cross-modal Transformer": replace(_COMMON, captioning=0, epochs=4),
 }
 MEASURES = ("hit@1", "hit@10", "MRR")
@@ -68,7 +65,7 @@ class Run:
         method: Its name.
         seed: Its seed.
         seconds: Spent training.
-        processor: Seconds of a processor for the same, with the towers.
+        processor: Seconds of a processor for the same.
         megabytes: The process's peak resident memory.
         trained: Numbers that were trained.
         milliseconds: A query by the encoder, and by both.
@@ -130,7 +127,12 @@ def run(method: str, seed: int, options: argparse.Namespace) -> Run:
     if not encoder.is_dir():
         recipe = replace(ENCODERS[ENCODER], seed=seed)
         train_encoder(options.start, train, encoder, recipe=recipe, features=work)
-    processor = time.process_time()
+    steps: list[float] = []
+
+    def noted(what: str, done: int, total: int) -> None:
+        if what == "training":
+            steps.append(time.process_time())
+
     with tempfile.TemporaryDirectory() as name:
         report = train_reranker(
             str(encoder),
@@ -140,8 +142,8 @@ def run(method: str, seed: int, options: argparse.Namespace) -> Run:
             miner=options.start,
             recipe=replace(METHODS[method], seed=seed),
             features=work,
+            progress=noted,
         )
-        processor = time.process_time() - processor
         model = CrossModalReranker(method, report.output, encoder=load_encoder(str(encoder)))
         cost = milliseconds(model, held_out)
     assert report.reranked is not None
@@ -149,7 +151,7 @@ def run(method: str, seed: int, options: argparse.Namespace) -> Run:
         method,
         seed,
         report.seconds,
-        processor,
+        (steps[-1] - steps[0]) * len(steps) / (len(steps) - 1),
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         report.trained,
         cost,

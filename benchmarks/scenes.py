@@ -63,14 +63,7 @@ ATTENTION_TOWERS = "the article's form on these"
 DEPTH = 50
 REMARKS = "## Towers that knew nothing"
 
-CROSS_RECIPE = CrossModalRecipe(
-    loss="infonce",
-    group=8,
-    hard_negatives=0,
-    epochs=10,
-    length=20,
-    precision="bfloat16",
-)
+CROSS_RECIPE = CrossModalRecipe(hard_negatives=0, length=20, precision="bfloat16")
 ATTENTION_RECIPE = replace(CROSS_RECIPE, fusion="attention", words="tower", captioning=0)
 
 Shares = NDArray[np.float64]

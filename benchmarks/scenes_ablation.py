@@ -57,14 +57,18 @@ class Row:
 
 ROWS = (
     Row("InfoNCE in groups of 8"),
-    Row("… of 2", replace(SMALL, group=2)),
-    Row("… of 32", replace(SMALL, group=32)),
-    Row("… of 8, no pictures of swaps", swaps=False),
-    Row("… of 8, wrong captions not told", told=False),
-    Row("… the same, 3 hard negatives by mini", replace(SMALL, hard_negatives=3), told=False),
     Row("contrastive, texts", replace(_OTHER, loss="contrastive", compared="texts")),
     Row("contrastive, both", replace(_OTHER, loss="contrastive")),
     Row("matching, yes or no, both", replace(_OTHER, loss="itm")),
+    Row("InfoNCE in groups of 2", replace(SMALL, group=2)),
+    Row("InfoNCE in groups of 32", replace(SMALL, group=32)),
+    Row(
+        "InfoNCE in groups of 8, 3 hard negatives by mini in place of told ones",
+        replace(SMALL, hard_negatives=3),
+        told=False,
+    ),
+    Row("InfoNCE in groups of 8, no wrong captions told", told=False),
+    Row("InfoNCE in groups of 8, no pictures of swaps", swaps=False),
 )
 
 
