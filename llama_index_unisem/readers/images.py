@@ -127,13 +127,17 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
     # -- resources -----------------------------------------------------------------------------
 
     def list_resources(self, *args: Any, **kwargs: Any) -> list[str]:
-        """The paths of the pictures and texts in ``input_dir``.
+        """The paths of the pictures, texts and documents in ``input_dir``.
 
         Args:
             *args: None.
             **kwargs: None.
         """
-        return [str(self._path(item)) for item in self._folder() if isinstance(item, Record)]
+        return [
+            str(self._path(item) if isinstance(item, Record) else item.source.path)
+            for item in self._folder()
+            if not isinstance(item, Skipped)
+        ]
 
     def get_resource_info(self, resource_id: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Path, name and size of a file.
@@ -163,8 +167,11 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
     # -- reading -------------------------------------------------------------------------------
 
     def _documents(self, file: Path | None, extra: dict[str, Any]) -> Iterator[Document]:
+        folder = ""
         if file is not None:
-            items = self._single(file).read_one(file)
+            single = self._single(file)
+            items = single.read_one(file)
+            folder = "" if self.input_dir else str(single.folder.parent / "x")[:-1]
         else:
             self._skipped.clear()
             reader = self._folder()
@@ -175,7 +182,7 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
                 if isinstance(item, Skipped):
                     self._leave_out(item)
                 else:
-                    yield self._document(item, extra)
+                    yield self._document(item, extra, folder)
         if file is None and self._skipped:
             _log.warning("%d inputs were left out", len(self._skipped))
 
@@ -198,12 +205,12 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
     def _reader(self, folder: str) -> FolderReader:
         return FolderReader(folder, chunk_size=sys.maxsize, recognizer=self._recognizer)
 
-    def _document(self, record: Record, extra: dict[str, Any]) -> Document:
+    def _document(self, record: Record, extra: dict[str, Any], folder: str) -> Document:
         path = self._path(record)
         metadata = {**extra, **record.metadata, "file_path": str(path)}
         common: dict[str, Any] = {
             # Two folders of one name must not share ids where nobody has said which folder it is.
-            "id_": record.id if self.input_dir is not None else f"{path}{_part(record, path)}",
+            "id_": f"{folder}{record.id}",
             "excluded_embed_metadata_keys": list(_NOT_EMBEDDED),
             "excluded_llm_metadata_keys": list(_NOT_SHOWN),
         }
@@ -213,9 +220,9 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
             return Document(text=text, metadata=metadata, **common)
         metadata["sha256"] = record.image.sha256
         image = record.image
-        if image.region is None:
+        if image.path is not None and image.region is None:
             resource = MediaResource(path=path, mimetype=image.mime_type)
-        else:  # no other component could render it from the document's path
+        else:  # no other component could take it out of the document
             resource = MediaResource(data=b64encode(image.read_bytes()), mimetype=image.mime_type)
         return ImageDocument(
             # A document without any text resource is known to pipeline caches by nothing at all.
@@ -229,9 +236,3 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
         if record.image is not None and record.image.path is not None:
             return record.image.path
         return Path(record.source_id or "")
-
-
-def _part(record: Record, path: Path) -> str:
-    """What tells a record from others of its file: ``#words-1``."""
-    whole = f"{path.parent.name}/{path.name}"
-    return record.id.removeprefix(whole) if record.id.startswith(whole) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import csv
 import hashlib
@@ -15,11 +16,15 @@ from llama_index.core import SimpleDirectoryReader
 from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.readers.base import BaseReader, ReaderConfig
 from llama_index.core.schema import Document, ImageDocument, MetadataMode
+from PIL import Image
 
 from llama_index_unisem import UniSemImageReader
 from tests.support.pictures import encoded, noise, solid
+from tests.support.toy import COLOURS
 from unisem.common.skipped import Skipped
 from unisem.readers import FolderReader
+from unisem.readers.documents.document import records_of
+from unisem.records import Record
 
 
 @pytest.fixture
@@ -266,3 +271,59 @@ def test_captions_as_people_have_them(tmp_path: Path, single: bool) -> None:
     assert documents[0].metadata["zip"] == "01234"
     kinds = set() if single else {"*.mov"}
     assert {Path(item.name).name for item in reader.skipped} == {"c.txt", "self.png", *kinds}
+
+
+def notebook(picture: bytes) -> str:
+    """Two passages with a picture between them, and one beside the notebook."""
+    output = {
+        "output_type": "display_data",
+        "metadata": {},
+        "data": {"image/png": base64.b64encode(picture).decode()},
+    }
+    code = {
+        "cell_type": "code",
+        "execution_count": 1,
+        "metadata": {},
+        "source": "plot()",
+        "outputs": [output],
+    }
+    words = [
+        {"cell_type": "markdown", "metadata": {}, "source": text}
+        for text in ("# Before", "# After\n\n![a](tim.png)\n\nand again\n\n![b](tim.png)")
+    ]
+    cells = [words[0], code, words[1]]
+    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_a_documents_parts_have_ids_of_their_own_and_pictures_that_are_pictures(
+    photos: Path, single: bool
+) -> None:
+    path = photos / "report.ipynb"
+    path.write_text(notebook(encoded(solid("yellow"))))
+    if single:
+        documents = UniSemImageReader().load_data(path)
+    else:
+        documents = UniSemImageReader(photos).load_data()
+        documents = [item for item in documents if item.metadata["file_name"] == path.name]
+    ids = [item.id_ for item in documents]
+    assert len(set(ids)) == len(ids) == 5
+    prefix = f"{path}#" if single else "photos/report.ipynb#"
+    assert [name.removeprefix(prefix) for name in ids] == [
+        name.id.removeprefix("photos/report.ipynb#")
+        for name in records_of(FolderReader(photos).read_one(path))
+        if isinstance(name, Record)
+    ]
+    pictures = [item for item in documents if isinstance(item, ImageDocument)]
+    colours = [
+        Image.open(item.resolve_image()).convert("RGB").getpixel((0, 0)) for item in pictures
+    ]
+    assert colours == [COLOURS["yellow"], COLOURS["blue"], COLOURS["blue"]]
+
+
+def test_documents_are_among_the_resources(photos: Path) -> None:
+    path = photos / "report.ipynb"
+    path.write_text(notebook(encoded(solid("yellow"))))
+    reader = UniSemImageReader(photos)
+    assert str(path) in reader.list_resources()
+    assert len(reader.load_resource(str(path))) == 5
