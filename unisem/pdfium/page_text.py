@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MOST_CHARACTERS = 200_000
 """Characters of a page that are read; no page that a person reads has more."""
+MOST_LINES = 10_000
+"""Lines of a page that are read."""
 
 _GAP = 2.2  # times its size; what is further apart on one line stands in two columns
 _FIXED_PITCH = 1  # of a font's flags, PDF 32000-1, table 123
@@ -95,6 +97,8 @@ def lines_of(page: PdfPage) -> list[Line]:
         box_of, angle_of = raw.FPDFText_GetLooseCharBox, raw.FPDFText_GetCharAngle
         size_of, place = raw.FPDFText_GetFontSize, ctypes.byref(rectangle)
         for index in range(min(text.count_chars(), MOST_CHARACTERS)):
+            if len(lines) >= MOST_LINES:
+                break
             code = unicode_of(handle, index)
             if code in (10, 13):
                 end()
@@ -114,7 +118,7 @@ def lines_of(page: PdfPage) -> list[Line]:
                 end()
             letters.append((_character(code), box, size_of(handle, index), index))
         end()
-        return lines
+        return lines[:MOST_LINES]
     finally:
         text.close()
 

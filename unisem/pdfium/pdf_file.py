@@ -49,8 +49,12 @@ class PdfFile:
     @property
     def is_spent(self) -> bool:
         """Whether it has taken all the time that a document of so many pages may take."""
-        allowed = min(_AT_LEAST + _A_PAGE * self.pages, _AT_MOST)
-        return self._spent > allowed or PDFIUM.gives_up(self._digest)
+        return self._spent > self.allowed or PDFIUM.gives_up(self._digest)
+
+    @property
+    def allowed(self) -> float:
+        """Seconds that a document of so many pages may take."""
+        return min(_AT_LEAST + _A_PAGE * self.pages, _AT_MOST)
 
     def outline(self) -> list[tuple[int, int, str]]:
         """Its own table of contents: levels, from 1, pages, from 1, and titles.

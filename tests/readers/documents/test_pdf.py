@@ -7,13 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.hostile_pdfs import page
 from tests.support.manuals import PASSAGE, manual
 from unisem.common.skipped import Skipped
 from unisem.errors import DocumentError
 from unisem.images.reference import ImageRef
+from unisem.pdfium.page_content import PageContent
+from unisem.pdfium.pdf_file import PdfFile
 from unisem.readers.documents.document import Document
-from unisem.readers.documents.elements import Source
+from unisem.readers.documents.elements import Element, Source
 from unisem.readers.documents.pdf import PDF
+from unisem.readers.documents.pdf_figures import shapes_of
 from unisem.records import Record
 
 
@@ -102,3 +106,41 @@ def test_an_encrypted_pdf_says_what_to_do(tmp_path: Path) -> None:
     pdf.set_encryption(owner_password="owner", user_password="user")
     with pytest.raises(DocumentError, match="needs a password; save a copy without one"):
         records(tmp_path, bytes(pdf.output()))
+
+
+def test_a_document_that_takes_too_long_to_arrange_is_cut_off_and_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = PdfFile.page
+
+    def slowly(pdf: PdfFile, number: int) -> PageContent:
+        if number == 4:
+            monkeypatch.setattr(PdfFile, "allowed", -1.0)
+        return reads(pdf, number)
+
+    monkeypatch.setattr(PdfFile, "page", slowly)
+    monkeypatch.setattr(PdfFile, "is_spent", False)
+    found = list(PDF.elements(manual(pages=4), Source(tmp_path / "x.pdf", tmp_path)))
+    assert isinstance(found[-1], Skipped)
+    assert found[-1].reason.startswith("what follows page 1 is not read, as the document has taken")
+    assert {item.page for item in found if isinstance(item, Element)} == {1}
+
+
+def test_lines_that_are_held_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unisem.readers.documents.pdf.MOST_LINES", 8)
+    found = list(PDF.elements(manual(pages=4), Source(tmp_path / "x.pdf", tmp_path)))
+    skipped = [item.reason for item in found if isinstance(item, Skipped)]
+    assert skipped == ["what follows page 2 is not read, as there are too many lines"]
+    assert {item.page for item in found if isinstance(item, Element)} == {1, 2}
+
+
+def test_a_page_that_nobody_could_read_is_read_within_bounds(tmp_path: Path) -> None:
+    places = [(60 + 7 * (n % 75), 60 + n // 75 % 700) for n in range(15_000)]
+    letters = b"".join(b"1 0 0 1 %d %d Tm (a) Tj\n" % place for place in places)
+    squares = b"".join(b"%d %d 3 3 re f\n" % (8 * n % 600, n // 75 * 8) for n in range(7_500))
+    data = page(b"BT /F 2 Tf\n" + letters + b"ET\n" + squares)
+    content = PdfFile(data, "x.pdf").page(1)
+    assert len(content.lines) <= 10_000
+    assert len(shapes_of(content.drawn, content.width, content.height)) <= 200
+    found = list(PDF.elements(data, Source(tmp_path / "x.pdf", tmp_path)))
+    assert sum(item.text.count("a") for item in found if isinstance(item, Element)) > 5_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ from unisem.readers.documents.pdf_blocks import Block, blocks_of, leading_of
 from unisem.readers.documents.pdf_figures import Shape, is_figure, is_table, shapes_of
 from unisem.readers.documents.pdf_layout import Figure, captioned
 from unisem.readers.documents.pdf_text import in_reading_order
+
+MOST_LINES = 1_000_000
+"""Lines of a document, which are held while its running heads are looked for."""
 
 _MOST_FAULTS = 100  # pages that are damaged in a row, after which others are not tried
 _EDGE = 0.12  # of a page's height, where running heads and page numbers stand
@@ -58,6 +62,7 @@ def _elements(data: bytes, source: Source) -> Iterator[Element | Skipped]:
         raise DocumentError(f"{source.path.name} has no pages, or damaged ones")
     shapes: dict[int, list[Shape]] = {}
     faults: list[str] = []
+    lines = 0
     for page in _pages(pdf):
         if isinstance(page, str):
             faults.append(page)
@@ -65,6 +70,12 @@ def _elements(data: bytes, source: Source) -> Iterator[Element | Skipped]:
         pages.append(page)
         shapes[page.number] = shapes_of(page.drawn, page.width, page.height)
         page.drawn.clear()  # a map may have a hundred thousand
+        lines += len(page.lines)
+        if lines > MOST_LINES:
+            faults.append(
+                f"what follows page {page.number} is not read, as there are too many lines"
+            )
+            break
     if not pages:
         raise DocumentError(f"{source.path.name}: {'; '.join(faults)}")
     yield from (Skipped(str(source.path), fault) for fault in faults)
@@ -77,11 +88,19 @@ def _elements(data: bytes, source: Source) -> Iterator[Element | Skipped]:
     larger = sorted((size for size in sizes if size >= body * _LARGER), reverse=True)
     ranks = {size: min(rank, _LEVELS) for rank, size in enumerate(larger[-_LEVELS:], 1)}
     leading = leading_of([line for page in pages for line in page.lines])
+    spent = 0.0
     for page in pages:
         reading = _Reading(
             page, shapes[page.number], source, running, outline, body, leading, ranks
         )
-        yield from reading.elements()
+        began = time.thread_time()
+        found = list(reading.elements())
+        spent += time.thread_time() - began
+        yield from found
+        if spent > pdf.allowed and page is not pages[-1]:
+            what = f"what follows page {page.number} is not read"
+            yield Skipped(str(source.path), f"{what}, as the document has taken too long")
+            return
 
 
 def _pages(pdf: PdfFile) -> Iterator[PageContent | str]:
@@ -169,7 +188,8 @@ class _Reading:
             for inside in [[line for line in lines if _holds(shape.box, line.box)]]
             if is_figure(shape, inside) or is_table(shape, inside)
         ]
-        free = [line for line in lines if not any(line in figure.inside for figure in figures)]
+        inner = {id(line) for figure in figures for line in figure.inside}
+        free = [line for line in lines if id(line) not in inner]
         blocks = blocks_of(in_reading_order(free), self.body, self.leading)
         rules = [shape.box for shape in self.shapes if shape.rules and not shape.images]
         yield from self._told(captioned(blocks, figures, rules))

@@ -16,6 +16,7 @@ from unisem.readers.documents.labels import label_of
 _BULLET = re.compile(r"([•‣◦▪–—*·]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s+\S")
 _APART = 0.65  # times a line's size: white between two paragraphs
 _LOOSER = 0.2  # times a line's size: white more than between two lines
+_LOOKED_AT = 100  # lines before one, of a paragraph that is longer than a page
 _INDENT = 0.8  # times its size, of a paragraph's first line
 _SENTENCE_ENDS = tuple(".!?:;。！？：；”\"')")
 
@@ -36,10 +37,10 @@ class Block:
         if self.is_code:
             return _code(self.lines)
         text = ""
-        for line in self.lines:
+        for before, line in pairwise([self.lines[0], *self.lines]):
             if not text:
                 text = line.text
-            elif joins := _broken(text, line, self.lines):
+            elif joins := _broken(text, line, before):
                 text = text[: -joins if joins > 1 else None] + line.text
             else:
                 text += ("" if _is_wide(text[-1]) and _is_wide(line.text[:1]) else " ") + line.text
@@ -113,14 +114,13 @@ def _goes_on(block: Block, line: Line, body: float, leading: float) -> bool:
         return False
     if _BULLET.match(line.text):
         return False
-    begins = line.box[0] - min(item.box[0] for item in block.lines)
+    begins = line.box[0] - min(item.box[0] for item in block.lines[-_LOOKED_AT:])
     ended = last.text.endswith(_SENTENCE_ENDS)
     return not (len(block.lines) > 1 and ended and begins > _INDENT * line.size)
 
 
-def _broken(text: str, line: Line, lines: Sequence[Line]) -> int:
+def _broken(text: str, line: Line, before: Line) -> int:
     """How a word goes on in a line: 0 it does not, 1 as it is, 2 without the hyphen at the end."""
-    before = lines[lines.index(line) - 1]
     if before.breaks_word:
         return 1
     word = text[-2:-1].isalpha() and text.endswith(("-", "\u2010"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from unisem.common.box import Box, around
 from unisem.pdfium.page_drawings import Drawn
 from unisem.pdfium.page_text import Line
+
+MOST_SHAPES = 200
+"""Shapes of a page that are looked at."""
 
 _CELL = 3.0  # points; what is nearer to each other than about two cells is one drawing
 _LARGEST_GRID = 2000  # cells a side
@@ -41,7 +45,7 @@ class Shape:
 
 
 def shapes_of(drawn: Sequence[Drawn], width: float, height: float) -> list[Shape]:
-    """What is drawn on a page, touching parts as one, from top to bottom.
+    """What is drawn on a page, touching parts as one, the largest, from top to bottom.
 
     The parts are painted on a grid, and connected areas looked for.
 
@@ -69,7 +73,13 @@ def shapes_of(drawn: Sequence[Drawn], width: float, height: float) -> list[Shape
         shape.forms += one.kind == "form"
         shape.drawings += one.kind == "drawing"
         shape.rules += one.kind == "rule"
-    return sorted(shapes.values(), key=lambda shape: (shape.box[1], shape.box[0]))
+    largest = nlargest(MOST_SHAPES, shapes.values(), key=_area)
+    return sorted(largest, key=lambda shape: (shape.box[1], shape.box[0]))
+
+
+def _area(shape: Shape) -> float:
+    left, top, right, bottom = shape.box
+    return (right - left) * (bottom - top)
 
 
 def _span(box: Box, cell: float) -> tuple[slice, slice]:

@@ -11,6 +11,7 @@ from unisem.pdfium.page_text import Line
 from unisem.readers.documents.labels import label_of
 from unisem.readers.documents.pdf_blocks import Block
 
+_MOST_CAPTIONS = 100  # of a page; each is held against every figure and passage
 _FARTHEST = 60.0  # points between a figure and its caption
 _WRONG_SIDE = 12.0  # points that a caption is farther away which stands where few do
 _ASIDE = 12.0  # points that one is which stands in the middle of the page, the figure at its edge
@@ -66,7 +67,7 @@ def captioned(
     Returns:
         In reading order, captions no longer among the blocks.
     """
-    captions = [block for block in blocks if _is_caption(block)]
+    captions = [block for block in blocks if _is_caption(block)][:_MOST_CAPTIONS]
     found = list(figures)
     for caption in captions:
         if (table := _ruled(caption, blocks, rules, found)) is not None:
@@ -88,17 +89,17 @@ def captioned(
         figure.caption = captions[position].text
         _absorb(figure, found, blocks)
     inside = {id(line) for figure in found for line in figure.inside}
-    text = [
-        block
+    text = {
+        id(block)
         for block in blocks
         if id(block) not in taken and not all(id(line) in inside for line in block.lines)
-    ]
+    }
     places = {id(captions[position]): figure for position, figure in owner.items()}
     ordered: list[Block | Figure] = []
     for block in blocks:
         if id(block) in places:
             ordered.append(places[id(block)])
-        elif any(block is other for other in text):
+        elif id(block) in text:
             ordered.append(block)
     for figure in found:
         if figure not in owner.values():

@@ -6,6 +6,10 @@ from collections.abc import Sequence
 
 from unisem.pdfium.page_text import Line
 
+MOST_ARRANGED = 2_000
+"""Lines of a page that may stand in columns; one with more (a map) is read from top to bottom."""
+
+_TRIED = 100  # gaps between rows
 _GUTTER = 9.0  # points of white between two columns
 
 
@@ -14,8 +18,9 @@ def in_reading_order(lines: Sequence[Line]) -> list[Line]:
 
     The page is cut recursively at white space (XY cut, Nagy and Seth 1984): at a gutter that goes
     through all of it, else at the widest gap between two rows after which a part has a gutter.
+    A page of more than `MOST_ARRANGED` lines is not cut.
     """
-    return _cut(list(lines), 0)
+    return _cut(list(lines), 0) if len(lines) <= MOST_ARRANGED else _rows(list(lines))
 
 
 def _cut(lines: list[Line], depth: int) -> list[Line]:
@@ -26,7 +31,7 @@ def _cut(lines: list[Line], depth: int) -> list[Line]:
         right = [line for line in lines if line.box[2] > gutter]
         if _is_column(left) and _is_column(right):
             return _cut(left, depth + 1) + _cut(right, depth + 1)
-    for row in _gaps(lines, 1, 0.5):
+    for row in _gaps(lines, 1, 0.5)[:_TRIED]:
         above = [line for line in lines if line.box[3] <= row]
         below = [line for line in lines if line.box[3] > row]
         if _has_columns(above) or _has_columns(below):
