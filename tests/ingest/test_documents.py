@@ -271,3 +271,20 @@ def test_a_document_that_was_away_comes_back_whole(tmp_path: Path) -> None:
         (folder / "b.html").rename(folder / "c.html")
         report = space.add_folder(folder)
         assert (report.gone, report.renamed, len(space)) == ((), 2, 4)
+
+
+def test_a_document_that_ends_with_a_damaged_picture_is_read_once(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "bad.png").write_bytes(encoded(solid("red"))[:60])
+    page = "<h1>Oil</h1><p>How to oil it.</p><img src='data:image/png;base64,AAAA' alt='a lamp'>"
+    (folder / "page.html").write_text(page + "<img src='bad.png' alt='a hinge'>")
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
+        report = space.add_folder(folder)
+        assert report.added == 1
+        names = [skipped.name for skipped in report.skipped]
+        assert names == ["site/page.html#figure-1", str(folder / "bad.png")]
+        again = space.add_folder(folder)
+        assert (again.added, again.unchanged, again.skipped) == (0, 1, ())

@@ -215,7 +215,8 @@ class Ingestion:
             self._documents += DocumentCounts.of_one(record.metadata for record in records)
             self._find_more(len(items) - 1)
             self._make_way(stored, {record.id for record in records})
-            yield from items
+            items.sort(key=lambda item: isinstance(item, Record) and _mark(item) is not None)
+            yield from items  # what says that it is all there comes last
             self._text_sources.add(document.source_id)
         except DocumentError as error:
             self._unread_sources.add(document.source_id)
@@ -246,7 +247,11 @@ class Ingestion:
 
     def _note(self, item: Prepared) -> None:
         if item.error is not None:
-            self._skipped.append(Skipped.of(item.error))
+            image = item.offer.record.image
+            inside = image is not None and image.path is None  # which has no name of its own
+            self._skipped.append(
+                Skipped(item.record.id, item.error.reason) if inside else Skipped.of(item.error)
+            )
             return
         self._contents.add(_content(item.record))
         if item.is_wanted:
@@ -333,7 +338,7 @@ def _whole_content(record: Record) -> tuple[str | None, str | None]:
 
 
 def _mark(record: Record) -> object:
-    """What the last record of a document says of it."""
+    """What one record of a document says of it."""
     return record.payload.get("document")
 
 

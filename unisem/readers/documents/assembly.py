@@ -84,8 +84,9 @@ def assemble(
         name: What ids begin with.
         source_id: As of `Record`.
         file_name: The metadata's.
-        mark: What the payload of the last record says of the document, so that it can be
-            recognised as read to its end.
+        mark: What the payload of one record says of the document, so that it can be recognised as
+            read to its end, if that is stored after the others. It is the last one without a
+            picture, if there is any: a picture may turn out to be damaged.
         chunk_size: Characters that a passage may have.
         reads_whole: Whether the encoder that is to embed it reads all of a text; passages are
             short enough for it, too.
@@ -99,8 +100,9 @@ def assemble(
             drafts.append(item)
     _name(drafts, name)
     _link(drafts, limit)
-    for position, draft in enumerate(drafts):
-        is_last = position + 1 == len(drafts)
+    marked = next((it for it in reversed(drafts) if it.element.image is None), None)
+    marked = marked or (drafts[-1] if drafts else None)
+    for draft in drafts:
         try:
             yield Record(
                 id=draft.id,
@@ -109,7 +111,7 @@ def assemble(
                 metadata=_metadata(draft, file_name),
                 source_id=source_id,
                 links=draft.links,
-                payload={"document": dict(mark)} if is_last else None,
+                payload={"document": dict(mark)} if draft is marked else None,
             )
         except (RecordError, ImageError) as error:
             yield Skipped(draft.id, str(error))

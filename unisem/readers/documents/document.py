@@ -70,7 +70,7 @@ class Document:
         return self.format.recognizes(start)
 
     def mark(self, data: bytes) -> dict[str, Any]:
-        """What the last record of the document says when these bytes have been read to the end."""
+        """What one record of the document says when these bytes have been read to the end."""
         how = f"{self.format.name}/{self.format.version}/{_CUT}/{self.chunk_size}"
         mark = {"sha256": digest_of(data), "read_as": how}
         if self.recognizer is not None and self.format.has_scans:
@@ -78,7 +78,7 @@ class Document:
         return mark
 
     def is_read(self, mark: Mapping[str, Any], stored: object) -> bool:
-        """Whether a record with this mark is the last one of the document as it is now.
+        """Whether a record with this mark says that the document was read to its end as it is now.
 
         Without a recogniser, what one has read is kept.
         """
