@@ -4,24 +4,29 @@
         gmsh-doc lilypond-doc-html lilypond-doc-pdf \
         gimp-help-en debian-handbook ns3-doc yade-doc python-skimage-doc maxima-doc
     for package in *.deb; do dpkg-deb -x "$package" books/"${package%%_*}"; done
+    find books -name manual.pdf.gz -exec gunzip -k {} +
     pip install rapidfuzz langchain-community pypdf
     pip install --no-deps llama-index-readers-file striprtf defusedxml
     OMP_NUM_THREADS=1 python -m benchmarks.documents pdf books [--book NAME] [--faults]
     OMP_NUM_THREADS=1 python -m benchmarks.documents html books [--faults]
     OMP_NUM_THREADS=1 python -m benchmarks.documents retrieval books [--most 60] [--raw]
+    OMP_NUM_THREADS=1 python -m benchmarks.documents peers books --book geomview \
+        --book debian-handbook
     OMP_NUM_THREADS=1 python -m benchmarks.documents speed books --book geomview [--rounds 5]
 
 ``pdf`` holds PDFs against the HTML of the same books, ``html`` what is read of pages against what
-a person reads there; ``retrieval`` looks for figures whose captions are hidden; ``speed`` compares
-with other readers.
+a person reads there; ``retrieval`` looks for figures whose captions are hidden; ``peers`` asks
+beside the frameworks' own readers; ``speed`` compares with these.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -44,6 +49,11 @@ def main() -> None:
     retrieval.add_argument("--most", type=int, default=60, help="figures of each manual")
     retrieval.add_argument("--raw", action="store_true", help="by raw cosines, not calibrated")
     retrieval.set_defaults(run=_retrieval)
+    peers = commands.add_parser("peers", help="questions, beside the frameworks' own readers")
+    peers.add_argument("folder", type=Path)
+    peers.add_argument("--book", action="append", metavar="NAME", required=True)
+    peers.add_argument("--others", type=int, default=20, help="pages of HTML without a figure")
+    peers.set_defaults(run=_peers)
     speed = commands.add_parser("speed", help="beside other readers; memory; an unchanged folder")
     speed.add_argument("folder", type=Path)
     speed.add_argument("--book", action="append", metavar="NAME", required=True)
@@ -109,16 +119,35 @@ def _html(options: argparse.Namespace, console: Console) -> None:
 
 
 def _retrieval(options: argparse.Namespace, console: Console) -> None:
-    from benchmarks.documents_retrieval import gain, rows_of
+    from benchmarks.documents_retrieval import figures_in, gain, rows_by_heading, rows_of
+    from unisem import load_encoder
 
-    rows, counts = rows_of(options.folder, options.most, not options.raw)
-    console.print(f"{sum(counts.values())} figures: {counts}")
+    figures = figures_in(options.folder, options.most)
+    encoder = load_encoder("mini", device="cpu")
+    rows = rows_by_heading(figures, encoder)
+    rows += rows_of(figures, encoder, not options.raw)
+    console.print(f"{len(figures)} figures: {dict(Counter(one.manual for one in figures))}")
     table = Table("described by", "asked by", "hit@1", "hit@5", "hit@5 over its text alone")
     texts = {row.description: row for row in rows if row.match == "text"}
     for row in rows:
         alone = texts.get(row.description)
         more = gain(row.hits, alone.hits) if alone is not None and row is not alone else ""
         table.add_row(row.description, row.match, f"{row.hit_1:.3f}", f"{row.hit_5:.3f}", more)
+    console.print(table)
+
+
+def _peers(options: argparse.Namespace, console: Console) -> None:
+    from benchmarks.documents_peers import answers_of
+    from benchmarks.documents_retrieval import gain
+
+    answers = answers_of(options.folder, options.book, options.others)
+    ours = answers["UniSem"]
+    table = Table("reader and chain", "figures", "page among 5", "UniSem more often", "figure")
+    for name, one in answers.items():
+        pages, figures = np.array(one.pages), np.array(one.figures)
+        more = "" if one is ours else gain(np.array(ours.pages), pages)
+        page, figure = f"{pages.mean():.3f}", f"{figures.mean():.3f}"
+        table.add_row(name, str(len(pages)), page, more, figure)
     console.print(table)
 
 

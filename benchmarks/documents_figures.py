@@ -19,7 +19,7 @@ from unisem.images.reference import ImageRef
 from unisem.readers.documents.assembly import assemble
 from unisem.readers.documents.elements import Element, Format, Source
 from unisem.readers.documents.html import HTML
-from unisem.readers.documents.labels import label_of
+from unisem.readers.documents.labels import Label, label_of, mentions, sentence_with
 from unisem.readers.documents.pdf import PDF
 from unisem.records import Record
 
@@ -132,19 +132,26 @@ def _figures_in(manual: str, root: Path, path: Path) -> Iterator[Figure]:
         if caption is None or not isinstance(record.image, ImageRef):
             continue
         label = label_of(caption)
-        own = (record.text or "").removeprefix(label.text if label else "").strip()
-        if label is None or "mentioned_by" not in record.links:
-            own = ""  # the surroundings, which stand where nothing else is said
         yield Figure(
             manual=manual,
             file=path,
             page=record.metadata.get("page"),
             image=record.image,
             caption=caption[label.end :].lstrip(" .:—–-") if label else caption,
-            mentions=own,
+            mentions="" if label is None else _mentions(label, record, by_id),
             around=_around(record, by_id),
             section=record.metadata.get("section") or "",
         )
+
+
+def _mentions(label: Label, record: Record, by_id: dict[str, Record]) -> str:
+    """The sentences that have a figure's label in them, as `assemble` takes them."""
+    names = [target for name, target in record.links.items() if name.startswith("mentioned_by")]
+    texts = [by_id[name].text or "" for name in names]
+    said = [
+        sentence_with(text, one) for text in texts for one in mentions(text) if one.key == label.key
+    ]
+    return " ".join(dict.fromkeys(said))[:_AROUND]
 
 
 def _around(record: Record, by_id: dict[str, Record]) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.documents_figures import Figure, figures_of, manuals_in
-from unisem import Encoder, Record, SemanticSpace, load_encoder
+from unisem import Encoder, Record, SemanticSpace
 from unisem.evaluation.bootstrap import bootstrap_interval
 from unisem.records import EmbeddedRecord
 from unisem.stores.selection import Match
@@ -29,9 +29,6 @@ DESCRIPTIONS: dict[str, Callable[[Figure], str]] = {
     "headings": lambda figure: figure.section,
     "neighbours": lambda figure: figure.around,
     "headings + neighbours": lambda figure: _joined(figure.section, figure.around),
-    "mentions, else headings": lambda figure: figure.mentions or figure.section,
-    "mentions, else neighbours": lambda figure: figure.mentions or figure.around,
-    "mentions + headings": lambda figure: _joined(figure.mentions, figure.section),
 }
 """What may stand for a figure beside its picture, if it has no caption."""
 
@@ -56,21 +53,45 @@ class Row:
     hits: NDArray[np.float64]
 
 
-def rows_of(folder: Path, most: int, calibrated: bool) -> tuple[list[Row], dict[str, int]]:
-    """Measure all ways.
+def figures_in(folder: Path, most: int) -> list[Figure]:
+    """Some figures of each manual."""
+    manuals = manuals_in(folder)
+    return [one for name, root, files in manuals for one in figures_of(name, root, files, most)]
+
+
+def rows_by_heading(figures: Sequence[Figure], encoder: Encoder) -> list[Row]:
+    """Ask for a figure by the last heading above it, with captions for all to see.
+
+    Right is any figure of a section with that heading in its manual.
+    """
+    sections = [(figure.manual, figure.section.rpartition(" > ")[2]) for figure in figures]
+    asked = sorted({one for one in sections if len(one[1].split()) > 1})
+    wanted = np.array([[section == one for section in sections] for one in asked])
+    queries = encoder.encode_texts([heading for _, heading in asked], role="query")
+    captions = [figure.caption for figure in figures]
+    longer = [_joined(figure.caption, figure.mentions) for figure in figures]
+    vectors = {
+        "picture": encoder.encode_images([figure.image.open() for figure in figures]),
+        "caption": encoder.encode_texts(captions),
+        "caption + mentions": encoder.encode_texts(longer),
+    }
+    rows: list[Row] = []
+    for name, found in vectors.items():
+        best = np.argsort(-(queries @ found.T), axis=1)[:, :K]
+        right = np.take_along_axis(wanted, best, axis=1)
+        first, five = right[:, 0].astype(float), right.any(axis=1).astype(float)
+        rows.append(Row(name, "headings", float(first.mean()), float(five.mean()), first, five))
+    return rows
+
+
+def rows_of(figures: Sequence[Figure], encoder: Encoder, calibrated: bool) -> list[Row]:
+    """Ask for each figure by its caption, which is hidden, in all ways.
 
     Args:
-        folder: With the manuals.
-        most: Figures of each.
+        figures: Of all manuals.
+        encoder: Makes the vectors.
         calibrated: The spaces are, by what they hold.
     """
-    figures: list[Figure] = []
-    counts: dict[str, int] = {}
-    for name, root, files in manuals_in(folder):
-        found = figures_of(name, root, files, most)
-        counts[name] = len(found)
-        figures += found
-    encoder = load_encoder("mini", device="cpu")
     opened = [figure.image.open() for figure in figures]
     pictures = encoder.encode_images(opened)
     small = [_thumbnail(picture) for picture in opened]
@@ -88,7 +109,7 @@ def rows_of(folder: Path, most: int, calibrated: bool) -> tuple[list[Row], dict[
             for told, match in ways:
                 first, five = _found(space, queries, match)
                 rows.append(Row(name, told, float(first.mean()), float(five.mean()), first, five))
-    return rows, counts
+    return rows
 
 
 def gain(better: NDArray[np.float64], worse: NDArray[np.float64]) -> str:

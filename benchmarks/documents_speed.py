@@ -150,7 +150,7 @@ def _langchain_pictures(path: Path) -> None:
 
 
 def _llama_index(path: Path) -> None:
-    from llama_index.readers.file import PDFReader
+    from llama_index.readers.file import PDFReader  # type: ignore[import-untyped]
 
     PDFReader().load_data(path)
 
