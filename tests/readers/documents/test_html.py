@@ -314,3 +314,12 @@ def test_a_figure_of_which_nothing_is_said_is_found_by_what_stands_around_it() -
     assert 200 < len(after) <= 300
     assert found[1].text == "A brush"
     assert found[2].text == "\n\n".join(["Figure 2.", heading, before, after])
+
+
+def test_a_place_without_its_suffix_is_no_alternative_text(folder: Path) -> None:
+    (folder / "figures").mkdir()
+    (folder / "figures" / "scene1.png").write_bytes(encoded(solid("red")))
+    page = '<p>Words.</p><p><img src="./figures/scene1.png" alt="./figures/scene1"></p>'
+    assert figures(folder, page) == [("scene1.png", None, "")]
+    page = '<p>Words.</p><p><img src="figures/scene1.png" alt="A scene and/or a sphere"></p>'
+    assert figures(folder, page) == [("scene1.png", None, "A scene and/or a sphere")]

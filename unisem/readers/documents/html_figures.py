@@ -224,9 +224,11 @@ def _is_decoration(image: _Element, framed: bool) -> bool:
 def _alternative(image: _Element, links: tuple[str, ...]) -> str:
     """Alternative text and title; a file's name, as some tools write it, says nothing."""
     words: list[str] = []
+    stems = {str(PurePosixPath(link.rpartition(".")[0])) for link in links}
     for text in (image.get("alt"), image.get("aria-label"), image.get("title")):
         said = " ".join((text or "").split())
         is_name = PurePosixPath(said).suffix.lower() in _SUFFIXES or said in links
+        is_name = is_name or ("/" in said and str(PurePosixPath(said)) in stems)
         if said and not is_name and said not in words:
             words.append(said)
     return "; ".join(words)
