@@ -25,7 +25,7 @@ from tests.support.office import add_picture, slides, word
 from tests.support.pictures import encoded, solid
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
-from unisem.cli.app import app
+from unisem.cli.app import application
 
 ROOT = Path(__file__).parents[2]
 SUFFIXES = {".pdf", ".html", ".md", ".ipynb", ".epub", ".docx", ".pptx", ".json"}
@@ -82,7 +82,7 @@ def test_the_command_stores_the_same(
     assert {Path(name.partition("#")[0]).suffix for name in stored} == SUFFIXES
     monkeypatch.setattr("unisem.space.load_encoder", lambda name, **options: ToyEncoder())
     into = manuals.parent / "cli.unisem"
-    result = CliRunner().invoke(app, ["index", str(manuals), "--into", str(into)])
+    result = CliRunner().invoke(application(), ["index", str(manuals), "--into", str(into)])
     assert result.exit_code == 0, result.output
     assert "8 documents with" in result.output
     with SemanticSpace.open(into, encoder=ToyEncoder()) as other:
