@@ -33,16 +33,17 @@ class Head(nn.Module):
         self.straight = nn.Linear(width, WIDTH)
         self.inner = nn.Linear(width, HIDDEN)
         self.outer = nn.Linear(HIDDEN, WIDTH, bias=False)
-        self.english = nn.Linear(width, 1)
+        self.english = nn.Linear(HIDDEN, 1)
         self.drop = nn.Dropout(0.1)
         nn.init.zeros_(self.outer.weight)
 
     def forward(self, pooled: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """``(n, 384)`` unit vectors, and ``(n,)`` logits that the texts are English."""
         given = (pooled - self.mean) * self.scale
-        hidden = self.drop(functional.gelu(self.inner(given)))
-        placed = functional.normalize(self.straight(given) + self.outer(hidden), dim=-1)
-        return placed, self.english(given)[:, 0]
+        hidden = functional.gelu(self.inner(given))
+        correction = self.outer(self.drop(hidden))
+        placed = functional.normalize(self.straight(given) + correction, dim=-1)
+        return placed, self.english(hidden)[:, 0]
 
     def tensors(self) -> dict[str, Array]:
         """Its weights in half precision, matrices as they multiply from the right."""
@@ -76,6 +77,6 @@ def text_graph(e5: dict[str, Array], head: dict[str, Array], weights: str) -> by
     placed = g.op("Add", g.linear(given, "straight"), correction)
     length = g.op("ReduceL2", placed, g.ints(1), keepdims=1)
     g.output("unit_vector", g.op("Div", placed, length), TensorProto.FLOAT, WIDTH)
-    english = g.op("Sigmoid", g.linear(given, "english"))
+    english = g.op("Sigmoid", g.linear(hidden, "english"))
     g.output("english", english, TensorProto.FLOAT, 1)
     return g.written()

@@ -113,7 +113,7 @@ def test_the_graph_is_the_network_that_transformers_knows(
     inner = inner / 2 * (1 + np.vectorize(math.erf)(inner / math.sqrt(2)))
     expected = given @ head["straight.w"] + head["straight.b"] + inner @ head["outer.w"]
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    english = 1 / (1 + np.exp(-(given @ head["english.w"] + head["english.b"])))
+    english = 1 / (1 + np.exp(-(inner @ head["english.w"] + head["english.b"])))
     vectors, is_english = multilingual._outputs("text", inputs)  # type: ignore[attr-defined]
     np.testing.assert_allclose(vectors, expected, atol=1e-3)
     np.testing.assert_allclose(is_english, english, atol=1e-3)
