@@ -141,3 +141,16 @@ def test_the_encoder_that_ships_reads_all_of_every_passage(
 
 def test_an_encoder_that_cannot_tell_changes_nothing() -> None:
     assert ToyEncoder().reads_whole("word " * 10_000)
+
+
+def test_captions_and_alternative_texts_are_bounded() -> None:
+    long = "Figure 1: " + "word " * 100_000
+    image = ImageRef(path=Path("a.png"))
+    figure, silent, table = records(
+        Element(kind="figure", caption=long, image=image),
+        Element(kind="figure", text=long, image=image),
+        Element(kind="table", text="a | b", caption=long),
+    )
+    assert figure.metadata["caption"] == table.metadata["caption"] == f"{long[:2000]}…"
+    assert figure.metadata["label"] == "Figure 1"
+    assert len(figure.text or "") == len(silent.text or "") == 2001

@@ -40,6 +40,7 @@ MOST_LINKS = 20
 _AROUND = 300  # characters of the passages before and after a figure of which nothing is said
 _MENTIONED = 300  # characters of the passages that mention a figure, beside its caption
 _HEADING = 200  # characters of a heading that are kept in a path
+_CAPTION = 2_000  # characters of a caption, or of an alternative text, that are kept
 
 
 @dataclass
@@ -153,6 +154,7 @@ def _drafts(
             if open_draft is not None:
                 yield open_draft
                 open_draft = None
+            element = _bounded(element)
             if element.kind == "table":
                 yield from _tables(element, " > ".join(filter(None, path)), limit)
                 continue
@@ -219,6 +221,16 @@ def _joins(draft: _Draft, element: Element, piece: str, limit: PassageLimit) -> 
         and (draft.element.kind == "code") == (element.kind == "code")
         and limit.holds(f"{draft.text}\n\n{piece}")
     )
+
+
+def _bounded(element: Element) -> Element:
+    """With no more of a caption and an alternative text than anybody reads, or sends to a model."""
+    caption, text = element.caption, element.text
+    if caption is not None and len(caption) > _CAPTION:
+        caption = f"{caption[:_CAPTION]}…"
+    if element.kind == "figure" and not element.recognized and len(text) > _CAPTION:
+        text = f"{text[:_CAPTION]}…"
+    return replace(element, caption=caption, text=text)
 
 
 def _around(first: Box | None, second: Box | None) -> Box | None:
