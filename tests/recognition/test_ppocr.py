@@ -47,7 +47,7 @@ def test_lines_are_read_where_they_are(recognizer: TextRecognizer) -> None:
             (30, 25 + 60 * row), WORDS[row], ImageFont.load_default(26)
         )
         assert (left, top, right, bottom) == pytest.approx(text, abs=12)
-        assert line.height == bottom - top
+        assert line.sides == pytest.approx((right - left, bottom - top), abs=3)
 
 
 @pytest.mark.parametrize("turn", [90, 180, 270])
@@ -60,6 +60,16 @@ def test_a_picture_that_leans_is_read(recognizer: TextRecognizer) -> None:
         8, expand=True, fillcolor="white", resample=Image.Resampling.BICUBIC
     )
     assert_read(recognizer, leaning)
+
+
+def test_how_a_line_leans_is_said(recognizer: TextRecognizer) -> None:
+    straight = {line.text: line.sides for line in recognizer.read(screenshot())}
+    leaning = screenshot().rotate(
+        -5, expand=True, fillcolor="white", resample=Image.Resampling.BICUBIC
+    )
+    for line in recognizer.read(leaning):
+        assert line.lean == pytest.approx(5, abs=0.7)  # clockwise
+        assert line.sides == pytest.approx(straight[line.text], abs=8)
 
 
 def test_light_on_dark_is_read(recognizer: TextRecognizer) -> None:

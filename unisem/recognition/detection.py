@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import ceil, hypot
+from math import atan2, ceil, degrees, hypot
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +71,12 @@ class Rectangle:
     def is_upright(self) -> bool:
         """Whether the line goes up or down."""
         return abs(self.along[1]) > abs(self.along[0])
+
+    @property
+    def lean(self) -> float:
+        """Degrees by which the line leans clockwise from lying, or from going straight up."""
+        dx, dy = self.along
+        return degrees(atan2(dx, -dy) if self.is_upright else atan2(dy, dx))
 
     def cut(self, picture: Image.Image) -> Image.Image:
         """What the rectangle holds, the line upright if it is read in its direction."""

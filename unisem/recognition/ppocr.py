@@ -100,7 +100,7 @@ class PaddleRecognizer(Carried, TextRecognizer):
                 if text and sure >= _SURE:
                     place = places[number]
                     turn = 180 * heads[place.is_upright] + (270 if place.is_upright else 0)
-                    found[number] = TextLine(text, place.box, sure, turn % 360)
+                    found[number] = TextLine(text, place.box, sure, turn % 360, place.lean)
         return list(_first(found[number] for number in sorted(found)))
 
     def _on_their_heads(

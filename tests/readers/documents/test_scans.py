@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from io import BytesIO
 from pathlib import Path
 
@@ -129,21 +130,23 @@ def test_pages_with_text_are_not_read_from_pixels(tmp_path: Path) -> None:
         assert list(records(space)) == ["manuals/other.txt"]
 
 
+@pytest.mark.parametrize("lean", [0.0, 3.0, -6.0])
 @pytest.mark.parametrize("turn", [0, 90, 180, 270])
-def test_lines_are_put_in_order_whichever_way_they_stand(turn: int) -> None:
-    """Two columns of a page of 400 by 300, turned clockwise."""
-    texts = [[f"{side} column, line {row} of several words" for row in range(5)] for side in "LR"]
+def test_lines_are_put_in_order_whichever_way_they_stand(turn: int, lean: float) -> None:
+    """Two columns of a page, the whole of it turned clockwise and leaning."""
+    texts = [[f"{side} column, line {row} of several words" for row in range(9)] for side in "LR"]
+    angle = math.radians(turn + lean)
+    cos, sin = math.cos(angle), math.sin(angle)
     lines = []
     for column, rows in enumerate(texts):
         for row, text in enumerate(rows):
-            x0, y0 = 20 + 200 * column, 20 + 30 * row
-            x1, y1 = x0 + 160, y0 + 20
-            box = {
-                0: (x0, y0, x1, y1),
-                90: (300 - y1, x0, 300 - y0, x1),
-                180: (400 - x1, 300 - y1, 400 - x0, 300 - y0),
-                270: (y0, 400 - x1, y1, 400 - x0),
-            }[turn]
-            lines.append(TextLine(text, tuple(map(float, box)), 0.9, turn))  # type: ignore[arg-type]
+            width, height = 300 + 40 * (row % 3), 20
+            x, y = 20 + 420 * column + width / 2, 20 + 26 * row
+            x, y = x * cos - y * sin, x * sin + y * cos
+            across = (abs(width * cos) + abs(height * sin)) / 2
+            down = (abs(width * sin) + abs(height * cos)) / 2
+            box = (x - across, y - down, x + across, y + down)
+            lines.append(TextLine(text, box, 0.9, turn, lean))
+            assert lines[-1].sides == pytest.approx((width, height))
     ordered = reading_lines(sorted(lines, key=lambda line: line.box))
     assert [line.text for line in ordered] == texts[0] + texts[1]

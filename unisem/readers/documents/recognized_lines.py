@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from statistics import median
@@ -23,7 +24,8 @@ def reading_lines(lines: Sequence[TextLine], scale: float | None = None) -> list
         scale: Points a pixel; as of usual type if ``None``.
 
     Returns:
-        Lines; boxes in points of the picture turned upright, as most of its words stand.
+        Lines; boxes in points of the picture turned upright and straight, as most of its words
+        stand.
     """
     if not lines:
         return []
@@ -31,20 +33,27 @@ def reading_lines(lines: Sequence[TextLine], scale: float | None = None) -> list
     for line in lines:
         turns[line.turn] += len(line.text)
     turn = turns.most_common(1)[0][0]
-    usual = median(line.height for line in lines)
+    usual = median(line.sides[1] for line in lines)
     points = _USUAL / (_TYPE * max(usual, 1.0)) if scale is None else scale
+    lean = math.radians(median(line.lean for line in lines))
+    places = [_upright(line, turn) for line in lines]
+    middle = [sum(side) / len(places) for side in zip(*places, strict=True)]
     found = []
-    for line in lines:
-        like = usual if abs(line.height - usual) < _ALIKE * usual else line.height
-        left, top, right, bottom = (side * points for side in line.box)
-        match turn:
-            case 90:
-                box = top, -right, bottom, -left
-            case 180:
-                box = -right, -bottom, -left, -top
-            case 270:
-                box = -bottom, left, -top, right
-            case _:
-                box = left, top, right, bottom
-        found.append(Line(line.text, box, round(_TYPE * like * points, 1)))
+    for line, (x, y) in zip(lines, places, strict=True):
+        x, y = x - middle[0], y - middle[1]
+        x, y = x * math.cos(lean) + y * math.sin(lean), y * math.cos(lean) - x * math.sin(lean)
+        x, y = x + middle[0], y + middle[1]
+        width, height = line.sides
+        box = x - width / 2, y - height / 2, x + width / 2, y + height / 2
+        like = usual if abs(height - usual) < _ALIKE * usual else height
+        left, top, right, bottom = (side * points for side in box)
+        size = round(_TYPE * like * points, 1)
+        found.append(Line(line.text, (left, top, right, bottom), size))
     return in_reading_order(found)
+
+
+def _upright(line: TextLine, turn: int) -> tuple[float, float]:
+    """The middle of a line in the picture turned back."""
+    left, top, right, bottom = line.box
+    x, y = (left + right) / 2, (top + bottom) / 2
+    return {0: (x, y), 90: (y, -x), 180: (-x, -y), 270: (-y, x)}[turn]
