@@ -224,6 +224,27 @@ def test_copies_of_a_picture_take_one_place(run: Run, cards: Path) -> None:
     assert [len(set(found)) for found in pictures] == [1, 3]
 
 
+def test_a_hit_comes_with_what_belongs_to_it(run: Run, tmp_path: Path, toy: ToyEncoder) -> None:
+    manual = tmp_path / "manual"
+    manual.mkdir()
+    solid("red").save(manual / "cover.png")
+    passage = "# Opening\n\nThe blue cover comes off as Figure 1 shows.\n\n"
+    figure = "![Figure 1: a red cover](cover.png)\n"
+    (manual / "guide.md").write_text(passage + figure + "\n# Closing\n\nPut it back.\n")
+    assert run("index", manual, "--into", "s.unisem").exit_code == 0
+    look = ("search", "s.unisem", "blue cover", "-k", 1, "--match", "text", "--json")
+    alone, brought = (
+        [hit["id"] for hit in json.loads(run(*look, "--neighbors", n).stdout)["hits"]]
+        for n in (0, 1)
+    )
+    with SemanticSpace.open("s.unisem", encoder=toy) as space:
+        expected = space.search("blue cover", k=1, match="text", neighbors=1)
+        assert brought == [hit.record.id for hit in expected]
+        assert any(hit.record.image is not None for hit in expected)
+    assert len(alone) == 1
+    assert len(brought) > 1
+
+
 def test_a_reranker_with_its_calibration_and_what_it_judges(
     run: Run, built: Path, tmp_path: Path, toy: ToyEncoder
 ) -> None:

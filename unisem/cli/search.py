@@ -74,6 +74,12 @@ def search(
             help="Only records whose metadata match, e.g. 'year >= 2020'; may be repeated.",
         ),
     ] = None,
+    neighbors: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, help="Bring so many records before and after each hit, and its own."
+        ),
+    ] = 0,
     distinct: Annotated[
         bool, typer.Option("--distinct", help="Copies of a picture take one place.")
     ] = False,
@@ -128,6 +134,7 @@ def search(
             min_score=min_score,
             min_relevance=min_relevance,
             distinct=distinct,
+            neighbors=neighbors,
             reranker=reranking,
         )
     except ImageError:

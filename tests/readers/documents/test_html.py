@@ -6,6 +6,7 @@ import base64
 from pathlib import Path
 from textwrap import dedent
 
+import numpy as np
 import pytest
 
 from tests.support.pictures import encoded, solid
@@ -228,6 +229,16 @@ def test_links_are_found_without_reading_the_page() -> None:
 def test_nothing_is_one_error(folder: Path, data: bytes) -> None:
     with pytest.raises(DocumentError, match=r"page\.html"):
         read(folder, data)
+
+
+def test_binary_data_is_no_page(folder: Path) -> None:
+    noise = np.random.default_rng(0).bytes(20_000)
+    for data in (b"%PDF-1.7\n" + noise, "<p>Words</p>".encode("utf-16-le") * 9):
+        with pytest.raises(DocumentError, match=r"page\.html is no HTML, but binary data"):
+            read(folder, data)
+    assert [item.text for item in elements(folder, "<p>A stray\0 sign.</p>" + " " * 100)] == [
+        "A stray sign."
+    ]
 
 
 def test_entities_of_a_page_are_not_expanded(folder: Path) -> None:

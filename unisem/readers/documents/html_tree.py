@@ -29,6 +29,7 @@ _BYTE_ORDER_MARKS = (
 # XHTML closes these at once, where HTML would take all that follows for their words.
 _CLOSED = re.compile(r"<(title|script|style|iframe|textarea|noscript)\b([^<>]*)/>", re.IGNORECASE)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
+_MOST_CONTROLS = 0.01  # of a page's characters
 
 _LEFT_OUT = frozenset(
     [
@@ -123,8 +124,8 @@ def html_tree(data: bytes, name: str) -> _Element:
         The page's main part, if it marks one, else its body.
 
     Raises:
-        DocumentError: There is nothing in it; it is too large, or nested too deeply to be read
-            to its end.
+        DocumentError: There is nothing in it, or binary data; it is too large, or nested too
+            deeply to be read to its end.
     """
     from lxml import etree
 
@@ -132,7 +133,10 @@ def html_tree(data: bytes, name: str) -> _Element:
         raise DocumentError(f"{name} is larger than the limit of {MAX_HTML:,} bytes; split it")
     if data.count(b"<") > MOST_TAGS:
         raise DocumentError(f"{name} has more than {MOST_TAGS:,} tags; split it into pages")
-    text = _CLOSED.sub(r"<\1\2></\1>", _CONTROL.sub(" ", decoded(data)))
+    text, controls = _CONTROL.subn(" ", decoded(data))
+    if controls > _MOST_CONTROLS * len(text):
+        raise DocumentError(f"{name} is no HTML, but binary data or UTF-16 without its mark")
+    text = _CLOSED.sub(r"<\1\2></\1>", text)
     parser = etree.HTMLParser(
         encoding="utf-8", huge_tree=True, no_network=True, remove_comments=True, remove_pis=True
     )
