@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from langchain_unisem.caption_images import CaptionImages as CaptionImages
     from langchain_unisem.chat_captioner import ChatModelCaptioner as ChatModelCaptioner
     from langchain_unisem.document_compressors import UniSemReranker as UniSemReranker
+    from langchain_unisem.document_loaders import DocumentBlobParser as DocumentBlobParser
     from langchain_unisem.document_loaders import DocumentLoader as DocumentLoader
     from langchain_unisem.document_loaders import ImageBlobParser as ImageBlobParser
     from langchain_unisem.document_loaders import ImageFolderLoader as ImageFolderLoader

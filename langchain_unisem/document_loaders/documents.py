@@ -21,10 +21,11 @@ from unisem.readers import FolderReader
 from unisem.readers.chunks import everything
 from unisem.recognition import TextRecognizer, load_recognizer
 from unisem.records import Record
+from unisem.space import SemanticSpace
 
 _INSIDE = (
-    "has its picture inside the document, which LangChain's documents cannot refer to; its words "
-    "are loaded. SemanticSpace.add_folder keeps the picture"
+    "has its picture inside the document, and LangChain's documents only refer to pictures; its "
+    "words are loaded. With space=… that space keeps the picture"
 )
 
 
@@ -39,6 +40,9 @@ class DocumentLoader(BaseLoader):
         chunk_size: Characters that a passage may have.
         encoder: The encoder of the space that is to store them; no passage has more tokens than
             it reads. `SemanticSpace.add_folder` uses its own.
+        space: Where pictures that are inside a document (EPUB, Office, notebooks, ``data:``) are
+            kept, as of `ImageBlobParser`; all others must lie in its picture folders then. Without
+            a space only their words are loaded, and `on_skip` is told.
         on_skip: Called with each input that cannot be used; a warning is logged by default.
         recognizer: Reads the words in pictures and on scanned pages: ``"ppocr-v5"`` or a
             `TextRecognizer`. Words of a picture come behind it, ``recognized`` in their metadata.
@@ -53,8 +57,7 @@ class DocumentLoader(BaseLoader):
     Metadata are those of `unisem.readers.documents.assembly` (``file_name``, ``page``, ``section``,
     ``label``, ``caption``, ``box`` …), and ``source``, the file's absolute path. A figure refers to
     its region of the page; nothing is copied, and a `UniSemVectorStore` renders it when it embeds
-    it. Of a figure whose picture is inside its document (EPUB, Office, notebooks, ``data:``) the
-    words are loaded, and `on_skip` is told; `SemanticSpace.add_folder` keeps such pictures.
+    it.
 
     Raises:
         FileNotFoundError: There is no such file or folder.
@@ -67,6 +70,7 @@ class DocumentLoader(BaseLoader):
         *,
         chunk_size: int = 1000,
         encoder: Encoder | None = None,
+        space: SemanticSpace | None = None,
         on_skip: OnSkip | None = None,
         recognizer: str | TextRecognizer | None = None,
     ) -> None:
@@ -75,6 +79,7 @@ class DocumentLoader(BaseLoader):
             raise FileNotFoundError(f"there is no {path}")
         self._chunk_size = chunk_size
         self._reads_whole = everything if encoder is None else encoder.reads_whole
+        self._image_library = None if space is None else space.image_library
         self._on_skip = log_skipped if on_skip is None else on_skip
         self._recognizer = None if recognizer is None else load_recognizer(recognizer)
 
@@ -91,7 +96,7 @@ class DocumentLoader(BaseLoader):
         items = reader if is_folder else reader.read_one(self._path)
         words = self._recognizer
         reading = None if words is None else WordReading(words, self._reads_whole)
-        with closing(Intake().inspected(items)) as inspected:
+        with closing(Intake(self._image_library).inspected(items)) as inspected:
             for item in inspected if reading is None else reading.among(inspected):
                 if isinstance(item, Skipped):
                     self._on_skip(item)

@@ -56,6 +56,7 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
     monkeypatch.setattr(f"{home}.load_captioner", lambda name, **options: captioner)
     colour_folder(tmp_path / "photos")
     (tmp_path / "manuals").mkdir()
+    (tmp_path / "parsed").mkdir()
     (tmp_path / "manuals" / "machine.pdf").write_bytes(manual())
     picture = solid("red", (20, 20))
     for name in ("photos/tiger.jpg", "tiger.jpg", "query.jpg"):

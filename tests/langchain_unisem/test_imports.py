@@ -17,6 +17,7 @@ NAMES = [
     "ImageQuery",
     "MultimodalPrompt",
     "ImageBlobParser",
+    "DocumentBlobParser",
     "DocumentLoader",
     "ImageFolderLoader",
     "ParsedDocuments",
