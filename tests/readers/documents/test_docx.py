@@ -378,6 +378,21 @@ SAMPLE = word(
 @given(st.data())
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_damage_is_one_kind_of_error(data: st.DataObject) -> None:
+    check_damage(data)
+
+
+@pytest.mark.slow
+@given(st.data())
+@settings(
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    deadline=None,
+    max_examples=20_000,
+)
+def test_damage_is_one_kind_of_error_for_long(data: st.DataObject) -> None:
+    check_damage(data)
+
+
+def check_damage(data: st.DataObject) -> None:
     """In the words of the document, so that the damage is not the zip file's."""
 
     def damage(old: bytes) -> bytes:
