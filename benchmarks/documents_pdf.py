@@ -54,7 +54,6 @@ class Outcome:
     name: str
     pages: int
     figures: int = 0
-    seen: int = 0
     found: int = 0
     paired: int = 0
     shown: int = 0
@@ -115,7 +114,6 @@ def _figures(
         named = next((n for n, e in enumerate(read) if same_caption(figure, e, book)), None)
         wanted = [drawn(path.read_bytes()) for path in figure.pictures]
         known = [picture for picture in wanted if picture is not None]
-        outcome.seen += len(known) == 1
         if len(known) != 1:  # nothing to compare with, or several side by side
             outcome.found += named is not None
             outcome.paired += named is not None

@@ -148,7 +148,4 @@ def _llama_index(root: Path) -> Iterator[tuple[tuple[str, int | None], str]]:
         numbers = {label: number for number, label in enumerate(labels, 1)}
         for node in splitter.get_nodes_from_documents(documents):
             label = node.metadata.get("page_label") if path.suffix == ".pdf" else None
-            numbers = {
-                document.metadata.get("page_label"): n for n, document in enumerate(documents, 1)
-            }
             yield (path.name, numbers.get(label) if label else None), node.get_content()

@@ -49,7 +49,6 @@ class Row:
     match: str
     hit_1: float
     hit_5: float
-    firsts: NDArray[np.float64]
     hits: NDArray[np.float64]
 
 
@@ -80,7 +79,7 @@ def rows_by_heading(figures: Sequence[Figure], encoder: Encoder) -> list[Row]:
         best = np.argsort(-(queries @ found.T), axis=1)[:, :K]
         right = np.take_along_axis(wanted, best, axis=1)
         first, five = right[:, 0].astype(float), right.any(axis=1).astype(float)
-        rows.append(Row(name, "headings", float(first.mean()), float(five.mean()), first, five))
+        rows.append(Row(name, "headings", float(first.mean()), float(five.mean()), five))
     return rows
 
 
@@ -108,7 +107,7 @@ def rows_of(figures: Sequence[Figure], encoder: Encoder, calibrated: bool) -> li
                 ways = (("text", "text"), ("both", "any"))
             for told, match in ways:
                 first, five = _found(space, queries, match)
-                rows.append(Row(name, told, float(first.mean()), float(five.mean()), first, five))
+                rows.append(Row(name, told, float(first.mean()), float(five.mean()), five))
     return rows
 
 

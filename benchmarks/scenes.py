@@ -137,7 +137,7 @@ def main() -> None:
     found = runs.on_towers("mini")
     if options.towers:
         found |= runs.from_scratch()
-    lines = [*table(found, parts), "", *by_kind(found, parts[0]), "", *costs(work, options.seed)]
+    lines = [*table(found, parts), "", *by_kind(found, parts[0]), "", *costs(runs)]
     Console(width=200).print("\n".join(lines), markup=False)
     if options.docs is not None:
         write_page(options.docs, lines, parts[0], found[CROSS][0])
@@ -158,6 +158,7 @@ class Runs:
         self.train = as_dataset(made, work / folder)
         self.parts, self.work, self.seed = parts, work, seed
         self.features = work / "features"
+        self.trained: list[str] = []
 
     def on_towers(self, start: str) -> dict[str, list[Judged]]:
         """The joint encoder, the Transformer and the article's form on frozen towers."""
@@ -180,6 +181,7 @@ class Runs:
 
     def encoder(self, name: str, start: str, recipe: Recipe) -> Path:
         """Train an encoder on the scenes."""
+        self.trained.append(name)
         output = self.work / f"{name}-{self.seed}"
         timed(output, lambda: train_encoder(
             start, self.train, output, recipe=recipe, features=self.features
@@ -190,6 +192,7 @@ class Runs:
         self, name: str, start: str, recipe: CrossModalRecipe, base: list[Judged]
     ) -> list[Judged]:
         """Train a reranker on the scenes, and let it judge every part."""
+        self.trained.append(name)
         output = self.work / f"{name}-{self.seed}"
         timed(output, lambda: train_reranker(
             start, self.train, output, wrong_captions=self.wrong,
@@ -292,12 +295,12 @@ def by_kind(found: dict[str, list[Judged]], part: Part) -> list[str]:
     return lines
 
 
-def costs(work: Path, seed: int) -> list[str]:
+def costs(runs: Runs) -> list[str]:
     """What training cost."""
     lines = ["| training | clock | processor |", "|---|---|---|"]
-    for path in sorted(work.glob(f"*-{seed}.json")):
+    for name in runs.trained:
+        path = runs.work / f"{name}-{runs.seed}.json"
         cost = json.loads(path.read_text(encoding="utf-8"))
-        name = path.stem.removesuffix(f"-{seed}")
         lines.append(f"| {name} | {cost['clock']:.0f} s | {cost['processor']:.0f} s |")
     return lines
 

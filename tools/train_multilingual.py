@@ -8,7 +8,7 @@ head of one hidden layer is trained on what its layers make of the texts of
 `tools.multilingual.texts`. Besides the vector itself it learns to tell the English texts of a batch
 apart, and to be as near to each of the 2,000 places that `mini`'s pictures are mixtures of. What is
 measured (`benchmarks.languages`) is not among the texts. `docs/concepts/multilingual.md` has
-sources, licences, figures and what did not help.
+sources and licences, `docs/measured/languages.md` figures and what did not help.
 
 Deterministic on one machine with one thread. Needs ``pip install "unisem[multilingual,onnx]"``.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,7 +86,7 @@ class DocumentBlobParser(BaseBlobParser):
             on_skip=self._on_skip,
             recognizer=self._recognizer,
         )
-        beginning = f"{path.absolute().parent.name}/{path.name}"
+        beginning = f"{os.path.basename(os.path.realpath(path.parent))}/{path.name}"
         for document in loader.lazy_load():
             rest = (document.id or "").removeprefix(beginning)
             document.id = f"{document.metadata['source']}{rest}"

@@ -11,8 +11,7 @@ from pathlib import Path
 from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
 
-from langchain_unisem.document_loaders.folder import OnSkip, log_skipped
-from langchain_unisem.image_documents import image_document
+from langchain_unisem.document_loaders.folder import OnSkip, document_of, log_skipped
 from unisem.common.skipped import Skipped
 from unisem.encoders import Encoder
 from unisem.ingest.intake import Intake
@@ -20,7 +19,6 @@ from unisem.ingest.word_reading import WordReading
 from unisem.readers import FolderReader
 from unisem.readers.chunks import everything
 from unisem.recognition import TextRecognizer, load_recognizer
-from unisem.records import Record
 from unisem.space import SemanticSpace
 
 _INSIDE = (
@@ -103,13 +101,6 @@ class DocumentLoader(BaseLoader):
                 elif item.image is not None and item.image.path is None:
                     self._on_skip(Skipped(item.id, _INSIDE))
                     if item.text:
-                        yield _document(replace(item, image=None))
+                        yield document_of(replace(item, image=None))
                 else:
-                    yield _document(item)
-
-
-def _document(record: Record) -> Document:
-    metadata = {**record.metadata, "source": record.source_id}
-    if record.image is None:
-        return Document(id=record.id, page_content=record.text or "", metadata=metadata)
-    return image_document(record.image, caption=record.text, metadata=metadata, id=record.id)
+                    yield document_of(item)

@@ -13,7 +13,13 @@ from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
 
 from langchain_unisem.image_documents import image_document
-from langchain_unisem.metadata import IMAGE_KEY, MIME_TYPE_KEY, SHA256_KEY, set_aside
+from langchain_unisem.metadata import (
+    IMAGE_KEY,
+    MIME_TYPE_KEY,
+    REGION_KEY,
+    SHA256_KEY,
+    set_aside,
+)
 from unisem.common.skipped import Skipped
 from unisem.ingest.intake import Intake
 from unisem.ingest.word_reading import WordReading
@@ -25,7 +31,7 @@ OnSkip = Callable[[Skipped], None]
 """Called with each input that gave no document. What it raises ends the loading."""
 
 _LOGGER = logging.getLogger("langchain_unisem.document_loaders")
-_OURS = ("source", IMAGE_KEY, SHA256_KEY, MIME_TYPE_KEY)
+_OURS = ("source", IMAGE_KEY, REGION_KEY, SHA256_KEY, MIME_TYPE_KEY)
 
 
 class ImageFolderLoader(BaseLoader):
@@ -98,7 +104,7 @@ class ImageFolderLoader(BaseLoader):
                 if isinstance(item, Skipped):
                     self._on_skip(item)
                 else:
-                    yield _document(item)
+                    yield document_of(item)
 
 
 def log_skipped(skipped: Skipped) -> None:
@@ -114,11 +120,11 @@ class _ImageReader(FolderReader):
         return iter(())
 
 
-def _document(record: Record) -> Document:
+def document_of(record: Record) -> Document:
+    """A document of LangChain's; columns of a stranger's table do not say where pictures are."""
+    metadata = dict(record.metadata)
+    set_aside(metadata, _OURS)
+    metadata["source"] = record.source_id
     if record.image is None:
-        words = {**record.metadata, "source": record.source_id}
-        return Document(id=record.id, page_content=record.text or "", metadata=words)
-    columns = dict(record.metadata)
-    set_aside(columns, _OURS)
-    columns["source"] = record.source_id
-    return image_document(record.image, caption=record.text, metadata=columns, id=record.id)
+        return Document(id=record.id, page_content=record.text or "", metadata=metadata)
+    return image_document(record.image, caption=record.text, metadata=metadata, id=record.id)

@@ -18,6 +18,7 @@ from llama_index.core.readers.base import BasePydanticReader, ResourcesReaderMix
 from llama_index.core.schema import Document, ImageDocument, MediaResource
 
 from unisem.common.skipped import Skipped
+from unisem.errors import ImageError
 from unisem.ingest.intake import Intake
 from unisem.ingest.word_reading import WordReading
 from unisem.readers import FolderReader
@@ -181,8 +182,13 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
             for item in inspected if read is None else read(inspected):
                 if isinstance(item, Skipped):
                     self._leave_out(item)
-                else:
-                    yield self._document(item, extra, folder)
+                    continue
+                try:
+                    document = self._document(item, extra, folder)
+                except ImageError as error:  # a region that was rendered once may not be again
+                    self._leave_out(Skipped.of(error))
+                    continue
+                yield document
         if file is None and self._skipped:
             _log.warning("%d inputs were left out", len(self._skipped))
 

@@ -8,8 +8,15 @@ from pathlib import Path
 import pytest
 from langchain_core.documents.base import Blob
 
-from langchain_unisem import DocumentBlobParser, DocumentLoader, UniSemVectorStore
+from langchain_unisem import (
+    DocumentBlobParser,
+    DocumentLoader,
+    ImageFolderLoader,
+    UniSemVectorStore,
+)
 from tests.support.pictures import encoded, solid
+from tests.support.recognizers import ColourRecognizer
+from tests.support.toy import COLOURS
 from unisem import SemanticSpace
 from unisem.common.skipped import Skipped
 
@@ -62,6 +69,17 @@ def test_a_space_keeps_the_pictures_that_are_inside(manuals: Path, space: Semant
     assert sum("unisem_image" in document.metadata for document in loaded) == 3  # and the file
 
 
+def test_a_link_to_a_folder_gives_the_same_ids(manuals: Path, tmp_path: Path) -> None:
+    (tmp_path / "linked").symlink_to(manuals / "1" / "manual")
+    parser = DocumentBlobParser()
+    straight, linked = (
+        [document.id for document in parser.parse(Blob.from_path(folder / "page.html"))]
+        for folder in (manuals / "1" / "manual", tmp_path / "linked")
+    )
+    assert straight == linked
+    assert straight[0] == f"{(manuals / '1' / 'manual' / 'page.html').resolve()}#1"
+
+
 def test_what_cannot_be_parsed(tmp_path: Path) -> None:
     told: list[Skipped] = []
     parser = DocumentBlobParser(on_skip=told.append)
@@ -71,3 +89,22 @@ def test_what_cannot_be_parsed(tmp_path: Path) -> None:
     assert parser.parse(Blob.from_path(tmp_path / "gone.html")) == []
     assert parser.parse(Blob.from_path(tmp_path / "empty.html")) == []
     assert [Path(item.name).name for item in told] == ["gone.html", "empty.html"]
+
+
+def test_columns_of_a_table_do_not_say_where_pictures_are(
+    cards: Path, space: SemanticSpace, tmp_path: Path
+) -> None:
+    solid("blue").save(tmp_path / "secret.png")
+    row = f"red.png,{tmp_path / 'secret.png'},zzz,{'0' * 64}"
+    (cards / "metadata.csv").write_text(f"file_name,unisem_image,unisem_region,sha256\n{row}\n")
+    reader = ColourRecognizer({COLOURS["red"]: ["RED"]})
+    for loader in (
+        ImageFolderLoader(cards, recognizer=reader),
+        DocumentLoader(cards, recognizer=reader),
+    ):
+        documents = [one for one in loader.load() if "red.png" in str(one.metadata["source"])]
+        assert len(documents) == 2  # the picture, and its words
+        for document in documents:
+            assert "secret" not in str(document.metadata.get("unisem_image"))
+            assert document.metadata["original_unisem_region"] == "zzz"
+        UniSemVectorStore(space=space).add_documents(documents)

@@ -20,7 +20,7 @@ from unisem.encoders.multilingual.package import MODEL_DIRECTORY
 from unisem.evaluation.ranking import Ranking
 
 
-def test_what_is_shipped_is_what_the_recipe_wrote() -> None:
+def test_what_is_shipped_is_what_the_lock_names() -> None:
     files = json.loads(LOCK.read_text("utf-8"))["files"]
     shipped = {
         path.relative_to(MODEL_DIRECTORY).as_posix(): path

@@ -184,8 +184,8 @@ class BatchedEncoder(Encoder):
                 self._has_reported = True
                 _log.warning(
                     "the encoder %r reads %d tokens of a text, and one has more: its end is not "
-                    "embedded. Cut long texts into passages (unisem.readers.chunk_text does, and "
-                    "add_folder); this is said once. It begins %r",
+                    "embedded. Cut long texts into passages, as unisem.readers.chunks.chunk_text "
+                    "and add_folder do; this is said once. It begins %r",
                     self.name,
                     limit,
                     text[:60],

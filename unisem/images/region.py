@@ -84,7 +84,7 @@ class Region:
                 dpi=parts["dpi"],
                 document=parts.get("document"),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, ImageError):
                 raise
             raise ImageError("region", "is damaged", f" ({error})") from error

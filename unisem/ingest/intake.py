@@ -336,10 +336,10 @@ def _wants_text(item: Prepared) -> bool:
 def _batch(items: Iterator[Prepared], most: int) -> list[Prepared]:
     """The next records, fewer if they hold many decoded pictures."""
     batch: list[Prepared] = []
-    image_library = 0
+    pictures = 0
     for item in items:
         batch.append(item)
-        image_library += item.pixels is not None or item.for_tokens is not None
-        if len(batch) >= most or image_library >= _BATCH:
+        pictures += item.pixels is not None or item.for_tokens is not None
+        if len(batch) >= most or pictures >= _BATCH:
             break
     return batch

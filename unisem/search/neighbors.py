@@ -113,10 +113,8 @@ def _windows(found: _Records, records: Sequence[Record], count: int) -> list[lis
 def _spoken_of(record: Record) -> tuple[list[str], list[str]]:
     """Ids of what is said of a picture or read in it, and of the pictures that a text is about."""
     kinds = {relation: relation.partition(":")[0] for relation in record.links}
-    before = [
-        record.links[name] for name, kind in kinds.items() if kind in ("mentioned_by", "words")
-    ]
-    after = [record.links[name] for name, kind in kinds.items() if kind in ("figure", "image")]
+    before = [record.links[name] for name, kind in kinds.items() if kind in _BEFORE]
+    after = [record.links[name] for name, kind in kinds.items() if kind in _AFTER]
     return before, after
 
 

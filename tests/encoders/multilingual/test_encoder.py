@@ -36,6 +36,13 @@ def test_a_translation_is_nearest_to_its_english(multilingual: Encoder, language
     assert scores[0] > scores[1:].max() + 0.1
 
 
+def test_passages_are_read_whole_by_both(multilingual: Encoder) -> None:
+    mini, word = load_encoder("mini"), "cat "
+    for count in (10, 200, 300, 600):
+        text = word * count
+        assert multilingual.reads_whole(text) == mini.reads_whole(text) == (count < 250)
+
+
 def test_english_is_where_mini_puts_it(multilingual: Encoder) -> None:
     ours = load_encoder("mini").encode_texts(ENGLISH)
     assert (multilingual.encode_texts(ENGLISH) * ours).sum(1).min() > 0.95

@@ -165,6 +165,12 @@ def test_its_values_are_counted_before_they_are_made(
         read(tmp_path, data)
 
 
+def test_a_label_that_is_none_costs_nothing_else(tmp_path: Path) -> None:
+    texts = [{"label": [], "text": "One."}, {"label": {"a": 1}, "text": "Two."}]
+    found = read(tmp_path, {"body": body("texts/0", "texts/1"), "texts": texts})
+    assert [item.text for item in found if isinstance(item, Element)] == ["One.", "Two."]
+
+
 def test_circles_and_depth_end(tmp_path: Path) -> None:
     deep = 100_000
     groups: list[Any] = [{"children": refer(f"groups/{n + 1}")} for n in range(deep)]

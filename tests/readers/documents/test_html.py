@@ -231,6 +231,12 @@ def test_nothing_is_one_error(folder: Path, data: bytes) -> None:
         read(folder, data)
 
 
+@pytest.mark.parametrize("name", ["punycode", "idna", "unicode_escape", "undefined"])
+def test_what_is_no_charset_of_pages_is_passed_over(folder: Path, name: str) -> None:
+    page = f"<meta charset={name}><p>Caf\u00e9 \\u0041</p>".encode()
+    assert [item.text for item in elements(folder, page)] == ["Caf\u00e9 \\u0041"]
+
+
 def test_binary_data_is_no_page(folder: Path) -> None:
     noise = np.random.default_rng(0).bytes(20_000)
     for data in (b"%PDF-1.7\n" + noise, "<p>Words</p>".encode("utf-16-le") * 9):

@@ -50,6 +50,10 @@ class MultilingualEncoder(OnnxEncoder):
         """`mini`'s, whose pictures these are."""
         return self._mini.image_fingerprint
 
+    def reads_whole(self, text: str) -> bool:
+        """Whether both read all of it: English is mostly where `mini` puts it."""
+        return super().reads_whole(text) and self._mini.reads_whole(text)
+
     def supports(self, modality: Modality) -> bool:
         return True
 

@@ -69,7 +69,7 @@ class _Walk:
             item = self._item(reference)
             if item is None or item.get("content_layer", "body") not in _READ:
                 continue
-            label = item.get("label")
+            label = text_of(item.get("label"))
             if label in _LEFT_OUT:
                 continue
             below = _references(item.get("children"))
@@ -117,7 +117,7 @@ class _Walk:
         return found if isinstance(found, dict) else None
 
     def _text(self, item: Item, of_list: str) -> Iterator[PageBlock]:
-        label = item.get("label")
+        label = text_of(item.get("label"))
         text = text_of(item.get("text")) or text_of(item.get("orig"))
         if not text.strip():
             return

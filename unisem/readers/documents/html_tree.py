@@ -30,6 +30,7 @@ _BYTE_ORDER_MARKS = (
 _CLOSED = re.compile(r"<(title|script|style|iframe|textarea|noscript)\b([^<>]*)/>", re.IGNORECASE)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
 _MOST_CONTROLS = 0.01  # of a page's characters
+_NO_CHARSETS = frozenset(("punycode", "idna", "unicode-escape", "raw-unicode-escape", "undefined"))
 
 _LEFT_OUT = frozenset(
     [
@@ -162,11 +163,11 @@ def decoded(data: bytes) -> str:
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding, "replace")
     for match in _CHARSET.finditer(data[:_SNIFFED]):
-        encoding = match[1].decode("ascii").lower()
-        if encoding.startswith("utf-16"):  # it could be read, so it is not
-            continue
         try:
-            return data.decode("windows-1252" if encoding == "iso-8859-1" else encoding, "replace")
+            encoding = codecs.lookup(match[1].decode("ascii")).name
+            if encoding.startswith("utf-16") or encoding in _NO_CHARSETS:
+                continue  # it could be read, so it is not the first
+            return data.decode("windows-1252" if encoding == "iso8859-1" else encoding, "replace")
         except (LookupError, UnicodeError, ValueError):  # none that is known
             continue
     try:

@@ -35,7 +35,7 @@ _KINDS = {
 }
 _OURS = ("text", "code", "table", "figure", "page")
 _SHORTEST_BASE64 = 64  # characters; what is shorter, or has a full stop, is a path
-_BASE64 = re.compile(r"[A-Za-z0-9+/\s]+={0,2}\s*")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +168,7 @@ def _picture(
     name = link[:80]
     if link[:5].lower() == "data:":
         return linked_picture(link, Source(Path("metadata"), Path(root)))
-    if is_base64 or (len(link) > _SHORTEST_BASE64 and _BASE64.fullmatch(link)):
+    if is_base64 or (len(link) > _SHORTEST_BASE64 and _BASE64.fullmatch("".join(link.split()))):
         try:
             return ImageRef(data=base64.b64decode("".join(link.split()), validate=True))
         except (binascii.Error, ValueError) as error:
