@@ -12,7 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hostile_pdfs import many_rectangles, nested_forms, nested_patterns, page, words
+from tests.support.hostile_pdfs import (
+    halved_titles,
+    many_rectangles,
+    nested_forms,
+    nested_patterns,
+    page,
+    spelled,
+    words,
+)
 from tests.support.manuals import manual
 from tests.support.processes import script
 from unisem.common.skipped import Skipped
@@ -20,6 +28,7 @@ from unisem.errors import DocumentError, ImageError
 from unisem.images.region import Region
 from unisem.pdfium.pdf_file import PdfFile
 from unisem.pdfium.process import PDFIUM, PdfiumProcess
+from unisem.pdfium.worker import _limit
 from unisem.readers.documents.elements import Element, Source
 from unisem.readers.documents.pdf import PDF
 
@@ -79,6 +88,55 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     PDFIUM.end()
     assert says(data) == "A million things"
+
+
+def test_a_limit_that_the_system_refuses_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+    limits: dict[int, tuple[int, int]] = {}
+
+    def set_limit(which: int, values: tuple[int, int]) -> None:
+        if which == resource.RLIMIT_AS:
+            raise ValueError("not allowed to raise maximum limit")
+        limits[which] = values
+
+    monkeypatch.setattr(resource, "setrlimit", set_limit)
+    _limit(1 << 30)
+    assert limits == {resource.RLIMIT_CORE: (0, 0)}
+
+
+def test_half_a_letter_in_a_title_or_a_label_costs_that_one() -> None:
+    pdf = PdfFile(halved_titles(), "x.pdf")
+    assert pdf.outline() == [(1, 1, "Whole")]
+    found = pdf.page(1)
+    assert (found.label, found.lines[0].text) == (None, "Under a chapter")
+
+
+def test_a_table_of_contents_that_cannot_be_read_is_told_and_the_text_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def slowly(pdf: PdfFile) -> list[tuple[int, int, str]]:
+        raise ImageError("x.pdf", "takes PDFium longer than 1 s")
+
+    monkeypatch.setattr(PdfFile, "outline", slowly)
+    skipped, element = elements(page(words(b"Still here")))
+    why = "its table of contents is not used, as it takes PDFium longer than 1 s"
+    assert skipped == Skipped("/there/x.pdf", why)
+    assert isinstance(element, Element)
+    assert element.text == "Still here"
+
+
+def test_letters_of_two_units_are_whole_and_half_a_one_is_a_question_mark() -> None:
+    units = {
+        ord("a"): b"D842DFB7",
+        ord("b"): b"D83DDE00",
+        ord("c"): b"D835DC65",
+        ord("h"): b"D842",
+        ord("l"): b"DFB7",
+        ord("p"): b"DB80DC00",  # of private use: nobody knows what it is
+    }
+    assert says(spelled(b"abc xay", units)) == "𠮷😀𝑥 x𠮷y"
+    assert says(spelled(b"hx lx hhl xh", units)) == "\ufffdx \ufffdx \ufffd𠮷 x\ufffd"
+    assert says(spelled(b"xpx", units)) == "x x"
 
 
 @pytest.mark.parametrize("said", ["soon", "-1", "0", "nan", "inf"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 def pdf(objects: Sequence[bytes]) -> bytes:
@@ -111,6 +111,36 @@ def chapters_within_themselves() -> bytes:
         others=[b"<</First 6 0 R/Last 6 0 R/Count 1>>", entry],
         catalogue=b"/Outlines 5 0 R",
     )
+
+
+def halved_titles() -> bytes:
+    """Two chapters and a page label; the first and the label hold half a letter of UTF-16."""
+    return page(
+        words(b"Under a chapter"),
+        others=[
+            b"<</First 6 0 R/Last 7 0 R/Count 2>>",
+            b"<</Title<FEFFD8000041>/Parent 5 0 R/Next 7 0 R/Dest[3 0 R/Fit]>>",
+            b"<</Title(Whole)/Parent 5 0 R/Prev 6 0 R/Dest[3 0 R/Fit]>>",
+        ],
+        catalogue=b"/Outlines 5 0 R/PageLabels<</Nums[0<</P<FEFFD8000041>>>]>>",
+    )
+
+
+def spelled(text: bytes, units: Mapping[int, bytes]) -> bytes:
+    """A page that says something in a font of its own.
+
+    Args:
+        text: The codes of its letters.
+        units: What a code stands for: UTF-16, in hexadecimal digits.
+    """
+    letters = b"".join(b"<%02X><%s>\n" % one for one in units.items())
+    table = (
+        b"/CIDInit /ProcSet findresource begin 12 dict begin begincmap\n"
+        b"1 begincodespacerange <00><FF> endcodespacerange\n"
+        b"%d beginbfchar\n%sendbfchar\nendcmap end end" % (len(units), letters)
+    )
+    data = page(words(text), others=[stream(table)])
+    return data.replace(b"/Helvetica>>", b"/Helvetica/ToUnicode 5 0 R>>")
 
 
 def count_lies(count: int) -> bytes:

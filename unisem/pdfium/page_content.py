@@ -42,7 +42,10 @@ class PageContent:
         """
         page = document[number - 1]
         try:
-            label = document.get_page_label(number - 1)
+            try:
+                label = document.get_page_label(number - 1)
+            except UnicodeDecodeError:  # half a letter of UTF-16
+                label = None
             return cls(
                 number=number,
                 label=label if label and label != str(number) else None,

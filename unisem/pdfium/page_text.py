@@ -83,6 +83,7 @@ def lines_of(page: PdfPage) -> list[Line]:
         letters: list[tuple[str, Box, float, int]] = []
         rectangle = raw.FS_RECTF()
         hyphen = False
+        high = 0  # the last letter's first half, if that is all that is known of it
 
         def end() -> None:
             nonlocal hyphen
@@ -99,7 +100,13 @@ def lines_of(page: PdfPage) -> list[Line]:
         for index in range(min(text.count_chars(), MOST_CHARACTERS)):
             if len(lines) >= MOST_LINES:
                 break
-            code = unicode_of(handle, index)
+            code = unicode_of(handle, index)  # of UTF-16
+            if high and 0xDC00 <= code < 0xE000:
+                whole = 0x10000 + ((high - 0xD800) << 10) + code - 0xDC00
+                letters[-1] = (_character(whole), *letters[-1][1:])
+                high = 0
+                continue
+            high = 0
             if code in (10, 13):
                 end()
                 continue
@@ -117,6 +124,7 @@ def lines_of(page: PdfPage) -> list[Line]:
             if letters and _is_elsewhere(letters, box):
                 end()
             letters.append((_character(code), box, size_of(handle, index), index))
+            high = code if 0xD800 <= code < 0xDC00 else 0
         end()
         return lines[:MOST_LINES]
     finally:

@@ -64,8 +64,7 @@ class PdfFile:
         """
         answer, _ = self._ask("outline")
         if "error" in answer:
-            detail = f" ({answer['error']})"
-            raise ImageError(self._name, "has a damaged table of contents", detail)
+            raise ImageError(self._name, "is damaged", f" ({answer['error']})")
         return [(level, page, title) for level, page, title in answer["value"]]
 
     def page(self, number: int) -> PageContent:

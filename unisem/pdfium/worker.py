@@ -52,11 +52,13 @@ def main() -> None:
 
 def _limit(memory: int) -> None:
     """Have this process get no more memory than this, where the system can say so."""
-    with suppress(ImportError, ValueError, OSError):
+    try:
         import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    except ImportError:  # Windows
+        return
+    for limit, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0)):
+        with suppress(ValueError, OSError):  # one that is refused costs no other
+            resource.setrlimit(limit, (most, most))
 
 
 class _Desk:
@@ -112,7 +114,10 @@ class _Desk:
         for entry in self._opened().get_toc(max_depth=_DEEPEST):
             target = entry.get_dest()
             index = None if target is None else target.get_index()
-            title = entry.get_title()
+            try:
+                title = entry.get_title()
+            except UnicodeDecodeError:  # half a letter of UTF-16
+                continue
             if index is not None and title:
                 found.append((entry.level + 1, index + 1, title))
             if len(found) == MOST_ENTRIES:

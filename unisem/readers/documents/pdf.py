@@ -55,13 +55,17 @@ def _elements(data: bytes, source: Source) -> Iterator[Element | Skipped]:
     pages: list[PageContent] = []
     try:
         pdf = PdfFile(data, source.path.name)
-        outline = _outline(pdf)
     except ImageError as error:
         raise DocumentError(str(error)) from error
     if not pdf.pages:
         raise DocumentError(f"{source.path.name} has no pages, or damaged ones")
     shapes: dict[int, list[Shape]] = {}
     faults: list[str] = []
+    outline = _Outline()
+    try:
+        outline = _outline(pdf)
+    except ImageError as error:
+        faults.append(f"its table of contents is not used, as it {error.reason}")
     lines = 0
     for page in _pages(pdf):
         if isinstance(page, str):
