@@ -19,20 +19,24 @@ class ImageError(UniSemError, ValueError):
         name: The picture, usually its path.
         summary: What is wrong, without paths or the system's words; fit for a chat model.
         reason: What is wrong and what to do, for the user.
+        again: Whether another try may do better, as time or memory ran out.
     """
 
-    def __init__(self, name: str, summary: str, detail: str = "") -> None:
+    def __init__(self, name: str, summary: str, detail: str = "", *, again: bool = False) -> None:
         super().__init__(f"{name}: {summary}{detail}")
         self.name = name
         self.summary = summary
         self.reason = f"{summary}{detail}"
+        self.again = again
 
     def named(self, name: str) -> ImageError:
         """The same of a picture under the name by which the user knows it."""
-        return ImageError(name, self.summary, self.reason.removeprefix(self.summary))
+        detail = self.reason.removeprefix(self.summary)
+        return ImageError(name, self.summary, detail, again=self.again)
 
-    def __reduce__(self) -> tuple[type[ImageError], tuple[str, str, str]]:
-        return type(self), (self.name, self.summary, self.reason.removeprefix(self.summary))
+    def __reduce__(self) -> tuple[type[ImageError], tuple[str, str, str], dict[str, bool]]:
+        detail = self.reason.removeprefix(self.summary)
+        return type(self), (self.name, self.summary, detail), {"again": self.again}
 
 
 class RecordError(UniSemError, ValueError):

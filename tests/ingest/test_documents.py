@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.hostile_pdfs import nested_forms
 from tests.support.manuals import manual
 from tests.support.pictures import encoded, solid
 from tests.support.toy import ToyEncoder
@@ -288,3 +289,21 @@ def test_a_document_that_ends_with_a_damaged_picture_is_read_once(
         assert names == ["site/page.html#figure-1", str(folder / "bad.png")]
         again = space.add_folder(folder)
         assert (again.added, again.unchanged, again.skipped) == (0, 1, ())
+
+
+def test_a_page_over_its_time_is_tried_and_told_by_every_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "manuals"
+    folder.mkdir()
+    (folder / "slow.pdf").write_bytes(nested_forms(kids=(15, 3, 15)))
+    monkeypatch.setenv("UNISEM_PDF_SECONDS", "1")
+    encoder = ToyEncoder()
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder) as space:
+        first = space.add_folder(folder)
+        assert [it.reason.partition(",")[0] for it in first.skipped] == ["page 2 is not read"]
+        embedded, stored = encoder.texts_encoded, list(space.store.select())
+        again = space.add_folder(folder)
+        assert (again.skipped, again.removed) == (first.skipped, 0)
+        assert encoder.texts_encoded == embedded
+        assert list(space.store.select()) == stored

@@ -15,12 +15,14 @@ class Skipped:
     Attributes:
         name: Which file, with the line where that helps.
         reason: What was wrong with it.
+        again: Whether another try may do better: time or memory ran out, or a recogniser failed.
     """
 
     name: str
     reason: str
+    again: bool = False
 
     @classmethod
     def of(cls, error: ImageError) -> Self:
         """A picture that cannot be used."""
-        return cls(error.name, error.reason)
+        return cls(error.name, error.reason, error.again)

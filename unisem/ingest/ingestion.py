@@ -214,9 +214,14 @@ class Ingestion:
             records = [item for item in items if isinstance(item, Record)]
             self._documents += DocumentCounts.of_one(record.metadata for record in records)
             self._find_more(len(items) - 1)
-            self._make_way(stored, {record.id for record in records})
+            ids = {record.id for record in records}
+            kept: set[str] = set()
+            if any(isinstance(item, Skipped) and item.again for item in items):
+                kept = _of_the_same(stored, mark["sha256"]) - ids  # what an earlier try has read
+            self._make_way(stored, ids | kept)
             items.sort(key=lambda item: isinstance(item, Record) and _mark(item) is not None)
             yield from items  # what says that it is all there comes last
+            self._ids |= kept
             self._text_sources.add(document.source_id)
         except DocumentError as error:
             self._unread_sources.add(document.source_id)
@@ -340,6 +345,14 @@ def _whole_content(record: Record) -> tuple[str | None, str | None]:
 def _mark(record: Record) -> object:
     """What one record of a document says of it."""
     return record.payload.get("document")
+
+
+def _of_the_same(records: list[Record], digest: str) -> set[str]:
+    """The ids of a document's records, if they are of the bytes with this digest."""
+    marks = (_mark(record) for record in records)
+    if any(isinstance(mark, Mapping) and mark.get("sha256") == digest for mark in marks):
+        return {record.id for record in records}
+    return set()
 
 
 def _without_mark(record: Record) -> dict[str, Any]:

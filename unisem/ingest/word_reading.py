@@ -17,6 +17,7 @@ from unisem.filters import Field
 from unisem.readers.chunks import PassageLimit, ReadsWhole, everything
 from unisem.readers.documents.recognized_lines import reading_lines
 from unisem.recognition import TextRecognizer, load_recognizer
+from unisem.recognition.recognizer_run import RecognizerRun
 from unisem.recognition.words import (
     RECOGNIZED,
     belong,
@@ -30,7 +31,6 @@ from unisem.records import EmbeddedRecord, Record, Vector
 from unisem.stores import Store
 from unisem.stores.selection import Selection
 
-_HOPELESS = 16  # pictures that a recogniser fails on one after the other before it is given up
 _AT_ONCE = 500  # records that are looked up at once
 
 
@@ -63,9 +63,8 @@ class WordReading:
     def __init__(
         self, recognizer: str | TextRecognizer, reads_whole: ReadsWhole = everything
     ) -> None:
-        self._recognizer = load_recognizer(recognizer)
+        self._run = RecognizerRun(load_recognizer(recognizer))
         self._limit = PassageLimit(reads_whole=reads_whole)
-        self._failed = 0
         self.skipped: list[Skipped] = []
 
     def wants(self, record: Record) -> bool:
@@ -76,7 +75,7 @@ class WordReading:
         return (
             record.image is not None
             and record.metadata.get("kind") not in ("page", "table")
-            and not is_read_by(record, self._recognizer.fingerprint)
+            and not is_read_by(record, self._run.recognizer.fingerprint)
         )
 
     def of(self, record: Record) -> tuple[Record, list[Record]] | None:
@@ -87,23 +86,17 @@ class WordReading:
         """
         assert record.image is not None
         try:
-            lines = self._recognizer.read(record.image)
+            lines = self._run.read(record.image)
         except ImageError as error:
-            self.skipped.append(Skipped(record.image.name, f"has no words read: {error.reason}"))
+            reason = f"has no words read: {error.reason}"
+            self.skipped.append(Skipped(record.image.name, reason, error.again))
             return None
-        except RecognizerError as error:
-            self._failed += 1
-            if self._failed >= _HOPELESS:
-                raise RecognizerError(
-                    f"the recogniser {self._recognizer.name!r} has failed on {self._failed} "
-                    f"pictures running, and is given up; what is done is kept. The last reason: "
-                    f"{error}"
-                ) from error
-            self.skipped.append(Skipped(record.image.name, f"has no words read: {error}"))
+        if isinstance(lines, RecognizerError):
+            reason = f"has no words read: {lines}"
+            self.skipped.append(Skipped(record.image.name, reason, again=True))
             return None
-        self._failed = 0
         text = "\n".join(line.text for line in reading_lines(lines))
-        return with_words(record, self._limit.cut_lines(text), self._recognizer.fingerprint)
+        return with_words(record, self._limit.cut_lines(text), self._run.recognizer.fingerprint)
 
     def among(self, items: Iterable[Record | Skipped]) -> Iterator[Record | Skipped]:
         """Yield what a loader gives, each picture followed by its words.

@@ -67,7 +67,7 @@ class PdfiumProcess(Carried):
         with self._lock:
             if self.gives_up(digest):
                 summary = f"is left alone, as PDFium was ended over it {_STRIKES} times"
-                raise ImageError(name, summary)
+                raise ImageError(name, summary, again=True)
             process = self._started(name)
             began = time.monotonic()
             try:
@@ -132,7 +132,7 @@ class PdfiumProcess(Carried):
                 )
         except OSError as error:
             summary = "cannot be read: the process for PDFium does not start"
-            raise ImageError(name, summary, f" ({error})") from error
+            raise ImageError(name, summary, f" ({error})", again=True) from error
         return self._process
 
     def _ended(self, patience: float = 0) -> int | None:
@@ -173,9 +173,11 @@ def _close(process: subprocess.Popen[bytes]) -> None:
 def _died(name: str, status: int | None, seconds: float | None) -> ImageError:
     if seconds is not None:
         summary = f"takes PDFium longer than {seconds:g} s"
-        return ImageError(name, summary, f"; {VARIABLE} in the environment may grant it more")
+        detail = f"; {VARIABLE} in the environment may grant it more"
+        return ImageError(name, summary, detail, again=True)
     summary = f"crashes PDFium, or takes more than {MEMORY >> 20:,} MiB of memory"
-    return ImageError(name, summary, f" (status {status}); save it anew with another program")
+    detail = f" (status {status}); save it anew with another program"
+    return ImageError(name, summary, detail, again=True)
 
 
 def _seconds(name: str) -> float:

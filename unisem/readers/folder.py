@@ -27,6 +27,7 @@ from unisem.readers.documents.elements import Source
 from unisem.readers.documents.formats import FORMATS
 from unisem.readers.texts import read_text
 from unisem.recognition import TextRecognizer, load_recognizer
+from unisem.recognition.recognizer_run import RecognizerRun
 from unisem.records import Record
 
 PICTURES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
@@ -96,6 +97,7 @@ class FolderReader(Reader):
         self._reads_whole = reads_whole
         self._locate = locate
         self.recognizer = None if recognizer is None else load_recognizer(recognizer)
+        self._reading = None if self.recognizer is None else RecognizerRun(self.recognizer)
         self._empty: set[Path] = set()  # texts without words, as far as they have been read
         self._tables: dict[Path, tuple[tuple[int, int], dict[Path, Description]]] = {}
 
@@ -261,7 +263,7 @@ class FolderReader(Reader):
             file_name=name,
             chunk_size=self._chunk_size,
             reads_whole=self._reads_whole,
-            recognizer=self.recognizer,
+            recognizer=self._reading,
         )
         return document if document.is_of_format() else None
 

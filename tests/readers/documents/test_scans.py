@@ -15,6 +15,7 @@ from tests.support.pictures import solid
 from tests.support.recognizers import ColourRecognizer
 from tests.support.toy import COLOURS, ToyEncoder
 from unisem import Record, SemanticSpace
+from unisem.errors import RecognizerError
 from unisem.readers.documents.recognized_lines import reading_lines
 from unisem.recognition import TextLine
 
@@ -104,6 +105,41 @@ def test_a_page_that_cannot_be_read_keeps_its_picture(tmp_path: Path) -> None:
             "page 2 has no words read: no colour of mine"
         ]
         assert len(space) == 3
+
+
+def test_pages_that_the_recogniser_failed_on_are_read_by_the_next_run(tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    (folder / "letter.pdf").write_bytes(scan(solid("red"), solid("blue")))
+    texts = {COLOURS["red"]: ["A letter"], COLOURS["blue"]: ["Its end"]}
+    works = ColourRecognizer(texts)
+    first = ColourRecognizer(texts, fails_on=(COLOURS["blue"],))
+    worse = ColourRecognizer(texts, fails_on=tuple(texts))
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
+        assert [it.again for it in space.add_folder(folder, recognizer=first).skipped] == [True]
+        assert space.add_folder(folder).skipped == ()  # without one there is nothing to try again
+        again = space.add_folder(folder, recognizer=worse)
+        assert (len(again.skipped), again.removed) == (2, 0)
+        assert {it.text for it in records(space).values()} == {None, "A letter"}  # is kept
+        assert space.add_folder(folder, recognizer=works).skipped == ()
+        assert {it.text for it in records(space).values()} == {None, "A letter", "Its end"}
+        assert works.read_count == 2
+        assert space.add_folder(folder, recognizer=works).unchanged == 4
+        assert works.read_count == 2
+
+
+@pytest.mark.parametrize("files", [1, 20])
+def test_a_recogniser_that_fails_on_every_page_is_given_up(tmp_path: Path, files: int) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for number in range(files):
+        pages = [solid("red")] * (20 // files)
+        (folder / f"{number}.pdf").write_bytes(scan(*pages))
+    fails = ColourRecognizer({}, fails_on=(COLOURS["red"],))
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
+        with pytest.raises(RecognizerError, match="16 pictures running"):
+            space.add_folder(folder, recognizer=fails)
+        assert fails.read_count == 16
 
 
 def test_pages_with_text_are_not_read_from_pixels(tmp_path: Path) -> None:

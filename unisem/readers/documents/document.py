@@ -14,7 +14,7 @@ from unisem.readers.chunks import ReadsWhole, everything
 from unisem.readers.documents.assembly import assemble
 from unisem.readers.documents.elements import START, Element, Format, Source, every_file
 from unisem.readers.documents.scans import with_words
-from unisem.recognition.base import TextRecognizer
+from unisem.recognition.recognizer_run import RecognizerRun
 from unisem.records import Record
 
 _CUT = 2
@@ -43,7 +43,7 @@ class Document:
     file_name: str
     chunk_size: int = 1000
     reads_whole: ReadsWhole = everything
-    recognizer: TextRecognizer | None = None
+    recognizer: RecognizerRun | None = None
 
     def read(self) -> bytes:
         """The file's bytes, as safely as a picture's.
@@ -74,7 +74,7 @@ class Document:
         how = f"{self.format.name}/{self.format.version}/{_CUT}/{self.chunk_size}"
         mark = {"sha256": digest_of(data), "read_as": how}
         if self.recognizer is not None and self.format.has_scans:
-            mark["words_read_by"] = self.recognizer.fingerprint
+            mark["words_read_by"] = self.recognizer.recognizer.fingerprint
         return mark
 
     def is_read(self, mark: Mapping[str, Any], stored: object) -> bool:
@@ -91,12 +91,16 @@ class Document:
     ) -> Iterator[Record | Skipped]:
         """Read the document; its records come when all of it has been read.
 
+        If something failed that another try may do better, the mark that they bear says less than
+        `mark` does, so that the document is read again.
+
         Args:
             data: Its bytes.
             on_page: Called whenever another page begins.
 
         Raises:
             DocumentError: Nothing of it can be read.
+            RecognizerError: The recogniser has failed on 16 pictures running.
         """
         mark = self.mark(data)
         return assemble(
@@ -110,14 +114,15 @@ class Document:
         )
 
     def _elements(
-        self, data: bytes, mark: Mapping[str, Any], on_page: Callable[[], None] | None
+        self, data: bytes, mark: dict[str, Any], on_page: Callable[[], None] | None
     ) -> Iterator[Element | Skipped]:
-        """The elements, regions knowing which document they are of."""
+        """The elements, regions knowing which document they are of; the mark loses what failed."""
         page: int | None = None
         try:
-            elements = self.format.elements(data, self.source)
+            elements = _telling(self.format.elements(data, self.source), mark, "read_as")
             if self.recognizer is not None and self.format.has_scans:
                 elements = with_words(elements, data, self.source, self.recognizer)
+                elements = _telling(elements, mark, "words_read_by")
             for element in elements:
                 if isinstance(element, Element):
                     if element.page != page and on_page is not None:
@@ -130,6 +135,16 @@ class Document:
                 yield element
         except ImportError as error:  # without the extra, other files are read all the same
             raise DocumentError(f"{self.source.path}: {error}") from error
+
+
+def _telling(
+    elements: Iterable[Element | Skipped], mark: dict[str, Any], name: str
+) -> Iterator[Element | Skipped]:
+    """The elements; the mark loses a name if some of them are to be tried again."""
+    for element in elements:
+        if isinstance(element, Skipped) and element.again:
+            mark.pop(name, None)
+        yield element
 
 
 def records_of(items: Iterable[Record | Skipped | Document]) -> Iterator[Record | Skipped]:

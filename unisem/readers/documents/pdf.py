@@ -60,15 +60,17 @@ def _elements(data: bytes, source: Source) -> Iterator[Element | Skipped]:
     if not pdf.pages:
         raise DocumentError(f"{source.path.name} has no pages, or damaged ones")
     shapes: dict[int, list[Shape]] = {}
-    faults: list[str] = []
+    faults: list[Skipped] = []
+    name = str(source.path)
     outline = _Outline()
     try:
         outline = _outline(pdf)
     except ImageError as error:
-        faults.append(f"its table of contents is not used, as it {error.reason}")
+        reason = f"its table of contents is not used, as it {error.reason}"
+        faults.append(Skipped(name, reason, error.again))
     lines = 0
-    for page in _pages(pdf):
-        if isinstance(page, str):
+    for page in _pages(pdf, name):
+        if isinstance(page, Skipped):
             faults.append(page)
             continue
         pages.append(page)
@@ -76,13 +78,12 @@ def _elements(data: bytes, source: Source) -> Iterator[Element | Skipped]:
         page.drawn.clear()  # a map may have a hundred thousand
         lines += len(page.lines)
         if lines > MOST_LINES:
-            faults.append(
-                f"what follows page {page.number} is not read, as there are too many lines"
-            )
+            what = f"what follows page {page.number} is not read, as there are too many lines"
+            faults.append(Skipped(name, what))
             break
     if not pages:
-        raise DocumentError(f"{source.path.name}: {'; '.join(faults)}")
-    yield from (Skipped(str(source.path), fault) for fault in faults)
+        raise DocumentError(f"{source.path.name}: {'; '.join(it.reason for it in faults)}")
+    yield from faults
     running = _running(pages)
     sizes = Counter[float]()
     for page in pages:
@@ -103,36 +104,38 @@ def _elements(data: bytes, source: Source) -> Iterator[Element | Skipped]:
         yield from found
         if spent > pdf.allowed and page is not pages[-1]:
             what = f"what follows page {page.number} is not read"
-            yield Skipped(str(source.path), f"{what}, as the document has taken too long")
+            yield Skipped(name, f"{what}, as the document has taken too long", again=True)
             return
 
 
-def _pages(pdf: PdfFile) -> Iterator[PageContent | str]:
+def _pages(pdf: PdfFile, name: str) -> Iterator[PageContent | Skipped]:
     """Pages, and what is wrong with others, those in a row together."""
-    faults: list[str] = []  # of the pages just before
+    faults: list[ImageError] = []  # of the pages just before
     number = 0
     while number < pdf.pages and len(faults) < _MOST_FAULTS and not pdf.is_spent:
         number += 1
         try:
             page = pdf.page(number)
         except ImageError as error:
-            faults.append(error.reason)
+            faults.append(error)
             continue
         if faults:
-            yield _told(faults, number - 1)
+            yield _told(name, faults, number - 1)
             faults = []
         yield page
     if faults:
-        yield _told(faults, number)
+        yield _told(name, faults, number)
     if number < pdf.pages:
         why = "the document has taken too long" if pdf.is_spent else "there may be none"
-        yield f"{_pages_to(number + 1, pdf.pages)} not read, as {why}"
+        what = f"{_pages_to(number + 1, pdf.pages)} not read, as {why}"
+        yield Skipped(name, what, again=pdf.is_spent)
 
 
-def _told(faults: Sequence[str], last: int) -> str:
+def _told(name: str, faults: Sequence[ImageError], last: int) -> Skipped:
     """One sentence of the pages up to one."""
     first = "it" if len(faults) == 1 else "the first"
-    return f"{_pages_to(last - len(faults) + 1, last)} not read, as {first} {faults[0]}"
+    what = f"{_pages_to(last - len(faults) + 1, last)} not read, as {first} {faults[0].reason}"
+    return Skipped(name, what, again=any(fault.again for fault in faults))
 
 
 def _pages_to(first: int, last: int) -> str:

@@ -13,7 +13,7 @@ from unisem.pdfium.pdf_file import PdfFile
 from unisem.readers.documents.elements import Element, Source
 from unisem.readers.documents.pdf_blocks import blocks_of, leading_of
 from unisem.readers.documents.recognized_lines import reading_lines
-from unisem.recognition.base import TextRecognizer
+from unisem.recognition.recognizer_run import RecognizerRun
 
 _DPI = 200  # a page is read with
 
@@ -22,7 +22,7 @@ def with_words(
     elements: Iterable[Element | Skipped],
     data: bytes,
     source: Source,
-    recognizer: TextRecognizer,
+    recognizer: RecognizerRun,
 ) -> Iterator[Element | Skipped]:
     """Yield elements, after each page that is a picture the paragraphs that were read on it.
 
@@ -31,6 +31,9 @@ def with_words(
         data: Its bytes.
         source: Where it is from.
         recognizer: Reads; a page that it fails on is yielded without words, and a `Skipped`.
+
+    Raises:
+        RecognizerError: The recogniser has failed on 16 pictures running.
     """
     for element in elements:
         yield element
@@ -39,17 +42,29 @@ def with_words(
         image = element.image
         if isinstance(image, ImageRef) and image.region is not None:
             try:
-                yield from _read(element, image, data, recognizer)
-            except (ImageError, RecognizerError) as error:
-                reason = error.reason if isinstance(error, ImageError) else str(error)
-                yield Skipped(f"{source.path}", f"page {element.page} has no words read: {reason}")
+                found = _read(element, image, data, recognizer)
+            except ImageError as error:
+                yield _unread(element, source, error.reason, error.again)
+                continue
+            if isinstance(found, RecognizerError):
+                yield _unread(element, source, str(found), again=True)
+            else:
+                yield from found
 
 
-def _read(page: Element, image: ImageRef, data: bytes, recognizer: TextRecognizer) -> list[Element]:
+def _unread(page: Element, source: Source, reason: str, again: bool) -> Skipped:
+    return Skipped(f"{source.path}", f"page {page.page} has no words read: {reason}", again)
+
+
+def _read(
+    page: Element, image: ImageRef, data: bytes, recognizer: RecognizerRun
+) -> list[Element] | RecognizerError:
     assert image.region is not None
     rendered = replace(image.region, dpi=_DPI).render(data, image.name)
     width, _ = PdfFile(data, image.name).size(image.region.page)
     lines = recognizer.read(rendered)
+    if isinstance(lines, RecognizerError):
+        return lines
     upright = all(line.turn == 0 for line in lines)
     found = reading_lines(lines, width / inspect_image(rendered, image.name).width)
     sizes = sorted(line.size for line in found for _ in line.text)
