@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from unisem.common.box import Box
 from unisem.common.lazy import require
@@ -14,7 +14,7 @@ from unisem.pdfium.process import PDFIUM
 if TYPE_CHECKING:
     from PIL import Image
 
-_AT_LEAST, _A_PAGE, _AT_MOST = 60.0, 0.5, 1800.0  # seconds of PDFium's for a document
+_AT_LEAST, _A_PAGE, _AT_MOST = 60.0, 0.5, 1800.0  # seconds of a processor's for a document
 
 
 class PdfFile:
@@ -46,6 +46,18 @@ class PdfFile:
             raise ImageError(name, "is damaged, or no PDF", f" ({answer['error']})")
         self.pages = int(answer["value"])
 
+    @classmethod
+    def from_the_start(cls, data: bytes, name: str) -> Self:
+        """A PDF that is to be read page by page, whatever PDFium was ended over before.
+
+        So that reading it again says of it what reading it has said.
+
+        Raises:
+            ImageError: As the constructor.
+        """
+        PDFIUM.forgive(hashlib.sha256(data).hexdigest())
+        return cls(data, name)
+
     @property
     def is_spent(self) -> bool:
         """Whether it has taken all the time that a document of so many pages may take."""
@@ -53,7 +65,7 @@ class PdfFile:
 
     @property
     def allowed(self) -> float:
-        """Seconds that a document of so many pages may take."""
+        """Seconds of a processor's that a document of so many pages may take."""
         return min(_AT_LEAST + _A_PAGE * self.pages, _AT_MOST)
 
     def outline(self) -> list[tuple[int, int, str]]:

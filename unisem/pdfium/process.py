@@ -15,15 +15,17 @@ from typing import Any
 from unisem.common.forks import Carried, undisturbed
 from unisem.errors import ImageError
 from unisem.pdfium.frames import receive, send
+from unisem.pdfium.limits import COUNTS_WORK, OVERTIME
 
 SECONDS = 20.0
-"""That PDFium may take for one page, unless the environment variable says otherwise."""
+"""Of a processor's that PDFium may take for one page, unless the environment says otherwise."""
 VARIABLE = "UNISEM_PDF_SECONDS"
 """The environment variable."""
 MEMORY = 2 << 30
 """Bytes that PDFium's process may have."""
 
 _LONGEST = 86_400  # seconds that may be granted
+_PATIENCE = 10  # seconds of the clock for each of a processor's: a busy machine is nobody's fault
 _STRIKES = 3  # after which a document is left alone
 _REPRIEVE = 600  # seconds after the last of them
 _REMEMBERED = 1000  # documents with strikes
@@ -57,13 +59,14 @@ class PdfiumProcess(Carried):
             arguments: The task's, as JSON can hold them.
 
         Returns:
-            A ``value`` or an ``error``, and the ``seconds`` that it took; pixels.
+            A ``value`` or an ``error``, and the ``seconds`` that it took a processor; pixels.
 
         Raises:
             ImageError: It takes PDFium too long or too much memory, or crashes it; or has done so
                 three times in the last minutes.
         """
         seconds = _seconds(name)
+        limits = {"seconds": seconds, "clock": seconds * (_PATIENCE if COUNTS_WORK else 1)}
         with self._lock:
             if self.gives_up(digest):
                 summary = f"is left alone, as PDFium was ended over it {_STRIKES} times"
@@ -73,20 +76,23 @@ class PdfiumProcess(Carried):
             try:
                 if self._held != digest:
                     self._held = None
-                    answer = _asked(process, {"task": "open", "seconds": seconds}, data)
+                    answer = _asked(process, {"task": "open", **limits}, data)
                     if "error" in answer[0]:
                         return answer
                     self._held = digest
-                request = {"task": task, "arguments": arguments, "seconds": seconds}
-                return _asked(process, request)
+                return _asked(process, {"task": task, "arguments": arguments, **limits})
             except (EOFError, OSError):
                 status = self._ended(patience=1)
                 self._strike(digest)
-                took = time.monotonic() - began
-                raise _died(name, status, seconds if took >= seconds else None) from None
+                late = status == OVERTIME or time.monotonic() - began >= limits["clock"]
+                raise _died(name, status, seconds if late else None) from None
             except BaseException:  # Ctrl-C: what it answers later is nobody's answer
                 self._ended()
                 raise
+
+    def forgive(self, digest: str) -> None:
+        """Forget how often PDFium was ended over a document, as it is read from its beginning."""
+        self._strikes.pop(digest, None)
 
     def gives_up(self, digest: str) -> bool:
         """Whether PDFium was ended over a document too often."""

@@ -6,15 +6,14 @@ long to import is imported here.
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from unisem.pdfium.frames import receive, send
+from unisem.pdfium.limits import limit_memory, limited
 from unisem.pdfium.page_content import PageContent
 
 if TYPE_CHECKING:
@@ -34,31 +33,17 @@ def main() -> None:
     requests = sys.stdin.buffer
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a library's chatter is no answer
-    memory = int(sys.argv[1])
-    _limit(memory)
+    limit_memory(int(sys.argv[1]))
     desk = _Desk()
     while True:
         try:
             request, data = receive(requests)
         except EOFError:
             return
-        began = time.monotonic()
-        # In C, so that it fires whatever PDFium is doing; also if nobody waits for an answer.
-        faulthandler.dump_traceback_later(request["seconds"], exit=True)
-        answer, pixels = desk.answer(request, data)
-        faulthandler.cancel_dump_traceback_later()
-        send(answers, answer | {"seconds": time.monotonic() - began}, pixels)
-
-
-def _limit(memory: int) -> None:
-    """Have this process get no more memory than this, where the system can say so."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    for limit, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0)):
-        with suppress(ValueError, OSError):  # one that is refused costs no other
-            resource.setrlimit(limit, (most, most))
+        began = time.process_time()
+        with limited(request["seconds"], request["clock"]):
+            answer, pixels = desk.answer(request, data)
+        send(answers, answer | {"seconds": time.process_time() - began}, pixels)
 
 
 class _Desk:

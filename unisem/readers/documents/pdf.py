@@ -54,7 +54,7 @@ class _Outline:
 def _elements(data: bytes, source: Source) -> Iterator[Element | Skipped]:
     pages: list[PageContent] = []
     try:
-        pdf = PdfFile(data, source.path.name)
+        pdf = PdfFile.from_the_start(data, source.path.name)
     except ImageError as error:
         raise DocumentError(str(error)) from error
     if not pdf.pages:
