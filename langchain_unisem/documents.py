@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any
 
 from langchain_core.documents import Document
 
@@ -18,7 +17,7 @@ from langchain_unisem.metadata import (
     record_id,
 )
 from unisem.captions import generated_by
-from unisem.presentation.citation import citation
+from unisem.presentation.citation import told
 from unisem.presentation.contents import UNKNOWN, Item, as_found
 from unisem.records import Record
 from unisem.space import SemanticSpace
@@ -118,19 +117,12 @@ def items_of(
             text=document.page_content,
             id=record_id(document),
             generated=generated_by(document.page_content, own) is not None,
-            metadata=_shown(own, metadata_fields),
+            metadata=told(own, metadata_fields),
             image=None if record is None else record.image,
             omitted=UNKNOWN if record is None and _had_picture(document) else None,
         )
         items.append(item)
     return items
-
-
-def _shown(own: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
-    """What the model is to know: the fields, and where in a document a passage or figure stands."""
-    place = citation(own)
-    shown = {} if place is None else {"place": place}
-    return shown | {name: own[name] for name in fields if name in own}
 
 
 def check_documents(value: object) -> None:

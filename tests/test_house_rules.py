@@ -50,7 +50,7 @@ ARROWS = {
     "calibration": "records common",
     "pairs": "readers images common",
     "readers": "recognition records images pdfium common",
-    "presentation": "records images common",
+    "presentation": "captions records images common",
     "models": "common",
     "captions": "records",
     "records": "images",

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from unisem import Record
+from unisem.captions import with_caption
 from unisem.errors import ImageError
 from unisem.images.for_models import ImageLimits, image_for_model
 from unisem.images.reference import ImageRef
@@ -39,3 +40,18 @@ def test_a_record_is_what_was_found_only_by_the_digest_of_its_picture(tmp_path):
     assert as_found(record, None) is None  # what was found was a text
     assert as_found(Record(id="a", text="a card"), red.sha256) is None
     assert as_found(None, red.sha256) is None
+
+
+def test_a_record_becomes_an_item_that_says_who_wrote_its_caption(tmp_path):
+    image = picture(tmp_path / "a.png", "red")
+    record = with_caption(Record(id="a", image=image), "a red card", "blip")
+    item = Item.of(record, {"year": 2024})
+    assert item == Item(
+        text="a red card",
+        id="a",
+        metadata={"year": 2024},
+        generated=True,
+        size=(40, 30),
+        image=image,
+    )
+    assert Item.of(Record(id="t", text="a text"), {}) == Item(text="a text", id="t")

@@ -1,8 +1,8 @@
-"""`citation`: where in a document a record stands, as people write it."""
+"""`citation`: where in a document a record stands, as people write it; `told` of its metadata."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -35,3 +35,18 @@ def citation(metadata: Mapping[str, Any]) -> str | None:
         last = section.rpartition(" > ")[2]
         parts.append(f"§ {last[:_LONGEST]}")
     return ", ".join(parts)
+
+
+def told(metadata: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
+    """What a model is told of a record's metadata: its place in a document, and some fields.
+
+    Args:
+        metadata: The record's own.
+        fields: Those that are told, where the record has them.
+
+    >>> told({"year": 2024, "owner": "ada"}, ["year", "month"])
+    {'year': 2024}
+    """
+    place = citation(metadata)
+    shown = {} if place is None else {"place": place}
+    return shown | {name: metadata[name] for name in fields if name in metadata}

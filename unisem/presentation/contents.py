@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
+from unisem.captions import is_generated
 from unisem.errors import ImageError
 from unisem.images.for_models import ImageLimits, ModelImage, image_for_model
 from unisem.images.reference import ImageRef
@@ -47,6 +48,21 @@ class Item:
     size: tuple[int, int] | None = None
     image: ImageRef | None = None
     omitted: str | None = None
+
+    @classmethod
+    def of(cls, record: Record, metadata: Mapping[str, Any]) -> Self:
+        """A record with its picture, and what the model is to know of it."""
+        image, size = record.image, None
+        if image is not None and image.width is not None and image.height is not None:
+            size = (image.width, image.height)
+        return cls(
+            text=record.text or "",
+            id=record.id,
+            metadata=metadata,
+            generated=is_generated(record),
+            size=size,
+            image=image,
+        )
 
 
 @dataclass(frozen=True, slots=True)

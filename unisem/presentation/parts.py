@@ -15,15 +15,19 @@ from unisem.presentation.contents import Content, Item, byte_share, contents
 from unisem.presentation.fence import RULES, fenced, quoted, result
 
 _NOTHING = "The search found nothing."
-_BEST_FIRST = f"Search results, best first. {RULES}"
-_BY_ID = "Cite what you use by its id in brackets."
-_HEADERS = {
-    "id": f"{_BEST_FIRST} A picture belongs to the result before it. {_BY_ID}",
-    "number": (
-        f"Search results, numbered. {RULES} "
-        "A picture belongs to the number before it. Cite what you use by its number, like [1]."
-    ),
+Order = Literal["rank", "document"]
+"""Best first, or as the records stand in their document."""
+_ORDERS: dict[Order, str] = {
+    "rank": f"Search results, best first. {RULES}",
+    "document": f"Passages and pictures in the order of their document. {RULES}",
 }
+_ONE = f"What has this id. {RULES}"
+_BY_ID = "Cite what you use by its id in brackets."
+_BEFORE = "A picture belongs to the result before it."
+_NUMBERED = (
+    f"Search results, numbered. {RULES} "
+    "A picture belongs to the number before it. Cite what you use by its number, like [1]."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,11 @@ Part = str | ShownImage
 
 
 def listed(
-    items: Sequence[Item], limits: ImageLimits | None = None, *, by: Literal["id", "number"]
+    items: Sequence[Item],
+    limits: ImageLimits | None = None,
+    *,
+    by: Literal["id", "number"],
+    order: Order = "rank",
 ) -> list[Part]:
     """Return a header, then each text or caption, then its picture.
 
@@ -53,9 +61,10 @@ def listed(
     that caches of prompts work.
 
     Args:
-        items: Best first.
+        items: What was found, in the order in which it is shown.
         limits: How many pictures, how large; `ImageLimits` by default.
         by: What the model is to cite by: the record's id, or ``[n]`` for ``items[n - 1]``.
+        order: What the model is told of the order; by number it is told none.
     """
     if not items:
         return [_NOTHING]
@@ -75,7 +84,7 @@ def listed(
     limits = limits or ImageLimits()
     alone = replace(limits, count=1, bytes=byte_share(chosen, limits))
     shown = contents(chosen, limits)
-    parts: list[Part] = [_HEADERS[by]]
+    parts: list[Part] = [_NUMBERED if by == "number" else f"{_ORDERS[order]} {_BEFORE} {_BY_ID}"]
     for n, first in enumerate(firsts):
         number = f"[{n + 1}] " if by == "number" else ""
         if first < n:
@@ -88,15 +97,41 @@ def listed(
     return parts
 
 
-def worded(items: Sequence[Item]) -> str:
-    """Return a header and each text or caption with its id, where no picture is shown."""
+def worded(items: Sequence[Item], *, order: Order = "rank") -> str:
+    """Return a header and each text or caption with its id, where no picture is shown.
+
+    Args:
+        items: What was found, in the order in which it is shown.
+        order: What the model is told of the order.
+    """
     if not items:
         return _NOTHING
-    texts = (
-        result(it.text, id=it.id, picture=it.size, metadata=it.metadata, generated=it.generated)
-        for it in items
-    )
-    return "\n".join([f"{_BEST_FIRST} {_BY_ID}", *texts])
+    return "\n".join([f"{_ORDERS[order]} {_BY_ID}", *map(_described, items)])
+
+
+def whole_worded(item: Item) -> str:
+    """Return one thing that was asked for by its id, where its picture is not shown."""
+    return f"{_ONE} {_BY_ID}\n{_described(item)}"
+
+
+def whole(item: Item, limits: ImageLimits | None = None) -> list[Part]:
+    """Return one thing that was asked for by its id, with its picture as it stands and on its page.
+
+    Args:
+        item: The thing.
+        limits: How large a picture may be; `ImageLimits` by default.
+    """
+    limits = replace(limits or ImageLimits(), count=1, regions="alone")
+    (content,) = contents([item], limits)
+    page = None
+    region = None if item.image is None else item.image.region
+    if content.image is not None and region is not None and region.box is not None:
+        (on_page,) = contents([item], replace(limits, regions="on_page"))
+        page = on_page.image
+    where = "follows" if page is None else "follows, then its page with a frame around it"
+    shown = [image for image in (content.image, page) if image is not None]
+    images = [ShownImage(image, item, limits) for image in shown]
+    return [f"{_ONE} {_BY_ID}", content.words(where), *images]
 
 
 def apart(
@@ -125,6 +160,16 @@ def asked(text: str | None, image: ImageRef | None, limits: ImageLimits) -> list
         f"{words} (with this picture)",
         ShownImage(image_for_model(image, side=limits.side)),
     ]
+
+
+def _described(item: Item) -> str:
+    return result(
+        item.text,
+        id=item.id,
+        picture=item.size,
+        metadata=item.metadata,
+        generated=item.generated,
+    )
 
 
 def _words(content: Content, by: Literal["id", "number"]) -> str:
