@@ -1,0 +1,1 @@
+"""Clients of other languages, and of others, against the service."""
