@@ -95,13 +95,17 @@ class BatchedEncoder(Encoder):
         self._report_cut(texts)
         texts = [spelled_out(text, self._special) for text in texts]
         vectors = np.empty((len(texts), self.dimension), np.float32)
-        by_length = sorted(range(len(texts)), key=lambda position: len(texts[position]))
-        for start in range(0, len(texts), batch_size):  # little padding: equals sit together
-            batch = by_length[start : start + batch_size]
+        for batch in self._batches(texts, role, batch_size):
             vectors[batch] = self._embed_texts([texts[position] for position in batch], role)
             if progress is not None:
                 progress(len(batch))
         return vectors
+
+    def _batches(self, texts: Sequence[str], role: Role, most: int) -> Iterator[list[int]]:
+        """Positions of texts of like length, for one call of the model: there is little padding."""
+        del role
+        by_length = sorted(range(len(texts)), key=lambda position: len(texts[position]))
+        yield from (by_length[start : start + most] for start in range(0, len(texts), most))
 
     def reads_whole(self, text: str) -> bool:
         limit = self.text_limit

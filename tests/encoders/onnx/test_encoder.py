@@ -65,8 +65,20 @@ def test_pictures_are_torchs(ours: Encoder, theirs: Encoder) -> None:
 
 
 def test_neighbours_in_a_batch_change_nothing(ours: Encoder) -> None:
-    alone = np.concatenate([ours.encode_texts([text]) for text in TEXTS])
-    np.testing.assert_allclose(ours.encode_texts(TEXTS), alone, atol=2e-6)
+    """Not a bit, so that a service may embed together what comes at the same time."""
+    mixed = [*TEXTS, *(" ".join(["a red tiger"] * n) for n in range(1, 9)), TEXTS[0]]
+    alone = np.concatenate([ours.encode_texts([text]) for text in mixed])
+    for batch_size in (1, 2, 3, 32):
+        together = ours.encode_texts(mixed, batch_size=batch_size)
+        assert together.tobytes() == alone.tobytes(), batch_size
+    random = np.random.default_rng(4)
+    pictures = [
+        Image.fromarray(random.integers(0, 255, (40 + 9 * n, 64, 3), np.uint8)) for n in range(6)
+    ]
+    alone = np.concatenate([ours.encode_images([picture]) for picture in pictures])
+    for batch_size in (1, 2, 4, 6):
+        together = ours.encode_images(pictures, batch_size=batch_size)
+        assert together.tobytes() == alone.tobytes(), batch_size
 
 
 def test_it_is_the_same_encoder_to_a_space(ours: Encoder, theirs: Encoder, tmp_path: Path) -> None:
