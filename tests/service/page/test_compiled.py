@@ -1,0 +1,25 @@
+"""The scripts that are served are what the sources compile to. Needs npm's packages beside it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from unisem.service import page
+
+HOME = Path(page.__file__).parent
+COMPILER = Path(__file__).parent / "node_modules" / ".bin" / "tsc"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not COMPILER.exists(), reason="npm ci --prefix tests/service/page"),
+]
+
+
+def test_compiling_gives_the_scripts_that_are_served(tmp_path: Path) -> None:
+    subprocess.run([COMPILER, "-p", HOME / "src", "--outDir", tmp_path], check=True)
+    made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    served = {path.name: path.read_bytes() for path in (HOME / "files").glob("*.js")}
+    assert made == served

@@ -1,0 +1,3 @@
+/** Starts the page. */
+import { App } from "./app.js";
+new App().start();

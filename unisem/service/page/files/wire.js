@@ -1,0 +1,2 @@
+/** What travels between the page and the service, as `unisem.wire` writes it. */
+export {};

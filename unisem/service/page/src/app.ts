@@ -1,0 +1,377 @@
+/** The page as a whole: what the address asks for is what is shown. */
+
+import { Adding } from "./adding.js";
+import { Api } from "./api.js";
+import { filterOf } from "./conditions.js";
+import { Detail } from "./detail.js";
+import { doubt, isHit, titleOf } from "./describe.js";
+import { part, plain, shortened } from "./dom.js";
+import { FilterPanel } from "./filter_panel.js";
+import { Gallery, skeletons } from "./gallery.js";
+import { Pictures } from "./picture.js";
+import { Problem } from "./problem.js";
+import { QueryBar } from "./query_bar.js";
+import { keepPicture, pictureNumber } from "./query_picture.js";
+import { addressOf, asks, isSame, modeOf, NOTHING, type Search, searchAt } from "./search.js";
+import { failure, notice, type WayOn } from "./states.js";
+import { askForToken } from "./token_prompt.js";
+import type { Field, Found, Json, Query, Space, SpaceRecord } from "./wire.js";
+
+const STEP = 24; // results at first, and more each time
+const MOST = 192;
+const PATIENCE = 150; // milliseconds after which a search shows that it is under way
+
+export class App {
+  private readonly api = new Api((refused) => askForToken(refused));
+  private readonly pictures = new Pictures(this.api);
+  private readonly results = part("results", HTMLElement);
+  private readonly said = part("said", HTMLElement);
+  private readonly remark = part("remark", HTMLElement);
+  private readonly place = part("found", HTMLElement);
+  private readonly more = part("more", HTMLButtonElement);
+  private readonly status = part("status", HTMLElement);
+  private readonly spacePicker = part("space", HTMLSelectElement);
+  private readonly filtering = part("filtering", HTMLButtonElement);
+  private readonly filters = part("filters", HTMLElement);
+  private readonly gallery = new Gallery(this.pictures, {
+    addressOf: (record) => addressOf({ ...this.search, record: record.id }),
+    open: (record) => this.open(record),
+    like: (record) => this.like(record),
+  });
+  private readonly detail = new Detail(this.api, this.pictures, {
+    addressOf: (record) => addressOf({ ...this.search, record: record.id }),
+    open: (record) => this.open(record),
+    turnTo: (record) => this.go({ ...this.search, record: record.id }, "replace"),
+    like: (record) => this.like(record),
+    closed: () => this.closeRecord(),
+  });
+  private readonly bar = new QueryBar(this.pictures, {
+    submit: (text) => this.submit(text),
+    withPicture: (file) => void this.withPicture(file),
+    withoutPicture: () => this.go({ ...this.search, text: this.bar.typed, picture: 0, like: "", record: "" }),
+    choose: (choice) => this.go({ ...this.search, ...choice }),
+    dropIsWanted: () => document.querySelector("dialog[open]") === null,
+    refuse: (what) => this.say(what),
+  });
+  private readonly adding = new Adding(this.api, (ids) => this.added(ids));
+  private readonly panel = new FilterPanel(this.filters, (conditions) => this.go({ ...this.search, conditions }));
+
+  private search: Search = NOTHING;
+  private lookedFor: Search | null = null;
+  private looking = new AbortController();
+  private spaces: readonly Space[] = [];
+  private fields: readonly Field[] = [];
+  private fieldsOf = "";
+  private found: readonly Found[] = [];
+  private liked: SpaceRecord | null = null;
+  private cursor: string | null = null;
+
+  start(): void {
+    this.more.addEventListener("click", () => void this.showMore());
+    this.spacePicker.addEventListener("change", () =>
+      this.go({ ...NOTHING, space: this.spacePicker.value, text: this.search.text, mode: this.search.mode }),
+    );
+    this.filtering.addEventListener("click", () => this.unfoldFilters(!this.filters.classList.contains("unfolded")));
+    part("home", HTMLAnchorElement).addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      this.go({ ...NOTHING, space: this.search.space });
+    });
+    part("add", HTMLButtonElement).addEventListener("click", () => this.adding.open(this.space));
+    part("forget", HTMLButtonElement).addEventListener("click", () => {
+      this.api.forgetToken();
+      this.again();
+    });
+    window.addEventListener("popstate", () => void this.show(searchAt(location.search)));
+    void this.show(searchAt(location.search));
+  }
+
+  private get space(): string {
+    return this.search.space || (this.spaces[0]?.name ?? "");
+  }
+
+  private get filter(): Json {
+    return filterOf(this.search.conditions, this.fields);
+  }
+
+  /** Ask for something else, and have the way back remember what was. */
+  private go(search: Search, way: "push" | "replace" = "push"): void {
+    const depth = search.record === "" ? 0 : this.depth + (way === "push" ? 1 : 0);
+    const address = addressOf(search);
+    if (way === "replace" || address === addressOf(this.search)) history.replaceState({ depth }, "", address);
+    else history.pushState({ depth }, "", address);
+    void this.show(search);
+  }
+
+  /** How many steps back the results are, from the record that is open. */
+  private get depth(): number {
+    const state: unknown = history.state;
+    if (typeof state !== "object" || state === null || !("depth" in state)) return 0;
+    return typeof state.depth === "number" ? state.depth : 0;
+  }
+
+  private async show(search: Search): Promise<void> {
+    this.search = search;
+    if (this.lookedFor === null || !isSame(search, this.lookedFor)) await this.look();
+    if (this.search !== search) return; // something else has been asked for meanwhile
+    if (search.record === "") this.detail.close();
+    else if (this.space !== "") void this.detail.show(this.space, search.record, this.found);
+  }
+
+  private async look(): Promise<void> {
+    this.looking.abort();
+    const { signal } = (this.looking = new AbortController());
+    const search = (this.lookedFor = this.search);
+    this.detail.close();
+    this.remark.hidden = true;
+    this.more.hidden = true;
+    this.results.setAttribute("aria-busy", "true");
+    const wait = setTimeout(() => this.place.replaceChildren(skeletons()), PATIENCE);
+    try {
+      await this.enter(search, signal);
+      this.liked = search.like === "" ? null : await this.api.record(this.space, search.like, signal);
+      if (signal.aborted) return;
+      this.bar.show(this.space, search, this.liked);
+      const found = await this.find(STEP, signal);
+      if (signal.aborted) return;
+      clearTimeout(wait);
+      this.found = found;
+      this.showFound(signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      clearTimeout(wait);
+      this.found = [];
+      this.bar.show(this.space, search, this.liked);
+      this.fail(Problem.from(error));
+    } finally {
+      clearTimeout(wait);
+      if (!signal.aborted) this.results.setAttribute("aria-busy", "false");
+    }
+  }
+
+  /** Know the spaces, and the fields of the one that is asked for. */
+  private async enter(search: Search, signal: AbortSignal): Promise<void> {
+    if (this.spaces.length === 0) await this.loadSpaces();
+    if (this.space === "") {
+      throw new Problem(0, "There is nothing to search in", "No space is served to you.", "Start the service with one: unisem serve photos.unisem");
+    }
+    if (this.fieldsOf !== this.space) {
+      const fields = await this.api.fields(this.space);
+      if (signal.aborted) return;
+      this.fields = fields;
+      this.fieldsOf = this.space;
+    }
+    this.showTools(search);
+  }
+
+  private async loadSpaces(): Promise<void> {
+    this.spaces = await this.api.spaces();
+    this.spacePicker.replaceChildren(...this.spaces.map((space) => new Option(space.name, space.name)));
+    part("spaces", HTMLElement).hidden = this.spaces.length < 2;
+  }
+
+  private showTools(search: Search): void {
+    this.spacePicker.value = this.space;
+    const space = this.spaces.find((each) => each.name === this.space);
+    part("add", HTMLButtonElement).hidden = space?.writable !== true;
+    part("forget", HTMLButtonElement).hidden = !this.api.hasToken;
+    this.panel.show(this.fields, search.conditions);
+    this.filters.hidden = this.filtering.hidden = this.panel.isEmpty;
+    const { size } = search.conditions;
+    this.filtering.textContent = size === 0 ? "Filters" : `Filters (${size})`;
+  }
+
+  private async find(count: number, signal: AbortSignal): Promise<readonly Found[]> {
+    const { search } = this;
+    if (asks(search)) return this.api.search(this.space, this.queryOf(search, count), signal);
+    const listing = await this.api.records(this.space, count, this.filter, null, signal);
+    this.cursor = listing.cursor;
+    return listed(listing.records);
+  }
+
+  private queryOf(search: Search, k: number): Query {
+    const { filter } = this;
+    const rest = {
+      k,
+      ...(search.modality === "" ? {} : { modality: search.modality }),
+      ...(filter === null ? {} : { filter }),
+    };
+    if (search.like !== "") return { like: search.like, ...rest };
+    const text = search.text === "" ? {} : { text: search.text, mode: modeOf(search) };
+    if (search.picture === 0) return { ...text, ...rest };
+    const picture = pictureNumber(search.picture);
+    if (picture === null) {
+      throw new Problem(
+        0,
+        "The picture of this search is gone",
+        "Pictures are kept until the page is loaded again.",
+        "Drop, paste or choose it once more.",
+      );
+    }
+    return { image: picture.data, ...text, ...(search.text === "" ? {} : { text_weight: search.weight }), ...rest };
+  }
+
+  private showFound(signal: AbortSignal): void {
+    const { search, found } = this;
+    const count = found.length;
+    const what = this.whatIsAsked(search);
+    document.title = `${what === "" ? this.space : what} · UniSem`;
+    if (count === 0) {
+      this.showNothing(search, what);
+      return;
+    }
+    this.said.replaceChildren(this.saidOf(search, what));
+    this.place.replaceChildren(this.gallery.of(this.space, found, signal));
+    this.more.hidden = asks(search) ? count < STEP : this.cursor === null;
+    const doubts = doubt(found.filter(isHit));
+    this.remark.textContent = doubts ?? "";
+    this.remark.hidden = doubts === null;
+    this.say(asks(search) ? `${count} results for ${what}` : `${count} records`);
+    window.scrollTo(0, 0);
+  }
+
+  private whatIsAsked(search: Search): string {
+    const text = search.text === "" ? "" : `“${shortened(plain(search.text), 80)}”`;
+    if (this.liked !== null) return `more like “${titleOf(this.liked)}”`;
+    if (search.picture === 0) return text;
+    return text === "" ? "your picture" : `your picture + ${text}`;
+  }
+
+  private saidOf(search: Search, what: string): string {
+    if (asks(search)) return search.like === "" ? `Results for ${what}` : what.replace(/^m/, "M");
+    if (search.conditions.size > 0) return "What meets the filters";
+    const space = this.spaces.find((each) => each.name === this.space);
+    return space === undefined ? "" : `${space.records.toLocaleString()} records in ${plain(space.name)}`;
+  }
+
+  /** Nothing was found: say what to try. */
+  private showNothing(search: Search, what: string): void {
+    const ways: WayOn[] = [];
+    const advice: string[] = [];
+    const without = (label: string, part: Partial<Search>): void => {
+      ways.push({ label, act: () => this.go({ ...search, ...part, record: "" }) });
+    };
+    if (search.conditions.size > 0) {
+      advice.push("Only what meets all the filters is looked at.");
+      without("Clear the filters", { conditions: new Map() });
+    }
+    if (asks(search) && search.modality !== "") {
+      advice.push(`Only ${search.modality === "image" ? "pictures" : "texts"} are looked for.`);
+      without("Show everything", { modality: "" });
+    }
+    if (modeOf(search) === "keyword") {
+      advice.push("None of these words stands in any text or caption. Other words may, or search by meaning.");
+      without("Search by meaning", { mode: "vector" });
+    }
+    if (advice.length === 0) {
+      const writable = this.spaces.find((each) => each.name === this.space)?.writable === true;
+      advice.push("There is nothing in this space yet. Fill it with: unisem index photos/ --into SPACE");
+      if (writable) ways.push({ label: "Add pictures", act: () => this.adding.open(this.space) });
+    }
+    const title = what === "" ? "Nothing here" : `Nothing found for ${what}`;
+    this.said.replaceChildren("");
+    this.place.replaceChildren(notice(title, advice, ways));
+    this.say(`${title}. ${advice.join(" ")}`);
+  }
+
+  private fail(problem: Problem): void {
+    this.said.replaceChildren("");
+    this.place.replaceChildren(failure(problem, () => this.again()));
+    this.say(`${problem.title}. ${problem.detail} ${problem.remedy}`);
+  }
+
+  /** Ask for the same once more. */
+  private again(): void {
+    this.forget();
+    void this.show(this.search);
+  }
+
+  private forget(): void {
+    this.lookedFor = null;
+    this.spaces = [];
+    this.fieldsOf = "";
+  }
+
+  private async showMore(): Promise<void> {
+    const { signal } = this.looking;
+    const before = this.found.length;
+    this.more.disabled = true;
+    try {
+      let next: readonly Found[];
+      if (asks(this.search)) {
+        const known = new Set(this.found.map((each) => each.record.id));
+        const all = await this.find(before + STEP, signal);
+        next = all.filter((each) => !known.has(each.record.id));
+        this.more.hidden = next.length < STEP || all.length >= MOST;
+      } else {
+        const listing = await this.api.records(this.space, STEP, this.filter, this.cursor, signal);
+        this.cursor = listing.cursor;
+        next = listed(listing.records);
+        this.more.hidden = this.cursor === null;
+      }
+      if (signal.aborted) return;
+      this.found = [...this.found, ...next];
+      this.gallery.append(this.space, next, before, signal)?.focus({ preventScroll: true });
+      this.say(`${next.length} more, ${this.found.length} in all`);
+    } catch (error) {
+      if (!signal.aborted) this.place.append(failure(Problem.from(error), () => this.again()));
+    } finally {
+      this.more.disabled = false;
+    }
+  }
+
+  private submit(text: string): void {
+    const { search } = this;
+    if (text === "" && search.picture === 0 && search.like !== "") return;
+    this.go({ ...search, text, like: text === "" ? search.like : "", record: "" });
+    this.unfoldFilters(false);
+  }
+
+  private async withPicture(file: File): Promise<void> {
+    try {
+      const picture = await keepPicture(file);
+      this.go({ ...this.search, text: this.bar.typed, picture, like: "", record: "" });
+    } catch (error) {
+      this.fail(Problem.from(error));
+    }
+  }
+
+  private open(record: SpaceRecord): void {
+    this.go({ ...this.search, record: record.id });
+  }
+
+  private like(record: SpaceRecord): void {
+    this.go({ ...this.search, text: "", picture: 0, like: record.id, record: "" });
+    this.results.focus({ preventScroll: true });
+  }
+
+  /** The dialog has been closed: go back to where it was opened. */
+  private closeRecord(): void {
+    if (this.search.record === "") return;
+    if (this.depth > 0) history.go(-this.depth);
+    else this.go({ ...this.search, record: "" }, "replace");
+  }
+
+  /** Show what has been added; the counts and the filters have changed, too. */
+  private added(ids: readonly string[]): void {
+    this.forget();
+    this.go({ ...NOTHING, space: this.search.space, record: ids[0] ?? "" });
+    this.say(ids.length === 1 ? "One record has been added." : `${ids.length} records have been added.`);
+  }
+
+  private unfoldFilters(unfolded: boolean): void {
+    this.filters.classList.toggle("unfolded", unfolded);
+    this.filtering.setAttribute("aria-expanded", String(unfolded));
+  }
+
+  private say(words: string): void {
+    this.status.textContent = plain(words);
+  }
+}
+
+/** Records that nobody has asked for, pictures first: they say at a glance what is here. */
+function listed(records: readonly SpaceRecord[]): Found[] {
+  const pictures = records.filter((record) => record.image !== null);
+  const texts = records.filter((record) => record.image === null);
+  return [...pictures, ...texts].map((record) => ({ record }));
+}

@@ -1,0 +1,125 @@
+/** What was found, as cards in order. */
+
+import { foundBy, isHit, percent, scoreOf, titleOf, whereOf } from "./describe.js";
+import { button, make, paragraphs, shortened } from "./dom.js";
+import type { Pictures } from "./picture.js";
+import type { Found, Hit, SpaceRecord } from "./wire.js";
+
+const LONGEST_CAPTION = 160; // characters; the alternative text has all of it
+const LONGEST_TEXT = 420;
+const LEAST_LINE = 20; // less of a line says nothing
+const SKELETONS = 8;
+
+/** What cards do when they are used. */
+export interface CardActions {
+  /** The address that shows this record. */
+  addressOf(record: SpaceRecord): string;
+  open(record: SpaceRecord): void;
+  like(record: SpaceRecord): void;
+}
+
+export class Gallery {
+  private readonly list = make("ol", { class: "gallery" });
+
+  constructor(
+    private readonly pictures: Pictures,
+    private readonly actions: CardActions,
+  ) {}
+
+  /** The list with these cards. */
+  of(space: string, found: readonly Found[], signal: AbortSignal): HTMLElement {
+    this.list.replaceChildren();
+    this.append(space, found, 0, signal);
+    return this.list;
+  }
+
+  /** Put cards after those that are there; the first of them, to go on from. */
+  append(
+    space: string,
+    found: readonly Found[],
+    before: number,
+    signal: AbortSignal,
+  ): HTMLElement | null {
+    const cards = found.map((each, index) => this.card(space, each, before + index + 1, signal));
+    this.list.append(...cards);
+    return cards[0]?.querySelector("a") ?? null;
+  }
+
+  private card(space: string, found: Found, rank: number, signal: AbortSignal): HTMLElement {
+    const { record } = found;
+    const link = make("a", { class: "open", dir: "auto" }, titleOf(record));
+    link.href = this.actions.addressOf(record);
+    link.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a tab of its own
+      event.preventDefault();
+      this.actions.open(record);
+    });
+    const like = button("More like this", "quiet", () => this.actions.like(record));
+    like.setAttribute("aria-label", `More like this: ${titleOf(record)}`);
+    const picture =
+      record.image === null ? null : this.pictures.of(space, record, "thumbnail", signal);
+    return make(
+      "li",
+      { class: record.image === null ? "card words" : "card" },
+      picture,
+      make(
+        "div",
+        { class: "body" },
+        isHit(found) ? facts(found, rank) : null,
+        record.image === null ? quote(record, link) : caption(record, link),
+        make("p", { class: "where" }, make("span", { dir: "auto" }, whereOf(record)), like),
+      ),
+    );
+  }
+}
+
+/** How well it was found and why, for a card and for the detail view. */
+export function facts(hit: Hit, rank: number | null): HTMLElement {
+  const by = foundBy(hit);
+  return make(
+    "div",
+    { class: "facts" },
+    rank === null ? null : make("span", { class: "rank" }, String(rank)),
+    make(
+      "span",
+      { class: `badge ${hit.matched}`, title: "What was compared with what you asked for" },
+      by === "text" ? "by its words" : `by its ${by}`,
+    ),
+    hit.relevance === null ? null : relevance(hit.relevance),
+    make("span", { class: "score", title: "Score" }, scoreOf(hit)),
+  );
+}
+
+function relevance(share: number): HTMLElement {
+  const filled = make("i");
+  filled.style.width = `${Math.round(100 * share)}%`;
+  const bar = make("span", { class: "bar-of", "aria-hidden": "true" }, filled);
+  return make("span", { class: "relevance" }, bar, make("b", {}, percent(share)), " relevant");
+}
+
+function caption(record: SpaceRecord, link: HTMLElement): HTMLElement {
+  const rest = paragraphs(record.text ?? "").join(" ");
+  link.replaceChildren(rest === "" ? "No caption" : shortened(rest, LONGEST_CAPTION));
+  if (rest === "") link.setAttribute("aria-label", titleOf(record));
+  return make("p", { class: rest === "" ? "caption none" : "caption" }, link);
+}
+
+function quote(record: SpaceRecord, link: HTMLElement): HTMLElement {
+  let left = LONGEST_TEXT;
+  const lines: HTMLElement[] = [];
+  for (const line of paragraphs(record.text ?? "")) {
+    if (left < LEAST_LINE) break;
+    lines.push(make("span", { class: "line" }, shortened(line, left)));
+    left -= line.length;
+  }
+  if (lines.length > 0) link.replaceChildren(...lines);
+  return make("blockquote", {}, link);
+}
+
+/** Where cards will be. */
+export function skeletons(): HTMLElement {
+  const cards = Array.from({ length: SKELETONS }, () =>
+    make("li", { class: "card skeleton" }, make("div", { class: "mat" }), make("div", { class: "body" }, make("span"), make("span"))),
+  );
+  return make("ol", { class: "gallery", "aria-hidden": "true" }, ...cards);
+}
