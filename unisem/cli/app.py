@@ -34,6 +34,7 @@ COMMANDS = (
     "diagnose",
     "export-onnx",
     "store",
+    "serve",
 )
 """Each is what its module in `unisem.cli` calls by its name, as Python spells it."""
 INTERRUPTED = 130

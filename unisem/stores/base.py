@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from heapq import nsmallest
 from typing import Any
 
 from unisem.calibration import Calibration, QueryKind
@@ -162,6 +163,33 @@ class Store(ABC):
         for item in self.embedded():
             return int(next(iter(item.vectors.values())).shape[-1])
         return None
+
+    def count(self, selection: Selection) -> int:
+        """How many records are selected."""
+        if selection.is_everything:
+            return len(self)
+        return sum(1 for _ in self.select(selection))
+
+    def page(
+        self, selection: Selection, after: str | None, most: int
+    ) -> tuple[list[Record], str | None]:
+        """The next of the selected records, in an order that does not change as others are written.
+
+        Args:
+            selection: Which records.
+            after: What the page before gave; ``None`` for the first page.
+            most: How many records at most, at least 1.
+
+        Returns:
+            The records, here in the order of their ids, and where the next page begins; ``None``
+            after the last.
+
+        Raises:
+            ValueError: ``after`` is nothing that a page gave.
+        """
+        left = (record for record in self.select(selection) if after is None or record.id > after)
+        records = nsmallest(most + 1, left, key=lambda record: record.id)
+        return records[:most], records[most - 1].id if len(records) > most else None
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
         """Return the record of each id, in order; ``None`` where there is none."""

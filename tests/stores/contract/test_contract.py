@@ -382,3 +382,34 @@ def test_memory_has_no_files_to_look_after(name: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="in memory"):
         store.maintenance().backup(tmp_path / "copy")
     store.close()
+
+
+# -- page by page ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("most", [1, 3, 7, 50])
+@pytest.mark.parametrize("selection", [EVERYTHING, Selection(filter=Field("year") >= 2003)])
+def test_pages_hold_every_selected_record_once(
+    store: Store, most: int, selection: Selection
+) -> None:
+    store.add([words(f"r{n}", "a tiger", year=2000 + n % 6) for n in range(14)])
+    assert store.count(selection) == len(list(store.select(selection)))
+    listed, cursor = store.page(selection, None, most)
+    while cursor is not None:
+        assert len(listed) % most == 0
+        more, cursor = store.page(selection, cursor, most)
+        listed += more
+    ids = [record.id for record in listed]
+    assert sorted(ids) == sorted(record.id for record in store.select(selection))
+    assert store.page(Selection(ids=()), None, most) == ([], None)
+
+
+def test_pages_go_on_while_records_come_and_go(store: Store) -> None:
+    store.add([words(f"r{n}", "a tiger") for n in range(6)])
+    first, cursor = store.page(EVERYTHING, None, 3)
+    store.delete(Selection(ids=(first[-1].id,)))
+    store.add([words("r9", "a lion")])
+    rest, cursor = store.page(EVERYTHING, cursor, 10)
+    assert cursor is None
+    kept = [record.id for record in store.select()]
+    assert sorted([record.id for record in first[:-1] + rest]) == sorted(kept)

@@ -135,6 +135,24 @@ class FaissStore(Store):
             return
         yield from self._files.step_by_step(lambda it: it.selected(selection, _PAGE))
 
+    def count(self, selection: Selection) -> int:
+        with self._files.reading():
+            return len(self._files.catalog.rows(selection))
+
+    def page(
+        self, selection: Selection, after: str | None, most: int
+    ) -> tuple[list[Record], str | None]:
+        """As `Store.page`, oldest first."""
+        if after is not None and not (after.isascii() and after.isdecimal() and len(after) < 19):
+            raise ValueError(f"{after!r} is no cursor; begin without one")
+        with self._files.reading():
+            rows = self._files.catalog.rows(selection)
+            begin = 0 if after is None else int(np.searchsorted(rows, int(after), side="right"))
+            chosen = rows[begin : begin + most]
+            records = self._files.catalog.all_records(chosen)
+        more = begin + most < len(rows)
+        return [records[row] for row in chosen.tolist()], str(chosen[-1]) if more else None
+
     def search(
         self,
         vectors: Vector,

@@ -1,0 +1,182 @@
+"""Searches over HTTP answer what the space answers, to the bit."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.support.length_reranker import LengthReranker
+from tests.support.pictures import encoded, solid
+from unisem import Query, Record, SemanticSpace
+from unisem.filters import Field
+from unisem.images.reference import ImageRef
+from unisem.search.fusion import WeightedFusion
+from unisem.search.query import Selection
+from unisem.service.http.app import create_app
+from unisem.service.settings import ServiceSettings
+from unisem.stores.hits import Hit
+from unisem.wire import WireHit, WireImage, WireQuery
+
+SEARCH = "/v1/spaces/cards/search"
+RED = encoded(solid("red"))
+
+
+def hits_of(space: SemanticSpace, answer: Any) -> list[Hit]:
+    """What an answer says, as the space would say it."""
+
+    def image(wire: WireImage) -> ImageRef:
+        (found,) = [
+            it for it in space.store.select() if it.image and it.image.sha256 == wire.sha256
+        ]
+        assert found.image is not None
+        return found.image
+
+    return [WireHit.model_validate(hit).to_core(image) for hit in answer["hits"]]
+
+
+NAMED = Field("file_name").matches_text("e") & ~(Field("file_name") == "red.png")
+QUERIES = [
+    Query(text="a red card"),
+    Query(text="red", k=3, match="image"),
+    Query(image=RED, k=2),
+    Query(image=RED, text="blue", text_weight=0.7),
+    Query(text="green card", mode="keyword"),
+    Query(text="green card", mode="hybrid", k=4, fetch_k=6),
+    Query(text="card", mode="hybrid", fusion=WeightedFusion(0.25), fetch_words=3, fetch_vectors=4),
+    Query(vector=np.arange(1, 49, dtype=np.float32) / 7, vector_kind="image"),
+    Query(text="card", selection=Selection(modality="text")),
+    Query(text="card", selection=Selection(ids=["cards/red.png", "nowhere"])),
+    Query(
+        text="card",
+        selection=Selection(filter=Field("file").matches_text("e") & ~(Field("x") == 1)),
+    ),
+    Query(text="card", min_score=0.3, k=10),
+    Query(text="card", diversity=0.5, distinct=True, neighbors=1),
+    Query(text="card", k=0),
+]
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=range(len(QUERIES)))
+def test_an_answer_is_the_spaces_own(
+    client: TestClient, card_space: SemanticSpace, query: Query
+) -> None:
+    body = WireQuery.of(query).model_dump(exclude_defaults=True)
+    answer = client.post(SEARCH, json=body)
+    assert answer.status_code == 200, answer.text
+    assert hits_of(card_space, answer.json()) == card_space.search_query(query)
+
+
+def test_a_batch_is_answered_in_order(client: TestClient, card_space: SemanticSpace) -> None:
+    body = {"queries": [WireQuery.of(query).model_dump() for query in QUERIES]}
+    answer = client.post(f"{SEARCH}/batch", json=body).json()
+    found = [hits_of(card_space, result) for result in answer["results"]]
+    assert found == card_space.search_many(QUERIES)
+
+
+def test_what_is_left_out_is_as_of_a_query() -> None:
+    left_out = WireQuery(text="a").to_core()
+    assert repr(left_out) == repr(Query(text="a"))
+
+
+def test_a_picture_may_be_uploaded(client: TestClient, card_space: SemanticSpace) -> None:
+    files = {"image": ("red.png", RED, "image/png")}
+    answer = client.post(SEARCH, files=files, data={"query": '{"text": "blue", "k": 3}'})
+    assert answer.status_code == 200, answer.text
+    assert hits_of(card_space, answer.json()) == card_space.search("blue", RED, k=3)
+    alone = client.post(SEARCH, files=files)
+    assert hits_of(card_space, alone.json()) == card_space.search(image=RED)
+
+
+def test_more_like_a_record(client: TestClient, card_space: SemanticSpace) -> None:
+    answer = client.post(SEARCH, json={"like": "cards/red.png", "k": 3}).json()
+    wanted = [hit for hit in card_space.search(image=RED, k=4) if hit.record.id != "cards/red.png"][
+        :3
+    ]
+    assert hits_of(card_space, answer) == wanted
+    text = client.post(SEARCH, json={"like": "cards/about.txt", "k": 7}).json()
+    assert len(text["hits"]) == 6
+    assert client.post(SEARCH, json={"like": "nobody"}).status_code == 404
+    assert client.post(SEARCH, json={"like": "cards/red.png", "neighbors": 1}).status_code == 422
+
+
+def test_rerankers_by_name(card_space: SemanticSpace) -> None:
+    app = create_app({"cards": card_space}, rerankers={"length": LengthReranker()})
+    client = TestClient(app)
+    wanted = card_space.search("card", reranker=LengthReranker())
+    for name in (True, "length"):
+        answer = client.post(SEARCH, json={"text": "card", "rerank": name}).json()
+        assert hits_of(card_space, answer) == wanted
+    unknown = client.post(SEARCH, json={"text": "card", "rerank": "other"})
+    assert (unknown.status_code, unknown.json()["field"]) == (422, "rerank")
+    assert "length" in unknown.json()["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, None),
+        ({"text": "a", "colour": 1}, "colour"),
+        ({"text": 1}, "text"),
+        ({"text": "a", "k": "5"}, "k"),
+        ({"text": "a", "k": -1}, "k"),
+        ({"text": "a", "k": 1001}, "k"),
+        ({"text": "a", "fetch_k": 1_000_000}, "fetch_k"),
+        ({"text": "a", "neighbors": 5000}, "neighbors"),
+        ({"text": "a", "mode": "magic"}, "mode"),
+        ({"text": "a", "min_relevance": 0.5}, "min_relevance"),
+        ({"image": "https://example.com/a.png"}, "image"),
+        ({"image": "/etc/passwd"}, "image"),
+        ({"image": "file:///etc/passwd"}, "image"),
+        ({"image": "data:image/png;base64,!!!!"}, "image"),
+        ({"image": "data:image/png;base64," + base64.b64encode(b"no").decode()}, "image"),
+        ({"text": "a", "filter": {"field": "x"}}, "filter"),
+        ({"text": "a", "filter": {"field": "x", "operator": "is", "value": 1}}, "filter"),
+        ({"text": "a", "filter": {"and": [{"or": 3}]}}, "filter"),
+        ({"vector": "AAAA"}, "vector"),
+        ({"vector": "abc"}, "vector"),
+        ({"text": "a", "rerank": True}, "rerank"),
+        ({"text": "a\ud800"}, None),
+        ({"text": "a", "fusion": {"kind": "rank", "k": -1}}, "fusion.rank.k"),
+    ],
+)
+def test_what_is_wrong_is_named(client: TestClient, body: Any, field: str | None) -> None:
+    answer = client.post(
+        SEARCH, content=json.dumps(body), headers={"Content-Type": "application/json"}
+    )
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert (answer.status_code, problem["status"]) == (422, 422), problem
+    assert problem["field"] == field
+    assert problem["detail"]
+
+
+def test_a_bad_query_costs_the_others_nothing(
+    client: TestClient, card_space: SemanticSpace
+) -> None:
+    short = {"vector": base64.b64encode(np.ones(3, "<f4").tobytes()).decode()}
+    assert client.post(SEARCH, json=short).status_code == 422
+    assert client.post(SEARCH, json={"text": "card"}).status_code == 200
+
+
+def test_limits_are_the_services(card_space: SemanticSpace) -> None:
+    settings = ServiceSettings(k=3, queries=2, images=1, pixels=100, body_bytes=5000)
+    client = TestClient(create_app({"cards": card_space}, settings))
+    assert client.post(SEARCH, json={"text": "a", "k": 4}).json()["field"] == "k"
+    three = {"queries": [{"text": "a"}] * 3}
+    assert client.post(f"{SEARCH}/batch", json=three).json()["field"] == "queries"
+    large = client.post(SEARCH, json={"text": "a" * 6000})
+    assert large.status_code == 413
+    big = client.post(SEARCH, files={"image": RED}, data={"query": '{"k": 3}'})
+    assert (big.status_code, big.json()["field"]) == (422, "image")
+    assert "pixels" in big.json()["detail"]
+
+
+def test_records_of_every_name_are_found(client: TestClient, card_space: SemanticSpace) -> None:
+    card_space.add([Record(id="ä/ö %2F?#", text="umlauts")])
+    answer = client.post(SEARCH, json={"text": "umlauts", "k": 1}).json()
+    assert answer["hits"][0]["record"]["id"] == "ä/ö %2F?#"

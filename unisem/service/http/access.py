@@ -1,0 +1,86 @@
+"""What a route is given: who asks, and the space as they see it."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+from typing import Annotated, TypeVar, cast
+from urllib.parse import quote, unquote
+
+from fastapi import Depends, Path, Request
+
+from unisem.service.principals import ANYONE, Principal
+from unisem.service.refusal import RefusedError
+from unisem.service.service import Service
+from unisem.service.view import SpaceView
+
+_Result = TypeVar("_Result")
+
+
+def service_of(request: Request) -> Service:
+    """The service behind an app."""
+    return cast(Service, request.app.state.service)
+
+
+def principal_of(request: Request) -> Principal:
+    """Who asks."""
+    del request
+    return ANYONE
+
+
+def decoded(segment: str) -> str:
+    """What a segment of the path says; it is routed as it was sent, encoded.
+
+    Raises:
+        RefusedError: It is not UTF-8 (404: nothing has such a name).
+    """
+    try:
+        return unquote(segment, errors="strict")
+    except UnicodeDecodeError:
+        raise RefusedError(404, "the path is not percent-encoded UTF-8") from None
+
+
+def _view(
+    request: Request,
+    space: Annotated[str, Path(description="The space's name.", examples=["photos"])],
+) -> SpaceView:
+    return service_of(request).view(decoded(space), principal_of(request))
+
+
+def _record_id(
+    record_id: Annotated[
+        str,
+        Path(
+            description="The record's id, percent-encoded: one segment, `/` as `%2F`.",
+            examples=["cards%2Fred.png"],
+        ),
+    ],
+) -> str:
+    return decoded(record_id)
+
+
+TheService = Annotated[Service, Depends(service_of)]
+ThePrincipal = Annotated[Principal, Depends(principal_of)]
+View = Annotated[SpaceView, Depends(_view)]
+RecordId = Annotated[str, Depends(_record_id)]
+
+
+async def awaited(future: Future[list[_Result]], service: Service) -> list[_Result]:
+    """What a future gives.
+
+    Raises:
+        RefusedError: It takes longer than the service allows (503); what has not begun is given up.
+    """
+    try:
+        return await asyncio.wait_for(asyncio.wrap_future(future), service.settings.seconds)
+    except TimeoutError:
+        raise RefusedError(
+            503, "this takes too long now", remedy="try again later", retry_after=5
+        ) from None
+
+
+def image_url(request: Request, view: SpaceView, record_id: str) -> str:
+    """Where a record's picture is, from the service's root."""
+    base = request.scope.get("root_path", "")
+    space, name = quote(view.name, safe=""), quote(record_id, safe="")
+    return f"{base}/v1/spaces/{space}/records/{name}/image"

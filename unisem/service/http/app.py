@@ -1,0 +1,69 @@
+"""`create_app`: the service as an ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from unisem import __version__
+from unisem.rerank.base import Reranker
+from unisem.search.reranking import Reranking
+from unisem.service.http import images, records, searching, spaces
+from unisem.service.http.guard import Guard
+from unisem.service.http.problems import handle_errors
+from unisem.service.service import Service
+from unisem.service.settings import ServiceSettings
+from unisem.space import SemanticSpace
+from unisem.wire.problem import Problem
+
+_ABOUT = """One semantic space for text and images, over HTTP. Whatever goes wrong is answered as
+`application/problem+json` (RFC 9457); on the paths that OpenAI's and Jina's clients know, as
+OpenAI's errors."""
+
+
+def create_app(
+    spaces_by_name: Mapping[str, SemanticSpace],
+    settings: ServiceSettings | None = None,
+    *,
+    rerankers: Mapping[str, Reranker | Reranking] | None = None,
+) -> FastAPI:
+    """Serve spaces.
+
+    Args:
+        spaces_by_name: By their names in URLs; whoever opened them closes them.
+        settings: The limits.
+        rerankers: Rerankers that queries may ask for, by name.
+    """
+    service = Service(spaces_by_name, settings, rerankers=rerankers)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await run_in_threadpool(service.close)
+
+    app = FastAPI(
+        title="UniSem",
+        version=__version__,
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        responses={
+            "4XX": {
+                "description": "What is wrong with the request.",
+                "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+            }
+        },
+    )
+    app.state.service = service
+    app.router.redirect_slashes = False
+    handle_errors(app)
+    app.add_middleware(Guard, settings=service.settings)
+    for group in (spaces, searching, records, images):
+        app.include_router(group.router)
+    for group in (searching, records):
+        app.include_router(group.uploads)
+    return app

@@ -1,0 +1,151 @@
+"""What goes wrong, as an answer: ``application/problem+json``, or as OpenAI's clients read it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from unisem.common.printable import plain, shortened
+from unisem.errors import (
+    CalibrationError,
+    EncoderError,
+    FilterError,
+    ImageError,
+    RecordError,
+    RerankerError,
+    StoreLockedError,
+    UniSemError,
+    VectorError,
+)
+from unisem.service.refusal import RefusedError
+from unisem.wire.problem import Problem
+from unisem.wire.query import WireQuery
+
+OPENAI_PATHS = ("/v1/embeddings", "/v1/rerank", "/rerank", "/v1/models")
+"""Where errors have OpenAI's shape."""
+_LONGEST = 500  # characters of a detail; a request may quote itself
+_log = logging.getLogger("unisem.service")
+
+
+def problem(error: RefusedError, path: str) -> Response:
+    """What to answer to a request of a path."""
+    title = HTTPStatus(error.status).phrase
+    detail = shortened(plain(error.detail), _LONGEST)
+    remedy = None if error.remedy is None else shortened(plain(error.remedy), _LONGEST)
+    field = None if error.field is None else shortened(plain(error.field), _LONGEST)
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    body: dict[str, Any]
+    if path.startswith(OPENAI_PATHS):
+        kind = "server_error" if error.status >= 500 else "invalid_request_error"
+        message = detail if remedy is None else f"{detail}; {remedy}"
+        body = {"error": {"message": message, "type": kind, "param": field, "code": error.code}}
+        media_type = "application/json"
+    else:
+        known = Problem(
+            type="about:blank",
+            title=title,
+            status=error.status,
+            detail=detail,
+            field=field,
+            remedy=remedy,
+        )
+        body, media_type = known.model_dump(), "application/problem+json"
+    content = json.dumps(body, ensure_ascii=False).encode()
+    return Response(content, error.status, headers, media_type)
+
+
+def refusal_of(error: Exception) -> RefusedError:
+    """What an error means to whoever sent the request; what only we may know is logged."""
+    match error:
+        case RefusedError():
+            return error
+        case ImageError():
+            return RefusedError(
+                422, f"the picture {error.summary}", field="image", remedy=_hint(error)
+            )
+        case FilterError():
+            return _split(error, "filter")
+        case RecordError():
+            return _split(error, None)
+        case CalibrationError() | VectorError() | ValueError() if not isinstance(
+            error, UnicodeError
+        ):
+            return _split(error, None)
+        case StoreLockedError():
+            _log.warning("%s", error)
+            return RefusedError(
+                503, "another process is writing to this space", remedy="try again", retry_after=5
+            )
+        case EncoderError():
+            _log.warning("%s", error)
+            return RefusedError(422, "the encoder of this space cannot embed that")
+        case RerankerError():
+            _log.warning("%s", error)
+            return RefusedError(500, "the reranker failed")
+        case UniSemError():
+            _log.error("%s", error)
+            return RefusedError(500, "the space cannot do that now; the service's log says why")
+    _log.error("unexpected error", exc_info=error)
+    return RefusedError(500, "something went wrong here; the service's log says what")
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Have an app answer errors so."""
+
+    def known(request: Request, error: Exception) -> Response:
+        return problem(refusal_of(error), request.scope["path"])
+
+    def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return problem(_invalid(error), request.scope["path"])
+
+    def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        phrases = {404: "there is nothing at this path", 405: "the path has no such method"}
+        detail = phrases.get(error.status_code, str(error.detail))
+        answer = problem(RefusedError(error.status_code, detail), request.scope["path"])
+        for name, value in (error.headers or {}).items():
+            answer.headers[name] = value
+        return answer
+
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(UniSemError, known)
+    app.add_exception_handler(ValueError, known)
+
+
+def _invalid(error: RequestValidationError) -> RefusedError:
+    first = error.errors()[0]
+    place = first["loc"][1:] if first["loc"][:1] == ("body",) else first["loc"]
+    if first["type"] == "json_invalid":
+        return RefusedError(400, "the body is not JSON", remedy="send application/json")
+    field = ".".join(map(str, place)) or "body"
+    message = first["msg"].removeprefix("Value error, ")
+    detail, _, remedy = message.partition("; ")
+    if first["type"] == "extra_forbidden":
+        detail, remedy = f"there is no field {place[-1]!s}", "leave it out"
+    return RefusedError(422, f"{field}: {detail}", field=field, remedy=remedy or None)
+
+
+def _split(error: Exception, field: str | None) -> RefusedError:
+    """The house's messages say what is wrong, and what to do after a semicolon."""
+    detail, _, remedy = str(error).partition("; ")
+    word = re.match(r"\w+", detail)
+    if word is not None and word[0] in WireQuery.model_fields:
+        field = word[0]
+    return RefusedError(422, detail, field=field, remedy=remedy or None)
+
+
+def _hint(error: ImageError) -> str | None:
+    detail = error.reason.removeprefix(error.summary)
+    return detail.removeprefix("; ") if detail.startswith("; ") else None

@@ -1,0 +1,126 @@
+"""Routes that give, list, add, change and remove records."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
+
+from unisem.errors import FilterError
+from unisem.images.decoding import inspect_image
+from unisem.records import Record
+from unisem.service.http.access import RecordId, TheService, View, awaited, image_url
+from unisem.service.http.uploads import upload_route
+from unisem.service.refusal import RefusedError, too_many
+from unisem.service.settings import ServiceSettings
+from unisem.service.view import SpaceView
+from unisem.stores.selection import Selection
+from unisem.wire.answers import Added, Deleted, Got, Listing
+from unisem.wire.filters import filter_of
+from unisem.wire.record import WireRecord
+from unisem.wire.requests import Deletion, NewRecords, RecordIds, Update
+
+router = APIRouter(tags=["records"])
+uploads = APIRouter(route_class=upload_route("records"), tags=["records"])
+_ROOT = "/v1/spaces/{space}/records"
+
+
+@router.get(_ROOT, summary="List records")
+def list_records(
+    request: Request,
+    view: View,
+    service: TheService,
+    limit: Annotated[int, Query(description="How many records at most.", ge=1)] = 50,
+    cursor: Annotated[str | None, Query(description="The `cursor` of the page before.")] = None,
+    filter: Annotated[
+        str | None, Query(description="A filter as JSON.", examples=['{"field": "year", …}'])
+    ] = None,
+) -> Listing:
+    """Records page by page, in an order that stays while others are written."""
+    if limit > service.settings.records:
+        raise too_many("limit", service.settings.records, "limit")
+    selection = Selection(filter=None if filter is None else filter_of(_tree(filter)))
+    records, after = view.page(selection, cursor, limit)
+    return Listing(records=[_wire(request, view, record) for record in records], cursor=after)
+
+
+@uploads.post(_ROOT, summary="Add records")
+async def add_records(new: NewRecords, view: View, service: TheService) -> Added:
+    """Embed and store records, all of them or none; an id that exists is replaced.
+
+    As multipart/form-data the JSON is the field `records`, and the files `image` are the pictures
+    of those records that have none, in order.
+    """
+    records = await run_in_threadpool(_taken, new, service.settings)
+    (ids,) = await awaited(view.add(records), service)
+    return Added(ids=ids)
+
+
+@router.post(f"{_ROOT}/get", summary="Give records by id")
+def get_records(wanted: RecordIds, request: Request, view: View, service: TheService) -> Got:
+    """The record of each id, in order; `null` where there is none."""
+    if len(wanted.ids) > service.settings.k:
+        raise too_many("the number of ids", service.settings.k, "ids")
+    found = view.get(wanted.ids)
+    return Got(records=[None if it is None else _wire(request, view, it) for it in found])
+
+
+@router.post(f"{_ROOT}/delete", summary="Remove records")
+async def delete_records(which: Deletion, view: View, service: TheService) -> Deleted:
+    """Remove the records for which all that is given holds; unknown ids are no error."""
+    condition = None if which.filter is None else filter_of(which.filter)
+    (count,) = await awaited(view.delete(which.ids, which.source_ids, condition), service)
+    return Deleted(deleted=count)
+
+
+@router.get(f"{_ROOT}/{{record_id}}", summary="Give a record")
+def get_record(record_id: RecordId, request: Request, view: View) -> WireRecord:
+    """One record."""
+    return _wire(request, view, view.record(record_id))
+
+
+@router.delete(f"{_ROOT}/{{record_id}}", summary="Remove a record")
+async def delete_record(record_id: RecordId, view: View, service: TheService) -> Deleted:
+    """Remove one record."""
+    (count,) = await awaited(view.delete([record_id]), service)
+    if not count:
+        raise RefusedError(404, "there is no such record", field="id")
+    return Deleted(deleted=count)
+
+
+@router.patch(f"{_ROOT}/{{record_id}}", summary="Replace a record's metadata")
+async def update_record(
+    record_id: RecordId, change: Update, request: Request, view: View, service: TheService
+) -> WireRecord:
+    """Replace a record's metadata, whole, without embedding anything."""
+    (record,) = await awaited(view.update(record_id, change.metadata), service)
+    return _wire(request, view, record)
+
+
+def _wire(request: Request, view: SpaceView, record: Record) -> WireRecord:
+    return WireRecord.of(record, image_url(request, view, record.id))
+
+
+def _taken(new: NewRecords, settings: ServiceSettings) -> list[Record]:
+    """The records that are meant, within the limits."""
+    if len(new.records) > settings.records:
+        raise too_many("the number of records", settings.records, "records")
+    if sum(record.image is not None for record in new.records) > settings.images:
+        raise too_many("the number of pictures", settings.images, "records")
+    records = [record.to_core() for record in new.records]
+    for position, record in enumerate(records):
+        if record.image is not None and record.image.data is not None:
+            info = inspect_image(record.image.data, f"records.{position}.image")
+            if info.width * info.height > settings.pixels:
+                where = f"records.{position}.image"
+                raise too_many("the pixels of a picture", settings.pixels, where)
+    return records
+
+
+def _tree(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise FilterError("filter is not JSON") from None

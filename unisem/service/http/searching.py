@@ -1,0 +1,98 @@
+"""Routes that search."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+
+from unisem.images.decoding import inspect_image
+from unisem.images.reference import ImageRef
+from unisem.records import Record
+from unisem.search.query import Query
+from unisem.service.http.access import TheService, View, awaited, image_url
+from unisem.service.http.uploads import upload_route
+from unisem.service.refusal import RefusedError, too_many
+from unisem.service.service import Service
+from unisem.service.settings import ServiceSettings
+from unisem.service.view import SpaceView
+from unisem.stores.hits import Hit
+from unisem.wire.answers import Found, FoundMany
+from unisem.wire.hit import WireHit
+from unisem.wire.pictures import data_uri
+from unisem.wire.query import WireQuery
+from unisem.wire.requests import Queries
+
+router = APIRouter(tags=["search"])
+uploads = APIRouter(route_class=upload_route("query"), tags=["search"])
+
+
+@uploads.post("/v1/spaces/{space}/search", summary="Find records by text, picture, or both")
+async def search(query: WireQuery, request: Request, view: View, service: TheService) -> Found:
+    """The records nearest to a text, a picture, both, a vector, or another record.
+
+    As multipart/form-data the query is the field `query` and its picture the file `image`.
+    """
+    asked = await run_in_threadpool(_asked, query, view, service)
+    (hits,) = await awaited(view.search([asked]), service)
+    return _found(request, view, query, hits)
+
+
+@router.post("/v1/spaces/{space}/search/batch", summary="Run several queries at once")
+async def search_batch(
+    batch: Queries, request: Request, view: View, service: TheService
+) -> FoundMany:
+    """What each query finds, in order, in less time than one by one."""
+    if len(batch.queries) > service.settings.queries:
+        raise too_many("the number of queries", service.settings.queries, "queries")
+    if sum(query.image is not None for query in batch.queries) > service.settings.images:
+        raise too_many("the number of pictures", service.settings.images, "queries")
+    asked = await run_in_threadpool(
+        lambda: [_asked(query, view, service) for query in batch.queries]
+    )
+    found = await awaited(view.search(asked), service)
+    return FoundMany(
+        results=[
+            _found(request, view, query, hits)
+            for query, hits in zip(batch.queries, found, strict=True)
+        ]
+    )
+
+
+def _found(request: Request, view: SpaceView, query: WireQuery, hits: list[Hit]) -> Found:
+    if query.like is not None:
+        hits = [hit for hit in hits if hit.record.id != query.like][: query.k]
+    return Found(hits=[WireHit.of(hit, image_url(request, view, hit.record.id)) for hit in hits])
+
+
+def _asked(query: WireQuery, view: SpaceView, service: Service) -> Query:
+    """The query that is meant, within the limits."""
+    _check(query, service.settings)
+    meant = query if query.like is None else _like(query, view.record(query.like))
+    core = meant.to_core(service.reranking)
+    if isinstance(core.image, ImageRef) and core.image.data is not None:
+        info = inspect_image(core.image.data, "image")
+        if query.like is None and info.width * info.height > service.settings.pixels:
+            raise too_many("the pixels of a picture", service.settings.pixels, "image")
+    return core
+
+
+def _like(query: WireQuery, record: Record) -> WireQuery:
+    """More like a record: its picture, or else its text, asks for one hit more than wanted."""
+    for name in ("image", "vector", "neighbors"):
+        if getattr(query, name):
+            raise RefusedError(422, f"like goes without {name}", field=name, remedy="leave one out")
+    parts: dict[str, object] = {"like": None, "k": query.k + 1}
+    if query.mode == "keyword" or (query.text is None and record.image is None):
+        parts["text"] = record.text
+    if record.image is not None and query.mode != "keyword":
+        parts["image"] = data_uri(record.image.read_verified())
+    return query.model_copy(update=parts)
+
+
+def _check(query: WireQuery, settings: ServiceSettings) -> None:
+    for name in ("k", "neighbors"):
+        if getattr(query, name) > settings.k:
+            raise too_many(name, settings.k, name)
+    for name in ("fetch_k", "fetch_vectors", "fetch_words"):
+        if (getattr(query, name) or 0) > settings.fetch_k:
+            raise too_many(name, settings.fetch_k, name)

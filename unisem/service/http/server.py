@@ -1,0 +1,78 @@
+"""`run`: an application behind a port, until it is told to stop."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from fastapi import FastAPI
+
+from unisem.errors import UniSemError
+from unisem.service.settings import ServiceSettings
+
+_BACKLOG = 2048
+_KEEP_ALIVE, _LAST = 15, 20  # seconds
+
+
+def run(app: FastAPI, host: str, port: int, *, told: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; what has been asked by then is still answered.
+
+    Args:
+        app: As of `create_app`.
+        host: Where to listen.
+        port: 0 for one that is free.
+        told: Called with what a person should know.
+
+    Raises:
+        UniSemError: Nothing can listen there.
+    """
+    with listening(host, port) as listener:
+        told(f"serving at {address_of(listener)}; stop with Ctrl-C")
+        server_of(app, app.state.service.settings).run(sockets=[listener])
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        UniSemError: None can be had there.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise UniSemError(f"cannot listen at {host} port {port} ({error.strerror})") from error
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """The URL of what listens."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def server_of(app: FastAPI, settings: ServiceSettings) -> uvicorn.Server:
+    """What serves an application, within the limits."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            ws="none",
+            lifespan="on",
+            limit_concurrency=settings.connections,
+            timeout_keep_alive=_KEEP_ALIVE,
+            timeout_graceful_shutdown=_LAST,
+            proxy_headers=False,
+        )
+    )

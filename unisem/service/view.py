@@ -1,0 +1,201 @@
+"""`SpaceView`: a space as one principal sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from unisem.errors import FilterError
+from unisem.filters import Filter, fields_of, matches, narrows
+from unisem.records import Record
+from unisem.search.query import Query
+from unisem.service.hosting import HostedSpace
+from unisem.service.principals import Principal
+from unisem.service.refusal import RefusedError
+from unisem.stores.hits import Hit
+from unisem.stores.selection import EVERYTHING, Selection
+
+_Result = TypeVar("_Result")
+
+
+class SpaceView:
+    """The one place where what a principal may see and do is decided.
+
+    The filter that a principal is bound to is a part of every selection, so that what it leaves out
+    is nowhere: it is not found, given, listed, counted, changed or removed.
+
+    Args:
+        hosted: The space.
+        principal: Who asks.
+    """
+
+    def __init__(self, hosted: HostedSpace, principal: Principal) -> None:
+        self._hosted = hosted
+        self._space = hosted.space
+        self._principal = principal
+
+    @property
+    def name(self) -> str:
+        """The space's name in URLs."""
+        return self._hosted.name
+
+    @property
+    def encoder(self) -> str:
+        """The encoder's name."""
+        return self._hosted.encoder
+
+    @property
+    def fingerprint(self) -> str:
+        """The encoder's fingerprint."""
+        return self._space.encoder.fingerprint
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self._space.encoder.dimension
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether scores of texts and pictures are comparable."""
+        return self._space.calibration is not None
+
+    @property
+    def writable(self) -> bool:
+        """Whether records may be added and removed, by this principal."""
+        return self._hosted.writable and self._principal.scope == "write"
+
+    def search(self, queries: Sequence[Query]) -> Future[list[list[Hit]]]:
+        """Each query's hits, in order.
+
+        Raises:
+            RefusedError: Too many wait.
+        """
+        return self._hosted.search(
+            [replace(query, selection=self._bound(query.selection)) for query in queries]
+        )
+
+    def get(self, ids: Sequence[str]) -> list[Record | None]:
+        """The record of each id, in order; ``None`` where there is none."""
+        selection = self._bound(Selection(ids=tuple(ids)))
+        found = {record.id: record for record in self._space.store.select(selection)}
+        return [found.get(record_id) for record_id in ids]
+
+    def record(self, record_id: str) -> Record:
+        """One record.
+
+        Raises:
+            RefusedError: There is none of that id (404).
+        """
+        (record,) = self.get([record_id])
+        if record is None:
+            raise RefusedError(404, "there is no such record", field="id")
+        return record
+
+    def count(self, selection: Selection = EVERYTHING) -> int:
+        """How many records are selected."""
+        return self._space.store.count(self._bound(selection))
+
+    def page(
+        self, selection: Selection, after: str | None, most: int
+    ) -> tuple[list[Record], str | None]:
+        """Some of the selected records, and where the next page begins; see `Store.page`.
+
+        Raises:
+            RefusedError: ``after`` is nothing that a page gave (422).
+        """
+        try:
+            return self._space.store.page(self._bound(selection), after, most)
+        except ValueError:
+            raise RefusedError(
+                422, "cursor is nothing that a listing gave", field="cursor", remedy="leave it out"
+            ) from None
+
+    def add(self, records: Sequence[Record]) -> Future[list[list[str]]]:
+        """Add records, all of them or none; their ids in order.
+
+        Raises:
+            RefusedError: Nothing may be added here (403), or too many wait (429). The future's: a
+                record that the principal would not see (403), or an id that is taken (409).
+        """
+        bound = self._principal.filter
+
+        def job() -> list[str]:
+            if bound is not None:
+                self._check_bound(records, bound)
+            return self._space.add(records)
+
+        return self._write(job)
+
+    def update(self, record_id: str, metadata: Mapping[str, Any]) -> Future[list[Record]]:
+        """Replace a record's metadata; the record as it is then.
+
+        Raises:
+            RefusedError: Nothing may be changed here (403), or too many wait (429). The future's:
+                there is no such record (404), or the principal would not see it any more (403).
+        """
+
+        def job() -> Record:
+            changed = self.record(record_id).with_metadata(metadata)
+            if self._principal.filter is not None:
+                _check_seen(changed, self._principal.filter)
+            self._space.update({record_id: metadata})
+            return changed
+
+        return self._write(job)
+
+    def delete(
+        self,
+        ids: Sequence[str] | None = None,
+        source_ids: Sequence[str] | None = None,
+        filter: Filter | None = None,
+    ) -> Future[list[int]]:
+        """Remove the records for which all that is given holds; how many.
+
+        Raises:
+            RefusedError: Nothing may be removed here (403), nothing is given (422), or too many
+                wait (429).
+            FilterError: A filter that holds for every record.
+        """
+        if ids is None and source_ids is None and filter is None:
+            raise RefusedError(422, "say what to delete: ids, source_ids or filter")
+        if filter is not None and not (fields_of(filter) and narrows(filter)):
+            raise FilterError(
+                "filter holds for every record and would delete everything; give one that leaves "
+                "something out"
+            )
+        selection = self._bound(Selection(ids, source_ids, filter))
+        return self._write(lambda: self._space.store.delete(selection))
+
+    def _write(self, job: Callable[[], _Result]) -> Future[list[_Result]]:
+        if not self._hosted.writable:
+            raise RefusedError(403, "this space is served for reading only")
+        if self._principal.scope != "write":
+            raise RefusedError(403, "this token is for reading only", remedy="use one for writing")
+        return self._hosted.write(job)
+
+    def _bound(self, selection: Selection) -> Selection:
+        bound = self._principal.filter
+        if bound is None:
+            return selection
+        wanted = selection.filter
+        return replace(selection, filter=bound if wanted is None else bound & wanted)
+
+    def _check_bound(self, records: Sequence[Record], bound: Filter) -> None:
+        for record in records:
+            _check_seen(record, bound)
+        ids = [record.id for record in records]
+        there = self._space.get(ids)
+        if any(record is not None and not matches(bound, record.metadata) for record in there):
+            raise RefusedError(409, "an id cannot be used", remedy="choose other ids")
+
+
+def _check_seen(record: Record, bound: Filter) -> None:
+    if not matches(bound, record.metadata):
+        raise RefusedError(
+            403,
+            "metadata are not those that this token may write",
+            field="metadata",
+            remedy="add what the token's filter asks for",
+        )

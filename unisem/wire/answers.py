@@ -1,0 +1,109 @@
+"""What the service answers beside records and hits."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from unisem.wire.base import WireModel
+from unisem.wire.hit import WireHit
+from unisem.wire.record import WireRecord
+
+
+class Found(WireModel):
+    """What a query found."""
+
+    hits: list[WireHit] = Field(description="Hits, best first.")
+
+
+class FoundMany(WireModel):
+    """What several queries found."""
+
+    results: list[Found] = Field(description="For each query its hits, in order.")
+
+
+class Got(WireModel):
+    """Records by id."""
+
+    records: list[WireRecord | None] = Field(description="In order; `null` where there is none.")
+
+
+class Listing(WireModel):
+    """A page of a space's records."""
+
+    records: list[WireRecord] = Field(description="The records, oldest first.")
+    cursor: str | None = Field(description="Where the next page begins; `null` after the last.")
+
+
+class Added(WireModel):
+    """What was added."""
+
+    ids: list[str] = Field(description="The records' ids, in order.")
+
+
+class Deleted(WireModel):
+    """What was removed."""
+
+    deleted: int = Field(description="How many records were removed.", examples=[2])
+
+
+class SpaceEntry(WireModel):
+    """A space that may be asked."""
+
+    name: str = Field(description="Its name in URLs.", examples=["photos"])
+    records: int = Field(description="How many records.", examples=[440])
+    encoder: str = Field(description="What embeds its records and queries.", examples=["mini"])
+    writable: bool = Field(description="Whether records may be added and removed.")
+
+
+class SpaceList(WireModel):
+    """The spaces that may be asked."""
+
+    spaces: list[SpaceEntry] = Field(description="The spaces.")
+
+
+class SpaceStats(WireModel):
+    """What a space holds."""
+
+    name: str = Field(description="Its name in URLs.", examples=["photos"])
+    records: int = Field(description="How many records.", examples=[440])
+    modalities: dict[str, int] = Field(
+        description="Of them with a picture (`image`) and without (`text`).",
+        examples=[{"image": 439, "text": 1}],
+    )
+    encoder: str = Field(description="What embeds its records and queries.", examples=["mini"])
+    fingerprint: str = Field(description="The encoder's; vectors of another are no use.")
+    dimension: int = Field(description="Length of a vector.", examples=[384])
+    calibrated: bool = Field(description="Whether scores of texts and pictures are comparable.")
+    rerankers: list[str] = Field(description="Names that `rerank` takes.")
+    writable: bool = Field(description="Whether records may be added and removed.")
+
+
+class FieldValue(WireModel):
+    """A value of a metadata field."""
+
+    value: str | int | float | bool = Field(description="The value.", examples=["cat"])
+    records: int = Field(description="How many records have it.", examples=[12])
+
+
+class MetadataField(WireModel):
+    """A metadata field that records have."""
+
+    name: str = Field(description="Its name in filters.", examples=["year"])
+    kind: Literal["string", "number", "boolean", "list", "mixed"] = Field(
+        description="Of what its values are."
+    )
+    records: int = Field(description="How many records have it.", examples=[440])
+    values: list[FieldValue] = Field(description="The commonest values, of a list's items.")
+    least: float | None = Field(None, description="The least number.", examples=[1999])
+    most: float | None = Field(None, description="The greatest number.", examples=[2024])
+
+
+class Fields(WireModel):
+    """The metadata fields of a space, to filter by."""
+
+    fields: list[MetadataField] = Field(description="The fields, the commonest first.")
+    looked_at: int = Field(
+        description="How many records they were found in; large spaces are looked at in part."
+    )

@@ -1,0 +1,46 @@
+"""`WireHit`: one record that a search found, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Self
+
+from pydantic import Field
+
+from unisem.images.reference import ImageRef
+from unisem.records import Modality
+from unisem.stores.hits import Hit
+from unisem.wire.base import WireModel
+from unisem.wire.record import WireImage, WireRecord
+
+
+class WireHit(WireModel):
+    """One record found. Numbers are written so that they are read back equal to the bit."""
+
+    record: WireRecord = Field(description="The record.")
+    score: float = Field(
+        description="Higher is better: a cosine, by keyword BM25, or what a fusion or a reranker "
+        "gives.",
+        examples=[0.3127],
+    )
+    matched: Modality = Field(description="Which of the record's vectors reached the score.")
+    relevance: float | None = Field(
+        None, description="The probability that it is relevant, in a calibrated space."
+    )
+    judged: float | None = Field(None, description="What a reranker gave it.")
+
+    @classmethod
+    def of(cls, hit: Hit, url: str) -> Self:
+        """Write a hit; ``url`` is where its picture is, if it has one."""
+        return cls.model_construct(
+            record=WireRecord.of(hit.record, url),
+            score=hit.score,
+            matched=hit.matched,
+            relevance=hit.relevance,
+            judged=hit.judged,
+        )
+
+    def to_core(self, image: Callable[[WireImage], ImageRef]) -> Hit:
+        """Rebuild the hit; ``image`` makes the reference to a picture that the service holds."""
+        record = self.record.to_core(image)
+        return Hit(record, self.score, self.matched, self.relevance, self.judged)
