@@ -35,9 +35,8 @@ ARROWS = {
     "readers ingest common",
     "wire": "search stores records images filters common",
     "exchange": "space ingest encoders stores calibration manifest records images common",
-    "space": "space_parts ingest search rerank captioners encoders readers recognition stores "
-    "calibration records images filters common",
-    "space_parts": "manifest ingest rerank encoders stores images common",
+    "space": "ingest search rerank captioners encoders readers recognition stores calibration "
+    "manifest records images filters common",
     "training": "evaluation rerank pairs encoders models stores records images common",
     "evaluation": "space calibration search rerank pairs encoders readers stores records images "
     "common",

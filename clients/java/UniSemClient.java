@@ -268,8 +268,19 @@ public final class UniSemClient {
 
         /** The record of that id, if there is one. */
         public Optional<StoredRecord> get(String id) {
-            Reply reply = call("GET", recordPath(id), null, "application/json", 404);
-            return reply.status == 404 ? Optional.empty() : Optional.of(StoredRecord.of(reply.json()));
+            return get(List.of(id)).get(0);
+        }
+
+        /** The record of each id, in order, where there is one. */
+        public List<Optional<StoredRecord>> get(List<String> ids) {
+            List<Optional<StoredRecord>> found = new ArrayList<>();
+            for (Object item : postJson(path + "/records/get", Map.of("ids", ids)).list("records")) {
+                found.add(item == null ? Optional.empty() : Optional.of(StoredRecord.of(Answer.of(item))));
+            }
+            if (found.size() != ids.size()) {
+                throw new UniSemException("the service answered another number of records", null);
+            }
+            return found;
         }
 
         /**
@@ -339,14 +350,15 @@ public final class UniSemClient {
             return postJson(path + "/records/delete", Map.of(by, what)).number("deleted").longValue();
         }
 
-        /** Replaces a record's metadata, without embedding it anew. */
-        public void updateMetadata(String id, Map<String, ?> metadata) {
-            call("PATCH", recordPath(id), Json.write(Map.of("metadata", metadata)), "application/json", 0);
+        /** Replaces a record's metadata, whole, without embedding it anew; returns the record. */
+        public StoredRecord updateMetadata(String id, Map<String, ?> metadata) {
+            String body = Json.write(Map.of("metadata", metadata));
+            return StoredRecord.of(call("PATCH", recordPath(id), body, "application/json").json());
         }
 
         /** The picture of a record, as it was added, smaller, or as the page that it is on. */
         public Picture image(String id, Size size) {
-            Reply reply = call("GET", recordPath(id) + "/image?size=" + word(size), null, "image/*", 0);
+            Reply reply = call("GET", recordPath(id) + "/image?size=" + word(size), null, "image/*");
             return new Picture(reply.body, reply.type);
         }
 
@@ -528,6 +540,9 @@ public final class UniSemClient {
     /** Whether a record has a picture, and which of its vectors are compared. */
     public enum Modality { TEXT, IMAGE }
 
+    /** What a ready vector was made of. */
+    public enum VectorKind { TEXT, IMAGE, BOTH }
+
     /** By meaning, by the words themselves, or by both. */
     public enum Mode { VECTOR, KEYWORD, HYBRID }
 
@@ -574,7 +589,7 @@ public final class UniSemClient {
         }
 
         /** What a ready vector was made of; text. */
-        public Query vectorKind(Modality kind) {
+        public Query vectorKind(VectorKind kind) {
             return with("vector_kind", word(kind));
         }
 
@@ -645,6 +660,16 @@ public final class UniSemClient {
         /** How many candidates are fetched for fusion, reranking and diversity. */
         public Query fetchK(int candidates) {
             return with("fetch_k", candidates);
+        }
+
+        /** How many of them by meaning exactly, in a hybrid search. */
+        public Query fetchVectors(int candidates) {
+            return with("fetch_vectors", candidates);
+        }
+
+        /** How many of them by keyword exactly, in a hybrid search. */
+        public Query fetchWords(int candidates) {
+            return with("fetch_words", candidates);
         }
 
         /** Of records whose pictures are the same only the best. */
@@ -856,15 +881,15 @@ public final class UniSemClient {
     }
 
     private Answer getJson(String path) {
-        return call("GET", path, null, "application/json", 0).json();
+        return call("GET", path, null, "application/json").json();
     }
 
     private Answer postJson(String path, Map<String, ?> body) {
-        return call("POST", path, Json.write(body), "application/json", 0).json();
+        return call("POST", path, Json.write(body), "application/json").json();
     }
 
-    /** Makes a call until it is answered, or its time or its tries are over; {@code or} is no error. */
-    private Reply call(String method, String path, String json, String accept, int or) {
+    /** Makes a call until it is answered, or its time or its tries are over. */
+    private Reply call(String method, String path, String json, String accept) {
         long deadline = System.nanoTime() + timeout.toNanos();
         HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(base + path)).header("Accept", accept);
         if (authorization != null) {
@@ -881,7 +906,7 @@ public final class UniSemClient {
                 Duration wait;
                 try {
                     Reply reply = send(request.build(), deadline);
-                    if (reply.status < 300 && reply.status >= 200 || reply.status == or) {
+                    if (reply.status >= 200 && reply.status < 300) {
                         return reply;
                     }
                     wait = pause(attempt, reply.retryAfter);

@@ -82,8 +82,7 @@ public final class Driver {
             case "delete_where":
                 return space.deleteWhere(filter(command.get("filter")));
             case "update":
-                space.updateMetadata(text(command, "id"), map(command.get("metadata")));
-                return null;
+                return plain(space.updateMetadata(text(command, "id"), map(command.get("metadata"))));
             case "image":
                 UniSemClient.Picture picture = space.image(text(command, "id"),
                         UniSemClient.Size.valueOf(text(command, "size").toUpperCase(Locale.ROOT)));
@@ -117,6 +116,9 @@ public final class Driver {
         }
         if (command.get("retries") != null) {
             builder.retries(((Long) command.get("retries")).intValue());
+        }
+        if (command.get("connections") != null) {
+            builder.connections(((Long) command.get("connections")).intValue());
         }
         if (command.get("most") != null) {
             builder.maxAnswerBytes((Long) command.get("most"));
@@ -167,7 +169,8 @@ public final class Driver {
                         : UniSemClient.Query.of((String) asked.get("text"), image((String) value));
                 case "like" -> query = UniSemClient.Query.like((String) value);
                 case "vector" -> query = UniSemClient.Query.vector(vector(list(value)));
-                case "vector_kind" -> query = query.vectorKind(modality(value));
+                case "vector_kind" -> query = query.vectorKind(
+                        UniSemClient.VectorKind.valueOf(((String) value).toUpperCase(Locale.ROOT)));
                 case "k" -> query = query.k(((Long) value).intValue());
                 case "text_weight" -> query = query.textWeight((Double) value);
                 case "filter" -> query = query.filter(filter(value));
@@ -184,6 +187,8 @@ public final class Driver {
                 case "diversity" -> query = query.diversity((Double) value);
                 case "rerank" -> query = value instanceof String name ? query.rerank(name) : query.rerank();
                 case "fetch_k" -> query = query.fetchK(((Long) value).intValue());
+                case "fetch_vectors" -> query = query.fetchVectors(((Long) value).intValue());
+                case "fetch_words" -> query = query.fetchWords(((Long) value).intValue());
                 case "distinct" -> query = query.distinct();
                 case "neighbors" -> query = query.neighbors(((Long) value).intValue());
                 default -> throw new IllegalStateException(part.getKey());

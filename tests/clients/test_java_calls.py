@@ -60,6 +60,8 @@ def test_a_query_with_every_setting(java: JavaClient, server: ScriptedServer) ->
         "diversity": 0.3,
         "rerank": "reads-texts",
         "fetch_k": 60,
+        "fetch_vectors": 50,
+        "fetch_words": 0,
         "distinct": True,
         "neighbors": 2,
     }
@@ -78,9 +80,9 @@ def test_a_query_with_every_setting(java: JavaClient, server: ScriptedServer) ->
 def test_vectors_are_sent_as_their_bits(java: JavaClient, server: ScriptedServer) -> None:
     server.replies = [FOUND]
     java("connect", url=server.url)
-    java("search", query={"vector": [0.1, -2.5], "vector_kind": "image"})
+    java("search", query={"vector": [0.1, -2.5], "vector_kind": "both"})
     vector = base64.b64encode(struct.pack("<2f", 0.1, -2.5)).decode()
-    assert server.asked[0].json == {"vector": vector, "vector_kind": "image"}
+    assert server.asked[0].json == {"vector": vector, "vector_kind": "both"}
     assert "authorization" not in server.asked[0].headers
 
 
@@ -99,10 +101,12 @@ def test_vectors_are_sent_as_their_bits(java: JavaClient, server: ScriptedServer
 def test_any_id_is_one_segment(
     java: JavaClient, server: ScriptedServer, id: str, segment: str
 ) -> None:
-    server.replies = [Reply(404, {"title": "Not found", "status": 404, "detail": "none"})]
+    server.replies = [Reply(body={"id": id})]
     java("connect", url=server.url + "/", space="my space")
-    assert java("get", id=id) is None
+    assert java("update", id=id, metadata={"a": None})["id"] == id
+    assert server.asked[0].method == "PATCH"
     assert server.asked[0].path == f"/v1/spaces/my%20space/records/{segment}"
+    assert server.asked[0].json == {"metadata": {"a": None}}
 
 
 def test_records_have_their_ids_before_they_are_sent(

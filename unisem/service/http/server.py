@@ -64,6 +64,7 @@ def server_of(app: FastAPI, settings: ServiceSettings) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
+            http="h11",  # httptools drops a body that comes with `Upgrade: h2c`, as Java's do
             log_config=None,
             access_log=False,
             server_header=False,
