@@ -7,9 +7,11 @@ from typing import Literal
 
 from unisem.rerank.base import Reranker
 from unisem.search.reranking import Reranking
+from unisem.service.embedding import HostedEncoder
 from unisem.service.hosting import HostedSpace
 from unisem.service.principals import Principal
 from unisem.service.refusal import RefusedError
+from unisem.service.reranking import HostedReranker
 from unisem.service.settings import ServiceSettings
 from unisem.service.view import SpaceView
 from unisem.space import SemanticSpace
@@ -36,8 +38,13 @@ class Service:
             name: HostedSpace(name, space, self.settings, writable=not self.settings.read_only)
             for name, space in spaces.items()
         }
+        self._encoders = {
+            space.encoder.fingerprint: HostedEncoder(space.encoder, self.settings)
+            for space in spaces.values()
+        }
         self._rerankers = {
-            name: Reranking.of(reranker) for name, reranker in (rerankers or {}).items()
+            name: HostedReranker(name, Reranking.of(reranker), self.settings)
+            for name, reranker in (rerankers or {}).items()
         }
 
     @property
@@ -69,7 +76,41 @@ class Service:
             raise RefusedError(404, "there is no such space", field="space")
         return SpaceView(hosted, principal)
 
+    def encoders(self, principal: Principal) -> list[HostedEncoder]:
+        """The encoders of the spaces that there are for somebody."""
+        seen = dict.fromkeys(view.fingerprint for view in self.views(principal))
+        return [self._encoders[fingerprint] for fingerprint in seen]
+
+    def encoder(self, name: str | None, principal: Principal) -> HostedEncoder:
+        """An encoder by its name or alias; the only one if ``None``.
+
+        Raises:
+            RefusedError: There is none of that name (404), or several and no name (400).
+        """
+        known = self.encoders(principal)
+        found = [it for it in known if name in (None, it.name, it.alias)]
+        if found and (name is not None or len(found) == 1):
+            return found[0]
+        listed = ", ".join(it.name for it in known)
+        if name is None:
+            raise RefusedError(400, "model is not given", field="model", remedy=f"use {listed}")
+        raise RefusedError(
+            404,
+            "there is no such model",
+            field="model",
+            remedy=f"use {listed}",
+            code="model_not_found",
+        )
+
     def reranking(self, name: Literal[True] | str) -> Reranking:
+        """A reranker by name, or the first one, for a search.
+
+        Raises:
+            RefusedError: There is none (422).
+        """
+        return self.hosted_reranker(None if name is True else name).reranking
+
+    def hosted_reranker(self, name: str | None) -> HostedReranker:
         """A reranker by name, or the first one.
 
         Raises:
@@ -82,7 +123,7 @@ class Service:
                 field="rerank",
                 remedy="leave rerank out, or start the service with --reranker",
             )
-        if name is True:
+        if name is None:
             return next(iter(self._rerankers.values()))
         if name not in self._rerankers:
             listed = ", ".join(self._rerankers)
@@ -93,5 +134,9 @@ class Service:
 
     def close(self) -> None:
         """Finish what waits; the spaces stay open."""
-        for hosted in self._hosted.values():
-            hosted.close()
+        for space in self.spaces:
+            space.close()
+        for encoder in self._encoders.values():
+            encoder.close()
+        for reranker in self._rerankers.values():
+            reranker.close()

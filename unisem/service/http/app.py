@@ -11,9 +11,10 @@ from starlette.concurrency import run_in_threadpool
 from unisem import __version__
 from unisem.rerank.base import Reranker
 from unisem.search.reranking import Reranking
-from unisem.service.http import images, records, searching, spaces
+from unisem.service.http import embedding, images, records, searching, spaces
 from unisem.service.http.guard import Guard
 from unisem.service.http.problems import handle_errors
+from unisem.service.page import page_router
 from unisem.service.service import Service
 from unisem.service.settings import ServiceSettings
 from unisem.space import SemanticSpace
@@ -62,8 +63,9 @@ def create_app(
     app.router.redirect_slashes = False
     handle_errors(app)
     app.add_middleware(Guard, settings=service.settings)
-    for group in (spaces, searching, records, images):
+    for group in (spaces, searching, records, images, embedding):
         app.include_router(group.router)
     for group in (searching, records):
         app.include_router(group.uploads)
+    app.include_router(page_router())
     return app

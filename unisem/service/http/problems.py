@@ -35,9 +35,17 @@ _LONGEST = 500  # characters of a detail; a request may quote itself
 _log = logging.getLogger("unisem.service")
 
 
+def is_openai(path: str) -> bool:
+    """Whether a path is one that OpenAI's clients know."""
+    return path in OPENAI_PATHS
+
+
 def problem(error: RefusedError, path: str) -> Response:
     """What to answer to a request of a path."""
-    title = HTTPStatus(error.status).phrase
+    status = error.status
+    if status == 422 and is_openai(path):
+        status = 400  # which is what those clients know
+    title = HTTPStatus(status).phrase
     detail = shortened(plain(error.detail), _LONGEST)
     remedy = None if error.remedy is None else shortened(plain(error.remedy), _LONGEST)
     field = None if error.field is None else shortened(plain(error.field), _LONGEST)
@@ -45,7 +53,7 @@ def problem(error: RefusedError, path: str) -> Response:
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     body: dict[str, Any]
-    if path.startswith(OPENAI_PATHS):
+    if is_openai(path):
         kind = "server_error" if error.status >= 500 else "invalid_request_error"
         message = detail if remedy is None else f"{detail}; {remedy}"
         body = {"error": {"message": message, "type": kind, "param": field, "code": error.code}}
@@ -54,14 +62,14 @@ def problem(error: RefusedError, path: str) -> Response:
         known = Problem(
             type="about:blank",
             title=title,
-            status=error.status,
+            status=status,
             detail=detail,
             field=field,
             remedy=remedy,
         )
         body, media_type = known.model_dump(), "application/problem+json"
     content = json.dumps(body, ensure_ascii=False).encode()
-    return Response(content, error.status, headers, media_type)
+    return Response(content, status, headers, media_type)
 
 
 def refusal_of(error: Exception) -> RefusedError:
@@ -102,14 +110,14 @@ def refusal_of(error: Exception) -> RefusedError:
 def handle_errors(app: FastAPI) -> None:
     """Have an app answer errors so."""
 
-    def known(request: Request, error: Exception) -> Response:
+    async def known(request: Request, error: Exception) -> Response:
         return problem(refusal_of(error), request.scope["path"])
 
-    def invalid(request: Request, error: Exception) -> Response:
+    async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         return problem(_invalid(error), request.scope["path"])
 
-    def http(request: Request, error: Exception) -> Response:
+    async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         phrases = {404: "there is nothing at this path", 405: "the path has no such method"}
         detail = phrases.get(error.status_code, str(error.detail))
