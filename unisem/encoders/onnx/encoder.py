@@ -155,7 +155,7 @@ class OnnxEncoder(Carried, BatchedEncoder):
             return self._run("text", self._tokens(texts, role))
 
     def _batches(self, texts: Sequence[str], role: Role, most: int) -> Iterator[list[int]]:
-        """Texts of as many tokens: padding would change the last bits of a vector, and cost time."""
+        """Texts of as many tokens: padding would change a vector's last bits, and cost time."""
         prompt = self._prompt(role)
         groups: dict[int, list[int]] = {}
         for position, text in enumerate(texts):
