@@ -65,6 +65,8 @@ public final class UniSemClient {
     private final Duration timeout;
     private final int retries;
     private final long maxAnswerBytes;
+    private final String encoder;
+    private final String reranker;
     private final Semaphore places;
     private final HttpClient http;
 
@@ -74,6 +76,8 @@ public final class UniSemClient {
         timeout = builder.timeout;
         retries = builder.retries;
         maxAnswerBytes = builder.maxAnswerBytes;
+        encoder = builder.encoder;
+        reranker = builder.reranker;
         places = new Semaphore(builder.connections, true);
         // Over plain HTTP the JDK would ask for HTTP/2 with every connection; a space's service has none.
         http = HttpClient.newBuilder()
@@ -92,6 +96,8 @@ public final class UniSemClient {
     public static final class Builder {
         private final URI base;
         private String token;
+        private String encoder;
+        private String reranker;
         private Duration timeout = Duration.ofSeconds(60);
         private Duration connectTimeout = Duration.ofSeconds(10);
         private int retries = 4;
@@ -110,6 +116,18 @@ public final class UniSemClient {
         /** The bearer token that the service's token file knows. */
         public Builder token(String token) {
             this.token = Objects.requireNonNull(token, "token");
+            return this;
+        }
+
+        /** What embeds, by its name; needed only where the service has several encoders. */
+        public Builder encoder(String name) {
+            this.encoder = Objects.requireNonNull(name, "name");
+            return this;
+        }
+
+        /** What reranks, by its name; needed only where the service has several rerankers. */
+        public Builder reranker(String name) {
+            this.reranker = Objects.requireNonNull(name, "name");
             return this;
         }
 
@@ -197,7 +215,13 @@ public final class UniSemClient {
     }
 
     private List<float[]> embed(List<Map<String, Object>> input, Role role) {
+        if (input.isEmpty()) {
+            return List.of();
+        }
         Map<String, Object> body = new LinkedHashMap<>();
+        if (encoder != null) {
+            body.put("model", encoder);
+        }
         body.put("input", input);
         body.put("task", role == Role.QUERY ? "retrieval.query" : "retrieval.passage");
         body.put("encoding_format", "base64"); // float32 to the bit, at a third of the decimals' size
@@ -216,6 +240,9 @@ public final class UniSemClient {
     /** Which documents answer a query, best first, by the reranker that the service was started with. */
     public List<Ranked> rerank(String query, List<String> documents, int top) {
         Map<String, Object> body = new LinkedHashMap<>();
+        if (reranker != null) {
+            body.put("model", reranker);
+        }
         body.put("query", query);
         body.put("documents", documents);
         body.put("top_n", top);

@@ -111,6 +111,10 @@ public final class Driver {
         if (command.get("token") != null) {
             builder.token(text(command, "token"));
         }
+        if (command.get("models") != null) {
+            List<String> models = strings(command.get("models"));
+            builder.encoder(models.get(0)).reranker(models.get(1));
+        }
         if (command.get("timeout") != null) {
             builder.timeout(Duration.ofMillis((Long) command.get("timeout")));
         }

@@ -256,6 +256,15 @@ def test_vectors_come_in_the_order_of_their_texts(java: JavaClient, server: Scri
     assert server.asked[0].json["task"] == "retrieval.passage"
 
 
+def test_models_may_be_named(java: JavaClient, server: ScriptedServer) -> None:
+    server.replies = [Reply(body={"data": []}), Reply(body={"results": []})]
+    java("connect", url=server.url, models=["mini", "reads-texts"])
+    failed(java, "embed_texts", texts=["a"], role="query")
+    assert java("rerank", query="q", documents=["a"], top=1) == []
+    assert [asked.json["model"] for asked in server.asked] == ["mini", "reads-texts"]
+    assert java("embed_texts", texts=[], role="query") == []
+
+
 def test_an_answer_has_a_bound(java: JavaClient, server: ScriptedServer) -> None:
     server.replies = [Reply(body=b" " * 5_000 + b'{"hits": []}')]
     java("connect", url=server.url, most=10_000)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.clients.java_client import JavaClient, JavaError
 from tests.clients.live import serving
+from tests.support.length_reranker import LengthReranker
 from tests.support.pictures import encoded, noise, solid
 from tests.support.toy import COLOURS
 from unisem import Hit, Record, SemanticSpace
@@ -39,7 +40,8 @@ STRANGE = [
 @pytest.fixture
 def service(card_space: SemanticSpace, java: JavaClient) -> Iterator[str]:
     """A service of the cards, to which the client is connected."""
-    with serving(create_app({"cards": card_space})) as url:
+    app = create_app({"cards": card_space}, rerankers={"by-length": LengthReranker()})
+    with serving(app) as url:
         java("connect", url=url)
         yield url
 
@@ -139,6 +141,33 @@ def test_a_vector_of_the_service_asks_as_its_text_does(
     vector = card_space.encoder.encode_texts(["a red card"], role="query")[0]
     (expected,) = map(plain, card_space.search_many([Query(vector=vector)]))
     assert java("search", query={"vector": [float(value) for value in vector]}) == expected
+
+
+def test_vectors_are_the_encoders_to_the_bit(
+    java: JavaClient, service: str, card_space: SemanticSpace
+) -> None:
+    texts = ["a red card", "红色 🎻", ""]
+    encoder = card_space.encoder
+    for role, ours in (("query", "query"), ("passage", "document")):
+        expected = encoder.encode_texts(texts, role=ours).tolist()
+        assert java("embed_texts", texts=texts, role=role) == expected
+    pictures = [RED, encoded(noise(5))]
+    found = java("embed_images", images=[base64_of(data) for data in pictures])
+    assert found == encoder.encode_images(pictures).tolist()
+
+
+def test_documents_are_put_in_order(java: JavaClient, service: str) -> None:
+    documents = ["a long text", "short", "middling"]
+    assert java("rerank", query="q", documents=documents, top=2) == [[1, -5.0], [2, -8.0]]
+
+
+def test_hits_are_reranked(java: JavaClient, service: str, card_space: SemanticSpace) -> None:
+    expected = plain(card_space.search(text="a card", reranker=LengthReranker()))
+    assert java("search", query={"text": "a card", "rerank": True}) == expected
+    assert java("search", query={"text": "a card", "rerank": "by-length"}) == expected
+    with pytest.raises(JavaError) as caught:
+        java("search", query={"text": "a card", "rerank": "nobody"})
+    assert caught.value.parts["status"] == 422
 
 
 def test_more_like_a_record(java: JavaClient, service: str) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
-from starlette.types import ASGIApp
 
 from unisem.errors import UniSemError
 from unisem.service.settings import ServiceSettings
@@ -60,8 +60,9 @@ def address_of(listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def server_of(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Server:
+def server_of(app: FastAPI, settings: ServiceSettings) -> uvicorn.Server:
     """What serves an application, within the limits."""
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -78,3 +79,8 @@ def server_of(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Server:
             proxy_headers=False,
         )
     )
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Java's clients ask for HTTP/2 with every connection, and do without it as well."""
+    return not str(record.msg).startswith(("Unsupported upgrade", "No supported WebSocket"))
