@@ -43,7 +43,8 @@ export class Api {
     /** The records of these ids, in order; null where there is none. */
     async recordsOf(space, ids, signal) {
         const path = `${at(space)}/records/get`;
-        return (await this.json(path, { ids }, signal)).records;
+        return (await this.json(path, { ids }, signal))
+            .records;
     }
     async add(space, records) {
         return (await this.json(`${at(space)}/records`, { records })).ids;
@@ -73,7 +74,11 @@ export class Api {
                 headers.set("Authorization", `Bearer ${token}`);
             let answer;
             try {
-                answer = await fetch(new URL(path, this.root), { ...sent, headers, signal: signal ?? null });
+                answer = await fetch(new URL(path, this.root), {
+                    ...sent,
+                    headers,
+                    signal: signal ?? null,
+                });
             }
             catch (error) {
                 if (signal?.aborted)

@@ -3,8 +3,8 @@ import { Adding } from "./adding.js";
 import { Api } from "./api.js";
 import { filterOf } from "./conditions.js";
 import { Detail } from "./detail.js";
-import { doubt, isHit, titleOf } from "./describe.js";
-import { part, plain, shortened } from "./dom.js";
+import { doubt, isHit } from "./describe.js";
+import { part, plain } from "./dom.js";
 import { FilterPanel } from "./filter_panel.js";
 import { Gallery, skeletons } from "./gallery.js";
 import { Pictures } from "./picture.js";
@@ -14,6 +14,7 @@ import { keepPicture, pictureNumber } from "./query_picture.js";
 import { addressOf, asks, isSame, modeOf, NOTHING, searchAt } from "./search.js";
 import { failure, notice } from "./states.js";
 import { askForToken } from "./token_prompt.js";
+import { adviceFor, headingOf, subjectOf } from "./wording.js";
 const STEP = 24; // results at first, and more each time
 const MOST = 192;
 const PATIENCE = 150; // milliseconds after which a search shows that it is under way
@@ -62,7 +63,12 @@ export class App {
     cursor = null;
     start() {
         this.more.addEventListener("click", () => void this.showMore());
-        this.spacePicker.addEventListener("change", () => this.go({ ...NOTHING, space: this.spacePicker.value, text: this.search.text, mode: this.search.mode }));
+        this.spacePicker.addEventListener("change", () => this.go({
+            ...NOTHING,
+            space: this.spacePicker.value,
+            text: this.search.text,
+            mode: this.search.mode,
+        }));
         this.filtering.addEventListener("click", () => this.unfoldFilters(!this.filters.classList.contains("unfolded")));
         part("home", HTMLAnchorElement).addEventListener("click", (event) => {
             if (event.ctrlKey || event.metaKey || event.shiftKey)
@@ -80,6 +86,9 @@ export class App {
     }
     get space() {
         return this.search.space || (this.spaces[0]?.name ?? "");
+    }
+    get served() {
+        return this.spaces.find((each) => each.name === this.space) ?? null;
     }
     get filter() {
         return filterOf(this.search.conditions, this.fields);
@@ -123,7 +132,8 @@ export class App {
         const wait = setTimeout(() => this.place.replaceChildren(skeletons()), PATIENCE);
         try {
             await this.enter(search, signal);
-            this.liked = search.like === "" ? null : await this.api.record(this.space, search.like, signal);
+            this.liked =
+                search.like === "" ? null : await this.api.record(this.space, search.like, signal);
             if (signal.aborted)
                 return;
             this.bar.show(this.space, search, this.liked);
@@ -171,8 +181,7 @@ export class App {
     }
     showTools(search) {
         this.spacePicker.value = this.space;
-        const space = this.spaces.find((each) => each.name === this.space);
-        part("add", HTMLButtonElement).hidden = space?.writable !== true;
+        part("add", HTMLButtonElement).hidden = this.served?.writable !== true;
         part("forget", HTMLButtonElement).hidden = !this.api.hasToken;
         this.panel.show(this.fields, search.conditions);
         this.filters.hidden = this.filtering.hidden = this.panel.isEmpty;
@@ -203,71 +212,49 @@ export class App {
         if (picture === null) {
             throw new Problem(0, "The picture of this search is gone", "Pictures are kept until the page is loaded again.", "Drop, paste or choose it once more.");
         }
-        return { image: picture.data, ...text, ...(search.text === "" ? {} : { text_weight: search.weight }), ...rest };
+        return {
+            image: picture.data,
+            ...text,
+            ...(search.text === "" ? {} : { text_weight: search.weight }),
+            ...rest,
+        };
     }
     showFound(signal) {
         const { search, found } = this;
         const count = found.length;
-        const what = this.whatIsAsked(search);
-        document.title = `${what === "" ? this.space : what} · UniSem`;
+        const subject = subjectOf(search, this.liked);
+        document.title = `${subject === "" ? plain(this.space) : subject} · UniSem`;
         if (count === 0) {
-            this.showNothing(search, what);
+            this.showNothing(search, subject);
             return;
         }
-        this.said.replaceChildren(this.saidOf(search, what));
+        this.said.replaceChildren(headingOf(search, subject, this.served));
         this.place.replaceChildren(this.gallery.of(this.space, found, signal));
         this.more.hidden = asks(search) ? count < STEP : this.cursor === null;
         const doubts = doubt(found.filter(isHit));
         this.remark.textContent = doubts ?? "";
         this.remark.hidden = doubts === null;
-        this.say(asks(search) ? `${count} results for ${what}` : `${count} records`);
+        this.say(asks(search) ? `${count} results for ${subject}` : `${count} records`);
         window.scrollTo(0, 0);
     }
-    whatIsAsked(search) {
-        const text = search.text === "" ? "" : `“${shortened(plain(search.text), 80)}”`;
-        if (this.liked !== null)
-            return `more like “${titleOf(this.liked)}”`;
-        if (search.picture === 0)
-            return text;
-        return text === "" ? "your picture" : `your picture + ${text}`;
-    }
-    saidOf(search, what) {
-        if (asks(search))
-            return search.like === "" ? `Results for ${what}` : what.replace(/^m/, "M");
-        if (search.conditions.size > 0)
-            return "What meets the filters";
-        const space = this.spaces.find((each) => each.name === this.space);
-        return space === undefined ? "" : `${space.records.toLocaleString()} records in ${plain(space.name)}`;
-    }
     /** Nothing was found: say what to try. */
-    showNothing(search, what) {
-        const ways = [];
-        const advice = [];
-        const without = (label, part) => {
-            ways.push({ label, act: () => this.go({ ...search, ...part, record: "" }) });
-        };
-        if (search.conditions.size > 0) {
-            advice.push("Only what meets all the filters is looked at.");
-            without("Clear the filters", { conditions: new Map() });
-        }
-        if (asks(search) && search.modality !== "") {
-            advice.push(`Only ${search.modality === "image" ? "pictures" : "texts"} are looked for.`);
-            without("Show everything", { modality: "" });
-        }
-        if (modeOf(search) === "keyword") {
-            advice.push("None of these words stands in any text or caption. Other words may, or search by meaning.");
-            without("Search by meaning", { mode: "vector" });
-        }
+    showNothing(search, subject) {
+        const advice = adviceFor(search);
+        const reasons = advice.map((each) => each.reason);
+        const ways = advice.map(({ label, instead }) => ({
+            label,
+            act: () => this.go({ ...search, ...instead, record: "" }),
+        }));
         if (advice.length === 0) {
-            const writable = this.spaces.find((each) => each.name === this.space)?.writable === true;
-            advice.push("There is nothing in this space yet. Fill it with: unisem index photos/ --into SPACE");
-            if (writable)
+            reasons.push("There is nothing in this space yet. Fill it: unisem index photos/ --into SPACE");
+            if (this.served?.writable === true) {
                 ways.push({ label: "Add pictures", act: () => this.adding.open(this.space) });
+            }
         }
-        const title = what === "" ? "Nothing here" : `Nothing found for ${what}`;
+        const title = subject === "" ? "Nothing here" : `Nothing found for ${subject}`;
         this.said.replaceChildren("");
-        this.place.replaceChildren(notice(title, advice, ways));
-        this.say(`${title}. ${advice.join(" ")}`);
+        this.place.replaceChildren(notice(title, reasons, ways));
+        this.say(`${title}. ${reasons.join(" ")}`);
     }
     fail(problem) {
         this.said.replaceChildren("");

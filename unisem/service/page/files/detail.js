@@ -29,8 +29,11 @@ export class Detail {
             if (event.target === this.dialog)
                 this.dialog.close(); // beside it
         });
-        this.dialog.addEventListener("keydown", (event) => {
-            if (event.altKey || event.ctrlKey || event.metaKey)
+        document.addEventListener("keydown", (event) => {
+            const { target } = event;
+            const isOther = event.altKey || event.ctrlKey || event.metaKey || event.shiftKey;
+            // A choice between picture and page has arrow keys of its own.
+            if (!this.dialog.open || isOther || (target instanceof Element && target.matches("input")))
                 return;
             if (event.key === "ArrowLeft")
                 this.turn(-1);

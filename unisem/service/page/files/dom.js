@@ -35,7 +35,10 @@ export function plain(text) {
 }
 /** The paragraphs of a text of unknown origin. */
 export function paragraphs(text) {
-    return text.split(/\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/).map(plain).filter((line) => line !== "");
+    return text
+        .split(/\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/)
+        .map(plain)
+        .filter((line) => line !== "");
 }
 /** A text cut after a word. */
 export function shortened(text, length) {

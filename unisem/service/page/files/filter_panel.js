@@ -48,7 +48,9 @@ export class FilterPanel {
             const all = button(`All ${field.values.length}`, "quiet", () => {
                 this.unfolded.add(field.name);
                 this.show(this.fields, this.conditions);
-                this.panel.querySelector(`[data-key="${CSS.escape(keyOf(field, known[FEW] ?? ""))}"]`)?.focus();
+                this.panel
+                    .querySelector(`[data-key="${CSS.escape(keyOf(field, known[FEW] ?? ""))}"]`)
+                    ?.focus();
             });
             all.setAttribute("aria-label", `All ${field.values.length} values of ${plain(field.name)}`);
             rows.push(all);
@@ -70,7 +72,9 @@ export class FilterPanel {
         const set = () => this.set(field, { ...condition, least: least.value, most: most.value });
         least.addEventListener("change", set);
         most.addEventListener("change", set);
-        return [make("div", { class: "range" }, least, make("span", { "aria-hidden": "true" }, "–"), most)];
+        return [
+            make("div", { class: "range" }, least, make("span", { "aria-hidden": "true" }, "–"), most),
+        ];
     }
     end(field, end, value, limit) {
         const type = shapeOf(field) === "date" ? "date" : "number";

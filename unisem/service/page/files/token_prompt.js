@@ -14,7 +14,9 @@ export function askForToken(refused) {
         form.addEventListener("submit", () => {
             given = input.value.trim() || null;
         }, { signal });
-        part("token-cancel", HTMLButtonElement).addEventListener("click", () => dialog.close(), { signal });
+        part("token-cancel", HTMLButtonElement).addEventListener("click", () => dialog.close(), {
+            signal,
+        });
         dialog.addEventListener("close", () => {
             left.abort();
             input.value = "";

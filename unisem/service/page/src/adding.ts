@@ -80,7 +80,11 @@ export class Adding {
       placeholder: "What it shows (optional)",
       "aria-label": `Caption of ${file.name}`,
     });
-    const remove = make("button", { type: "button", class: "quiet", "aria-label": `Leave out ${file.name}` }, "Leave out");
+    const remove = make(
+      "button",
+      { type: "button", class: "quiet", "aria-label": `Leave out ${file.name}` },
+      "Leave out",
+    );
     const row = make("li", {}, image, caption, remove);
     remove.addEventListener("click", () => {
       this.offered = this.offered.filter((each) => each.row !== row);

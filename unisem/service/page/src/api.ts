@@ -1,7 +1,17 @@
 /** The service's routes, as functions. */
 
 import { Problem } from "./problem.js";
-import type { Field, Hit, Json, Listing, NewRecord, Query, Size, Space, SpaceRecord } from "./wire.js";
+import type {
+  Field,
+  Hit,
+  Json,
+  Listing,
+  NewRecord,
+  Query,
+  Size,
+  Space,
+  SpaceRecord,
+} from "./wire.js";
 
 const KEY = "unisem.token"; // in sessionStorage: gone with the tab
 
@@ -51,7 +61,11 @@ export class Api {
   }
 
   async record(space: string, id: string, signal?: AbortSignal): Promise<SpaceRecord> {
-    return this.json<SpaceRecord>(`${at(space)}/records/${encodeURIComponent(id)}`, undefined, signal);
+    return this.json<SpaceRecord>(
+      `${at(space)}/records/${encodeURIComponent(id)}`,
+      undefined,
+      signal,
+    );
   }
 
   /** The records of these ids, in order; null where there is none. */
@@ -61,7 +75,8 @@ export class Api {
     signal: AbortSignal,
   ): Promise<readonly (SpaceRecord | null)[]> {
     const path = `${at(space)}/records/get`;
-    return (await this.json<{ records: readonly (SpaceRecord | null)[] }>(path, { ids }, signal)).records;
+    return (await this.json<{ records: readonly (SpaceRecord | null)[] }>(path, { ids }, signal))
+      .records;
   }
 
   async add(space: string, records: readonly NewRecord[]): Promise<readonly string[]> {
@@ -95,7 +110,11 @@ export class Api {
       if (token !== null) headers.set("Authorization", `Bearer ${token}`);
       let answer: Response;
       try {
-        answer = await fetch(new URL(path, this.root), { ...sent, headers, signal: signal ?? null });
+        answer = await fetch(new URL(path, this.root), {
+          ...sent,
+          headers,
+          signal: signal ?? null,
+        });
       } catch (error) {
         if (signal?.aborted) throw error;
         throw Problem.unreachable();

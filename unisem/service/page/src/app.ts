@@ -4,8 +4,8 @@ import { Adding } from "./adding.js";
 import { Api } from "./api.js";
 import { filterOf } from "./conditions.js";
 import { Detail } from "./detail.js";
-import { doubt, isHit, titleOf } from "./describe.js";
-import { part, plain, shortened } from "./dom.js";
+import { doubt, isHit } from "./describe.js";
+import { part, plain } from "./dom.js";
 import { FilterPanel } from "./filter_panel.js";
 import { Gallery, skeletons } from "./gallery.js";
 import { Pictures } from "./picture.js";
@@ -15,6 +15,7 @@ import { keepPicture, pictureNumber } from "./query_picture.js";
 import { addressOf, asks, isSame, modeOf, NOTHING, type Search, searchAt } from "./search.js";
 import { failure, notice, type WayOn } from "./states.js";
 import { askForToken } from "./token_prompt.js";
+import { adviceFor, headingOf, subjectOf } from "./wording.js";
 import type { Field, Found, Json, Query, Space, SpaceRecord } from "./wire.js";
 
 const STEP = 24; // results at first, and more each time
@@ -48,13 +49,16 @@ export class App {
   private readonly bar = new QueryBar(this.pictures, {
     submit: (text) => this.submit(text),
     withPicture: (file) => void this.withPicture(file),
-    withoutPicture: () => this.go({ ...this.search, text: this.bar.typed, picture: 0, like: "", record: "" }),
+    withoutPicture: () =>
+      this.go({ ...this.search, text: this.bar.typed, picture: 0, like: "", record: "" }),
     choose: (choice) => this.go({ ...this.search, ...choice }),
     dropIsWanted: () => document.querySelector("dialog[open]") === null,
     refuse: (what) => this.say(what),
   });
   private readonly adding = new Adding(this.api, (ids) => this.added(ids));
-  private readonly panel = new FilterPanel(this.filters, (conditions) => this.go({ ...this.search, conditions }));
+  private readonly panel = new FilterPanel(this.filters, (conditions) =>
+    this.go({ ...this.search, conditions }),
+  );
 
   private search: Search = NOTHING;
   private lookedFor: Search | null = null;
@@ -69,9 +73,16 @@ export class App {
   start(): void {
     this.more.addEventListener("click", () => void this.showMore());
     this.spacePicker.addEventListener("change", () =>
-      this.go({ ...NOTHING, space: this.spacePicker.value, text: this.search.text, mode: this.search.mode }),
+      this.go({
+        ...NOTHING,
+        space: this.spacePicker.value,
+        text: this.search.text,
+        mode: this.search.mode,
+      }),
     );
-    this.filtering.addEventListener("click", () => this.unfoldFilters(!this.filters.classList.contains("unfolded")));
+    this.filtering.addEventListener("click", () =>
+      this.unfoldFilters(!this.filters.classList.contains("unfolded")),
+    );
     part("home", HTMLAnchorElement).addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
@@ -90,6 +101,10 @@ export class App {
     return this.search.space || (this.spaces[0]?.name ?? "");
   }
 
+  private get served(): Space | null {
+    return this.spaces.find((each) => each.name === this.space) ?? null;
+  }
+
   private get filter(): Json {
     return filterOf(this.search.conditions, this.fields);
   }
@@ -98,7 +113,8 @@ export class App {
   private go(search: Search, way: "push" | "replace" = "push"): void {
     const depth = search.record === "" ? 0 : this.depth + (way === "push" ? 1 : 0);
     const address = addressOf(search);
-    if (way === "replace" || address === addressOf(this.search)) history.replaceState({ depth }, "", address);
+    if (way === "replace" || address === addressOf(this.search))
+      history.replaceState({ depth }, "", address);
     else history.pushState({ depth }, "", address);
     void this.show(search);
   }
@@ -129,7 +145,8 @@ export class App {
     const wait = setTimeout(() => this.place.replaceChildren(skeletons()), PATIENCE);
     try {
       await this.enter(search, signal);
-      this.liked = search.like === "" ? null : await this.api.record(this.space, search.like, signal);
+      this.liked =
+        search.like === "" ? null : await this.api.record(this.space, search.like, signal);
       if (signal.aborted) return;
       this.bar.show(this.space, search, this.liked);
       const found = await this.find(STEP, signal);
@@ -153,7 +170,12 @@ export class App {
   private async enter(search: Search, signal: AbortSignal): Promise<void> {
     if (this.spaces.length === 0) await this.loadSpaces();
     if (this.space === "") {
-      throw new Problem(0, "There is nothing to search in", "No space is served to you.", "Start the service with one: unisem serve photos.unisem");
+      throw new Problem(
+        0,
+        "There is nothing to search in",
+        "No space is served to you.",
+        "Start the service with one: unisem serve photos.unisem",
+      );
     }
     if (this.fieldsOf !== this.space) {
       const fields = await this.api.fields(this.space);
@@ -166,14 +188,15 @@ export class App {
 
   private async loadSpaces(): Promise<void> {
     this.spaces = await this.api.spaces();
-    this.spacePicker.replaceChildren(...this.spaces.map((space) => new Option(space.name, space.name)));
+    this.spacePicker.replaceChildren(
+      ...this.spaces.map((space) => new Option(space.name, space.name)),
+    );
     part("spaces", HTMLElement).hidden = this.spaces.length < 2;
   }
 
   private showTools(search: Search): void {
     this.spacePicker.value = this.space;
-    const space = this.spaces.find((each) => each.name === this.space);
-    part("add", HTMLButtonElement).hidden = space?.writable !== true;
+    part("add", HTMLButtonElement).hidden = this.served?.writable !== true;
     part("forget", HTMLButtonElement).hidden = !this.api.hasToken;
     this.panel.show(this.fields, search.conditions);
     this.filters.hidden = this.filtering.hidden = this.panel.isEmpty;
@@ -208,70 +231,53 @@ export class App {
         "Drop, paste or choose it once more.",
       );
     }
-    return { image: picture.data, ...text, ...(search.text === "" ? {} : { text_weight: search.weight }), ...rest };
+    return {
+      image: picture.data,
+      ...text,
+      ...(search.text === "" ? {} : { text_weight: search.weight }),
+      ...rest,
+    };
   }
 
   private showFound(signal: AbortSignal): void {
     const { search, found } = this;
     const count = found.length;
-    const what = this.whatIsAsked(search);
-    document.title = `${what === "" ? this.space : what} · UniSem`;
+    const subject = subjectOf(search, this.liked);
+    document.title = `${subject === "" ? plain(this.space) : subject} · UniSem`;
     if (count === 0) {
-      this.showNothing(search, what);
+      this.showNothing(search, subject);
       return;
     }
-    this.said.replaceChildren(this.saidOf(search, what));
+    this.said.replaceChildren(headingOf(search, subject, this.served));
     this.place.replaceChildren(this.gallery.of(this.space, found, signal));
     this.more.hidden = asks(search) ? count < STEP : this.cursor === null;
     const doubts = doubt(found.filter(isHit));
     this.remark.textContent = doubts ?? "";
     this.remark.hidden = doubts === null;
-    this.say(asks(search) ? `${count} results for ${what}` : `${count} records`);
+    this.say(asks(search) ? `${count} results for ${subject}` : `${count} records`);
     window.scrollTo(0, 0);
   }
 
-  private whatIsAsked(search: Search): string {
-    const text = search.text === "" ? "" : `“${shortened(plain(search.text), 80)}”`;
-    if (this.liked !== null) return `more like “${titleOf(this.liked)}”`;
-    if (search.picture === 0) return text;
-    return text === "" ? "your picture" : `your picture + ${text}`;
-  }
-
-  private saidOf(search: Search, what: string): string {
-    if (asks(search)) return search.like === "" ? `Results for ${what}` : what.replace(/^m/, "M");
-    if (search.conditions.size > 0) return "What meets the filters";
-    const space = this.spaces.find((each) => each.name === this.space);
-    return space === undefined ? "" : `${space.records.toLocaleString()} records in ${plain(space.name)}`;
-  }
-
   /** Nothing was found: say what to try. */
-  private showNothing(search: Search, what: string): void {
-    const ways: WayOn[] = [];
-    const advice: string[] = [];
-    const without = (label: string, part: Partial<Search>): void => {
-      ways.push({ label, act: () => this.go({ ...search, ...part, record: "" }) });
-    };
-    if (search.conditions.size > 0) {
-      advice.push("Only what meets all the filters is looked at.");
-      without("Clear the filters", { conditions: new Map() });
-    }
-    if (asks(search) && search.modality !== "") {
-      advice.push(`Only ${search.modality === "image" ? "pictures" : "texts"} are looked for.`);
-      without("Show everything", { modality: "" });
-    }
-    if (modeOf(search) === "keyword") {
-      advice.push("None of these words stands in any text or caption. Other words may, or search by meaning.");
-      without("Search by meaning", { mode: "vector" });
-    }
+  private showNothing(search: Search, subject: string): void {
+    const advice = adviceFor(search);
+    const reasons = advice.map((each) => each.reason);
+    const ways: WayOn[] = advice.map(({ label, instead }) => ({
+      label,
+      act: () => this.go({ ...search, ...instead, record: "" }),
+    }));
     if (advice.length === 0) {
-      const writable = this.spaces.find((each) => each.name === this.space)?.writable === true;
-      advice.push("There is nothing in this space yet. Fill it with: unisem index photos/ --into SPACE");
-      if (writable) ways.push({ label: "Add pictures", act: () => this.adding.open(this.space) });
+      reasons.push(
+        "There is nothing in this space yet. Fill it: unisem index photos/ --into SPACE",
+      );
+      if (this.served?.writable === true) {
+        ways.push({ label: "Add pictures", act: () => this.adding.open(this.space) });
+      }
     }
-    const title = what === "" ? "Nothing here" : `Nothing found for ${what}`;
+    const title = subject === "" ? "Nothing here" : `Nothing found for ${subject}`;
     this.said.replaceChildren("");
-    this.place.replaceChildren(notice(title, advice, ways));
-    this.say(`${title}. ${advice.join(" ")}`);
+    this.place.replaceChildren(notice(title, reasons, ways));
+    this.say(`${title}. ${reasons.join(" ")}`);
   }
 
   private fail(problem: Problem): void {
@@ -356,7 +362,9 @@ export class App {
   private added(ids: readonly string[]): void {
     this.forget();
     this.go({ ...NOTHING, space: this.search.space, record: ids[0] ?? "" });
-    this.say(ids.length === 1 ? "One record has been added." : `${ids.length} records have been added.`);
+    this.say(
+      ids.length === 1 ? "One record has been added." : `${ids.length} records have been added.`,
+    );
   }
 
   private unfoldFilters(unfolded: boolean): void {

@@ -43,8 +43,12 @@ export class Detail {
     this.dialog.addEventListener("click", (event) => {
       if (event.target === this.dialog) this.dialog.close(); // beside it
     });
-    this.dialog.addEventListener("keydown", (event) => {
-      if (event.altKey || event.ctrlKey || event.metaKey) return;
+    document.addEventListener("keydown", (event) => {
+      const { target } = event;
+      const isOther = event.altKey || event.ctrlKey || event.metaKey || event.shiftKey;
+      // A choice between picture and page has arrow keys of its own.
+      if (!this.dialog.open || isOther || (target instanceof Element && target.matches("input")))
+        return;
       if (event.key === "ArrowLeft") this.turn(-1);
       if (event.key === "ArrowRight") this.turn(1);
     });
@@ -127,7 +131,11 @@ export class Detail {
 
   /** The picture large, and beside it, if it is part of a page, the page with a frame around it. */
   private picture(space: string, record: SpaceRecord, signal: AbortSignal): HTMLElement {
-    const large = make("div", { class: "large" }, this.pictures.of(space, record, "original", signal));
+    const large = make(
+      "div",
+      { class: "large" },
+      this.pictures.of(space, record, "original", signal),
+    );
     const region = record.image?.region ?? null;
     if (region === null || region.box === null) return make("div", { class: "sight" }, large);
     const choice = (label: string, size: "original" | "page"): HTMLElement => {
@@ -158,7 +166,11 @@ export class Detail {
     if (links.length === 0) return;
     let found: readonly (SpaceRecord | null)[];
     try {
-      found = await this.api.recordsOf(space, links.map(([, id]) => id), signal);
+      found = await this.api.recordsOf(
+        space,
+        links.map(([, id]) => id),
+        signal,
+      );
     } catch {
       return; // the record itself is there
     }
@@ -177,7 +189,10 @@ export class Detail {
     record: SpaceRecord,
     signal: AbortSignal,
   ): HTMLElement {
-    const words = shortened(paragraphs(record.text ?? "").join(" ") || titleOf(record), LONGEST_NEIGHBOR);
+    const words = shortened(
+      paragraphs(record.text ?? "").join(" ") || titleOf(record),
+      LONGEST_NEIGHBOR,
+    );
     const link = make("a", { class: "open", dir: "auto" }, words);
     link.href = this.actions.addressOf(record);
     link.addEventListener("click", (event) => {

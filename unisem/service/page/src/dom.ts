@@ -45,7 +45,10 @@ export function plain(text: string): string {
 
 /** The paragraphs of a text of unknown origin. */
 export function paragraphs(text: string): string[] {
-  return text.split(/\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/).map(plain).filter((line) => line !== "");
+  return text
+    .split(/\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/)
+    .map(plain)
+    .filter((line) => line !== "");
 }
 
 /** A text cut after a word. */

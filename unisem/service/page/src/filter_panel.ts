@@ -23,7 +23,12 @@ export class FilterPanel {
     const clear = button("Clear", "quiet", () => this.changedTo(new Map()));
     clear.setAttribute("aria-label", "Clear all filters");
     this.panel.replaceChildren(
-      make("div", { class: "filters-head" }, make("h2", {}, "Filters"), conditions.size > 0 ? clear : null),
+      make(
+        "div",
+        { class: "filters-head" },
+        make("h2", {}, "Filters"),
+        conditions.size > 0 ? clear : null,
+      ),
       ...this.fields.map((field) => this.group(field)),
     );
     const again = [...this.panel.querySelectorAll<HTMLElement>("[data-key]")];
@@ -57,7 +62,9 @@ export class FilterPanel {
       const all = button(`All ${field.values.length}`, "quiet", () => {
         this.unfolded.add(field.name);
         this.show(this.fields, this.conditions);
-        this.panel.querySelector<HTMLElement>(`[data-key="${CSS.escape(keyOf(field, known[FEW] ?? ""))}"]`)?.focus();
+        this.panel
+          .querySelector<HTMLElement>(`[data-key="${CSS.escape(keyOf(field, known[FEW] ?? ""))}"]`)
+          ?.focus();
       });
       all.setAttribute("aria-label", `All ${field.values.length} values of ${plain(field.name)}`);
       rows.push(all);
@@ -92,7 +99,9 @@ export class FilterPanel {
     const set = (): void => this.set(field, { ...condition, least: least.value, most: most.value });
     least.addEventListener("change", set);
     most.addEventListener("change", set);
-    return [make("div", { class: "range" }, least, make("span", { "aria-hidden": "true" }, "–"), most)];
+    return [
+      make("div", { class: "range" }, least, make("span", { "aria-hidden": "true" }, "–"), most),
+    ];
   }
 
   private end(field: Field, end: string, value: string, limit: number | null): HTMLInputElement {

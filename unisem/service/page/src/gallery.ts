@@ -119,7 +119,12 @@ function quote(record: SpaceRecord, link: HTMLElement): HTMLElement {
 /** Where cards will be. */
 export function skeletons(): HTMLElement {
   const cards = Array.from({ length: SKELETONS }, () =>
-    make("li", { class: "card skeleton" }, make("div", { class: "mat" }), make("div", { class: "body" }, make("span"), make("span"))),
+    make(
+      "li",
+      { class: "card skeleton" },
+      make("div", { class: "mat" }),
+      make("div", { class: "body" }, make("span"), make("span")),
+    ),
   );
   return make("ol", { class: "gallery", "aria-hidden": "true" }, ...cards);
 }

@@ -28,7 +28,8 @@ export class Problem extends Error {
     let told: { [key: string]: unknown } = {};
     try {
       const parsed: unknown = await answer.json();
-      if (typeof parsed === "object" && parsed !== null) told = parsed as { [key: string]: unknown };
+      if (typeof parsed === "object" && parsed !== null)
+        told = parsed as { [key: string]: unknown };
     } catch {
       // Whoever stands between page and service speaks HTML.
     }

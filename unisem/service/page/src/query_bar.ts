@@ -50,13 +50,17 @@ export class QueryBar {
     });
     this.modalities.addEventListener("change", (event) => {
       const modality = chosen(event);
-      if (modality === "" || modality === "image" || modality === "text") actions.choose({ modality });
+      if (modality === "" || modality === "image" || modality === "text")
+        actions.choose({ modality });
     });
-    this.weight.addEventListener("change", () => actions.choose({ weight: Number(this.weight.value) }));
+    this.weight.addEventListener("change", () =>
+      actions.choose({ weight: Number(this.weight.value) }),
+    );
     this.listenForPictures();
     document.addEventListener("keydown", (event) => {
       const { target } = event;
-      const isTyping = target instanceof Element && target.matches("input, textarea, select, dialog *");
+      const isTyping =
+        target instanceof Element && target.matches("input, textarea, select, dialog *");
       if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
       this.text.focus();
@@ -98,7 +102,11 @@ export class QueryBar {
     }
     const image = make("img", { alt: "" });
     image.src = picture.data;
-    this.asked.replaceChildren(image, make("span", { class: "hidden" }, picture.name), this.remove("Remove the picture"));
+    this.asked.replaceChildren(
+      image,
+      make("span", { class: "hidden" }, picture.name),
+      this.remove("Remove the picture"),
+    );
   }
 
   private showRecord(space: string, record: SpaceRecord): void {
@@ -112,7 +120,11 @@ export class QueryBar {
   }
 
   private remove(label: string): HTMLElement {
-    const cross = make("button", { type: "button", class: "remove", "aria-label": label, title: label }, "×");
+    const cross = make(
+      "button",
+      { type: "button", class: "remove", "aria-label": label, title: label },
+      "×",
+    );
     cross.addEventListener("click", () => {
       this.actions.withoutPicture();
       this.text.focus();

@@ -10,7 +10,11 @@ export interface WayOn {
 }
 
 /** A few words, what to try, and buttons that try it. */
-export function notice(title: string, remedies: readonly string[], ways: readonly WayOn[]): HTMLElement {
+export function notice(
+  title: string,
+  remedies: readonly string[],
+  ways: readonly WayOn[],
+): HTMLElement {
   const advice = remedies.filter((each) => each !== "");
   return make(
     "div",
@@ -19,7 +23,11 @@ export function notice(title: string, remedies: readonly string[], ways: readonl
     advice.length > 1
       ? make("ul", {}, ...advice.map((each) => make("li", {}, plain(each))))
       : make("p", { class: "soft" }, plain(advice[0] ?? "")),
-    make("p", { class: "actions" }, ...ways.map((way) => button(way.label, "plain", () => way.act()))),
+    make(
+      "p",
+      { class: "actions" },
+      ...ways.map((way) => button(way.label, "plain", () => way.act())),
+    ),
   );
 }
 

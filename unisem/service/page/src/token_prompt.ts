@@ -20,7 +20,9 @@ export function askForToken(refused: boolean): Promise<string | null> {
       },
       { signal },
     );
-    part("token-cancel", HTMLButtonElement).addEventListener("click", () => dialog.close(), { signal });
+    part("token-cancel", HTMLButtonElement).addEventListener("click", () => dialog.close(), {
+      signal,
+    });
     dialog.addEventListener(
       "close",
       () => {

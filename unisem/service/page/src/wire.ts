@@ -1,6 +1,7 @@
 /** What travels between the page and the service, as `unisem.wire` writes it. */
 
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+export type Json =
+  null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 export type Modality = "image" | "text";
 export type Mode = "vector" | "keyword" | "hybrid";
 /** Of a picture: a small copy, the picture itself, or the page that it is a part of, with a frame. */
@@ -46,7 +47,10 @@ export type FieldKind = "string" | "number" | "boolean" | "list" | "mixed";
 export interface Field {
   readonly name: string;
   readonly kind: FieldKind;
-  readonly values: readonly { readonly value: string | number | boolean; readonly records: number }[];
+  readonly values: readonly {
+    readonly value: string | number | boolean;
+    readonly records: number;
+  }[];
   readonly least: number | null;
   readonly most: number | null;
 }
