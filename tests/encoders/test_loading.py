@@ -66,7 +66,7 @@ def test_a_lazy_property_does_not_make_one_thing_wait_for_another() -> None:
         @lazy_property
         def done(self) -> bool:
             self.sets.set()
-            return self.needs.wait(10)
+            return self.needs.wait(60)
 
     first, second = threading.Event(), threading.Event()
     one, other = Slow(first, second), Slow(second, first)

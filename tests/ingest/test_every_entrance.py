@@ -258,7 +258,10 @@ def test_whatever_comes_in_has_its_tokens_if_the_space_was_told(
         assert len(kept) == sum(made) == COUNT
         for digest, tokens in zip(digests, expected, strict=False):
             assert kept[digest].tobytes() == tokens.tobytes()
-        assert len(prepared) == COUNT + 1, "the reranker takes what the encoder decoded"
+        twins = len(prepared) - COUNT
+        # If only tokens are to be made of it, the copy needs none once its twin's are kept.
+        tokens_only = entrance in (import_with_vectors, import_copies_with_vectors)
+        assert twins in ([0, 1] if tokens_only else [1]), "the reranker takes what is decoded"
         run()
         assert sum(made) == COUNT
         assert space.make_tokens(judge) == TokenReport(present=COUNT)

@@ -116,7 +116,7 @@ async def test_async_leaves_the_loop_free(
 
     def waiting(original: Callable[..., Vector]) -> Callable[..., Vector]:
         def encode(*args: Any, **options: Any) -> Vector:
-            assert loop_turns.wait(30), "the event loop stood still"
+            assert loop_turns.wait(60), "the event loop stood still"
             return original(*args, **options)
 
         return encode

@@ -344,7 +344,7 @@ async def test_async_reads_leave_the_event_loop_free(
     original = ImageRef.read_bytes
 
     def slow(self: ImageRef) -> bytes:
-        together.wait(10)
+        together.wait(60)
         return original(self)
 
     async def ahandler(sent: Any) -> Any:
@@ -354,7 +354,7 @@ async def test_async_reads_leave_the_event_loop_free(
     task = asyncio.create_task(ImageMiddleware(tool).awrap_model_call(asked, ahandler))
     while not together.n_waiting and not task.done():
         await asyncio.sleep(0.01)
-    together.wait(10)
+    together.wait(60)
     assert len(await task) == len(asked.messages) + 1  # type: ignore[arg-type]
 
 

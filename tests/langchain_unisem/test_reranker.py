@@ -178,7 +178,7 @@ async def test_async_leaves_the_event_loop_free(card_space: SemanticSpace) -> No
     class Slow(ColourReranker):
         def score(self, text: Any, image: Any, records: Any) -> Any:
             started.set()
-            assert go.wait(10)
+            assert go.wait(60)
             return super().score(text, image, records)
 
     reranker = UniSemReranker(reranker=Slow(), space=card_space)

@@ -241,14 +241,14 @@ async def test_async_searches_run_side_by_side(
     together = threading.Barrier(3)  # two searches and the event loop
 
     def slow(self: SemanticSpace, query: Any) -> Any:
-        together.wait(10)
+        together.wait(60)
         return original(self, query)
 
     monkeypatch.setattr(SemanticSpace, "search_query", slow)
     task = asyncio.gather(retriever.ainvoke("red"), retriever.ainvoke("blue"))
     while together.n_waiting < 2 and not task.done():
         await asyncio.sleep(0.01)
-    together.wait(10)
+    together.wait(60)
     assert [found[0].page_content for found in await task] == ["a red card", "a blue card"]
 
 

@@ -377,7 +377,7 @@ async def test_async_searches_leave_the_event_loop_free(
     together = threading.Barrier(3)  # two searches and the event loop
 
     def slow(self: SemanticSpace, query: Any) -> Any:
-        together.wait(10)
+        together.wait(60)
         return original(self, query)
 
     monkeypatch.setattr(SemanticSpace, "search_query", slow)
@@ -385,7 +385,7 @@ async def test_async_searches_leave_the_event_loop_free(
     task = asyncio.gather(acall(tool, query="a red card"), acall(tool, query="a blue card"))
     while together.n_waiting < 2 and not task.done():
         await asyncio.sleep(0.01)
-    together.wait(10)
+    together.wait(60)
     assert [ids(message) for message in await task] == [["cards/red.png"], ["cards/blue.png"]]
 
 

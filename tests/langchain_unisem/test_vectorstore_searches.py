@@ -292,7 +292,7 @@ async def test_searches_run_side_by_side(
     together = threading.Barrier(3)  # two searches and the event loop
 
     def slow(self: SemanticSpace, query: Any) -> Any:
-        together.wait(10)
+        together.wait(60)
         return original(self, query)
 
     monkeypatch.setattr(SemanticSpace, "search_query", slow)
@@ -300,5 +300,5 @@ async def test_searches_run_side_by_side(
     task = asyncio.gather(*searches)
     while together.n_waiting < 2 and not task.done():
         await asyncio.sleep(0.01)
-    together.wait(10)
+    together.wait(60)
     assert [found[0].page_content for found in await task] == ["red car", "blue hat"]

@@ -92,11 +92,11 @@ async def test_async_twins_leave_the_event_loop_free(cards: Path) -> None:
 
     class Waiting(ToyEncoder):
         def encode_texts(self, *args: Any, **options: Any) -> Any:
-            assert loop_turned.wait(20)
+            assert loop_turned.wait(60)
             return super().encode_texts(*args, **options)
 
         def encode_images(self, *args: Any, **options: Any) -> Any:
-            assert loop_turned.wait(20)
+            assert loop_turned.wait(60)
             return super().encode_images(*args, **options)
 
     embedding = UniSemEmbedding(encoder=Waiting())

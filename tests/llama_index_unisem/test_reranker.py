@@ -262,7 +262,7 @@ async def test_async_leaves_the_event_loop_free() -> None:
     class Slow(ColourReranker):
         def score(self, text: Any, image: Any, records: Any) -> Any:
             started.set()
-            assert go.wait(10)
+            assert go.wait(60)
             return super().score(text, image, records)
 
     nodes = scored(TextNode(id_="a", text="tea"), TextNode(id_="b", text="red"))

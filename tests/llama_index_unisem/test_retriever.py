@@ -195,7 +195,7 @@ async def test_aretrieve_leaves_the_event_loop_free(card_space: SemanticSpace) -
 
     class Waiting(ToyEncoder):
         def encode_texts(self, *args: Any, **options: Any) -> Any:
-            assert loop_turned.wait(20)
+            assert loop_turned.wait(60)
             return super().encode_texts(*args, **options)
 
     loop_turned.set()

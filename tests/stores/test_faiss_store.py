@@ -122,7 +122,7 @@ def _hold(path: Path, ready: Any, done: Any) -> None:
     store = open_store(path)
     store.add([item("held", 1)])
     ready.set()
-    done.wait(30)
+    done.wait(60)
     store.close()
 
 
@@ -139,7 +139,7 @@ def test_second_writer_is_told_who_holds_the_space(tmp_path: Path) -> None:
             mine.add([item("mine", 2)])
     finally:
         done.set()
-        process.join(30)
+        process.join(60)
     mine.add([item("mine", 2)])  # the holder has gone
     assert len(mine) == 2
     mine.close()

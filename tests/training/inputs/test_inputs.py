@@ -167,7 +167,7 @@ class Meeting(InfoNCE):
     def forward(self, texts: Tensor, images: Tensor, labels: PairLabels) -> Tensor:
         self._begun[self._step].set()
         if self._step % 3 < 2:
-            assert self._made[self._step + 1].wait(20), "the next batch was not begun"
+            assert self._made[self._step + 1].wait(60), "the next batch was not begun"
         self._step += 1
         return super().forward(texts, images, labels)
 
@@ -188,7 +188,7 @@ def test_the_next_batch_is_made_while_the_model_computes(
         batch = next(batches)
         made[batch].set()
         if batch % 3:
-            assert begun[batch - 1].wait(20), "the model waited for this batch"
+            assert begun[batch - 1].wait(60), "the model waited for this batch"
         return make(self, rows, epoch)
 
     monkeypatch.setattr(AheadCollator, "__call__", begin_with(meet))
