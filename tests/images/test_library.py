@@ -19,6 +19,7 @@ from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.errors import ImageError
 from unisem.exchange import export_space, import_space
+from unisem.images.library import ImageLibrary
 from unisem.images.reference import ImageRef
 
 
@@ -107,3 +108,15 @@ def test_a_kept_picture_that_was_exchanged_is_not_given_back(tmp_path: Path) -> 
         (found,) = store.get_nodes(["a"])
     assert isinstance(found, ImageNode)
     assert (found.text, found.image) == ("a red card", None)
+
+
+def test_a_file_is_found_where_it_may_be_read_only(tmp_path: Path) -> None:
+    (tmp_path / "beside").mkdir()
+    file, secret = tmp_path / "beside" / "a.pdf", tmp_path / "secret.pdf"
+    for path in (file, secret):
+        path.write_bytes(b"%PDF")
+    (tmp_path / "beside" / "link.pdf").symlink_to(secret)
+    library = ImageLibrary(tmp_path / "beside" / "s.unisem", [tmp_path / "beside"])
+    assert library.found(library.locate(file)) == file
+    gone = ("b.pdf", "s.unisem", "link.pdf", "../secret.pdf", str(secret), "a\0.pdf", "\ud800", "")
+    assert [library.found(location) for location in gone] == [None] * len(gone)

@@ -1,8 +1,8 @@
 """`Page`: results as one HTML file that needs nothing else.
 
-Pictures are inside as small copies in ``data:`` URLs, and a hit links to its picture's file, by the
-way that leads there from the page. There is no script and no foreign resource, and the page's own
-content policy forbids them, whatever a caption says.
+Pictures are inside as small copies in ``data:`` URLs, and a hit links to its picture's file, or to
+the page of a PDF that it stands on, by the way that leads there from the page. There is no script
+and no foreign resource, and the page's own content policy forbids them, whatever a caption says.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from unisem.cli.hit_table import found_by, score_of
 from unisem.common.pages import render_page
+from unisem.images.library import ImageLibrary
 from unisem.images.reference import ImageRef, ImageSource
 from unisem.images.thumbnails import Thumbnails
 from unisem.presentation.citation import citation
@@ -57,12 +58,14 @@ class Page:
         sections: At least one.
         introduction: A sentence below the title.
         footer: A line at the end.
+        library: Knows the files that texts are from; without one, texts link nowhere.
     """
 
     title: str
     sections: tuple[Section, ...]
     introduction: str = ""
     footer: str = ""
+    library: ImageLibrary | None = None
 
     def render(self, place: Path) -> str:
         """Return the HTML.
@@ -78,7 +81,7 @@ class Page:
             page=self,
             thumbnail=lambda image: copies.of(ImageRef.of(image)),
             page_of=lambda record: copies.of_page(record.image),
-            link_of=lambda record: _link(record, place),
+            link_of=lambda record: self._link(record, place),
             citation=citation,
             found_by=found_by,
             score_of=score_of,
@@ -93,18 +96,28 @@ class Page:
         """
         path.write_text(self.render(path.parent), encoding="utf-8")
 
+    def _link(self, record: Record, place: Path) -> str | None:
+        """The URL of a picture's file, or of the page of a PDF that a text stands on.
 
-def _link(record: Record, place: Path) -> str | None:
-    """The URL of a picture's file, relative to the page's folder; ``None`` if none leads there.
+        A PDF is opened at the page (RFC 8118, section 3).
+        """
+        if record.image is not None:
+            region = record.image.region
+            return _url(record.image.path, None if region is None else region.page, place)
+        page, source = record.metadata.get("page"), record.source_id
+        if self.library is None or source is None or not isinstance(page, int):
+            return None
+        file = self.library.found(source)
+        return _url(file, page, place) if file and file.suffix.casefold() == ".pdf" else None
 
-    A PDF is opened at the page (RFC 8118, section 3).
-    """
-    if record.image is None or record.image.path is None:
+
+def _url(file: Path | None, page: int | None, place: Path) -> str | None:
+    """The URL of a file, relative to the page's folder; ``None`` if none leads there."""
+    if file is None:
         return None
-    file, region = record.image.path, record.image.region
-    page = "" if region is None else f"#page={region.page}"
+    fragment = "" if page is None else f"#page={page}"
     try:
         way = os.path.relpath(os.path.realpath(file), os.path.realpath(place))
     except ValueError:  # on another drive
-        return file.as_uri() + page
-    return quote(os.fsencode(Path(way).as_posix())) + page
+        return file.as_uri() + fragment
+    return quote(os.fsencode(Path(way).as_posix())) + fragment

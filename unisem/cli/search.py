@@ -259,4 +259,5 @@ def _write_page(
             ),
         ),
         footer=f"{amount(len(space), 'record')} · encoder {space.encoder.name}",
+        library=space.image_library,
     ).write(page)

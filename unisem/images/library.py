@@ -238,6 +238,17 @@ class ImageLibrary:
         """Whether the file that `locate` named is still there."""
         return ((self._beside or Path("/")) / location).is_file()
 
+    def found(self, location: str) -> Path | None:
+        """The file that `locate` named; ``None`` if it is in none of the allowed folders, or gone.
+
+        Nothing is opened.
+        """
+        try:
+            path = Path(os.path.realpath((self._beside or Path("/")) / location))
+            return path if self._root_of(path) is not None and path.is_file() else None
+        except ValueError:  # a name that no system can hold, as a stranger may write it
+            return None
+
     def collect(self, used: set[str]) -> int:
         """Delete blobs that no record refers to; return how many.
 
