@@ -100,8 +100,15 @@ class Region:
             ImageError: No PDF, one that needs a password, without such a page or box, or one that
                 PDFium takes too long over.
         """
-        pdf = PdfFile(data, name)
-        left, top, right, bottom = box = self._inside(*pdf.size(self.page), name)
+        return self.render_from(PdfFile(data, name))
+
+    def render_from(self, pdf: PdfFile) -> bytes:
+        """The same of a PDF that is open, as for many regions of one.
+
+        Raises:
+            ImageError: As `render`.
+        """
+        left, top, right, bottom = box = self._inside(*pdf.size(self.page), pdf.name)
         scale = min(self.dpi / _POINTS, MAX_SIDE / max(right - left, bottom - top))
         picture = pdf.rendered(self.page, box, scale)
         buffer = BytesIO()

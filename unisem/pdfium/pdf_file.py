@@ -25,6 +25,7 @@ class PdfFile:
         name: What to call it in an error.
 
     Attributes:
+        name: As given.
         pages: How many it says that it has.
 
     Raises:
@@ -36,7 +37,7 @@ class PdfFile:
             require("reading a PDF", "pypdfium2", "unisem[documents]")
         except ImportError as error:
             raise ImageError(name, "cannot be read", f" ({error})") from error
-        self._data, self._name = data, name
+        self._data, self.name = data, name
         self._digest = hashlib.sha256(data).hexdigest()
         self._spent = 0.0
         answer, _ = self._ask("pages")
@@ -76,7 +77,7 @@ class PdfFile:
         """
         answer, _ = self._ask("outline")
         if "error" in answer:
-            raise ImageError(self._name, "is damaged", f" ({answer['error']})")
+            raise ImageError(self.name, "is damaged", f" ({answer['error']})")
         return [(level, page, title) for level, page, title in answer["value"]]
 
     def page(self, number: int) -> PageContent:
@@ -117,13 +118,13 @@ class PdfFile:
 
     def _of_page(self, number: int, task: str, *arguments: Any) -> tuple[Any, bytes]:
         if not 1 <= number <= self.pages:
-            raise ImageError(self._name, f"has {self.pages} pages, and no page {number}")
+            raise ImageError(self.name, f"has {self.pages} pages, and no page {number}")
         answer, pixels = self._ask(task, number, *arguments)
         if "error" in answer:
-            raise ImageError(self._name, "is damaged", f" ({answer['error']})")
+            raise ImageError(self.name, "is damaged", f" ({answer['error']})")
         return answer["value"], pixels
 
     def _ask(self, task: str, *arguments: Any) -> tuple[dict[str, Any], bytes]:
-        answer, pixels = PDFIUM.ask(self._data, self._digest, self._name, task, *arguments)
+        answer, pixels = PDFIUM.ask(self._data, self._digest, self.name, task, *arguments)
         self._spent += answer["seconds"]
         return answer, pixels

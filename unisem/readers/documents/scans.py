@@ -9,6 +9,7 @@ from unisem.common.skipped import Skipped
 from unisem.errors import ImageError, RecognizerError
 from unisem.images.decoding import inspect_image
 from unisem.images.reference import ImageRef
+from unisem.images.region import Region
 from unisem.pdfium.pdf_file import PdfFile
 from unisem.readers.documents.elements import Element, Source
 from unisem.readers.documents.pdf_blocks import blocks_of, leading_of
@@ -35,6 +36,7 @@ def with_words(
     Raises:
         RecognizerError: The recogniser has failed on 16 pictures running.
     """
+    pdf: PdfFile | None = None
     for element in elements:
         yield element
         if isinstance(element, Skipped) or element.kind != "page" or element.text:
@@ -42,7 +44,8 @@ def with_words(
         image = element.image
         if isinstance(image, ImageRef) and image.region is not None:
             try:
-                found = _read(element, image, data, recognizer)
+                pdf = pdf or PdfFile(data, source.path.name)
+                found = _read(element, image.region, pdf, recognizer)
             except ImageError as error:
                 yield _unread(element, source, error.reason, error.again)
                 continue
@@ -57,16 +60,15 @@ def _unread(page: Element, source: Source, reason: str, again: bool) -> Skipped:
 
 
 def _read(
-    page: Element, image: ImageRef, data: bytes, recognizer: RecognizerRun
+    page: Element, region: Region, pdf: PdfFile, recognizer: RecognizerRun
 ) -> list[Element] | RecognizerError:
-    assert image.region is not None
-    rendered = replace(image.region, dpi=_DPI).render(data, image.name)
-    width, _ = PdfFile(data, image.name).size(image.region.page)
+    rendered = replace(region, dpi=_DPI).render_from(pdf)
+    width, _ = pdf.size(region.page)
     lines = recognizer.read(rendered)
     if isinstance(lines, RecognizerError):
         return lines
     upright = all(line.turn == 0 for line in lines)
-    found = reading_lines(lines, width / inspect_image(rendered, image.name).width)
+    found = reading_lines(lines, width / inspect_image(rendered, pdf.name).width)
     sizes = sorted(line.size for line in found for _ in line.text)
     body = sizes[len(sizes) // 2] if sizes else 10.0
     return [

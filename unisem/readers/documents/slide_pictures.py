@@ -66,21 +66,21 @@ def slide_pictures(
         try:
             pdf = _converted(program, package.without_links(), Path(folder))
         except (DocumentError, OSError, subprocess.SubprocessError) as error:
-            return Skipped(
-                name, f"its slides cannot be rendered ({error}); their pictures are read"
-            )
+            what = f"its slides cannot be rendered ({error}); their pictures are read"
+            return Skipped(name, what, again=isinstance(error, subprocess.TimeoutExpired))
     try:
-        pages = PdfFile(pdf, name).pages
-        if pages not in (len(shown), slides):
-            return Skipped(name, f"its slides are not rendered: {pages} came of {len(shown)}")
-        numbers = shown if pages == len(shown) else range(1, slides + 1)
+        rendered = PdfFile(pdf, name)
+        if rendered.pages not in (len(shown), slides):
+            came = f"{rendered.pages} came of {len(shown)}"
+            return Skipped(name, f"its slides are not rendered: {came}")
+        numbers = shown if rendered.pages == len(shown) else range(1, slides + 1)
         return {
-            number: ImageRef(data=Region(page=page, dpi=_DPI).render(pdf, name))
+            number: ImageRef(data=Region(page=page, dpi=_DPI).render_from(rendered))
             for page, number in enumerate(numbers[:MOST_RENDERED], 1)
             if number in shown
         }
     except ImageError as error:
-        return Skipped(name, f"its slides cannot be rendered ({error})")
+        return Skipped(name, f"its slides cannot be rendered ({error})", error.again)
 
 
 def _converted(program: str, data: bytes, folder: Path) -> bytes:
