@@ -17,6 +17,7 @@ from unisem.ingest.captioning import CaptionReport, RemovalReport, fill_captions
 from unisem.ingest.ingestion import Ingestion, IngestReport
 from unisem.ingest.intake import Intake, Offer
 from unisem.ingest.token_making import TokenMaker, TokenReport
+from unisem.ingest.word_reading import delete_with_words
 from unisem.manifest import Manifest, kind_for
 from unisem.recognition import TextRecognizer
 from unisem.records import EmbeddedRecord, Record, Vector
@@ -327,13 +328,15 @@ class SemanticSpace(Searchable):
     ) -> int:
         """Remove the records for which all that is given holds; unknown ids are no error.
 
+        With a picture the words go that were read in it.
+
         Args:
             ids: One of these ids.
             source_ids: Cut from one of these sources.
             filter: Condition on metadata.
 
         Returns:
-            How many were removed.
+            How many were removed, words among them.
 
         Raises:
             ValueError: Nothing is given, or a filter that holds for every record whatever it is.
@@ -345,7 +348,7 @@ class SemanticSpace(Searchable):
                 "an empty filter, or one with an empty part that holds for every record, would "
                 "delete everything; give one that leaves something out"
             )
-        return self._store.delete(Selection(ids, source_ids, filter))
+        return delete_with_words(self._store, Selection(ids, source_ids, filter))
 
     def update(self, metadata: Mapping[str, Mapping[str, Any]]) -> None:
         """Replace records' metadata without embedding anything, all of them or none.

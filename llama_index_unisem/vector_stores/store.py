@@ -44,6 +44,7 @@ from unisem.common.threads import InThread
 from unisem.errors import FilterError
 from unisem.filters import Filter, narrows
 from unisem.images.library import listed_folders
+from unisem.ingest.word_reading import delete_with_words
 from unisem.stores.kind import StoreKind
 from unisem.stores.registry import place_of
 from unisem.stores.selection import Match, Selection, as_ids
@@ -212,10 +213,10 @@ class UniSemVectorStore(BasePydanticVectorStore):
         refuse_unknown(delete_kwargs, "delete")
         store = self._opened.store
         with self._opened.mutex:
-            store.delete(Selection(source_ids=(ref_doc_id,)))
+            delete_with_words(store, Selection(source_ids=(ref_doc_id,)))
             whole = store.get([ref_doc_id])[0]
             if whole is not None and is_own_source(whole):
-                store.delete(Selection(ids=(ref_doc_id,)))
+                delete_with_words(store, Selection(ids=(ref_doc_id,)))
 
     def delete_nodes(
         self,
@@ -243,7 +244,8 @@ class UniSemVectorStore(BasePydanticVectorStore):
             raise FilterError(
                 "these filters hold for every node and would delete everything, which clear() does"
             )
-        self._opened.store.delete(Selection(ids=as_ids(node_ids, "node_ids"), filter=condition))
+        chosen = Selection(ids=as_ids(node_ids, "node_ids"), filter=condition)
+        delete_with_words(self._opened.store, chosen)
 
     def clear(self) -> None:
         """Remove everything, of a space also what was added to it in other ways."""

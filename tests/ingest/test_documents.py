@@ -17,6 +17,8 @@ from tests.support.toy import ToyEncoder
 from unisem import SemanticSpace
 from unisem.encoders import Role
 from unisem.encoders.base import Progress
+from unisem.errors import ImageError
+from unisem.images.region import Region
 from unisem.ingest.document_counts import DocumentCounts
 from unisem.records import Vector
 
@@ -308,3 +310,32 @@ def test_pages_over_their_time_are_tried_and_told_by_every_run(
         assert (again.skipped, again.removed) == (first.skipped, 0)
         assert encoder.texts_encoded == embedded
         assert list(space.store.select()) == stored
+
+
+def test_figures_that_could_not_be_rendered_are_tried_by_the_next_run(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renders = Region.render
+
+    def tired(region: Region, data: bytes, name: str) -> bytes:
+        if region.page == 2:
+            raise ImageError(name, "takes PDFium longer than 1 s", again=True)
+        return renders(region, data, name)
+
+    encoder = ToyEncoder()
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder) as space:
+        with monkeypatch.context() as busy:
+            busy.setattr(Region, "render", tired)
+            first = space.add_folder(folder)
+            assert first.added == 6
+            assert [it.reason for it in first.skipped] == ["takes PDFium longer than 1 s"] * 2
+            embedded = encoder.texts_encoded, encoder.images_encoded
+            again = space.add_folder(folder)
+            assert (again.added, again.unchanged, again.removed) == (1, 5, 0)  # one bears the mark
+            assert again.skipped == first.skipped
+            assert (encoder.texts_encoded, encoder.images_encoded) == embedded
+        last = space.add_folder(folder)
+        assert (last.skipped, len(space)) == ((), 8)
+        assert encoder.texts_encoded - embedded[0] == encoder.images_encoded - embedded[1] == 2
+        monkeypatch.setattr("unisem.readers.documents.pdf.PdfFile", None)
+        assert space.add_folder(folder).unchanged == 8  # and is read now

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from langchain_unisem import UniSemVectorStore as LangChainStore
+from llama_index_unisem import UniSemVectorStore as LlamaIndexStore
 from tests.support.pictures import solid
 from tests.support.recognizers import ColourRecognizer
 from tests.support.toy import COLOURS, ToyEncoder
@@ -17,6 +19,7 @@ from unisem import Record, SemanticSpace
 from unisem.errors import RecognizerError
 from unisem.filters import Field
 from unisem.ingest.word_reading import WordReading, read_words
+from unisem.stores.selection import Selection
 
 WORDS = {COLOURS["red"]: ["Error 4711", "Press any key"], COLOURS["blue"]: ["Roadmap"]}
 
@@ -105,6 +108,52 @@ def test_words_go_with_their_picture(space: SemanticSpace, photos: Path) -> None
     assert list(words(space)) == ["photos/blue.png#words-1"]
     assert space.add_folder(photos, prune=True).removed == 2
     assert words(space) == {}
+
+
+def from_a_space(space: SemanticSpace, name: str) -> None:
+    assert space.delete([name]) == 2
+
+
+def from_a_langchain_store(space: SemanticSpace, name: str) -> None:
+    LangChainStore(space=space).delete([name])
+
+
+def from_a_llama_index_store(space: SemanticSpace, name: str) -> None:
+    LlamaIndexStore(space=space).delete_nodes([name])
+
+
+def with_its_file(space: SemanticSpace, name: str) -> None:
+    source = one(space, name).source_id
+    assert source is not None
+    LlamaIndexStore(space=space).delete(source)
+
+
+@pytest.mark.parametrize(
+    "delete", [from_a_space, from_a_langchain_store, from_a_llama_index_store, with_its_file]
+)
+def test_a_picture_that_is_deleted_takes_its_words_along(
+    space: SemanticSpace, photos: Path, delete: Callable[[SemanticSpace, str], None]
+) -> None:
+    space.add_folder(photos, recognizer=ColourRecognizer(WORDS))
+    delete(space, "photos/red.png")
+    assert list(words(space)) == ["photos/blue.png#words-1"]
+    ids = {record.id for record in space.store.select()}
+    assert ids == {"photos/about.txt", "photos/blue.png", "photos/blue.png#words-1"} | {
+        "photos/green.png"
+    }
+
+
+def test_a_picture_that_is_deleted_by_what_is_said_of_it_takes_its_words_along(
+    space: SemanticSpace, photos: Path
+) -> None:
+    space.add_folder(photos, recognizer=ColourRecognizer(WORDS))
+    space.update({"photos/red.png": {"drop": True}})
+    assert space.delete(filter=Field("drop").is_in([True])) == 2
+    assert space.delete(["photos/blue.png#words-1"]) == 1  # words alone may be deleted, too
+    assert [it.id for it in space.store.select(Selection(modality="image"))] == [
+        "photos/blue.png",
+        "photos/green.png",
+    ]
 
 
 def test_a_picture_that_was_renamed_is_read_under_its_name(

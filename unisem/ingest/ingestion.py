@@ -18,7 +18,7 @@ from unisem.ingest.document_counts import DocumentCounts
 from unisem.ingest.intake import Intake, Offer, Prepared
 from unisem.ingest.word_reading import read_words, remove_orphans, retell_words
 from unisem.readers.base import Reader
-from unisem.readers.documents.document import Document
+from unisem.readers.documents.document import Document, without_end
 from unisem.recognition import TextRecognizer, load_recognizer
 from unisem.recognition.words import image_of, keeping_words, words_of
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
@@ -100,13 +100,16 @@ class Ingestion:
         self._contents: set[str] = set()
         self._text_sources: set[str] = set()
         self._unread_sources: set[str] = set()  # of documents that could not be read to their end
+        self._unseen_sources: set[str] = set()  # of documents with pictures to be tried again
         self._digests: dict[str, str] = {}  # of documents, by what their sources are called
         self._vectors_by_content: dict[tuple[str | None, str | None], dict[Modality, Vector]] = {}
 
     def run(self, reader: Reader) -> IngestReport:
         """Read everything; see `SemanticSpace.ingest`."""
         self._total = len(reader)
-        with closing(self._intake.committed(self._offers(reader), self._store)) as batches:
+        offers = self._offers(reader)
+        taken_in = self._intake.committed(offers, self._store, settled=self._settled)
+        with closing(taken_in) as batches:
             for batch in batches:
                 for item in batch:
                     self._note(item)
@@ -250,12 +253,27 @@ class Ingestion:
         stale = tuple(it.id for it in stored if it.id not in ids and image_of(it) is None)
         self._removed += self._store.delete(Selection(ids=stale)) if stale else 0
 
+    def _settled(self, item: Prepared) -> Prepared:
+        """Have a document not pass for read if one of its pictures is to be tried again."""
+        source = item.offer.record.source_id
+        if item.error is not None and item.error.again and source is not None:
+            self._unseen_sources.add(source)
+        if item.error is not None or source not in self._unseen_sources:
+            return item
+        mark = _mark(item.record)
+        if not isinstance(mark, Mapping):
+            return item
+        payload = {**item.record.payload, "document": without_end(mark)}
+        return replace(item, record=replace(item.record, payload=payload))
+
     def _note(self, item: Prepared) -> None:
         if item.error is not None:
             image = item.offer.record.image
             inside = image is not None and image.path is None  # which has no name of its own
             self._skipped.append(
-                Skipped(item.record.id, item.error.reason) if inside else Skipped.of(item.error)
+                Skipped(item.record.id, item.error.reason, item.error.again)
+                if inside
+                else Skipped.of(item.error)
             )
             return
         self._contents.add(_content(item.record))

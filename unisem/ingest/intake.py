@@ -236,7 +236,12 @@ class Intake:
                 yield from self._embed(batch)
 
     def committed(
-        self, offers: Iterable[Offer], store: Store, *, most: int = _BATCH
+        self,
+        offers: Iterable[Offer],
+        store: Store,
+        *,
+        most: int = _BATCH,
+        settled: Callable[[Prepared], Prepared] | None = None,
     ) -> Generator[list[Prepared], None, None]:
         """Store what is wanted and can be used, and yield what became of each batch.
 
@@ -247,6 +252,8 @@ class Intake:
             offers: What is offered.
             store: Where to.
             most: Records of a batch.
+            settled: Asked of each, in order, just before its batch is stored, so that it knows
+                what became of all that were offered before; what it gives is stored.
 
         Raises:
             EncoderError: A vector is zero or not finite; earlier batches are stored.
@@ -260,6 +267,8 @@ class Intake:
                 if not (batch := _batch(items, size)):
                     return
                 raise_if_interrupted()
+                if settled is not None:
+                    batch = list(map(settled, batch))
                 usable = [item for item in batch if item.is_wanted and item.error is None]
                 store.add(list(self._embed(usable)))
                 seconds = time.monotonic() - started

@@ -7,12 +7,12 @@ one transaction, so that an interruption costs the picture that is being read.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from unisem.common.interrupts import raise_if_interrupted
 from unisem.common.skipped import Skipped
 from unisem.encoders.base import Encoder, rows_of
-from unisem.errors import ImageError, RecognizerError
+from unisem.errors import CorruptStoreError, ImageError, RecognizerError
 from unisem.filters import Field
 from unisem.readers.chunks import PassageLimit, ReadsWhole, everything
 from unisem.readers.documents.recognized_lines import reading_lines
@@ -175,6 +175,26 @@ def retell_words(store: Store, pictures: Iterable[Record]) -> None:
     for picture in pictures:
         there = (it.id for it in store.get(words_of(picture)) if it is not None)
         store.update(dict.fromkeys(there, metadata_of_words(picture)))
+
+
+def delete_with_words(store: Store, selection: Selection) -> int:
+    """Remove records, and with the pictures among them the words that were read in these.
+
+    Returns:
+        How many records were removed, words among them.
+    """
+    if selection.is_everything or selection.modality == "text":
+        return store.delete(selection)
+    try:
+        pictures = store.select(replace(selection, modality="image"))
+        words = [name for picture in pictures for name in words_of(picture)]
+        if not words:
+            return store.delete(selection)
+        chosen = {record.id for record in store.select(selection)}
+    except CorruptStoreError:  # what is damaged can be removed; words go with the next folder
+        return store.delete(selection)
+    chosen |= {it.id for it in store.get(words) if it is not None and image_of(it) is not None}
+    return store.delete(Selection(ids=tuple(chosen)))
 
 
 def remove_orphans(store: Store) -> int:

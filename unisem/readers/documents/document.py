@@ -17,6 +17,7 @@ from unisem.readers.documents.scans import with_words
 from unisem.recognition.recognizer_run import RecognizerRun
 from unisem.records import Record
 
+_READ_AS, _WORDS_READ_BY = "read_as", "words_read_by"  # keys of a mark
 _CUT = 2
 """To be raised when the same elements give other passages."""
 
@@ -72,9 +73,9 @@ class Document:
     def mark(self, data: bytes) -> dict[str, Any]:
         """What one record of the document says when these bytes have been read to the end."""
         how = f"{self.format.name}/{self.format.version}/{_CUT}/{self.chunk_size}"
-        mark = {"sha256": digest_of(data), "read_as": how}
+        mark = {"sha256": digest_of(data), _READ_AS: how}
         if self.recognizer is not None and self.format.has_scans:
-            mark["words_read_by"] = self.recognizer.recognizer.fingerprint
+            mark[_WORDS_READ_BY] = self.recognizer.recognizer.fingerprint
         return mark
 
     def is_read(self, mark: Mapping[str, Any], stored: object) -> bool:
@@ -119,10 +120,10 @@ class Document:
         """The elements, regions knowing which document they are of; the mark loses what failed."""
         page: int | None = None
         try:
-            elements = _telling(self.format.elements(data, self.source), mark, "read_as")
+            elements = _telling(self.format.elements(data, self.source), mark, _READ_AS)
             if self.recognizer is not None and self.format.has_scans:
                 elements = with_words(elements, data, self.source, self.recognizer)
-                elements = _telling(elements, mark, "words_read_by")
+                elements = _telling(elements, mark, _WORDS_READ_BY)
             for element in elements:
                 if isinstance(element, Element):
                     if element.page != page and on_page is not None:
@@ -145,6 +146,11 @@ def _telling(
         if isinstance(element, Skipped) and element.again:
             mark.pop(name, None)
         yield element
+
+
+def without_end(mark: Mapping[str, Any]) -> dict[str, Any]:
+    """A mark that says which bytes were read, and not that they were read to their end."""
+    return {name: value for name, value in mark.items() if name != _READ_AS}
 
 
 def records_of(items: Iterable[Record | Skipped | Document]) -> Iterator[Record | Skipped]:
