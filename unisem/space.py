@@ -326,12 +326,10 @@ class SemanticSpace(Searchable):
         source_ids: Sequence[str] | None = None,
         filter: Filter | None = None,
     ) -> int:
-        """Remove the records for which all that is given holds; unknown ids are no error.
-
-        With a picture the words go that were read in it.
+        """Remove records for which all that is given holds, and the words read in their pictures.
 
         Args:
-            ids: One of these ids.
+            ids: One of these ids; unknown ones are no error.
             source_ids: Cut from one of these sources.
             filter: Condition on metadata.
 
