@@ -35,6 +35,7 @@ COMMANDS = (
     "export-onnx",
     "store",
     "serve",
+    "mcp",
 )
 """Each is what its module in `unisem.cli` calls by its name, as Python spells it."""
 INTERRUPTED = 130

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from unisem.errors import FilterError
 from unisem.filters import Filter, fields_of, matches, narrows
 from unisem.records import Record
+from unisem.search.neighbors import with_neighbors
 from unisem.search.query import Query
 from unisem.service.hosting import HostedSpace
 from unisem.service.principals import Principal
@@ -92,6 +93,17 @@ class SpaceView:
         if record is None:
             raise RefusedError(404, "there is no such record", field="id")
         return record
+
+    def around(self, record: Record, count: int) -> list[Record]:
+        """A record among those that its links lead to, in the order of its document.
+
+        Args:
+            record: One that is seen here.
+            count: How many links are followed, ``"previous"`` and ``"next"`` each.
+        """
+        hit = Hit(record, 0.0, record.modality)
+        found = with_neighbors(self._space.store, [hit], count, self._bound(EVERYTHING))
+        return [hit.record for hit in found]
 
     def count(self, selection: Selection = EVERYTHING) -> int:
         """How many records are selected."""

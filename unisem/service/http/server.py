@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from unisem.errors import UniSemError
 from unisem.service.settings import ServiceSettings
@@ -60,7 +61,7 @@ def address_of(listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def server_of(app: FastAPI, settings: ServiceSettings) -> uvicorn.Server:
+def server_of(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Server:
     """What serves an application, within the limits."""
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     return uvicorn.Server(
