@@ -37,6 +37,15 @@ def mcp(
             "call can widen it.",
         ),
     ] = None,
+    fields: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--field",
+            metavar="NAME",
+            help="Metadata that the model is told and may filter by; may be repeated. All by "
+            "default.",
+        ),
+    ] = None,
     no_images: Annotated[
         bool,
         typer.Option(
@@ -93,6 +102,7 @@ def mcp(
 
     settings = McpSettings(
         about=about,
+        fields=None if fields is None else tuple(fields),
         writable=writable,
         images=not no_images,
         links=not no_links,

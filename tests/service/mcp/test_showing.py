@@ -148,6 +148,26 @@ async def test_metadata_that_fill_pages_are_left_to_show(
     assert shown.structured_content["records"][0]["metadata"] == metadata
 
 
+async def test_fields_that_are_not_named_are_neither_told_nor_filtered_by(
+    connect: Connect, space: SemanticSpace
+) -> None:
+    space.add([Record(id="a", text="a card", metadata={"year": 2024, "salary": 9})])
+    by_salary = {"not": {"field": "salary", "operator": "lt", "value": 5}}
+    async with connect(fields=("year", "month")) as client:
+        found = await client.call_tool("search", {"text": "card"})
+        shown = await client.call_tool("show", {"id": "a"})
+        (read,) = (await client.read_resource("unisem://toy/records/a")).contents
+        refused = await client.call_tool("search", {"text": "card", "filter": by_salary})
+        year = {"field": "year", "operator": "eq", "value": 2024}
+        allowed = await client.call_tool("search", {"text": "card", "filter": year})
+    assert found.structured_content["results"][0]["metadata"] == {"year": 2024}
+    for said in (found, shown, read):
+        assert "salary" not in said.model_dump_json()
+    assert 'there are "year", "month"' in refused.content[0].text
+    assert refused.is_error
+    assert len(allowed.structured_content["results"]) == 1
+
+
 @pytest.mark.parametrize("images", [True, False])
 async def test_no_record_can_leave_the_fence(
     connect: Connect, space: SemanticSpace, images: bool

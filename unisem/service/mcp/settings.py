@@ -16,6 +16,7 @@ class McpSettings:
 
     Attributes:
         about: What the collection holds and when to search it, for the model to read.
+        fields: Metadata that a model is told and may filter by; ``None`` for all.
         writable: Whether there is a tool that adds records.
         images: Whether pictures are sent; else a model reads captions and sizes only.
         links: Whether results hold links to the original pictures.
@@ -38,6 +39,7 @@ class McpSettings:
     """
 
     about: str = ""
+    fields: tuple[str, ...] | None = None
     writable: bool = False
     images: bool = True
     links: bool = True

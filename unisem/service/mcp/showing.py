@@ -78,16 +78,30 @@ class Showing:
         return record_parts(
             record,
             (record.text or "")[:most_text],
-            _told(record, most_metadata),
+            self._told(record, most_metadata),
             self.addresses.uri(record.id),
             self.addresses.uri(record.id, "image"),
         )
 
     def _item(self, record: Record, most_text: int, most_metadata: int) -> Item:
-        item = Item.of(record, _told(record, most_metadata))
+        item = Item.of(record, self._told(record, most_metadata))
         if len(item.text) <= most_text:
             return item
         return replace(item, text=f"{item.text[:most_text]}{_CUT}")
+
+    def _told(self, record: Record, most: int) -> dict[str, Any]:
+        """A record's own metadata, field by field while they fit into so many characters."""
+        own = record.metadata
+        hidden = (*MARKS, "box") if citation(own) else MARKS  # nothing is read from a box
+        named = own if self.settings.fields is None else self.settings.fields
+        fields = [name for name in named if name not in hidden][:_MOST_FIELDS]
+        room, kept = most, dict[str, Any]()
+        for name, value in told(own, fields).items():
+            size = len(to_json({name: value}))
+            if size <= room:
+                kept[name] = value
+                room -= size
+        return kept
 
     def _links(self, records: Sequence[Record]) -> list[ContentBlock]:
         """Where the pictures' originals are read."""
@@ -104,19 +118,6 @@ class Showing:
             for record in records
             if record.image is not None
         ]
-
-
-def _told(record: Record, most: int) -> dict[str, Any]:
-    """A record's own metadata, field by field while they fit into so many characters."""
-    hidden = (*MARKS, "box") if citation(record.metadata) else MARKS  # nothing is read from a box
-    fields = [name for name in record.metadata if name not in hidden][:_MOST_FIELDS]
-    room, kept = most, dict[str, Any]()
-    for name, value in told(record.metadata, fields).items():
-        size = len(to_json({name: value}))
-        if size <= room:
-            kept[name] = value
-            room -= size
-    return kept
 
 
 def _blocks(parts: Sequence[Part]) -> list[ContentBlock]:

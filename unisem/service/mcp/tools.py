@@ -19,6 +19,7 @@ from unisem.errors import (
     StoreError,
     StoreLockedError,
 )
+from unisem.filters import Filter, fields_of
 from unisem.images.decoding import inspect_image
 from unisem.presentation.fence import quoted
 from unisem.records import Record
@@ -156,7 +157,7 @@ class Tools:
 
     def _search(self, caller: Caller, asked: SearchArguments) -> types.CallToolResult:
         image: Any = None if asked.image is None else self._sent(asked.image)
-        condition = None if asked.filter is None else filter_of(asked.filter)
+        condition = None if asked.filter is None else self._condition(asked.filter)
         text, count = asked.text, asked.k
         if asked.like is not None:
             if image is not None:
@@ -215,6 +216,16 @@ class Tools:
         words = f"Added. Its id is {quoted(record.id)}."
         answer = AddedAnswer(id=record.id, uri=self._showing.addresses.uri(record.id))
         return _result([types.TextContent(text=words)], answer)
+
+    def _condition(self, tree: dict[str, Any]) -> Filter:
+        """A filter that looks at nothing that a model is not told."""
+        condition, told = filter_of(tree), self._settings.fields
+        if told is not None and (hidden := sorted(fields_of(condition) - set(told))):
+            raise ToolError(
+                f"Nothing was searched: there is no field {', '.join(map(quoted, hidden))} to "
+                f"filter by; there are {', '.join(map(quoted, told)) or 'none'}."
+            )
+        return condition
 
     def _sent(self, image: str) -> bytes:
         """A picture that a model sends, looked at but not decoded."""
