@@ -35,8 +35,9 @@ ARROWS = {
     "filters readers ingest common",
     "wire": "search stores records images filters common",
     "exchange": "space ingest encoders stores calibration manifest records images common",
-    "space": "ingest search rerank captioners encoders readers recognition stores calibration "
-    "manifest records images filters common",
+    "space": "space_parts ingest search rerank captioners encoders readers recognition stores "
+    "calibration records images filters common",
+    "space_parts": "manifest ingest rerank encoders stores images common",
     "training": "evaluation rerank pairs encoders models stores records images common",
     "evaluation": "space calibration search rerank pairs encoders readers stores records images "
     "common",

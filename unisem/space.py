@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from unisem.calibration import Calibration
-from unisem.encoders import Encoder, load_encoder
+from unisem.encoders import Encoder
 from unisem.errors import FilterError
 from unisem.filters import Filter, fields_of, narrows
-from unisem.images.library import ImageLibrary, listed_folders
+from unisem.images.library import ImageLibrary
 from unisem.ingest.captioning import CaptionReport, RemovalReport, fill_captions, remove_captions
 from unisem.ingest.ingestion import Ingestion, IngestReport
 from unisem.ingest.intake import Intake, Offer
 from unisem.ingest.token_making import TokenMaker, TokenReport
 from unisem.ingest.word_reading import delete_with_words
-from unisem.manifest import Manifest, kind_for
 from unisem.recognition import TextRecognizer
 from unisem.records import EmbeddedRecord, Record, Vector
 from unisem.search.query import Query
 from unisem.search.searchable import Searchable
 from unisem.search.searcher import Searcher
+from unisem.space_parts import SpaceParts, SpaceSettings
 from unisem.stores import Store
 from unisem.stores.hits import Hit
 from unisem.stores.kind import Place, StoreKind
-from unisem.stores.registry import place_of
 from unisem.stores.sampling import fitted_to
 from unisem.stores.selection import Selection
 from unisem.stores.vectors import admit
@@ -108,46 +106,36 @@ class SemanticSpace(Searchable):
             RerankerError: The reranker cannot be found, or this space cannot keep its tokens.
             CorruptStoreError: The space's files are damaged or from a newer version.
         """
-        place = None if path is None else place_of(path)
-        manifest = None if place is None else Manifest.read(place)
-        kind = kind_for(manifest, store, place).with_settings(index=index, durability=durability)
-        # A name that comes from a file is looked for on this machine only.
-        is_told = encoder is None and manifest is not None
-        named = "mini" if manifest is None else manifest.encoder
-        loaded = load_encoder(encoder or named, local_only=is_told)
-        if place is not None and manifest is not None:
-            manifest.check(loaded, place)
-        roots = None if image_roots is None else listed_folders(image_roots)
-        folder = place if isinstance(place, Path) else None
-        image_library = ImageLibrary(folder, roots, copy=copy_images)
-        tokens = None if tokens_for is None else TokenMaker.of(tokens_for, folder, loaded)
-        opened = kind.open(place, image_library, lambda: loaded.dimension)
-        opened.expect(loaded.fingerprint)
-        if place is not None and manifest is None:  # after the store, which it vouches for
-            Manifest(loaded.name, loaded.fingerprint, kind.name).write(place)
-        return cls(
-            encoder=loaded, store=opened, image_library=image_library, place=place, tokens=tokens
+        parts = SpaceParts.at(
+            path,
+            encoder=encoder,
+            store=store,
+            index=index,
+            durability=durability,
+            image_roots=image_roots,
+            copy_images=copy_images,
+            tokens_for=tokens_for,
         )
+        return cls._of(parts)
 
     @classmethod
     async def aopen(
-        cls,
-        path: str | os.PathLike[str] | None,
-        *,
-        encoder: str | Encoder | None = None,
-        store: str | StoreKind | None = None,
-        index: Any = None,
-        durability: str | None = None,
-        image_roots: Sequence[str | os.PathLike[str]] | None = None,
-        copy_images: bool = False,
-        tokens_for: str | Reranker | None = None,
+        cls, path: str | os.PathLike[str] | None, **settings: Unpack[SpaceSettings]
     ) -> Self:
         """As `open`, in a thread, for programs whose event loop must not wait for a disk."""
         import asyncio
 
-        opening = partial(cls.open, path, encoder=encoder, store=store, tokens_for=tokens_for)
-        settings = partial(opening, index=index, durability=durability, image_roots=image_roots)
-        return await asyncio.to_thread(settings, copy_images=copy_images)
+        return await asyncio.to_thread(cls.open, path, **settings)
+
+    @classmethod
+    def _of(cls, parts: SpaceParts) -> Self:
+        return cls(
+            encoder=parts.encoder,
+            store=parts.store,
+            image_library=parts.image_library,
+            place=parts.place,
+            tokens=parts.tokens,
+        )
 
     @property
     def path(self) -> Path | None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
+from safetensors.numpy import save_file
 
 from unisem.encoders.mini import MODEL_DIRECTORY
-from unisem.encoders.onnx.graph import Graph
+from unisem.encoders.onnx.graph import Graph, Outside, Place
 from unisem.encoders.onnx.session import open_session
 from unisem.errors import EncoderError
 
@@ -88,9 +90,47 @@ def test_weights_are_the_directorys_own(tmp_path: Path, name: str) -> None:
 
 def test_it_sees_what_onnx_sees() -> None:
     known = onnx.load(SHIPPED, load_external_data=False).graph.initializer
-    wanted = {one.name for one in known if one.data_location == TensorProto.EXTERNAL}
+    wanted = {
+        one.name: Outside(one.data_type, tuple(one.dims))
+        for one in known
+        if one.data_location == TensorProto.EXTERNAL
+    }
     assert wanted
     assert Graph.read(SHIPPED).outside == wanted
+
+
+def test_located_it_is_the_same_graph_with_places(tmp_path: Path) -> None:
+    path = tmp_path / "g.onnx"
+    known = model(
+        plain(),
+        initializer=[
+            outside(),
+            onnx.numpy_helper.from_array(np.ones((2, 3), np.float32), "inside"),
+        ],
+    )
+    known.producer_name = "somebody"
+    onnx.save(known, path)
+    place = Place("a/b.safetensors", 2**33, 4)
+    located = onnx.load_from_string(Graph.read(path).located({"w": place}))
+    (weight, _) = located.graph.initializer
+    said = {entry.key: entry.value for entry in weight.external_data}
+    assert said == {"location": "a/b.safetensors", "offset": str(2**33), "length": "4"}
+    del known.graph.initializer[0].external_data[:], weight.external_data[:]
+    assert located == known
+
+
+@pytest.mark.parametrize("weight", [np.ones((3, 2), np.float32), np.ones((2, 3), np.int32)])
+def test_weights_of_another_shape_or_kind_are_refused(tmp_path: Path, weight: np.ndarray) -> None:
+    name = "w.safetensors:w"
+    tensor = outside(name=name)
+    tensor.dims[:] = [2, 3]
+    onnx.save(
+        model(helper.make_node("Add", ["x", name], ["y"]), initializer=[tensor]),
+        tmp_path / "g.onnx",
+    )
+    save_file({"w": weight}, tmp_path / "w.safetensors")
+    with pytest.raises(EncoderError, match="the graph wants another"):
+        open_session(tmp_path, tmp_path / "g.onnx", "the encoder 'x'")
 
 
 @settings(max_examples=300, deadline=None)
@@ -102,4 +142,6 @@ def test_any_bytes_are_a_graph_or_an_error(
     path = tmp_path_factory.mktemp("g") / "g.onnx"
     path.write_bytes(content[:place] + noise + content[place + len(noise) :])
     with suppress(EncoderError):
-        assert isinstance(Graph.read(path).outside, set)
+        graph = Graph.read(path)
+        somewhere = dict.fromkeys(graph.outside, Place("a.safetensors", 0, 4))
+        assert isinstance(graph.located(somewhere), bytes)

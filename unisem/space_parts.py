@@ -1,0 +1,86 @@
+"""`SpaceParts`: what a space is made of, and how that is found at a place or made there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypedDict
+
+from unisem.encoders import Encoder, load_encoder
+from unisem.images.library import ImageLibrary, listed_folders
+from unisem.ingest.token_making import TokenMaker
+from unisem.manifest import Manifest, kind_for
+from unisem.stores import Store
+from unisem.stores.kind import Place, StoreKind
+from unisem.stores.registry import place_of
+
+if TYPE_CHECKING:
+    from unisem.rerank import Reranker
+
+
+class SpaceSettings(TypedDict, total=False):
+    """How a space is to be opened; see `SemanticSpace.open`."""
+
+    encoder: str | Encoder | None
+    store: str | StoreKind | None
+    index: Any
+    durability: str | None
+    image_roots: Sequence[str | os.PathLike[str]] | None
+    copy_images: bool
+    tokens_for: str | Reranker | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceParts:
+    """The parts of an open space.
+
+    Attributes:
+        encoder: What embeds its records and queries.
+        store: What keeps its records.
+        image_library: Where its pictures may lie.
+        place: Its directory or URI; ``None`` in memory.
+        tokens: What makes a reranker's tokens of pictures that are added, if anything does.
+    """
+
+    encoder: Encoder
+    store: Store
+    image_library: ImageLibrary
+    place: Place | None
+    tokens: TokenMaker | None = None
+
+    @classmethod
+    def at(
+        cls,
+        path: str | os.PathLike[str] | None,
+        *,
+        encoder: str | Encoder | None = None,
+        store: str | StoreKind | None = None,
+        index: Any = None,
+        durability: str | None = None,
+        image_roots: Sequence[str | os.PathLike[str]] | None = None,
+        copy_images: bool = False,
+        tokens_for: str | Reranker | None = None,
+    ) -> Self:
+        """Open what is at a place, or make it there; see `SemanticSpace.open`."""
+        place = None if path is None else place_of(path)
+        manifest = None if place is None else Manifest.read(place)
+        kind = kind_for(manifest, store, place).with_settings(index=index, durability=durability)
+        # A name that comes from a file is looked for on this machine only.
+        is_told = encoder is None and manifest is not None
+        named = "mini" if manifest is None else manifest.encoder
+        loaded = load_encoder(encoder or named, local_only=is_told)
+        if place is not None and manifest is not None:
+            manifest.check(loaded, place)
+        roots = None if image_roots is None else listed_folders(image_roots)
+        folder = place if isinstance(place, Path) else None
+        image_library = ImageLibrary(folder, roots, copy=copy_images)
+        tokens = None if tokens_for is None else TokenMaker.of(tokens_for, folder, loaded)
+        opened = kind.open(place, image_library, lambda: loaded.dimension)
+        opened.expect(loaded.fingerprint)
+        if place is not None and manifest is None:  # after the store, which it vouches for
+            Manifest(loaded.name, loaded.fingerprint, kind.name).write(place)
+        return cls(
+            encoder=loaded, store=opened, image_library=image_library, place=place, tokens=tokens
+        )
