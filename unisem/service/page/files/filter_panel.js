@@ -45,14 +45,14 @@ export class FilterPanel {
             ...shown.map((each) => this.choice(field, condition, String(each.value), each.records)),
         ];
         if (shown.length < field.values.length) {
-            const all = button(`All ${field.values.length}`, "quiet", () => {
+            const all = button("More", "quiet", () => {
                 this.unfolded.add(field.name);
                 this.show(this.fields, this.conditions);
                 this.panel
                     .querySelector(`[data-key="${CSS.escape(keyOf(field, known[FEW] ?? ""))}"]`)
                     ?.focus();
             });
-            all.setAttribute("aria-label", `All ${field.values.length} values of ${plain(field.name)}`);
+            all.setAttribute("aria-label", `More values of ${plain(field.name)}`);
             rows.push(all);
         }
         return rows;

@@ -2,7 +2,7 @@
 import { foundBy, isHit, percent, scoreOf, titleOf, whereOf } from "./describe.js";
 import { button, make, paragraphs, shortened } from "./dom.js";
 const LONGEST_CAPTION = 160; // characters; the alternative text has all of it
-const LONGEST_TEXT = 420;
+const LONGEST_TEXT = 300;
 const LEAST_LINE = 20; // less of a line says nothing
 const SKELETONS = 8;
 export class Gallery {
@@ -50,7 +50,8 @@ function relevance(share) {
     const filled = make("i");
     filled.style.width = `${Math.round(100 * share)}%`;
     const bar = make("span", { class: "bar-of", "aria-hidden": "true" }, filled);
-    return make("span", { class: "relevance" }, bar, make("b", {}, percent(share)), " relevant");
+    const title = "How probable it is that this is relevant";
+    return make("span", { class: "relevance", title }, bar, make("b", {}, percent(share)), make("span", { class: "word" }, " relevant"));
 }
 function caption(record, link) {
     const rest = paragraphs(record.text ?? "").join(" ");

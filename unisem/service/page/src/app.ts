@@ -142,7 +142,10 @@ export class App {
     this.remark.hidden = true;
     this.more.hidden = true;
     this.results.setAttribute("aria-busy", "true");
-    const wait = setTimeout(() => this.place.replaceChildren(skeletons()), PATIENCE);
+    const wait = setTimeout(() => {
+      this.said.replaceChildren(asks(search) ? "Searching …" : "Loading …");
+      this.place.replaceChildren(skeletons());
+    }, PATIENCE);
     try {
       await this.enter(search, signal);
       this.liked =

@@ -6,7 +6,7 @@ import type { Pictures } from "./picture.js";
 import type { Found, Hit, SpaceRecord } from "./wire.js";
 
 const LONGEST_CAPTION = 160; // characters; the alternative text has all of it
-const LONGEST_TEXT = 420;
+const LONGEST_TEXT = 300;
 const LEAST_LINE = 20; // less of a line says nothing
 const SKELETONS = 8;
 
@@ -94,7 +94,14 @@ function relevance(share: number): HTMLElement {
   const filled = make("i");
   filled.style.width = `${Math.round(100 * share)}%`;
   const bar = make("span", { class: "bar-of", "aria-hidden": "true" }, filled);
-  return make("span", { class: "relevance" }, bar, make("b", {}, percent(share)), " relevant");
+  const title = "How probable it is that this is relevant";
+  return make(
+    "span",
+    { class: "relevance", title },
+    bar,
+    make("b", {}, percent(share)),
+    make("span", { class: "word" }, " relevant"),
+  );
 }
 
 function caption(record: SpaceRecord, link: HTMLElement): HTMLElement {
