@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from unisem.cli.options import ImageRoots
 from unisem.cli.search import open_existing
 from unisem.cli.terminal import note
 from unisem.common.lazy import require
 
 if TYPE_CHECKING:
-    from unisem.space import SemanticSpace
+    from unisem.service.settings import ServiceSettings
 
 
 def serve(
@@ -22,29 +24,61 @@ def serve(
             metavar="SPACE…", help="Spaces: directories, or NAME=DIRECTORY to name one in URLs."
         ),
     ],
-    host: Annotated[str, typer.Option(help="Where to listen: a name or an address.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Where to listen; other than this machine only with tokens.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for one that is free.")] = 8000,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Who may ask: TOML or JSON, see the guide."),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A name that the service is called by; repeatable."),
+    ] = None,
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Nothing can be added, changed or removed.")
     ] = False,
+    reranker: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="A reranker that may be asked for: a directory or a hub id."
+        ),
+    ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=N", help="Another limit, e.g. k=100; see the guide."),
+    ] = None,
+    image_roots: ImageRoots = None,
 ) -> None:
-    """Serve spaces: a JSON API, and what OpenAI's and Jina's clients call."""
-    require("unisem serve", "fastapi", "unisem[service]")
-    require("unisem serve", "uvicorn", "unisem[service]")
-    named = named_spaces(spaces)
-    from unisem.service.http.app import create_app
-    from unisem.service.http.server import run
-    from unisem.service.settings import ServiceSettings
+    """Serve spaces: a page to search in, JSON, and what OpenAI's and Jina's clients call."""
+    for module in ("fastapi", "uvicorn", "prometheus_client", "multipart"):
+        require("unisem serve", module, "unisem[service]")
+    from unisem.service.http.server import listening, local_names, serve_app
 
-    opened: dict[str, SemanticSpace] = {}
-    try:
-        for name, path in named.items():
-            opened[name] = open_existing(path)
-        settings = ServiceSettings(read_only=read_only)
-        run(create_app(opened, settings), host, port, told=note)
-    finally:
+    named = named_spaces(spaces)
+    with ExitStack() as stack:
+        listener = stack.enter_context(listening(host, port))
+        names = local_names(listener)
+        if names is None and token_file is None:
+            raise typer.BadParameter(
+                f"{host} can be reached from other machines; say who may ask with --token-file",
+                param_hint="--host",
+            )
+        hosts = None if names is None and not allow_host else (*(names or ()), *(allow_host or ()))
+        settings = settings_of(limit or [], read_only=read_only, hosts=hosts)
+        from unisem.search.reranking import Reranking
+        from unisem.service.http.app import create_app
+        from unisem.service.principals import Tokens
+
+        tokens = None if token_file is None else Tokens.read(token_file)
+        opened = {name: stack.enter_context(open_existing(path)) for name, path in named.items()}
         for space in opened.values():
-            space.close()
+            for root in image_roots or ():
+                space.image_library.allow(root)
+        rerankers = {Path(name).name or name: Reranking.load(name) for name in reranker or ()}
+        app = create_app(opened, settings, rerankers=rerankers, tokens=tokens)
+        serve_app(app, listener, told=note)
 
 
 def named_spaces(arguments: list[str]) -> dict[str, Path]:
@@ -64,3 +98,29 @@ def named_spaces(arguments: list[str]) -> dict[str, Path]:
             raise typer.BadParameter(f"two spaces are called {name}; name one: OTHER={path}")
         named[name] = path
     return named
+
+
+def settings_of(
+    limits: list[str], *, read_only: bool, hosts: tuple[str, ...] | None
+) -> ServiceSettings:
+    """The settings with some limits changed.
+
+    Raises:
+        typer.BadParameter: There is no such limit, or it is no number of more than 0.
+    """
+    from unisem.service.settings import LIMITS, ServiceSettings
+
+    changed: dict[str, float] = {}
+    for argument in limits:
+        name, _, number = argument.partition("=")
+        if name not in LIMITS:
+            known = ", ".join(LIMITS)
+            raise typer.BadParameter(f"{argument}: limits are {known}", param_hint="--limit")
+        try:
+            changed[name] = LIMITS[name](number)
+        except ValueError:
+            raise typer.BadParameter(f"{argument}: {number!r} is no such number") from None
+    try:
+        return ServiceSettings.limited(changed, read_only=read_only, hosts=hosts)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--limit") from None

@@ -73,6 +73,14 @@ class HostedEncoder:
             return sum(map(self._encoder.count_tokens, texts))
         return sum(-(-len(text) // _LETTERS) for text in texts)
 
+    def warm(self) -> None:
+        """Load what embeds texts.
+
+        Raises:
+            EncoderError: It cannot be loaded, or embeds no texts.
+        """
+        self._encoder.encode_texts(["ready"], "query")
+
     def close(self) -> None:
         """Finish what waits."""
         self._inputs.close()

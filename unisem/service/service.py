@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Literal
 
+from unisem.errors import UniSemError
 from unisem.rerank.base import Reranker
 from unisem.search.reranking import Reranking
 from unisem.service.embedding import HostedEncoder
 from unisem.service.hosting import HostedSpace
-from unisem.service.principals import Principal
+from unisem.service.principals import ANYONE, Principal, Tokens
 from unisem.service.refusal import RefusedError
 from unisem.service.reranking import HostedReranker
 from unisem.service.settings import ServiceSettings
@@ -24,6 +26,7 @@ class Service:
         spaces: By their names; whoever opened them closes them.
         settings: The limits.
         rerankers: Rerankers that queries may ask for, by name.
+        tokens: Who may ask; anyone, if ``None``.
     """
 
     def __init__(
@@ -32,8 +35,10 @@ class Service:
         settings: ServiceSettings | None = None,
         *,
         rerankers: Mapping[str, Reranker | Reranking] | None = None,
+        tokens: Tokens | None = None,
     ) -> None:
         self.settings = settings or ServiceSettings()
+        self._tokens = tokens
         self._hosted = {
             name: HostedSpace(name, space, self.settings, writable=not self.settings.read_only)
             for name, space in spaces.items()
@@ -56,6 +61,37 @@ class Service:
     def rerankers(self) -> list[str]:
         """Names of the rerankers."""
         return list(self._rerankers)
+
+    @property
+    def waiting_inputs(self) -> int:
+        """How many requests for embeddings wait."""
+        return sum(encoder.waiting for encoder in self._encoders.values())
+
+    def principal(self, authorization: str | None) -> Principal:
+        """Who asks, by the ``Authorization`` header.
+
+        Raises:
+            RefusedError: Nobody who is known (401).
+        """
+        if self._tokens is None:
+            return ANYONE
+        scheme, _, token = (authorization or "").partition(" ")
+        found = self._tokens.find(token.strip()) if scheme.lower() == "bearer" else None
+        if found is None:
+            raise RefusedError(
+                401,
+                "there is no token that is known here",
+                field="Authorization",
+                remedy="send it as Authorization: Bearer …",
+                code="invalid_api_key",
+            )
+        return found
+
+    def warm(self) -> None:
+        """Load what embeds, so that the first question need not wait for it."""
+        for encoder in self._encoders.values():
+            with suppress(UniSemError):  # whoever asks is told
+                encoder.warm()
 
     def views(self, principal: Principal) -> list[SpaceView]:
         """The spaces that there are for somebody."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +17,7 @@ class ServiceSettings:
         body_bytes: Bytes of a request's body.
         images: Pictures of a request.
         pixels: Pixels of a picture that is sent.
-        k: Hits of a query, ``neighbors`` of one likewise.
+        k: Hits of a query, and neighbours of each.
         fetch_k: Candidates of a query.
         queries: Queries of a batch search.
         records: Records of a request that adds, and of a page of a listing.
@@ -24,10 +26,9 @@ class ServiceSettings:
         queue: Requests that wait for a space, or for an encoder; further ones get 429.
         seconds: How long a request may take to arrive, and how long an answer may take.
         connections: Connections that are open at a time; further ones get 503.
-        metrics: Whether ``/metrics`` is there.
 
     Raises:
-        ValueError: A limit is less than 1.
+        ValueError: A limit is not more than 0.
     """
 
     read_only: bool = False
@@ -44,10 +45,32 @@ class ServiceSettings:
     queue: int = 256
     seconds: float = 30.0
     connections: int = 1000
-    metrics: bool = True
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type in ("int", "float") and not value > 0:
-                raise ValueError(f"{field.name} must be more than 0, not {value!r}")
+        for name in LIMITS:
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be more than 0, not {getattr(self, name)!r}")
+
+    @classmethod
+    def limited(
+        cls,
+        limits: Mapping[str, float],
+        *,
+        read_only: bool = False,
+        hosts: tuple[str, ...] | None = None,
+    ) -> Self:
+        """Settings with some of `LIMITS` changed.
+
+        Raises:
+            ValueError: A limit is not more than 0.
+        """
+        changed: dict[str, Any] = {name: LIMITS[name](value) for name, value in limits.items()}
+        return replace(cls(read_only=read_only, hosts=hosts), **changed)
+
+
+LIMITS: dict[str, type[int] | type[float]] = {
+    field.name: {"int": int, "float": float}[str(field.type)]
+    for field in fields(ServiceSettings)
+    if field.type in ("int", "float")
+}
+"""The limits by name, each with what it is."""

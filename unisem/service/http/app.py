@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -11,10 +12,12 @@ from starlette.concurrency import run_in_threadpool
 from unisem import __version__
 from unisem.rerank.base import Reranker
 from unisem.search.reranking import Reranking
-from unisem.service.http import embedding, images, records, searching, spaces
+from unisem.service.http import embedding, images, operations, records, searching, spaces
 from unisem.service.http.guard import Guard
+from unisem.service.http.metrics import Measured, Metrics
 from unisem.service.http.problems import handle_errors
 from unisem.service.page import page_router
+from unisem.service.principals import Tokens
 from unisem.service.service import Service
 from unisem.service.settings import ServiceSettings
 from unisem.space import SemanticSpace
@@ -30,6 +33,7 @@ def create_app(
     settings: ServiceSettings | None = None,
     *,
     rerankers: Mapping[str, Reranker | Reranking] | None = None,
+    tokens: Tokens | None = None,
 ) -> FastAPI:
     """Serve spaces.
 
@@ -37,12 +41,17 @@ def create_app(
         spaces_by_name: By their names in URLs; whoever opened them closes them.
         settings: The limits.
         rerankers: Rerankers that queries may ask for, by name.
+        tokens: Who may ask; anyone, if ``None``, which is for a service that only this machine can
+            reach.
     """
-    service = Service(spaces_by_name, settings, rerankers=rerankers)
+    service = Service(spaces_by_name, settings, rerankers=rerankers, tokens=tokens)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        warming = asyncio.create_task(_warm(app, service))
         yield
+        app.state.is_ready = False
+        await warming
         await run_in_threadpool(service.close)
 
     app = FastAPI(
@@ -60,12 +69,20 @@ def create_app(
         },
     )
     app.state.service = service
+    app.state.is_ready = False
+    app.state.metrics = Metrics(service)
     app.router.redirect_slashes = False
     handle_errors(app)
-    app.add_middleware(Guard, settings=service.settings)
-    for group in (spaces, searching, records, images, embedding):
+    app.add_middleware(Guard, settings=service.settings, who=service.principal)
+    app.add_middleware(Measured, metrics=app.state.metrics)
+    for group in (spaces, searching, records, images, embedding, operations):
         app.include_router(group.router)
     for group in (searching, records):
         app.include_router(group.uploads)
     app.include_router(page_router())
     return app
+
+
+async def _warm(app: FastAPI, service: Service) -> None:
+    await run_in_threadpool(service.warm)
+    app.state.is_ready = True

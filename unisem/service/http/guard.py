@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unisem.service.http.problems import problem, refusal_of
+from unisem.service.principals import ANYONE, Principal
 from unisem.service.refusal import RefusedError
 from unisem.service.settings import ServiceSettings
 
@@ -24,6 +26,9 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 """Of every answer that does not say otherwise."""
+PRINCIPAL = "unisem.principal"
+"""The key of a scope under which stands who asks."""
+_FOR_ALL = ("/", "/health", "/ready", "/openapi.json")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -35,24 +40,32 @@ class Guard:
       its name point here (DNS rebinding) cannot fake. Another site's page cannot write, either:
       what changes something must not have another ``Origin``.
     * A body that is too large, or takes too long to arrive, is not read to its end.
+    * Whoever asks has a token that is known, if there are tokens, before a byte of the body is
+      read; only the page, the OpenAPI document and the two questions of a supervisor are for all.
     * Every answer has headers that keep browsers from guessing, framing and running anything.
 
     Args:
         app: The application.
         settings: The limits.
+        who: Says who asks by the ``Authorization`` header, or raises a `RefusedError`.
     """
 
-    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: ServiceSettings,
+        who: Callable[[str | None], Principal] = lambda authorization: ANYONE,
+    ) -> None:
         self._app = app
         self._settings = settings
+        self._who = who
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        raw = scope.get("raw_path") or scope["path"].encode()
-        scope = {**scope, "path": raw.decode("latin-1")}
+        scope = {**scope, "path": sent_path(scope)}
         answer = _Answer(send)
         try:
             self._check(scope)
@@ -83,6 +96,9 @@ class Guard:
         is_foreign = origin is not None and origin.partition("://")[2] != host
         if is_foreign and scope["method"] not in _SAFE:
             raise RefusedError(403, "pages of other sites may not write here")
+        path = scope["path"]
+        if path not in _FOR_ALL and not path.startswith("/page/"):
+            scope[PRINCIPAL] = self._who(headers.get("authorization"))
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length[:18]) > self._settings.body_bytes:
             raise _too_large(self._settings)
@@ -130,6 +146,12 @@ class _Body:
             self.refusal = _too_large(self._settings)
             raise self.refusal
         return message  # type: ignore[no-any-return]
+
+
+def sent_path(scope: Scope) -> str:
+    """A request's path as it was sent, percent-encoded."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    return raw.decode("latin-1")
 
 
 def _unless(body: _Body, send: Send) -> Send:

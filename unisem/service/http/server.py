@@ -1,37 +1,48 @@
-"""`run`: an application behind a port, until it is told to stop."""
+"""`serve_app`: an application behind a socket, until it is told to stop."""
 
 from __future__ import annotations
 
+import ipaddress
 import logging
+import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from unisem.errors import UniSemError
+from unisem.service.http.connection import protocol_within
 from unisem.service.settings import ServiceSettings
 
 _BACKLOG = 2048
 _KEEP_ALIVE, _LAST = 15, 20  # seconds
 
 
-def run(app: FastAPI, host: str, port: int, *, told: Callable[[str], None]) -> None:
+def serve_app(app: FastAPI, listener: socket.socket, *, told: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM; what has been asked by then is still answered.
 
     Args:
         app: As of `create_app`.
-        host: Where to listen.
-        port: 0 for one that is free.
+        listener: Where to listen.
         told: Called with what a person should know.
-
-    Raises:
-        UniSemError: Nothing can listen there.
     """
-    with listening(host, port) as listener:
-        told(f"serving at {address_of(listener)}; stop with Ctrl-C")
-        server_of(app, app.state.service.settings).run(sockets=[listener])
+    told(f"serving at {address_of(listener)}; stop with Ctrl-C")
+    # uvicorn raises the signal again that it was stopped by; there is still something to close.
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        with suppress(KeyboardInterrupt):
+            server_of(app, app.state.service.settings).run(sockets=[listener])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def local_names(listener: socket.socket) -> tuple[str, ...] | None:
+    """What a socket that only this machine can reach may be called; ``None`` for any other."""
+    address = ipaddress.ip_address(listener.getsockname()[0].partition("%")[0])
+    return ("localhost", "127.0.0.1", "[::1]") if address.is_loopback else None
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -67,12 +78,12 @@ def server_of(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
-            http="h11",  # httptools drops a body that comes with `Upgrade: h2c`, as Java's do
             log_config=None,
             access_log=False,
             server_header=False,
             date_header=True,
             ws="none",
+            http=protocol_within(settings.seconds),
             lifespan="on",
             limit_concurrency=settings.connections,
             timeout_keep_alive=_KEEP_ALIVE,

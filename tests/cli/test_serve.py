@@ -1,0 +1,51 @@
+"""``unisem serve``: what is refused before anything is served."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.support.toy import ToyEncoder
+from unisem import SemanticSpace
+
+
+@pytest.fixture
+def made(tmp_path: Path, toy: ToyEncoder) -> Path:
+    """An empty space."""
+    path = tmp_path / "three.unisem"
+    SemanticSpace.open(path, encoder=toy).close()
+    return path
+
+
+def test_what_is_refused(run: Run, made: Path, tmp_path: Path) -> None:
+    def refused(*arguments: object) -> str:
+        result = run("serve", *arguments, "--port", 0)
+        assert result.exit_code in (1, 2)
+        return " ".join(re.sub(r"[│╭╮╰╯─]", " ", result.output).split())
+
+    assert "--token-file" in refused(made, "--host", "0.0.0.0")
+    assert "no space at" in refused(tmp_path / "nothing.unisem")
+    assert not (tmp_path / "nothing.unisem").exists()
+    assert "two spaces are called three" in refused(made, made)
+    assert "limits are" in refused(made, "--limit", "speed=3")
+    assert "no such number" in refused(made, "--limit", "k=many")
+    assert "more than 0" in refused(made, "--limit", "k=0")
+    assert "cannot be read" in refused(made, "--token-file", tmp_path / "none.toml")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert "cannot listen" in run("serve", str(made), "--port", port).output
+
+
+def test_names_in_urls(tmp_path: Path) -> None:
+    from unisem.cli.serve import named_spaces
+
+    os.makedirs(tmp_path / "b.unisem")
+    named = named_spaces([f"a={tmp_path}/x=y.unisem", f"{tmp_path}/b.unisem"])
+    assert named == {"a": tmp_path / "x=y.unisem", "b": tmp_path / "b.unisem"}

@@ -1,0 +1,283 @@
+"""Who may ask, and what they see: no request gets beyond its token."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from unisem import Record, SemanticSpace
+from unisem.errors import UniSemError
+from unisem.filters import Field
+from unisem.service.http.app import create_app
+from unisem.service.principals import Principal, Tokens
+
+ALL, READ, RED, NOWHERE = (f"{name}-token-0123456789" for name in ("all", "read", "red", "nowhere"))
+SPACE = "/v1/spaces/cards"
+TEAM = {"field": "team", "operator": "eq", "value": "red"}
+OTHERS = {"field": "team", "operator": "ne", "value": "red"}
+
+
+def digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+@pytest.fixture
+def teams(space: SemanticSpace) -> SemanticSpace:
+    """Records of two teams, linked to each other."""
+    space.add(
+        Record(
+            id=f"{team}-{n}",
+            text=f"card {n}",
+            metadata={"team": team, "n": n, f"only-{team}": team},
+            source_id=f"{team}.txt",
+            links={"next": f"{other}-{n}"},
+        )
+        for team, other in (("red", "blue"), ("blue", "red"))
+        for n in range(4)
+    )
+    return space
+
+
+@pytest.fixture
+def asked(teams: SemanticSpace) -> Iterator[TestClient]:
+    tokens = Tokens(
+        {
+            digest(ALL): Principal("write"),
+            digest(READ): Principal("read"),
+            digest(RED): Principal("write", frozenset({"cards"}), Field("team") == "red"),
+            digest(NOWHERE): Principal("write", frozenset({"other"})),
+        }
+    )
+    with TestClient(create_app({"cards": teams}, tokens=tokens)) as client:
+        yield client
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+ROUTES = [
+    ("GET", "/v1/spaces"),
+    ("GET", f"{SPACE}/stats"),
+    ("GET", f"{SPACE}/fields"),
+    ("GET", f"{SPACE}/records"),
+    ("GET", f"{SPACE}/records/red-1"),
+    ("GET", f"{SPACE}/records/red-1/image"),
+    ("POST", f"{SPACE}/search"),
+    ("POST", f"{SPACE}/search/batch"),
+    ("POST", f"{SPACE}/records"),
+    ("POST", f"{SPACE}/records/get"),
+    ("POST", f"{SPACE}/records/delete"),
+    ("DELETE", f"{SPACE}/records/red-1"),
+    ("PATCH", f"{SPACE}/records/red-1"),
+    ("GET", "/v1/models"),
+    ("POST", "/v1/embeddings"),
+    ("POST", "/v1/rerank"),
+    ("POST", "/rerank"),
+    ("GET", "/metrics"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+@pytest.mark.parametrize(
+    "header", [None, "Bearer ", "Bearer wrong-token-0123456789", f"Basic {ALL}", ALL, "Bearer \xe9"]
+)
+def test_nobody_is_let_in_without_a_token(
+    asked: TestClient, teams: SemanticSpace, method: str, path: str, header: str | None
+) -> None:
+    headers = {} if header is None else {"Authorization": header.encode("latin-1")}
+    answer = asked.request(method, path, headers=headers, json={"text": "a"})
+    assert answer.status_code == 401, answer.text
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert len(teams) == 8
+    assert "red-1" not in answer.text
+
+
+def test_every_route_is_in_the_list(asked: TestClient) -> None:
+    schema = asked.get("/openapi.json").json()
+    open_to_all = {("GET", "/health"), ("GET", "/ready")}
+    known = {
+        (method.upper(), path.replace("{space}", "cards").replace("{record_id}", "red-1"))
+        for path, methods in schema["paths"].items()
+        for method in methods
+    }
+    assert known - open_to_all <= set(ROUTES)
+
+
+def test_a_token_for_reading_writes_nothing(asked: TestClient, teams: SemanticSpace) -> None:
+    headers = bearer(READ)
+    assert asked.post(f"{SPACE}/search", headers=headers, json={"text": "a"}).status_code == 200
+    answers = [
+        asked.post(f"{SPACE}/records", headers=headers, json={"records": [{"text": "a"}]}),
+        asked.post(f"{SPACE}/records/delete", headers=headers, json={"ids": ["red-1"]}),
+        asked.delete(f"{SPACE}/records/red-1", headers=headers),
+        asked.patch(f"{SPACE}/records/red-1", headers=headers, json={"metadata": {}}),
+    ]
+    assert {answer.status_code for answer in answers} == {403}
+    assert len(teams) == 8
+    assert asked.get("/v1/spaces", headers=headers).json()["spaces"][0]["writable"] is False
+
+
+def test_other_spaces_are_not_there(asked: TestClient) -> None:
+    assert asked.get("/v1/spaces", headers=bearer(NOWHERE)).json() == {"spaces": []}
+    assert asked.get(f"{SPACE}/stats", headers=bearer(NOWHERE)).status_code == 404
+    missing = asked.get("/v1/spaces/none/stats", headers=bearer(ALL)).json()
+    assert missing == asked.get(f"{SPACE}/stats", headers=bearer(NOWHERE)).json()
+    assert asked.get("/v1/models", headers=bearer(NOWHERE)).json()["data"] == []
+
+
+EVASIONS: list[dict[str, Any]] = [
+    {},
+    {"filter": OTHERS},
+    {"filter": {"or": [TEAM, OTHERS]}},
+    {"filter": {"not": TEAM}},
+    {"filter": {"or": [{"and": []}, TEAM]}},
+    {"filter": {"and": []}},
+    {"ids": ["blue-1", "red-1"]},
+    {"source_ids": ["blue.txt"]},
+    {"mode": "keyword"},
+    {"mode": "hybrid"},
+    {"neighbors": 5},
+    {"k": 1000, "diversity": 1.0},
+    {"modality": "text", "match": "text"},
+]
+
+
+@pytest.mark.parametrize("more", EVASIONS)
+def test_a_filter_cannot_be_widened(asked: TestClient, more: dict[str, Any]) -> None:
+    headers = bearer(RED)
+    body = {"text": "card", "k": 100} | more
+    answer = asked.post(f"{SPACE}/search", headers=headers, json=body)
+    assert answer.status_code == 200, answer.text
+    assert {hit["record"]["metadata"]["team"] for hit in answer.json()["hits"]} <= {"red"}
+    batch = asked.post(f"{SPACE}/search/batch", headers=headers, json={"queries": [body]})
+    assert batch.json()["results"] == [answer.json()]
+
+
+def test_what_is_outside_is_nowhere(asked: TestClient, teams: SemanticSpace) -> None:
+    headers = bearer(RED)
+
+    def same(method: str, path: str, **options: Any) -> None:
+        there, missing = (
+            asked.request(method, path.format(name), headers=headers, **options)
+            for name in ("blue-1", "nothing")
+        )
+        assert there.status_code == missing.status_code == 404
+        assert there.json() == missing.json()
+
+    record = f"{SPACE}/records/{{}}"
+    same("GET", record)
+    same("GET", f"{record}/image")
+    same("DELETE", record)
+    same("PATCH", record, json={"metadata": {"team": "red"}})
+    like = asked.post(f"{SPACE}/search", headers=headers, json={"like": "blue-1"})
+    assert like.status_code == 404
+    got = asked.post(f"{SPACE}/records/get", headers=headers, json={"ids": ["blue-1", "red-1"]})
+    assert [it and it["id"] for it in got.json()["records"]] == [None, "red-1"]
+    page = asked.get(f"{SPACE}/records", headers=headers, params={"filter": json.dumps(OTHERS)})
+    assert page.json()["records"] == []
+    assert asked.get(f"{SPACE}/stats", headers=headers).json()["records"] == 4
+    assert asked.get("/v1/spaces", headers=headers).json()["spaces"][0]["records"] == 4
+    assert "blue" not in asked.get(f"{SPACE}/fields", headers=headers).text
+    assert asked.get("/metrics", headers=headers).status_code == 403
+    assert len(teams) == 8
+
+
+def test_nothing_outside_is_removed_or_replaced(asked: TestClient, teams: SemanticSpace) -> None:
+    headers = bearer(RED)
+    before = {record.id: record for record in teams.store.select()}
+
+    def deleted(body: Any) -> int:
+        answer = asked.post(f"{SPACE}/records/delete", headers=headers, json=body)
+        return int(answer.json()["deleted"])
+
+    assert deleted({"ids": ["blue-1"]}) == 0
+    assert deleted({"source_ids": ["blue.txt"]}) == 0
+    assert deleted({"filter": OTHERS}) == 0
+    assert deleted({"ids": ["blue-1", "red-3"]}) == 1
+    mine = {"id": "blue-1", "text": "mine now", "metadata": {"team": "red"}}
+    taken = asked.post(f"{SPACE}/records", headers=headers, json={"records": [mine]})
+    assert taken.status_code == 409
+    assert "blue-1" not in taken.text
+    stray = {"id": "x", "text": "a", "metadata": {"team": "blue"}}
+    for record in (stray, {"id": "x", "text": "a"}):
+        answer = asked.post(f"{SPACE}/records", headers=headers, json={"records": [record]})
+        assert answer.status_code == 403
+    moved = {"metadata": {"team": "blue"}}
+    assert asked.patch(f"{SPACE}/records/red-1", headers=headers, json=moved).status_code == 403
+    now = {record.id: record for record in teams.store.select()}
+    assert now == {name: it for name, it in before.items() if name != "red-3"}
+    fine = {"id": "x", "text": "a", "metadata": {"team": "red"}}
+    assert asked.post(f"{SPACE}/records", headers=headers, json={"records": [fine]}).is_success
+
+
+# -- the file ----------------------------------------------------------------------------------
+
+
+def written(path: Path, text: str, mode: int = 0o600) -> Path:
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    return path
+
+
+def test_a_file_of_tokens(tmp_path: Path) -> None:
+    toml = f"""
+    [[tokens]]
+    token = "{ALL}"
+    scope = "write"
+
+    [[tokens]]
+    sha256 = "{digest(RED).upper()}"
+    spaces = ["cards"]
+    filter = {{field = "team", operator = "eq", value = "red"}}
+    """
+    tokens = Tokens.read(written(tmp_path / "tokens.toml", toml))
+    assert tokens.find(ALL) == Principal("write")
+    bound = Principal("read", frozenset({"cards"}), Field("team") == "red")
+    assert tokens.find(RED) == bound
+    assert tokens.find("") is tokens.find(digest(RED)) is None
+    entries = [{"token": ALL, "scope": "write"}, {"sha256": digest(RED), "spaces": ["cards"]}]
+    again = Tokens.read(written(tmp_path / "t.json", json.dumps({"tokens": entries})))
+    assert again.find(ALL) == Principal("write")
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"token": "short"}, "16 characters"),
+        ({"token": "with spaces in it, long"}, "16 characters"),
+        ({}, "either token or sha256"),
+        ({"token": ALL, "sha256": digest(ALL)}, "either token or sha256"),
+        ({"sha256": "abc"}, "64 hexadecimal"),
+        ({"token": ALL, "scope": "admin"}, "scope"),
+        ({"token": ALL, "spaces": "cards"}, "list of names"),
+        ({"token": ALL, "filter": {"field": "a"}}, "filter"),
+        ({"token": ALL, "filters": {}}, "filters"),
+        ("text", "no table"),
+    ],
+)
+def test_what_a_file_of_tokens_cannot_say(tmp_path: Path, entry: Any, words: str) -> None:
+    path = written(tmp_path / "t.json", json.dumps({"tokens": [entry]}))
+    with pytest.raises(UniSemError, match=words):
+        Tokens.read(path)
+
+
+def test_a_file_of_tokens_is_nobody_elses(tmp_path: Path) -> None:
+    open_entry = json.dumps({"tokens": [{"token": ALL}]})
+    hashed = json.dumps({"tokens": [{"sha256": digest(ALL)}]})
+    with pytest.raises(UniSemError, match="read by others"):
+        Tokens.read(written(tmp_path / "a.json", open_entry, 0o644))
+    with pytest.raises(UniSemError, match="changed by others"):
+        Tokens.read(written(tmp_path / "b.json", hashed, 0o666))
+    assert Tokens.read(written(tmp_path / "c.json", hashed, 0o644)).find(ALL) is not None
+    for text in ("", "{}", '{"tokens": []}', '{"tokens": [], "more": 1}', "[" * 100_000):
+        with pytest.raises(UniSemError):
+            Tokens.read(written(tmp_path / "d.json", text))
+    with pytest.raises(UniSemError, match="cannot be read"):
+        Tokens.read(tmp_path / "nowhere.toml")
