@@ -12,6 +12,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tests.support.pictures import encoded, noise, solid
+from tests.support.recognizers import ColourRecognizer
+from tests.support.toy import COLOURS
 from unisem import Record, SemanticSpace
 from unisem.service.http.app import create_app
 from unisem.service.settings import ServiceSettings
@@ -179,6 +181,17 @@ def test_removing(client: TestClient, card_space: SemanticSpace) -> None:
     assert client.post(f"{RECORDS}/delete", json={"ids": []}).json() == {"deleted": 0}
     assert client.delete(f"{RECORDS}/nobody").status_code == 404
     assert len(card_space) == before - 2
+
+
+def test_a_picture_is_removed_with_the_words_read_in_it(
+    client: TestClient, card_space: SemanticSpace, tmp_path: Path
+) -> None:
+    card_space.add_folder(
+        tmp_path / "cards", recognizer=ColourRecognizer({COLOURS["red"]: ["4711"]})
+    )
+    assert card_space.get(["cards/red.png#words-1"]) != [None]
+    assert client.delete(f"{RECORDS}/{RED}").json() == {"deleted": 2}
+    assert card_space.get(["cards/red.png", "cards/red.png#words-1"]) == [None, None]
 
 
 def test_a_service_for_reading_only(card_space: SemanticSpace) -> None:

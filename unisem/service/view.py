@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from unisem.errors import FilterError
 from unisem.filters import Filter, fields_of, matches, narrows
+from unisem.ingest.word_reading import delete_with_words
 from unisem.records import Record
 from unisem.search.neighbors import with_neighbors
 from unisem.search.query import Query
@@ -178,7 +179,7 @@ class SpaceView:
                 "something out"
             )
         selection = self._bound(Selection(ids, source_ids, filter))
-        return self._write(lambda: self._space.store.delete(selection))
+        return self._write(lambda: delete_with_words(self._space.store, selection))
 
     def _write(self, job: Callable[[], _Result]) -> Future[list[_Result]]:
         if not self._hosted.writable:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.fuzzing import for_long
 from tests.support.hostile_pdfs import (
     chapters_within_themselves,
     count_lies,
@@ -67,7 +68,6 @@ def is_read_or_refused(form: Format, data: bytes) -> None:
 
 CHANGES = st.lists(CHANGE, min_size=1, max_size=6)
 USUAL = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-LONG = settings(max_examples=20_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @USUAL
@@ -89,14 +89,14 @@ def test_any_bytes(form: Format, data: bytes) -> None:
 
 
 @pytest.mark.slow
-@LONG
+@for_long
 @given(st.sampled_from(PDFS), CHANGES)
 def test_many_damaged_pdfs(data: bytes, changes: list[tuple[float, int, int | bytes]]) -> None:
     is_read_or_refused(PDF, damaged(PDF, data, changes))
 
 
 @pytest.mark.slow
-@LONG
+@for_long
 @given(CHANGES)
 def test_many_damaged_pages(changes: list[tuple[float, int, int | bytes]]) -> None:
     is_read_or_refused(HTML, damaged(HTML, PAGE, changes))

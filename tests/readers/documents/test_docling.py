@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.fuzzing import for_long
 from tests.support.pictures import encoded, solid
 from unisem.common.skipped import Skipped
 from unisem.errors import DocumentError
@@ -255,8 +256,8 @@ def test_any_document_is_read(
 
 
 @pytest.mark.slow
+@for_long
 @given(_DOCUMENTS)
-@settings(max_examples=20_000, deadline=None)
 def test_any_document_is_read_for_long(
     tmp_path_factory: pytest.TempPathFactory, parts: dict[str, Any]
 ) -> None:

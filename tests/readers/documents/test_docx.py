@@ -11,6 +11,7 @@ from docx.enum.style import WD_STYLE_TYPE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.fuzzing import for_long
 from tests.support.office import (
     NAMESPACES,
     add_picture,
@@ -382,12 +383,8 @@ def test_damage_is_one_kind_of_error(data: st.DataObject) -> None:
 
 
 @pytest.mark.slow
+@for_long
 @given(st.data())
-@settings(
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    deadline=None,
-    max_examples=20_000,
-)
 def test_damage_is_one_kind_of_error_for_long(data: st.DataObject) -> None:
     check_damage(data)
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.fuzzing import for_long
 from tests.support.pictures import encoded, solid
 from unisem.common.skipped import Skipped
 from unisem.errors import DocumentError
@@ -159,8 +160,8 @@ def test_a_damaged_book_is_read_or_refused(seed: int, changes: int) -> None:
 
 
 @pytest.mark.slow
+@for_long
 @given(st.integers(0, 1 << 32), st.integers(1, 200))
-@settings(max_examples=20_000, deadline=None)
 def test_a_damaged_book_is_read_or_refused_for_long(seed: int, changes: int) -> None:
     check(seed, changes)
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.fuzzing import for_long
 from tests.support.pictures import encoded, solid
 from unisem.common.skipped import Skipped
 from unisem.errors import DocumentError
@@ -176,11 +177,11 @@ def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, t
 
 
 @pytest.mark.slow
+@for_long
 @given(
     st.lists(st.sampled_from(_PIECES), max_size=400).map("".join).map(str.encode)
     | st.binary(max_size=2000)
 )
-@settings(max_examples=20_000, deadline=None)
 def test_any_bytes_are_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: bytes
 ) -> None:

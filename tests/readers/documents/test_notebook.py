@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.fuzzing import for_long
 from tests.support.pictures import encoded, solid
 from unisem.common.skipped import Skipped
 from unisem.errors import DocumentError
@@ -161,8 +162,8 @@ def test_any_cells_are_read(tmp_path_factory: pytest.TempPathFactory, cells: lis
 
 
 @pytest.mark.slow
+@for_long
 @given(st.lists(_ANY, max_size=8))
-@settings(max_examples=20_000, deadline=None)
 def test_any_cells_are_read_for_long(
     tmp_path_factory: pytest.TempPathFactory, cells: list[Any]
 ) -> None:

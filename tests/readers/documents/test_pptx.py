@@ -17,6 +17,7 @@ from pptx.enum.chart import XL_CHART_TYPE
 from pptx.presentation import Presentation
 from pptx.util import Pt
 
+from tests.support.fuzzing import for_long
 from tests.support.office import changed, picture, slides
 from tests.support.pictures import encoded, solid
 from tests.support.toy import ToyEncoder
@@ -272,12 +273,8 @@ def test_damage_is_one_kind_of_error(data: st.DataObject) -> None:
 
 
 @pytest.mark.slow
+@for_long
 @given(st.data())
-@settings(
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    deadline=None,
-    max_examples=20_000,
-)
 def test_damage_is_one_kind_of_error_for_long(data: st.DataObject) -> None:
     check_damage(data)
 
