@@ -30,9 +30,9 @@ def has_java() -> bool:
     return shutil.which("javac") is not None and shutil.which("java") is not None
 
 
-def compiled(into: Path) -> Path:
-    """Compile the client, its example and the driver, warnings as errors."""
-    files = [*sorted(SOURCES.glob("*.java")), HERE / "Driver.java"]
+def compiled(into: Path, *more: Path) -> Path:
+    """Compile the client, its example, the driver and ``more``, warnings as errors."""
+    files = [*sorted(SOURCES.glob("*.java")), HERE / "Driver.java", *more]
     command = ["javac", "-Xlint:all", "-Werror", "--release", "17", "-d", str(into)]
     run = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
