@@ -17,6 +17,7 @@ from unisem.images.reference import ImageRef
 READABLE = ("image/jpeg", "image/png", "image/webp", "image/gif")
 """Types that chat models' interfaces accept; pictures of other types are sent as PNG."""
 
+_JPEG = "image/jpeg"
 
 MAX_SIDE = 1536
 """Pixels of a sent picture's longer side, by default; chat models look at no more."""
@@ -91,7 +92,8 @@ def image_for_model(
     """Read a picture for a chat model.
 
     The file's own bytes are sent if a model can read them: an accepted type, upright, no side
-    longer than ``side``. Otherwise the picture is rotated, scaled down and encoded anew.
+    longer than ``side``. Otherwise the picture is rotated, scaled down and encoded anew. What has
+    too many bytes becomes a JPEG, if that has fewer, and is scaled down until it fits.
 
     Args:
         image: The picture.
@@ -106,26 +108,33 @@ def image_for_model(
     if regions == "on_page" and (page := image.open_page()) is not None:
         image = ImageRef.of(page)
     sent = _at_most(image, side)
+    kind = None
+    if len(sent.data) > max_bytes and sent.mime_type != _JPEG:
+        lossy = _at_most(image, side, _JPEG)
+        if len(lossy.data) < len(sent.data):
+            sent, kind = lossy, _JPEG
     while len(sent.data) > max_bytes:
         info = inspect_image(sent.data, image.name)
         side = int(max(info.width, info.height) * min(0.9, sqrt(max_bytes / len(sent.data))))
         if side < 1:
             raise ImageError(image.name, f"does not fit into {max_bytes:,} bytes")
-        sent = _at_most(image, side)
+        sent = _at_most(image, side, kind)
     return sent
 
 
-def _at_most(image: ImageRef, side: int) -> ModelImage:
+def _at_most(image: ImageRef, side: int, kind: str | None = None) -> ModelImage:
+    """A picture of so many pixels at most, encoded anew where it must be of another kind."""
     data = image.read_verified()
     info = inspect_image(data, image.name)
-    if info.mime_type in READABLE and max(info.width, info.height) <= side and _is_upright(data):
+    fits = info.mime_type in READABLE and max(info.width, info.height) <= side
+    if fits and kind in (None, info.mime_type) and _is_upright(data):
         return ModelImage(data, info.mime_type)
     pixels = decode_image(data, image.name, min_side=side)
     pixels.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = BytesIO()
-    if info.mime_type == "image/jpeg":
+    if _JPEG in (kind, info.mime_type):
         pixels.save(buffer, format="JPEG", quality=90)
-        return ModelImage(buffer.getvalue(), "image/jpeg")
+        return ModelImage(buffer.getvalue(), _JPEG)
     pixels.save(buffer, format="PNG", optimize=True)
     return ModelImage(buffer.getvalue(), "image/png")
 

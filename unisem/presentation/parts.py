@@ -119,13 +119,16 @@ def whole(item: Item, limits: ImageLimits | None = None) -> list[Part]:
 
     Args:
         item: The thing.
-        limits: How large a picture may be; `ImageLimits` by default.
+        limits: How large a picture may be, or two together; `ImageLimits` by default.
     """
     limits = replace(limits or ImageLimits(), count=1, regions="alone")
+    region = None if item.image is None else item.image.region
+    is_part = region is not None and region.box is not None
+    if is_part:  # there will be two
+        limits = replace(limits, bytes=limits.bytes // 2)
     (content,) = contents([item], limits)
     page = None
-    region = None if item.image is None else item.image.region
-    if content.image is not None and region is not None and region.box is not None:
+    if content.image is not None and is_part:
         (on_page,) = contents([item], replace(limits, regions="on_page"))
         page = on_page.image
     where = "follows" if page is None else "follows, then its page with a frame around it"

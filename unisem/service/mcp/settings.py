@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from unisem.images.for_models import ImageLimits
 
-_THUMBNAILS = ImageLimits(side=512, bytes=2_000_000)
-_PICTURES = ImageLimits(bytes=4_000_000)
+# Clients refuse results of more than a megabyte, in base64.
+_THUMBNAILS = ImageLimits(side=512, bytes=500_000)
+_PICTURES = ImageLimits(bytes=600_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
