@@ -173,7 +173,7 @@ class Visit:
                 timeout=PATIENCE / 4,
             )
         except Exception:  # noqa: BLE001 - say what is there instead
-            assert self.ids() == expected
+            assert (self.ids() or self.page.inner_text("#results")) == expected
 
     def focused(self, script: str) -> Any:
         """What ``script`` says of the element ``at`` that has the focus."""

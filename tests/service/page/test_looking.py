@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -16,8 +17,11 @@ from playwright.sync_api import Route
 
 from tests.service.page.conftest import GALLERY, HOSTILE, HOSTILE_ID, Visit, Visitor, served
 from unisem import Record, SemanticSpace
+from unisem.cli.hit_table import doubt
+from unisem.filters import Field
 from unisem.presentation.citation import citation
 from unisem.service.settings import ServiceSettings
+from unisem.stores.hits import Hit
 
 pytestmark = pytest.mark.slow
 
@@ -301,6 +305,83 @@ def test_pictures_and_texts_are_added_where_that_is_allowed(visitor: Visitor) ->
         assert {record.text for record in records} == {"an <b>armadillo</b>", "A note."}
         image = next(record.image for record in records if record.image)
         assert image.sha256 == hashlib.sha256(picture.read_bytes()).hexdigest()
+
+
+def test_what_cannot_be_added_stays_in_the_list_with_the_reason(visitor: Visitor) -> None:
+    with SemanticSpace.open(None) as space, served({"mine": space}) as address:
+        visit = visitor(address)
+        page = visit.page
+        page.click("#add")
+        broken = {"name": "broken.png", "mimeType": "image/png", "buffer": b"no picture"}
+        picture = GALLERY / "images" / "armadillo.png"
+        whole = {"name": "a.png", "mimeType": "image/png", "buffer": picture.read_bytes()}
+        page.set_input_files("#adding-files", [broken, whole])
+        page.get_by_label("Caption of broken.png").fill("kept")
+        page.click("#adding-send")
+        page.wait_for_selector("#adding-problem:not([hidden])")
+        page.wait_for_selector("#adding-send:not([disabled])")
+        assert "broken.png" in page.inner_text("#adding-problem")
+        assert page.locator("#adding-list li").count() == 1
+        assert page.get_by_label("Caption of broken.png").input_value() == "kept"
+        assert len(space) == 1
+        page.click("#adding-cancel")  # what has been added is shown
+        page.wait_for_selector("#detail[open] .sight img")
+        visit.complaints.clear()  # the browser's own word for a 422
+
+
+def test_a_picture_that_cannot_be_shown_says_why(visitor: Visitor, tmp_path: Path) -> None:
+    for name in ("kept.png", "gone.png"):
+        Image.new("RGB", (40, 30), "teal").save(tmp_path / name)
+    with SemanticSpace.open(None, image_roots=[tmp_path]) as space:
+        space.add([Record(id=n, text=n, image=tmp_path / n) for n in ("kept.png", "gone.png")])
+        (tmp_path / "gone.png").unlink()
+        with served({"mine": space}) as address:
+            visit = visitor(address)
+            visit.page.wait_for_selector(".card .mat img")
+            assert "does not exist" in visit.page.inner_text(".card:has-text('gone.png') .missing")
+            visit.complaints.clear()  # the browser's own word for a 410
+
+
+@pytest.mark.parametrize(
+    ("relevance", "said", "doubtful"),
+    [(0.874, "87 %", False), (0.1, "10 %", False), (0.04, "4 %", True), (0.001, "< 1 %", True)],
+)
+def test_how_probable_it_is_that_a_result_is_relevant(
+    visitor: Visitor, address: str, relevance: float, said: str, doubtful: bool
+) -> None:
+    visit = visitor(address)
+
+    def judged(route: Route) -> None:
+        answer = route.fetch()
+        hits = answer.json()["hits"]
+        for index, hit in enumerate(hits):
+            hit["relevance"] = relevance if index == 0 else relevance / 2
+        route.fulfill(response=answer, json={"hits": hits})
+
+    visit.page.route("**/search", judged)
+    visit.search("an eagle")
+    assert visit.page.inner_text(".card >> nth=0 >> .relevance b") == said
+    remark = visit.page.locator("#remark")
+    assert remark.is_visible() == doubtful
+    hit = Hit(record=Record(text="x"), score=0.5, matched="text", relevance=relevance)
+    assert remark.inner_text().replace(" %", "%") == doubt([hit])
+
+
+def test_results_do_not_wait_for_the_filters_of_a_large_space(
+    visitor: Visitor, gallery: SemanticSpace, address: str
+) -> None:
+    visit = visitor(address)
+    held: list[Route] = []
+    visit.page.route("**/fields", lambda route: held.append(route))
+    visit.go(f"{address}?q=a+bird")
+    assert len(visit.ids()) == 24
+    assert not visit.page.is_visible("#filters")
+    (route,) = held
+    route.continue_()
+    visit.page.wait_for_selector("#filters .choice")
+    visit.page.locator("#filters .choice", has_text="odd").locator("input").check()
+    condition = Field("tags").any_of(["odd"])
+    visit.wait_for([h.record.id for h in gallery.search(text="a bird", k=24, filter=condition)])
 
 
 def test_nothing_is_added_where_only_reading_is_allowed(

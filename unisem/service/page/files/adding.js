@@ -1,8 +1,10 @@
 /** The dialog that adds pictures with captions, or a text, to a space. */
 import { make, part } from "./dom.js";
 import { Problem } from "./problem.js";
-import { dataOf, picturesIn } from "./query_picture.js";
-const MOST = 16; // pictures at once: as many as the service takes, if nobody changed that
+import { dataOf } from "./file_data.js";
+import { picturesIn } from "./query_picture.js";
+const MOST = 100; // pictures in the list
+const LARGEST = 16_000_000; // bytes of a picture that is kept as it is
 export class Adding {
     api;
     added;
@@ -14,6 +16,7 @@ export class Adding {
     problem = part("adding-problem", HTMLElement);
     send = part("adding-send", HTMLButtonElement);
     offered = [];
+    ids = []; // of what has been added since the dialog was opened
     space = "";
     /** @param added What to do with the ids of what was added. */
     constructor(api, added) {
@@ -30,6 +33,10 @@ export class Adding {
             this.offer(picturesIn(event.dataTransfer));
         });
         this.text.addEventListener("input", () => this.allow());
+        this.dialog.addEventListener("close", () => {
+            if (this.ids.length > 0)
+                this.added(this.ids);
+        });
         part("adding-cancel", HTMLButtonElement).addEventListener("click", () => this.dialog.close());
         part("adding-form", HTMLFormElement).addEventListener("submit", (event) => {
             event.preventDefault();
@@ -42,6 +49,7 @@ export class Adding {
     open(space) {
         this.space = space;
         this.offered = [];
+        this.ids = [];
         this.list.replaceChildren();
         this.text.value = "";
         this.tell(null);
@@ -69,39 +77,56 @@ export class Adding {
         const remove = make("button", { type: "button", class: "quiet", "aria-label": `Leave out ${file.name}` }, "Leave out");
         const row = make("li", {}, image, caption, remove);
         remove.addEventListener("click", () => {
-            this.offered = this.offered.filter((each) => each.row !== row);
-            row.remove();
+            this.leaveOut(offered);
             this.allow();
             this.files.focus();
         });
-        this.offered.push({ file, caption, row });
+        const offered = { file, caption, row };
+        this.offered.push(offered);
         return row;
     }
+    /** Add one after the other; what cannot be added stays in the list, with the reason. */
     async submit() {
         this.send.disabled = true;
-        this.send.textContent = "Adding …";
         this.tell(null);
-        try {
-            const records = [];
-            for (const { file, caption } of this.offered) {
-                const text = caption.value.trim() || null;
-                records.push({ text, image: await dataOf(file), metadata: { file_name: file.name } });
-            }
+        const all = this.offered.length;
+        for (const [index, offered] of [...this.offered].entries()) {
+            this.send.textContent = all === 1 ? "Adding …" : `Adding ${index + 1} of ${all} …`;
+            await this.attempt(offered.file.name, async () => {
+                const image = await dataOf(offered.file, LARGEST);
+                const text = offered.caption.value.trim() || null;
+                await this.addOne({ text, image, metadata: { file_name: offered.file.name } });
+                this.leaveOut(offered);
+            });
+        }
+        await this.attempt("The text", async () => {
             const text = this.text.value.trim();
-            if (text !== "")
-                records.push({ text, image: null, metadata: {} });
-            const ids = await this.api.add(this.space, records);
+            if (text === "")
+                return;
+            await this.addOne({ text, image: null, metadata: {} });
+            this.text.value = "";
+        });
+        this.send.textContent = "Add";
+        this.allow();
+        if (this.problem.hidden)
             this.dialog.close();
-            this.added(ids);
+    }
+    async addOne(record) {
+        this.ids.push(...(await this.api.add(this.space, [record])));
+    }
+    async attempt(what, act) {
+        try {
+            await act();
         }
         catch (error) {
             const { title, detail, remedy } = Problem.from(error);
-            this.tell([title, detail, remedy].filter((words) => words !== "").join(". "));
+            const why = [title, detail, remedy].filter((words) => words !== "").join(". ");
+            this.tell(`${this.problem.textContent ?? ""}\n${what}: ${why}`.trim());
         }
-        finally {
-            this.send.textContent = "Add";
-            this.allow();
-        }
+    }
+    leaveOut(offered) {
+        this.offered = this.offered.filter((each) => each !== offered);
+        offered.row.remove();
     }
     allow() {
         this.send.disabled = this.offered.length === 0 && this.text.value.trim() === "";

@@ -5,13 +5,13 @@ import { filterOf } from "./conditions.js";
 import { Detail } from "./detail.js";
 import { doubt, isHit } from "./describe.js";
 import { part, plain } from "./dom.js";
-import { FilterPanel } from "./filter_panel.js";
 import { Gallery, skeletons } from "./gallery.js";
 import { Pictures } from "./picture.js";
 import { Problem } from "./problem.js";
 import { QueryBar } from "./query_bar.js";
 import { keepPicture, pictureNumber } from "./query_picture.js";
 import { addressOf, asks, isSame, modeOf, NOTHING, searchAt } from "./search.js";
+import { Spaces } from "./spaces.js";
 import { failure, notice } from "./states.js";
 import { askForToken } from "./token_prompt.js";
 import { adviceFor, headingOf, subjectOf } from "./wording.js";
@@ -27,9 +27,6 @@ export class App {
     place = part("found", HTMLElement);
     more = part("more", HTMLButtonElement);
     status = part("status", HTMLElement);
-    spacePicker = part("space", HTMLSelectElement);
-    filtering = part("filtering", HTMLButtonElement);
-    filters = part("filters", HTMLElement);
     gallery = new Gallery(this.pictures, {
         addressOf: (record) => addressOf({ ...this.search, record: record.id }),
         open: (record) => this.open(record),
@@ -51,47 +48,34 @@ export class App {
         refuse: (what) => this.say(what),
     });
     adding = new Adding(this.api, (ids) => this.added(ids));
-    panel = new FilterPanel(this.filters, (conditions) => this.go({ ...this.search, conditions }));
+    spaces = new Spaces(this.api, {
+        pick: (space) => {
+            const { text, mode } = this.search;
+            this.go({ ...NOTHING, space, text, mode });
+        },
+        filter: (conditions) => this.go({ ...this.search, conditions }),
+        add: () => this.adding.open(this.spaces.name),
+        forgetToken: () => {
+            this.api.forgetToken();
+            this.again();
+        },
+    });
     search = NOTHING;
     lookedFor = null;
     looking = new AbortController();
-    spaces = [];
-    fields = [];
-    fieldsOf = "";
     found = [];
     liked = null;
     cursor = null;
     start() {
         this.more.addEventListener("click", () => void this.showMore());
-        this.spacePicker.addEventListener("change", () => this.go({
-            ...NOTHING,
-            space: this.spacePicker.value,
-            text: this.search.text,
-            mode: this.search.mode,
-        }));
-        this.filtering.addEventListener("click", () => this.unfoldFilters(!this.filters.classList.contains("unfolded")));
         part("home", HTMLAnchorElement).addEventListener("click", (event) => {
             if (event.ctrlKey || event.metaKey || event.shiftKey)
                 return;
             event.preventDefault();
             this.go({ ...NOTHING, space: this.search.space });
         });
-        part("add", HTMLButtonElement).addEventListener("click", () => this.adding.open(this.space));
-        part("forget", HTMLButtonElement).addEventListener("click", () => {
-            this.api.forgetToken();
-            this.again();
-        });
         window.addEventListener("popstate", () => void this.show(searchAt(location.search)));
         void this.show(searchAt(location.search));
-    }
-    get space() {
-        return this.search.space || (this.spaces[0]?.name ?? "");
-    }
-    get served() {
-        return this.spaces.find((each) => each.name === this.space) ?? null;
-    }
-    get filter() {
-        return filterOf(this.search.conditions, this.fields);
     }
     /** Ask for something else, and have the way back remember what was. */
     go(search, way = "push") {
@@ -118,14 +102,15 @@ export class App {
             return; // something else has been asked for meanwhile
         if (search.record === "")
             this.detail.close();
-        else if (this.space !== "")
-            void this.detail.show(this.space, search.record, this.found);
+        else if (this.spaces.name !== "")
+            void this.detail.show(this.spaces.name, search.record, this.found);
     }
     async look() {
         this.looking.abort();
         const { signal } = (this.looking = new AbortController());
         const search = (this.lookedFor = this.search);
         this.detail.close();
+        this.liked = null;
         this.remark.hidden = true;
         this.more.hidden = true;
         this.results.setAttribute("aria-busy", "true");
@@ -134,12 +119,14 @@ export class App {
             this.place.replaceChildren(skeletons());
         }, PATIENCE);
         try {
-            await this.enter(search, signal);
+            await this.spaces.enter(search, signal);
             this.liked =
-                search.like === "" ? null : await this.api.record(this.space, search.like, signal);
+                search.like === ""
+                    ? null
+                    : await this.api.record(this.spaces.name, search.like, signal);
             if (signal.aborted)
                 return;
-            this.bar.show(this.space, search, this.liked);
+            this.bar.show(this.spaces.name, search, this.liked);
             const found = await this.find(STEP, signal);
             if (signal.aborted)
                 return;
@@ -152,7 +139,7 @@ export class App {
                 return;
             clearTimeout(wait);
             this.found = [];
-            this.bar.show(this.space, search, this.liked);
+            this.bar.show(this.spaces.name, search, this.liked);
             this.fail(Problem.from(error));
         }
         finally {
@@ -161,46 +148,16 @@ export class App {
                 this.results.setAttribute("aria-busy", "false");
         }
     }
-    /** Know the spaces, and the fields of the one that is asked for. */
-    async enter(search, signal) {
-        if (this.spaces.length === 0)
-            await this.loadSpaces();
-        if (this.space === "") {
-            throw new Problem(0, "There is nothing to search in", "No space is served to you.", "Start the service with one: unisem serve photos.unisem");
-        }
-        if (this.fieldsOf !== this.space) {
-            const fields = await this.api.fields(this.space);
-            if (signal.aborted)
-                return;
-            this.fields = fields;
-            this.fieldsOf = this.space;
-        }
-        this.showTools(search);
-    }
-    async loadSpaces() {
-        this.spaces = await this.api.spaces();
-        this.spacePicker.replaceChildren(...this.spaces.map((space) => new Option(space.name, space.name)));
-        part("spaces", HTMLElement).hidden = this.spaces.length < 2;
-    }
-    showTools(search) {
-        this.spacePicker.value = this.space;
-        part("add", HTMLButtonElement).hidden = this.served?.writable !== true;
-        part("forget", HTMLButtonElement).hidden = !this.api.hasToken;
-        this.panel.show(this.fields, search.conditions);
-        this.filters.hidden = this.filtering.hidden = this.panel.isEmpty;
-        const { size } = search.conditions;
-        this.filtering.textContent = size === 0 ? "Filters" : `Filters (${size})`;
-    }
     async find(count, signal) {
         const { search } = this;
         if (asks(search))
-            return this.api.search(this.space, this.queryOf(search, count), signal);
-        const listing = await this.api.records(this.space, count, this.filter, null, signal);
+            return this.api.search(this.spaces.name, this.queryOf(search, count), signal);
+        const listing = await this.api.records(this.spaces.name, count, filterOf(this.search.conditions, this.spaces.fields), null, signal);
         this.cursor = listing.cursor;
         return listed(listing.records);
     }
     queryOf(search, k) {
-        const { filter } = this;
+        const filter = filterOf(search.conditions, this.spaces.fields);
         const rest = {
             k,
             ...(search.modality === "" ? {} : { modality: search.modality }),
@@ -226,13 +183,13 @@ export class App {
         const { search, found } = this;
         const count = found.length;
         const subject = subjectOf(search, this.liked);
-        document.title = `${subject === "" ? plain(this.space) : subject} · UniSem`;
+        document.title = `${subject === "" ? plain(this.spaces.name) : subject} · UniSem`;
         if (count === 0) {
             this.showNothing(search, subject);
             return;
         }
-        this.said.replaceChildren(headingOf(search, subject, this.served));
-        this.place.replaceChildren(this.gallery.of(this.space, found, signal));
+        this.said.replaceChildren(headingOf(search, subject, this.spaces.served));
+        this.place.replaceChildren(this.gallery.of(this.spaces.name, found, signal));
         this.more.hidden = asks(search) ? count < STEP : this.cursor === null;
         const doubts = doubt(found.filter(isHit));
         this.remark.textContent = doubts ?? "";
@@ -250,8 +207,8 @@ export class App {
         }));
         if (advice.length === 0) {
             reasons.push("There is nothing in this space yet. Fill it: unisem index photos/ --into SPACE");
-            if (this.served?.writable === true) {
-                ways.push({ label: "Add pictures", act: () => this.adding.open(this.space) });
+            if (this.spaces.served?.writable === true) {
+                ways.push({ label: "Add pictures", act: () => this.adding.open(this.spaces.name) });
             }
         }
         const title = subject === "" ? "Nothing here" : `Nothing found for ${subject}`;
@@ -271,8 +228,7 @@ export class App {
     }
     forget() {
         this.lookedFor = null;
-        this.spaces = [];
-        this.fieldsOf = "";
+        this.spaces.forget();
     }
     async showMore() {
         const { signal } = this.looking;
@@ -287,7 +243,7 @@ export class App {
                 this.more.hidden = next.length < STEP || all.length >= MOST;
             }
             else {
-                const listing = await this.api.records(this.space, STEP, this.filter, this.cursor, signal);
+                const listing = await this.api.records(this.spaces.name, STEP, filterOf(this.search.conditions, this.spaces.fields), this.cursor, signal);
                 this.cursor = listing.cursor;
                 next = listed(listing.records);
                 this.more.hidden = this.cursor === null;
@@ -295,7 +251,7 @@ export class App {
             if (signal.aborted)
                 return;
             this.found = [...this.found, ...next];
-            this.gallery.append(this.space, next, before, signal)?.focus({ preventScroll: true });
+            this.gallery.append(this.spaces.name, next, before, signal)?.focus({ preventScroll: true });
             this.say(`${next.length} more, ${this.found.length} in all`);
         }
         catch (error) {
@@ -311,7 +267,7 @@ export class App {
         if (text === "" && search.picture === 0 && search.like !== "")
             return;
         this.go({ ...search, text, like: text === "" ? search.like : "", record: "" });
-        this.unfoldFilters(false);
+        this.spaces.unfold(false);
     }
     async withPicture(file) {
         try {
@@ -343,10 +299,6 @@ export class App {
         this.forget();
         this.go({ ...NOTHING, space: this.search.space, record: ids[0] ?? "" });
         this.say(ids.length === 1 ? "One record has been added." : `${ids.length} records have been added.`);
-    }
-    unfoldFilters(unfolded) {
-        this.filters.classList.toggle("unfolded", unfolded);
-        this.filtering.setAttribute("aria-expanded", String(unfolded));
     }
     say(words) {
         this.status.textContent = plain(words);

@@ -6,17 +6,17 @@ import { filterOf } from "./conditions.js";
 import { Detail } from "./detail.js";
 import { doubt, isHit } from "./describe.js";
 import { part, plain } from "./dom.js";
-import { FilterPanel } from "./filter_panel.js";
 import { Gallery, skeletons } from "./gallery.js";
 import { Pictures } from "./picture.js";
 import { Problem } from "./problem.js";
 import { QueryBar } from "./query_bar.js";
 import { keepPicture, pictureNumber } from "./query_picture.js";
 import { addressOf, asks, isSame, modeOf, NOTHING, type Search, searchAt } from "./search.js";
+import { Spaces } from "./spaces.js";
 import { failure, notice, type WayOn } from "./states.js";
 import { askForToken } from "./token_prompt.js";
 import { adviceFor, headingOf, subjectOf } from "./wording.js";
-import type { Field, Found, Json, Query, Space, SpaceRecord } from "./wire.js";
+import type { Found, Query, SpaceRecord } from "./wire.js";
 
 const STEP = 24; // results at first, and more each time
 const MOST = 192;
@@ -31,9 +31,6 @@ export class App {
   private readonly place = part("found", HTMLElement);
   private readonly more = part("more", HTMLButtonElement);
   private readonly status = part("status", HTMLElement);
-  private readonly spacePicker = part("space", HTMLSelectElement);
-  private readonly filtering = part("filtering", HTMLButtonElement);
-  private readonly filters = part("filters", HTMLElement);
   private readonly gallery = new Gallery(this.pictures, {
     addressOf: (record) => addressOf({ ...this.search, record: record.id }),
     open: (record) => this.open(record),
@@ -56,57 +53,35 @@ export class App {
     refuse: (what) => this.say(what),
   });
   private readonly adding = new Adding(this.api, (ids) => this.added(ids));
-  private readonly panel = new FilterPanel(this.filters, (conditions) =>
-    this.go({ ...this.search, conditions }),
-  );
+  private readonly spaces = new Spaces(this.api, {
+    pick: (space) => {
+      const { text, mode } = this.search;
+      this.go({ ...NOTHING, space, text, mode });
+    },
+    filter: (conditions) => this.go({ ...this.search, conditions }),
+    add: () => this.adding.open(this.spaces.name),
+    forgetToken: () => {
+      this.api.forgetToken();
+      this.again();
+    },
+  });
 
   private search: Search = NOTHING;
   private lookedFor: Search | null = null;
   private looking = new AbortController();
-  private spaces: readonly Space[] = [];
-  private fields: readonly Field[] = [];
-  private fieldsOf = "";
   private found: readonly Found[] = [];
   private liked: SpaceRecord | null = null;
   private cursor: string | null = null;
 
   start(): void {
     this.more.addEventListener("click", () => void this.showMore());
-    this.spacePicker.addEventListener("change", () =>
-      this.go({
-        ...NOTHING,
-        space: this.spacePicker.value,
-        text: this.search.text,
-        mode: this.search.mode,
-      }),
-    );
-    this.filtering.addEventListener("click", () =>
-      this.unfoldFilters(!this.filters.classList.contains("unfolded")),
-    );
     part("home", HTMLAnchorElement).addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
       this.go({ ...NOTHING, space: this.search.space });
     });
-    part("add", HTMLButtonElement).addEventListener("click", () => this.adding.open(this.space));
-    part("forget", HTMLButtonElement).addEventListener("click", () => {
-      this.api.forgetToken();
-      this.again();
-    });
     window.addEventListener("popstate", () => void this.show(searchAt(location.search)));
     void this.show(searchAt(location.search));
-  }
-
-  private get space(): string {
-    return this.search.space || (this.spaces[0]?.name ?? "");
-  }
-
-  private get served(): Space | null {
-    return this.spaces.find((each) => each.name === this.space) ?? null;
-  }
-
-  private get filter(): Json {
-    return filterOf(this.search.conditions, this.fields);
   }
 
   /** Ask for something else, and have the way back remember what was. */
@@ -131,7 +106,8 @@ export class App {
     if (this.lookedFor === null || !isSame(search, this.lookedFor)) await this.look();
     if (this.search !== search) return; // something else has been asked for meanwhile
     if (search.record === "") this.detail.close();
-    else if (this.space !== "") void this.detail.show(this.space, search.record, this.found);
+    else if (this.spaces.name !== "")
+      void this.detail.show(this.spaces.name, search.record, this.found);
   }
 
   private async look(): Promise<void> {
@@ -139,6 +115,7 @@ export class App {
     const { signal } = (this.looking = new AbortController());
     const search = (this.lookedFor = this.search);
     this.detail.close();
+    this.liked = null;
     this.remark.hidden = true;
     this.more.hidden = true;
     this.results.setAttribute("aria-busy", "true");
@@ -147,11 +124,13 @@ export class App {
       this.place.replaceChildren(skeletons());
     }, PATIENCE);
     try {
-      await this.enter(search, signal);
+      await this.spaces.enter(search, signal);
       this.liked =
-        search.like === "" ? null : await this.api.record(this.space, search.like, signal);
+        search.like === ""
+          ? null
+          : await this.api.record(this.spaces.name, search.like, signal);
       if (signal.aborted) return;
-      this.bar.show(this.space, search, this.liked);
+      this.bar.show(this.spaces.name, search, this.liked);
       const found = await this.find(STEP, signal);
       if (signal.aborted) return;
       clearTimeout(wait);
@@ -161,7 +140,7 @@ export class App {
       if (signal.aborted) return;
       clearTimeout(wait);
       this.found = [];
-      this.bar.show(this.space, search, this.liked);
+      this.bar.show(this.spaces.name, search, this.liked);
       this.fail(Problem.from(error));
     } finally {
       clearTimeout(wait);
@@ -169,54 +148,22 @@ export class App {
     }
   }
 
-  /** Know the spaces, and the fields of the one that is asked for. */
-  private async enter(search: Search, signal: AbortSignal): Promise<void> {
-    if (this.spaces.length === 0) await this.loadSpaces();
-    if (this.space === "") {
-      throw new Problem(
-        0,
-        "There is nothing to search in",
-        "No space is served to you.",
-        "Start the service with one: unisem serve photos.unisem",
-      );
-    }
-    if (this.fieldsOf !== this.space) {
-      const fields = await this.api.fields(this.space);
-      if (signal.aborted) return;
-      this.fields = fields;
-      this.fieldsOf = this.space;
-    }
-    this.showTools(search);
-  }
-
-  private async loadSpaces(): Promise<void> {
-    this.spaces = await this.api.spaces();
-    this.spacePicker.replaceChildren(
-      ...this.spaces.map((space) => new Option(space.name, space.name)),
-    );
-    part("spaces", HTMLElement).hidden = this.spaces.length < 2;
-  }
-
-  private showTools(search: Search): void {
-    this.spacePicker.value = this.space;
-    part("add", HTMLButtonElement).hidden = this.served?.writable !== true;
-    part("forget", HTMLButtonElement).hidden = !this.api.hasToken;
-    this.panel.show(this.fields, search.conditions);
-    this.filters.hidden = this.filtering.hidden = this.panel.isEmpty;
-    const { size } = search.conditions;
-    this.filtering.textContent = size === 0 ? "Filters" : `Filters (${size})`;
-  }
-
   private async find(count: number, signal: AbortSignal): Promise<readonly Found[]> {
     const { search } = this;
-    if (asks(search)) return this.api.search(this.space, this.queryOf(search, count), signal);
-    const listing = await this.api.records(this.space, count, this.filter, null, signal);
+    if (asks(search)) return this.api.search(this.spaces.name, this.queryOf(search, count), signal);
+    const listing = await this.api.records(
+      this.spaces.name,
+      count,
+      filterOf(this.search.conditions, this.spaces.fields),
+      null,
+      signal,
+    );
     this.cursor = listing.cursor;
     return listed(listing.records);
   }
 
   private queryOf(search: Search, k: number): Query {
-    const { filter } = this;
+    const filter = filterOf(search.conditions, this.spaces.fields);
     const rest = {
       k,
       ...(search.modality === "" ? {} : { modality: search.modality }),
@@ -246,13 +193,13 @@ export class App {
     const { search, found } = this;
     const count = found.length;
     const subject = subjectOf(search, this.liked);
-    document.title = `${subject === "" ? plain(this.space) : subject} · UniSem`;
+    document.title = `${subject === "" ? plain(this.spaces.name) : subject} · UniSem`;
     if (count === 0) {
       this.showNothing(search, subject);
       return;
     }
-    this.said.replaceChildren(headingOf(search, subject, this.served));
-    this.place.replaceChildren(this.gallery.of(this.space, found, signal));
+    this.said.replaceChildren(headingOf(search, subject, this.spaces.served));
+    this.place.replaceChildren(this.gallery.of(this.spaces.name, found, signal));
     this.more.hidden = asks(search) ? count < STEP : this.cursor === null;
     const doubts = doubt(found.filter(isHit));
     this.remark.textContent = doubts ?? "";
@@ -273,8 +220,8 @@ export class App {
       reasons.push(
         "There is nothing in this space yet. Fill it: unisem index photos/ --into SPACE",
       );
-      if (this.served?.writable === true) {
-        ways.push({ label: "Add pictures", act: () => this.adding.open(this.space) });
+      if (this.spaces.served?.writable === true) {
+        ways.push({ label: "Add pictures", act: () => this.adding.open(this.spaces.name) });
       }
     }
     const title = subject === "" ? "Nothing here" : `Nothing found for ${subject}`;
@@ -297,8 +244,7 @@ export class App {
 
   private forget(): void {
     this.lookedFor = null;
-    this.spaces = [];
-    this.fieldsOf = "";
+    this.spaces.forget();
   }
 
   private async showMore(): Promise<void> {
@@ -313,14 +259,20 @@ export class App {
         next = all.filter((each) => !known.has(each.record.id));
         this.more.hidden = next.length < STEP || all.length >= MOST;
       } else {
-        const listing = await this.api.records(this.space, STEP, this.filter, this.cursor, signal);
+        const listing = await this.api.records(
+          this.spaces.name,
+          STEP,
+          filterOf(this.search.conditions, this.spaces.fields),
+          this.cursor,
+          signal,
+        );
         this.cursor = listing.cursor;
         next = listed(listing.records);
         this.more.hidden = this.cursor === null;
       }
       if (signal.aborted) return;
       this.found = [...this.found, ...next];
-      this.gallery.append(this.space, next, before, signal)?.focus({ preventScroll: true });
+      this.gallery.append(this.spaces.name, next, before, signal)?.focus({ preventScroll: true });
       this.say(`${next.length} more, ${this.found.length} in all`);
     } catch (error) {
       if (!signal.aborted) this.place.append(failure(Problem.from(error), () => this.again()));
@@ -333,7 +285,7 @@ export class App {
     const { search } = this;
     if (text === "" && search.picture === 0 && search.like !== "") return;
     this.go({ ...search, text, like: text === "" ? search.like : "", record: "" });
-    this.unfoldFilters(false);
+    this.spaces.unfold(false);
   }
 
   private async withPicture(file: File): Promise<void> {
@@ -368,11 +320,6 @@ export class App {
     this.say(
       ids.length === 1 ? "One record has been added." : `${ids.length} records have been added.`,
     );
-  }
-
-  private unfoldFilters(unfolded: boolean): void {
-    this.filters.classList.toggle("unfolded", unfolded);
-    this.filtering.setAttribute("aria-expanded", String(unfolded));
   }
 
   private say(words: string): void {

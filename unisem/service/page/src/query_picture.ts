@@ -1,6 +1,6 @@
 /** Pictures to search with: from a file, dropped or pasted; kept as long as the tab lives. */
 
-import { Problem } from "./problem.js";
+import { dataOf } from "./file_data.js";
 
 export interface QueryPicture {
   readonly name: string;
@@ -8,14 +8,13 @@ export interface QueryPicture {
   readonly data: string;
 }
 
-const LARGEST = 2_000_000; // bytes that are sent as they are
-const SIDE = 1600; // pixels of the longer side of what is sent of a larger one
+const LARGEST = 2_000_000; // bytes that are sent as they are; no model looks closer
 
 const kept: QueryPicture[] = [];
 
 /** Keep a picture; its number, from 1. */
 export async function keepPicture(file: File): Promise<number> {
-  const data = await dataOf(file);
+  const data = await dataOf(file, LARGEST);
   return kept.push({ name: file.name, data });
 }
 
@@ -36,41 +35,4 @@ export function picturesIn(transfer: DataTransfer | null): File[] {
 /** Whether what is dragged over the page may be a picture; its type is often not told yet. */
 export function bringsFiles(transfer: DataTransfer | null): boolean {
   return transfer?.types.includes("Files") ?? false;
-}
-
-/** A picture as a `data:` URL, smaller than it was if it is large: no model looks closer. */
-export async function dataOf(file: File): Promise<string> {
-  if (file.size <= LARGEST && file.type.startsWith("image/")) return read(file);
-  let bitmap: ImageBitmap;
-  try {
-    bitmap = await createImageBitmap(file);
-  } catch {
-    throw new Problem(
-      0,
-      "This is not a picture",
-      `“${file.name}” cannot be read as one.`,
-      "Choose a PNG, JPEG, WebP or GIF.",
-    );
-  }
-  const scale = Math.min(1, SIDE / Math.max(bitmap.width, bitmap.height));
-  const canvas = document.createElement("canvas");
-  canvas.width = Math.max(1, Math.round(bitmap.width * scale));
-  canvas.height = Math.max(1, Math.round(bitmap.height * scale));
-  const context = canvas.getContext("2d");
-  if (context !== null) {
-    context.fillStyle = "white"; // below what is transparent
-    context.fillRect(0, 0, canvas.width, canvas.height);
-    context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  }
-  bitmap.close();
-  return canvas.toDataURL("image/jpeg", 0.92);
-}
-
-function read(file: File): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(String(reader.result));
-    reader.onerror = () => reject(new Problem(0, "This file cannot be read", file.name));
-    reader.readAsDataURL(file);
-  });
 }

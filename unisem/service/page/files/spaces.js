@@ -1,0 +1,101 @@
+/** The spaces that are served, the metadata of the one that is searched, and the controls for both. */
+import { part } from "./dom.js";
+import { FilterPanel } from "./filter_panel.js";
+import { Problem } from "./problem.js";
+const PATIENCE = 150; // milliseconds that results wait for the filters beside them
+export class Spaces {
+    api;
+    picker = part("space", HTMLSelectElement);
+    filtering = part("filtering", HTMLButtonElement);
+    filters = part("filters", HTMLElement);
+    panel;
+    all = [];
+    search = null;
+    known = [];
+    knownOf = "";
+    loading = Promise.resolve();
+    constructor(api, actions) {
+        this.api = api;
+        this.panel = new FilterPanel(this.filters, (conditions) => actions.filter(conditions));
+        this.picker.addEventListener("change", () => actions.pick(this.picker.value));
+        this.filtering.addEventListener("click", () => {
+            this.unfold(!this.filters.classList.contains("unfolded"));
+        });
+        part("add", HTMLButtonElement).addEventListener("click", () => actions.add());
+        part("forget", HTMLButtonElement).addEventListener("click", () => actions.forgetToken());
+    }
+    /** The one that is searched, as the service describes it; null before anything is known. */
+    get served() {
+        const { name } = this;
+        return this.all.find((each) => each.name === name) ?? null;
+    }
+    /** The name of the one that is searched; empty before anything is known. */
+    get name() {
+        return this.search?.space || (this.all[0]?.name ?? "");
+    }
+    /** Its metadata, as far as it is known. */
+    get fields() {
+        return this.known;
+    }
+    /** Come to know what a search needs, and show the controls for it. */
+    async enter(search, signal) {
+        this.search = search;
+        if (this.all.length === 0)
+            await this.load();
+        if (this.name === "") {
+            throw new Problem(0, "There is nothing to search in", "No space is served to you.", "Start the service with one: unisem serve photos.unisem");
+        }
+        if (this.knownOf !== this.name)
+            this.loadFields();
+        // A filter needs to know its field; else the fields of a large space may come later.
+        if (search.conditions.size > 0)
+            await this.loading;
+        else
+            await Promise.race([this.loading, pause()]).catch(() => undefined);
+        if (!signal.aborted)
+            this.show(search);
+    }
+    /** Ask the service anew, next time. */
+    forget() {
+        this.all = [];
+        this.knownOf = "";
+    }
+    /** Show the filters, or not, where there is no room for them beside the results. */
+    unfold(unfolded) {
+        this.filters.classList.toggle("unfolded", unfolded);
+        this.filtering.setAttribute("aria-expanded", String(unfolded));
+    }
+    async load() {
+        this.all = await this.api.spaces();
+        this.picker.replaceChildren(...this.all.map((space) => new Option(space.name, space.name)));
+        part("spaces", HTMLElement).hidden = this.all.length < 2;
+    }
+    loadFields() {
+        const { name } = this;
+        this.knownOf = name;
+        this.known = [];
+        this.loading = this.api.fields(name).then((fields) => {
+            if (this.knownOf !== name)
+                return;
+            this.known = fields;
+            if (this.search !== null)
+                this.show(this.search);
+        });
+        this.loading.catch(() => {
+            if (this.knownOf === name)
+                this.knownOf = ""; // the next search asks for them again
+        });
+    }
+    show(search) {
+        this.picker.value = this.name;
+        part("add", HTMLButtonElement).hidden = this.served?.writable !== true;
+        part("forget", HTMLButtonElement).hidden = !this.api.hasToken;
+        this.panel.show(this.known, search.conditions);
+        this.filters.hidden = this.filtering.hidden = this.panel.isEmpty;
+        const { size } = search.conditions;
+        this.filtering.textContent = size === 0 ? "Filters" : `Filters (${size})`;
+    }
+}
+function pause() {
+    return new Promise((resolve) => setTimeout(resolve, PATIENCE));
+}
