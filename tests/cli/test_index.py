@@ -171,6 +171,15 @@ def test_what_is_not_read_and_what_has_gone_is_said(run: Run, cards: Path) -> No
     assert "kept, as the folder is empty; is its drive mounted?" in emptied
 
 
+def test_captions_that_are_read_in_part_are_said(
+    run: Run, cards: Path, toy: ToyEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toy, "reads_whole", lambda text: "blue" not in text)
+    output = " ".join(run("index", cards, "--into", "s.unisem").output.split())
+    what = "longer than the encoder reads, whose end is found by keyword only"
+    assert f"read in part: 1 caption (cards/blue.png) {what}" in output
+
+
 def test_links_that_point_at_themselves_are_listed(run: Run, cards: Path) -> None:
     for name in ("self.png", "self.md", "self.txt"):
         (cards / name).symlink_to(name)

@@ -339,3 +339,35 @@ def test_figures_that_could_not_be_rendered_are_tried_by_the_next_run(
         assert encoder.texts_encoded - embedded[0] == encoder.images_encoded - embedded[1] == 2
         monkeypatch.setattr("unisem.readers.documents.pdf.PdfFile", None)
         assert space.add_folder(folder).unchanged == 8  # and is read now
+
+
+class Brief(ToyEncoder):
+    """Reads thirty words."""
+
+    def reads_whole(self, text: str) -> bool:
+        return len(text.split()) <= 30
+
+
+def test_captions_longer_than_the_encoder_reads_are_told(tmp_path: Path) -> None:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    long = "word " * 50
+    for colour in ("red", "blue"):
+        (folder / f"{colour}.png").write_bytes(encoded(solid(colour)))
+    (folder / "red.txt").write_text(long)
+    (folder / "blue.txt").write_text("a few words")
+    for name, caption in (("a", "Figure 1: A few words."), ("b", f"Figure 1: {long}")):
+        (folder / f"{name}-figure.png").write_bytes(encoded(solid("green")))
+        (folder / f"{name}.html").write_text(
+            f"<p>{long}</p><figure><img src='{name}-figure.png'><figcaption>{caption}</figcaption>"
+            f"</figure><table><caption>Table 1{caption[8:]}</caption>"
+            "<tr><td>1<td>2<tr><td>3<td>4</table>"
+        )
+    expected = {"site/red.png", "site/b.html#figure-1", "site/b.html#table-1"}
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=Brief()) as space:
+        report = space.add_folder(folder)
+        assert report.skipped == ()
+        assert set(report.long_captions) == expected
+        assert space.add_folder(folder).long_captions == ()
+    with SemanticSpace.open(tmp_path / "all.unisem", encoder=ToyEncoder()) as space:
+        assert space.add_folder(folder).long_captions == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from unisem.space import SemanticSpace
 
 _SHOWN = 10  # skipped inputs that are listed unasked
-_NAMED = 3  # records without a file that are named
+_NAMED = 3  # records that are named where something is said of many
 
 
 def index(
@@ -146,13 +147,17 @@ def _documents(report: IngestReport) -> str | None:
 
 
 def _remarks(report: IngestReport, *, prune: bool) -> list[str]:
-    """What was passed over, by kind, and which records have lost their file."""
+    """What was passed over, by kind or in part, and which records have lost their file."""
     remarks: list[str] = []
     if report.ignored:
         kinds = [
             f"{count:,} {kind or 'without a suffix'}" for kind, count in report.ignored.items()
         ]
         remarks.append(plain(f"not read: {', '.join(kinds)}"))
+    if long := report.long_captions:
+        captions = f"{amount(len(long), 'caption')} ({_named(long)})"
+        end = "longer than the encoder reads, whose end is found by keyword only"
+        remarks.append(plain(f"read in part: {captions} {end}"))
     lost = report.gone
     if lost and not (prune and report.removed):
         remedy = (
@@ -160,6 +165,9 @@ def _remarks(report: IngestReport, *, prune: bool) -> list[str]:
             if prune
             else "found until --prune removes them"
         )
-        names = ", ".join(lost[:_NAMED]) + (" …" if len(lost) > _NAMED else "")
-        remarks.append(plain(f"gone: {amount(len(lost), 'file')} ({names}), {remedy}"))
+        remarks.append(plain(f"gone: {amount(len(lost), 'file')} ({_named(lost)}), {remedy}"))
     return remarks
+
+
+def _named(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:_NAMED]) + (" …" if len(ids) > _NAMED else "")

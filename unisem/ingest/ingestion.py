@@ -44,6 +44,8 @@ class IngestReport:
         ignored: How many files there are of each kind that nothing reads, by suffix.
         words_read: Pictures in which words were read.
         documents: What the reader's documents have given, in this run and before.
+        long_captions: Ids of what was added with a caption longer than the encoder reads: what
+            stands further back is found by keyword alone.
     """
 
     added: int = 0
@@ -55,6 +57,7 @@ class IngestReport:
     ignored: Mapping[str, int] = field(default_factory=dict)
     words_read: int = 0
     documents: DocumentCounts = field(default_factory=DocumentCounts)
+    long_captions: tuple[str, ...] = ()
 
 
 class Ingestion:
@@ -96,6 +99,7 @@ class Ingestion:
         self._unchanged = 0
         self._skipped: list[Skipped] = []
         self._documents = DocumentCounts()
+        self._long_captions: list[str] = []
         self._ids: set[str] = set()
         self._contents: set[str] = set()
         self._text_sources: set[str] = set()
@@ -131,6 +135,7 @@ class Ingestion:
             ignored=reader.ignored,
             words_read=words_read,
             documents=self._documents,
+            long_captions=tuple(self._long_captions),
         )
 
     def _read_words(self) -> int:
@@ -279,6 +284,8 @@ class Ingestion:
         self._contents.add(_content(item.record))
         if item.is_wanted:
             self._added += 1
+            if _is_captioned(item.record) and not self._encoder.reads_whole(item.record.text or ""):
+                self._long_captions.append(item.record.id)
             if words_of(item.record):
                 self._told_anew.append(item.record)
         else:
@@ -346,6 +353,11 @@ class Ingestion:
         name = record.image.name if record.image is not None else record.id
         self._skipped.append(Skipped(name, reason))
         self._done += 1
+
+
+def _is_captioned(record: Record) -> bool:
+    """Whether its words are not cut to what an encoder reads, as a passage's are."""
+    return record.image is not None or "caption" in record.metadata
 
 
 def _content(record: Record) -> str:
