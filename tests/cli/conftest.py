@@ -1,4 +1,4 @@
-"""The command line with the toy encoder: `unisem.space.load_encoder` is the seam."""
+"""The command line with the toy encoder: `unisem.space_parts.load_encoder` is the seam."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> ToyEncoder:
     def load(name: str | Encoder, **options: object) -> Encoder:
         return name if isinstance(name, Encoder) else encoder
 
-    monkeypatch.setattr("unisem.space.load_encoder", load)
+    monkeypatch.setattr("unisem.space_parts.load_encoder", load)
     return encoder
 
 

@@ -22,7 +22,7 @@ from unisem.stores.hits import Hit
 
 @pytest.fixture
 def things(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("unisem.space.load_encoder", lambda *_, **__: ThingEncoder())
+    monkeypatch.setattr("unisem.space_parts.load_encoder", lambda *_, **__: ThingEncoder())
     path = tmp_path / "things.unisem"
     with SemanticSpace.open(path) as space:
         space.add([*captioned(range(120)), *apart(range(120, 200))])

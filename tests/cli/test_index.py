@@ -102,7 +102,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
     for number in range(70):
         solid((number, number, number)).save(folder / f"{number:02}.png")
     with monkeypatch.context() as patch:
-        patch.setattr("unisem.space.load_encoder", lambda name, **options: Interrupted())
+        patch.setattr("unisem.space_parts.load_encoder", lambda name, **options: Interrupted())
         patch.setattr("unisem.ingest.intake._QUICK", 1e9)  # seconds, however busy the machine
         result = run("index", folder, "--into", "s.unisem")
     assert result.exit_code == 130
@@ -122,7 +122,7 @@ def test_a_missing_folder_is_one_line_and_makes_no_space(run: Run, tmp_path: Pat
 
 def test_a_space_of_another_encoder_is_one_line(run: Run, built: Path, cards: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("unisem.space.load_encoder", lambda name, **options: ToyEncoder(seed=1))
+        patch.setattr("unisem.space_parts.load_encoder", lambda name, **options: ToyEncoder(seed=1))
         result = run("index", cards, "--into", built, "--encoder", "other")
     assert result.exit_code == 1
     assert result.stderr.startswith("error: ")

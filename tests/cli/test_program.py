@@ -22,9 +22,9 @@ from unisem.filters import matches
 
 ROOT = Path(__file__).parents[2]
 _TOY = """
-import unisem.space
+import unisem.space_parts
 from tests.support.toy import ToyEncoder
-unisem.space.load_encoder = lambda name, **options: ToyEncoder()
+unisem.space_parts.load_encoder = lambda name, **options: ToyEncoder()
 from unisem.cli import main
 main()
 """
@@ -62,7 +62,7 @@ def test_index_and_search_in_processes_of_their_own(cards: Path, tmp_path: Path)
 
 _STUCK = """
 import threading, time
-import unisem.space
+import unisem.space_parts
 from tests.support.toy import ToyEncoder
 
 class Stuck(ToyEncoder):
@@ -70,7 +70,7 @@ class Stuck(ToyEncoder):
         print("begun", flush=True)
         time.sleep(300)  # as long as a large model takes to load
 
-unisem.space.load_encoder = lambda name, **options: Stuck()
+unisem.space_parts.load_encoder = lambda name, **options: Stuck()
 from unisem.cli import main
 main()
 """
@@ -109,7 +109,7 @@ class Swallowing(Stuck):
         print("begun", flush=True)
         swallow()
         return super().encode_texts(texts, *arguments, **options)
-unisem.space.load_encoder = lambda name, **options: Swallowing()
+unisem.space_parts.load_encoder = lambda name, **options: Swallowing()
 """
     code = _STUCK.replace(
         "from unisem.cli import main\n", swallowing + "from unisem.cli import main\n"
@@ -130,8 +130,11 @@ unisem.space.load_encoder = lambda name, **options: Swallowing()
 def test_ctrl_c_ends_an_import_that_embeds(cards: Path, tmp_path: Path) -> None:
     start("index", cards, "--into", "s.unisem", cwd=tmp_path).communicate(timeout=60)
     start("store", "export", "s.unisem", "out", cwd=tmp_path).communicate(timeout=60)
-    code = _STUCK.replace("import unisem.space", "import unisem.space, unisem.encoders").replace(
-        "unisem.space.load_encoder =", "unisem.space.load_encoder = unisem.encoders.load_encoder ="
+    code = _STUCK.replace(
+        "import unisem.space_parts", "import unisem.space_parts, unisem.encoders"
+    ).replace(
+        "unisem.space_parts.load_encoder =",
+        "unisem.space_parts.load_encoder = unisem.encoders.load_encoder =",
     )
     into = ("--into", "new.unisem", "--vectors", "renew")
     importing = start("store", "import", "out", *into, cwd=tmp_path, code=code)

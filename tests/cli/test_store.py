@@ -142,7 +142,7 @@ def test_export_needs_no_encoder(
     def gone(*_: object, **__: object) -> None:
         raise AssertionError("the model is no longer there")
 
-    monkeypatch.setattr("unisem.space.load_encoder", gone)
+    monkeypatch.setattr("unisem.space_parts.load_encoder", gone)
     monkeypatch.setattr("unisem.encoders.load_encoder", gone)
     for command in ("stats", "check", "compact"):
         assert run("store", command, built).exit_code == 0

@@ -20,7 +20,7 @@ from unisem.rerank.cross_modal import CrossModalReranker
 def towers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
     """A space's encoder with towers, whatever its name."""
     encoder = load_encoder(str(save_two_towers(tmp_path / "towers")))
-    monkeypatch.setattr("unisem.space.load_encoder", lambda name, **_: encoder)
+    monkeypatch.setattr("unisem.space_parts.load_encoder", lambda name, **_: encoder)
     return encoder
 
 

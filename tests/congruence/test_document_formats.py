@@ -89,7 +89,7 @@ def test_the_command_stores_the_same(
 ) -> None:
     stored = {record.id: essence(record) for record in space.store.select()}
     assert {Path(name.partition("#")[0]).suffix for name in stored} == SUFFIXES
-    monkeypatch.setattr("unisem.space.load_encoder", lambda name, **options: ToyEncoder())
+    monkeypatch.setattr("unisem.space_parts.load_encoder", lambda name, **options: ToyEncoder())
     into = manuals.parent / "cli.unisem"
     result = CliRunner().invoke(application(), ["index", str(manuals), "--into", str(into)])
     assert result.exit_code == 0, result.output
@@ -221,7 +221,7 @@ def test_the_examples_show_the_model_what_they_found(
     capsys: pytest.CaptureFixture[str],
     script: str,
 ) -> None:
-    monkeypatch.setattr("unisem.space.load_encoder", lambda name, **options: ToyEncoder())
+    monkeypatch.setattr("unisem.space_parts.load_encoder", lambda name, **options: ToyEncoder())
     monkeypatch.setattr(sys, "argv", [script, f"{manuals}/", "The cover and its screws"])
     with chat_server(["As Figure 1 shows [1]."]) as server:
         monkeypatch.setenv("OPENAI_API_BASE", server.url)

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A working directory with a folder ``photos``, the toy encoder in place of ``mini``."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("unisem.space.load_encoder", lambda name, **options: ToyEncoder())
+    monkeypatch.setattr("unisem.space_parts.load_encoder", lambda name, **options: ToyEncoder())
     colour_folder(tmp_path / "photos")
 
 

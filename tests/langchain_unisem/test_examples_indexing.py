@@ -18,7 +18,7 @@ SCRIPT = Path(__file__).parents[2] / "examples" / "langchain_indexing.py"
 def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object
 ) -> list[str]:
-    monkeypatch.setattr("unisem.space.load_encoder", lambda name, **options: ToyEncoder())
+    monkeypatch.setattr("unisem.space_parts.load_encoder", lambda name, **options: ToyEncoder())
     monkeypatch.setattr(sys, "argv", [SCRIPT.name, *map(str, arguments)])
     runpy.run_path(str(SCRIPT), run_name="__main__")
     return capsys.readouterr().out.splitlines()

@@ -17,7 +17,7 @@ SCRIPT = Path(__file__).parents[2] / "examples" / "llama_index_agent.py"
 
 @pytest.fixture
 def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.setattr("unisem.space.load_encoder", lambda name, **options: ToyEncoder())
+    monkeypatch.setattr("unisem.space_parts.load_encoder", lambda name, **options: ToyEncoder())
     spec = importlib.util.spec_from_file_location("agent_example", SCRIPT)
     assert spec is not None
     assert spec.loader is not None

@@ -39,7 +39,7 @@ def server() -> Iterator[None]:
 def encoder(monkeypatch: pytest.MonkeyPatch) -> ToyEncoder:
     """The encoder that everybody loads."""
     toy = ToyEncoder()
-    for place in ("unisem.space.load_encoder", "unisem.encoders.load_encoder"):
+    for place in ("unisem.space_parts.load_encoder", "unisem.encoders.load_encoder"):
         monkeypatch.setattr(place, lambda *_, **__: toy)
     return toy
 
