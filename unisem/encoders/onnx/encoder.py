@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -27,6 +27,18 @@ if TYPE_CHECKING:
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 """What a text side may take: numbers of tokens, which of them are there, and of which text."""
+
+
+class Tokens(NamedTuple):
+    """A text as a model reads it.
+
+    Attributes:
+        ids: Numbers of tokens.
+        kinds: For each, of which text it is, where a model takes two.
+    """
+
+    ids: Sequence[int]
+    kinds: Sequence[int]
 
 
 class OnnxEncoder(Carried, BatchedEncoder):
@@ -156,26 +168,30 @@ class OnnxEncoder(Carried, BatchedEncoder):
 
     def _batches(self, texts: Sequence[str], role: Role, most: int) -> Iterator[list[int]]:
         """Texts of as many tokens: padding would change a vector's last bits, and cost time."""
-        prompt = self._prompt(role)
         groups: dict[int, list[int]] = {}
-        for position, text in enumerate(texts):
-            groups.setdefault(len(self._tokenizer.encode(prompt + text).ids), []).append(position)
+        for position, read in enumerate(self._read(texts, role)):
+            groups.setdefault(len(read.ids), []).append(position)
         for _, alike in sorted(groups.items()):
             yield from (alike[start : start + most] for start in range(0, len(alike), most))
 
-    def _prompt(self, role: Role) -> str:
-        return self._words.query if role == "query" else self._words.document
+    def _read(self, texts: Sequence[str], role: Role) -> list[Tokens]:
+        """Texts as tokens, as many as the model reads."""
+        words = self._words
+        prompt = words.query if role == "query" else words.document
+        encoded = (self._tokenizer.encode(prompt + text) for text in texts)
+        return [Tokens(one.ids, one.type_ids) for one in encoded]
 
     def _tokens(self, texts: Sequence[str], role: Role) -> dict[str, np.ndarray[Any, Any]]:
         """What the text side's graph takes of texts."""
         words = self._words
-        prompt = self._prompt(role)
-        read = [self._tokenizer.encode(prompt + text) for text in texts]
+        read = self._read(texts, role)
         length = words.length if words.fill else max(len(one.ids) for one in read)
         tokens = np.zeros((3, len(read), length), np.int64)
         tokens[0] = words.pad
         for row, one in enumerate(read):
-            tokens[:, row, : len(one.ids)] = one.ids, one.attention_mask, one.type_ids
+            tokens[0, row, : len(one.ids)] = one.ids
+            tokens[1, row, : len(one.ids)] = 1
+            tokens[2, row, : len(one.ids)] = one.kinds
         return dict(zip(INPUTS, tokens, strict=True))
 
     def _embed_images(self, images: Sequence[Image.Image]) -> Vector:
