@@ -12,12 +12,7 @@ from unisem.encoders import Encoder
 from unisem.errors import FilterError
 from unisem.filters import Filter, fields_of, narrows
 from unisem.images.library import ImageLibrary
-from unisem.ingest.captioning import CaptionReport, RemovalReport, fill_captions, remove_captions
-from unisem.ingest.ingestion import Ingestion, IngestReport
 from unisem.ingest.intake import Intake, Offer
-from unisem.ingest.token_making import TokenMaker, TokenReport
-from unisem.ingest.word_reading import delete_with_words
-from unisem.recognition import TextRecognizer
 from unisem.records import EmbeddedRecord, Record, Vector
 from unisem.search.query import Query
 from unisem.search.searchable import Searchable
@@ -30,9 +25,13 @@ from unisem.stores.sampling import fitted_to
 from unisem.stores.selection import Selection
 from unisem.stores.vectors import admit
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what a search does without is imported where it is used
     from unisem.captioners import Captioner
+    from unisem.ingest.captioning import CaptionReport, RemovalReport
+    from unisem.ingest.ingestion import IngestReport
+    from unisem.ingest.token_making import TokenMaker, TokenReport
     from unisem.readers import Reader
+    from unisem.recognition import TextRecognizer
     from unisem.rerank import Reranker
 
 
@@ -242,6 +241,8 @@ class SemanticSpace(Searchable):
         reported, and chunks that a changed source no longer has are removed. Each batch is
         committed by itself: after an interruption the same call goes on. Else see `add_folder`.
         """
+        from unisem.ingest.ingestion import Ingestion
+
         parts = self._intake, self._encoder, self._store, self._image_library, progress
         return Ingestion(*parts, prune=prune, recognizer=recognizer).run(reader)
 
@@ -266,6 +267,7 @@ class SemanticSpace(Searchable):
             CaptionerError: There is no such captioner, or it has failed on 16 pictures running.
         """
         from unisem.captioners import load_captioner
+        from unisem.ingest.captioning import fill_captions
 
         found = load_captioner(captioner, encoder=self._encoder)
         return fill_captions(
@@ -284,6 +286,8 @@ class SemanticSpace(Searchable):
             captioner: Only those that are marked with this name.
             progress: Called with (captions done, captions in all).
         """
+        from unisem.ingest.captioning import remove_captions
+
         return remove_captions(self._store, captioner=captioner, progress=progress)
 
     def embed(self, records: Iterable[Record]) -> Iterator[EmbeddedRecord]:
@@ -334,6 +338,8 @@ class SemanticSpace(Searchable):
                 "an empty filter, or one with an empty part that holds for every record, would "
                 "delete everything; give one that leaves something out"
             )
+        from unisem.ingest.word_reading import delete_with_words
+
         return delete_with_words(self._store, Selection(ids, source_ids, filter))
 
     def update(self, metadata: Mapping[str, Mapping[str, Any]]) -> None:
@@ -388,6 +394,8 @@ class SemanticSpace(Searchable):
         Raises:
             RerankerError: As of `TokenMaker`. What is done is kept.
         """
+        from unisem.ingest.token_making import TokenMaker
+
         return TokenMaker(reranker, self.path).fill(self._store, progress=progress)
 
     def compact(self, index: str | None = None) -> str:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 from unisem.encoders import Encoder, load_encoder
 from unisem.images.library import ImageLibrary, listed_folders
-from unisem.ingest.token_making import TokenMaker
 from unisem.manifest import Manifest, kind_for
 from unisem.stores import Store
 from unisem.stores.kind import Place, StoreKind
 from unisem.stores.registry import place_of
 
 if TYPE_CHECKING:
+    from unisem.ingest.token_making import TokenMaker
     from unisem.rerank import Reranker
 
 
@@ -76,7 +76,11 @@ class SpaceParts:
         roots = None if image_roots is None else listed_folders(image_roots)
         folder = place if isinstance(place, Path) else None
         image_library = ImageLibrary(folder, roots, copy=copy_images)
-        tokens = None if tokens_for is None else TokenMaker.of(tokens_for, folder, loaded)
+        tokens = None
+        if tokens_for is not None:
+            from unisem.ingest.token_making import TokenMaker
+
+            tokens = TokenMaker.of(tokens_for, folder, loaded)
         opened = kind.open(place, image_library, lambda: loaded.dimension)
         opened.expect(loaded.fingerprint)
         if place is not None and manifest is None:  # after the store, which it vouches for

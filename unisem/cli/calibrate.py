@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unisem.cli.options import Space
+from unisem.cli.progress import progress_bar
 from unisem.cli.search import open_existing
-from unisem.cli.terminal import note, progress_bar, results
+from unisem.cli.terminal import note, results
 
 if TYPE_CHECKING:
     from unisem.calibration import Calibration

@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from unisem.cli.options import ImageRoots, Space
+from unisem.cli.progress import progress_bar
 from unisem.cli.search import open_existing
-from unisem.cli.terminal import amount, notices, progress_bar, results, skipped_lines
+from unisem.cli.terminal import amount, notices, results, skipped_lines
 from unisem.common.printable import plain
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import typer
 
 from unisem.cli.evaluate import check_writable, write_files
 from unisem.cli.options import ImageRoots, Space
+from unisem.cli.progress import progress_bars
 from unisem.cli.search import open_existing
-from unisem.cli.terminal import progress_bars, results, skipped_lines
+from unisem.cli.terminal import results, skipped_lines
 from unisem.common.printable import plain
 
 if TYPE_CHECKING:

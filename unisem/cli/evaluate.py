@@ -16,7 +16,8 @@ from unisem.cli.options import (
     read_pairs,
     share_or_number,
 )
-from unisem.cli.terminal import amount, note, progress_bars, results, skipped_lines
+from unisem.cli.progress import progress_bars
+from unisem.cli.terminal import amount, note, results, skipped_lines
 from unisem.common.printable import plain
 
 if TYPE_CHECKING:

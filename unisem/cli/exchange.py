@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from unisem.cli.options import ImageRoots, Into, NewEncoder, NewStore, Space
-from unisem.cli.terminal import amount, note, progress_bar, results, skipped_lines
+from unisem.cli.progress import progress_bar
+from unisem.cli.terminal import amount, note, results, skipped_lines
 from unisem.common.printable import plain
 from unisem.errors import UniSemError
 

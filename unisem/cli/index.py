@@ -13,7 +13,8 @@ from rich.text import Text
 
 from unisem.cli.caption import captioner_for, fill, print_report
 from unisem.cli.options import Into, NewEncoder, NewStore
-from unisem.cli.terminal import amount, notices, progress_bar, results, skipped_lines
+from unisem.cli.progress import progress_bar
+from unisem.cli.terminal import amount, notices, results, skipped_lines
 from unisem.cli.tokens import make_tokens, print_tokens
 from unisem.common.printable import plain
 

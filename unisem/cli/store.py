@@ -15,7 +15,8 @@ from rich.text import Text
 
 from unisem.cli.exchange import existing_manifest, export_, import_
 from unisem.cli.options import Space
-from unisem.cli.terminal import amount, progress_bar, results
+from unisem.cli.progress import progress_bar
+from unisem.cli.terminal import amount, results
 from unisem.common.printable import plain
 from unisem.errors import StoreError, UniSemError
 

@@ -1,23 +1,11 @@
-"""What is written to the terminal: results, and on standard error remarks and progress."""
+"""What is written to the terminal: results, and on standard error remarks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.text import Text
 
 from unisem.common.printable import plain
@@ -72,45 +60,6 @@ def skipped_lines(
     if len(skipped) > most:
         lines.append(f"  and {len(skipped) - most:,} more{remedy}")
     return lines
-
-
-@contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar for one thing; yields what to call with (done, in all)."""
-    with progress_bars() as show:
-        show(what, 0, 0)  # there before the first call, which may take a while
-        yield partial(show, what)
-
-
-@contextmanager
-def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for each thing that is done; yields what to call with (what, done, in all)."""
-    console = notices()
-    bars = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _SpeedColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    tasks: dict[str, TaskID] = {}
-
-    def show(what: str, done: int, total: int) -> None:
-        if what not in tasks:
-            tasks[what] = bars.add_task(plain(what), total=total or None)
-        bars.update(tasks[what], completed=done, total=total or None)
-
-    with bars:
-        yield show
-
-
-class _SpeedColumn(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        speed = "" if task.speed is None else f"{task.speed:.0f}/s"
-        return Text(speed, style="progress.data.speed")
 
 
 def _console(*, stderr: bool) -> Console:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unisem.cli.options import ImageRoots, Space
+from unisem.cli.progress import progress_bar
 from unisem.cli.search import open_existing
-from unisem.cli.terminal import amount, notices, progress_bar, results, skipped_lines
+from unisem.cli.terminal import amount, notices, results, skipped_lines
 
 if TYPE_CHECKING:
     from unisem.ingest.token_making import TokenReport

@@ -16,8 +16,9 @@ from unisem.cli.options import (
     read_pairs,
     share_or_number,
 )
+from unisem.cli.progress import progress_bars
 from unisem.cli.recipe_options import recipe_options
-from unisem.cli.terminal import progress_bars, results
+from unisem.cli.terminal import results
 from unisem.cli.training_report import checked_parts, print_training
 from unisem.training.recipe import Recipe
 

@@ -18,8 +18,9 @@ from unisem.cli.options import (
     read_pairs,
     share_or_number,
 )
+from unisem.cli.progress import progress_bars
 from unisem.cli.recipe_options import recipe_options
-from unisem.cli.terminal import amount, progress_bars, results
+from unisem.cli.terminal import amount, results
 from unisem.cli.train import Features, HeldOut, Resume
 from unisem.cli.training_report import change_cells, checked_parts
 from unisem.common.printable import plain

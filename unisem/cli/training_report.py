@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from unisem.cli.options import share_or_number
-from unisem.cli.terminal import amount, progress_bars, skipped_lines
+from unisem.cli.progress import progress_bars
+from unisem.cli.terminal import amount, skipped_lines
 from unisem.common.printable import plain
 from unisem.errors import TrainingError
 

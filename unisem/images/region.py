@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from unisem.common.box import Box
 from unisem.errors import ImageError
-from unisem.pdfium.pdf_file import PdfFile
 
 if TYPE_CHECKING:
+    from unisem.pdfium.pdf_file import PdfFile
     from PIL import Image
 
 MAX_SIDE = 4096
@@ -100,6 +100,8 @@ class Region:
             ImageError: No PDF, one that needs a password, without such a page or box, or one that
                 PDFium takes too long over.
         """
+        from unisem.pdfium.pdf_file import PdfFile  # of few pictures
+
         return self.render_from(PdfFile(data, name))
 
     def render_from(self, pdf: PdfFile) -> bytes:
@@ -122,6 +124,8 @@ class Region:
             ImageError: As `render`.
         """
         from PIL import ImageDraw
+
+        from unisem.pdfium.pdf_file import PdfFile  # of few pictures
 
         pdf = PdfFile(data, name)
         width, height = pdf.size(self.page)

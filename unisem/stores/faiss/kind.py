@@ -6,15 +6,17 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from unisem.errors import StoreError
 from unisem.images.library import ImageLibrary
 from unisem.stores.faiss.index_settings import Index
-from unisem.stores.faiss.maintenance import FaissMaintenance
 from unisem.stores.faiss.readonly import is_untouched
 from unisem.stores.faiss.store import FaissStore
 from unisem.stores.kind import Place, StoreKind
+
+if TYPE_CHECKING:
+    from unisem.stores.faiss.maintenance import FaissMaintenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class FaissKind(StoreKind):
 
     def maintenance(self, place: Place, image_library: ImageLibrary) -> FaissMaintenance:
         """See `FaissMaintenance`."""
+        from unisem.stores.faiss.maintenance import FaissMaintenance
+
         return FaissMaintenance(
             _directory(place), image_library, lambda: closing(self.open(place, image_library))
         )

@@ -194,7 +194,8 @@ class FaissStore(Store):
             found = snapshot.search(questions, k, parts, self._raw_vectors)
         except _GoneError:
             return None
-        rows = np.unique(np.concatenate([VectorId.rows(ids) for _, ids in found]))
+        of_all = np.concatenate([VectorId.rows(ids) for _, ids in found])
+        rows = np.array(sorted(set(of_all.tolist())), np.int64)
         with files.alone(), files.catalog.reading():
             records = files.catalog.records(rows)
         if len(records) < len(rows):
