@@ -9,6 +9,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from unisem import Encoder, load_encoder
+from unisem.encoders.mini import FINGERPRINT, MODEL_DIRECTORY
+from unisem.models.finding import fingerprint_model
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +73,7 @@ def test_oblong_pictures_are_prepared_in_little_memory(
     prepared = mini.prepare_image(Image.new("RGB", size, "red"))
     assert prepared.width == prepared.height < 896
     assert mini.prepare_image(prepared).size == prepared.size
+
+
+def test_its_fingerprint_is_that_of_its_files() -> None:
+    assert load_encoder("mini").fingerprint == fingerprint_model(MODEL_DIRECTORY) == FINGERPRINT

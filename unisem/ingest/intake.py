@@ -18,6 +18,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -30,10 +31,12 @@ from unisem.errors import ImageError
 from unisem.images.decoding import decode_image
 from unisem.images.library import ImageLibrary
 from unisem.images.reference import ImageRef
-from unisem.ingest.token_making import TokenMaker
-from unisem.readers.documents.document import Document, records_of
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores import Store
+
+if TYPE_CHECKING:
+    from unisem.ingest.token_making import TokenMaker
+    from unisem.readers.documents.document import Document
 
 _AHEAD = 32  # records that are read and decoded while the encoder works
 _BATCH = 32  # decoded pictures that are embedded at once
@@ -154,6 +157,8 @@ class Intake:
 
         A record whose picture cannot be used is `Skipped`.
         """
+        from unisem.readers.documents.document import records_of
+
         with workers("unisem-ingest") as pool:
 
             def job(item: Record | Skipped) -> Future[Record | Skipped]:

@@ -15,6 +15,7 @@ from unisem.common.forks import Carried, Mutex, keep_for_ever, undisturbed
 from unisem.common.lazy_property import lazy_property
 from unisem.encoders.base import Encoder, Role, rows_of
 from unisem.encoders.batched import BatchedEncoder
+from unisem.encoders.mini import FINGERPRINT, MODEL_DIRECTORY
 from unisem.encoders.onnx.description import Description, Words
 from unisem.encoders.onnx.session import open_session
 from unisem.errors import EncoderError
@@ -84,6 +85,8 @@ class OnnxEncoder(Carried, BatchedEncoder):
     @lazy_property
     def fingerprint(self) -> str:
         """The exported model's; an int8 export gives other vectors, and has its own."""
+        if self.directory == MODEL_DIRECTORY:
+            return FINGERPRINT
         model = fingerprint_model(self.directory)
         if not self._description.int8:
             return model

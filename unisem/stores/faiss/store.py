@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,6 @@ from unisem.stores.calibrated import Question
 from unisem.stores.faiss.catalog import Catalog
 from unisem.stores.faiss.index_settings import Index, IndexKind, IndexSettings
 from unisem.stores.faiss.indexer import Indexer
-from unisem.stores.faiss.maintenance import FaissMaintenance
 from unisem.stores.faiss.open_files import OpenFiles
 from unisem.stores.faiss.rawvectors import VectorId
 from unisem.stores.faiss.segment import Found
@@ -28,6 +27,9 @@ from unisem.stores.faiss.snapshot import Snapshot
 from unisem.stores.hits import Hit
 from unisem.stores.selection import EVERYTHING, Match, Selection
 from unisem.stores.vectors import admit, check_dimension, query_rows
+
+if TYPE_CHECKING:
+    from unisem.stores.faiss.maintenance import FaissMaintenance
 
 _PAGE = 1024  # records that `select` reads at a time
 _PATIENCE = 5  # how often a search starts over because records vanished under it
@@ -245,6 +247,8 @@ class FaissStore(Store):
         return None if snapshot is None else snapshot.index_kind
 
     def maintenance(self) -> FaissMaintenance:
+        from unisem.stores.faiss.maintenance import FaissMaintenance
+
         files = self._files
         return FaissMaintenance(files.directory, files.image_library, lambda: nullcontext(self))
 
