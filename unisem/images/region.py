@@ -13,8 +13,9 @@ from unisem.common.box import Box
 from unisem.errors import ImageError
 
 if TYPE_CHECKING:
-    from unisem.pdfium.pdf_file import PdfFile
     from PIL import Image
+
+    from unisem.pdfium.pdf_file import PdfFile
 
 MAX_SIDE = 4096
 """Pixels that a rendered region's longer side may have; a larger one is rendered coarser."""
