@@ -532,7 +532,7 @@ public final class UniSemClient {
 
         /** Unique in the space: a record of the same id is replaced. A random one if not given. */
         public NewRecord id(String id) {
-            return with("id", Objects.requireNonNull(id, "id"));
+            return with("id", id);
         }
 
         public String id() {
@@ -560,7 +560,7 @@ public final class UniSemClient {
         }
 
         private NewRecord with(String name, Object value) {
-            return new NewRecord(put(json, name, value));
+            return new NewRecord(put(json, name, Objects.requireNonNull(value, name)));
         }
     }
 
@@ -710,7 +710,7 @@ public final class UniSemClient {
         }
 
         private Query with(String name, Object value) {
-            return new Query(put(json, name, value));
+            return new Query(put(json, name, Objects.requireNonNull(value, name)));
         }
     }
 

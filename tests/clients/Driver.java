@@ -60,6 +60,8 @@ public final class Driver {
                         .stream().map(Driver::hits).toList();
             case "search_often":
                 return searchOften(command);
+            case "search_interrupted":
+                return searchInterrupted();
             case "add":
                 return space.add(list(command.get("records")).stream().map(each -> record(map(each))).toList());
             case "get":
@@ -160,6 +162,23 @@ public final class Driver {
         } finally {
             threads.shutdown();
         }
+    }
+
+    /** What a thread throws that is interrupted while it waits, and whether it is told afterwards. */
+    private Object searchInterrupted() throws Exception {
+        List<Object> seen = new ArrayList<>();
+        Thread thread = new Thread(() -> {
+            try {
+                space.search(UniSemClient.Query.text("a"));
+            } catch (UniSemClient.UniSemException error) {
+                seen.add(error.getCause().getClass().getSimpleName());
+            }
+            seen.add(Thread.currentThread().isInterrupted());
+        });
+        thread.start();
+        thread.interrupt();
+        thread.join();
+        return seen;
     }
 
     private static UniSemClient.Query query(Map<String, Object> asked) {

@@ -298,12 +298,19 @@ def test_an_answer_that_trickles_in_ends_with_the_time(
     assert (error["status"], error["cause"]) == (0, "HttpTimeoutException")
 
 
+def test_who_is_interrupted_stops_waiting(java: JavaClient, server: ScriptedServer) -> None:
+    server.replies = [Reply(429, {"detail": "busy"}, {"Retry-After": "1"})]
+    java("connect", url=server.url, timeout=60_000, retries=1_000)
+    assert java("search_interrupted") == ["InterruptedException", True]
+
+
 def test_what_cannot_be_sent_is_refused_here(java: JavaClient, server: ScriptedServer) -> None:
     java("connect", url=server.url)
     for url in ("ftp://a/", "127.0.0.1", "http://u:p@h/", "http://h/?a", "file:///etc"):
         assert "refused" in failed(java, "connect", url=url), url
     half = r'{"do": "search", "query": {"text": "\ud83c"}}'
     assert isinstance(java.json(half.encode()), list)
+    assert failed(java, "search", query={"text": None})["refused"] == "text"
     assert not server.asked
 
 
