@@ -38,7 +38,7 @@ def serving(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
             said = ""
             for line in process.stderr:
                 said += line
-                if found := re.search(r"serving at (http://\S+);", line):
+                if found := re.search(r"serving at (http://[^\s;]+)", line):
                     break
             else:
                 raise AssertionError(said)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unisem.cli.options import ImageRoots
-from unisem.cli.search import open_existing
 from unisem.cli.terminal import note
 from unisem.common.lazy import require
 
@@ -49,12 +48,19 @@ def serve(
         list[str] | None,
         typer.Option(metavar="NAME=N", help="Another limit, e.g. k=100; see the guide."),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Processes that answer; from 2 on, another one writes."
+        ),
+    ] = 1,
     image_roots: ImageRoots = None,
 ) -> None:
     """Serve spaces: a page to search in, JSON, and what OpenAI's and Jina's clients call."""
-    for module in ("fastapi", "uvicorn", "prometheus_client", "multipart"):
+    for module in ("fastapi", "uvicorn", "prometheus_client", "multipart", "httpx"):
         require("unisem serve", module, "unisem[service]")
-    from unisem.service.http.server import listening, local_names, serve_app
+    from unisem.service.http.deployment import Deployment
+    from unisem.service.http.server import address_of, listening, local_names, serve_app
 
     named = named_spaces(spaces)
     with ExitStack() as stack:
@@ -66,19 +72,21 @@ def serve(
                 param_hint="--host",
             )
         hosts = None if names is None and not allow_host else (*(names or ()), *(allow_host or ()))
-        settings = settings_of(limit or [], read_only=read_only, hosts=hosts)
-        from unisem.search.reranking import Reranking
-        from unisem.service.http.app import create_app
-        from unisem.service.principals import Tokens
+        deployment = Deployment(
+            spaces={name: str(path) for name, path in named.items()},
+            settings=settings_of(limit or [], read_only=read_only, hosts=hosts),
+            token_file=None if token_file is None else str(token_file),
+            rerankers=tuple(reranker or ()),
+            image_roots=tuple(map(str, image_roots or ())),
+        )
+        if workers == 1:
+            app = deployment.app(stack)
+            note(f"serving at {address_of(listener)}; stop with Ctrl-C")
+            serve_app(app, listener)
+        else:
+            from unisem.service.http.supervisor import Supervisor
 
-        tokens = None if token_file is None else Tokens.read(token_file)
-        opened = {name: stack.enter_context(open_existing(path)) for name, path in named.items()}
-        for space in opened.values():
-            for root in image_roots or ():
-                space.image_library.allow(root)
-        rerankers = {Path(name).name or name: Reranking.load(name) for name in reranker or ()}
-        app = create_app(opened, settings, rerankers=rerankers, tokens=tokens)
-        serve_app(app, listener, told=note)
+            Supervisor(deployment, workers, told=note).run(listener)
 
 
 def named_spaces(arguments: list[str]) -> dict[str, Path]:

@@ -129,3 +129,18 @@ class Models(BaseModel):
 
     object: Literal["list"] = "list"
     data: list[Model] = Field(description="The models.")
+
+
+class ErrorBody(BaseModel):
+    """What was wrong, as OpenAI's clients read it."""
+
+    message: str = Field(description="What was wrong, and what to do.")
+    type: str = Field(description="`invalid_request_error` or `server_error`.")
+    param: str | None = Field(description="Which part of the request.")
+    code: str | None = Field(description="A word for it.")
+
+
+class ErrorAnswer(BaseModel):
+    """An error, as OpenAI's clients read it."""
+
+    error: ErrorBody = Field(description="The error.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
@@ -13,6 +14,7 @@ from unisem import __version__
 from unisem.rerank.base import Reranker
 from unisem.search.reranking import Reranking
 from unisem.service.http import embedding, images, operations, records, searching, spaces
+from unisem.service.http.forwarding import Forwarding
 from unisem.service.http.guard import Guard
 from unisem.service.http.metrics import Measured, Metrics
 from unisem.service.http.problems import handle_errors
@@ -28,12 +30,16 @@ _ABOUT = """One semantic space for text and images, over HTTP. Whatever goes wro
 OpenAI's errors."""
 
 
+_PROBLEM = {"application/problem+json": {"schema": Problem.model_json_schema()}}
+
+
 def create_app(
     spaces_by_name: Mapping[str, SemanticSpace],
     settings: ServiceSettings | None = None,
     *,
     rerankers: Mapping[str, Reranker | Reranking] | None = None,
     tokens: Tokens | None = None,
+    writer: Path | None = None,
 ) -> FastAPI:
     """Serve spaces.
 
@@ -43,6 +49,7 @@ def create_app(
         rerankers: Rerankers that queries may ask for, by name.
         tokens: Who may ask; anyone, if ``None``, which is for a service that only this machine can
             reach.
+        writer: The Unix socket of the process that writes, if this one only reads.
     """
     service = Service(spaces_by_name, settings, rerankers=rerankers, tokens=tokens)
 
@@ -62,10 +69,8 @@ def create_app(
         redoc_url=None,
         lifespan=lifespan,
         responses={
-            "4XX": {
-                "description": "What is wrong with the request.",
-                "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
-            }
+            "4XX": {"description": "What is wrong with the request.", "content": _PROBLEM},
+            "5XX": {"description": "What is wrong here.", "content": _PROBLEM},
         },
     )
     app.state.service = service
@@ -73,6 +78,8 @@ def create_app(
     app.state.metrics = Metrics(service)
     app.router.redirect_slashes = False
     handle_errors(app)
+    if writer is not None:
+        app.add_middleware(Forwarding, writer=writer, settings=service.settings)
     app.add_middleware(Guard, settings=service.settings, who=service.principal)
     app.add_middleware(Measured, metrics=app.state.metrics)
     for group in (spaces, searching, records, images, embedding, operations):

@@ -22,6 +22,7 @@ from unisem.wire.openai import (
     Embedding,
     Embeddings,
     EmbeddingsRequest,
+    ErrorAnswer,
     ImageInput,
     Model,
     Models,
@@ -34,7 +35,13 @@ from unisem.wire.openai import (
 )
 from unisem.wire.pictures import picture_of
 
-router = APIRouter(tags=["models"])
+router = APIRouter(
+    tags=["models"],
+    responses={
+        "4XX": {"description": "What is wrong with the request.", "model": ErrorAnswer},
+        "5XX": {"description": "What is wrong here.", "model": ErrorAnswer},
+    },
+)
 _LETTERS = 4  # characters of a token, about
 
 

@@ -6,7 +6,6 @@ import ipaddress
 import logging
 import signal
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 
 import uvicorn
@@ -21,15 +20,8 @@ _BACKLOG = 2048
 _KEEP_ALIVE, _LAST = 15, 20  # seconds
 
 
-def serve_app(app: FastAPI, listener: socket.socket, *, told: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; what has been asked by then is still answered.
-
-    Args:
-        app: As of `create_app`.
-        listener: Where to listen.
-        told: Called with what a person should know.
-    """
-    told(f"serving at {address_of(listener)}; stop with Ctrl-C")
+def serve_app(app: FastAPI, listener: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM; what has been asked by then is still answered."""
     # uvicorn raises the signal again that it was stopped by; there is still something to close.
     before = signal.signal(signal.SIGTERM, lambda number, frame: None)
     try:

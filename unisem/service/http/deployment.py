@@ -1,0 +1,82 @@
+"""`Deployment`: all that a process must know to serve, so that several can serve alike."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from unisem.errors import UniSemError
+from unisem.manifest import Manifest
+from unisem.service.settings import ServiceSettings
+from unisem.space import SemanticSpace
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What is served to whom, within which limits.
+
+    Attributes:
+        spaces: Directories by the spaces' names in URLs.
+        settings: The limits.
+        token_file: Who may ask; anyone, if ``None``.
+        rerankers: Names for `load_reranker`.
+        image_roots: Folders that pictures may lie in, besides the usual ones.
+    """
+
+    spaces: dict[str, str]
+    settings: ServiceSettings = field(default_factory=ServiceSettings)
+    token_file: str | None = None
+    rerankers: tuple[str, ...] = ()
+    image_roots: tuple[str, ...] = ()
+
+    def app(self, stack: ExitStack, writer: Path | None = None) -> FastAPI:
+        """Open what is served, for as long as the stack is open, and make the application.
+
+        Args:
+            stack: Closes the spaces.
+            writer: The socket of the process that writes, if that is another one.
+
+        Raises:
+            UniSemError: A space is not there or cannot be opened, or the file of tokens, or a
+                reranker.
+        """
+        from unisem.search.reranking import Reranking
+        from unisem.service.http.app import create_app
+        from unisem.service.principals import Tokens
+
+        tokens = None if self.token_file is None else Tokens.read(Path(self.token_file))
+        opened: dict[str, SemanticSpace] = {}
+        for name, place in self.spaces.items():
+            opened[name] = space = stack.enter_context(_open(Path(place)))
+            for root in self.image_roots:
+                space.image_library.allow(Path(root))
+        rerankers = {Path(name).name: Reranking.load(name) for name in self.rerankers}
+        return create_app(opened, self.settings, rerankers=rerankers, tokens=tokens, writer=writer)
+
+    def to_json(self) -> str:
+        """As text, for another process."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Deployment:
+        """Rebuild from `to_json`."""
+        parts = json.loads(text)
+        settings = parts.pop("settings")
+        if settings["hosts"] is not None:
+            settings["hosts"] = tuple(settings["hosts"])
+        rerankers, roots = tuple(parts.pop("rerankers")), tuple(parts.pop("image_roots"))
+        known = ServiceSettings(**settings)
+        return cls(**parts, settings=known, rerankers=rerankers, image_roots=roots)
+
+
+def _open(place: Path) -> SemanticSpace:
+    """A space that is there; what is served is not made by that."""
+    if Manifest.read(place) is None:
+        raise UniSemError(
+            f"no space at {place}; build one with `unisem index FOLDER --into {place}`"
+        )
+    return SemanticSpace.open(place)
