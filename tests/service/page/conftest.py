@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.support.manuals import manual
 from unisem import Record, SemanticSpace
 from unisem.service.http.app import create_app
+from unisem.service.principals import Tokens
 from unisem.service.settings import ServiceSettings
 
 GALLERY = Path(__file__).resolve().parents[3] / "examples" / "gallery"
@@ -91,11 +92,14 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SemanticSpace]
 
 @contextmanager
 def served(
-    spaces: dict[str, SemanticSpace], settings: ServiceSettings | None = None
+    spaces: dict[str, SemanticSpace],
+    settings: ServiceSettings | None = None,
+    tokens: Tokens | None = None,
 ) -> Iterator[str]:
     """The address of a service that runs in a thread."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(create_app(spaces, settings), log_config=None, access_log=False)
+        app = create_app(spaces, settings, tokens=tokens)
+        config = uvicorn.Config(app, log_config=None, access_log=False)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
@@ -190,7 +194,9 @@ def visitor(browser: Browser) -> Iterator[Visitor]:
     """Opens pages; afterwards the browser must have had nothing to complain about."""
     visits: list[Visit] = []
 
-    def visit(url: str, *, width: int = 1280, height: int = 900, **options: Any) -> Visit:
+    def visit(
+        url: str, *, width: int = 1280, height: int = 900, settle: bool = True, **options: Any
+    ) -> Visit:
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
@@ -203,7 +209,7 @@ def visitor(browser: Browser) -> Iterator[Visitor]:
             ),
         )
         page.on("pageerror", lambda error: made.complaints.append(str(error)))
-        origin = url.split("/v1")[0].rstrip("/").split("?")[0]
+        origin = "/".join(url.split("/")[:3])
         page.on(
             "request",
             lambda request: (
@@ -212,7 +218,9 @@ def visitor(browser: Browser) -> Iterator[Visitor]:
                 else made.complaints.append(f"asked for {request.url}")
             ),
         )
-        made.go(url)
+        page.goto(url)
+        if settle:
+            made.settled()
         return made
 
     yield visit

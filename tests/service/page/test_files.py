@@ -10,8 +10,11 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from unisem import SemanticSpace
 from unisem.service import page
+from unisem.service.http.app import create_app
 from unisem.service.page import PAGE_POLICY, page_router
+from unisem.service.principals import Tokens
 
 HOME = Path(page.__file__).parent
 FILES = sorted(path.name for path in (HOME / "files").iterdir())
@@ -77,6 +80,18 @@ def test_nothing_else_is_served(client: TestClient, name: str) -> None:
     assert answer.status_code == 404
 
 
+def test_the_page_needs_no_token_and_whoever_has_none_sees_nothing_else(
+    card_space: SemanticSpace,
+) -> None:
+    with TestClient(create_app({"cards": card_space}, tokens=Tokens({}))) as client:
+        for path in ("/", "/page/main.js", "/page/page.css"):
+            answer = client.get(path)
+            assert answer.status_code == 200
+            assert answer.headers["content-security-policy"] == PAGE_POLICY
+            assert answer.headers["x-frame-options"] == "DENY"
+        assert client.get("/v1/spaces").status_code == 401
+
+
 def test_the_policy_allows_nothing_inline_and_nothing_from_elsewhere() -> None:
     assert "unsafe" not in PAGE_POLICY
     rules = dict(rule.split(" ", 1) for rule in PAGE_POLICY.split("; "))
@@ -92,6 +107,16 @@ def test_the_html_has_nothing_inline_and_names_files_that_are_there() -> None:
     named = re.findall(r'(?:src|href)="(?!#)([^"]+)"', html)
     assert {name.removeprefix("page/") for name in named} - {"./"} <= set(FILES)
     assert not re.search(r"(?:src|href|action)=\"(?:https?:)?//", html)
+
+
+def test_every_script_is_asked_for_at_once() -> None:
+    html = (HOME / "files" / "index.html").read_text("utf-8")
+    asked = re.findall(
+        r'<(?:link rel="modulepreload" href|script type="module" src)="page/(.+?)"', html
+    )
+    code = [(HOME / "files" / name).read_text("utf-8") for name in SCRIPTS]
+    imported = {name for text in code for name in re.findall(r'from "\./([^"]+)"', text)}
+    assert sorted(asked) == sorted({"main.js", *imported})
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -20,6 +20,7 @@ from unisem import Record, SemanticSpace
 from unisem.cli.hit_table import doubt
 from unisem.filters import Field
 from unisem.presentation.citation import citation
+from unisem.service.principals import Principal, Tokens
 from unisem.service.settings import ServiceSettings
 from unisem.stores.hits import Hit
 
@@ -231,6 +232,29 @@ def test_a_token_is_asked_for_and_kept_in_the_tab_only(
     visit.complaints.clear()  # the browser's own words for 401
 
 
+def test_a_token_shows_what_its_filter_lets_it_see(
+    visitor: Visitor, gallery: SemanticSpace
+) -> None:
+    odd, secret = Field("tags").any_of(["odd"]), "0123456789abcdef"
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    tokens = Tokens({digest: Principal("read", frozenset({"gallery"}), odd)})
+    with (
+        SemanticSpace.open(None) as other,
+        served({"other": other, "gallery": gallery}, tokens=tokens) as address,
+    ):
+        visit = visitor(address, settle=False)
+        page = visit.page
+        page.fill("#token", secret)
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".card .mat img")
+        visit.search("an eagle")
+        expected = gallery.search(text="an eagle", k=24, filter=odd)
+        assert visit.ids() == [hit.record.id for hit in expected]
+        hidden = (page.is_visible("#add"), page.is_visible("#space"))
+        assert hidden == (False, False)
+        visit.complaints.clear()  # the browser's own word for the 401
+
+
 PROBLEM = {
     "title": "Too many requests",
     "detail": "The queue is full.",
@@ -330,8 +354,8 @@ def test_what_cannot_be_added_stays_in_the_list_with_the_reason(visitor: Visitor
 
 
 def test_a_picture_that_cannot_be_shown_says_why(visitor: Visitor, tmp_path: Path) -> None:
-    for name in ("kept.png", "gone.png"):
-        Image.new("RGB", (40, 30), "teal").save(tmp_path / name)
+    for name, colour in (("kept.png", "teal"), ("gone.png", "navy")):
+        Image.new("RGB", (40, 30), colour).save(tmp_path / name)
     with SemanticSpace.open(None, image_roots=[tmp_path]) as space:
         space.add([Record(id=n, text=n, image=tmp_path / n) for n in ("kept.png", "gone.png")])
         (tmp_path / "gone.png").unlink()
