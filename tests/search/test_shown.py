@@ -17,6 +17,7 @@ from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.filters import Field
 from unisem.search.query import Query
+from unisem.stores.selection import Selection
 
 LINES = {number: [f"ticket {number} gate {number + 20}"] for number in range(12)}
 
@@ -110,5 +111,8 @@ def test_diversity_chooses_among_pictures(space: SemanticSpace) -> None:
 def test_words_of_a_picture_that_is_another_one_now_stay_words(space: SemanticSpace) -> None:
     space.add([Record(id="tickets/7.png", image=solid("green"))])
     assert space.search("ticket 7 gate 27", k=1)[0].record.id == "tickets/7.png#words-1"
-    space.delete(["tickets/8.png"])
+    space.store.delete(Selection(ids=["tickets/8.png"]))  # which knows nothing of words
     assert space.search("ticket 8 gate 28", k=1)[0].record.id == "tickets/8.png#words-1"
+    space.delete(["tickets/9.png"])
+    found = space.search("ticket 9 gate 29", k=50)
+    assert not [hit for hit in found if hit.record.id.startswith("tickets/9.png")]
