@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,8 +14,12 @@ from unisem.cli.terminal import note
 from unisem.common.lazy import require
 from unisem.errors import FilterError
 
+if TYPE_CHECKING:
+    from socket import socket
+
+    from unisem.service.mcp import McpService
+
 _HTTP = "Over HTTP"
-_LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 
 def mcp(
@@ -73,18 +78,34 @@ def mcp(
         ),
     ] = False,
     host: Annotated[
-        str, typer.Option(help="Where to listen.", rich_help_panel=_HTTP)
+        str,
+        typer.Option(
+            help="Where to listen; other than this machine only with tokens.",
+            rich_help_panel=_HTTP,
+        ),
     ] = "127.0.0.1",
     port: Annotated[
         int,
         typer.Option(min=0, max=65535, help="0 for one that is free.", rich_help_panel=_HTTP),
     ] = 8001,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Who may ask, as of `unisem serve`: TOML or JSON.",
+            rich_help_panel=_HTTP,
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A name that the service is called by; repeatable.",
+            rich_help_panel=_HTTP,
+        ),
+    ] = None,
 ) -> None:
     """Serve a space to an assistant (Model Context Protocol): search, show, neighbors, add."""
-    if host not in _LOOPBACK:
-        raise typer.BadParameter(
-            f"anybody who reaches {host} could ask; listen at 127.0.0.1", param_hint="--host"
-        )
     require("unisem mcp", "mcp", "unisem[service]")
     require("unisem mcp", "uvicorn", "unisem[service]")
     from unisem.cli.filtering import parse_filters
@@ -93,12 +114,13 @@ def mcp(
         bound = parse_filters(conditions or [])
     except FilterError as error:
         raise typer.BadParameter(str(error), param_hint="--filter") from None
-    import anyio
-
+    if token_file is not None and not http:
+        raise typer.BadParameter(
+            "only requests over HTTP have tokens; give --http, too", param_hint="--token-file"
+        )
     from unisem.service.mcp import McpService, McpSettings
-    from unisem.service.mcp.transports import serve_http, serve_streams
-    from unisem.service.principals import Principal
-    from unisem.service.settings import ServiceSettings
+    from unisem.service.mcp.addresses import name_of
+    from unisem.service.principals import Tokens
 
     settings = McpSettings(
         about=about,
@@ -109,16 +131,56 @@ def mcp(
         k=min(McpSettings().k, most),
         most_k=most,
     )
-    caller = Principal(scope="write" if writable else "read", filter=bound)
-    with open_existing(space) as opened:
+    with ExitStack() as stack:
+        listener = None
+        if http:
+            listener = stack.enter_context(_listening(host, port, token_file))
+        opened = stack.enter_context(open_existing(space))
         for root in image_roots or ():
             opened.image_library.allow(root)
-        service = McpService(opened, settings, principal=lambda _: caller)
-        try:
-            if http:
-                limits = ServiceSettings(hosts=_LOOPBACK)
-                serve_http(service, limits, host, port, told=note)
-            else:
-                anyio.run(serve_streams, service)
-        finally:
-            service.close()
+        tokens = None if token_file is None else Tokens.read(token_file)
+        name = name_of(space.resolve())
+        service = McpService(opened, settings, name=name, bound=bound, tokens=tokens)
+        stack.callback(service.close)
+        if listener is None:
+            _serve_streams(service)
+        else:
+            _serve_http(service, listener, allow_host or [])
+
+
+def _listening(host: str, port: int, token_file: Path | None) -> socket:
+    """A socket that listens.
+
+    Raises:
+        typer.BadParameter: Anybody could ask.
+        UniSemError: None can be had there.
+    """
+    from unisem.service.http.server import listening, local_names
+
+    listener = listening(host, port)
+    if local_names(listener) is None and token_file is None:
+        listener.close()
+        raise typer.BadParameter(
+            f"{host} can be reached from other machines; say who may ask with --token-file",
+            param_hint="--host",
+        )
+    return listener
+
+
+def _serve_streams(service: McpService) -> None:
+    import anyio
+
+    from unisem.service.mcp.streams import serve_streams
+
+    anyio.run(serve_streams, service)
+
+
+def _serve_http(service: McpService, listener: socket, allowed: list[str]) -> None:
+    from unisem.service.http.server import address_of, local_names
+    from unisem.service.mcp.streamable_http import PATH, serve_http
+    from unisem.service.settings import ServiceSettings
+
+    names = local_names(listener)
+    hosts = None if names is None and not allowed else (*(names or ()), *allowed)
+    note(f"serving MCP at {address_of(listener)}{PATH}; stop with Ctrl-C")
+    serve_http(service, ServiceSettings(hosts=hosts), listener)

@@ -11,7 +11,6 @@ from mcp.client import Client
 from unisem import SemanticSpace
 from unisem.filters import Filter
 from unisem.service.mcp import McpService, McpSettings
-from unisem.service.principals import Principal
 
 Connect = Callable[..., Client]
 
@@ -22,9 +21,7 @@ def connect(space: SemanticSpace) -> Iterator[Connect]:
     services: list[McpService] = []
 
     def made(bound: Filter | None = None, space: SemanticSpace = space, **settings: Any) -> Client:
-        given = McpSettings(**settings)
-        principal = Principal(scope="write" if given.writable else "read", filter=bound)
-        services.append(McpService(space, given, principal=lambda _: principal))
+        services.append(McpService(space, McpSettings(**settings), bound=bound))
         return Client(services[-1].server)
 
     yield made

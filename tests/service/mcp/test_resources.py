@@ -13,7 +13,7 @@ from mcp_types import INVALID_PARAMS
 from tests.service.mcp.conftest import Connect
 from tests.support.pictures import solid
 from unisem import Record, SemanticSpace
-from unisem.service.mcp.addresses import Addresses
+from unisem.service.mcp.addresses import Addresses, name_of
 
 ODD = ["a/b c?d#e%f", "../../etc/passwd", "..", "ümläut\n<tag>", "record/image", "a" * 500]
 
@@ -142,7 +142,7 @@ async def test_an_original_larger_than_the_limit_is_left_to_show(
     ],
 )
 def test_a_space_is_called_by_its_last_name(place: str, name: str) -> None:
-    here = Addresses.of(place)
+    here = Addresses.of(name_of(place))
     assert here.name == name
     assert here.named(here.uri("a/ü", "image")) == ("a/ü", "image")
     assert here.named(here.uri("a").replace(name, name.lower(), 1)) == ("a", "record")

@@ -179,4 +179,3 @@ def test_the_command_refuses_what_it_cannot_serve(tmp_path: Path, cards_space: P
 
     assert "no space at" in said(tmp_path / "none.unisem")
     assert "is no condition" in said(cards_space, "--filter", "owner")
-    assert "anybody who reaches 0.0.0.0" in said(cards_space, "--http", "--host", "0.0.0.0")

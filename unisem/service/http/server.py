@@ -21,12 +21,17 @@ _KEEP_ALIVE, _LAST = 15, 20  # seconds
 
 
 def serve_app(app: FastAPI, listener: socket.socket) -> None:
+    """Serve an application of `create_app`, as `serve` does."""
+    serve(app, app.state.service.settings, listener)
+
+
+def serve(app: ASGIApp, settings: ServiceSettings, listener: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM; what has been asked by then is still answered."""
     # uvicorn raises the signal again that it was stopped by; there is still something to close.
     before = signal.signal(signal.SIGTERM, lambda number, frame: None)
     try:
         with suppress(KeyboardInterrupt):
-            server_of(app, app.state.service.settings).run(sockets=[listener])
+            server_of(app, settings).run(sockets=[listener])
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -22,7 +22,7 @@ class Addresses:
     Attributes:
         name: What the space is called in them.
 
-    >>> here = Addresses.of("/srv/My photos.unisem")
+    >>> here = Addresses.of("My photos")
     >>> here.uri("cards/red.png")
     'unisem://My-photos/records/cards%2Fred.png'
     >>> here.named("unisem://My-photos/records/cards%2Fred.png/image")
@@ -32,10 +32,9 @@ class Addresses:
     name: str
 
     @classmethod
-    def of(cls, place: object) -> Self:
-        """Call a space by its place, without the folders on the way there."""
-        stem = PurePath(str(place)).name.removesuffix(".unisem")
-        return cls(_ODD.sub("-", stem).strip("-.") or "space")
+    def of(cls, name: str) -> Self:
+        """The URIs of a space of that name, which is written in letters that any URI may have."""
+        return cls(_ODD.sub("-", name).strip("-.") or "space")
 
     def uri(self, record_id: str, aspect: Aspect = "record") -> str:
         """The URI of a record, or of its picture."""
@@ -61,3 +60,12 @@ class Addresses:
         except UnicodeDecodeError:
             return None
         return record_id, "image" if found[2] else "record"
+
+
+def name_of(place: object) -> str:
+    """What a space is called after its place, without the folders on the way there.
+
+    >>> name_of("/srv/photos.unisem")
+    'photos'
+    """
+    return PurePath(str(place)).name.removesuffix(".unisem")

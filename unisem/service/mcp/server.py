@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import mcp_types as types
@@ -13,18 +14,20 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
 from unisem._version import __version__
+from unisem.errors import EncoderError, StoreError
+from unisem.filters import And, Filter
 from unisem.presentation.fence import RULES
-from unisem.service.hosting import HostedSpace
-from unisem.service.mcp.addresses import Addresses
+from unisem.service.mcp.addresses import Addresses, name_of
 from unisem.service.mcp.caller import Caller
 from unisem.service.mcp.jobs import BusyError, Jobs
 from unisem.service.mcp.resources import Resources
 from unisem.service.mcp.settings import McpSettings
 from unisem.service.mcp.showing import Showing
 from unisem.service.mcp.tools import ToolError, Tools
-from unisem.service.principals import ANYONE, Principal
+from unisem.service.principals import Tokens
+from unisem.service.refusal import RefusedError
+from unisem.service.service import Service
 from unisem.service.settings import ServiceSettings
-from unisem.service.view import SpaceView
 from unisem.space import SemanticSpace
 
 _LOGGER = logging.getLogger(__name__)
@@ -42,21 +45,27 @@ class McpService:
     Args:
         space: The space; whoever gives it closes it.
         settings: What an assistant may do, and how much of everything it gets.
-        principal: Who asks, told by the context of the request; by default all may do whatever
-            the settings allow.
+        name: What the space is called, in URIs and by tokens; after its place if ``None``.
+        bound: What holds for every record that is found, read or added; ``None`` for all.
+        tokens: Who may ask over HTTP; anyone, if ``None``, which is for a service that only this
+            machine can reach.
     """
 
     def __init__(
         self,
         space: SemanticSpace,
         settings: McpSettings | None = None,
-        principal: Callable[[Context], Principal] = lambda _: ANYONE,
+        *,
+        name: str | None = None,
+        bound: Filter | None = None,
+        tokens: Tokens | None = None,
     ) -> None:
         self._settings = settings or McpSettings()
-        self._principal = principal
-        addresses = Addresses.of(space.place or "memory")
+        self._bound = bound
+        self._name = name or name_of(space.place or "memory")
+        addresses = Addresses.of(self._name)
         limits = ServiceSettings(read_only=not self._settings.writable)
-        self._hosted = HostedSpace(addresses.name, space, limits, writable=self._settings.writable)
+        self._service = Service({self._name: space}, limits, tokens=tokens)
         showing = Showing(self._settings, addresses)
         self._tools = Tools(self._settings, showing)
         self._resources = Resources(self._settings, showing)
@@ -77,7 +86,7 @@ class McpService:
     def close(self) -> None:
         """Finish what is being written, and give up calls that wait."""
         self._jobs.close()
-        self._hosted.close()
+        self._service.close()
 
     def _instructions(self, name: str) -> str:
         about = f" {self._settings.about}" if self._settings.about else ""
@@ -87,9 +96,25 @@ class McpService:
             "Cite what you use by its id in brackets."
         )
 
+    def admitted(self, authorization: str | None) -> Caller:
+        """Who asks, by the ``Authorization`` header.
+
+        Raises:
+            RefusedError: Nobody who is known (401), or whose token is not for this space (404).
+        """
+        principal = self._service.principal(authorization)
+        filters = tuple(it for it in (self._bound, principal.filter) if it is not None)
+        bound = And(filters) if filters else None
+        view = self._service.view(self._name, replace(principal, filter=bound))
+        return Caller(view, bound)
+
     def _caller(self, context: Context) -> Caller:
-        principal = self._principal(context)
-        return Caller(SpaceView(self._hosted, principal), principal.filter)
+        request = context.request
+        header = None if request is None else request.headers.get("authorization")
+        try:
+            return self.admitted(header)
+        except RefusedError as error:
+            raise MCPError(types.INVALID_REQUEST, str(error)) from error
 
     async def _list_tools(
         self, context: Context, params: types.PaginatedRequestParams | None
@@ -108,8 +133,8 @@ class McpService:
                 raise MCPError(types.INVALID_PARAMS, "There is no such tool here.")
             return await self._jobs.run(lambda: call(caller))
         except (BusyError, ToolError) as error:
-            if error.__cause__ is not None:
-                _LOGGER.info("%s: %s", params.name, error.__cause__)
+            if isinstance(cause := error.__cause__, EncoderError | StoreError):
+                _LOGGER.warning("the tool %s: %s", params.name, cause)
             return _failed(str(error))
         except MCPError:
             raise
