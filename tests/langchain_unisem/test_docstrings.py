@@ -47,7 +47,7 @@ class OneBlob(BlobLoader):
 def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """What the examples take for granted: a space, its retriever, models, files, imports."""
     monkeypatch.chdir(tmp_path)
-    for module in ("unisem.space", "langchain_unisem.embeddings.unisem"):
+    for module in ("unisem.space_parts", "langchain_unisem.embeddings.unisem"):
         monkeypatch.setattr(f"{module}.load_encoder", lambda name, **options: ToyEncoder())
     home = "langchain_unisem.document_compressors.unisem"
     monkeypatch.setattr(f"{home}.load_reranker", lambda name, **options: LengthReranker())

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with a folder ``photos``, the toy encoder in place of ``mini``."""
     monkeypatch.chdir(tmp_path)
-    for module in ("unisem.space", "langchain_unisem.embeddings.unisem"):
+    for module in ("unisem.space_parts", "langchain_unisem.embeddings.unisem"):
         monkeypatch.setattr(f"{module}.load_encoder", lambda name, **options: ToyEncoder())
     solid("blue", (20, 20)).save(tmp_path / "query.jpg")
     return colour_folder(tmp_path / "photos")
