@@ -31,13 +31,14 @@ ARROWS = {
     "recognition stores presentation images captions records filters common",
     "llama_index_unisem": "space search rerank captioners encoders ingest readers recognition "
     "stores calibration presentation images captions records filters common",
-    "service": "wire space manifest search rerank encoders stores presentation captions records "
-    "images filters readers ingest common",
-    "wire": "search stores records images filters common",
+    "service": "wire space manifest search rerank encoders stores calibration presentation captions "
+    "records images filters readers ingest common",
+    "wire": "search stores encoders calibration records images filters common",
     "exchange": "space ingest encoders stores calibration manifest records images common",
     "space": "space_parts ingest search rerank captioners encoders readers recognition stores "
     "calibration records images filters common",
-    "space_parts": "manifest ingest rerank encoders stores images common",
+    "space_parts": "manifest remote ingest search rerank encoders stores images common",
+    "remote": "wire search stores encoders calibration records images filters common",
     "training": "evaluation rerank pairs encoders models stores records images common",
     "evaluation": "space calibration search rerank pairs encoders readers stores records images "
     "common",

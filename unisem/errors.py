@@ -99,5 +99,17 @@ class CorruptStoreError(StoreError):
     """A catalogue that is damaged or was written by a newer version."""
 
 
+class ServiceError(StoreError):
+    """A service that cannot be reached, refuses, is busy, or answers what it should not.
+
+    Attributes:
+        status: The HTTP status, if it has answered by one.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class ExchangeError(UniSemError, ValueError):
     """An export that cannot be written, or an import that is damaged, hostile or does not fit."""

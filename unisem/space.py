@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from unisem.calibration import Calibration
+from unisem.common.threads import in_thread
 from unisem.encoders import Encoder
 from unisem.errors import FilterError
 from unisem.filters import Filter, fields_of, narrows
@@ -17,7 +18,7 @@ from unisem.records import EmbeddedRecord, Record, Vector
 from unisem.search.query import Query
 from unisem.search.searchable import Searchable
 from unisem.search.searcher import Searcher
-from unisem.space_parts import SpaceParts, SpaceSettings
+from unisem.space_parts import ServiceAccess, SpaceParts, SpaceSettings
 from unisem.stores import Store
 from unisem.stores.hits import Hit
 from unisem.stores.kind import Place, StoreKind
@@ -29,7 +30,7 @@ if TYPE_CHECKING:  # what a search does without is imported where it is used
     from unisem.captioners import Captioner
     from unisem.ingest.captioning import CaptionReport, RemovalReport
     from unisem.ingest.ingestion import IngestReport
-    from unisem.ingest.token_making import TokenMaker, TokenReport
+    from unisem.ingest.token_making import TokenReport
     from unisem.readers import Reader
     from unisem.recognition import TextRecognizer
     from unisem.rerank import Reranker
@@ -49,21 +50,10 @@ class SemanticSpace(Searchable):
     'a'
     """
 
-    def __init__(
-        self,
-        *,
-        encoder: Encoder,
-        store: Store,
-        image_library: ImageLibrary,
-        place: Place | None,
-        tokens: TokenMaker | None = None,
-    ) -> None:
-        self._encoder = encoder
-        self._store = store
-        self._image_library = image_library
-        self._place = place
-        self._intake = Intake(image_library, encoder, tokens)
-        self._searcher = Searcher(encoder, store, self.path)
+    def __init__(self, parts: SpaceParts) -> None:
+        self._parts = parts
+        self._intake = Intake(parts.image_library, parts.encoder, parts.tokens)
+        self._searcher = parts.searcher or Searcher(parts.encoder, parts.store, self.path)
 
     @classmethod
     def open(
@@ -105,61 +95,76 @@ class SemanticSpace(Searchable):
             RerankerError: The reranker cannot be found, or this space cannot keep its tokens.
             CorruptStoreError: The space's files are damaged or from a newer version.
         """
-        parts = SpaceParts.at(
-            path,
-            encoder=encoder,
-            store=store,
-            index=index,
-            durability=durability,
-            image_roots=image_roots,
-            copy_images=copy_images,
-            tokens_for=tokens_for,
+        return cls(
+            SpaceParts.at(
+                path,
+                encoder=encoder,
+                store=store,
+                index=index,
+                durability=durability,
+                image_roots=image_roots,
+                copy_images=copy_images,
+                tokens_for=tokens_for,
+            )
         )
-        return cls._of(parts)
 
     @classmethod
     async def aopen(
         cls, path: str | os.PathLike[str] | None, **settings: Unpack[SpaceSettings]
     ) -> Self:
         """As `open`, in a thread, for programs whose event loop must not wait for a disk."""
-        import asyncio
-
-        return await asyncio.to_thread(cls.open, path, **settings)
+        return await in_thread(cls.open, path, **settings)
 
     @classmethod
-    def _of(cls, parts: SpaceParts) -> Self:
-        return cls(
-            encoder=parts.encoder,
-            store=parts.store,
-            image_library=parts.image_library,
-            place=parts.place,
-            tokens=parts.tokens,
-        )
+    def connect(cls, url: str, space: str | None = None, **access: Unpack[ServiceAccess]) -> Self:
+        """Use a space that a service keeps (`unisem serve`), as if it were here.
+
+        Queries are run and texts and pictures are embedded there, so that answers are the same to
+        the last bit; what is added is read here and sent. See ``docs/guides/service.md``.
+
+        Args:
+            url: Of the service, ``https://…``; nothing is sent anywhere else.
+            space: The space's name there; may be left out if there is one only.
+            **access: ``token=``, what the service knows you by; ``timeout=``, seconds that it may
+                be silent (60); ``image_roots=``, as of `open`, for pictures that are added.
+
+        Raises:
+            ServiceError: It cannot be reached, refuses, or has no such space.
+            ImportError: httpx or pydantic is not installed; ``pip install "unisem[client]"``.
+        """
+        return cls(SpaceParts.connected(url, space, **access))
+
+    @classmethod
+    async def aconnect(
+        cls, url: str, space: str | None = None, **access: Unpack[ServiceAccess]
+    ) -> Self:
+        """As `connect`, in a thread."""
+        return await in_thread(cls.connect, url, space, **access)
 
     @property
     def path(self) -> Path | None:
         """The space's directory; ``None`` if it is none."""
-        return self._place if isinstance(self._place, Path) else None
+        return self.place if isinstance(self.place, Path) else None
 
     @property
     def place(self) -> Place | None:
         """The space's directory or URI; ``None`` in memory."""
-        return self._place
+        return self._parts.place
 
     @property
     def encoder(self) -> Encoder:
         """What embeds this space's records and queries."""
-        return self._encoder
+        return self._parts.encoder
 
     @property
     def store(self) -> Store:
         """What keeps this space's records."""
-        return self._store
+        return self._parts.store
 
     @property
     def image_library(self) -> ImageLibrary:
         """Where this space's pictures may lie."""
-        return self._image_library
+        return self._parts.image_library
 
     @property
     def intake(self) -> Intake:
@@ -177,7 +182,7 @@ class SemanticSpace(Searchable):
             StoreError: The store refused; nothing was added.
         """
         items = list(self._intake.embedded(map(Offer.of, records)))
-        self._store.add(items)
+        self.store.add(items)
         return [item.record.id for item in items]
 
     def add_embedded(self, items: Iterable[EmbeddedRecord]) -> list[str]:
@@ -194,10 +199,10 @@ class SemanticSpace(Searchable):
         """
         kept = list(items)
         if any(item.record.image is not None for item in kept):
-            admitted = admit(kept, self._encoder.dimension)  # before any picture is kept
+            admitted = admit(kept, self.encoder.dimension)  # before any picture is kept
             offers = (Offer(item.record, item.vectors) for item in admitted)
             kept = list(self._intake.embedded(offers))
-        self._store.add(kept)
+        self.store.add(kept)
         return [item.record.id for item in kept]
 
     def add_folder(
@@ -222,9 +227,9 @@ class SemanticSpace(Searchable):
         """
         from unisem.readers import FolderReader
 
-        place, whole = self._image_library.locate, self._encoder.reads_whole
+        place, whole = self.image_library.locate, self.encoder.reads_whole
         reader = FolderReader(folder, locate=place, reads_whole=whole, recognizer=recognizer)
-        self._image_library.allow(reader.folder)
+        self.image_library.allow(reader.folder)
         return self.ingest(reader, prune=prune, recognizer=reader.recognizer, progress=progress)
 
     def ingest(
@@ -243,7 +248,7 @@ class SemanticSpace(Searchable):
         """
         from unisem.ingest.ingestion import Ingestion
 
-        parts = self._intake, self._encoder, self._store, self._image_library, progress
+        parts = self._intake, self.encoder, self.store, self.image_library, progress
         return Ingestion(*parts, prune=prune, recognizer=recognizer).run(reader)
 
     def caption(
@@ -269,9 +274,9 @@ class SemanticSpace(Searchable):
         from unisem.captioners import load_captioner
         from unisem.ingest.captioning import fill_captions
 
-        found = load_captioner(captioner, encoder=self._encoder)
+        found = load_captioner(captioner, encoder=self.encoder)
         return fill_captions(
-            self._store, self._encoder, found, directory=self.path, progress=progress
+            self.store, self.encoder, found, directory=self.path, progress=progress
         )
 
     def remove_captions(
@@ -288,7 +293,7 @@ class SemanticSpace(Searchable):
         """
         from unisem.ingest.captioning import remove_captions
 
-        return remove_captions(self._store, captioner=captioner, progress=progress)
+        return remove_captions(self.store, captioner=captioner, progress=progress)
 
     def embed(self, records: Iterable[Record]) -> Iterator[EmbeddedRecord]:
         """Give records their vectors, a captioned picture two, without storing them.
@@ -297,7 +302,7 @@ class SemanticSpace(Searchable):
             ImageError: Names the first picture that cannot be used.
             TypeError: An item is no `Record`.
         """
-        return Intake(self._image_library, self._encoder).embedded(map(Offer.of, records))
+        return Intake(self.image_library, self.encoder).embedded(map(Offer.of, records))
 
     def search_many(self, queries: Sequence[Query]) -> list[list[Hit]]:
         """See `Searchable`."""
@@ -309,7 +314,7 @@ class SemanticSpace(Searchable):
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
         """Return the record of each id, in order; ``None`` where there is none."""
-        return self._store.get(ids)
+        return self.store.get(ids)
 
     def delete(
         self,
@@ -340,7 +345,7 @@ class SemanticSpace(Searchable):
             )
         from unisem.ingest.word_reading import delete_with_words
 
-        return delete_with_words(self._store, Selection(ids, source_ids, filter))
+        return delete_with_words(self.store, Selection(ids, source_ids, filter))
 
     def update(self, metadata: Mapping[str, Mapping[str, Any]]) -> None:
         """Replace records' metadata without embedding anything, all of them or none.
@@ -351,12 +356,12 @@ class SemanticSpace(Searchable):
         Raises:
             RecordError: There is no such record, or the metadata are not JSON; names it.
         """
-        self._store.update(metadata)
+        self.store.update(metadata)
 
     @property
     def calibration(self) -> Calibration | None:
         """What makes scores of texts and pictures comparable; ``None``: they are raw cosines."""
-        return self._store.calibration
+        return self.store.calibration
 
     def calibrate(
         self, *, seed: int = 0, progress: Callable[[int, int], None] | None = None
@@ -371,14 +376,14 @@ class SemanticSpace(Searchable):
             CalibrationError: Fewer than 32 texts or than 32 pictures. The one before stays.
             StoreError: The store cannot calibrate, or the disk refused; likewise.
         """
-        encode = self._encoder.encode_texts
-        fitted = fitted_to(self._store, encode, self._encoder.fingerprint, seed, progress)
-        self._store.calibrate(fitted)
+        encode = self.encoder.encode_texts
+        fitted = fitted_to(self.store, encode, self.encoder.fingerprint, seed, progress)
+        self.store.calibrate(fitted)
         return fitted
 
     def use_calibration(self, calibration: Calibration | None) -> None:
         """Search by a calibration that was fitted elsewhere, or by raw cosines; as `calibrate`."""
-        self._store.calibrate(calibration)
+        self.store.calibrate(calibration)
 
     def make_tokens(
         self, reranker: Reranker, *, progress: Callable[[int, int], None] | None = None
@@ -396,7 +401,7 @@ class SemanticSpace(Searchable):
         """
         from unisem.ingest.token_making import TokenMaker
 
-        return TokenMaker(reranker, self.path).fill(self._store, progress=progress)
+        return TokenMaker(reranker, self.path).fill(self.store, progress=progress)
 
     def compact(self, index: str | None = None) -> str:
         """Index all vectors and words anew and give unused disk space back; may take minutes.
@@ -411,7 +416,7 @@ class SemanticSpace(Searchable):
             ValueError: The space's store has no such index.
             StoreError: The space's store looks after itself.
         """
-        return "; ".join(self._store.maintenance().compact(index))
+        return "; ".join(self.store.maintenance().compact(index))
 
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Copy this space, as it is after some write, into a new directory; others may go on.
@@ -425,18 +430,18 @@ class SemanticSpace(Searchable):
         Raises:
             StoreError: It exists, the disk refused (nothing is left then), or there are no files.
         """
-        self._store.maintenance().backup(Path(path))
+        self.store.maintenance().backup(Path(path))
 
     def __len__(self) -> int:
-        return len(self._store)
+        return len(self.store)
 
     def __repr__(self) -> str:
-        return f"SemanticSpace({str(self._place)!r}, encoder={self._encoder.name!r})"
+        return f"SemanticSpace({str(self.place)!r}, encoder={self.encoder.name!r})"
 
     def close(self) -> None:
         """Write derived files and let go of locks; safe to call twice."""
-        self._store.close()
-        self._image_library.close()
+        self.store.close()
+        self.image_library.close()
 
     def __enter__(self) -> Self:
         return self

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict
 from unisem.encoders import Encoder, load_encoder
 from unisem.images.library import ImageLibrary, listed_folders
 from unisem.manifest import Manifest, kind_for
+from unisem.search.searcher import Searcher
 from unisem.stores import Store
 from unisem.stores.kind import Place, StoreKind
 from unisem.stores.registry import place_of
@@ -18,6 +19,14 @@ from unisem.stores.registry import place_of
 if TYPE_CHECKING:
     from unisem.ingest.token_making import TokenMaker
     from unisem.rerank import Reranker
+
+
+class ServiceAccess(TypedDict, total=False):
+    """How a space of a service is to be used; see `SemanticSpace.connect`."""
+
+    token: str | None
+    timeout: float
+    image_roots: Sequence[str | os.PathLike[str]] | None
 
 
 class SpaceSettings(TypedDict, total=False):
@@ -42,6 +51,7 @@ class SpaceParts:
         image_library: Where its pictures may lie.
         place: Its directory or URI; ``None`` in memory.
         tokens: What makes a reranker's tokens of pictures that are added, if anything does.
+        searcher: What runs queries; the usual one over encoder and store if ``None``.
     """
 
     encoder: Encoder
@@ -49,6 +59,7 @@ class SpaceParts:
     image_library: ImageLibrary
     place: Place | None
     tokens: TokenMaker | None = None
+    searcher: Searcher | None = None
 
     @classmethod
     def at(
@@ -87,4 +98,28 @@ class SpaceParts:
             Manifest(loaded.name, loaded.fingerprint, kind.name).write(place)
         return cls(
             encoder=loaded, store=opened, image_library=image_library, place=place, tokens=tokens
+        )
+
+    @classmethod
+    def connected(
+        cls,
+        url: str,
+        space: str | None = None,
+        *,
+        token: str | None = None,
+        timeout: float = 60.0,
+        image_roots: Sequence[str | os.PathLike[str]] | None = None,
+    ) -> Self:
+        """Use what a service keeps; see `SemanticSpace.connect`."""
+        from unisem.remote import RemoteEncoder, RemoteSearcher, RemoteSpace, RemoteStore
+
+        roots = None if image_roots is None else listed_folders(image_roots)
+        there = RemoteSpace.at(url, space, token=token, timeout=timeout)
+        encoder, store = RemoteEncoder(there), RemoteStore(there)
+        return cls(
+            encoder=encoder,
+            store=store,
+            image_library=ImageLibrary(None, roots),
+            place=there.place,
+            searcher=RemoteSearcher(there, encoder, store),
         )

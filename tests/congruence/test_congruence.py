@@ -1,5 +1,7 @@
 """The core, LangChain and LlamaIndex give the same ids and the same scores, which are right.
 
+They do so over a space of this process, and over one that a service keeps.
+
 Between fronts scores are equal to the last bit (a query of text and picture that LlamaIndex's user
 composes: to 1e-6). Against the oracle, which computes in float64, they are equal to 1e-5.
 """
@@ -7,6 +9,7 @@ composes: to 1e-6). Against the oracle, which computes in float64, they are equa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from llama_index.core.vector_stores.types import VectorStoreQuery
 from langchain_unisem import UniSemVectorStore
 from llama_index_unisem import UniSemRetriever
 from llama_index_unisem import UniSemVectorStore as LlamaIndexStore
+from tests.clients.live import serving
 from tests.congruence.conditions import LLAMA_INDEX, MONGO, STRUCTURED, Condition, Group, Leaf
 from tests.congruence.corpus import WORDS, records
 from tests.congruence.fronts import Core, Front, LangChain, LlamaIndex, Question, vector_of
@@ -27,9 +31,12 @@ from tests.support.list_store import ListStore
 from tests.support.toy import ToyEncoder
 from unisem import Query, SemanticSpace
 from unisem.filters import Operator
+from unisem.remote import RemoteStore
+from unisem.service.http.app import create_app
 from unisem.stores.faiss import FaissKind, FaissStore
 
-KINDS: tuple[Any, ...] = ("flat", "hnsw", "sq8", "list")
+KINDS: tuple[Any, ...] = ("flat", "hnsw", "sq8", "list", "remote")
+"""Kinds of index and of store; ``"remote"`` is a flat one, behind a service."""
 
 
 class Fronts:
@@ -39,16 +46,33 @@ class Fronts:
         self.folder = folder / "pictures"
         corpus = records(self.folder)
         self.fronts: list[Front] = []
-        for make in (Core, LangChain, LlamaIndex):
-            space = SemanticSpace.open(
+        self.closing = ExitStack()
+        makes = (Core, LangChain, LlamaIndex)
+        index = "flat" if kind == "remote" else kind
+        spaces = {
+            make.__name__: SemanticSpace.open(
                 folder / f"{make.__name__}.unisem",
                 encoder=ToyEncoder(),
-                store="list" if kind == "list" else FaissKind(kind, durability="relaxed"),
+                store="list" if kind == "list" else FaissKind(index, durability="relaxed"),
                 image_roots=[self.folder],
             )
-            self.fronts.append(make(space))
+            for make in makes
+        }
+        for space in spaces.values():
+            self.closing.enter_context(space)
+        seen = spaces
+        if kind == "remote":
+            url = self.closing.enter_context(serving(create_app(spaces)))
+            seen = {
+                name: self.closing.enter_context(
+                    SemanticSpace.connect(url, name, image_roots=[self.folder])
+                )
+                for name in spaces
+            }
+        for make in makes:
+            self.fronts.append(make(seen[make.__name__]))
             self.fronts[-1].fill(corpus)
-            space.compact(None if kind == "list" else kind)
+            spaces[make.__name__].compact(None if kind == "list" else index)
         self.size = len(corpus)
         self.oracle = Oracle(list(self.fronts[0].space.embed(corpus)))
 
@@ -88,9 +112,8 @@ def fronts(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Fronts]:
     made = Fronts(tmp_path_factory.mktemp("congruence"), request.param)
-    yield made
-    for front in made.fronts:
-        front.space.close()
+    with made.closing:
+        yield made
 
 
 TEXTS = ("red tiger", "a blue card of snow", "xylophone")
@@ -102,6 +125,8 @@ def test_the_index_is_of_the_kind_that_was_asked_for(fronts: Fronts, request: An
         store = front.space.store
         if kind == "list":
             assert isinstance(store, ListStore)
+        elif kind == "remote":
+            assert isinstance(store, RemoteStore)
         else:
             assert isinstance(store, FaissStore)
             assert store.index_kind == kind

@@ -18,6 +18,7 @@ import pytest
 
 import langchain_unisem
 import llama_index_unisem
+from tests.clients.live import serving
 from tests.congruence.conditions import Group, Leaf
 from tests.congruence.corpus import records
 from tests.congruence.doors import DOORS
@@ -27,6 +28,7 @@ from tests.support.rerankers import ColourReranker
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.search import RerankCalibration, Reranking
+from unisem.service.http.app import create_app
 
 MODES: tuple[dict[str, Any], ...] = (
     {},
@@ -78,10 +80,27 @@ def corpus(folder: Path) -> list[Record]:
 
 
 @pytest.fixture(scope="module")
-def space(folder: Path, corpus: list[Record]) -> Iterator[SemanticSpace]:
+def near(folder: Path, corpus: list[Record]) -> Iterator[SemanticSpace]:
+    """The space of this process."""
     with SemanticSpace.open(None, encoder=ToyEncoder(), image_roots=[folder]) as opened:
         opened.add(corpus)
         yield opened
+
+
+@pytest.fixture(scope="module")
+def far(near: SemanticSpace, folder: Path) -> Iterator[SemanticSpace]:
+    """The same, as a service gives it."""
+    with (
+        serving(create_app({"far": near})) as url,
+        SemanticSpace.connect(url, image_roots=[folder]) as opened,
+    ):
+        yield opened
+
+
+@pytest.fixture(scope="module", params=["near", "far"])
+def space(request: pytest.FixtureRequest) -> Any:
+    """Whichever the doors are to."""
+    return request.getfixturevalue(request.param)
 
 
 def questions() -> list[Question]:
@@ -97,8 +116,11 @@ def questions() -> list[Question]:
 
 
 @pytest.mark.parametrize("question", questions(), ids=str)
-def test_every_door_gives_what_the_space_gives(space: SemanticSpace, question: Question) -> None:
-    (expected,) = Core(space).ask(question)
+def test_every_door_gives_what_the_space_gives(
+    near: SemanticSpace, space: SemanticSpace, question: Question
+) -> None:
+    (expected,) = Core(near).ask(question)
+    assert Core(space).ask(question) == [expected]
     answers = {name: door(space, question) for name, door in DOORS.items()}
     assert sum(answer is not None for answer in answers.values()) >= 10
     for name, answer in answers.items():
@@ -109,7 +131,7 @@ def test_every_door_gives_what_the_space_gives(space: SemanticSpace, question: Q
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode.get("mode") != "keyword"], ids=str)
 @pytest.mark.parametrize("text", [None, "in red"])
 def test_a_picture_at_every_door(
-    space: SemanticSpace, folder: Path, mode: dict[str, Any], text: str | None
+    near: SemanticSpace, space: SemanticSpace, folder: Path, mode: dict[str, Any], text: str | None
 ) -> None:
     if text is None and "mode" in mode:
         return
@@ -118,7 +140,8 @@ def test_a_picture_at_every_door(
             text=text, image=folder / "blue.png", text_weight=0.3, reranker=reranker,
             neighbors=neighbors, **mode,
         )  # fmt: skip
-        (expected,) = Core(space).ask(question)
+        (expected,) = Core(near).ask(question)
+        assert Core(space).ask(question) == [expected]
         answers = {name: door(space, question) for name, door in DOORS.items()}
         assert sum(answer is not None for answer in answers.values()) >= 7
         for name, answer in answers.items():

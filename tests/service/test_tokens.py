@@ -16,6 +16,7 @@ from unisem.errors import UniSemError
 from unisem.filters import Field
 from unisem.service.http.app import create_app
 from unisem.service.principals import Principal, Tokens
+from unisem.wire.store import WireRows
 
 ALL, READ, RED, NOWHERE = (f"{name}-token-0123456789" for name in ("all", "read", "red", "nowhere"))
 SPACE = "/v1/spaces/cards"
@@ -76,6 +77,14 @@ ROUTES = [
     ("POST", f"{SPACE}/records/delete"),
     ("DELETE", f"{SPACE}/records/red-1"),
     ("PATCH", f"{SPACE}/records/red-1"),
+    ("GET", f"{SPACE}/store"),
+    *(
+        ("POST", f"{SPACE}/store/{path}")
+        for path in (
+            *("page", "vectors", "search", "words", "add", "delete", "update"),
+            *("calibration", "calibrate", "embed", "whole"),
+        )
+    ),
     ("GET", "/v1/models"),
     ("POST", "/v1/embeddings"),
     ("POST", "/v1/rerank"),
@@ -215,6 +224,68 @@ def test_nothing_outside_is_removed_or_replaced(asked: TestClient, teams: Semant
     assert now == {name: it for name, it in before.items() if name != "red-3"}
     fine = {"id": "x", "text": "a", "metadata": {"team": "red"}}
     assert asked.post(f"{SPACE}/records", headers=headers, json={"records": [fine]}).is_success
+
+
+# -- for clients that work over the store --------------------------------------------------------
+
+
+def vectors_in(teams: SemanticSpace, name: str) -> dict[str, Any]:
+    (vectors,) = teams.store.vectors([name])
+    assert vectors is not None
+    return {kind: WireRows.of(rows).model_dump() for kind, rows in vectors.items()}
+
+
+def test_a_store_has_what_its_token_sees(asked: TestClient, teams: SemanticSpace) -> None:
+    headers = bearer(RED)
+
+    def post(path: str, body: Any) -> Any:
+        answer = asked.post(f"{SPACE}/store/{path}", headers=headers, json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    rows = WireRows.of(teams.encoder.encode_texts(["card"])).model_dump()
+    for selection in ({}, {"filter": OTHERS}, {"ids": ["blue-1", "red-1"]}, {"modality": "text"}):
+        page = post("page", {"selection": selection, "limit": 50, "with_vectors": True})
+        assert {it["metadata"]["team"] for it in page["records"]} <= {"red"}
+        assert page["count"] == len(page["records"]) == len(page["vectors"])
+        body = {"k": 50, "selection": selection}
+        found = (
+            post("search", body | {"vectors": rows})["results"]
+            + post("words", body | {"text": "card"})["results"]
+        )
+        assert {hit["record"]["metadata"]["team"] for hits in found for hit in hits} <= {"red"}
+    seen = post("vectors", {"ids": ["blue-1", "red-1"]})["vectors"]
+    assert seen == [None, vectors_in(teams, "red-1")]
+    assert asked.get(f"{SPACE}/store", headers=headers).json()["records"] == 4
+    for path, body in (("calibration", {}), ("calibrate", {"data": None})):
+        answer = asked.post(f"{SPACE}/store/{path}", headers=headers, json=body)
+        assert answer.status_code == 403
+
+
+def test_a_store_is_written_to_as_its_token_may(asked: TestClient, teams: SemanticSpace) -> None:
+    before = {record.id: record for record in teams.store.select()}
+    red = {"metadata": {"team": "red"}, "text": "a", "vectors": vectors_in(teams, "red-1")}
+
+    def status(path: str, body: Any, token: str = RED) -> int:
+        return asked.post(f"{SPACE}/store/{path}", headers=bearer(token), json=body).status_code
+
+    assert status("add", {"items": [red | {"id": "blue-1"}]}) == 409
+    assert status("add", {"items": [red | {"metadata": {"team": "blue"}}]}) == 403
+    kept = red | {"kept": {"of": "blue-1", "sha256": "0" * 64}}
+    assert status("add", {"items": [kept]}) == 409
+    assert status("update", {"metadata": {"blue-1": {"team": "red"}}}) == 422
+    assert status("update", {"metadata": {"red-1": {"team": "blue"}}}) == 403
+    assert status("delete", {"ids": ["blue-1"]}) == 200
+    for path, body in (
+        ("add", {"items": [red]}),
+        ("update", {"metadata": {"red-1": {}}}),
+        ("delete", {}),
+        ("calibrate", {"data": None}),
+    ):
+        assert status(path, body, READ) == 403
+    assert {record.id: record for record in teams.store.select()} == before
+    assert status("delete", {}) == 200
+    assert {record.id for record in teams.store.select()} == {f"blue-{n}" for n in range(4)}
 
 
 # -- the file ----------------------------------------------------------------------------------

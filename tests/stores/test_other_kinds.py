@@ -24,6 +24,7 @@ from unisem.cli.app import application
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.exchange import export_space, import_space
 from unisem.filters import Field
+from unisem.space_parts import SpaceParts
 from unisem.stores.faiss import FaissStore
 from unisem.stores.hits import Hit
 from unisem.stores.selection import EVERYTHING, Selection
@@ -219,7 +220,8 @@ def test_what_a_store_cannot_do_is_a_typed_error(path: Path, encoder: ToyEncoder
     with SemanticSpace.open(path) as whole:
         library = whole.image_library
         store = WithoutWords(path, library)
-        space = SemanticSpace(encoder=encoder, store=store, image_library=library, place=path)
+        parts = SpaceParts(encoder=encoder, store=store, image_library=library, place=path)
+        space = SemanticSpace(parts)
         assert space.search("a red card", k=1)[0].record.id == "red"
         for mode in ("keyword", "hybrid"):
             with pytest.raises(StoreError, match=r"WithoutWords .* words"):

@@ -100,6 +100,15 @@ def in_order(jobs: Iterable[Future[_Result]], ahead: int) -> Iterator[_Result]:
         yield awaited(waiting.popleft())
 
 
+async def in_thread(
+    function: Callable[_Given, _Result], *args: _Given.args, **kwargs: _Given.kwargs
+) -> _Result:
+    """Call a function in a thread, so that an event loop does not wait for it."""
+    import asyncio  # who asks for it has it already; others need not load it
+
+    return await asyncio.to_thread(function, *args, **kwargs)
+
+
 class InThread(Generic[_Given, _Result]):
     """A method as it stands in its class's body, which is to have an asynchronous twin.
 
@@ -123,10 +132,8 @@ class InThread(Generic[_Given, _Result]):
 
         @wraps(self._method)
         async def twin(*args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
-            import asyncio  # who asks for the twin has it already; others need not load it
-
             owner, *others = args
-            found: _Result = await asyncio.to_thread(getattr(owner, name), *others, **kwargs)
+            found: _Result = await in_thread(getattr(owner, name), *others, **kwargs)
             return found
 
         plain = name.lstrip("_")

@@ -15,6 +15,7 @@ from PIL import Image
 
 from unisem.errors import ImageError
 from unisem.images.decoding import decode_image, inspect_image, to_rgb
+from unisem.images.elsewhere import Elsewhere
 from unisem.images.region import Region, digest_of
 
 MAX_BYTES = 256 * 1024 * 1024
@@ -26,14 +27,15 @@ CHANGED = "has changed since it was indexed"
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """A reference to one picture: a file, bytes on their way into a space, or a part of a PDF.
+    """A reference to one picture: a file, a part of a PDF, bytes, or a picture of another machine.
 
     Attributes:
         path: The file, absolute once it comes out of a space.
         data: The file's bytes, for a picture that has no file yet.
         root: If set, the folder that ``path`` must stay inside, symbolic links resolved.
         region: If set, ``path`` is a PDF, and the picture is what this part of it shows, rendered
-            to PNG whenever its bytes are read.
+            to PNG whenever its bytes are read; of a picture elsewhere it is rendered there.
+        elsewhere: Brings the bytes of a picture that lies on another machine.
         sha256: Hex digest of the picture's bytes, known once inspected.
         mime_type: By content, for example ``image/jpeg``; known once inspected.
         width: Pixels, before EXIF rotation; known once inspected.
@@ -44,15 +46,16 @@ class ImageRef:
     data: bytes | None = field(default=None, repr=False)
     root: Path | None = None
     region: Region | None = None
+    elsewhere: Elsewhere | None = None
     sha256: str | None = None
     mime_type: str | None = None
     width: int | None = None
     height: int | None = None
 
     def __post_init__(self) -> None:
-        if (self.path is None) == (self.data is None):
+        if sum(part is not None for part in (self.path, self.data, self.elsewhere)) != 1:
             raise ImageError("image", "needs exactly one of a path and bytes")
-        if self.region is not None and self.path is None:
+        if self.region is not None and self.data is not None:
             raise ImageError("image", "is a region of a document, which needs the path of its PDF")
 
     @classmethod
@@ -85,7 +88,7 @@ class ImageRef:
         )
 
     def confined(self, roots: Sequence[str | os.PathLike[str]]) -> ImageRef:
-        """Return this reference bound to the first of the folders that it lies in; bytes pass.
+        """Return this reference bound to the first of the folders that it lies in; others pass.
 
         Nothing is opened.
 
@@ -116,14 +119,19 @@ class ImageRef:
         """What to call this picture in a message."""
         if self.path is not None:
             return f"{self.path}{'' if self.region is None else f' (page {self.region.page})'}"
+        if self.elsewhere is not None:
+            return self.elsewhere.name
         return f"<{len(self.data or b'')} bytes>"
 
     def read_bytes(self) -> bytes:
         """Read the picture's bytes: the file's, at most ``MAX_BYTES``, or a region's as PNG.
 
         Raises:
-            ImageError: Missing, no regular file, outside ``root``, too large, unreadable.
+            ImageError: Missing, no regular file, outside ``root``, too large, unreadable; or
+                another machine does not give it.
         """
+        if self.elsewhere is not None:
+            return self.elsewhere.read()
         data = self._file()
         return data if self.region is None else self.region.render(data, self.name)
 
@@ -133,7 +141,7 @@ class ImageRef:
         Raises:
             ImageError: Missing, no regular file, outside ``root``, unreadable.
         """
-        return self._file(size)
+        return self._file(size) if self.elsewhere is None else self.elsewhere.read()[:size]
 
     def _file(self, start: int | None = None) -> bytes:
         """All bytes of the file, or its first ones."""
@@ -166,6 +174,8 @@ class ImageRef:
         """
         if self.region is None:
             return self._unchanged(self.read_bytes())
+        if self.elsewhere is not None:  # which renders, and has compared the document
+            return self.elsewhere.read()
         document = self._file()
         data = self.region.render(document, self.name)
         if self.region.document == digest_of(document):  # whichever PDFium rendered it then
@@ -180,6 +190,8 @@ class ImageRef:
         """
         if self.region is None:
             return None
+        if self.elsewhere is not None:
+            return decode_image(self.elsewhere.read_page(), self.name)
         document = self._file()
         if self.region.document != digest_of(document):
             self._unchanged(self.region.render(document, self.name))
@@ -212,7 +224,7 @@ class ImageRef:
         data = self.read_bytes() if data is None else data
         info = inspect_image(data, self.name)
         region = self.region
-        if region is not None and region.document is None:
+        if region is not None and region.document is None and self.elsewhere is None:
             region = replace(region, document=digest_of(self._file()))
         return replace(
             self,
@@ -225,7 +237,7 @@ class ImageRef:
 
     def as_file(self, path: Path, root: Path) -> ImageRef:
         """The same picture where its bytes have been written to a file of their own."""
-        return replace(self, path=path, root=root, data=None, region=None)
+        return replace(self, path=path, root=root, data=None, region=None, elsewhere=None)
 
     def _confined_path(self) -> Path:
         assert self.path is not None

@@ -395,16 +395,22 @@ def _completed(old: Record, new: Record) -> Record:
 
 
 def _differs(old: Record, new: Record) -> bool:
-    return _essence(new) != _essence(old)
+    is_near = old.image is None or old.image.elsewhere is None
+    return _essence(new, is_near) != _essence(old, is_near)
 
 
-def _essence(record: Record) -> tuple[object, ...]:
-    """A record's parts in a form that storing it does not change."""
+def _essence(record: Record, is_near: bool) -> tuple[object, ...]:
+    """A record's parts in a form that storing it does not change.
+
+    Args:
+        record: The record.
+        is_near: Whether the store keeps where its picture lies; one elsewhere keeps the picture.
+    """
     image = record.image
     return (
         record.id,
         record.text,
-        None if image is None else (image.sha256, image.path),
+        None if image is None else (image.sha256, image.path if is_near else None),
         record.source_id,
         _plain(record.metadata),
         _plain(record.links),

@@ -15,6 +15,7 @@ class RefusedError(UniSemError):
         remedy: What to do.
         retry_after: Seconds after which it may go better.
         code: A word for it, for OpenAI's clients.
+        kind: The name of the error of the core that it was, if it was one.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class RefusedError(UniSemError):
         self.remedy = remedy
         self.retry_after = retry_after
         self.code = code
+        self.kind: str | None = None
 
 
 def too_many(what: str, most: int, field: str) -> RefusedError:

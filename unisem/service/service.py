@@ -138,6 +138,10 @@ class Service:
             code="model_not_found",
         )
 
+    def encoder_of(self, view: SpaceView) -> HostedEncoder:
+        """The encoder of a space."""
+        return self._encoders[view.fingerprint]
+
     def reranking(self, name: Literal[True] | str) -> Reranking:
         """A reranker by name, or the first one, for a search.
 

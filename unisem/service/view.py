@@ -16,6 +16,7 @@ from unisem.search.query import Query
 from unisem.service.hosting import HostedSpace
 from unisem.service.principals import Principal
 from unisem.service.refusal import RefusedError
+from unisem.service.store_view import StoreView
 from unisem.stores.hits import Hit
 from unisem.stores.selection import EVERYTHING, Selection
 
@@ -68,6 +69,11 @@ class SpaceView:
         """Whether records may be added and removed, by this principal."""
         return self._hosted.writable and self._principal.scope == "write"
 
+    @property
+    def store(self) -> StoreView:
+        """The same, for who brings vectors."""
+        return StoreView(self._space, self)
+
     def search(self, queries: Sequence[Query]) -> Future[list[list[Hit]]]:
         """Each query's hits, in order.
 
@@ -75,12 +81,12 @@ class SpaceView:
             RefusedError: Too many wait.
         """
         return self._hosted.search(
-            [replace(query, selection=self._bound(query.selection)) for query in queries]
+            [replace(query, selection=self.bound(query.selection)) for query in queries]
         )
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
         """The record of each id, in order; ``None`` where there is none."""
-        selection = self._bound(Selection(ids=tuple(ids)))
+        selection = self.bound(Selection(ids=tuple(ids)))
         found = {record.id: record for record in self._space.store.select(selection)}
         return [found.get(record_id) for record_id in ids]
 
@@ -103,12 +109,12 @@ class SpaceView:
             count: How many links are followed, ``"previous"`` and ``"next"`` each.
         """
         hit = Hit(record, 0.0, record.modality)
-        found = with_neighbors(self._space.store, [hit], count, self._bound(EVERYTHING))
+        found = with_neighbors(self._space.store, [hit], count, self.bound(EVERYTHING))
         return [hit.record for hit in found]
 
     def count(self, selection: Selection = EVERYTHING) -> int:
         """How many records are selected."""
-        return self._space.store.count(self._bound(selection))
+        return self._space.store.count(self.bound(selection))
 
     def page(
         self, selection: Selection, after: str | None, most: int
@@ -119,7 +125,7 @@ class SpaceView:
             RefusedError: ``after`` is nothing that a page gave (422).
         """
         try:
-            return self._space.store.page(self._bound(selection), after, most)
+            return self._space.store.page(self.bound(selection), after, most)
         except ValueError:
             raise RefusedError(
                 422, "cursor is nothing that a listing gave", field="cursor", remedy="leave it out"
@@ -132,14 +138,12 @@ class SpaceView:
             RefusedError: Nothing may be added here (403), or too many wait (429). The future's: a
                 record that the principal would not see (403), or an id that is taken (409).
         """
-        bound = self._principal.filter
 
         def job() -> list[str]:
-            if bound is not None:
-                self._check_bound(records, bound)
+            self.check_new(records)
             return self._space.add(records)
 
-        return self._write(job)
+        return self.write(job)
 
     def update(self, record_id: str, metadata: Mapping[str, Any]) -> Future[list[Record]]:
         """Replace a record's metadata; the record as it is then.
@@ -156,7 +160,7 @@ class SpaceView:
             self._space.update({record_id: metadata})
             return changed
 
-        return self._write(job)
+        return self.write(job)
 
     def delete(
         self,
@@ -178,24 +182,38 @@ class SpaceView:
                 "filter holds for every record and would delete everything; give one that leaves "
                 "something out"
             )
-        selection = self._bound(Selection(ids, source_ids, filter))
-        return self._write(lambda: delete_with_words(self._space.store, selection))
+        selection = self.bound(Selection(ids, source_ids, filter))
+        return self.write(lambda: delete_with_words(self._space.store, selection))
 
-    def _write(self, job: Callable[[], _Result]) -> Future[list[_Result]]:
+    def write(self, job: Callable[[], _Result]) -> Future[list[_Result]]:
+        """Do one thing while nothing else is written; the future has its result, in a list.
+
+        Raises:
+            RefusedError: Nothing may be written here (403), or too many wait (429).
+        """
         if not self._hosted.writable:
             raise RefusedError(403, "this space is served for reading only")
         if self._principal.scope != "write":
             raise RefusedError(403, "this token is for reading only", remedy="use one for writing")
         return self._hosted.write(job)
 
-    def _bound(self, selection: Selection) -> Selection:
+    def bound(self, selection: Selection) -> Selection:
+        """What of a selection there is for this principal."""
         bound = self._principal.filter
         if bound is None:
             return selection
         wanted = selection.filter
         return replace(selection, filter=bound if wanted is None else bound & wanted)
 
-    def _check_bound(self, records: Sequence[Record], bound: Filter) -> None:
+    def check_new(self, records: Sequence[Record]) -> None:
+        """Refuse records that this principal may not add.
+
+        Raises:
+            RefusedError: It would not see one (403), or an id is taken (409).
+        """
+        bound = self._principal.filter
+        if bound is None:
+            return
         for record in records:
             _check_seen(record, bound)
         ids = [record.id for record in records]

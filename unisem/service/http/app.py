@@ -13,7 +13,15 @@ from starlette.concurrency import run_in_threadpool
 from unisem import __version__
 from unisem.rerank.base import Reranker
 from unisem.search.reranking import Reranking
-from unisem.service.http import embedding, images, operations, records, searching, spaces
+from unisem.service.http import (
+    embedding,
+    images,
+    operations,
+    records,
+    searching,
+    spaces,
+    store_routes,
+)
 from unisem.service.http.forwarding import Forwarding
 from unisem.service.http.guard import Guard
 from unisem.service.http.metrics import Measured, Metrics
@@ -82,7 +90,7 @@ def create_app(
         app.add_middleware(Forwarding, writer=writer, settings=service.settings)
     app.add_middleware(Guard, settings=service.settings, who=service.principal)
     app.add_middleware(Measured, metrics=app.state.metrics)
-    for group in (spaces, searching, records, images, embedding, operations):
+    for group in (spaces, searching, records, images, embedding, store_routes, operations):
         app.include_router(group.router)
     for group in (searching, records):
         app.include_router(group.uploads)

@@ -26,7 +26,7 @@ from unisem.errors import (
     VectorError,
 )
 from unisem.service.refusal import RefusedError
-from unisem.wire.problem import Problem
+from unisem.wire.problem import URN, Problem
 from unisem.wire.query import WireQuery
 
 OPENAI_PATHS = ("/v1/embeddings", "/v1/rerank", "/rerank", "/v1/models")
@@ -60,7 +60,7 @@ def problem(error: RefusedError, path: str) -> Response:
         media_type = "application/json"
     else:
         known = Problem(
-            type="about:blank",
+            type="about:blank" if error.kind is None else f"{URN}{error.kind}",
             title=title,
             status=status,
             detail=detail,
@@ -74,6 +74,13 @@ def problem(error: RefusedError, path: str) -> Response:
 
 def refusal_of(error: Exception) -> RefusedError:
     """What an error means to whoever sent the request; what only we may know is logged."""
+    refusal = _refusal(error)
+    if refusal is not error and isinstance(error, UniSemError | ValueError):
+        refusal.kind = type(error).__name__
+    return refusal
+
+
+def _refusal(error: Exception) -> RefusedError:
     match error:
         case RefusedError():
             return error

@@ -1,0 +1,1 @@
+"""A space that a service keeps, used from here."""

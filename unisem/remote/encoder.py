@@ -1,0 +1,168 @@
+"""`RemoteEncoder`: a space's encoder, which runs where the space is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+from unisem.encoders.base import Encoder, Progress, Role
+from unisem.errors import ImageError
+from unisem.images.decoding import decode_image
+from unisem.images.reference import ImageRef, ImageSource, sources_as_list
+from unisem.records import Vector, check_unicode
+from unisem.remote.space import RemoteSpace
+from unisem.wire.pictures import data_uri
+from unisem.wire.store import Embedded, Images, Texts, WholeAnswer, WholeRequest
+
+_KEPT = "unisem bytes"
+_SHARE = 0.9  # of a request that its pictures may take
+_PROBE = 224  # pixels a side that a picture is decoded to here, to its end
+_CERTAIN = 64  # characters that every encoder reads
+
+
+class RemoteEncoder(Encoder):
+    """Sends texts and pictures, and gets the vectors that the space's own encoder makes of them.
+
+    Pictures are sent as they are, so that their vectors are those of the file to the last bit.
+
+    Args:
+        space: The space.
+    """
+
+    def __init__(self, space: RemoteSpace) -> None:
+        self._space = space
+
+    def __repr__(self) -> str:
+        return f"RemoteEncoder({self.name!r}, {self._space.place!r})"
+
+    @property
+    def name(self) -> str:
+        return self._space.info.encoder
+
+    @property
+    def fingerprint(self) -> str:
+        return self._space.info.fingerprint
+
+    @property
+    def image_fingerprint(self) -> str:
+        return self._space.info.image_fingerprint
+
+    @property
+    def dimension(self) -> int:
+        return self._space.info.dimension
+
+    def encode_texts(
+        self,
+        texts: Sequence[str],
+        role: Role = "document",
+        *,
+        batch_size: int = 32,
+        progress: Progress | None = None,
+    ) -> Vector:
+        """See `Encoder`; the service decides how many go together."""
+        del batch_size
+        if isinstance(texts, str):
+            raise TypeError("pass a list of texts, for example [text]")
+        if role not in ("query", "document"):
+            raise ValueError(f'role must be "query" or "document", not {role!r}')
+        texts = list(texts)
+        for position, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise TypeError(f"texts[{position}] is {type(text).__name__}, not a string")
+            check_unicode(text, f"texts[{position}]")
+        rows: list[Vector] = []
+        for some in self._fitting([len(text.encode()) for text in texts], self._inputs):
+            body = Texts(texts=texts[some], role=role)
+            rows.append(self._space.ask(Embedded, "/store/embed", body).vectors.to_core())
+            if progress is not None:
+                progress(len(body.texts))
+        return self._stacked(rows)
+
+    def encode_images(
+        self,
+        images: Sequence[ImageSource],
+        *,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Vector:
+        """See `Encoder`; the service decides how many go together."""
+        del batch_size
+        named = []
+        for source in sources_as_list(images):
+            ref = ImageRef.of(source)
+            named.append((data_uri(ref.read_verified(), ref.name), ref.name))
+        return self._embedded(named, progress)
+
+    def prepare_image(self, image: ImageSource) -> Image.Image:
+        """Decode one picture, small, to see that it can be; its bytes go with it.
+
+        Raises:
+            ImageError: The picture cannot be used.
+        """
+        ref = ImageRef.of(image)
+        data = ref.read_verified()
+        opened = decode_image(data, ref.name, min_side=_PROBE)
+        opened.info[_KEPT] = data
+        return opened
+
+    def encode_prepared(self, images: Sequence[Image.Image]) -> Vector:
+        return self._embedded([(data_uri(_bytes_of(image)), "picture") for image in images])
+
+    def reads_whole(self, text: str) -> bool:
+        if len(text) <= _CERTAIN:
+            return True
+        return self._space.ask(WholeAnswer, "/store/whole", WholeRequest(texts=[text])).whole[0]
+
+    def _embedded(
+        self, named: Sequence[tuple[str, str]], progress: Progress | None = None
+    ) -> Vector:
+        """Vectors of pictures, each a data URI and what to call it."""
+        rows: list[Vector] = []
+        for some in self._fitting([len(uri) for uri, _ in named], self._space.limits.images):
+            batch = named[some]
+            try:
+                rows.append(self._sent([uri for uri, _ in batch]))
+            except ImageError as error:
+                if len(batch) == 1:
+                    raise error.named(batch[0][1]) from error
+                rows += [self._embedded([one]) for one in batch]  # to say which it is
+            if progress is not None:
+                progress(len(batch))
+        return self._stacked(rows)
+
+    def _sent(self, uris: list[str]) -> Vector:
+        body = Images(images=uris)
+        return self._space.ask(Embedded, "/store/embed", body).vectors.to_core()
+
+    def _fitting(self, sizes: Sequence[int], most: int) -> Iterator[slice]:
+        """Runs of inputs that one request may have, by their number and their bytes."""
+        room = int(_SHARE * self._space.limits.body_bytes)
+        start = size = 0
+        for place, bytes_ in enumerate(sizes):
+            if place > start and (place - start == most or size + bytes_ > room):
+                yield slice(start, place)
+                start, size = place, 0
+            size += bytes_
+        if start < len(sizes):
+            yield slice(start, len(sizes))
+
+    @property
+    def _inputs(self) -> int:
+        return self._space.limits.inputs
+
+    def _stacked(self, rows: Sequence[Vector]) -> Vector:
+        if not rows:
+            return np.empty((0, self.dimension), np.float32)
+        return np.concatenate(rows)
+
+
+def _bytes_of(image: Image.Image) -> bytes:
+    """The file that a picture was decoded from; of another one, a file that is like it."""
+    if isinstance(data := image.info.get(_KEPT), bytes):
+        return data
+    buffer = BytesIO()
+    image.save(buffer, format="PNG", compress_level=1)
+    return buffer.getvalue()

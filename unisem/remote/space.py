@@ -1,0 +1,134 @@
+"""`RemoteSpace`: one space of one service, and the pictures of its records."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Self, TypeVar
+from urllib.parse import unquote
+
+from pydantic import BaseModel
+
+from unisem.errors import ServiceError
+from unisem.images.reference import ImageRef
+from unisem.records import Record
+from unisem.remote.connection import Connection, segment
+from unisem.remote.image import RemoteImage
+from unisem.stores.hits import Hit
+from unisem.wire.answers import SpaceList
+from unisem.wire.hit import WireHit
+from unisem.wire.record import WireImage, WireRecord
+from unisem.wire.store import StoreInfo
+
+_Answer = TypeVar("_Answer", bound=BaseModel)
+_SPACES = "/v1/spaces"
+
+
+class RemoteSpace:
+    """Asks for one space, and knows its limits.
+
+    Args:
+        connection: To the service.
+        name: The space's name there.
+
+    Raises:
+        ServiceError: There is no such space, or the token is not for it.
+    """
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self.connection = connection
+        self.name = name
+        self._root = f"{_SPACES}/{segment(name)}"
+        self.info = self.told()
+        self.limits = self.info.limits
+
+    @classmethod
+    def at(
+        cls, url: str, name: str | None = None, *, token: str | None = None, timeout: float = 60.0
+    ) -> Self:
+        """Find a space.
+
+        Args:
+            url: Of the service, or what `place` gives of a space.
+            name: The space's name there; may be left out if there is one only.
+            token: As of `Connection`.
+            timeout: Likewise.
+
+        Raises:
+            ServiceError: It cannot be reached, or there is no such space.
+        """
+        base, found, last = url.rpartition(f"{_SPACES}/")
+        if found and name is None:
+            url, name = base, unquote(last)
+        connection = Connection(url, token, timeout=timeout)
+        try:
+            return cls(connection, name if name is not None else _only(connection))
+        except BaseException:
+            connection.close()
+            raise
+
+    def __repr__(self) -> str:
+        return f"RemoteSpace({self.place!r})"
+
+    @property
+    def place(self) -> str:
+        """The space's URL."""
+        return self.connection.url + self._root
+
+    def told(self) -> StoreInfo:
+        """What the service says of the space now."""
+        return self.connection.ask(StoreInfo, "GET", f"{self._root}/store")
+
+    def ask(
+        self, answer: type[_Answer], path: str, body: BaseModel, *, again: bool = True
+    ) -> _Answer:
+        """Post a request to a path of the space; see `Connection.ask`."""
+        return self.connection.ask(answer, "POST", f"{self._root}{path}", body, again=again)
+
+    def image(self, record_id: str, size: str, most: int) -> bytes:
+        """The bytes of a record's picture, or of what is made of it.
+
+        Raises:
+            UniSemError: As `Connection.send`.
+        """
+        return self.connection.send(
+            "GET",
+            f"{self._root}/records/{segment(record_id)}/image",
+            parameters={"size": size},
+            most=most,
+        )
+
+    def record_of(self, wire: WireRecord) -> Record:
+        """A record, whose picture stays where it is until it is read."""
+        return wire.to_core(partial(self._reference, wire.id))
+
+    def hit_of(self, wire: WireHit) -> Hit:
+        """A hit, likewise."""
+        return wire.to_core(partial(self._reference, wire.record.id))
+
+    def _reference(self, record_id: str, wire: WireImage) -> ImageRef:
+        region = wire.to_region()
+        return ImageRef(
+            elsewhere=RemoteImage(
+                place=self.place,
+                record_id=record_id,
+                sha256=wire.sha256,
+                is_region=region is not None,
+                space=self,
+            ),
+            region=region,
+            sha256=wire.sha256,
+            mime_type=wire.mime_type,
+            width=wire.width,
+            height=wire.height,
+        )
+
+
+def _only(connection: Connection) -> str:
+    """The name of the only space."""
+    names = [it.name for it in connection.ask(SpaceList, "GET", _SPACES).spaces]
+    if len(names) != 1:
+        listed = ", ".join(map(repr, sorted(names)[:20])) or "none"
+        raise ServiceError(
+            f"{connection.url} has {len(names)} spaces for you ({listed}); say which: space=…"
+        )
+    return names[0]

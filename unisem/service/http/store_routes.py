@@ -1,0 +1,250 @@
+"""Routes for clients that search a space's store, embed and add with vectors by themselves."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
+
+from unisem.errors import CalibrationError
+from unisem.images.decoding import inspect_image
+from unisem.images.reference import ImageRef
+from unisem.records import Modality, Record, Vector
+from unisem.service.embedding import Input
+from unisem.service.http.access import TheService, View, awaited, image_url
+from unisem.service.refusal import RefusedError, too_many
+from unisem.service.settings import ServiceSettings
+from unisem.service.store_view import StoreView
+from unisem.service.view import SpaceView
+from unisem.stores.hits import Hit
+from unisem.wire.answers import Added, Deleted
+from unisem.wire.hit import WireHit
+from unisem.wire.pictures import picture_of
+from unisem.wire.record import WireRecord
+from unisem.wire.store import (
+    CalibrationAnswer,
+    CalibrationRequest,
+    Embedded,
+    EmbeddedItems,
+    EmbedRequest,
+    IdsRequest,
+    NewCalibration,
+    PageRequest,
+    StoreHits,
+    StoreInfo,
+    StoreLimits,
+    StorePage,
+    Texts,
+    Updated,
+    Updates,
+    VectorsAnswer,
+    VectorSearch,
+    WholeAnswer,
+    WholeRequest,
+    WireRows,
+    WireSelection,
+    WordSearch,
+    hits_of,
+    vectors_of,
+    wire_vectors,
+)
+
+router = APIRouter(tags=["store"])
+_ROOT = "/v1/spaces/{space}/store"
+_ADDED = 16  # times as many records with their vectors as without: nothing is embedded
+_NEAREST = 64  # vectors of a search
+
+
+def _store(view: View) -> StoreView:
+    return view.store
+
+
+Store = Annotated[StoreView, Depends(_store)]
+
+
+@router.get(_ROOT, summary="Say what a client has to know of a space")
+def store_info(view: View, store: Store, service: TheService) -> StoreInfo:
+    """Encoder, vectors and limits."""
+    settings = service.settings
+    return StoreInfo(
+        name=view.name,
+        records=view.count(),
+        encoder=view.encoder,
+        fingerprint=view.fingerprint,
+        image_fingerprint=store.image_fingerprint,
+        dimension=view.dimension,
+        stored_dimension=store.stored_dimension,
+        writable=view.writable,
+        limits=StoreLimits(
+            body_bytes=settings.body_bytes,
+            images=settings.images,
+            queries=settings.queries,
+            records=min(settings.records, settings.k),
+            added=_ADDED * settings.records,
+            inputs=settings.inputs,
+        ),
+    )
+
+
+@router.post(f"{_ROOT}/page", summary="List selected records, with their vectors if wanted")
+def page(
+    asked: PageRequest, request: Request, view: View, store: Store, service: TheService
+) -> StorePage:
+    """Records page by page, in an order that stays while others are written."""
+    if asked.limit > service.settings.records:
+        raise too_many("limit", service.settings.records, "limit")
+    selection = asked.selection.to_core()
+    records, after = view.page(selection, asked.cursor, asked.limit)
+    vectors = None
+    if asked.with_vectors:
+        found = store.vectors([record.id for record in records])
+        vectors = [None if one is None else wire_vectors(one) for one in found]
+    return StorePage(
+        records=[WireRecord.of(it, image_url(request, view, it.id)) for it in records],
+        vectors=vectors,
+        cursor=after,
+        count=view.count(selection),
+    )
+
+
+@router.post(f"{_ROOT}/vectors", summary="Give records' vectors")
+def vectors(asked: IdsRequest, store: Store, service: TheService) -> VectorsAnswer:
+    """The raw vectors of each id, in order."""
+    _check_count(len(asked.ids), service.settings.k, "ids")
+    found = store.vectors(asked.ids)
+    return VectorsAnswer(vectors=[None if one is None else wire_vectors(one) for one in found])
+
+
+@router.post(f"{_ROOT}/search", summary="Find the records nearest to vectors")
+def search(
+    asked: VectorSearch, request: Request, view: View, store: Store, service: TheService
+) -> StoreHits:
+    """The best records for each vector."""
+    _check_count(asked.k, service.settings.fetch_k, "k")
+    rows = asked.vectors.to_core()
+    _check_count(len(rows), _NEAREST, "vectors")
+    found = store.search(rows, asked.k, asked.selection.to_core(), asked.match, asked.asked)
+    return _found(request, view, found)
+
+
+@router.post(f"{_ROOT}/words", summary="Find records by the words of a text")
+def words(
+    asked: WordSearch, request: Request, view: View, store: Store, service: TheService
+) -> StoreHits:
+    """The best records by keyword."""
+    _check_count(asked.k, service.settings.fetch_k, "k")
+    found = store.search_words(asked.text, asked.k, asked.selection.to_core())
+    return _found(request, view, [found])
+
+
+@router.post(f"{_ROOT}/add", summary="Add records with their vectors")
+async def add(new: EmbeddedItems, store: Store, service: TheService) -> Added:
+    """Store records, all of them or none; an id that exists is replaced."""
+    items = await run_in_threadpool(_taken, new, store, service.settings)
+    (ids,) = await awaited(store.add(items), service)
+    return Added(ids=ids)
+
+
+@router.post(f"{_ROOT}/delete", summary="Remove selected records")
+async def delete(selection: WireSelection, store: Store, service: TheService) -> Deleted:
+    """Remove the records that are selected, which may be all."""
+    (count,) = await awaited(store.delete(selection.to_core()), service)
+    return Deleted(deleted=count)
+
+
+@router.post(f"{_ROOT}/update", summary="Replace several records' metadata")
+async def update(change: Updates, store: Store, service: TheService) -> Updated:
+    """Replace metadata, whole, all or none."""
+    (count,) = await awaited(store.update(change.metadata), service)
+    return Updated(updated=count)
+
+
+@router.post(f"{_ROOT}/calibration", summary="Give the calibration")
+def calibration(asked: CalibrationRequest, store: Store) -> CalibrationAnswer:
+    """What makes scores of texts and of pictures comparable, unless it is known."""
+    found = store.calibration()
+    if found is None:
+        return CalibrationAnswer(digest=None, data=None)
+    digest, content = found
+    data = None if asked.known == digest else base64.b64encode(content).decode("ascii")
+    return CalibrationAnswer(digest=digest, data=data)
+
+
+@router.post(f"{_ROOT}/calibrate", summary="Replace the calibration")
+async def calibrate(new: NewCalibration, store: Store, service: TheService) -> CalibrationAnswer:
+    """Search by another calibration from now on, or by raw cosines."""
+    try:
+        data = None if new.data is None else base64.b64decode(new.data, validate=True)
+    except (binascii.Error, ValueError):
+        raise CalibrationError("data is not base64") from None
+    await awaited(await run_in_threadpool(store.calibrate, data), service)
+    found = await run_in_threadpool(store.calibration)
+    return CalibrationAnswer(digest=None if found is None else found[0], data=None)
+
+
+@router.post(f"{_ROOT}/embed", summary="Embed by the space's encoder")
+async def embed(asked: EmbedRequest, view: View, service: TheService) -> Embedded:
+    """Unit vectors of texts or of pictures."""
+    settings = service.settings
+    if isinstance(asked, Texts):
+        _check_count(len(asked.texts), settings.inputs, "texts")
+        inputs = [Input(text, asked.role) for text in asked.texts]
+    else:
+        _check_count(len(asked.images), settings.images, "images")
+        inputs = await run_in_threadpool(
+            lambda: [Input(_picture(uri, "images", settings)) for uri in asked.images]
+        )
+    rows = await awaited(service.encoder_of(view).embed(inputs), service)
+    return Embedded(vectors=WireRows.stacked(rows))
+
+
+@router.post(f"{_ROOT}/whole", summary="Say whether texts are embedded to their end")
+def whole(asked: WholeRequest, store: Store, service: TheService) -> WholeAnswer:
+    """Whether the encoder reads all of each text."""
+    _check_count(len(asked.texts), service.settings.inputs, "texts")
+    return WholeAnswer(whole=store.reads_whole(asked.texts))
+
+
+def _check_count(count: int, most: int, field: str) -> None:
+    if count > most:
+        raise too_many(field if field == "k" else f"the number of {field}", most, field)
+
+
+def _found(request: Request, view: SpaceView, results: list[list[Hit]]) -> StoreHits:
+    return hits_of(
+        [
+            [WireHit.of(hit, image_url(request, view, hit.record.id)) for hit in hits]
+            for hits in results
+        ]
+    )
+
+
+def _taken(
+    new: EmbeddedItems, store: StoreView, settings: ServiceSettings
+) -> list[tuple[Record, dict[Modality, Vector], bool]]:
+    """The records that are meant, their vectors, and whether their pictures are kept already."""
+    _check_count(len(new.items), _ADDED * settings.records, "items")
+    taken = []
+    for position, item in enumerate(new.items):
+        if item.kept is not None and item.image is not None:
+            raise RefusedError(422, "an item has a picture or one that is kept", field="items")
+        image: ImageRef | None = None
+        if item.kept is not None:
+            image = store.kept(item.kept.of, item.kept.sha256)
+        elif item.image is not None:
+            image = ImageRef(data=_picture(item.image, f"items.{position}.image", settings))
+        record = item.record_with(image)
+        taken.append((record, vectors_of(item.vectors), item.kept is not None))
+    return taken
+
+
+def _picture(uri: str, where: str, settings: ServiceSettings) -> bytes:
+    """A picture's bytes, within the limits."""
+    data = picture_of(uri, where)
+    info = inspect_image(data, where)
+    if info.width * info.height > settings.pixels:
+        raise too_many("the pixels of a picture", settings.pixels, where)
+    return data
