@@ -123,7 +123,7 @@ def _places(node: BaseNode) -> tuple[str | None, str | None, str | None]:
     """A picture's base64, path and URL, as far as the node has them."""
     match node:
         case UniSemImageNode():
-            return node.kept_image, node.image_path, node.image_url
+            return node.kept_image, node.place, node.image_url
         case ImageNode():
             return node.image, node.image_path, node.image_url
         case Node(image_resource=resource) if resource is not None:

@@ -28,7 +28,7 @@ from llama_index.core.base.llms.types import (
     TextBlock,
     VideoBlock,
 )
-from llama_index.core.bridge.pydantic import Field
+from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.core.schema import (
     BaseNode,
     ImageNode,
@@ -149,6 +149,7 @@ class UniSemImageNode(FoundText, ImageNode):
     image_shown: Regions = Field(
         default="alone", description="Whether a part of a page is shown alone or on its page."
     )
+    _elsewhere: ImageRef | None = PrivateAttr(default=None)
 
     if not TYPE_CHECKING:  # a property cannot take the place of a field
 
@@ -167,6 +168,13 @@ class UniSemImageNode(FoundText, ImageNode):
         return kept
 
     @property
+    def place(self) -> str | None:
+        """Where the picture lies, a path or what a service calls it; ``None`` if nowhere."""
+        if self.image_path is None and self._elsewhere is not None:
+            return self._elsewhere.name
+        return self.image_path
+
+    @property
     def picture(self) -> ImageRef:
         """The picture's reference.
 
@@ -178,6 +186,14 @@ class UniSemImageNode(FoundText, ImageNode):
                 return ImageRef(data=b64decode(self.kept_image, validate=True))
             except ValueError:
                 raise ImageError(self.node_id, "has a picture that is not base64") from None
+        if self.image_path is None and self._elsewhere is not None:
+            return self._elsewhere
+        if self.image_path is None and self.image_sha256 is not None:
+            raise ImageError(
+                self.node_id,
+                "lies on another machine",
+                "; a copy of its node does not bring it here. Retrieve it again",
+            )
         if self.image_path is None:
             raise ImageError(self.node_id, "has no image_path")
         root = None if self.image_root is None else Path(self.image_root)
@@ -291,7 +307,7 @@ def node_of(record: Record) -> BaseNode:
         parts["excluded_embed_metadata_keys"] = ["box"]
     if record.image is None:
         return FoundText(**parts)
-    return UniSemImageNode(
+    node = UniSemImageNode(
         **parts,
         image_path=None if record.image.path is None else str(record.image.path),
         image_root=None if record.image.root is None else str(record.image.root),
@@ -299,6 +315,9 @@ def node_of(record: Record) -> BaseNode:
         image_region=None if record.image.region is None else record.image.region.to_json(),
         image_sha256=record.image.sha256,
     )
+    if record.image.elsewhere is not None:
+        node._elsewhere = record.image
+    return node
 
 
 def parts_of(node: BaseNode) -> dict[str, Any]:

@@ -327,7 +327,9 @@ def _image_refs(sources: Iterable[Picture]) -> list[ImageRef]:
 
 
 def _event_name(image: ImageRef) -> str:
-    """A picture's path, or the digest of its bytes."""
+    """A picture's path, what a service calls it, or the digest of its bytes."""
     if image.path is not None:
         return str(image.path)
+    if image.elsewhere is not None:
+        return image.name
     return f"sha256:{hashlib.sha256(image.data or b'').hexdigest()}"

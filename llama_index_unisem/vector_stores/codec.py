@@ -102,7 +102,7 @@ def with_other_vectors(items: Sequence[EmbeddedRecord], store: Store) -> list[Em
     known = zip(store.get(ids), store.vectors(ids), strict=True)
     return [
         EmbeddedRecord(item.record, {**vectors, **item.vectors})
-        if old is not None and vectors and _content(old) == _content(item.record)
+        if old is not None and vectors and _are_alike(old, item.record)
         else item
         for item, (old, vectors) in zip(items, known, strict=True)
     ]
@@ -368,10 +368,17 @@ def _name(cls: type) -> str:
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
-def _content(record: Record) -> tuple[Any, ...]:
-    path = None if record.image is None else record.image.path
+def _are_alike(old: Record, new: Record) -> bool:
+    is_near = old.image is None or old.image.elsewhere is None
+    return _content(old, is_near) == _content(new, is_near)
+
+
+def _content(record: Record, is_near: bool) -> tuple[Any, ...]:
+    """What vectors are made of, and what is said of it; a picture elsewhere has no path."""
+    image = record.image
+    place = None if image is None else image.path if is_near else image.sha256
     mappings = to_json(record.metadata), to_json(record.payload)
-    return record.text, record.source_id, path, *mappings
+    return record.text, record.source_id, place, *mappings
 
 
 def _check_dimension(items: Sequence[EmbeddedRecord], dimension: int) -> None:

@@ -69,6 +69,9 @@ class RemoteSpace:
     def __repr__(self) -> str:
         return f"RemoteSpace({self.place!r})"
 
+    def __deepcopy__(self, memo: object) -> Self:
+        return self  # a copy of a record reads by the same connection
+
     @property
     def place(self) -> str:
         """The space's URL."""
