@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,12 +19,24 @@ if TYPE_CHECKING:
     from socket import socket
 
     from unisem.service.mcp import McpService
+    from unisem.space import SemanticSpace
 
 _HTTP = "Over HTTP"
 
 
 def mcp(
-    space: Annotated[Path, typer.Argument(help="A space made by `unisem index`.")],
+    space: Annotated[
+        Path, typer.Argument(help="A space made by `unisem index`, or its name with --service.")
+    ],
+    service: Annotated[
+        str | None,
+        typer.Option(
+            "--service",
+            metavar="URL",
+            help="Serve a space that `unisem serve` keeps there; the environment variable "
+            "UNISEM_TOKEN is its token.",
+        ),
+    ] = None,
     about: Annotated[
         str,
         typer.Option(
@@ -135,17 +148,25 @@ def mcp(
         listener = None
         if http:
             listener = stack.enter_context(_listening(host, port, token_file))
-        opened = stack.enter_context(open_existing(space))
+        opened = stack.enter_context(_opened(space, service))
         for root in image_roots or ():
             opened.image_library.allow(root)
         tokens = None if token_file is None else Tokens.read(token_file)
-        name = name_of(space.resolve())
-        service = McpService(opened, settings, name=name, bound=bound, tokens=tokens)
-        stack.callback(service.close)
+        name = name_of(space.resolve()) if service is None else str(space)
+        served = McpService(opened, settings, name=name, bound=bound, tokens=tokens)
+        stack.callback(served.close)
         if listener is None:
-            _serve_streams(service)
+            _serve_streams(served)
         else:
-            _serve_http(service, listener, allow_host or [])
+            _serve_http(served, listener, allow_host or [])
+
+
+def _opened(space: Path, service: str | None) -> SemanticSpace:
+    if service is None:
+        return open_existing(space)
+    from unisem.space import SemanticSpace
+
+    return SemanticSpace.connect(service, str(space), token=os.environ.get("UNISEM_TOKEN"))
 
 
 def _listening(host: str, port: int, token_file: Path | None) -> socket:
