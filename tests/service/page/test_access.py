@@ -79,6 +79,11 @@ def test_choices_and_filters_by_keyboard_keep_the_focus(visitor: Visitor, addres
     visit.page.wait_for_url("**in.**")
     visit.settled()
     assert visit.focused("at.checked && at.closest('#filters') !== null")
+    visit.page.focus("#chips .chip")
+    keys.press("Enter")
+    visit.page.wait_for_url(lambda url: "in." not in url)
+    visit.settled()
+    assert visit.focused("at.id") == "results"
 
 
 def test_what_happens_is_told(visitor: Visitor, address: str) -> None:

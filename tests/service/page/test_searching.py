@@ -215,6 +215,11 @@ def test_several_filters_hold_together_and_also_where_nothing_is_asked(
     _fill(visit.page, "year to", "2010")
     condition = Field("tags").any_of(["even"]) & (Field("year") <= 2010)
     visit.wait_for(ids_of(gallery, text="a bird", filter=condition))
+    visit.page.get_by_role("button", name="Drop the filter tags: even").click()
+    visit.wait_for(ids_of(gallery, text="a bird", filter=Field("year") <= 2010))
+    assert visit.page.locator("#chips .chip").all_inner_texts() == ["year to 2010"]
+    visit.page.go_back()
+    visit.wait_for(ids_of(gallery, text="a bird", filter=condition))
     visit.page.fill("#text", "")
     visit.page.press("#text", "Enter")
     listed = {

@@ -62,6 +62,7 @@ export class App {
     });
     search = NOTHING;
     lookedFor = null;
+    hasLooked = false;
     looking = new AbortController();
     found = [];
     liked = null;
@@ -121,9 +122,7 @@ export class App {
         try {
             await this.spaces.enter(search, signal);
             this.liked =
-                search.like === ""
-                    ? null
-                    : await this.api.record(this.spaces.name, search.like, signal);
+                search.like === "" ? null : await this.api.record(this.spaces.name, search.like, signal);
             if (signal.aborted)
                 return;
             this.bar.show(this.spaces.name, search, this.liked);
@@ -144,8 +143,14 @@ export class App {
         }
         finally {
             clearTimeout(wait);
-            if (!signal.aborted)
+            if (!signal.aborted) {
                 this.results.setAttribute("aria-busy", "false");
+                // What had the focus may be gone, like the button that was pressed.
+                const isLost = document.activeElement === document.body;
+                if (isLost && this.hasLooked)
+                    this.results.focus({ preventScroll: true });
+                this.hasLooked = true;
+            }
         }
     }
     async find(count, signal) {

@@ -1,13 +1,16 @@
 /** The spaces that are served, the metadata of the one that is searched, and the controls for both. */
 import { part } from "./dom.js";
+import { showChips } from "./filter_chips.js";
 import { FilterPanel } from "./filter_panel.js";
 import { Problem } from "./problem.js";
 const PATIENCE = 150; // milliseconds that results wait for the filters beside them
 export class Spaces {
     api;
+    actions;
     picker = part("space", HTMLSelectElement);
     filtering = part("filtering", HTMLButtonElement);
     filters = part("filters", HTMLElement);
+    chips = part("chips", HTMLElement);
     panel;
     all = [];
     search = null;
@@ -16,6 +19,7 @@ export class Spaces {
     loading = Promise.resolve();
     constructor(api, actions) {
         this.api = api;
+        this.actions = actions;
         this.panel = new FilterPanel(this.filters, (conditions) => actions.filter(conditions));
         this.picker.addEventListener("change", () => actions.pick(this.picker.value));
         this.filtering.addEventListener("click", () => {
@@ -91,6 +95,7 @@ export class Spaces {
         part("add", HTMLButtonElement).hidden = this.served?.writable !== true;
         part("forget", HTMLButtonElement).hidden = !this.api.hasToken;
         this.panel.show(this.known, search.conditions);
+        showChips(this.chips, search.conditions, this.actions.filter);
         this.filters.hidden = this.filtering.hidden = this.panel.isEmpty;
         const { size } = search.conditions;
         this.filtering.textContent = size === 0 ? "Filters" : `Filters (${size})`;

@@ -68,6 +68,7 @@ export class App {
 
   private search: Search = NOTHING;
   private lookedFor: Search | null = null;
+  private hasLooked = false;
   private looking = new AbortController();
   private found: readonly Found[] = [];
   private liked: SpaceRecord | null = null;
@@ -126,9 +127,7 @@ export class App {
     try {
       await this.spaces.enter(search, signal);
       this.liked =
-        search.like === ""
-          ? null
-          : await this.api.record(this.spaces.name, search.like, signal);
+        search.like === "" ? null : await this.api.record(this.spaces.name, search.like, signal);
       if (signal.aborted) return;
       this.bar.show(this.spaces.name, search, this.liked);
       const found = await this.find(STEP, signal);
@@ -144,7 +143,13 @@ export class App {
       this.fail(Problem.from(error));
     } finally {
       clearTimeout(wait);
-      if (!signal.aborted) this.results.setAttribute("aria-busy", "false");
+      if (!signal.aborted) {
+        this.results.setAttribute("aria-busy", "false");
+        // What had the focus may be gone, like the button that was pressed.
+        const isLost = document.activeElement === document.body;
+        if (isLost && this.hasLooked) this.results.focus({ preventScroll: true });
+        this.hasLooked = true;
+      }
     }
   }
 

@@ -3,6 +3,7 @@
 import type { Api } from "./api.js";
 import type { Conditions } from "./conditions.js";
 import { part } from "./dom.js";
+import { showChips } from "./filter_chips.js";
 import { FilterPanel } from "./filter_panel.js";
 import { Problem } from "./problem.js";
 import type { Search } from "./search.js";
@@ -13,7 +14,7 @@ const PATIENCE = 150; // milliseconds that results wait for the filters beside t
 /** What the controls do when they are used. */
 export interface SpacesActions {
   pick(space: string): void;
-  filter(conditions: Conditions): void;
+  readonly filter: (conditions: Conditions) => void;
   add(): void;
   forgetToken(): void;
 }
@@ -22,6 +23,7 @@ export class Spaces {
   private readonly picker = part("space", HTMLSelectElement);
   private readonly filtering = part("filtering", HTMLButtonElement);
   private readonly filters = part("filters", HTMLElement);
+  private readonly chips = part("chips", HTMLElement);
   private readonly panel: FilterPanel;
   private all: readonly Space[] = [];
   private search: Search | null = null;
@@ -31,7 +33,7 @@ export class Spaces {
 
   constructor(
     private readonly api: Api,
-    actions: SpacesActions,
+    private readonly actions: SpacesActions,
   ) {
     this.panel = new FilterPanel(this.filters, (conditions) => actions.filter(conditions));
     this.picker.addEventListener("change", () => actions.pick(this.picker.value));
@@ -114,6 +116,7 @@ export class Spaces {
     part("add", HTMLButtonElement).hidden = this.served?.writable !== true;
     part("forget", HTMLButtonElement).hidden = !this.api.hasToken;
     this.panel.show(this.known, search.conditions);
+    showChips(this.chips, search.conditions, this.actions.filter);
     this.filters.hidden = this.filtering.hidden = this.panel.isEmpty;
     const { size } = search.conditions;
     this.filtering.textContent = size === 0 ? "Filters" : `Filters (${size})`;
