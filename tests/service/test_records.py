@@ -10,11 +10,13 @@ from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
+from fpdf import FPDF
 
 from tests.support.pictures import encoded, noise, solid
 from tests.support.recognizers import ColourRecognizer
 from tests.support.toy import COLOURS
-from unisem import Record, SemanticSpace
+from unisem import ImageRef, Record, SemanticSpace
+from unisem.images.region import Region
 from unisem.service.http.app import create_app
 from unisem.service.settings import ServiceSettings
 
@@ -238,6 +240,27 @@ def test_small_copies(client: TestClient, card_space: SemanticSpace) -> None:
     assert Image.open(BytesIO(small.content)).size == (384, 256)
     assert client.get(f"{RECORDS}/large/image?size=page").status_code == 404
     assert client.get(f"{RECORDS}/large/image?size=huge").status_code == 422
+
+
+def test_the_same_drawing_on_two_pages_has_each_time_its_own_page(
+    client: TestClient, card_space: SemanticSpace, cards: Path
+) -> None:
+    book = FPDF(unit="pt", format=(200, 200))
+    for words in ("the first", "the second"):
+        book.add_page()
+        book.set_font("helvetica", size=20)
+        book.text(20, 150, words)
+    book.output(str(cards / "book.pdf"))
+    blank = (10, 10, 60, 60)
+    for number in (1, 2):
+        part = ImageRef(path=cards / "book.pdf", region=Region(page=number, box=blank))
+        card_space.add([Record(id=f"figure-{number}", image=part)])
+    first, second = (client.get(f"{RECORDS}/figure-{number}/image") for number in (1, 2))
+    assert first.content == second.content
+    pages = [client.get(f"{RECORDS}/figure-{number}/image?size=page") for number in (1, 2, 1)]
+    assert {page.status_code for page in pages} == {200}
+    assert pages[0].content != pages[1].content
+    assert pages[0].content == pages[2].content
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from unisem.errors import ImageError
 from unisem.images.library import SUFFIXES
 from unisem.images.reference import ImageRef
+from unisem.images.region import Region
 from unisem.service.http.access import RecordId, View
 from unisem.service.refusal import RefusedError
 
@@ -27,10 +28,14 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
 
 class _Made:
-    """Pictures that were made lately, by the digest of what they were made of."""
+    """Pictures that were made lately, by what they were made of.
+
+    A thumbnail is of a picture, whatever shows it; a page is of a region, since the same drawing
+    may stand on several pages.
+    """
 
     def __init__(self) -> None:
-        self._made: OrderedDict[tuple[str, Size], bytes] = OrderedDict()
+        self._made: OrderedDict[tuple[str, Size, Region | None], bytes] = OrderedDict()
         self._size = 0
         self._lock = threading.Lock()
 
@@ -45,7 +50,7 @@ class _Made:
             raise ImageError("picture", "has no digest to know it by")
         if size == "original":
             return image.read_verified(), image.mime_type or "application/octet-stream"
-        key = image.sha256, size
+        key = image.sha256, size, image.region if size == "page" else None
         with self._lock:
             made = self._made.get(key)
         if made is None:
@@ -53,7 +58,7 @@ class _Made:
             self._keep(key, made)
         return made, "image/webp" if size == "thumbnail" else "image/png"
 
-    def _keep(self, key: tuple[str, Size], data: bytes) -> None:
+    def _keep(self, key: tuple[str, Size, Region | None], data: bytes) -> None:
         with self._lock:
             if key not in self._made:
                 self._size += len(data)
