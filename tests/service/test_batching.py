@@ -12,8 +12,10 @@ from fastapi.testclient import TestClient
 
 from unisem import SemanticSpace
 from unisem.service.batching import Batcher
+from unisem.service.http.access import awaited
 from unisem.service.http.app import create_app
 from unisem.service.refusal import RefusedError
+from unisem.service.service import Service
 from unisem.service.settings import ServiceSettings
 
 SEARCH = "/v1/spaces/cards/search"
@@ -175,15 +177,13 @@ def test_a_full_queue_says_when_to_come_again(
         assert {it.result(60).status_code for it in (first, *rest)} == {200}
 
 
-def test_what_takes_too_long_is_given_up(
-    card_space: SemanticSpace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    held = HeldSpace(card_space, monkeypatch)
-    app = create_app({"cards": card_space}, ServiceSettings(seconds=0.2))
-    with TestClient(app) as client:
-        answer = client.post(SEARCH, json={"text": "a"})
-        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-        held.go.set()
+async def test_what_takes_too_long_is_given_up(card_space: SemanticSpace) -> None:
+    service = Service({"cards": card_space}, ServiceSettings(seconds=0.05))
+    never: Future[list[int]] = Future()
+    with pytest.raises(RefusedError) as refused:
+        await awaited(never, service)
+    assert (refused.value.status, refused.value.retry_after) == (503, 5)
+    assert never.cancelled()
 
 
 def test_alive_ready_and_counted(card_space: SemanticSpace) -> None:

@@ -20,9 +20,7 @@ RECORDS = "/v1/spaces/cards/records"
 
 @pytest.fixture
 def app(card_space: SemanticSpace) -> FastAPI:
-    settings = ServiceSettings(
-        hosts=("localhost", "127.0.0.1", "[::1]"), body_bytes=4000, seconds=0.5
-    )
+    settings = ServiceSettings(hosts=("localhost", "127.0.0.1", "[::1]"), body_bytes=4000)
     return create_app({"cards": card_space}, settings)
 
 
@@ -175,7 +173,8 @@ async def test_a_large_body_is_refused_by_its_length(app: FastAPI) -> None:
     assert (status, read) == (413, 0)
 
 
-async def test_a_slow_body_is_given_up(app: FastAPI) -> None:
+async def test_a_slow_body_is_given_up(card_space: SemanticSpace) -> None:
+    app = create_app({"cards": card_space}, ServiceSettings(seconds=0.3))
     status, _ = await sent(app, endless(b"a", 0.02))
     assert status == 408
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -227,6 +228,27 @@ def test_a_picture_is_the_one_that_was_found(
     solid("green").save(cards / "red.png")
     assert client.get(f"{RECORDS}/{RED}/image").status_code == 410
     assert client.get(f"{RECORDS}/cards%2Fabout.txt/image").status_code == 404
+
+
+def test_what_a_catalogue_says_of_a_type_is_not_believed(
+    client: TestClient, card_space: SemanticSpace, cards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (record,) = card_space.get(["cards/red.png"])
+    assert record is not None
+    assert record.image is not None
+    page = b"<script>alert(1)</script>"
+    lies = {"mime_type": "text/html"}
+    monkeypatch.setattr(
+        card_space.store,
+        "select",
+        lambda selection: iter([record.with_image(replace(record.image, **lies))]),
+    )
+    assert client.get(f"{RECORDS}/{RED}/image").headers["content-type"] == "image/png"
+    (cards / "red.png").write_bytes(page)
+    lies["sha256"] = hashlib.sha256(page).hexdigest()
+    answer = client.get(f"{RECORDS}/{RED}/image")
+    assert answer.status_code == 410
+    assert b"<script>" not in answer.content
 
 
 def test_small_copies(client: TestClient, card_space: SemanticSpace) -> None:

@@ -127,6 +127,8 @@ def test_rerankers_by_name(card_space: SemanticSpace) -> None:
         ({"text": "a", "k": 1001}, "k"),
         ({"text": "a", "fetch_k": 1_000_000}, "fetch_k"),
         ({"text": "a", "neighbors": 5000}, "neighbors"),
+        ({"text": "a", "k": 500, "neighbors": 100}, "neighbors"),
+        ({"text": "a", "k": 100, "rerank": True}, "fetch_k"),
         ({"text": "a", "mode": "magic"}, "mode"),
         ({"text": "a", "min_relevance": 0.5}, "min_relevance"),
         ({"image": "https://example.com/a.png"}, "image"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from tests.support.pictures import encoded, solid
 from unisem import Record, SemanticSpace
 from unisem.errors import UniSemError
 from unisem.filters import Field
@@ -224,6 +226,26 @@ def test_nothing_outside_is_removed_or_replaced(asked: TestClient, teams: Semant
     assert now == {name: it for name, it in before.items() if name != "red-3"}
     fine = {"id": "x", "text": "a", "metadata": {"team": "red"}}
     assert asked.post(f"{SPACE}/records", headers=headers, json={"records": [fine]}).is_success
+
+
+def test_a_pictures_links_remove_nothing_outside(asked: TestClient, teams: SemanticSpace) -> None:
+    headers = bearer(RED)
+    theirs = {"image": "blue-picture"}, {"words_read_in": "ab"}
+    own = {"image": "picture"}, {"words_read_in": "ab"}
+    for name, team, (links, payload) in (("blue-w", "blue", theirs), ("red-w", "red", own)):
+        words = Record(id=name, text="w", metadata={"team": team}, links=links, payload=payload)
+        teams.add([words])
+    uri = "data:image/png;base64," + base64.b64encode(encoded(solid("red"))).decode()
+    picture = {"id": "picture", "image": uri, "metadata": {"team": "red"}}
+    picture["links"] = {"words": "blue-w", "words:2": "red-w", "words:3": "blue-1"}
+    body = {"records": [picture]}
+    assert asked.post(f"{SPACE}/records", headers=headers, json=body).is_success
+    gone = asked.delete(f"{SPACE}/records/picture", headers=headers)
+    assert gone.json() == {"deleted": 2}
+    blue_words, blue, red_words = teams.get(["blue-w", "blue-1", "red-w"])
+    assert blue_words is not None
+    assert blue is not None
+    assert red_words is None
 
 
 # -- for clients that work over the store --------------------------------------------------------

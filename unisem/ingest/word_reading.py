@@ -13,7 +13,7 @@ from unisem.common.interrupts import raise_if_interrupted
 from unisem.common.skipped import Skipped
 from unisem.encoders.base import Encoder, rows_of
 from unisem.errors import CorruptStoreError, ImageError, RecognizerError
-from unisem.filters import Field
+from unisem.filters import Field, Filter
 from unisem.readers.chunks import PassageLimit, ReadsWhole, everything
 from unisem.readers.documents.recognized_lines import reading_lines
 from unisem.recognition import TextRecognizer, load_recognizer
@@ -177,8 +177,13 @@ def retell_words(store: Store, pictures: Iterable[Record]) -> None:
         store.update(dict.fromkeys(there, metadata_of_words(picture)))
 
 
-def delete_with_words(store: Store, selection: Selection) -> int:
+def delete_with_words(store: Store, selection: Selection, within: Filter | None = None) -> int:
     """Remove records, and with the pictures among them the words that were read in these.
+
+    Args:
+        store: Where they are.
+        selection: The records.
+        within: Holds for words that may be removed; for all, if ``None``.
 
     Returns:
         How many records were removed, words among them.
@@ -193,7 +198,8 @@ def delete_with_words(store: Store, selection: Selection) -> int:
         chosen = {record.id for record in store.select(selection)}
     except CorruptStoreError:  # what is damaged can be removed; words go with the next folder
         return store.delete(selection)
-    chosen |= {it.id for it in store.get(words) if it is not None and image_of(it) is not None}
+    there = store.select(Selection(ids=tuple(words), filter=within))
+    chosen |= {it.id for it in there if image_of(it) is not None}
     return store.delete(Selection(ids=tuple(chosen)))
 
 

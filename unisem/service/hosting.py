@@ -39,6 +39,9 @@ class HostedSpace:
             most=settings.batch,
             queue=settings.queue,
         )
+        self._reranked: Batcher[Query, list[Hit]] = Batcher(
+            f"unisem-rerank-{name}", space.search_many, most=1, queue=settings.queue
+        )
         self._writes: Batcher[Callable[[], object], object] = Batcher(
             f"unisem-write-{name}",
             lambda jobs: [job() for job in jobs],
@@ -54,15 +57,16 @@ class HostedSpace:
     @property
     def waiting(self) -> int:
         """How many requests wait for it."""
-        return self._searches.waiting + self._writes.waiting
+        return self._searches.waiting + self._reranked.waiting + self._writes.waiting
 
     def search(self, queries: Sequence[Query]) -> Future[list[list[Hit]]]:
-        """Each query's hits, in order.
+        """Each query's hits, in order; what is reranked delays no other.
 
         Raises:
             RefusedError: Too many wait.
         """
-        return self._searches.submit(queries)
+        slow = any(query.reranker is not None for query in queries)
+        return (self._reranked if slow else self._searches).submit(queries)
 
     def write(self, job: Callable[[], _Result]) -> Future[list[_Result]]:
         """Do one thing while nothing else is written; the future has its result, in a list.
@@ -75,6 +79,7 @@ class HostedSpace:
     def close(self) -> None:
         """Finish what waits."""
         self._searches.close()
+        self._reranked.close()
         self._writes.close()
 
 

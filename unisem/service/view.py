@@ -183,7 +183,8 @@ class SpaceView:
                 "something out"
             )
         selection = self.bound(Selection(ids, source_ids, filter))
-        return self.write(lambda: delete_with_words(self._space.store, selection))
+        bound = self._principal.filter  # a record's links are whatever somebody wrote
+        return self.write(lambda: delete_with_words(self._space.store, selection, bound))
 
     def write(self, job: Callable[[], _Result]) -> Future[list[_Result]]:
         """Do one thing while nothing else is written; the future has its result, in a list.

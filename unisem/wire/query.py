@@ -44,7 +44,7 @@ class WireQuery(WireModel):
     """What to look for: a text, a picture, both, a ready vector, or more like a record."""
 
     text: str | None = Field(None, description="Text as written.", examples=["a big striped cat"])
-    image: WirePicture | None = Field(None)
+    image: WirePicture | None = Field(None, description="A picture, as a data URI.")
     vector: str | None = Field(
         None,
         description="A ready vector in the space's own coordinates: base64 of little-endian "
@@ -60,7 +60,7 @@ class WireQuery(WireModel):
     )
     text_weight: float = Field(0.5, description="Share of the text beside a picture.", ge=0, le=1)
     k: int = Field(5, description="How many hits at most.", ge=0)
-    filter: WireFilter | None = Field(None)
+    filter: WireFilter | None = Field(None, description="A condition on metadata.")
     modality: Modality | None = Field(
         None, description="Only records with a picture (`image`), or only those without (`text`)."
     )

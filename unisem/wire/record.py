@@ -143,7 +143,7 @@ class NewRecord(WireModel):
         examples=["cards/red.png"],
     )
     text: str | None = _TEXT
-    image: WirePicture | None = Field(None)
+    image: WirePicture | None = Field(None, description="A picture, as a data URI.")
     metadata: dict[str, Any] = _METADATA
     source_id: str | None = _SOURCE
     links: dict[str, str] = _LINKS

@@ -35,7 +35,7 @@ class Deletion(WireModel):
 
     ids: list[str] | None = Field(None, description="One of these ids.")
     source_ids: list[str] | None = Field(None, description="Cut from one of these sources.")
-    filter: WireFilter | None = Field(None)
+    filter: WireFilter | None = Field(None, description="A condition on metadata.")
 
 
 class Update(WireModel):

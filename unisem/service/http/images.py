@@ -6,6 +6,7 @@ import hashlib
 import re
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from io import BytesIO
 from typing import Annotated, Literal
 
@@ -14,9 +15,9 @@ from PIL import Image
 from starlette.responses import Response
 
 from unisem.errors import ImageError
+from unisem.images.decoding import inspect_image
 from unisem.images.library import SUFFIXES
 from unisem.images.reference import ImageRef
-from unisem.images.region import Region
 from unisem.service.http.access import RecordId, View
 from unisem.service.refusal import RefusedError
 
@@ -28,14 +29,13 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
 
 class _Made:
-    """Pictures that were made lately, by what they were made of.
+    """Pictures that were made lately, by what they were made of and where that lies.
 
-    A thumbnail is of a picture, whatever shows it; a page is of a region, since the same drawing
-    may stand on several pages.
+    The same drawing may stand on several pages.
     """
 
     def __init__(self) -> None:
-        self._made: OrderedDict[tuple[str, Size, Region | None], bytes] = OrderedDict()
+        self._made: OrderedDict[tuple[ImageRef, Size], bytes] = OrderedDict()
         self._size = 0
         self._lock = threading.Lock()
 
@@ -49,8 +49,9 @@ class _Made:
         if image.sha256 is None:
             raise ImageError("picture", "has no digest to know it by")
         if size == "original":
-            return image.read_verified(), image.mime_type or "application/octet-stream"
-        key = image.sha256, size, image.region if size == "page" else None
+            data = image.read_verified()
+            return data, inspect_image(data, "picture").mime_type  # a catalogue may say anything
+        key = replace(image, data=None), size
         with self._lock:
             made = self._made.get(key)
         if made is None:
@@ -58,7 +59,7 @@ class _Made:
             self._keep(key, made)
         return made, "image/webp" if size == "thumbnail" else "image/png"
 
-    def _keep(self, key: tuple[str, Size, Region | None], data: bytes) -> None:
+    def _keep(self, key: tuple[ImageRef, Size], data: bytes) -> None:
         with self._lock:
             if key not in self._made:
                 self._size += len(data)

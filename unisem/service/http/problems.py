@@ -92,9 +92,9 @@ def _refusal(error: Exception) -> RefusedError:
             return _split(error, "filter")
         case RecordError():
             return _split(error, None)
-        case CalibrationError() | VectorError() | ValueError() if not isinstance(
-            error, UnicodeError
-        ):
+        case UnicodeError():
+            return RefusedError(422, "what was sent is not valid Unicode")
+        case CalibrationError() | VectorError() | ValueError():
             return _split(error, None)
         case StoreLockedError():
             _log.warning("%s", error)

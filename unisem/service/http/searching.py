@@ -93,6 +93,12 @@ def _check(query: WireQuery, settings: ServiceSettings) -> None:
     for name in ("k", "neighbors"):
         if getattr(query, name) > settings.k:
             raise too_many(name, settings.k, name)
+    if query.k * (1 + query.neighbors) > settings.fetch_k:
+        raise too_many("k times one more than neighbors", settings.fetch_k, "neighbors")
+    if query.diversity and (query.fetch_k or 0) > 4 * settings.k:  # each is compared with each
+        raise too_many("fetch_k with diversity", 4 * settings.k, "fetch_k")
+    if query.rerank is not None and (query.fetch_k or 4 * query.k) > settings.inputs:
+        raise too_many("what is reranked (fetch_k, or four times k)", settings.inputs, "fetch_k")
     for name in ("fetch_k", "fetch_vectors", "fetch_words"):
         if (getattr(query, name) or 0) > settings.fetch_k:
             raise too_many(name, settings.fetch_k, name)

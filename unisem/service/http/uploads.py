@@ -61,15 +61,18 @@ def upload_route(field: str) -> type[APIRoute]:
 
 
 async def _body(request: Request, field: str) -> bytes:
-    most = request.app.state.service.settings.images
-    async with request.form(max_files=most + 1, max_fields=_MOST_FIELDS) as form:
+    limits = request.app.state.service.settings
+    most, size = limits.images, limits.body_bytes
+    async with request.form(
+        max_files=most + 1, max_fields=_MOST_FIELDS, max_part_size=size
+    ) as form:
         files: list[bytes] = []
-        text: str | None = None
+        text: str | bytes | None = None
         for name, value in form.multi_items():
             if isinstance(value, UploadFile) and name == "image":
                 files.append(await value.read())
             elif name == field:
-                text = value if isinstance(value, str) else (await value.read()).decode()
+                text = value if isinstance(value, str) else await value.read()
             else:
                 raise RefusedError(
                     422,
