@@ -87,7 +87,7 @@ class WireSelection(WireModel):
 
     ids: list[str] | None = Field(None, description="One of these ids.")
     source_ids: list[str] | None = Field(None, description="Cut from one of these sources.")
-    filter: WireFilter | None = Field(None)
+    filter: WireFilter | None = Field(None, description="A condition on metadata.")
     modality: Modality | None = Field(None, description="With a picture, or without.")
 
     @classmethod
