@@ -55,6 +55,10 @@ def search(
         Literal["vector", "keyword", "hybrid"],
         typer.Option(help="By meaning, by the words of the text, or by both."),
     ] = "vector",
+    words: Annotated[
+        Literal["whole", "parts"],
+        typer.Option(help="Keywords are words, or parts of words, too, as of German compounds."),
+    ] = "whole",
     min_score: Annotated[
         float | None,
         typer.Option(metavar="X", help="Only hits by meaning whose score is at least this."),
@@ -148,7 +152,7 @@ def search(
         }
         hint = next((options[name] for name in options if name in str(error)), "QUERY")
         raise typer.BadParameter(str(error), param_hint=hint) from None
-    with open_existing(space) as opened:
+    with open_existing(space, words) as opened:
         for root in image_roots or ():
             opened.image_library.allow(root)
         if reranker is not None and reranking is not None:
@@ -176,8 +180,12 @@ def search(
         note(said)
 
 
-def open_existing(path: Path) -> SemanticSpace:
+def open_existing(path: Path, words: Literal["whole", "parts"] = "whole") -> SemanticSpace:
     """Open a space that must be there; a search should not leave an empty one behind.
+
+    Args:
+        path: Where it is.
+        words: As of `FaissKind`.
 
     Raises:
         UniSemError: There is no space, or it cannot be opened.
@@ -187,7 +195,11 @@ def open_existing(path: Path) -> SemanticSpace:
 
     if Manifest.read(path) is None:
         raise UniSemError(f"no space at {path}; build one with `unisem index FOLDER --into {path}`")
-    return SemanticSpace.open(path)
+    if words == "whole":
+        return SemanticSpace.open(path)
+    from unisem.stores.faiss.kind import FaissKind
+
+    return SemanticSpace.open(path, store=FaissKind(words=words))
 
 
 def _condition(conditions: list[str]) -> Filter | None:

@@ -260,12 +260,14 @@ class Catalog(Database):
                 raise ValueError("it lists a record that is not there")
         return records
 
-    def search_words(self, text: str, k: int, selection: Selection) -> list[tuple[int, float]]:
+    def search_words(
+        self, text: str, k: int, selection: Selection, asked: words.Words = "whole"
+    ) -> list[tuple[int, float]]:
         """Rows and BM25 scores of the best selected records that have any of the text's words.
 
         Best first, ties by id; see `unisem.stores.faiss.words`.
         """
-        return self._words.search(text, k, selection)
+        return self._words.search(text, k, selection, asked)
 
     def vectors(self, rows: Sequence[int]) -> dict[int, dict[Modality, Vector]]:
         """The raw vectors of records, by row, as they were added.

@@ -13,6 +13,7 @@ from unisem.images.library import ImageLibrary
 from unisem.stores.faiss.index_settings import Index
 from unisem.stores.faiss.readonly import is_untouched
 from unisem.stores.faiss.store import FaissStore
+from unisem.stores.faiss.words import Words
 from unisem.stores.kind import Place, StoreKind
 
 if TYPE_CHECKING:
@@ -28,12 +29,15 @@ class FaissKind(StoreKind):
             or by size; or `IndexSettings`, which also say how hard to try.
         durability: ``"full"``: every commit is fsynced; ``"relaxed"``: a power cut may cost the
             last ones, a crash of the process none.
+        words: ``"whole"``: keyword search finds the words that are asked for; ``"parts"``: what
+            they are parts of, and their parts, too.
     """
 
     name: ClassVar[str] = "faiss"
     file: ClassVar[str | None] = "catalog.sqlite"
     index: Index = "auto"
     durability: Literal["full", "relaxed"] = "full"
+    words: Words = "whole"
 
     def open(
         self,
@@ -48,6 +52,7 @@ class FaissKind(StoreKind):
             dimension=dimension,
             index=self.index,
             durability=self.durability,
+            words=self.words,
         )
 
     def maintenance(self, place: Place, image_library: ImageLibrary) -> FaissMaintenance:

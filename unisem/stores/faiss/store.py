@@ -24,6 +24,7 @@ from unisem.stores.faiss.open_files import OpenFiles
 from unisem.stores.faiss.rawvectors import VectorId
 from unisem.stores.faiss.segment import Found
 from unisem.stores.faiss.snapshot import Snapshot
+from unisem.stores.faiss.words import Words
 from unisem.stores.hits import Hit
 from unisem.stores.selection import EVERYTHING, Match, Selection
 from unisem.stores.vectors import admit, check_dimension, query_rows
@@ -53,6 +54,9 @@ class FaissStore(Store):
         index: Kind of index that `compact` builds; ``"auto"`` chooses by size. Or `IndexSettings`.
         durability: ``"full"``: every commit is fsynced. ``"relaxed"``: a power cut may cost the
             last commits, a crash of the process none.
+        words: ``"whole"``: keyword search finds the words that are asked for. ``"parts"``: words
+            that begin or end with them and words that they begin or end with, too, as German
+            compounds do. Nothing is stored for it.
 
     Raises:
         CorruptStoreError: The catalogue cannot be read, or links are in place of files.
@@ -66,10 +70,14 @@ class FaissStore(Store):
         dimension: Callable[[], int] | None = None,
         index: Index = "auto",
         durability: Literal["full", "relaxed"] = "full",
+        words: Words = "whole",
     ) -> None:
         settings = IndexSettings.of(index)
         if durability not in ("full", "relaxed"):
             raise ValueError(f'durability must be "full" or "relaxed", not {durability!r}')
+        if words not in ("whole", "parts"):
+            raise ValueError(f'words must be "whole" or "parts", not {words!r}')
+        self._asked_words: Words = words
         self._first_dimension = dimension
         self._wanted_kind = settings.kind
         self._files = OpenFiles(directory, image_library, settings, durability)
@@ -206,7 +214,7 @@ class FaissStore(Store):
 
     def search_words(self, text: str, k: int, selection: Selection = EVERYTHING) -> list[Hit]:
         with self._files.reading():
-            scored = self._files.catalog.search_words(text, k, selection)
+            scored = self._files.catalog.search_words(text, k, selection, self._asked_words)
             rows = np.array([row for row, _ in scored], np.int64)
             records = self._files.catalog.all_records(rows)
         return [Hit(records[row], score, "text") for row, score in scored]

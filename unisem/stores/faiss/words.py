@@ -22,9 +22,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 from unisem.stores.faiss.sql import compile_selection
+from unisem.stores.faiss.word_parts import related_terms
 from unisem.stores.selection import Selection
 
 VERSION = f"1, Unicode {unicodedata.unidata_version}"
@@ -35,6 +36,9 @@ MAX_CHARACTERS = 10_000
 """So much of a query is read."""
 MAX_TERMS = 64
 """So many different terms of a query count, the first ones."""
+
+Words = Literal["whole", "parts"]
+"""What a word of a query is looked for as: a word, or a part of one, too."""
 
 Entry = tuple[int, str | None, Mapping[str, Any]]
 """A record's row, its text and its metadata."""
@@ -108,9 +112,12 @@ class WordIndex:
             ((row, *_searchable(text, metadata)) for row, text, metadata in records),
         )
 
-    def search(self, text: str, k: int, selection: Selection) -> list[tuple[int, float]]:
+    def search(
+        self, text: str, k: int, selection: Selection, words: Words = "whole"
+    ) -> list[tuple[int, float]]:
         """Rows and BM25 scores of the best of the selected records that have any of the terms.
 
+        Or, with ``"parts"``, any related one; a term that was asked for counts twice then.
         How rare a term is counts over all records, so a selection changes no score. Scores are
         above 0, higher is better; ties are in the order of ids.
         """
@@ -118,7 +125,9 @@ class WordIndex:
         if not wanted or k <= 0:
             return []
         condition, parameters = compile_selection(selection)
-        matching = " OR ".join(f'"{term}"' for term in wanted)
+        related = related_terms(self._db, wanted) if words == "parts" else []
+        counted = [*wanted, *wanted, *related] if related else wanted
+        matching = " OR ".join(f'"{term}"' for term in counted)
         return self._db.execute(
             _FIND.format(condition=condition), (matching, *parameters, min(k, 2**62))
         ).fetchall()
