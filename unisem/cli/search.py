@@ -190,16 +190,15 @@ def open_existing(path: Path, words: Literal["whole", "parts"] = "whole") -> Sem
     Raises:
         UniSemError: There is no space, or it cannot be opened.
     """
-    from unisem.manifest import Manifest
+    from unisem.manifest import Manifest, kind_for
     from unisem.space import SemanticSpace
 
-    if Manifest.read(path) is None:
+    if (manifest := Manifest.read(path)) is None:
         raise UniSemError(f"no space at {path}; build one with `unisem index FOLDER --into {path}`")
     if words == "whole":
         return SemanticSpace.open(path)
-    from unisem.stores.faiss.kind import FaissKind
-
-    return SemanticSpace.open(path, store=FaissKind(words=words))
+    kind = kind_for(manifest, None, path).with_settings(words=words)
+    return SemanticSpace.open(path, store=kind)
 
 
 def _condition(conditions: list[str]) -> Filter | None:
