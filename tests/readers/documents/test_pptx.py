@@ -227,6 +227,7 @@ def test_libreoffice_is_ended_when_its_time_is_over(
     monkeypatch.setattr(slide_pictures, "SECONDS", 0.5)
     (skipped,) = [item for item in read(slides(linked)) if isinstance(item, Skipped)]
     assert "timed out" in skipped.reason
+    assert skipped.again  # the next run may have more of the machine
 
 
 def test_a_folders_talk_is_indexed_with_pages_and_sections(tmp_path: Path) -> None:
