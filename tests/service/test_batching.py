@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from tests.support.waiting import until
 from unisem import SemanticSpace
 from unisem.service.batching import Batcher
 from unisem.service.http.access import awaited
@@ -145,8 +145,7 @@ def test_concurrent_searches_are_one(
         first = pool.submit(client.post, SEARCH, json={"text": "first"})
         assert held.begun.wait(60)
         rest = [pool.submit(client.post, SEARCH, json=body) for body in bodies]
-        while hosted.waiting < len(bodies):
-            time.sleep(0.01)
+        until(lambda: hosted.waiting == len(bodies))
         held.go.set()
         statuses = [it.result(60).status_code for it in rest]
         assert first.result(60).status_code == 200
@@ -166,8 +165,7 @@ def test_a_full_queue_says_when_to_come_again(
         first = pool.submit(client.post, SEARCH, json={"text": "first"})
         assert held.begun.wait(60)
         rest = [pool.submit(client.post, SEARCH, json={"text": "a"}) for _ in range(2)]
-        while hosted.waiting < 2:
-            time.sleep(0.01)
+        until(lambda: hosted.waiting == 2)
         refused = client.post(SEARCH, json={"text": "b"})
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
         assert client.get("/health").status_code == 200
@@ -192,8 +190,7 @@ def test_alive_ready_and_counted(card_space: SemanticSpace) -> None:
     assert cold.get("/health").json() == {"status": "ok"}
     assert cold.get("/ready").status_code == 503
     with TestClient(app) as client:
-        while client.get("/ready").status_code != 200:
-            time.sleep(0.01)
+        until(lambda: client.get("/ready").status_code == 200)
         client.post(SEARCH, json={"text": "a"})
         client.get("/v1/spaces/cards/records/any%2Fid/image")
         text = client.get("/metrics").text

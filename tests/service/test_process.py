@@ -91,8 +91,12 @@ def test_a_head_that_never_ends_is_hung_up_on(made: Path) -> None:
     with serving(made, "--limit", "seconds=0.3") as (_, url):
         eventually(f"{url}/health")
         place = ("127.0.0.1", int(url.rpartition(":")[2]))
-        for head in (b"", b"GET / HT", b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /"):
+        whole = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        for first, head in ((b"", b""), (b"", b"GET / HT"), (whole, b"GET /")):
             with socket.create_connection(place, timeout=60) as connection:
+                connection.sendall(first)
+                if first:
+                    assert connection.recv(4096)
                 connection.sendall(head)
                 while connection.recv(4096):
                     pass

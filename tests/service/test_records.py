@@ -323,7 +323,13 @@ def test_ranges_that_are_not_there(client: TestClient, wanted: str, status: int)
 
 def test_what_there_is(client: TestClient, card_space: SemanticSpace) -> None:
     (entry,) = client.get("/v1/spaces").json()["spaces"]
-    assert entry == {"name": "cards", "records": 7, "encoder": "toy-0", "writable": True}
+    assert entry == {
+        "name": "cards",
+        "records": 7,
+        "encoder": "toy-0",
+        "writable": True,
+        "limits": {"k": 1000, "records": 256},
+    }
     stats = client.get("/v1/spaces/cards/stats").json()
     assert stats["modalities"] == {"image": 6, "text": 1}
     assert (stats["dimension"], stats["calibrated"]) == (48, False)

@@ -7,8 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import psutil
 import pytest
 
 from tests.service.test_process import eventually, serving
+from tests.support.waiting import until
 from unisem import Record, SemanticSpace
 
 SPACE = "/v1/spaces/many"
@@ -38,14 +37,6 @@ def children(process: subprocess.Popen[str], role: str) -> list[psutil.Process]:
         with suppress(psutil.Error):  # it ends just now
             found += [child] if role in child.cmdline() else []
     return found
-
-
-def until(holds: Callable[[], object]) -> None:
-    for _ in range(600):
-        if holds():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it does not come about")
 
 
 def added(url: str, name: str) -> bool:

@@ -48,6 +48,13 @@ class Deleted(WireModel):
     deleted: int = Field(description="How many records were removed.", examples=[2])
 
 
+class SpaceLimits(WireModel):
+    """How much a space gives at once."""
+
+    k: int = Field(description="Hits of a search at most.", examples=[1000])
+    records: int = Field(description="Records of a page of a listing at most.", examples=[500])
+
+
 class SpaceEntry(WireModel):
     """A space that may be asked."""
 
@@ -55,6 +62,7 @@ class SpaceEntry(WireModel):
     records: int = Field(description="How many records.", examples=[440])
     encoder: str = Field(description="What embeds its records and queries.", examples=["mini"])
     writable: bool = Field(description="Whether records may be added and removed.")
+    limits: SpaceLimits = Field(description="How much it gives at once.")
 
 
 class SpaceList(WireModel):

@@ -353,6 +353,38 @@ def test_what_cannot_be_added_stays_in_the_list_with_the_reason(visitor: Visitor
         visit.complaints.clear()  # the browser's own word for a 422
 
 
+def test_closing_ends_what_is_being_added(visitor: Visitor) -> None:
+    """Nothing goes into a space that was chosen meanwhile, and nothing is added twice."""
+    with (
+        SemanticSpace.open(None) as first,
+        SemanticSpace.open(None) as second,
+        served({"first": first, "second": second}) as address,
+    ):
+        visit = visitor(address)
+        page = visit.page
+        held: list[Route] = []
+        page.route("**/v1/spaces/*/records", lambda route: held.append(route))
+        page.click("#add")
+        names = ("armadillo.png", "bald-eagle-head.png")
+        page.set_input_files("#adding-files", [GALLERY / "images" / name for name in names])
+        with page.expect_request("**/v1/spaces/first/records"):
+            page.click("#adding-send")
+        page.fill("#adding-text", "A note.")
+        assert page.is_disabled("#adding-send")
+        page.keyboard.press("Escape")
+        page.wait_for_selector("#adding:not([open])", state="attached")
+        with page.expect_response("**/v1/spaces/first/records"):
+            held[0].continue_()
+        page.unroute("**/v1/spaces/*/records")
+        page.select_option("#space", "second")
+        page.click("#add")
+        page.wait_for_function("() => document.querySelector('#adding-send').textContent === 'Add'")
+        page.fill("#adding-text", "Another note.")
+        page.click("#adding-send")
+        page.wait_for_selector("#detail[open] >> text=Another note.")
+        assert len(held) == len(first) == len(second) == 1
+
+
 def test_a_picture_that_cannot_be_shown_says_why(visitor: Visitor, tmp_path: Path) -> None:
     for name, colour in (("kept.png", "teal"), ("gone.png", "navy")):
         Image.new("RGB", (40, 30), colour).save(tmp_path / name)

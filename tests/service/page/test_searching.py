@@ -12,6 +12,7 @@ from playwright.sync_api import Page
 from tests.service.page.conftest import GALLERY, Visitor, served
 from unisem import Record, SemanticSpace
 from unisem.filters import Field, Filter
+from unisem.service.settings import ServiceSettings
 
 pytestmark = pytest.mark.slow
 
@@ -238,6 +239,20 @@ def test_more_results_go_on_where_the_first_ended(
     visit.page.click("#more")
     visit.wait_for(ids_of(gallery, text="a bird", k=2 * K))
     assert visit.focused("new URL(at.href).searchParams.get('record')") == visit.ids()[K]
+
+
+def test_a_service_that_gives_less_at_once_is_asked_for_less(
+    visitor: Visitor, gallery: SemanticSpace
+) -> None:
+    settings = ServiceSettings(k=10, records=7)
+    with served({"gallery": gallery}, settings) as address:
+        visit = visitor(address)
+        assert len(visit.ids()) == 7
+        visit.page.click("#more")
+        visit.page.wait_for_function("() => document.querySelectorAll('#found .card').length > 7")
+        visit.search("a bird")
+        assert visit.ids() == ids_of(gallery, text="a bird", k=10)
+        assert not visit.page.is_visible("#more")
 
 
 def test_everything_can_be_looked_through(

@@ -11,7 +11,7 @@ from unisem.records import Record
 from unisem.service.fields import fields_in
 from unisem.service.http.access import ThePrincipal, TheService, View
 from unisem.stores.selection import EVERYTHING, Selection
-from unisem.wire.answers import Fields, SpaceEntry, SpaceList, SpaceStats
+from unisem.wire.answers import Fields, SpaceEntry, SpaceLimits, SpaceList, SpaceStats
 
 router = APIRouter(tags=["spaces"])
 _LOOKED_AT, _AT_ONCE = 10_000, 1000  # records that `fields` looks at
@@ -20,6 +20,7 @@ _LOOKED_AT, _AT_ONCE = 10_000, 1000  # records that `fields` looks at
 @router.get("/v1/spaces", summary="List the spaces")
 def list_spaces(service: TheService, principal: ThePrincipal) -> SpaceList:
     """The spaces that there are for you."""
+    limits = SpaceLimits(k=service.settings.k, records=service.settings.records)
     return SpaceList(
         spaces=[
             SpaceEntry(
@@ -27,6 +28,7 @@ def list_spaces(service: TheService, principal: ThePrincipal) -> SpaceList:
                 records=view.count(),
                 encoder=view.encoder,
                 writable=view.writable,
+                limits=limits,
             )
             for view in service.views(principal)
         ]

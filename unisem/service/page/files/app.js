@@ -15,7 +15,7 @@ import { Spaces } from "./spaces.js";
 import { failure, notice } from "./states.js";
 import { askForToken } from "./token_prompt.js";
 import { adviceFor, headingOf, subjectOf } from "./wording.js";
-const STEP = 24; // results at first, and more each time
+const STEP = 24; // results at first, and more each time, if the service gives so many
 const MOST = 192;
 const PATIENCE = 150; // milliseconds after which a search shows that it is under way
 export class App {
@@ -126,7 +126,7 @@ export class App {
             if (signal.aborted)
                 return;
             this.bar.show(this.spaces.name, search, this.liked);
-            const found = await this.find(STEP, signal);
+            const found = await this.find(this.step, signal);
             if (signal.aborted)
                 return;
             clearTimeout(wait);
@@ -195,7 +195,7 @@ export class App {
         }
         this.said.replaceChildren(headingOf(search, subject, this.spaces.served));
         this.place.replaceChildren(this.gallery.of(this.spaces.name, found, signal));
-        this.more.hidden = asks(search) ? count < STEP : this.cursor === null;
+        this.more.hidden = asks(search) ? count < this.step || count >= this.most : this.cursor === null;
         const doubts = doubt(found.filter(isHit));
         this.remark.textContent = doubts ?? "";
         this.remark.hidden = doubts === null;
@@ -235,6 +235,16 @@ export class App {
         this.lookedFor = null;
         this.spaces.forget();
     }
+    /** How many results come at once. */
+    get step() {
+        const limits = this.spaces.served?.limits;
+        const most = asks(this.search) ? limits?.k : limits?.records;
+        return Math.min(STEP, most ?? STEP);
+    }
+    /** How many results a search gives at most. */
+    get most() {
+        return Math.min(MOST, this.spaces.served?.limits.k ?? MOST);
+    }
     async showMore() {
         const { signal } = this.looking;
         const before = this.found.length;
@@ -243,12 +253,12 @@ export class App {
             let next;
             if (asks(this.search)) {
                 const known = new Set(this.found.map((each) => each.record.id));
-                const all = await this.find(before + STEP, signal);
+                const all = await this.find(Math.min(before + this.step, this.most), signal);
                 next = all.filter((each) => !known.has(each.record.id));
-                this.more.hidden = next.length < STEP || all.length >= MOST;
+                this.more.hidden = next.length < this.step || all.length >= this.most;
             }
             else {
-                const listing = await this.api.records(this.spaces.name, STEP, filterOf(this.search.conditions, this.spaces.fields), this.cursor, signal);
+                const listing = await this.api.records(this.spaces.name, this.step, filterOf(this.search.conditions, this.spaces.fields), this.cursor, signal);
                 this.cursor = listing.cursor;
                 next = listed(listing.records);
                 this.more.hidden = this.cursor === null;

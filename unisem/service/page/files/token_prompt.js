@@ -1,5 +1,6 @@
 /** The dialog that asks for a token. */
 import { part } from "./dom.js";
+const TOKEN = /^[\x21-\x7e]+$/; // what a header can carry
 /** Ask for one; null if the dialog is left. `refused` says that the last one was not accepted. */
 export function askForToken(refused) {
     const dialog = part("token-dialog", HTMLDialogElement);
@@ -12,7 +13,8 @@ export function askForToken(refused) {
         const { signal } = left;
         let given = null;
         form.addEventListener("submit", () => {
-            given = input.value.trim() || null;
+            const typed = input.value.trim();
+            given = TOKEN.test(typed) ? typed : null;
         }, { signal });
         part("token-cancel", HTMLButtonElement).addEventListener("click", () => dialog.close(), {
             signal,

@@ -27,6 +27,8 @@ export class Adding {
   private offered: Offered[] = [];
   private ids: string[] = []; // of what has been added since the dialog was opened
   private space = "";
+  private opening = 0; // counted up by opening and by closing, which end what is being added
+  private isBusy = false;
 
   /** @param added What to do with the ids of what was added. */
   constructor(
@@ -45,6 +47,7 @@ export class Adding {
     });
     this.text.addEventListener("input", () => this.allow());
     this.dialog.addEventListener("close", () => {
+      this.opening += 1;
       if (this.ids.length > 0) this.added(this.ids);
     });
     part("adding-cancel", HTMLButtonElement).addEventListener("click", () => this.dialog.close());
@@ -59,6 +62,7 @@ export class Adding {
   }
 
   open(space: string): void {
+    this.opening += 1;
     this.space = space;
     this.offered = [];
     this.ids = [];
@@ -105,37 +109,47 @@ export class Adding {
 
   /** Add one after the other; what cannot be added stays in the list, with the reason. */
   private async submit(): Promise<void> {
-    this.send.disabled = true;
+    if (this.isBusy) return;
+    this.isBusy = true;
+    this.allow();
     this.tell(null);
+    const { opening, space } = this;
     const all = this.offered.length;
     for (const [index, offered] of [...this.offered].entries()) {
+      if (opening !== this.opening) break;
       this.send.textContent = all === 1 ? "Adding …" : `Adding ${index + 1} of ${all} …`;
-      await this.attempt(offered.file.name, async () => {
+      await this.attempt(opening, offered.file.name, async () => {
         const image = await dataOf(offered.file, LARGEST);
         const text = offered.caption.value.trim() || null;
-        await this.addOne({ text, image, metadata: { file_name: offered.file.name } });
+        await this.addOne(space, { text, image, metadata: { file_name: offered.file.name } });
         this.leaveOut(offered);
       });
     }
-    await this.attempt("The text", async () => {
+    await this.attempt(opening, "The text", async () => {
       const text = this.text.value.trim();
       if (text === "") return;
-      await this.addOne({ text, image: null, metadata: {} });
-      this.text.value = "";
+      await this.addOne(space, { text, image: null, metadata: {} });
+      if (opening === this.opening) this.text.value = "";
     });
+    this.isBusy = false;
     this.send.textContent = "Add";
     this.allow();
-    if (this.problem.hidden) this.dialog.close();
+    if (opening === this.opening && this.problem.hidden) this.dialog.close();
   }
 
-  private async addOne(record: NewRecord): Promise<void> {
-    this.ids.push(...(await this.api.add(this.space, [record])));
+  private async addOne(space: string, record: NewRecord): Promise<void> {
+    const { opening } = this;
+    const ids = await this.api.add(space, [record]);
+    if (opening === this.opening) this.ids.push(...ids);
   }
 
-  private async attempt(what: string, act: () => Promise<void>): Promise<void> {
+  /** Do a part of what is being added, unless the dialog was closed meanwhile. */
+  private async attempt(opening: number, what: string, act: () => Promise<void>): Promise<void> {
+    if (opening !== this.opening) return;
     try {
       await act();
     } catch (error) {
+      if (opening !== this.opening) return;
       const { title, detail, remedy } = Problem.from(error);
       const why = [title, detail, remedy].filter((words) => words !== "").join(". ");
       this.tell(`${this.problem.textContent ?? ""}\n${what}: ${why}`.trim());
@@ -148,7 +162,8 @@ export class Adding {
   }
 
   private allow(): void {
-    this.send.disabled = this.offered.length === 0 && this.text.value.trim() === "";
+    const isEmpty = this.offered.length === 0 && this.text.value.trim() === "";
+    this.send.disabled = this.isBusy || isEmpty;
   }
 
   private tell(problem: string | null): void {

@@ -18,7 +18,7 @@ import { askForToken } from "./token_prompt.js";
 import { adviceFor, headingOf, subjectOf } from "./wording.js";
 import type { Found, Query, SpaceRecord } from "./wire.js";
 
-const STEP = 24; // results at first, and more each time
+const STEP = 24; // results at first, and more each time, if the service gives so many
 const MOST = 192;
 const PATIENCE = 150; // milliseconds after which a search shows that it is under way
 
@@ -130,7 +130,7 @@ export class App {
         search.like === "" ? null : await this.api.record(this.spaces.name, search.like, signal);
       if (signal.aborted) return;
       this.bar.show(this.spaces.name, search, this.liked);
-      const found = await this.find(STEP, signal);
+      const found = await this.find(this.step, signal);
       if (signal.aborted) return;
       clearTimeout(wait);
       this.found = found;
@@ -205,7 +205,7 @@ export class App {
     }
     this.said.replaceChildren(headingOf(search, subject, this.spaces.served));
     this.place.replaceChildren(this.gallery.of(this.spaces.name, found, signal));
-    this.more.hidden = asks(search) ? count < STEP : this.cursor === null;
+    this.more.hidden = asks(search) ? count < this.step || count >= this.most : this.cursor === null;
     const doubts = doubt(found.filter(isHit));
     this.remark.textContent = doubts ?? "";
     this.remark.hidden = doubts === null;
@@ -252,6 +252,18 @@ export class App {
     this.spaces.forget();
   }
 
+  /** How many results come at once. */
+  private get step(): number {
+    const limits = this.spaces.served?.limits;
+    const most = asks(this.search) ? limits?.k : limits?.records;
+    return Math.min(STEP, most ?? STEP);
+  }
+
+  /** How many results a search gives at most. */
+  private get most(): number {
+    return Math.min(MOST, this.spaces.served?.limits.k ?? MOST);
+  }
+
   private async showMore(): Promise<void> {
     const { signal } = this.looking;
     const before = this.found.length;
@@ -260,13 +272,13 @@ export class App {
       let next: readonly Found[];
       if (asks(this.search)) {
         const known = new Set(this.found.map((each) => each.record.id));
-        const all = await this.find(before + STEP, signal);
+        const all = await this.find(Math.min(before + this.step, this.most), signal);
         next = all.filter((each) => !known.has(each.record.id));
-        this.more.hidden = next.length < STEP || all.length >= MOST;
+        this.more.hidden = next.length < this.step || all.length >= this.most;
       } else {
         const listing = await this.api.records(
           this.spaces.name,
-          STEP,
+          this.step,
           filterOf(this.search.conditions, this.spaces.fields),
           this.cursor,
           signal,

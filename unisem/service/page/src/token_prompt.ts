@@ -2,6 +2,8 @@
 
 import { part } from "./dom.js";
 
+const TOKEN = /^[\x21-\x7e]+$/; // what a header can carry
+
 /** Ask for one; null if the dialog is left. `refused` says that the last one was not accepted. */
 export function askForToken(refused: boolean): Promise<string | null> {
   const dialog = part("token-dialog", HTMLDialogElement);
@@ -16,7 +18,8 @@ export function askForToken(refused: boolean): Promise<string | null> {
     form.addEventListener(
       "submit",
       () => {
-        given = input.value.trim() || null;
+        const typed = input.value.trim();
+        given = TOKEN.test(typed) ? typed : null;
       },
       { signal },
     );

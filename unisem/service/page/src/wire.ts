@@ -12,6 +12,7 @@ export interface Space {
   readonly records: number;
   readonly encoder: string;
   readonly writable: boolean;
+  readonly limits: { readonly k: number; readonly records: number };
 }
 
 export interface ImagePart {
