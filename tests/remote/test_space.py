@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.clients.live import serving
 from tests.remote.conftest import cards
 from tests.support.captioners import ColourCaptioner
 from tests.support.pictures import noise, solid
@@ -27,7 +28,9 @@ from unisem.errors import (
 )
 from unisem.filters import Field
 from unisem.images.reference import CHANGED, ImageRef
-from unisem.records import EmbeddedRecord
+from unisem.records import EmbeddedRecord, Modality, Vector
+from unisem.service.http.app import create_app
+from unisem.service.settings import ServiceSettings
 from unisem.stores.hits import Hit
 from unisem.stores.selection import EVERYTHING
 
@@ -244,6 +247,55 @@ def test_a_folder_is_read_here_and_kept_there(
         assert vectors_of(other) == vectors_of(far)
     (folder / "blue.png").unlink()
     assert far.add_folder(folder, prune=True).removed == 1
+
+
+@pytest.mark.parametrize("limits", [{"body_bytes": 150_000}, {"pixels": 100_000}])
+def test_a_picture_that_is_too_much_costs_no_other(
+    near: SemanticSpace, folder: Path, limits: dict[str, float]
+) -> None:
+    noise(5, (350, 350)).save(folder / "large.png")
+    assert (folder / "large.png").stat().st_size > 150_000
+    for n in range(6):  # together more than one request may have
+        noise(n, (120, 100)).save(folder / f"small {n}.png")
+    app = create_app({"cards": near}, ServiceSettings.limited(limits))
+    with serving(app) as url, SemanticSpace.connect(url, image_roots=[folder]) as far:
+        report = far.add_folder(folder)
+        assert [skipped.name for skipped in report.skipped] == [str(folder / "large.png")]
+        assert report.added == len(near) == 10
+        with pytest.raises(ImageError, match=r"large\.png: has .* scale it down"):
+            far.add([Record(id="x", image=folder / "red.png"), Record(image=folder / "large.png")])
+        vectors: dict[Modality, Vector] = {"image": np.ones(48, np.float32)}
+        with pytest.raises(ImageError, match=r"has .* scale it down"):
+            far.add_embedded(
+                [
+                    EmbeddedRecord(Record(id="x", image=folder / "red.png"), vectors),
+                    EmbeddedRecord(Record(id="y", image=folder / "large.png"), vectors),
+                ]
+            )
+        assert near.get(["x"]) == [None]
+
+
+def test_what_is_too_much_for_a_request_goes_in_several(near: SemanticSpace, folder: Path) -> None:
+    for n in range(6):
+        noise(n, (120, 100)).save(folder / f"small {n}.png")
+    records = [Record(id=f"{n}", image=folder / f"small {n}.png") for n in range(6)]
+    app = create_app({"cards": near}, ServiceSettings.limited({"body_bytes": 150_000}))
+    with serving(app) as url, SemanticSpace.connect(url, image_roots=[folder]) as far:
+        assert far.add(records) == [record.id for record in records]
+        assert [it.id for it in near.store.select()] == [record.id for record in records]
+        near.delete([record.id for record in records])
+        rows: dict[Modality, Vector] = {"image": np.ones(48, np.float32)}
+        other = EmbeddedRecord(Record(id="w", text="x"), {"text": np.ones(5, np.float32)})
+        with pytest.raises(VectorError):
+            far.store.add([*(EmbeddedRecord(record, rows) for record in records), other])
+        assert len(near) == 0
+        strange = Record(id="w", text="x" * 200_000)
+        with pytest.raises(ServiceError, match="larger than") as caught:
+            far.store.add(
+                [*(EmbeddedRecord(it, rows) for it in records), EmbeddedRecord(strange, rows)]
+            )
+        assert caught.value.__notes__ == ["the first 6 of 7 records are stored"]
+        assert len(near) == 6
 
 
 def test_captions_are_written_and_taken_out(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 
 import numpy as np
@@ -10,7 +10,7 @@ from PIL import Image
 
 from unisem.encoders.base import Encoder, Progress, Role
 from unisem.errors import ImageError
-from unisem.images.decoding import decode_image
+from unisem.images.decoding import decode_image, inspect_image
 from unisem.images.reference import ImageRef, ImageSource, sources_as_list
 from unisem.records import Vector, check_unicode
 from unisem.remote.space import RemoteSpace
@@ -18,7 +18,6 @@ from unisem.wire.pictures import data_uri
 from unisem.wire.store import Embedded, Images, Texts, WholeAnswer, WholeRequest
 
 _KEPT = "unisem bytes"
-_SHARE = 0.9  # of a request that its pictures may take
 _PROBE = 224  # pixels a side that a picture is decoded to here, to its end
 _CERTAIN = 64  # characters that every encoder reads
 
@@ -74,7 +73,7 @@ class RemoteEncoder(Encoder):
                 raise TypeError(f"texts[{position}] is {type(text).__name__}, not a string")
             check_unicode(text, f"texts[{position}]")
         rows: list[Vector] = []
-        for some in self._fitting([len(text.encode()) for text in texts], self._inputs):
+        for some in self._space.fitting([len(text.encode()) for text in texts], self._inputs):
             body = Texts(texts=texts[some], role=role)
             rows.append(self._space.ask(Embedded, "/store/embed", body).vectors.to_core())
             if progress is not None:
@@ -93,17 +92,17 @@ class RemoteEncoder(Encoder):
         named = []
         for source in sources_as_list(images):
             ref = ImageRef.of(source)
-            named.append((data_uri(ref.read_verified(), ref.name), ref.name))
+            named.append((data_uri(self._read(ref), ref.name), ref.name))
         return self._embedded(named, progress)
 
     def prepare_image(self, image: ImageSource) -> Image.Image:
         """Decode one picture, small, to see that it can be; its bytes go with it.
 
         Raises:
-            ImageError: The picture cannot be used.
+            ImageError: The picture cannot be used, or is more than the service takes.
         """
         ref = ImageRef.of(image)
-        data = ref.read_verified()
+        data = self._read(ref)
         opened = decode_image(data, ref.name, min_side=_PROBE)
         opened.info[_KEPT] = data
         return opened
@@ -116,12 +115,19 @@ class RemoteEncoder(Encoder):
             return True
         return self._space.ask(WholeAnswer, "/store/whole", WholeRequest(texts=[text])).whole[0]
 
+    def _read(self, ref: ImageRef) -> bytes:
+        """The bytes of a picture that the service takes."""
+        data = ref.read_verified()
+        info = inspect_image(data, ref.name)
+        self._space.check_picture(ref.name, len(data), info.width * info.height)
+        return data
+
     def _embedded(
         self, named: Sequence[tuple[str, str]], progress: Progress | None = None
     ) -> Vector:
         """Vectors of pictures, each a data URI and what to call it."""
         rows: list[Vector] = []
-        for some in self._fitting([len(uri) for uri, _ in named], self._space.limits.images):
+        for some in self._space.fitting([len(uri) for uri, _ in named], self._space.limits.images):
             batch = named[some]
             try:
                 rows.append(self._sent([uri for uri, _ in batch]))
@@ -136,18 +142,6 @@ class RemoteEncoder(Encoder):
     def _sent(self, uris: list[str]) -> Vector:
         body = Images(images=uris)
         return self._space.ask(Embedded, "/store/embed", body).vectors.to_core()
-
-    def _fitting(self, sizes: Sequence[int], most: int) -> Iterator[slice]:
-        """Runs of inputs that one request may have, by their number and their bytes."""
-        room = int(_SHARE * self._space.limits.body_bytes)
-        start = size = 0
-        for place, bytes_ in enumerate(sizes):
-            if place > start and (place - start == most or size + bytes_ > room):
-                yield slice(start, place)
-                start, size = place, 0
-            size += bytes_
-        if start < len(sizes):
-            yield slice(start, len(sizes))
 
     @property
     def _inputs(self) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Self, TypeVar
 from urllib.parse import unquote
 
 from pydantic import BaseModel
 
-from unisem.errors import ServiceError
+from unisem.errors import ImageError, ServiceError
 from unisem.images.reference import ImageRef
 from unisem.records import Record
 from unisem.remote.connection import Connection, segment
@@ -21,6 +22,7 @@ from unisem.wire.store import StoreInfo
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
 _SPACES = "/v1/spaces"
+_SHARE = 0.9  # of a request that pictures, texts or records may take
 
 
 class RemoteSpace:
@@ -99,6 +101,47 @@ class RemoteSpace:
             parameters={"size": size},
             most=most,
         )
+
+    def check_picture(self, name: str, size: int, pixels: int) -> None:
+        """Refuse a picture that the service would refuse.
+
+        Args:
+            name: What to call it.
+            size: Bytes of its file.
+            pixels: Its width times its height.
+
+        Raises:
+            ImageError: It is larger than one request may be, or has too many pixels.
+        """
+        most = 3 * self._room // 4  # which base64 makes a third larger
+        if size > most:
+            raise ImageError(
+                name,
+                f"has {size:,} bytes, more than the {most:,} that the service takes",
+                "; scale it down, or let the service take more (--limit body_bytes=…)",
+            )
+        if pixels > self.limits.pixels:
+            raise ImageError(
+                name,
+                f"has {pixels:,} pixels, more than the {self.limits.pixels:,} that the service "
+                "takes",
+                "; scale it down, or let the service take more (--limit pixels=…)",
+            )
+
+    def fitting(self, sizes: Sequence[int], most: int) -> Iterator[slice]:
+        """Runs of inputs that one request may have, by their number and their bytes."""
+        start = size = 0
+        for place, bytes_ in enumerate(sizes):
+            if place > start and (place - start == most or size + bytes_ > self._room):
+                yield slice(start, place)
+                start, size = place, 0
+            size += bytes_
+        if start < len(sizes):
+            yield slice(start, len(sizes))
+
+    @property
+    def _room(self) -> int:
+        return int(_SHARE * self.limits.body_bytes)
 
     def record_of(self, wire: WireRecord) -> Record:
         """A record, whose picture stays where it is until it is read."""

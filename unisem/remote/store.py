@@ -45,6 +45,7 @@ from unisem.wire.store import (
 )
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
+_HEAD = 32  # bytes more than a picture that its data URI may seem to hold
 
 
 class RemoteStore(Store):
@@ -63,12 +64,16 @@ class RemoteStore(Store):
         self._calibration: tuple[str, Calibration] | None = None  # with its digest
 
     def add(self, items: Sequence[EmbeddedRecord]) -> None:
-        """See `Store`; one request, which has a largest size.
+        """See `Store`; all or none of what one request holds.
+
+        What is more goes in several requests, one after the other: if one of them fails, the
+        records of those before it are stored, and the error has a note that says how many.
 
         Raises:
-            ImageError: A picture cannot be read, or is not the one that it was.
-            VectorError: As `Store.add`.
-            ServiceError: It is too much for one request, or the service refuses or is gone.
+            ImageError: A picture cannot be read, is not the one that it was, or is more than the
+                service takes; nothing is stored.
+            VectorError: As `Store.add`; likewise.
+            ServiceError: The service refuses, or is gone.
         """
         if not items:
             self._check_open()
@@ -77,7 +82,18 @@ class RemoteStore(Store):
             EmbeddedItem.with_vectors(item.record, item.vectors, self._kept(item.record))
             for item in admit(items)
         ]
-        self._ask(Added, "add", EmbeddedItems(items=entries), again=False)
+        for entry, item in zip(entries, items, strict=True):
+            if entry.image is not None and (image := item.record.image) is not None:
+                pixels = (image.width or 0) * (image.height or 0)
+                self._space.check_picture(image.name, 3 * len(entry.image) // 4 - _HEAD, pixels)
+        sizes = [len(entry.model_dump_json().encode()) for entry in entries]
+        for some in self._space.fitting(sizes, self._space.limits.added):
+            try:
+                self._ask(Added, "add", EmbeddedItems(items=entries[some]), again=False)
+            except Exception as error:
+                if some.start:
+                    error.add_note(f"the first {some.start} of {len(entries)} records are stored")
+                raise
 
     def delete(self, selection: Selection) -> int:
         body = WireSelection.of(selection)

@@ -116,6 +116,7 @@ class StoreLimits(WireModel):
 
     body_bytes: int = Field(description="Bytes of a request.")
     images: int = Field(description="Pictures of a search, or to be embedded.")
+    pixels: int = Field(description="Pixels of a picture that is sent.")
     queries: int = Field(description="Queries of a batch search.")
     records: int = Field(description="Records of a page, or by their ids.")
     added: int = Field(description="Records with their vectors that are added at once.")

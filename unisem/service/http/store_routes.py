@@ -81,6 +81,7 @@ def store_info(view: View, store: Store, service: TheService) -> StoreInfo:
         limits=StoreLimits(
             body_bytes=settings.body_bytes,
             images=settings.images,
+            pixels=settings.pixels,
             queries=settings.queries,
             records=min(settings.records, settings.k),
             added=_ADDED * settings.records,
