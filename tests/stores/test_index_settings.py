@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import faiss
 import numpy as np
 import pytest
 
@@ -100,3 +101,15 @@ def test_a_space_takes_settings(tmp_path: Path, encoder: object) -> None:
 def test_nonsense_is_refused(arguments: dict[str, object], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         IndexSettings(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [3, 4, 50])
+def test_several_at_once_find_what_each_finds_alone(filled: Path, count: int) -> None:
+    limit = faiss.cvar.distance_compute_blas_threshold
+    with closing(FaissStore(filled, ImageLibrary(filled), index="flat")) as store:
+        store.compact()
+        together = store.search(QUERIES[:count], K)
+        alone = [store.search(query[None], K)[0] for query in QUERIES[:count]]
+    assert together == alone
+    assert [[int(hit.record.id) for hit in hits] for hits in together] == EXACT[:count].tolist()
+    assert faiss.cvar.distance_compute_blas_threshold == limit

@@ -37,6 +37,7 @@ from unisem.stores.faiss.index_settings import (
     IndexSettings,
     build_index,
     raw_vectors,
+    search_index,
     search_parameters,
 )
 from unisem.stores.faiss.moments import Moment
@@ -141,7 +142,7 @@ class Segment:
         parameters = search_parameters(
             self.kind, self._index, fetch, bits, count / len(self), self.settings.effort
         )
-        scores, positions = self._index.search(queries, fetch, params=parameters)
+        scores, positions = search_index(self._index, queries, fetch, parameters)
         found: list[Found] = []
         for query, row, places in zip(queries, scores, positions, strict=True):
             if places[-1] < 0:  # the graph lost its way, though there is more
