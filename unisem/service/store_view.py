@@ -14,7 +14,7 @@ from unisem.calibration.artefact import packed
 from unisem.errors import RecordError
 from unisem.images.reference import ImageRef
 from unisem.ingest.intake import Offer
-from unisem.records import EmbeddedRecord, Modality, Record, Vector
+from unisem.records import EmbeddedRecord, Modality, Record, Vector, check_unicode
 from unisem.service.refusal import RefusedError
 from unisem.space import SemanticSpace
 from unisem.stores.hits import Hit
@@ -48,7 +48,13 @@ class StoreView:
         return self._space.encoder.image_fingerprint
 
     def reads_whole(self, texts: Sequence[str]) -> list[bool]:
-        """Whether the encoder reads texts to their end."""
+        """Whether the encoder reads texts to their end.
+
+        Raises:
+            RecordError: A text is not valid Unicode.
+        """
+        for position, text in enumerate(texts):
+            check_unicode(text, f"texts[{position}]")
         return [self._space.encoder.reads_whole(text) for text in texts]
 
     def search(

@@ -50,8 +50,10 @@ class Forwarding:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request, body: bytes) -> Response:
-        query = request.scope["query_string"].decode("latin-1")
-        url = f"http://writer{request.scope['path']}" + (f"?{query}" if query else "")
+        query: bytes = request.scope["query_string"]
+        path = request.scope["path"].encode("latin-1")
+        # To the letter: a URL would lose dots and what follows a #, and name another record.
+        target = {"target": path + (b"?" + query if query else b"")}
         headers = [it for it in request.headers.raw if it[0].decode("latin-1") not in _OWN]
         headers = [it for it in headers if it[0] != b"content-length"]
         deadline = time.monotonic() + self._settings.seconds
@@ -60,7 +62,13 @@ class Forwarding:
         async with httpx.AsyncClient(transport=transport, timeout=None) as client:  # noqa: S113
             while True:
                 left = deadline - time.monotonic()
-                sent = client.request(request.method, url, headers=headers, content=body)
+                sent = client.request(
+                    request.method,
+                    "http://writer/",
+                    headers=headers,
+                    content=body,
+                    extensions=target,
+                )
                 try:
                     answer = await asyncio.wait_for(sent, max(left, 0))
                     break
