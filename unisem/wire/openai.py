@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from unisem.wire.base import FEW, Items
 
 _TOLERANT = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
 
@@ -27,7 +29,9 @@ class EmbeddingsRequest(BaseModel):
     """A request for embeddings, in either dialect; what else a client sends is ignored."""
 
     model_config = _TOLERANT
-    input: str | list[str | TextInput | ImageInput] | list[int] | list[list[int]] = Field(
+    input: Annotated[
+        str | Items[str | TextInput | ImageInput] | Items[int] | Items[Items[int]], FEW
+    ] = Field(
         description="A text, several, or Jina's items `{text}` and `{image}`. Tokens are refused.",
         examples=[["a tiger", "a teapot"], [{"text": "a tiger"}]],
     )
@@ -80,7 +84,7 @@ class RerankRequest(BaseModel):
     query: str | TextInput | ImageInput = Field(
         description="What is asked.", examples=["a striped cat"]
     )
-    documents: list[str | TextInput | ImageInput] = Field(
+    documents: Items[str | TextInput | ImageInput] = Field(
         description="What is put in order.", min_length=1
     )
     model: str | None = Field(

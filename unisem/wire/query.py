@@ -16,7 +16,7 @@ from unisem.search.fusion import Fusion, RankFusion, WeightedFusion
 from unisem.search.query import Mode, Query
 from unisem.search.reranking import Reranking
 from unisem.stores.selection import Match, Selection
-from unisem.wire.base import WireModel
+from unisem.wire.base import Items, WireModel
 from unisem.wire.filters import WireFilter, filter_of, wire_filter
 from unisem.wire.pictures import WirePicture, data_uri, picture_of
 
@@ -64,8 +64,8 @@ class WireQuery(WireModel):
     modality: Modality | None = Field(
         None, description="Only records with a picture (`image`), or only those without (`text`)."
     )
-    ids: list[str] | None = Field(None, description="Only these records.")
-    source_ids: list[str] | None = Field(
+    ids: Items[str] | None = Field(None, description="Only these records.")
+    source_ids: Items[str] | None = Field(
         None, description="Only records cut from one of these sources."
     )
     match: Match = Field("any", description="Which of a record's vectors are compared.")

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from unisem.wire.base import WireModel
+from unisem.wire.base import Items, WireModel
 from unisem.wire.filters import WireFilter
 from unisem.wire.query import WireQuery
 from unisem.wire.record import NewRecord
@@ -15,26 +15,26 @@ from unisem.wire.record import NewRecord
 class Queries(WireModel):
     """Several queries, answered in order."""
 
-    queries: list[WireQuery] = Field(description="The queries.")
+    queries: Items[WireQuery] = Field(description="The queries.")
 
 
 class NewRecords(WireModel):
     """Records to add, all of them or none."""
 
-    records: list[NewRecord] = Field(description="The records.", min_length=1)
+    records: Items[NewRecord] = Field(description="The records.", min_length=1)
 
 
 class RecordIds(WireModel):
     """Which records to give."""
 
-    ids: list[str] = Field(description="Their ids, in order.", examples=[["a", "b"]])
+    ids: Items[str] = Field(description="Their ids, in order.", examples=[["a", "b"]])
 
 
 class Deletion(WireModel):
     """Which records to remove: those for which all that is given holds."""
 
-    ids: list[str] | None = Field(None, description="One of these ids.")
-    source_ids: list[str] | None = Field(None, description="Cut from one of these sources.")
+    ids: Items[str] | None = Field(None, description="One of these ids.")
+    source_ids: Items[str] | None = Field(None, description="Cut from one of these sources.")
     filter: WireFilter | None = Field(None, description="A condition on metadata.")
 
 

@@ -15,7 +15,7 @@ from unisem.encoders.base import Role
 from unisem.images.reference import ImageRef
 from unisem.records import Modality, Record, Vector
 from unisem.stores.selection import Match, Selection
-from unisem.wire.base import WireModel
+from unisem.wire.base import FEW, Items, WireModel
 from unisem.wire.filters import WireFilter, filter_of, wire_filter
 from unisem.wire.hit import WireHit
 from unisem.wire.pictures import WirePicture, data_uri
@@ -85,8 +85,8 @@ def wire_vectors(vectors: dict[Modality, Vector]) -> Vectors:
 class WireSelection(WireModel):
     """Which records; every part that is given must hold."""
 
-    ids: list[str] | None = Field(None, description="One of these ids.")
-    source_ids: list[str] | None = Field(None, description="Cut from one of these sources.")
+    ids: Items[str] | None = Field(None, description="One of these ids.")
+    source_ids: Items[str] | None = Field(None, description="Cut from one of these sources.")
     filter: WireFilter | None = Field(None, description="A condition on metadata.")
     modality: Modality | None = Field(None, description="With a picture, or without.")
 
@@ -158,7 +158,7 @@ class StorePage(WireModel):
 class IdsRequest(WireModel):
     """Whose vectors to give."""
 
-    ids: list[str] = Field(description="Ids of records.")
+    ids: Items[str] = Field(description="Ids of records.")
 
 
 class VectorsAnswer(WireModel):
@@ -249,13 +249,15 @@ class EmbeddedItem(NewRecord):
 class EmbeddedItems(WireModel):
     """Records with their vectors, to add all or none."""
 
-    items: list[EmbeddedItem] = Field(description="The records.", min_length=1)
+    items: Items[EmbeddedItem] = Field(description="The records.", min_length=1)
 
 
 class Updates(WireModel):
     """New metadata of several records, all or none."""
 
-    metadata: dict[str, dict[str, Any]] = Field(description="The new metadata, whole, by id.")
+    metadata: Annotated[dict[str, dict[str, Any]], FEW] = Field(
+        description="The new metadata, whole, by id."
+    )
 
 
 class Updated(WireModel):
@@ -268,7 +270,7 @@ class Texts(WireModel):
     """Texts to be embedded."""
 
     kind: Literal["texts"] = "texts"
-    texts: list[str] = Field(description="The texts.", min_length=1)
+    texts: Items[str] = Field(description="The texts.", min_length=1)
     role: Role = Field("document", description="Whether they ask, or are searched.")
 
 
@@ -276,7 +278,7 @@ class Images(WireModel):
     """Pictures to be embedded."""
 
     kind: Literal["images"] = "images"
-    images: list[WirePicture] = Field(description="The pictures.", min_length=1)
+    images: Items[WirePicture] = Field(description="The pictures.", min_length=1)
 
 
 EmbedRequest = Annotated[Texts | Images, Field(discriminator="kind")]
@@ -292,7 +294,7 @@ class Embedded(WireModel):
 class WholeRequest(WireModel):
     """Texts whose length is in question."""
 
-    texts: list[str] = Field(description="The texts.", min_length=1)
+    texts: Items[str] = Field(description="The texts.", min_length=1)
 
 
 class WholeAnswer(WireModel):
