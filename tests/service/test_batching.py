@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from tests.support.length_reranker import LengthReranker
 from tests.support.waiting import until
 from unisem import SemanticSpace
-from unisem.service.batching import Batcher
+from unisem.service.batching import Batcher, joined
 from unisem.service.http.access import awaited
 from unisem.service.http.app import create_app
 from unisem.service.refusal import RefusedError
@@ -65,6 +66,44 @@ def test_no_call_has_more_than_the_most() -> None:
     assert [len(it.result(60)) for it in others] == [2, 2, 1, 5]
     assert run.calls == [[0], [1, 1], [2, 2, 3], [4] * 5]
     batcher.close()
+
+
+def test_what_is_joined_is_given_up_together() -> None:
+    run = Held()
+    batcher, _ = started(run, most=1)
+    whole = joined([batcher.submit([n]) for n in (1, 2, 3)])
+    bad = joined([batcher.submit([n]) for n in (4, -1)])
+    unheard = joined([batcher.submit([n]) for n in (5, 6)])
+    assert unheard.cancel()
+    run.go.set()
+    assert whole.result(60) == [2, 4, 6]
+    with pytest.raises(ValueError, match="negative"):
+        bad.result(60)
+    batcher.close()
+    assert run.calls == [[0], [1], [2], [3], [4], [-1]]
+
+
+def test_queries_that_take_long_are_done_one_by_one(
+    card_space: SemanticSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = []
+    original = card_space.search_many
+
+    def noted(queries: Any) -> Any:
+        counts.append(len(queries))
+        return original(queries)
+
+    monkeypatch.setattr(card_space, "search_many", noted)
+    app = create_app({"cards": card_space}, rerankers={"length": LengthReranker()})
+    with TestClient(app) as client:
+        for slow in ({"rerank": True}, {"diversity": 0.5, "fetch_k": 1000}):
+            batch = {"queries": [{"text": "card", **slow}, {"text": "red"}]}
+            assert client.post(f"{SEARCH}/batch", json=batch).status_code == 200
+            assert counts == [1, 1]
+            counts.clear()
+        batch = {"queries": [{"text": "card", "diversity": 0.5}, {"text": "red"}]}
+        assert client.post(f"{SEARCH}/batch", json=batch).status_code == 200
+        assert counts == [2]
 
 
 def test_a_bad_one_costs_the_others_nothing() -> None:

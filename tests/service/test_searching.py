@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -21,6 +22,7 @@ from unisem.service.http.app import create_app
 from unisem.service.settings import ServiceSettings
 from unisem.stores.hits import Hit
 from unisem.wire import WireHit, WireImage, WireQuery
+from unisem.wire.store import WireRows
 
 SEARCH = "/v1/spaces/cards/search"
 RED = encoded(solid("red"))
@@ -163,6 +165,52 @@ def test_a_bad_query_costs_the_others_nothing(
     short = {"vector": base64.b64encode(np.ones(3, "<f4").tobytes()).decode()}
     assert client.post(SEARCH, json=short).status_code == 422
     assert client.post(SEARCH, json={"text": "card"}).status_code == 200
+
+
+def test_hits_of_a_whole_request_are_bounded(card_space: SemanticSpace) -> None:
+    client = TestClient(create_app({"cards": card_space}, ServiceSettings(hits=10)))
+    for queries in ([{"text": "a", "k": 4}] * 3, [{"text": "a", "k": 3, "neighbors": 3}]):
+        refused = client.post(f"{SEARCH}/batch", json={"queries": queries})
+        assert (refused.status_code, refused.json()["field"]) == (422, "queries")
+        assert "10" in refused.json()["detail"]
+    fine = {"queries": [{"text": "a", "k": 5}] * 2}
+    assert client.post(f"{SEARCH}/batch", json=fine).status_code == 200
+    rows = WireRows.of(np.ones((3, 48), np.float32)).model_dump()
+    store = SEARCH.replace("search", "store/search")
+    refused = client.post(store, json={"vectors": rows, "k": 4, "selection": {}})
+    assert (refused.status_code, refused.json()["field"]) == (422, "k")
+    assert client.post(store, json={"vectors": rows, "k": 3, "selection": {}}).status_code == 200
+
+
+@pytest.mark.parametrize("path", [SEARCH, f"{SEARCH}/batch", "store/search", "store/words"])
+def test_hits_are_written_beside_the_event_loop(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    written: list[bool] = []
+
+    def of(hit: Hit, url: str) -> WireHit:
+        try:
+            asyncio.get_running_loop()
+            written.append(False)
+        except RuntimeError:
+            written.append(True)
+        return original(hit, url)
+
+    original = WireHit.of
+    monkeypatch.setattr(WireHit, "of", of)
+    rows = WireRows.of(np.ones((1, 48), np.float32)).model_dump()
+    bodies: dict[str, Any] = {
+        SEARCH: {"text": "card"},
+        f"{SEARCH}/batch": {"queries": [{"text": "card"}] * 2},
+        "store/search": {"vectors": rows, "k": 3, "selection": {}},
+        "store/words": {"text": "card", "k": 3, "selection": {}},
+    }
+    answer = client.post(
+        SEARCH.replace("search", path) if path[0] == "s" else path, json=bodies[path]
+    )
+    assert answer.status_code == 200
+    assert written
+    assert all(written)
 
 
 def test_limits_are_the_services(card_space: SemanticSpace) -> None:

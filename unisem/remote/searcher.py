@@ -72,20 +72,23 @@ class RemoteSearcher(Searcher):
     def _batches(
         self, queries: Sequence[tuple[int, WireQuery]]
     ) -> Iterator[list[tuple[int, WireQuery]]]:
-        """As many queries as one request may have, by their number, pictures and bytes."""
+        """As many queries as one request may have, by their number, pictures, hits and bytes."""
         limits = self._space.limits
         room = int(_SHARE * limits.body_bytes)
         batch: list[tuple[int, WireQuery]] = []
-        images = size = 0
+        images = hits = size = 0
         for place, query in queries:
             pictures = int(query.image is not None)
             length = len(query.model_dump_json())
+            wanted = query.k * (1 + query.neighbors)
             is_full = len(batch) == limits.queries or images + pictures > limits.images
+            is_full = is_full or hits + wanted > limits.hits
             if batch and (is_full or size + length > room):
                 yield batch
-                batch, images, size = [], 0, 0
+                batch, images, hits, size = [], 0, 0, 0
             batch.append((place, query))
             images += pictures
+            hits += wanted
             size += length
         if batch:
             yield batch

@@ -113,3 +113,35 @@ class Batcher(Generic[_Job, _Result]):
             return
         for listed, future in batch:
             future.set_result([next(results) for _ in listed])
+
+
+def joined(parts: Sequence[Future[list[_Result]]]) -> Future[list[_Result]]:
+    """One future for the results of several, in order, or for the error of the first bad one.
+
+    If it is cancelled, those of them that have not begun are given up.
+    """
+    whole: Future[list[_Result]] = Future()
+    left, counting = len(parts), threading.Lock()
+
+    def note(part: Future[list[_Result]]) -> None:
+        nonlocal left
+        del part
+        with counting:
+            left -= 1
+            is_last = left == 0
+        if not is_last or not whole.set_running_or_notify_cancel():
+            return
+        try:
+            whole.set_result([result for it in parts for result in it.result()])
+        except BaseException as error:  # noqa: BLE001 - whoever asked is told
+            whole.set_exception(error)
+
+    def give_up(given: Future[list[_Result]]) -> None:
+        if given.cancelled():
+            for part in parts:
+                part.cancel()
+
+    whole.add_done_callback(give_up)
+    for part in parts:
+        part.add_done_callback(note)
+    return whole

@@ -9,12 +9,14 @@ from typing import TypeVar, cast
 
 from unisem.encoders import Encoder
 from unisem.search.query import Query
-from unisem.service.batching import Batcher
+from unisem.service.batching import Batcher, joined
+from unisem.service.refusal import RefusedError
 from unisem.service.settings import ServiceSettings
 from unisem.space import SemanticSpace
 from unisem.stores.hits import Hit
 
 _Result = TypeVar("_Result")
+_FEW = 400  # candidates that are compared with each other in no time
 
 
 class HostedSpace:
@@ -42,6 +44,12 @@ class HostedSpace:
         self._reranked: Batcher[Query, list[Hit]] = Batcher(
             f"unisem-rerank-{name}", space.search_many, most=1, queue=settings.queue
         )
+        self._looks: Batcher[Callable[[], object], object] = Batcher(
+            f"unisem-look-{name}",
+            lambda jobs: [job() for job in jobs],
+            most=1,
+            queue=settings.queue,
+        )
         self._writes: Batcher[Callable[[], object], object] = Batcher(
             f"unisem-write-{name}",
             lambda jobs: [job() for job in jobs],
@@ -57,16 +65,33 @@ class HostedSpace:
     @property
     def waiting(self) -> int:
         """How many requests wait for it."""
-        return self._searches.waiting + self._reranked.waiting + self._writes.waiting
+        return sum(it.waiting for it in (self._searches, self._reranked, self._looks, self._writes))
 
     def search(self, queries: Sequence[Query]) -> Future[list[list[Hit]]]:
-        """Each query's hits, in order; what is reranked delays no other.
+        """Each query's hits, in order; what takes long delays no other, and is done one by one.
 
         Raises:
             RefusedError: Too many wait.
         """
-        slow = any(query.reranker is not None for query in queries)
-        return (self._reranked if slow else self._searches).submit(queries)
+        if not any(map(_takes_long, queries)):
+            return self._searches.submit(queries)
+        begun: list[Future[list[list[Hit]]]] = []
+        try:
+            for query in queries:
+                begun.append(self._reranked.submit([query]))
+        except RefusedError:
+            for one in begun:
+                one.cancel()
+            raise
+        return joined(begun)
+
+    def look(self, job: Callable[[], _Result]) -> Future[list[_Result]]:
+        """Look for something in the store, in turn; the future has its result, in a list.
+
+        Raises:
+            RefusedError: Too many wait.
+        """
+        return cast(Future[list[_Result]], self._looks.submit([job]))
 
     def write(self, job: Callable[[], _Result]) -> Future[list[_Result]]:
         """Do one thing while nothing else is written; the future has its result, in a list.
@@ -80,7 +105,14 @@ class HostedSpace:
         """Finish what waits."""
         self._searches.close()
         self._reranked.close()
+        self._looks.close()
         self._writes.close()
+
+
+def _takes_long(query: Query) -> bool:
+    """Whether it is reranked, or compares many candidates with each other."""
+    candidates = 4 * query.k if query.fetch_k is None else query.fetch_k
+    return query.reranker is not None or bool(query.diversity and candidates > _FEW)
 
 
 def shown_name(encoder: Encoder) -> str:

@@ -20,6 +20,7 @@ class ServiceSettings:
         k: Hits of a query, and neighbours of each.
         fetch_k: Candidates of a query.
         queries: Queries of a batch search.
+        hits: Hits of all queries of a batch, or of all vectors of a search, neighbours included.
         records: Records of a request that adds, and of a page of a listing.
         inputs: Texts and pictures of a request for embeddings, documents of one for reranking.
         batch: Queries, or inputs, that are computed together.
@@ -39,6 +40,7 @@ class ServiceSettings:
     k: int = 1000
     fetch_k: int = 10_000
     queries: int = 64
+    hits: int = 64_000
     records: int = 256
     inputs: int = 256
     batch: int = 64

@@ -186,6 +186,14 @@ class SpaceView:
         bound = self._principal.filter  # a record's links are whatever somebody wrote
         return self.write(lambda: delete_with_words(self._space.store, selection, bound))
 
+    def look(self, job: Callable[[], _Result]) -> Future[list[_Result]]:
+        """Look for something in the store, in turn; the future has its result, in a list.
+
+        Raises:
+            RefusedError: Too many wait (429).
+        """
+        return self._hosted.look(job)
+
     def write(self, job: Callable[[], _Result]) -> Future[list[_Result]]:
         """Do one thing while nothing else is written; the future has its result, in a list.
 

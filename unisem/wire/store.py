@@ -121,6 +121,7 @@ class StoreLimits(WireModel):
     records: int = Field(description="Records of a page, or by their ids.")
     added: int = Field(description="Records with their vectors that are added at once.")
     inputs: int = Field(description="Texts that are embedded at once.")
+    hits: int = Field(description="Hits of all queries of a batch, or of all vectors of a search.")
 
 
 class StoreInfo(WireModel):

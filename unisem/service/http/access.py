@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Annotated, TypeVar, cast
 from urllib.parse import quote, unquote
 
 from fastapi import Depends, Path, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 
 from unisem.service.http.guard import PRINCIPAL
 from unisem.service.principals import Principal
 from unisem.service.refusal import RefusedError
 from unisem.service.service import Service
 from unisem.service.view import SpaceView
+from unisem.wire.base import WireModel
 
 _Result = TypeVar("_Result")
 
@@ -77,6 +81,12 @@ async def awaited(future: Future[list[_Result]], service: Service) -> list[_Resu
         raise RefusedError(
             503, "this takes too long now", remedy="try again later", retry_after=5
         ) from None
+
+
+async def written(make: Callable[[], WireModel]) -> Response:
+    """An answer that may be long, made and written while others are answered."""
+    content = await run_in_threadpool(lambda: make().model_dump_json().encode())
+    return Response(content, media_type="application/json")
 
 
 def image_url(request: Request, view: SpaceView, record_id: str) -> str:

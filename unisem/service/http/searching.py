@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 
 from unisem.images.decoding import inspect_image
 from unisem.images.reference import ImageRef
 from unisem.records import Record
 from unisem.search.query import Query
-from unisem.service.http.access import TheService, View, awaited, image_url
+from unisem.service.http.access import TheService, View, awaited, image_url, written
 from unisem.service.http.uploads import upload_route
 from unisem.service.refusal import RefusedError, too_many
 from unisem.service.service import Service
@@ -26,42 +27,58 @@ router = APIRouter(tags=["search"])
 uploads = APIRouter(route_class=upload_route("query"), tags=["search"])
 
 
-@uploads.post("/v1/spaces/{space}/search", summary="Find records by text, picture, or both")
-async def search(query: WireQuery, request: Request, view: View, service: TheService) -> Found:
+@uploads.post(
+    "/v1/spaces/{space}/search",
+    summary="Find records by text, picture, or both",
+    response_model=Found,
+)
+async def search(query: WireQuery, request: Request, view: View, service: TheService) -> Response:
     """The records nearest to a text, a picture, both, a vector, or another record.
 
     As multipart/form-data the query is the field `query` and its picture the file `image`.
     """
     asked = await run_in_threadpool(_asked, query, view, service)
     (hits,) = await awaited(view.search([asked]), service)
-    return _found(request, view, query, hits)
+    return await written(lambda: _found(request, view, query, hits))
 
 
-@router.post("/v1/spaces/{space}/search/batch", summary="Run several queries at once")
+@router.post(
+    "/v1/spaces/{space}/search/batch",
+    summary="Run several queries at once",
+    response_model=FoundMany,
+)
 async def search_batch(
     batch: Queries, request: Request, view: View, service: TheService
-) -> FoundMany:
+) -> Response:
     """What each query finds, in order, in less time than one by one."""
     if len(batch.queries) > service.settings.queries:
         raise too_many("the number of queries", service.settings.queries, "queries")
     if sum(query.image is not None for query in batch.queries) > service.settings.images:
         raise too_many("the number of pictures", service.settings.images, "queries")
+    if sum(query.k * (1 + query.neighbors) for query in batch.queries) > service.settings.hits:
+        raise too_many(
+            "k times one more than neighbors, of all queries,", service.settings.hits, "queries"
+        )
     asked = await run_in_threadpool(
         lambda: [_asked(query, view, service) for query in batch.queries]
     )
     found = await awaited(view.search(asked), service)
-    return FoundMany(
-        results=[
-            _found(request, view, query, hits)
-            for query, hits in zip(batch.queries, found, strict=True)
-        ]
+    return await written(
+        lambda: FoundMany.model_construct(
+            results=[
+                _found(request, view, query, hits)
+                for query, hits in zip(batch.queries, found, strict=True)
+            ]
+        )
     )
 
 
 def _found(request: Request, view: SpaceView, query: WireQuery, hits: list[Hit]) -> Found:
     if query.like is not None:
         hits = [hit for hit in hits if hit.record.id != query.like][: query.k]
-    return Found(hits=[WireHit.of(hit, image_url(request, view, hit.record.id)) for hit in hits])
+    return Found.model_construct(
+        hits=[WireHit.of(hit, image_url(request, view, hit.record.id)) for hit in hits]
+    )
 
 
 def _asked(query: WireQuery, view: SpaceView, service: Service) -> Query:

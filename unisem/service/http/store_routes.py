@@ -8,13 +8,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 
 from unisem.errors import CalibrationError
 from unisem.images.decoding import inspect_image
 from unisem.images.reference import ImageRef
 from unisem.records import Modality, Record, Vector
 from unisem.service.embedding import Input
-from unisem.service.http.access import TheService, View, awaited, image_url
+from unisem.service.http.access import TheService, View, awaited, image_url, written
 from unisem.service.refusal import RefusedError, too_many
 from unisem.service.settings import ServiceSettings
 from unisem.service.store_view import StoreView
@@ -86,6 +87,7 @@ def store_info(view: View, store: Store, service: TheService) -> StoreInfo:
             records=min(settings.records, settings.k),
             added=_ADDED * settings.records,
             inputs=settings.inputs,
+            hits=settings.hits,
         ),
     )
 
@@ -119,26 +121,37 @@ def vectors(asked: IdsRequest, store: Store, service: TheService) -> VectorsAnsw
     return VectorsAnswer(vectors=[None if one is None else wire_vectors(one) for one in found])
 
 
-@router.post(f"{_ROOT}/search", summary="Find the records nearest to vectors")
-def search(
+@router.post(
+    f"{_ROOT}/search", summary="Find the records nearest to vectors", response_model=StoreHits
+)
+async def search(
     asked: VectorSearch, request: Request, view: View, store: Store, service: TheService
-) -> StoreHits:
+) -> Response:
     """The best records for each vector."""
-    _check_count(asked.k, service.settings.fetch_k, "k")
-    rows = asked.vectors.to_core()
+    settings = service.settings
+    _check_count(asked.k, settings.fetch_k, "k")
+    rows = await run_in_threadpool(asked.vectors.to_core)
     _check_count(len(rows), _NEAREST, "vectors")
-    found = store.search(rows, asked.k, asked.selection.to_core(), asked.match, asked.asked)
-    return _found(request, view, found)
+    if len(rows) * asked.k > settings.hits:
+        raise too_many("k times the number of vectors", settings.hits, "k")
+    selection = await run_in_threadpool(asked.selection.to_core)
+    looking = view.look(lambda: store.search(rows, asked.k, selection, asked.match, asked.asked))
+    (found,) = await awaited(looking, service)
+    return await written(lambda: _found(request, view, found))
 
 
-@router.post(f"{_ROOT}/words", summary="Find records by the words of a text")
-def words(
+@router.post(
+    f"{_ROOT}/words", summary="Find records by the words of a text", response_model=StoreHits
+)
+async def words(
     asked: WordSearch, request: Request, view: View, store: Store, service: TheService
-) -> StoreHits:
+) -> Response:
     """The best records by keyword."""
     _check_count(asked.k, service.settings.fetch_k, "k")
-    found = store.search_words(asked.text, asked.k, asked.selection.to_core())
-    return _found(request, view, [found])
+    selection = await run_in_threadpool(asked.selection.to_core)
+    looking = view.look(lambda: store.search_words(asked.text, asked.k, selection))
+    found = await awaited(looking, service)
+    return await written(lambda: _found(request, view, found))
 
 
 @router.post(f"{_ROOT}/add", summary="Add records with their vectors")
