@@ -33,7 +33,7 @@ class _Few:
     ) -> core_schema.CoreSchema:
         schema = handler(source)
         if schema["type"] == "list":
-            schema["fail_fast"] = True
+            schema = core_schema.list_schema(schema.get("items_schema"), fail_fast=True)
         return core_schema.no_info_before_validator_function(_few, schema)
 
 
