@@ -40,7 +40,9 @@ def test_what_is_refused(run: Run, made: Path, tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert "cannot listen" in run("serve", str(made), "--port", port).output
+        told = run("serve", str(made), "--port", port).output
+        assert "cannot listen" in told
+        assert "--port" in told
 
 
 def test_names_in_urls(tmp_path: Path) -> None:

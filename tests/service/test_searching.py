@@ -159,6 +159,34 @@ def test_what_is_wrong_is_named(client: TestClient, body: Any, field: str | None
     assert problem["detail"]
 
 
+@pytest.mark.parametrize(
+    ("content", "kind", "detail", "remedy"),
+    [
+        (
+            b'{"text": "a"}',
+            "application/x-www-form-urlencoded",  # what curl -d says without -H
+            "the body was not read as JSON",
+            "send it with Content-Type: application/json",
+        ),
+        (b'["a"]', "application/json", "the body is no JSON object", "send {…}"),
+        (b"", "application/json", "the body is no JSON object", "send {…}"),
+        (
+            b'{"text": "a", "filter": {"x": 1}}',
+            "application/json",
+            "filter is no filter",
+            'a filter is {"field": …, "operator": …, "value": …}, {"and": […]}, '
+            '{"or": […]} or {"not": …}',
+        ),
+    ],
+)
+def test_what_a_first_request_gets_wrong_is_told_with_its_remedy(
+    client: TestClient, content: bytes, kind: str, detail: str, remedy: str
+) -> None:
+    answer = client.post(SEARCH, content=content, headers={"Content-Type": kind})
+    problem = answer.json()
+    assert (answer.status_code, problem["detail"], problem["remedy"]) == (422, detail, remedy)
+
+
 def test_a_bad_query_costs_the_others_nothing(
     client: TestClient, card_space: SemanticSpace
 ) -> None:

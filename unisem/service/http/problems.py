@@ -145,11 +145,29 @@ def _invalid(error: RequestValidationError) -> RefusedError:
     if first["type"] == "json_invalid":
         return RefusedError(400, "the body is not JSON", remedy="send application/json")
     field = ".".join(map(str, place)) or "body"
-    message = first["msg"].removeprefix("Value error, ")
+    if not place and first["type"] in ("missing", "model_attributes_type"):
+        return _no_object(first.get("input"))
+    message = first["msg"].removeprefix("Value error, ").removeprefix(f"{field}: ")
     detail, _, remedy = message.partition("; ")
     if first["type"] == "extra_forbidden":
         detail, remedy = f"there is no field {place[-1]!s}", "leave it out"
-    return RefusedError(422, f"{field}: {detail}", field=field, remedy=remedy or None)
+    elif first["type"] == "missing":
+        detail, remedy = "it is missing", "give it"
+    if not detail.startswith(f"{field} "):
+        detail = f"{field}: {detail}"
+    return RefusedError(422, detail, field=field, remedy=remedy or None)
+
+
+def _no_object(body: object) -> RefusedError:
+    """A body that is no object: most often what curl sends as a form, not parsed."""
+    if isinstance(body, bytes):
+        return RefusedError(
+            422,
+            "the body was not read as JSON",
+            field="body",
+            remedy="send it with Content-Type: application/json",
+        )
+    return RefusedError(422, "the body is no JSON object", field="body", remedy="send {…}")
 
 
 def _split(error: Exception, field: str | None) -> RefusedError:

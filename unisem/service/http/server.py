@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import logging
 import signal
@@ -59,7 +60,9 @@ def listening(host: str, port: int) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
-        raise UniSemError(f"cannot listen at {host} port {port} ({error.strerror})") from error
+        taken = "; name another --port, or 0" if error.errno == errno.EADDRINUSE else ""
+        why = f"cannot listen at {host} port {port} ({error.strerror})"
+        raise UniSemError(f"{why}{taken}") from error
     return listener
 
 

@@ -90,7 +90,10 @@ async def _body(request: Request, field: str) -> bytes:
     if field == "records":
         targets = parts.get("records") if isinstance(parts, dict) else None
     if not isinstance(targets, list) or not all(isinstance(it, dict) for it in targets):
-        raise RefusedError(422, f"{field} is no JSON object", field=field)
+        form_of = '{"records": [{…}]}' if field == "records" else "{…}"
+        raise RefusedError(
+            422, f"{field} is no such JSON object", field=field, remedy=f"send {form_of}"
+        )
     free = [target for target in targets if target.get("image") is None]
     if len(files) > len(free):
         raise RefusedError(422, "there are more files than places for them", field="image")
