@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fpdf import FPDF
 
 from tests.clients.live import serving
 from tests.remote.conftest import cards
@@ -28,6 +29,7 @@ from unisem.errors import (
 )
 from unisem.filters import Field
 from unisem.images.reference import CHANGED, ImageRef
+from unisem.images.region import Region
 from unisem.records import EmbeddedRecord, Modality, Vector
 from unisem.service.http.app import create_app
 from unisem.service.settings import ServiceSettings
@@ -146,6 +148,28 @@ def test_never_another_picture_under_the_same_id(
     near.delete(["b"])
     with pytest.raises(ImageError, match="cannot be fetched"):
         image.open()
+
+
+def test_never_another_figure_under_the_same_id(
+    far: SemanticSpace, near: SemanticSpace, folder: Path
+) -> None:
+    book = FPDF(unit="pt", format=(200, 200))
+    book.set_font("helvetica", size=20)
+    book.add_page()
+    book.text(20, 50, "the first")
+    book.text(20, 150, "the second")
+    book.output(str(folder / "book.pdf"))
+    for box in ((0, 0, 200, 100), (0, 100, 200, 200)):
+        part = ImageRef(path=folder / "book.pdf", region=Region(page=1, box=box))
+        near.add([Record(id="figure", image=part)])
+        if box[1] == 0:
+            first = far.get(["figure"])[0].image  # type: ignore[union-attr]
+            assert first is not None
+            assert first.open().size == (first.width, first.height)
+            assert first.open_page() is not None
+    for reading in (first.read_bytes, first.read_verified, first.open, first.open_page):
+        with pytest.raises(ImageError, match=CHANGED):
+            reading()
 
 
 def test_a_picture_that_has_changed_there(

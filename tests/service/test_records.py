@@ -285,6 +285,18 @@ def test_the_same_drawing_on_two_pages_has_each_time_its_own_page(
     assert pages[0].content == pages[2].content
 
 
+@pytest.mark.parametrize("size", ["original", "thumbnail"])
+def test_a_digest_names_the_picture_that_is_wanted(
+    client: TestClient, card_space: SemanticSpace, size: str
+) -> None:
+    address = f"{RECORDS}/{RED}/image?size={size}&sha256="
+    digest = client.get(f"{RECORDS}/{RED}").json()["image"]["sha256"]
+    assert client.get(address + digest).status_code == 200
+    card_space.add([Record(id="cards/red.png", image=solid("blue"))])
+    assert client.get(address + digest).status_code == 410
+    assert client.get(address + "red").status_code == 422
+
+
 @pytest.mark.parametrize(
     ("wanted", "part"),
     [

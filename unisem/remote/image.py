@@ -22,8 +22,8 @@ class RemoteImage(Elsewhere):
         place: The space's URL.
         record_id: The record's id.
         sha256: Digest of the picture that was found.
-        is_region: Whether it is a part of a page: the service compares the document then, and
-            renders it.
+        is_region: Whether it is a part of a page: the service compares digest and document then,
+            and renders it.
         space: Fetches it.
     """
 
@@ -48,7 +48,7 @@ class RemoteImage(Elsewhere):
 
     def _fetched(self, size: str) -> bytes:
         try:
-            return self.space.image(self.record_id, size, MAX_BYTES)
+            return self.space.image(self.record_id, self.sha256, size, MAX_BYTES)
         except ImageError as error:
             raise error.named(self.name) from error
         except UniSemError as error:

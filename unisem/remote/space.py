@@ -89,16 +89,16 @@ class RemoteSpace:
         """Post a request to a path of the space; see `Connection.ask`."""
         return self.connection.ask(answer, "POST", f"{self._root}{path}", body, again=again)
 
-    def image(self, record_id: str, size: str, most: int) -> bytes:
+    def image(self, record_id: str, sha256: str | None, size: str, most: int) -> bytes:
         """The bytes of a record's picture, or of what is made of it.
 
         Raises:
-            UniSemError: As `Connection.send`.
+            UniSemError: As `Connection.send`; or the record has a picture of another digest.
         """
         return self.connection.send(
             "GET",
             f"{self._root}/records/{segment(record_id)}/image",
-            parameters={"size": size},
+            parameters={"size": size} | ({} if sha256 is None else {"sha256": sha256}),
             most=most,
         )
 

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from unisem.errors import ImageError
 from unisem.images.decoding import inspect_image
 from unisem.images.library import SUFFIXES
-from unisem.images.reference import ImageRef
+from unisem.images.reference import CHANGED, ImageRef
 from unisem.service.http.access import RecordId, View
 from unisem.service.refusal import RefusedError
 
@@ -86,11 +86,22 @@ def get_image(
         Size,
         Query(description="As it is, small, or the page of a document that it is a part of."),
     ] = "original",
+    sha256: Annotated[
+        str | None,
+        Query(
+            description="The picture's digest, as the record said it; no other one is given.",
+            pattern="^[0-9a-f]{64}$",
+        ),
+    ] = None,
 ) -> Response:
     """The picture that the record was found by, byte for byte, or a copy made of it."""
     image = view.record(record_id).image
     if image is None:
         raise RefusedError(404, "the record has no picture")
+    if sha256 not in (None, image.sha256):
+        raise RefusedError(
+            410, f"the picture {CHANGED}", field="sha256", remedy="search again for what is there"
+        )
     try:
         data, kind = _made.of(image, size)
     except ImageError as error:

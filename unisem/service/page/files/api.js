@@ -49,8 +49,9 @@ export class Api {
     async add(space, records) {
         return (await this.json(`${at(space)}/records`, { records })).ids;
     }
-    async picture(space, id, size, signal) {
-        const path = `${at(space)}/records/${encodeURIComponent(id)}/image?size=${size}`;
+    async picture(space, record, size, signal) {
+        const digest = record.image?.sha256 ? `&sha256=${record.image.sha256}` : "";
+        const path = `${at(space)}/records/${encodeURIComponent(record.id)}/image?size=${size}${digest}`;
         const answer = await this.answer(path, {}, signal);
         return answer.blob();
     }

@@ -29,7 +29,7 @@ export class Pictures {
     }
     async load(mat, space, record, size, signal) {
         try {
-            const url = URL.createObjectURL(await this.api.picture(space, record.id, size, signal));
+            const url = URL.createObjectURL(await this.api.picture(space, record, size, signal));
             const image = make("img", { alt: size === "page" ? pageOf(record) : alternativeOf(record) });
             try {
                 image.src = url;

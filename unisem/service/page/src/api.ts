@@ -83,8 +83,14 @@ export class Api {
     return (await this.json<{ ids: readonly string[] }>(`${at(space)}/records`, { records })).ids;
   }
 
-  async picture(space: string, id: string, size: Size, signal?: AbortSignal): Promise<Blob> {
-    const path = `${at(space)}/records/${encodeURIComponent(id)}/image?size=${size}`;
+  async picture(
+    space: string,
+    record: SpaceRecord,
+    size: Size,
+    signal?: AbortSignal,
+  ): Promise<Blob> {
+    const digest = record.image?.sha256 ? `&sha256=${record.image.sha256}` : "";
+    const path = `${at(space)}/records/${encodeURIComponent(record.id)}/image?size=${size}${digest}`;
     const answer = await this.answer(path, {}, signal);
     return answer.blob();
   }

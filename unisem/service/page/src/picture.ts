@@ -43,7 +43,7 @@ export class Pictures {
     signal: AbortSignal,
   ): Promise<void> {
     try {
-      const url = URL.createObjectURL(await this.api.picture(space, record.id, size, signal));
+      const url = URL.createObjectURL(await this.api.picture(space, record, size, signal));
       const image = make("img", { alt: size === "page" ? pageOf(record) : alternativeOf(record) });
       try {
         image.src = url;

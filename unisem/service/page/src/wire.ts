@@ -16,6 +16,7 @@ export interface Space {
 }
 
 export interface ImagePart {
+  readonly sha256: string | null;
   readonly mime_type: string | null;
   readonly width: number | null;
   readonly height: number | null;
