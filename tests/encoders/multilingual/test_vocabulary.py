@@ -94,6 +94,17 @@ def test_a_query_loads_no_whole_tokenizer_and_has_the_same_vector(multilingual: 
     assert alone.tobytes() == many[:2].tobytes()
 
 
+def test_letters_that_stand_for_sentences_are_cut_where_the_model_stops(
+    multilingual: Encoder,
+) -> None:
+    del multilingual  # which unpacks it
+    fresh = load_encoder("mini-multilingual")
+    (alone,) = fresh.encode_texts(["\ufdfa" * 480], role="query")
+    assert "_tokenizer" not in vars(fresh)
+    again, _ = fresh.encode_texts(["\ufdfa" * 480, "word " * 200], role="query")
+    assert alone.tobytes() == again.tobytes()
+
+
 @pytest.mark.parametrize("content", [b"", b"not one", b"\x02\0\0\0\0\0\0\0{}"])
 def test_a_damaged_file_is_an_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "v.safetensors"

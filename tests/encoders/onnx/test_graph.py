@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
@@ -15,6 +16,7 @@ from safetensors.numpy import save_file
 
 from unisem.encoders.mini import MODEL_DIRECTORY
 from unisem.encoders.onnx.graph import Graph, Outside, Place
+from unisem.encoders.onnx.protobuf import written
 from unisem.encoders.onnx.session import open_session
 from unisem.errors import EncoderError
 
@@ -57,6 +59,21 @@ def test_what_a_graph_may_not_have(tmp_path: Path, kind: str) -> None:
     onnx.save(model(node), path)
     with pytest.raises(EncoderError, match=words):
         Graph.read(path)
+
+
+def test_an_operator_is_what_onnxruntime_reads(tmp_path: Path) -> None:
+    """Nothing hides behind a field of other bytes, or a tag of more bits, than protobuf reads."""
+    named, hidden = written(4, b"Bernoulli"), b"\xa2\x80\x80\x80\x10\x04Relu"  # 4, and bit 32
+    other = {"four bytes": b"\x25Relu", "eight bytes": b"\x21Identity", "a longer tag": hidden}
+    path = tmp_path / "g.onnx"
+    for kind, bytes_after in other.items():
+        node = written(1, b"x") + written(2, b"y") + named + bytes_after
+        path.write_bytes(written(7, written(1, node)))
+        with pytest.raises(EncoderError, match=r"Bernoulli|field of number"):
+            Graph.read(path)
+        with suppress(DecodeError):
+            read = onnx.load_from_string(path.read_bytes())
+            assert kind == "a longer tag" or read.graph.node[0].op_type == "Bernoulli"
 
 
 def test_functions_and_sparse_weights_are_refused(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ class MultilingualEncoder(OnnxEncoder):
         prompt = words.query if role == "query" else words.document
         asked = [prompt + text for text in texts]
         tokenizer, numbers = self._vocabulary.tokenizer_for(asked)
+        tokenizer.enable_truncation(words.length)  # a letter may stand for a sentence
         encoded = (numbers[tokenizer.encode(text).ids] for text in asked)
         return [Tokens(ids.tolist(), [0] * len(ids)) for ids in encoded]
 

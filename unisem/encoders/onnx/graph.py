@@ -170,7 +170,7 @@ def _outside(tensor: memoryview) -> tuple[str, Outside] | None:
             kind = one.value
         elif one.number == 8 and isinstance(one.value, memoryview):
             name = str(one.value, "utf-8")
-        elif one.number == 13 or (one.number == 14 and one.value == 1):
+        elif one.number == 13 or (one.number == 14 and one.value):
             outside = True  # external_data, data_location
     return (name, Outside(kind, tuple(shape))) if outside else None
 

@@ -16,12 +16,13 @@ class Field(NamedTuple):
 
     Attributes:
         number: Which.
-        value: A whole number, or the bytes of what has a length; those of 4 or 8 bytes, too.
+        value: A whole number, or the bytes of what has a length; ``None`` for 4 or 8 bytes, which
+            no field has that is looked for here.
         raw: The field as it stands in the message.
     """
 
     number: int
-    value: memoryview | int
+    value: memoryview | int | None
     raw: memoryview
 
 
@@ -36,6 +37,8 @@ def fields(data: memoryview) -> Iterator[Field]:
     while position < len(data):
         start = position
         key, position = _varint(data, position)
+        if key >> 32 or not key >> 3:  # which other readers may take for another field
+            raise ValueError(f"a field of number {key >> 3}")
         kind = key & 7
         if kind == 0:
             value, position = _varint(data, position)
@@ -50,7 +53,8 @@ def fields(data: memoryview) -> Iterator[Field]:
         if position + length > len(data):
             raise ValueError("a field is cut off")
         end = position + length
-        yield Field(key >> 3, data[position:end], data[start:end])
+        held = data[position:end] if kind == _MESSAGE else None
+        yield Field(key >> 3, held, data[start:end])
         position = end
 
 
@@ -59,8 +63,10 @@ def messages(data: memoryview) -> Iterator[tuple[int, memoryview]]:
     return ((one.number, one.value) for one in fields(data) if isinstance(one.value, memoryview))
 
 
-def numbers(value: memoryview | int) -> list[int]:
+def numbers(value: memoryview | int | None) -> list[int]:
     """A repeated field's whole numbers: one, or several packed together."""
+    if value is None:
+        return []
     if isinstance(value, int):
         return [value]
     found, position = [], 0

@@ -136,7 +136,9 @@ def _header(path: Path) -> tuple[int, dict[str, Any]]:
     """Where the numbers begin, and what there is (https://github.com/huggingface/safetensors)."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        return 8 + length, json.loads(file.read(length))
+        entries = json.loads(file.read(length))
+    entries.pop("__metadata__", None)  # which is no tensor, whatever it says
+    return 8 + length, entries
 
 
 def _not_whole(what: str, file: str, tensor: str, error: Exception) -> EncoderError:
