@@ -178,3 +178,8 @@ def test_an_installed_package_brings_its_kind(
     manifest = Manifest.read(tmp_path / "s")
     assert manifest is not None
     assert manifest.kind(tmp_path / "s").name == "shelf"
+
+
+def test_a_service_is_connected_to() -> None:
+    with pytest.raises(StoreError, match="connect"):
+        SemanticSpace.open("http://127.0.0.1:8000/photos")

@@ -53,6 +53,11 @@ def kind_named(name: str) -> type[StoreKind]:
     for point in _installed():
         if point.name == name:
             return register(point.load())
+    if name in ("http", "https"):
+        raise StoreError(
+            "a space that a service keeps is not opened here; use SemanticSpace.connect(…), on the "
+            "command line unisem mcp --service"
+        )
     raise StoreError(
         f"no store of the kind {name!r:.80} is known here, but {', '.join(known_kinds())}; install "
         "the package that brings it, or call unisem.stores.register(…) with its class"
