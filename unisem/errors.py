@@ -55,6 +55,10 @@ class EncoderError(UniSemError):
     """A model that cannot be loaded or does not do what was asked of it."""
 
 
+class ModalityError(EncoderError):
+    """An encoder of texts only, or of pictures only, was to embed the other."""
+
+
 class EncoderMismatchError(EncoderError):
     """A space was built with one encoder and opened with another."""
 

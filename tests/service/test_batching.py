@@ -232,9 +232,11 @@ def test_alive_ready_and_counted(card_space: SemanticSpace) -> None:
         until(lambda: client.get("/ready").status_code == 200)
         client.post(SEARCH, json={"text": "a"})
         client.get("/v1/spaces/cards/records/any%2Fid/image")
+        client.post("/v1/spaces/cards/store/words", json={})
         text = client.get("/metrics").text
     assert 'unisem_records{space="cards"} 7.0' in text
     search = 'unisem_requests_total{method="POST",route="/v1/spaces/{space}/search",status="200"}'
     assert f"{search} 1.0" in text
+    assert 'route="/v1/spaces/{space}/store/words",status="422"} 1.0' in text
     assert 'route="/v1/spaces/{space}/records/{id}/image",status="404"} 1.0' in text
     assert "any" not in text

@@ -345,6 +345,7 @@ def test_a_file_of_tokens(tmp_path: Path) -> None:
     [
         ({"token": "short"}, "16 characters"),
         ({"token": "with spaces in it, long"}, "16 characters"),
+        ({"token": "schlüssel-schlüssel"}, "ASCII"),
         ({}, "either token or sha256"),
         ({"token": ALL, "sha256": digest(ALL)}, "either token or sha256"),
         ({"sha256": "abc"}, "64 hexadecimal"),

@@ -16,7 +16,7 @@ from PIL import Image
 from unisem.common.lazy_property import lazy_property
 from unisem.common.threads import in_order, workers
 from unisem.encoders.base import Encoder, Progress, Role
-from unisem.errors import EncoderError
+from unisem.errors import ModalityError
 from unisem.images.reference import ImageSource, open_image, sources_as_list
 from unisem.models.special_tokens import spelled_out
 from unisem.records import Modality, Vector, check_unicode
@@ -168,10 +168,10 @@ class BatchedEncoder(Encoder):
         return opened
 
     def require(self, modality: Modality) -> None:
-        """Raise `EncoderError` if the model does not take inputs of this modality."""
+        """Raise `ModalityError` if the model does not take inputs of this modality."""
         if not self.supports(modality):
             other = {"text": "pictures only", "image": "texts only"}[modality]
-            raise EncoderError(
+            raise ModalityError(
                 f"the encoder {self.name!r} has no {modality} side: it embeds {other}; pass one "
                 "of both, such as a CLIP, or two towers"
             )

@@ -14,6 +14,7 @@ _KINDS: dict[str, type[Exception]] = {
         errors.RecordError,
         errors.FilterError,
         errors.EncoderError,
+        errors.ModalityError,
         errors.CalibrationError,
         errors.RerankerError,
         errors.EncoderMismatchError,

@@ -138,10 +138,14 @@ def _digest(entry: Mapping[str, Any], where: str) -> str:
     if (token is None) == (digest is None):
         raise UniSemError(f"{where} needs either token or sha256")
     if token is not None:
-        if not isinstance(token, str) or len(token) < _SHORTEST or re.search(r"\s", token):
+        if (
+            not isinstance(token, str)
+            or len(token) < _SHORTEST
+            or not re.fullmatch(r"[\x21-\x7e]*", token)
+        ):
             raise UniSemError(
-                f"{where} must have {_SHORTEST} characters or more, none of them a space; make one "
-                "with: openssl rand -hex 24"
+                f"{where} must have {_SHORTEST} characters or more of ASCII, none of them a space; "
+                "make one with: openssl rand -hex 24"
             )
         return hashlib.sha256(token.encode()).hexdigest()
     if not isinstance(digest, str) or not re.fullmatch(r"[0-9a-fA-F]{64}", digest):

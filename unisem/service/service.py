@@ -150,8 +150,8 @@ class Service:
         """
         return self.hosted_reranker(None if name is True else name).reranking
 
-    def hosted_reranker(self, name: str | None) -> HostedReranker:
-        """A reranker by name, or the first one.
+    def hosted_reranker(self, name: str | None, field: str = "rerank") -> HostedReranker:
+        """A reranker by name, or the first one; ``field`` is where a request names it.
 
         Raises:
             RefusedError: There is none (422).
@@ -160,15 +160,17 @@ class Service:
             raise RefusedError(
                 422,
                 "there is no reranker here",
-                field="rerank",
-                remedy="leave rerank out, or start the service with --reranker",
+                field=field,
+                remedy="leave rerank out, or start the service with --reranker"
+                if field == "rerank"
+                else "start the service with --reranker",
             )
         if name is None:
             return next(iter(self._rerankers.values()))
         if name not in self._rerankers:
             listed = ", ".join(self._rerankers)
             raise RefusedError(
-                422, "there is no reranker of that name", field="rerank", remedy=f"use {listed}"
+                422, "there is no reranker of that name", field=field, remedy=f"use {listed}"
             )
         return self._rerankers[name]
 

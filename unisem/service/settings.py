@@ -49,6 +49,8 @@ class ServiceSettings:
     connections: int = 1000
 
     def __post_init__(self) -> None:
+        if self.hosts is not None:  # which are compared in small letters
+            object.__setattr__(self, "hosts", tuple(map(str.lower, self.hosts)))
         for name in LIMITS:
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be more than 0, not {getattr(self, name)!r}")

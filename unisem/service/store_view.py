@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from unisem.calibration import Calibration, QueryKind, load_calibration
 from unisem.calibration.artefact import packed
-from unisem.errors import RecordError
+from unisem.errors import CalibrationError, RecordError
 from unisem.images.reference import ImageRef
 from unisem.ingest.intake import Offer
 from unisem.records import EmbeddedRecord, Modality, Record, Vector, check_unicode
@@ -189,4 +189,7 @@ def _unpacked(data: bytes) -> Calibration:
     with TemporaryDirectory(prefix="unisem-") as folder:
         path = Path(folder) / "calibration.safetensors"
         path.write_bytes(data)
-        return load_calibration(path)
+        try:
+            return load_calibration(path)
+        except CalibrationError:  # which names the file
+            raise CalibrationError("data is no calibration; send what one was saved as") from None

@@ -83,6 +83,27 @@ async def awaited(future: Future[list[_Result]], service: Service) -> list[_Resu
         ) from None
 
 
+async def committed(future: Future[list[_Result]], service: Service) -> list[_Result]:
+    """What a future of a write gives.
+
+    Raises:
+        RefusedError: It takes longer than the service allows (503). If it has begun it goes on, so
+            nobody is told to try again.
+    """
+    try:
+        return await awaited(future, service)
+    except RefusedError as error:
+        if error.retry_after is None or future.cancel():
+            raise
+        if future.done():
+            return future.result()
+        raise RefusedError(
+            503,
+            "this takes too long now; it has begun and may still be done",
+            remedy="look whether it was before you send it again",
+        ) from None
+
+
 async def written(make: Callable[[], WireModel]) -> Response:
     """An answer that may be long, made and written while others are answered."""
     content = await run_in_threadpool(lambda: make().model_dump_json().encode())

@@ -48,6 +48,11 @@ class Deployment:
         from unisem.service.http.app import create_app
         from unisem.service.principals import Tokens
 
+        short = [Path(name).name for name in self.rerankers]
+        if twice := {name for name in short if short.count(name) > 1}:
+            raise UniSemError(
+                f"two rerankers are called {min(twice)}; a request could mean only one of them"
+            )
         tokens = None if self.token_file is None else Tokens.read(Path(self.token_file))
         opened: dict[str, SemanticSpace] = {}
         for name, place in self.spaces.items():

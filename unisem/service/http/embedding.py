@@ -16,6 +16,7 @@ from unisem.images.reference import ImageRef
 from unisem.records import Record, Vector
 from unisem.service.embedding import Input
 from unisem.service.http.access import ThePrincipal, TheService, awaited
+from unisem.service.http.problems import refusal_of
 from unisem.service.refusal import RefusedError, too_many
 from unisem.service.settings import ServiceSettings
 from unisem.wire.openai import (
@@ -87,9 +88,9 @@ async def rerank(asked: RerankRequest, service: TheService, principal: ThePrinci
     settings = service.settings
     if len(asked.documents) > settings.inputs:
         raise too_many("the number of documents", settings.inputs, "documents")
-    reranker = service.hosted_reranker(asked.model)
+    reranker = service.hosted_reranker(asked.model, field="model")
     given = [asked.query, *asked.documents]
-    inputs = await run_in_threadpool(_taken, given, settings)
+    inputs = await run_in_threadpool(_taken, given, settings, "document", _place)
     query, *documents = [it.value for it in inputs]
     records = [
         Record(id=f"{place:06}", text=value)
@@ -151,17 +152,30 @@ def _taken(
     given: Sequence[str | TextInput | ImageInput],
     settings: ServiceSettings,
     role: str = "document",
+    named: Callable[[int], str] = "input.{}".format,
 ) -> list[Input]:
+    """What is sent, within the limits; ``named`` says where it stood, if something is wrong."""
     if sum(isinstance(it, ImageInput) for it in given) > settings.images:
-        raise too_many("the number of pictures", settings.images, "input")
+        raise too_many("the number of pictures", settings.images, named(0).partition(".")[0])
     taken: list[Input] = []
     for place, it in enumerate(given):
         if isinstance(it, ImageInput):
-            taken.append(Input(_picture(it.image, f"input.{place}.image", settings)))
+            where = f"{named(place)}.image"
+            try:
+                taken.append(Input(_picture(it.image, where, settings)))
+            except ImageError as error:
+                refused = refusal_of(error)
+                refused.field = where
+                raise refused from error
         else:
             text = it if isinstance(it, str) else it.text
             taken.append(Input(text, "query" if role == "query" else "document"))
     return taken
+
+
+def _place(number: int) -> str:
+    """Where in a request for reranking something stood."""
+    return f"documents.{number - 1}" if number else "query"
 
 
 def _picture(text: str, name: str, settings: ServiceSettings) -> bytes:

@@ -77,9 +77,9 @@ class Forwarding:
                         raise _gone("the process that writes is not there") from None
                     await asyncio.sleep(_PAUSE)
                 except TimeoutError:
-                    raise _gone("this takes too long now") from None
+                    raise _begun("this takes too long now") from None
                 except httpx.TransportError:
-                    raise _gone("the process that writes ended; look whether it was done") from None
+                    raise _begun("the process that writes ended") from None
         response = Response(answer.content, answer.status_code)
         response.raw_headers = [
             (name.lower(), value)
@@ -93,6 +93,15 @@ def _writes(method: str, path: str) -> bool:
     if method in ("PATCH", "DELETE"):
         return _ONE.fullmatch(path) is not None
     return method == "POST" and _WRITTEN.fullmatch(path) is not None
+
+
+def _begun(detail: str) -> RefusedError:
+    """What may have been done, and would be done twice if it were sent again."""
+    return RefusedError(
+        503,
+        f"{detail}; what was sent may have been done, or be done yet",
+        remedy="look whether it was before you send it again",
+    )
 
 
 def _gone(detail: str) -> RefusedError:

@@ -25,6 +25,10 @@ _SPACE = re.compile(
     r"/v1/spaces/[^/]+(?P<group>/(search(/batch)?|stats|fields|records)?)?"
     r"(?P<record>/[^/]+)?(?P<image>/image)?"
 )
+_STORE = re.compile(
+    r"/v1/spaces/[^/]+(?P<rest>/store(/(page|vectors|search|words|add|delete|update|calibration|"
+    r"calibrate|embed|whole))?)"
+)
 _PLAIN = ("/v1/spaces", "/v1/embeddings", "/v1/rerank", "/rerank", "/v1/models", "/mcp", "/")
 
 
@@ -123,6 +127,8 @@ def _route(path: str) -> str:
         return path
     if path.startswith("/page/"):
         return "/page"
+    if (store := _STORE.fullmatch(path)) is not None:
+        return f"/v1/spaces/{{space}}{store['rest']}"
     found = _SPACE.fullmatch(path)
     if found is None or found["group"] is None:
         return "other"

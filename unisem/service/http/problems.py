@@ -19,6 +19,7 @@ from unisem.errors import (
     EncoderError,
     FilterError,
     ImageError,
+    ModalityError,
     RecordError,
     RerankerError,
     StoreLockedError,
@@ -101,9 +102,11 @@ def _refusal(error: Exception) -> RefusedError:
             return RefusedError(
                 503, "another process is writing to this space", remedy="try again", retry_after=5
             )
-        case EncoderError():
-            _log.warning("%s", error)
+        case ModalityError():
             return RefusedError(422, "the encoder of this space cannot embed that")
+        case EncoderError():
+            _log.error("%s", error)
+            return RefusedError(500, "the encoder failed; the service's log says why")
         case RerankerError():
             _log.warning("%s", error)
             return RefusedError(500, "the reranker failed")

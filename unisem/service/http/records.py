@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from unisem.errors import FilterError
 from unisem.images.decoding import inspect_image
 from unisem.records import Record
-from unisem.service.http.access import RecordId, TheService, View, awaited, image_url
+from unisem.service.http.access import RecordId, TheService, View, committed, image_url
 from unisem.service.http.uploads import upload_route
 from unisem.service.refusal import RefusedError, too_many
 from unisem.service.settings import ServiceSettings
@@ -54,7 +54,7 @@ async def add_records(new: NewRecords, view: View, service: TheService) -> Added
     of those records that have none, in order.
     """
     records = await run_in_threadpool(_taken, new, service.settings)
-    (ids,) = await awaited(view.add(records), service)
+    (ids,) = await committed(view.add(records), service)
     return Added(ids=ids)
 
 
@@ -71,7 +71,7 @@ def get_records(wanted: RecordIds, request: Request, view: View, service: TheSer
 async def delete_records(which: Deletion, view: View, service: TheService) -> Deleted:
     """Remove the records for which all that is given holds; unknown ids are no error."""
     condition = None if which.filter is None else filter_of(which.filter)
-    (count,) = await awaited(view.delete(which.ids, which.source_ids, condition), service)
+    (count,) = await committed(view.delete(which.ids, which.source_ids, condition), service)
     return Deleted(deleted=count)
 
 
@@ -84,7 +84,7 @@ def get_record(record_id: RecordId, request: Request, view: View) -> WireRecord:
 @router.delete(f"{_ROOT}/{{record_id}}", summary="Remove a record")
 async def delete_record(record_id: RecordId, view: View, service: TheService) -> Deleted:
     """Remove one record."""
-    (count,) = await awaited(view.delete([record_id]), service)
+    (count,) = await committed(view.delete([record_id]), service)
     if not count:
         raise RefusedError(404, "there is no such record", field="id")
     return Deleted(deleted=count)
@@ -95,7 +95,7 @@ async def update_record(
     record_id: RecordId, change: Update, request: Request, view: View, service: TheService
 ) -> WireRecord:
     """Replace a record's metadata, whole, without embedding anything."""
-    (record,) = await awaited(view.update(record_id, change.metadata), service)
+    (record,) = await committed(view.update(record_id, change.metadata), service)
     return _wire(request, view, record)
 
 

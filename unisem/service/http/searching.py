@@ -12,6 +12,7 @@ from unisem.records import Record
 from unisem.search.query import Query
 from unisem.service.http.access import TheService, View, awaited, image_url, written
 from unisem.service.http.uploads import upload_route
+from unisem.service.likeness import likeness
 from unisem.service.refusal import RefusedError, too_many
 from unisem.service.service import Service
 from unisem.service.settings import ServiceSettings
@@ -98,12 +99,9 @@ def _like(query: WireQuery, record: Record) -> WireQuery:
     for name in ("image", "vector", "neighbors"):
         if getattr(query, name):
             raise RefusedError(422, f"like goes without {name}", field=name, remedy="leave one out")
-    parts: dict[str, object] = {"like": None, "k": query.k + 1}
-    if query.mode == "keyword" or (query.text is None and record.image is None):
-        parts["text"] = record.text
-    if record.image is not None and query.mode != "keyword":
-        parts["image"] = data_uri(record.image.read_verified())
-    return query.model_copy(update=parts)
+    text, image = likeness(record, query.text, query.mode)
+    uri = None if image is None else data_uri(image.read_verified())
+    return query.model_copy(update={"like": None, "k": query.k + 1, "text": text, "image": uri})
 
 
 def _check(query: WireQuery, settings: ServiceSettings) -> None:

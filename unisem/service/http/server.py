@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import logging
+import math
 import signal
 import socket
 from contextlib import suppress
@@ -18,7 +19,7 @@ from unisem.service.http.connection import protocol_within
 from unisem.service.settings import ServiceSettings
 
 _BACKLOG = 2048
-_KEEP_ALIVE, _LAST = 15, 20  # seconds
+_KEEP_ALIVE = 15  # seconds
 
 
 def serve_app(app: FastAPI, listener: socket.socket) -> None:
@@ -40,7 +41,10 @@ def serve(app: ASGIApp, settings: ServiceSettings, listener: socket.socket) -> N
 def local_names(listener: socket.socket) -> tuple[str, ...] | None:
     """What a socket that only this machine can reach may be called; ``None`` for any other."""
     address = ipaddress.ip_address(listener.getsockname()[0].partition("%")[0])
-    return ("localhost", "127.0.0.1", "[::1]") if address.is_loopback else None
+    if not address.is_loopback:
+        return None
+    bound = f"[{address}]" if address.version == 6 else str(address)
+    return tuple(dict.fromkeys(("localhost", "127.0.0.1", "[::1]", bound)))
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -87,10 +91,15 @@ def server_of(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Server:
             lifespan="on",
             limit_concurrency=settings.connections,
             timeout_keep_alive=_KEEP_ALIVE,
-            timeout_graceful_shutdown=_LAST,
+            timeout_graceful_shutdown=last_answers(settings),
             proxy_headers=False,
         )
     )
+
+
+def last_answers(settings: ServiceSettings) -> int:
+    """Seconds after which all that was asked has been answered, be it that it takes too long."""
+    return math.ceil(settings.seconds) + 1
 
 
 def _is_news(record: logging.LogRecord) -> bool:

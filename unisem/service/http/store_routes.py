@@ -15,7 +15,7 @@ from unisem.images.decoding import inspect_image
 from unisem.images.reference import ImageRef
 from unisem.records import Modality, Record, Vector
 from unisem.service.embedding import Input
-from unisem.service.http.access import TheService, View, awaited, image_url, written
+from unisem.service.http.access import TheService, View, awaited, committed, image_url, written
 from unisem.service.refusal import RefusedError, too_many
 from unisem.service.settings import ServiceSettings
 from unisem.service.store_view import StoreView
@@ -158,21 +158,21 @@ async def words(
 async def add(new: EmbeddedItems, store: Store, service: TheService) -> Added:
     """Store records, all of them or none; an id that exists is replaced."""
     items = await run_in_threadpool(_taken, new, store, service.settings)
-    (ids,) = await awaited(store.add(items), service)
+    (ids,) = await committed(store.add(items), service)
     return Added(ids=ids)
 
 
 @router.post(f"{_ROOT}/delete", summary="Remove selected records")
 async def delete(selection: WireSelection, store: Store, service: TheService) -> Deleted:
     """Remove the records that are selected, which may be all."""
-    (count,) = await awaited(store.delete(selection.to_core()), service)
+    (count,) = await committed(store.delete(selection.to_core()), service)
     return Deleted(deleted=count)
 
 
 @router.post(f"{_ROOT}/update", summary="Replace several records' metadata")
 async def update(change: Updates, store: Store, service: TheService) -> Updated:
     """Replace metadata, whole, all or none."""
-    (count,) = await awaited(store.update(change.metadata), service)
+    (count,) = await committed(store.update(change.metadata), service)
     return Updated(updated=count)
 
 
@@ -194,7 +194,7 @@ async def calibrate(new: NewCalibration, store: Store, service: TheService) -> C
         data = None if new.data is None else base64.b64decode(new.data, validate=True)
     except (binascii.Error, ValueError):
         raise CalibrationError("data is not base64") from None
-    await awaited(await run_in_threadpool(store.calibrate, data), service)
+    await committed(await run_in_threadpool(store.calibrate, data), service)
     found = await run_in_threadpool(store.calibration)
     return CalibrationAnswer(digest=None if found is None else found[0], data=None)
 

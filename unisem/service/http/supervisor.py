@@ -20,11 +20,11 @@ import unisem
 from unisem.errors import UniSemError
 from unisem.service.http.deployment import Deployment
 from unisem.service.http.metrics import SHARED
-from unisem.service.http.server import address_of
+from unisem.service.http.server import address_of, last_answers
 from unisem.service.http.worker import FAILED
 
 _LOOK = 0.1  # seconds between two looks
-_LAST = 25.0  # seconds that processes have to answer what they were asked
+_CLOSING = 5.0  # seconds that a process has to close files when all is answered
 _SOON, _MOST = 5.0, 5  # a process that ends so soon so often running will not do better
 _PROGRAM = "from unisem.service.http.worker import main; main()"
 
@@ -92,8 +92,9 @@ class Supervisor:
                     while not self._stop.wait(_LOOK):
                         self._look_after(processes)
                 finally:
-                    _end(processes, "read")
-                    _end(processes, "write")
+                    answered = time.monotonic() + last_answers(self._deployment.settings)
+                    _end(processes, "read", answered + _CLOSING)
+                    _end(processes, "write", answered + 2 * _CLOSING)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -142,12 +143,11 @@ class Supervisor:
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
-def _end(processes: list[_Process], role: str) -> None:
-    """Have processes answer what they were asked, and end."""
+def _end(processes: list[_Process], role: str, deadline: float) -> None:
+    """Have processes answer what they were asked, and end, until a time of the monotonic clock."""
     ending = [process.running for process in processes if process.role == role]
     for running in ending:
         running.terminate()
-    deadline = time.monotonic() + _LAST
     for running in ending:
         try:
             running.wait(max(0.0, deadline - time.monotonic()))

@@ -14,7 +14,15 @@ _Result = TypeVar("_Result")
 
 
 class BusyError(UniSemError):
-    """A call that was not begun, or not waited for to its end."""
+    """A call that was not begun, or not waited for to its end.
+
+    Attributes:
+        has_begun: It goes on, unheard.
+    """
+
+    def __init__(self, message: str, *, has_begun: bool = False) -> None:
+        super().__init__(message)
+        self.has_begun = has_begun
 
 
 class Jobs:
@@ -56,7 +64,8 @@ class Jobs:
                 raise
             raise BusyError(
                 f"This took longer than {self._seconds:g} seconds and was given up. Ask for less, "
-                "or try again later."
+                "or try again later.",
+                has_begun=not job.cancel(),
             ) from None
 
     def close(self) -> None:

@@ -33,6 +33,11 @@ from unisem.space import SemanticSpace
 _LOGGER = logging.getLogger(__name__)
 _STEADY = CacheHint(ttl_ms=300_000, scope="private")  # what does not change while a server runs
 
+_BEGUN = (
+    "This takes long; it has begun and may still be done. Search for what you added before you add "
+    "it again."
+)
+
 _Result = TypeVar("_Result")
 Context = ServerRequestContext[Any, Any]
 
@@ -132,7 +137,11 @@ class McpService:
             if call is None:
                 raise MCPError(types.INVALID_PARAMS, "There is no such tool here.")
             return await self._jobs.run(lambda: call(caller))
-        except (BusyError, ToolError) as error:
+        except BusyError as error:
+            if error.has_begun and self._tools.writes(params.name):
+                return _failed(_BEGUN)
+            return _failed(str(error))
+        except ToolError as error:
             if isinstance(cause := error.__cause__, EncoderError | StoreError):
                 _LOGGER.warning("the tool %s: %s", params.name, cause)
             return _failed(str(error))

@@ -24,6 +24,7 @@ from unisem.images.decoding import inspect_image
 from unisem.presentation.fence import quoted
 from unisem.records import Record
 from unisem.search.query import Query
+from unisem.service.likeness import likeness
 from unisem.service.mcp.answers import (
     AddedAnswer,
     Answer,
@@ -132,6 +133,10 @@ class Tools:
             if writable or not tool.writes
         ]
 
+    def writes(self, name: str) -> bool:
+        """Whether there is a tool of that name that adds something."""
+        return name in self._tools and self._tools[name].writes
+
     def prepared(
         self, name: str, arguments: dict[str, Any], *, writable: bool
     ) -> Callable[[Caller], types.CallToolResult] | None:
@@ -163,13 +168,8 @@ class Tools:
             if image is not None:
                 raise ToolError('Give "image" or "like", not both.')
             like = _known(caller, asked.like)
-            image, count = like.image, count + 1  # it is found first itself, and left out
-            if image is None and text is not None:
-                raise ToolError(
-                    f"The result {quoted(like.id)} has no picture that a text could change "
-                    'something about. Give "like" or "text" alone.'
-                )
-            text = like.text if image is None else text
+            text, image = likeness(like, text, asked.mode)
+            count += 1  # it is found first itself, and left out
         if text is None and image is None:
             raise ToolError('Say what to look for in "text", or give "image" or "like".')
         try:
