@@ -33,6 +33,7 @@ from unisem.images.region import Region
 from unisem.records import EmbeddedRecord, Modality, Vector
 from unisem.service.http.app import create_app
 from unisem.service.settings import ServiceSettings
+from unisem.service.view import SpaceView
 from unisem.stores.hits import Hit
 from unisem.stores.selection import EVERYTHING
 
@@ -92,6 +93,20 @@ def test_many_queries_keep_their_order(far: SemanticSpace, folder: Path) -> None
     one_by_one = [far.search_query(query) for query in queries]
     assert far.search_many(queries) == one_by_one
     assert far.search_many([]) == []
+
+
+@pytest.mark.parametrize("hits", [64_000, 20])
+def test_more_vectors_than_one_request_may_have(
+    near: SemanticSpace, folder: Path, hits: int
+) -> None:
+    near.add(cards(folder))
+    rows = np.random.default_rng(0).standard_normal((150, 48)).astype(np.float32)
+    app = create_app({"cards": near}, ServiceSettings.limited({"hits": hits}))
+    with serving(app) as url, SemanticSpace.connect(url, image_roots=[folder]) as far:
+        assert list(map(told, far.store.search(rows, 3))) == list(
+            map(told, near.store.search(rows, 3))
+        )
+        assert far.store.search(rows[:0], 3) == []
 
 
 def test_deleting_updating_selecting(far: SemanticSpace, near: SemanticSpace, folder: Path) -> None:
@@ -208,6 +223,25 @@ def test_a_picture_that_the_space_has_is_not_sent_again(
     near.add([Record(id="b", image=folder / "green.png")])
     with pytest.raises(ServiceError, match="not the one"):
         far.store.add([EmbeddedRecord(record, vectors)])
+
+
+def test_a_picture_that_is_replaced_just_before_is_not_kept(
+    far: SemanticSpace, near: SemanticSpace, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near.add(cards(folder))
+    record, vectors = far.get(["b"])[0], far.store.vectors(["b"])[0]
+    assert record is not None
+    assert vectors is not None
+    write = SpaceView.write
+
+    def after_another(view: SpaceView, job: Any) -> Any:
+        near.add([Record(id="b", image=folder / "green.png")])
+        return write(view, job)
+
+    monkeypatch.setattr(SpaceView, "write", after_another)
+    with pytest.raises(ServiceError, match="not the one"):
+        far.store.add([EmbeddedRecord(record, vectors)])
+    assert near.get(["b"])[0].metadata == {}  # type: ignore[union-attr]
 
 
 # -- what is wrong ---------------------------------------------------------------------------------

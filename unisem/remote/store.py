@@ -126,15 +126,20 @@ class RemoteStore(Store):
         match: Match = "any",
         asked: QueryKind = "text",
     ) -> list[list[Hit]]:
-        body = VectorSearch(
-            vectors=WireRows.of(query_rows(vectors)),
-            k=k,
-            selection=WireSelection.of(selection),
-            match=match,
-            asked=asked,
-        )
-        results = self._ask(StoreHits, "search", body).results
-        return [[self._space.hit_of(hit) for hit in hits] for hits in results]
+        rows, limits = query_rows(vectors), self._space.limits
+        most = min(limits.vectors, max(limits.hits // max(k, 1), 1))
+        found: list[list[Hit]] = []
+        for start in range(0, max(len(rows), 1), most):  # of none the service is asked, too
+            body = VectorSearch(
+                vectors=WireRows.of(rows[start : start + most]),
+                k=k,
+                selection=WireSelection.of(selection),
+                match=match,
+                asked=asked,
+            )
+            results = self._ask(StoreHits, "search", body).results
+            found += [[self._space.hit_of(hit) for hit in hits] for hits in results]
+        return found
 
     def search_words(self, text: str, k: int, selection: Selection = EVERYTHING) -> list[Hit]:
         body = WordSearch(text=text, k=k, selection=WireSelection.of(selection))

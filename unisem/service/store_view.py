@@ -20,6 +20,7 @@ from unisem.space import SemanticSpace
 from unisem.stores.hits import Hit
 from unisem.stores.selection import EVERYTHING, Match, Selection
 from unisem.stores.vectors import admit
+from unisem.wire.store import EmbeddedItem, KeptImage
 
 if TYPE_CHECKING:
     from unisem.service.view import SpaceView
@@ -75,15 +76,20 @@ class StoreView:
         found = dict(zip(seen, self._space.store.vectors(seen), strict=True))
         return [found.get(record_id) for record_id in ids]
 
-    def kept(self, record_id: str, sha256: str) -> ImageRef:
-        """The picture of a record.
+    def _whole(self, item: Record | EmbeddedItem) -> Record:
+        """A record with its picture, which may be one of the space now.
 
         Raises:
             RefusedError: There is no such record, or it has another picture (409).
         """
-        (record,) = self._view.get([record_id])
+        if isinstance(item, Record):
+            return item
+        return item.record_with(None if item.kept is None else self._kept(item.kept))
+
+    def _kept(self, kept: KeptImage) -> ImageRef:
+        (record,) = self._view.get([kept.of])
         image = None if record is None else record.image
-        if image is None or image.sha256 != sha256:
+        if image is None or image.sha256 != kept.sha256:
             raise RefusedError(
                 409,
                 "a picture is not the one of that record any more",
@@ -93,22 +99,27 @@ class StoreView:
         return image
 
     def add(
-        self, items: Sequence[tuple[Record, dict[Modality, Vector], bool]]
+        self, items: Sequence[tuple[Record | EmbeddedItem, dict[Modality, Vector]]]
     ) -> Future[list[list[str]]]:
         """Store records with their vectors, all of them or none; their ids in order.
 
         Args:
-            items: Records, their vectors, and whether the record's picture is in the space already.
+            items: Records and their vectors; as it was sent where the picture is one that is
+                kept, which is looked up when nothing else is written.
 
         Raises:
-            RefusedError: As `SpaceView.add`.
+            RefusedError: As `SpaceView.add`. The future's: a picture is not kept any more (409).
         """
 
         def job() -> list[str]:
-            self._view.check_new([record for record, _, _ in items])
-            given = [EmbeddedRecord(record, vectors) for record, vectors, _ in items]
+            records = [self._whole(item) for item, _ in items]
+            self._view.check_new(records)
+            given = [
+                EmbeddedRecord(record, vectors)
+                for record, (_, vectors) in zip(records, items, strict=True)
+            ]
             admitted = admit(given, self._space.encoder.dimension)  # before a picture is kept
-            are_kept = [is_kept for _, _, is_kept in items]
+            are_kept = [isinstance(item, EmbeddedItem) for item, _ in items]
             taken = self._space.intake.embedded(
                 Offer(it.record, it.vectors)
                 for it, is_kept in zip(admitted, are_kept, strict=True)
@@ -120,7 +131,7 @@ class StoreView:
                     for it, is_kept in zip(admitted, are_kept, strict=True)
                 ]
             )
-            return [record.id for record, _, _ in items]
+            return [record.id for record in records]
 
         return self._view.write(job)
 

@@ -118,6 +118,7 @@ class StoreLimits(WireModel):
     images: int = Field(description="Pictures of a search, or to be embedded.")
     pixels: int = Field(description="Pixels of a picture that is sent.")
     queries: int = Field(description="Queries of a batch search.")
+    vectors: int = Field(description="Vectors of a search of the store.")
     records: int = Field(description="Records of a page, or by their ids.")
     added: int = Field(description="Records with their vectors that are added at once.")
     inputs: int = Field(description="Texts that are embedded at once.")

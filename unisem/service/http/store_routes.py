@@ -29,6 +29,7 @@ from unisem.wire.store import (
     CalibrationAnswer,
     CalibrationRequest,
     Embedded,
+    EmbeddedItem,
     EmbeddedItems,
     EmbedRequest,
     IdsRequest,
@@ -84,6 +85,7 @@ def store_info(view: View, store: Store, service: TheService) -> StoreInfo:
             images=settings.images,
             pixels=settings.pixels,
             queries=settings.queries,
+            vectors=_NEAREST,
             records=min(settings.records, settings.k),
             added=_ADDED * settings.records,
             inputs=settings.inputs,
@@ -157,7 +159,7 @@ async def words(
 @router.post(f"{_ROOT}/add", summary="Add records with their vectors")
 async def add(new: EmbeddedItems, store: Store, service: TheService) -> Added:
     """Store records, all of them or none; an id that exists is replaced."""
-    items = await run_in_threadpool(_taken, new, store, service.settings)
+    items = await run_in_threadpool(_taken, new, service.settings)
     (ids,) = await committed(store.add(items), service)
     return Added(ids=ids)
 
@@ -237,21 +239,19 @@ def _found(request: Request, view: SpaceView, results: list[list[Hit]]) -> Store
 
 
 def _taken(
-    new: EmbeddedItems, store: StoreView, settings: ServiceSettings
-) -> list[tuple[Record, dict[Modality, Vector], bool]]:
-    """The records that are meant, their vectors, and whether their pictures are kept already."""
+    new: EmbeddedItems, settings: ServiceSettings
+) -> list[tuple[Record | EmbeddedItem, dict[Modality, Vector]]]:
+    """What `StoreView.add` takes."""
     _check_count(len(new.items), _ADDED * settings.records, "items")
-    taken = []
+    taken: list[tuple[Record | EmbeddedItem, dict[Modality, Vector]]] = []
     for position, item in enumerate(new.items):
         if item.kept is not None and item.image is not None:
             raise RefusedError(422, "an item has a picture or one that is kept", field="items")
         image: ImageRef | None = None
-        if item.kept is not None:
-            image = store.kept(item.kept.of, item.kept.sha256)
-        elif item.image is not None:
+        if item.image is not None:
             image = ImageRef(data=_picture(item.image, f"items.{position}.image", settings))
-        record = item.record_with(image)
-        taken.append((record, vectors_of(item.vectors), item.kept is not None))
+        record = item if item.kept is not None else item.record_with(image)
+        taken.append((record, vectors_of(item.vectors)))
     return taken
 
 
