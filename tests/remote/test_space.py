@@ -249,7 +249,7 @@ def test_a_picture_that_is_replaced_just_before_is_not_kept(
 
 def test_errors_are_the_cores_own(far: SemanticSpace, folder: Path) -> None:
     far.add(cards(folder))
-    with pytest.raises(ValueError, match="k must be at most"):
+    with pytest.raises(ValueError, match=r"k .*must be at most"):
         far.search("x", k=100_000)
     with pytest.raises(CalibrationError, match="min_relevance needs a calibration"):
         far.search("x", min_relevance=0.5)
