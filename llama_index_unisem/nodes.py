@@ -188,14 +188,13 @@ class UniSemImageNode(FoundText, ImageNode):
                 raise ImageError(self.node_id, "has a picture that is not base64") from None
         if self.image_path is None and self._elsewhere is not None:
             return self._elsewhere
-        if self.image_path is None and self.image_sha256 is not None:
+        if self.image_path is None:
             raise ImageError(
                 self.node_id,
-                "lies on another machine",
-                "; a copy of its node does not bring it here. Retrieve it again",
+                "has no image_path",
+                "; if it is a picture of a space on another machine, a copy of its node does not "
+                "bring it here: retrieve it again",
             )
-        if self.image_path is None:
-            raise ImageError(self.node_id, "has no image_path")
         root = None if self.image_root is None else Path(self.image_root)
         region = None if self.image_region is None else Region.from_json(self.image_region)
         path = Path(self.image_path)
