@@ -19,9 +19,14 @@ from unisem import Record, SemanticSpace
 from unisem.errors import RecognizerError
 from unisem.filters import Field
 from unisem.ingest.word_reading import WordReading, read_words
+from unisem.readers import Reader
 from unisem.stores.selection import Selection
 
 WORDS = {COLOURS["red"]: ["Error 4711", "Press any key"], COLOURS["blue"]: ["Roadmap"]}
+
+
+class Records(list[Record], Reader):
+    """Reads what it holds."""
 
 
 @pytest.fixture
@@ -156,6 +161,36 @@ def test_a_picture_that_is_deleted_by_what_is_said_of_it_takes_its_words_along(
     ]
 
 
+def test_a_link_to_the_words_of_another_picture_does_not_delete_them(
+    space: SemanticSpace, photos: Path
+) -> None:
+    space.add_folder(photos, recognizer=ColourRecognizer(WORDS))
+    theirs = "photos/red.png#words-1"
+    for name in ("green", "red"):  # also if it is the same picture
+        space.add([Record(id="evil", image=photos / f"{name}.png", links={"words": theirs})])
+        assert space.delete(["evil"]) == 1
+        assert theirs in words(space)
+
+
+def test_a_record_that_changes_while_it_is_deleted_stays_with_its_words(
+    space: SemanticSpace, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space.add_folder(photos, recognizer=ColourRecognizer(WORDS))
+    space.update({f"photos/{name}.png": {"drop": True} for name in ("red", "blue", "green")})
+    delete, meanwhile = space.store.delete, [{"photos/red.png": {}, "photos/green.png": {}}]
+
+    def late(selection: Selection) -> int:
+        if meanwhile:
+            space.store.update(meanwhile.pop())
+        return delete(selection)
+
+    monkeypatch.setattr(space.store, "delete", late)
+    assert space.delete(filter=Field("drop").is_in([True])) == 2  # blue and its words
+    assert list(words(space)) == ["photos/red.png#words-1"]
+    images = {it.id for it in space.store.select(Selection(modality="image"))}
+    assert images == {"photos/red.png", "photos/green.png"}
+
+
 def test_a_picture_that_was_renamed_is_read_under_its_name(
     space: SemanticSpace, photos: Path
 ) -> None:
@@ -175,6 +210,19 @@ def test_words_follow_what_is_said_of_the_picture(space: SemanticSpace, photos: 
     assert recognizer.read_count == 0
     assert one(space, "photos/red.png").text == "a box"
     assert one(space, "photos/red.png#words-1").metadata["year"] == 2024
+
+
+def test_a_link_to_other_records_does_not_overwrite_what_is_said_of_them(
+    space: SemanticSpace, photos: Path
+) -> None:
+    space.add_folder(photos, recognizer=ColourRecognizer(WORDS))
+    space.add([Record(id="victim", text="a text", metadata={"mine": 1})])
+    links = {"words": "photos/red.png#words-1", "words:9": "victim"}
+    for name in ("green", "red"):  # also if it is the same picture
+        evil = Record(id="evil", image=photos / f"{name}.png", metadata={"evil": 1}, links=links)
+        assert space.ingest(Records([evil])).added == 1
+        assert dict(one(space, "victim").metadata) == {"mine": 1}
+        assert "evil" not in one(space, "photos/red.png#words-1").metadata
 
 
 def test_what_cannot_be_read_costs_nothing_else(space: SemanticSpace, photos: Path) -> None:

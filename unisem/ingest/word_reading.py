@@ -171,14 +171,21 @@ def _store(
 
 
 def retell_words(store: Store, pictures: Iterable[Record]) -> None:
-    """Give the words of pictures, whose metadata have changed, the same metadata."""
+    """Give the words of pictures, whose metadata have changed, the same metadata.
+
+    A picture's links are whatever somebody wrote; other records that they name stay as they are.
+    """
     for picture in pictures:
-        there = (it.id for it in store.get(words_of(picture)) if it is not None)
-        store.update(dict.fromkeys(there, metadata_of_words(picture)))
+        there = [it for it in store.get(words_of(picture)) if it is not None]
+        own = [it.id for it in there if image_of(it) == picture.id and belong(it, picture)]
+        store.update(dict.fromkeys(own, metadata_of_words(picture)))
 
 
 def delete_with_words(store: Store, selection: Selection, within: Filter | None = None) -> int:
     """Remove records, and with the pictures among them the words that were read in these.
+
+    A picture's links are whatever somebody wrote: only words that name it themselves are its own.
+    What is changed meanwhile, so that it is not selected any more, stays, and so do its words.
 
     Args:
         store: Where they are.
@@ -192,15 +199,22 @@ def delete_with_words(store: Store, selection: Selection, within: Filter | None 
         return store.delete(selection)
     try:
         pictures = store.select(replace(selection, modality="image"))
-        words = [name for picture in pictures for name in words_of(picture)]
-        if not words:
+        linked = {picture.id: names for picture in pictures if (names := words_of(picture))}
+        if not linked:
             return store.delete(selection)
-        chosen = {record.id for record in store.select(selection)}
+        chosen = tuple(record.id for record in store.select(selection))
     except CorruptStoreError:  # what is damaged can be removed; words go with the next folder
         return store.delete(selection)
-    there = store.select(Selection(ids=tuple(words), filter=within))
-    chosen |= {it.id for it in there if image_of(it) is not None}
-    return store.delete(Selection(ids=tuple(chosen)))
+    names = {name for some in linked.values() for name in some}
+    words = [
+        (it.id, picture)
+        for it in store.select(Selection(ids=tuple(names), filter=within))
+        if (picture := image_of(it)) is not None and it.id in linked.get(picture, ())
+    ]
+    removed = store.delete(replace(selection, ids=chosen))
+    kept = {it.id for it in store.select(Selection(ids=tuple(linked)))}
+    own = tuple(name for name, picture in words if picture not in kept)
+    return removed + (store.delete(Selection(ids=own, filter=within)) if own else 0)
 
 
 def remove_orphans(store: Store) -> int:
