@@ -97,6 +97,7 @@ def test_min_score(run: Run, built: Path) -> None:
         ["red", "--mode", "keyword", "--min-score", "0.5"],
         ["red", "--min-score", "nan"],
         ["red", "--mode", "magic"],
+        ["red", "--words", "parts"],
     ],
 )
 def test_modes_that_do_not_go_with_what_is_given(

@@ -124,6 +124,12 @@ def test_filters_have_a_size(attacked: TestClient, word: str) -> None:
         "\u00e9",
         "1e9",
         str(2**63),
+        f"0.{2**63}",
+        "1.1",
+        "-1.2",
+        "1.2.3",
+        "1.2\n",
+        "\u0661.2",
         "cards/red.png",
     ],
 )

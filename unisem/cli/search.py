@@ -109,6 +109,11 @@ def search(
     text = (query or "").strip() or None
     if text is None and image is None:
         raise typer.BadParameter("give a text, a picture with --image FILE, or both")
+    if words == "parts" and mode == "vector":
+        raise typer.BadParameter(
+            "parts of words are looked for with --mode keyword or --mode hybrid only",
+            param_hint="--words",
+        )
     condition = _condition(conditions or [])
     if reranker is None and (rerank_modality or rerank_seconds is not None):
         raise typer.BadParameter("say which model reranks", param_hint="--reranker")

@@ -175,6 +175,10 @@ class Store(ABC):
     ) -> tuple[list[Record], str | None]:
         """The next of the selected records, in an order that does not change as others are written.
 
+        From the first page to the last, every record that is left alone comes exactly once, and no
+        id comes twice. What is added, replaced or updated meanwhile comes once or not at all, so
+        that whoever updates each record of a page gets to the end.
+
         Args:
             selection: Which records.
             after: What the page before gave; ``None`` for the first page.

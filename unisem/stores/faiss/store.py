@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from unisem.stores.faiss.maintenance import FaissMaintenance
 
 _PAGE = 1024  # records that `select` reads at a time
+_CURSOR = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})")  # rows, which SQLite counts in 63 bits
 _PATIENCE = 5  # how often a search starts over because records vanished under it
 
 
@@ -152,16 +154,19 @@ class FaissStore(Store):
     def page(
         self, selection: Selection, after: str | None, most: int
     ) -> tuple[list[Record], str | None]:
-        """As `Store.page`, oldest first."""
-        if after is not None and not (after.isascii() and after.isdecimal() and len(after) < 19):
-            raise ValueError(f"{after!r} is no cursor; begin without one")
+        """As `Store.page`, oldest first; what is written after the first page is left out."""
+        last, newest = (0, None) if after is None else _cursor(after)
         with self._files.reading():
             rows = self._files.catalog.rows(selection)
-            begin = 0 if after is None else int(np.searchsorted(rows, int(after), side="right"))
-            chosen = rows[begin : begin + most]
+            if newest is not None:  # a record that is written gets a row after all others
+                rows = rows[: np.searchsorted(rows, newest, side="right")]
+            rows = rows[np.searchsorted(rows, last, side="right") :]
+            chosen = rows[:most]
             records = self._files.catalog.all_records(chosen)
-        more = begin + most < len(rows)
-        return [records[row] for row in chosen.tolist()], str(chosen[-1]) if more else None
+        following = None
+        if len(rows) > most:
+            following = f"{chosen[-1]}.{rows[-1] if newest is None else newest}"
+        return [records[row] for row in chosen.tolist()], following
 
     def search(
         self,
@@ -314,6 +319,15 @@ class FaissStore(Store):
         if vectors is None:
             raise _GoneError
         return vectors
+
+
+def _cursor(text: str) -> tuple[int, int]:
+    """The last row of the page before, and the newest of when the first page was read."""
+    if (parts := _CURSOR.fullmatch(text)) is not None:
+        last, newest = map(int, parts.groups())
+        if last < newest:
+            return last, newest
+    raise ValueError(f"{text!r} is no cursor; begin without one")
 
 
 def _hits(question: Question, found: Found, records: dict[int, Record], k: int) -> list[Hit]:
