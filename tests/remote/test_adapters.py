@@ -47,7 +47,7 @@ def test_llama_index_shows_them(far: SemanticSpace, near: SemanticSpace, folder:
     assert len(blocks[0][1]) == 4
 
 
-def test_a_copy_of_a_node_says_where_its_picture_is(
+def test_a_copy_of_a_node_says_that_its_picture_is_not_here(
     far: SemanticSpace, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     far.add(cards(folder))
@@ -56,7 +56,7 @@ def test_a_copy_of_a_node_says_where_its_picture_is(
     assert copy.deepcopy(node).resolve_image().read() == (folder / "red.png").read_bytes()
     caplog.set_level(logging.ERROR)
     for other in (type(node).from_dict(node.to_dict()), pickle.loads(pickle.dumps(node))):
-        assert "lies on another machine" in str(other.get_content_blocks(MetadataMode.LLM))
+        assert "has no image_path" in str(other.get_content_blocks(MetadataMode.LLM))
 
 
 def test_what_adapters_add_is_there(far: SemanticSpace, near: SemanticSpace, folder: Path) -> None:
