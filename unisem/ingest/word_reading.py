@@ -205,10 +205,10 @@ def delete_with_words(store: Store, selection: Selection, within: Filter | None 
         chosen = tuple(record.id for record in store.select(selection))
     except CorruptStoreError:  # what is damaged can be removed; words go with the next folder
         return store.delete(selection)
-    names = {name for some in linked.values() for name in some}
+    named = {name for some in linked.values() for name in some}
     words = [
         (it.id, picture)
-        for it in store.select(Selection(ids=tuple(names), filter=within))
+        for it in store.select(Selection(ids=tuple(named), filter=within))
         if (picture := image_of(it)) is not None and it.id in linked.get(picture, ())
     ]
     removed = store.delete(replace(selection, ids=chosen))
