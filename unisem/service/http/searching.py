@@ -56,6 +56,8 @@ async def search_batch(
         raise too_many("the number of queries", service.settings.queries, "queries")
     if sum(query.image is not None for query in batch.queries) > service.settings.images:
         raise too_many("the number of pictures", service.settings.images, "queries")
+    for query in batch.queries:  # what is wrong with one is said before what is wrong with all
+        _check(query, service.settings)
     if sum(query.k * (1 + query.neighbors) for query in batch.queries) > service.settings.hits:
         raise too_many(
             "k times one more than neighbors, of all queries,", service.settings.hits, "queries"
