@@ -12,7 +12,7 @@ from PIL import Image
 from unisem.common.unit_vectors import unit_rows
 from unisem.errors import EncoderError
 from unisem.images.reference import ImageSource, open_image
-from unisem.records import Vector
+from unisem.records import Vector, check_unicode
 
 _ENOUGH = 1024  # pixels; models look at fewer
 
@@ -120,6 +120,26 @@ class Encoder(ABC):
         An encoder that makes pictures wholly ready there encodes them as they are.
         """
         return self.encode_images(images)
+
+
+def texts_as_list(texts: Sequence[str], role: Role) -> list[str]:
+    """Texts that `Encoder.encode_texts` was given.
+
+    Raises:
+        TypeError: It is one text, or has something among it that is none; says where.
+        ValueError: There is no such role.
+        RecordError: A text is not valid Unicode; says which.
+    """
+    if isinstance(texts, str):
+        raise TypeError("pass a list of texts, for example [text]")
+    if role not in ("query", "document"):
+        raise ValueError(f'role must be "query" or "document", not {role!r}')
+    listed = list(texts)
+    for position, text in enumerate(listed):
+        if not isinstance(text, str):
+            raise TypeError(f"texts[{position}] is {type(text).__name__}, not a string")
+        check_unicode(text, f"texts[{position}]")
+    return listed
 
 
 def rows_of(encoder: Encoder, raw: ArrayLike, remedy: str = "") -> Vector:

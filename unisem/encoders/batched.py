@@ -15,11 +15,11 @@ from PIL import Image
 
 from unisem.common.lazy_property import lazy_property
 from unisem.common.threads import in_order, workers
-from unisem.encoders.base import Encoder, Progress, Role
+from unisem.encoders.base import Encoder, Progress, Role, texts_as_list
 from unisem.errors import ModalityError
 from unisem.images.reference import ImageSource, open_image, sources_as_list
 from unisem.models.special_tokens import spelled_out
-from unisem.records import Modality, Vector, check_unicode
+from unisem.records import Modality, Vector
 
 _AHEAD = 16  # pictures that are decoded while the model works
 _OWN = 8  # tokens at a text's ends, and of a prompt before it, that a model may add
@@ -82,15 +82,7 @@ class BatchedEncoder(Encoder):
         batch_size: int = 32,
         progress: Progress | None = None,
     ) -> Vector:
-        if isinstance(texts, str):
-            raise TypeError("pass a list of texts, for example [text]")
-        if role not in ("query", "document"):
-            raise ValueError(f'role must be "query" or "document", not {role!r}')
-        texts = list(texts)
-        for position, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise TypeError(f"texts[{position}] is {type(text).__name__}, not a string")
-            check_unicode(text, f"texts[{position}]")
+        texts = texts_as_list(texts, role)
         self.require("text")
         self._report_cut(texts)
         texts = [spelled_out(text, self._special) for text in texts]

@@ -8,11 +8,11 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from unisem.encoders.base import Encoder, Progress, Role
+from unisem.encoders.base import Encoder, Progress, Role, texts_as_list
 from unisem.errors import ImageError
 from unisem.images.decoding import decode_image, inspect_image
 from unisem.images.reference import ImageRef, ImageSource, sources_as_list
-from unisem.records import Vector, check_unicode
+from unisem.records import Vector
 from unisem.remote.space import RemoteSpace
 from unisem.wire.pictures import data_uri
 from unisem.wire.store import Embedded, Images, Texts, WholeAnswer, WholeRequest
@@ -63,15 +63,7 @@ class RemoteEncoder(Encoder):
     ) -> Vector:
         """See `Encoder`; the service decides how many go together."""
         del batch_size
-        if isinstance(texts, str):
-            raise TypeError("pass a list of texts, for example [text]")
-        if role not in ("query", "document"):
-            raise ValueError(f'role must be "query" or "document", not {role!r}')
-        texts = list(texts)
-        for position, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise TypeError(f"texts[{position}] is {type(text).__name__}, not a string")
-            check_unicode(text, f"texts[{position}]")
+        texts = texts_as_list(texts, role)
         rows: list[Vector] = []
         for some in self._space.fitting([len(text.encode()) for text in texts], self._inputs):
             body = Texts(texts=texts[some], role=role)
