@@ -6,12 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from unisem import SemanticSpace
+from unisem.service.http import guard
 from unisem.service.http.app import create_app
+from unisem.service.http.guard import Guard
 from unisem.service.settings import ServiceSettings
 
 SEARCH = "/v1/spaces/cards/search"
@@ -184,3 +189,48 @@ def test_what_is_no_query_is_refused(local: TestClient, body: str) -> None:
     answer = local.post(SEARCH, content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code in (400, 422)
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_more_than_there_is_place_for_stand_at_the_door(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "_AT_THE_DOOR", 0.2)
+    answers = asyncio.run(_crowd(are_kept=True))
+    assert [status for status, _ in answers] == [200, 200, 429, 429]
+    assert answers[2][1]["retry-after"] == "1"
+
+
+def test_whoever_stands_at_the_door_gets_a_place_that_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guard, "_AT_THE_DOOR", 60.0)
+    assert [status for status, _ in asyncio.run(_crowd(are_kept=False))] == [200] * 4
+
+
+async def _crowd(*, are_kept: bool) -> list[tuple[int, httpx.Headers]]:
+    """What four are answered where two have place.
+
+    Args:
+        are_kept: Whether those two go on until the others are refused.
+    """
+    free, read = asyncio.Event(), 0
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal read
+        if scope["path"] == "/v1/spaces":
+            await receive()
+            read += 1
+            await free.wait()
+        await Response("fine")(scope, receive, send)
+
+    guarded = Guard(app, ServiceSettings(queue=1, batch=1))
+    transport = httpx.ASGITransport(app=guarded)
+    async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+        asked = [asyncio.create_task(client.get("/v1/spaces")) for _ in range(4)]
+        while read < 2:
+            await asyncio.sleep(0)
+        assert (await client.get("/health")).status_code == 200
+        if are_kept:
+            await asyncio.wait(asked[2:])
+        assert read == 2
+        free.set()
+        answers = await asyncio.gather(*asked)
+    return [(answer.status_code, answer.headers) for answer in answers]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-from unisem.service.refusal import RefusedError
+from unisem.service.refusal import RefusedError, busy
 
 _Job = TypeVar("_Job")
 _Result = TypeVar("_Result")
@@ -59,9 +59,7 @@ class Batcher(Generic[_Job, _Result]):
                     503, "the service is stopping", remedy="try again", retry_after=5
                 )
             if len(self._waiting) >= self._queue:
-                raise RefusedError(
-                    429, "too many requests wait", remedy="try again in a second", retry_after=1
-                )
+                raise busy()
             self._waiting.append((list(jobs), future))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)

@@ -38,6 +38,13 @@ class RefusedError(UniSemError):
         self.kind: str | None = None
 
 
+def busy() -> RefusedError:
+    """More requests than may wait."""
+    return RefusedError(
+        429, "too many requests wait", remedy="try again in a second", retry_after=1
+    )
+
+
 def too_many(what: str, most: int, field: str) -> RefusedError:
     """More of something than a limit allows."""
     return RefusedError(

@@ -24,7 +24,8 @@ class ServiceSettings:
         records: Records of a request that adds, and of a page of a listing.
         inputs: Texts and pictures of a request for embeddings, documents of one for reranking.
         batch: Queries, or inputs, that are computed together.
-        queue: Requests that wait for a space, or for an encoder; further ones get 429.
+        queue: Requests that wait for a space, or for an encoder; further ones get 429, and so does
+            whatever is asked while as many and a batch are under way.
         seconds: How long a request may take to arrive, and how long an answer may take.
         connections: Connections that are open at a time; further ones get 503.
 

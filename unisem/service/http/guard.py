@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -12,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unisem.service.http.problems import problem, refusal_of
 from unisem.service.principals import ANYONE, Principal
-from unisem.service.refusal import RefusedError
+from unisem.service.refusal import RefusedError, busy
 from unisem.service.settings import ServiceSettings
 
 _HEADERS = {
@@ -29,6 +30,7 @@ _HEADERS = {
 PRINCIPAL = "unisem.principal"
 """The key of a scope under which stands who asks."""
 _FOR_ALL = ("/", "/health", "/ready", "/openapi.json")
+_AT_THE_DOOR = 1.0  # seconds, as long as a refusal asks for
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -42,6 +44,9 @@ class Guard:
     * A body that is too large, or takes too long to arrive, is not read to its end.
     * Whoever asks has a token that is known, if there are tokens, before a byte of the body is
       read; only the page, the OpenAPI document and the two questions of a supervisor are for all.
+    * Of more requests at a time than may wait or be worked at the rest stand at the door for a
+      second and are refused then (429), before a byte of the body is read: so refusing costs
+      little of the time that answers need, however often it is asked again.
     * Every answer has headers that keep browsers from guessing, framing and running anything.
 
     Args:
@@ -59,6 +64,7 @@ class Guard:
         self._app = app
         self._settings = settings
         self._who = who
+        self._places = asyncio.Semaphore(settings.queue + settings.batch)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -69,10 +75,11 @@ class Guard:
         answer = _Answer(send)
         try:
             self._check(scope)
-            body = _Body(receive, self._settings)
-            await self._app(scope, body.receive, _unless(body, answer.send))
-            if body.refusal is not None:
-                raise body.refusal
+            async with nullcontext() if _is_cheap(scope["path"]) else self._place():
+                body = _Body(receive, self._settings)
+                await self._app(scope, body.receive, _unless(body, answer.send))
+                if body.refusal is not None:
+                    raise body.refusal
         except Exception as error:
             if answer.has_begun:
                 raise
@@ -96,12 +103,23 @@ class Guard:
         is_foreign = origin is not None and origin.partition("://")[2] != host
         if is_foreign and scope["method"] not in _SAFE:
             raise RefusedError(403, "pages of other sites may not write here")
-        path = scope["path"]
-        if path not in _FOR_ALL and not path.startswith("/page/"):
+        if not _is_for_all(scope["path"]):
             scope[PRINCIPAL] = self._who(headers.get("authorization"))
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length[:18]) > self._settings.body_bytes:
             raise _too_large(self._settings)
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """Be one of the requests that are under way."""
+        try:
+            await asyncio.wait_for(self._places.acquire(), _AT_THE_DOOR)
+        except TimeoutError:
+            raise busy() from None
+        try:
+            yield
+        finally:
+            self._places.release()
 
 
 class _Answer:
@@ -146,6 +164,15 @@ class _Body:
             self.refusal = _too_large(self._settings)
             raise self.refusal
         return message  # type: ignore[no-any-return]
+
+
+def _is_for_all(path: str) -> bool:
+    return path in _FOR_ALL or path.startswith("/page/")
+
+
+def _is_cheap(path: str) -> bool:
+    """Whether it is answered though others wait: whoever looks after the service must be told."""
+    return path == "/metrics" or _is_for_all(path)
 
 
 def sent_path(scope: Scope) -> str:
