@@ -14,6 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unisem.common import json_values
+from unisem.common.json_values import kind, same
 from unisem.errors import FilterError
 from unisem.filters import (
     MAX_CONDITIONS,
@@ -25,6 +27,7 @@ from unisem.filters import (
     Not,
     Operator,
     Or,
+    conditions_in,
     matches,
     narrows,
 )
@@ -283,3 +286,53 @@ def sql_matches(condition: Filter, metadata: dict[str, Any]) -> bool:
     return bool(
         DATABASE.execute(f"SELECT count(*) FROM records WHERE {text}", parameters).fetchone()[0]
     )
+
+
+PLAIN = st.one_of(
+    st.none(), st.booleans(), st.integers(0, 2), st.sampled_from([0.0, 1.0, 0.5, "0", "", "a"])
+)
+
+
+@given(
+    operator=st.sampled_from([Operator.IN, Operator.NOT_IN, Operator.ANY, Operator.ALL]),
+    wanted=st.lists(PLAIN.filter(lambda value: value is not None), max_size=4),
+    stored=st.one_of(PLAIN, st.lists(st.one_of(PLAIN, st.lists(PLAIN, max_size=1)), max_size=4)),
+)
+def test_several_values_mean_what_each_means(
+    operator: Operator, wanted: list[Any], stored: Any
+) -> None:
+    listed = stored if isinstance(stored, list) else []
+    meaning = {
+        Operator.IN: any(same(stored, value) for value in wanted),
+        Operator.NOT_IN: not any(same(stored, value) for value in wanted),
+        Operator.ANY: any(same(item, value) for item in listed for value in wanted),
+        Operator.ALL: isinstance(stored, list)
+        and all(any(same(item, value) for item in listed) for value in wanted),
+    }
+    assert matches(Comparison("x", operator, wanted), {"x": stored}) == meaning[operator]
+
+
+@pytest.mark.parametrize("operator", ["any", "all", "in", "not_in"])
+def test_the_values_of_a_list_are_looked_at_once(
+    operator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = 0
+
+    def counted(value: object) -> str:
+        nonlocal looked
+        looked += 1
+        return kind(value)
+
+    monkeypatch.setattr(json_values, "kind", counted)
+    condition = Comparison("x", Operator(operator), list(range(1000)))
+    for n in range(100):
+        matches(condition, {"x": [n, n + 5000]})
+    assert looked < 10_000  # and not for each record anew
+
+
+def test_conditions_are_counted_as_they_are_looked_at() -> None:
+    one = Field("x") == 1
+    assert conditions_in(one) == conditions_in(~one) == conditions_in(one | (Field("x") == 2)) == 1
+    assert conditions_in(one & (Field("x") == 2)) == 2
+    assert conditions_in((one | (Field("y") == 1)) & ~(Field("x").is_in([1]) | one)) == 3
+    assert conditions_in(And(())) == 0

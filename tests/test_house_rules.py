@@ -61,7 +61,7 @@ ARROWS = {
     "records": "images",
     "images": "pdfium common",
     "pdfium": "common",
-    "filters": "records",
+    "filters": "records common",
     "common": "",
     "errors": "",
 }

@@ -29,6 +29,7 @@ from enum import StrEnum
 from operator import ge, gt, le, lt
 from typing import Any
 
+from unisem.common.json_values import Values, keys_of, kind, same
 from unisem.errors import FilterError
 from unisem.records import MAX_INTEGER_BITS
 
@@ -116,7 +117,7 @@ class Comparison(Filter):
         if self.operator in _LIST_VALUED:
             if isinstance(value, str) or not isinstance(value, Sequence | set | frozenset):
                 raise FilterError(f"{self._name} needs a list of values, not {value!r}")
-            value = tuple(self._scalar(item) for item in value)
+            value = Values(self._scalar(item) for item in value)
         elif self.operator in _TEXT_VALUED:
             if not isinstance(value, str):
                 raise FilterError(f"{self._name} needs a string, not {value!r}")
@@ -311,6 +312,20 @@ def gathered(condition: And | Or) -> tuple[Filter, ...]:
     return *(Comparison(name, several, listed) for name, listed in values.items()), *rest
 
 
+def conditions_in(condition: Filter) -> int:
+    """How many times a filter looks at a record, at most; those that are `gathered` count once.
+
+    >>> conditions_in((Field("x") == 1) | (Field("x") == 2) | (Field("year") >= 2020))
+    2
+    """
+    match condition:
+        case And() | Or():
+            return sum(map(conditions_in, gathered(condition)))
+        case Not(part):
+            return conditions_in(part)
+    return condition.size
+
+
 def _check_unicode(text: str) -> None:
     try:
         text.encode()
@@ -401,24 +416,20 @@ def compare(operator: Operator, present: bool, stored: Any, value: Any) -> bool:
         case Operator.NE:
             return not (present and same(stored, value))
         case Operator.NOT_IN:
-            return not (present and any(same(stored, item) for item in value))
+            return not (present and not keys_of((stored,)).isdisjoint(keys_of(value)))
     if not present:
         return False
     match operator:
         case Operator.EQ:
             return same(stored, value)
         case Operator.IN:
-            return any(same(stored, item) for item in value)
+            return not keys_of((stored,)).isdisjoint(keys_of(value))
         case Operator.CONTAINS:
             return isinstance(stored, list) and any(same(item, value) for item in stored)
         case Operator.ANY:
-            return isinstance(stored, list) and any(
-                same(item, wanted) for item in stored for wanted in value
-            )
+            return isinstance(stored, list) and not keys_of(stored).isdisjoint(keys_of(value))
         case Operator.ALL:
-            return isinstance(stored, list) and all(
-                any(same(item, wanted) for item in stored) for wanted in value
-            )
+            return isinstance(stored, list) and keys_of(value) <= keys_of(stored)
         case Operator.TEXT:
             return isinstance(stored, str) and value in stored
         case Operator.TEXT_INSENSITIVE:
@@ -426,24 +437,3 @@ def compare(operator: Operator, present: bool, stored: Any, value: Any) -> bool:
     if kind(stored) != kind(value) or kind(stored) not in ("number", "string", "boolean"):
         return False
     return bool(_ORDER[operator](stored, value))
-
-
-def kind(value: object) -> str:
-    """The JSON type of a value: ``boolean``, ``number``, ``string``, ``null`` or ``other``."""
-    match value:
-        case bool():
-            return "boolean"
-        case int() | float():
-            return "number"
-        case str():
-            return "string"
-        case None:
-            return "null"
-    return "other"
-
-
-def same(stored: object, value: object) -> bool:
-    """Equality within one JSON type, so that ``True`` is not ``1``; of lists item by item."""
-    if isinstance(stored, list | tuple) and isinstance(value, list | tuple):
-        return len(stored) == len(value) and all(map(same, stored, value))
-    return kind(stored) == kind(value) != "other" and stored == value

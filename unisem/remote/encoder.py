@@ -10,7 +10,7 @@ from PIL import Image
 
 from unisem.encoders.base import Encoder, Progress, Role, texts_as_list
 from unisem.errors import ImageError
-from unisem.images.decoding import decode_image, inspect_image
+from unisem.images.decoding import decode_image
 from unisem.images.reference import ImageRef, ImageSource, sources_as_list
 from unisem.records import Vector
 from unisem.remote.space import RemoteSpace
@@ -84,7 +84,7 @@ class RemoteEncoder(Encoder):
         named = []
         for source in sources_as_list(images):
             ref = ImageRef.of(source)
-            named.append((data_uri(self._read(ref), ref.name), ref.name))
+            named.append((data_uri(self._space.read_picture(ref), ref.name), ref.name))
         return self._embedded(named, progress)
 
     def prepare_image(self, image: ImageSource) -> Image.Image:
@@ -94,7 +94,7 @@ class RemoteEncoder(Encoder):
             ImageError: The picture cannot be used, or is more than the service takes.
         """
         ref = ImageRef.of(image)
-        data = self._read(ref)
+        data = self._space.read_picture(ref)
         opened = decode_image(data, ref.name, min_side=_PROBE)
         opened.info[_KEPT] = data
         return opened
@@ -106,13 +106,6 @@ class RemoteEncoder(Encoder):
         if len(text) <= _CERTAIN:
             return True
         return self._space.ask(WholeAnswer, "/store/whole", WholeRequest(texts=[text])).whole[0]
-
-    def _read(self, ref: ImageRef) -> bytes:
-        """The bytes of a picture that the service takes."""
-        data = ref.read_verified()
-        info = inspect_image(data, ref.name)
-        self._space.check_picture(ref.name, len(data), info.width * info.height)
-        return data
 
     def _embedded(
         self, named: Sequence[tuple[str, str]], progress: Progress | None = None

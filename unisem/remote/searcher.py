@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,8 +19,6 @@ from unisem.stores.vectors import unit
 from unisem.wire.answers import FoundMany
 from unisem.wire.query import WireQuery
 from unisem.wire.requests import Queries
-
-_SHARE = 0.9  # of a request that its queries may take
 
 
 class RemoteSearcher(Searcher):
@@ -48,7 +46,7 @@ class RemoteSearcher(Searcher):
         ):
             found[place] = hits
         far = [place for place, query in enumerate(queries) if _can_be_sent(query)]
-        for batch in self._batches([(place, _wire(queries[place])) for place in far]):
+        for batch in self._batches((place, self._wire(queries[place])) for place in far):
             try:
                 answers = self._sent([query for _, query in batch])
             except ImageError:  # to say which
@@ -69,21 +67,29 @@ class RemoteSearcher(Searcher):
                 raise
             raise error.named(query.image.name) from error
 
+    def _wire(self, query: Query) -> WireQuery:
+        """A query to be sent; a ready vector is brought to length 1 before it is rounded."""
+        parts: dict[str, Any] = {}
+        if query.vector is not None:
+            parts["vector"] = unit(query.vector, "the query's vector")
+        if isinstance(query.image, ImageRef):
+            parts["image"] = ImageRef(data=self._space.read_picture(query.image))
+        return WireQuery.of(replace(query, **parts))
+
     def _batches(
-        self, queries: Sequence[tuple[int, WireQuery]]
+        self, queries: Iterable[tuple[int, WireQuery]]
     ) -> Iterator[list[tuple[int, WireQuery]]]:
         """As many queries as one request may have, by their number, pictures, hits and bytes."""
         limits = self._space.limits
-        room = int(_SHARE * limits.body_bytes)
         batch: list[tuple[int, WireQuery]] = []
         images = hits = size = 0
         for place, query in queries:
             pictures = int(query.image is not None)
-            length = len(query.model_dump_json())
+            length = self._space.weight(query.model_dump_json().encode())
             wanted = query.k * (1 + query.neighbors)
             is_full = len(batch) == limits.queries or images + pictures > limits.images
             is_full = is_full or hits + wanted > limits.hits
-            if batch and (is_full or size + length > room):
+            if batch and (is_full or size + length > self._space.room):
                 yield batch
                 batch, images, hits, size = [], 0, 0, 0
             batch.append((place, query))
@@ -96,11 +102,3 @@ class RemoteSearcher(Searcher):
 
 def _can_be_sent(query: Query) -> bool:
     return query.reranker is None and type(query.fusion) in (RankFusion, WeightedFusion)
-
-
-def _wire(query: Query) -> WireQuery:
-    """A query to be sent; a ready vector is brought to length 1 before it is rounded."""
-    parts: dict[str, Any] = {}
-    if query.vector is not None:
-        parts["vector"] = unit(query.vector, "the query's vector")
-    return WireQuery.of(replace(query, **parts))

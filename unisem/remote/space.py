@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from pydantic import BaseModel
 
 from unisem.errors import ImageError, ServiceError
+from unisem.images.decoding import inspect_image
 from unisem.images.reference import ImageRef
 from unisem.records import Record
 from unisem.remote.connection import Connection, segment
@@ -102,6 +103,17 @@ class RemoteSpace:
             most=most,
         )
 
+    def read_picture(self, image: ImageRef) -> bytes:
+        """The bytes of a picture that the service takes.
+
+        Raises:
+            ImageError: It cannot be used, or is more than the service takes.
+        """
+        data = image.read_verified()
+        info = inspect_image(data, image.name)
+        self.check_picture(image.name, len(data), info.width * info.height)
+        return data
+
     def check_picture(self, name: str, size: int, pixels: int) -> None:
         """Refuse a picture that the service would refuse.
 
@@ -113,7 +125,7 @@ class RemoteSpace:
         Raises:
             ImageError: It is larger than one request may be, or has too many pixels.
         """
-        most = 3 * self._room // 4  # which base64 makes a third larger
+        most = 3 * self.room // 4  # which base64 makes a third larger
         if size > most:
             raise ImageError(
                 name,
@@ -128,11 +140,16 @@ class RemoteSpace:
                 "; scale it down, or let the service take more (--limit pixels=…)",
             )
 
+    def weight(self, written: bytes) -> int:
+        """Bytes of a request that some JSON takes, more where it has more values than others."""
+        values = sum(map(written.count, (b",", b"[", b"{")))  # or more, as of commas in a text
+        return max(len(written), values * self.limits.body_bytes // self.limits.values)
+
     def fitting(self, sizes: Sequence[int], most: int) -> Iterator[slice]:
         """Runs of inputs that one request may have, by their number and their bytes."""
         start = size = 0
         for place, bytes_ in enumerate(sizes):
-            if place > start and (place - start == most or size + bytes_ > self._room):
+            if place > start and (place - start == most or size + bytes_ > self.room):
                 yield slice(start, place)
                 start, size = place, 0
             size += bytes_
@@ -140,7 +157,8 @@ class RemoteSpace:
             yield slice(start, len(sizes))
 
     @property
-    def _room(self) -> int:
+    def room(self) -> int:
+        """Bytes that the items of a request may take."""
         return int(_SHARE * self.limits.body_bytes)
 
     def record_of(self, wire: WireRecord) -> Record:

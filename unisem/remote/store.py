@@ -78,22 +78,19 @@ class RemoteStore(Store):
         if not items:
             self._check_open()
             return
-        entries = [
-            EmbeddedItem.with_vectors(item.record, item.vectors, self._kept(item.record))
-            for item in admit(items)
-        ]
-        for entry, item in zip(entries, items, strict=True):
-            if entry.image is not None and (image := item.record.image) is not None:
-                pixels = (image.width or 0) * (image.height or 0)
-                self._space.check_picture(image.name, 3 * len(entry.image) // 4 - _HEAD, pixels)
-        sizes = [len(entry.model_dump_json().encode()) for entry in entries]
-        for some in self._space.fitting(sizes, self._space.limits.added):
-            try:
-                self._ask(Added, "add", EmbeddedItems(items=entries[some]), again=False)
-            except Exception as error:
-                if some.start:
-                    error.add_note(f"the first {some.start} of {len(entries)} records are stored")
-                raise
+        ready = admit(items)
+        stored = 0
+        try:
+            for entries in self._batches(ready):
+                if not stored:  # before anything is
+                    for item in ready[len(entries) :]:
+                        self._entry(item)
+                self._ask(Added, "add", EmbeddedItems(items=entries), again=False)
+                stored += len(entries)
+        except Exception as error:
+            if stored:
+                error.add_note(f"the first {stored} of {len(ready)} records are stored")
+            raise
 
     def delete(self, selection: Selection) -> int:
         body = WireSelection.of(selection)
@@ -200,6 +197,34 @@ class RemoteStore(Store):
 
     def close(self) -> None:
         self._space.connection.close()
+
+    def _batches(self, items: Sequence[EmbeddedRecord]) -> Iterator[list[EmbeddedItem]]:
+        """As many as one request may have; pictures are read as they are needed."""
+        batch: list[EmbeddedItem] = []
+        size = 0
+        for item in items:
+            entry = self._entry(item)
+            weight = self._space.weight(entry.model_dump_json().encode())
+            is_full = len(batch) == self._space.limits.added
+            if batch and (is_full or size + weight > self._space.room):
+                yield batch
+                batch, size = [], 0
+            batch.append(entry)
+            size += weight
+        yield batch
+
+    def _entry(self, item: EmbeddedRecord) -> EmbeddedItem:
+        """A record as it is sent.
+
+        Raises:
+            ImageError: As `add`.
+        """
+        record = item.record
+        entry = EmbeddedItem.with_vectors(record, item.vectors, self._kept(record))
+        if entry.image is not None and (image := record.image) is not None:
+            pixels = (image.width or 0) * (image.height or 0)
+            self._space.check_picture(image.name, 3 * len(entry.image) // 4 - _HEAD, pixels)
+        return entry
 
     def _kept(self, record: Record) -> KeptImage | None:
         """How the space is told of a picture that it has already."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from unisem.encoders import Encoder
 from unisem.search.query import Query
@@ -34,6 +34,7 @@ class HostedSpace:
     ) -> None:
         self.name = name
         self.space = space
+        self.settings = settings
         self.writable = writable
         self._searches: Batcher[Query, list[Hit]] = Batcher(
             f"unisem-search-{name}",
@@ -46,6 +47,12 @@ class HostedSpace:
         )
         self._looks: Batcher[Callable[[], object], object] = Batcher(
             f"unisem-look-{name}",
+            lambda jobs: [job() for job in jobs],
+            most=1,
+            queue=settings.queue,
+        )
+        self._reads: Batcher[Callable[[], object], object] = Batcher(
+            f"unisem-read-{name}",
             lambda jobs: [job() for job in jobs],
             most=1,
             queue=settings.queue,
@@ -65,7 +72,7 @@ class HostedSpace:
     @property
     def waiting(self) -> int:
         """How many requests wait for it."""
-        return sum(it.waiting for it in (self._searches, self._reranked, self._looks, self._writes))
+        return sum(it.waiting for it in self._batchers)
 
     def search(self, queries: Sequence[Query]) -> Future[list[list[Hit]]]:
         """Each query's hits, in order; what takes long delays no other, and is done one by one.
@@ -93,6 +100,14 @@ class HostedSpace:
         """
         return cast(Future[list[_Result]], self._looks.submit([job]))
 
+    def read(self, job: Callable[[], _Result]) -> Future[list[_Result]]:
+        """Read records, in turn, beside searches; the future has what the job gives, in a list.
+
+        Raises:
+            RefusedError: Too many wait.
+        """
+        return cast(Future[list[_Result]], self._reads.submit([job]))
+
     def write(self, job: Callable[[], _Result]) -> Future[list[_Result]]:
         """Do one thing while nothing else is written; the future has its result, in a list.
 
@@ -103,10 +118,12 @@ class HostedSpace:
 
     def close(self) -> None:
         """Finish what waits."""
-        self._searches.close()
-        self._reranked.close()
-        self._looks.close()
-        self._writes.close()
+        for batcher in self._batchers:
+            batcher.close()
+
+    @property
+    def _batchers(self) -> Sequence[Batcher[Any, Any]]:
+        return self._searches, self._reranked, self._looks, self._reads, self._writes
 
 
 def _takes_long(query: Query) -> bool:

@@ -15,6 +15,10 @@ class ServiceSettings:
         read_only: Nothing may be added, changed or removed.
         hosts: What the ``Host`` header may say, without port; ``None`` for anything.
         body_bytes: Bytes of a request's body.
+        values: Values of a request's JSON: an object, a list, each of their items.
+        text: Characters of a query's text.
+        conditions: Comparisons of a filter; those of one field that ask for one of several values
+            are one.
         images: Pictures of a request.
         pixels: Pixels of a picture that is sent.
         k: Hits of a query, and neighbours of each.
@@ -36,6 +40,9 @@ class ServiceSettings:
     read_only: bool = False
     hosts: tuple[str, ...] | None = None
     body_bytes: int = 32 << 20
+    values: int = 250_000
+    text: int = 100_000
+    conditions: int = 256
     images: int = 16
     pixels: int = 50_000_000
     k: int = 1000

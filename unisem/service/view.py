@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from unisem.errors import FilterError
-from unisem.filters import Filter, fields_of, matches, narrows
+from unisem.filters import Filter, conditions_in, fields_of, matches, narrows
 from unisem.ingest.word_reading import delete_with_words
 from unisem.records import Record
 from unisem.search.neighbors import with_neighbors
 from unisem.search.query import Query
 from unisem.service.hosting import HostedSpace
 from unisem.service.principals import Principal
-from unisem.service.refusal import RefusedError
+from unisem.service.refusal import RefusedError, too_many
 from unisem.service.store_view import StoreView
 from unisem.stores.hits import Hit
 from unisem.stores.selection import EVERYTHING, Selection
@@ -194,6 +194,14 @@ class SpaceView:
         """
         return self._hosted.look(job)
 
+    def read(self, job: Callable[[], _Result]) -> Future[list[_Result]]:
+        """Read records, in turn, beside searches; the future has what the job gives, in a list.
+
+        Raises:
+            RefusedError: Too many wait (429).
+        """
+        return self._hosted.read(job)
+
     def write(self, job: Callable[[], _Result]) -> Future[list[_Result]]:
         """Do one thing while nothing else is written; the future has its result, in a list.
 
@@ -207,11 +215,18 @@ class SpaceView:
         return self._hosted.write(job)
 
     def bound(self, selection: Selection) -> Selection:
-        """What of a selection there is for this principal."""
-        bound = self._principal.filter
+        """What of a selection there is for this principal.
+
+        Raises:
+            RefusedError: Its filter has more conditions than are looked at here (422).
+        """
+        bound, wanted = self._principal.filter, selection.filter
+        if wanted is not None and conditions_in(wanted) > (
+            most := self._hosted.settings.conditions
+        ):
+            raise too_many("the number of conditions in filter", most, "filter")
         if bound is None:
             return selection
-        wanted = selection.filter
         return replace(selection, filter=bound if wanted is None else bound & wanted)
 
     def check_new(self, records: Sequence[Record]) -> None:

@@ -14,7 +14,17 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from unisem.errors import FilterError
-from unisem.filters import MAX_DEPTH, And, Comparison, Filter, Not, Operator, Or
+from unisem.filters import (
+    MAX_CONDITIONS,
+    MAX_DEPTH,
+    And,
+    Comparison,
+    Filter,
+    Not,
+    Operator,
+    Or,
+)
+from unisem.wire.base import MOST_ITEMS
 
 _SHAPES = (
     'a filter is {"field": …, "operator": …, "value": …}, {"and": […]}, {"or": […]} or {"not": …}'
@@ -22,33 +32,17 @@ _SHAPES = (
 _OPERATORS = tuple(operator.value for operator in Operator)
 
 
-def filter_of(tree: object, where: str = "filter", room: int = MAX_DEPTH) -> Filter:
+def filter_of(tree: object) -> Filter:
     """Read a condition.
 
     Args:
         tree: As `wire_filter` gives it.
-        where: Of what place in the request an error speaks.
-        room: How deep it may be nested.
 
     Raises:
         FilterError: It is no condition, or too deep, long or large.
     """
-    if not room:
-        raise FilterError(f"filter is nested deeper than {MAX_DEPTH}; flatten it")
-    if not isinstance(tree, Mapping):
-        raise FilterError(f"{where} is no filter; {_SHAPES}")
-    match dict(tree):
-        case {"and": list(parts), **rest} if not rest:
-            return And(_parts(parts, f"{where}.and", room))
-        case {"or": list(parts), **rest} if not rest:
-            return Or(_parts(parts, f"{where}.or", room))
-        case {"not": part, **rest} if not rest:
-            return Not(filter_of(part, f"{where}.not", room - 1))
-        case {"field": str(field), "operator": str(operator), **rest} if not rest.keys() - {
-            "value"
-        }:
-            return _comparison(field, operator, rest.get("value"), where)
-    raise FilterError(f"{where} is no filter; {_SHAPES}")
+    _check_size(tree)
+    return _read(tree, "filter", MAX_DEPTH)
 
 
 def wire_filter(condition: Filter) -> dict[str, Any]:
@@ -66,9 +60,51 @@ def wire_filter(condition: Filter) -> dict[str, Any]:
     raise FilterError(f"{condition!r} is no filter")
 
 
+def _check_size(tree: object) -> None:
+    """Refuse a filter that is so large that no part of it should be looked at."""
+    left, count = [tree], 0
+    while left:
+        match left.pop():
+            case dict(part):
+                left += part.values()
+                count += 1
+            case list(items):
+                if len(items) > MOST_ITEMS:
+                    raise FilterError(f"a list in a filter has more than {MOST_ITEMS:,} items")
+                left += [item for item in items if isinstance(item, dict)]
+        if count > 2 * MAX_CONDITIONS:  # what joins them counts, too
+            raise FilterError(f"a filter has more than {MAX_CONDITIONS:,} conditions; use is_in")
+
+
+def _read(tree: object, where: str, room: int) -> Filter:
+    """Read a condition that is of no unlikely size.
+
+    Args:
+        tree: As of `filter_of`.
+        where: Of what place in the request an error speaks.
+        room: How deep it may be nested.
+    """
+    if not room:
+        raise FilterError(f"filter is nested deeper than {MAX_DEPTH}; flatten it")
+    if not isinstance(tree, Mapping):
+        raise FilterError(f"{where} is no filter; {_SHAPES}")
+    match dict(tree):
+        case {"and": list(parts), **rest} if not rest:
+            return And(_parts(parts, f"{where}.and", room))
+        case {"or": list(parts), **rest} if not rest:
+            return Or(_parts(parts, f"{where}.or", room))
+        case {"not": part, **rest} if not rest:
+            return Not(_read(part, f"{where}.not", room - 1))
+        case {"field": str(field), "operator": str(operator), **rest} if not rest.keys() - {
+            "value"
+        }:
+            return _comparison(field, operator, rest.get("value"), where)
+    raise FilterError(f"{where} is no filter; {_SHAPES}")
+
+
 def _parts(parts: list[Any], where: str, room: int) -> tuple[Filter, ...]:
     return tuple(
-        filter_of(part, f"{where}[{position}]", room - 1) for position, part in enumerate(parts)
+        _read(part, f"{where}[{position}]", room - 1) for position, part in enumerate(parts)
     )
 
 

@@ -115,6 +115,7 @@ class StoreLimits(WireModel):
     """How much one request may ask for."""
 
     body_bytes: int = Field(description="Bytes of a request.")
+    values: int = Field(description="Values of a request's JSON.")
     images: int = Field(description="Pictures of a search, or to be embedded.")
     pixels: int = Field(description="Pixels of a picture that is sent.")
     queries: int = Field(description="Queries of a batch search.")

@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unisem.service.http.problems import problem, refusal_of
+from unisem.service.http.values import ValueCount
 from unisem.service.principals import ANYONE, Principal
 from unisem.service.refusal import RefusedError, busy
 from unisem.service.settings import ServiceSettings
@@ -41,7 +42,8 @@ class Guard:
     * The ``Host`` header must be one of the settings', which a page of another site that has
       its name point here (DNS rebinding) cannot fake. Another site's page cannot write, either:
       what changes something must not have another ``Origin``.
-    * A body that is too large, or takes too long to arrive, is not read to its end.
+    * A body that is too large, has too many values, or takes too long to arrive, is not read to its
+      end.
     * Whoever asks has a token that is known, if there are tokens, before a byte of the body is
       read; only the page, the OpenAPI document and the two questions of a supervisor are for all.
     * Of more requests at a time than may wait or be worked at the rest stand at the door for a
@@ -76,7 +78,7 @@ class Guard:
         try:
             self._check(scope)
             async with nullcontext() if _is_cheap(scope["path"]) else self._place():
-                body = _Body(receive, self._settings)
+                body = _Body(scope, receive, self._settings)
                 await self._app(scope, body.receive, _unless(body, answer.send))
                 if body.refusal is not None:
                     raise body.refusal
@@ -141,7 +143,9 @@ class _Answer:
 class _Body:
     """A request's body as it arrives, within the limits."""
 
-    def __init__(self, receive: Receive, settings: ServiceSettings) -> None:
+    def __init__(self, scope: Scope, receive: Receive, settings: ServiceSettings) -> None:
+        kind = Headers(scope=scope).get("content-type", "")
+        self._values = None if is_form(kind) else ValueCount()  # a form's JSON is, later
         self._receive = receive
         self._settings = settings
         self._size = 0
@@ -158,10 +162,14 @@ class _Body:
         except TimeoutError:
             self.refusal = RefusedError(408, "the request took too long to arrive")
             raise self.refusal from None
-        self._size += len(message.get("body", b""))
+        piece = message.get("body", b"")
+        self._size += len(piece)
         self._is_whole = not message.get("more_body", False)
         if self._size > self._settings.body_bytes:
             self.refusal = _too_large(self._settings)
+            raise self.refusal
+        if self._values is not None and self._values.take(piece) > self._settings.values:
+            self.refusal = too_many_values(self._settings)
             raise self.refusal
         return message  # type: ignore[no-any-return]
 
@@ -179,6 +187,20 @@ def sent_path(scope: Scope) -> str:
     """A request's path as it was sent, percent-encoded."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     return raw.decode("latin-1")
+
+
+def is_form(content_type: str) -> bool:
+    """Whether a body is a form with files."""
+    return content_type.partition(";")[0].strip().lower() == "multipart/form-data"
+
+
+def too_many_values(settings: ServiceSettings) -> RefusedError:
+    """JSON that would take long to parse."""
+    return RefusedError(
+        413,
+        f"the body has more than {settings.values:,} values",
+        remedy="send less at a time",
+    )
 
 
 def _unless(body: _Body, send: Send) -> Send:

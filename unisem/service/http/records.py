@@ -7,11 +7,20 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 
 from unisem.errors import FilterError
 from unisem.images.decoding import inspect_image
 from unisem.records import Record
-from unisem.service.http.access import RecordId, TheService, View, committed, image_url
+from unisem.service.http.access import (
+    RecordId,
+    TheService,
+    View,
+    awaited,
+    committed,
+    image_url,
+    written,
+)
 from unisem.service.http.uploads import upload_route
 from unisem.service.refusal import RefusedError, too_many
 from unisem.service.settings import ServiceSettings
@@ -27,8 +36,8 @@ uploads = APIRouter(route_class=upload_route("records"), tags=["records"])
 _ROOT = "/v1/spaces/{space}/records"
 
 
-@router.get(_ROOT, summary="List records")
-def list_records(
+@router.get(_ROOT, summary="List records", response_model=Listing)
+async def list_records(
     request: Request,
     view: View,
     service: TheService,
@@ -37,13 +46,16 @@ def list_records(
     filter: Annotated[
         str | None, Query(description="A filter as JSON.", examples=['{"field": "year", …}'])
     ] = None,
-) -> Listing:
+) -> Response:
     """Records page by page, in an order that stays while others are written."""
     if limit > service.settings.records:
         raise too_many("limit", service.settings.records, "limit")
     selection = Selection(filter=None if filter is None else filter_of(_tree(filter)))
-    records, after = view.page(selection, cursor, limit)
-    return Listing(records=[_wire(request, view, record) for record in records], cursor=after)
+    reading = view.read(lambda: view.page(selection, cursor, limit))
+    ((records, after),) = await awaited(reading, service)
+    return await written(
+        lambda: Listing(records=[_wire(request, view, it) for it in records], cursor=after)
+    )
 
 
 @uploads.post(_ROOT, summary="Add records")
@@ -58,13 +70,17 @@ async def add_records(new: NewRecords, view: View, service: TheService) -> Added
     return Added(ids=ids)
 
 
-@router.post(f"{_ROOT}/get", summary="Give records by id")
-def get_records(wanted: RecordIds, request: Request, view: View, service: TheService) -> Got:
+@router.post(f"{_ROOT}/get", summary="Give records by id", response_model=Got)
+async def get_records(
+    wanted: RecordIds, request: Request, view: View, service: TheService
+) -> Response:
     """The record of each id, in order; `null` where there is none."""
     if len(wanted.ids) > service.settings.k:
         raise too_many("the number of ids", service.settings.k, "ids")
-    found = view.get(wanted.ids)
-    return Got(records=[None if it is None else _wire(request, view, it) for it in found])
+    (found,) = await awaited(view.read(lambda: view.get(wanted.ids)), service)
+    return await written(
+        lambda: Got(records=[None if it is None else _wire(request, view, it) for it in found])
+    )
 
 
 @router.post(f"{_ROOT}/delete", summary="Remove records")

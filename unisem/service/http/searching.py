@@ -107,6 +107,8 @@ def _like(query: WireQuery, record: Record) -> WireQuery:
 
 
 def _check(query: WireQuery, settings: ServiceSettings) -> None:
+    if len(query.text or "") > settings.text:
+        raise too_many("the characters of text", settings.text, "text")
     for name in ("k", "neighbors"):
         if getattr(query, name) > settings.k:
             raise too_many(name, settings.k, name)

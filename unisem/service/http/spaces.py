@@ -9,7 +9,7 @@ from fastapi import APIRouter
 
 from unisem.records import Record
 from unisem.service.fields import fields_in
-from unisem.service.http.access import ThePrincipal, TheService, View
+from unisem.service.http.access import ThePrincipal, TheService, View, awaited
 from unisem.stores.selection import EVERYTHING, Selection
 from unisem.wire.answers import Fields, SpaceEntry, SpaceLimits, SpaceList, SpaceStats
 
@@ -54,7 +54,7 @@ def space_stats(view: View, service: TheService) -> SpaceStats:
 
 
 @router.get("/v1/spaces/{space}/fields", summary="Say which metadata there are")
-def space_fields(view: View) -> Fields:
+async def space_fields(view: View, service: TheService) -> Fields:
     """The commonest metadata fields with their kinds and values, to filter by."""
 
     def records() -> Iterator[Record]:
@@ -64,4 +64,6 @@ def space_fields(view: View) -> Fields:
             listed, cursor = view.page(EVERYTHING, cursor, _AT_ONCE)
             yield from listed
 
-    return fields_in(islice(records(), _LOOKED_AT))
+    reading = view.read(lambda: fields_in(islice(records(), _LOOKED_AT)))
+    (found,) = await awaited(reading, service)
+    return found

@@ -42,6 +42,7 @@ from unisem.wire.store import (
     Texts,
     Updated,
     Updates,
+    Vectors,
     VectorsAnswer,
     VectorSearch,
     WholeAnswer,
@@ -82,6 +83,7 @@ def store_info(view: View, store: Store, service: TheService) -> StoreInfo:
         writable=view.writable,
         limits=StoreLimits(
             body_bytes=settings.body_bytes,
+            values=settings.values,
             images=settings.images,
             pixels=settings.pixels,
             queries=settings.queries,
@@ -94,33 +96,39 @@ def store_info(view: View, store: Store, service: TheService) -> StoreInfo:
     )
 
 
-@router.post(f"{_ROOT}/page", summary="List selected records, with their vectors if wanted")
-def page(
+@router.post(
+    f"{_ROOT}/page",
+    summary="List selected records, with their vectors if wanted",
+    response_model=StorePage,
+)
+async def page(
     asked: PageRequest, request: Request, view: View, store: Store, service: TheService
-) -> StorePage:
+) -> Response:
     """Records page by page, in an order that stays while others are written."""
     if asked.limit > service.settings.records:
         raise too_many("limit", service.settings.records, "limit")
-    selection = asked.selection.to_core()
-    records, after = view.page(selection, asked.cursor, asked.limit)
-    vectors = None
-    if asked.with_vectors:
-        found = store.vectors([record.id for record in records])
-        vectors = [None if one is None else wire_vectors(one) for one in found]
-    return StorePage(
-        records=[WireRecord.of(it, image_url(request, view, it.id)) for it in records],
-        vectors=vectors,
-        cursor=after,
-        count=view.count(selection),
-    )
+    selection = await run_in_threadpool(asked.selection.to_core)
+
+    def job() -> StorePage:
+        records, after = view.page(selection, asked.cursor, asked.limit)
+        vectors = store.vectors([it.id for it in records]) if asked.with_vectors else None
+        return StorePage(
+            records=[WireRecord.of(it, image_url(request, view, it.id)) for it in records],
+            vectors=None if vectors is None else _wire_vectors(vectors),
+            cursor=after,
+            count=view.count(selection),
+        )
+
+    (found,) = await awaited(view.read(job), service)
+    return await written(lambda: found)
 
 
-@router.post(f"{_ROOT}/vectors", summary="Give records' vectors")
-def vectors(asked: IdsRequest, store: Store, service: TheService) -> VectorsAnswer:
+@router.post(f"{_ROOT}/vectors", summary="Give records' vectors", response_model=VectorsAnswer)
+async def vectors(asked: IdsRequest, view: View, store: Store, service: TheService) -> Response:
     """The raw vectors of each id, in order."""
     _check_count(len(asked.ids), service.settings.k, "ids")
-    found = store.vectors(asked.ids)
-    return VectorsAnswer(vectors=[None if one is None else wire_vectors(one) for one in found])
+    (found,) = await awaited(view.read(lambda: store.vectors(asked.ids)), service)
+    return await written(lambda: VectorsAnswer(vectors=_wire_vectors(found)))
 
 
 @router.post(
@@ -150,6 +158,8 @@ async def words(
 ) -> Response:
     """The best records by keyword."""
     _check_count(asked.k, service.settings.fetch_k, "k")
+    if len(asked.text) > (most := service.settings.text):
+        raise too_many("the characters of text", most, "text")
     selection = await run_in_threadpool(asked.selection.to_core)
     looking = view.look(lambda: store.search_words(asked.text, asked.k, selection))
     found = await awaited(looking, service)
@@ -227,6 +237,10 @@ def whole(asked: WholeRequest, store: Store, service: TheService) -> WholeAnswer
 def _check_count(count: int, most: int, field: str) -> None:
     if count > most:
         raise too_many(field if field == "k" else f"the number of {field}", most, field)
+
+
+def _wire_vectors(found: list[dict[Modality, Vector] | None]) -> list[Vectors | None]:
+    return [None if one is None else wire_vectors(one) for one in found]
 
 
 def _found(request: Request, view: SpaceView, results: list[list[Hit]]) -> StoreHits:

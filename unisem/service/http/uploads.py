@@ -12,7 +12,9 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
+from unisem.service.http.guard import is_form, too_many_values
 from unisem.service.http.problems import problem, refusal_of
+from unisem.service.http.values import ValueCount
 from unisem.service.refusal import RefusedError, too_many
 
 _MOST_FIELDS = 8
@@ -47,8 +49,7 @@ def upload_route(field: str) -> type[APIRoute]:
             handle = super().get_route_handler()
 
             async def handler(request: Request) -> Response:
-                kind = request.headers.get("content-type", "")
-                if kind.partition(";")[0].strip().lower() == "multipart/form-data":
+                if is_form(request.headers.get("content-type", "")):
                     try:
                         request = _AsJson(request, await _body(request, field))
                     except RefusedError as error:
@@ -82,8 +83,11 @@ async def _body(request: Request, field: str) -> bytes:
                 )
     if len(files) > most:
         raise too_many("the number of pictures", most, "image")
+    content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    if ValueCount().take(content or b"") > limits.values:
+        raise too_many_values(limits)
     try:
-        parts = json.loads(text or "{}")
+        parts = json.loads(content or b"{}")
     except (ValueError, RecursionError):
         raise RefusedError(400, f"{field} is not JSON", field=field) from None
     targets: Any = [parts]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unisem.common.json_values import kind
 from unisem.errors import FilterError
 from unisem.filters import (
     And,
@@ -25,7 +26,6 @@ from unisem.filters import (
     compare,
     fields_of,
     gathered,
-    kind,
 )
 from unisem.stores.faiss.catalog import Catalog
 from unisem.stores.faiss.growing_array import GrowingArray

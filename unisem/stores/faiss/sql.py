@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from unisem.common.json_values import kind
 from unisem.errors import FilterError
 from unisem.filters import (
     SOURCE,
@@ -25,7 +26,6 @@ from unisem.filters import (
     compare,
     fields_of,
     gathered,
-    kind,
     matches,
 )
 from unisem.stores.selection import Selection
