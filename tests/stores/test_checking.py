@@ -126,7 +126,7 @@ def test_damage_inside_the_catalogue(
 
 
 def test_damage_to_the_segment(path: Path, encoder: ToyEncoder) -> None:
-    (index,) = path.glob("vectors-*.faiss")
+    (index,) = path.glob("vectors-*.f32")
     data = index.read_bytes()
     index.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     assert problems(path) == [

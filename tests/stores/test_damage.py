@@ -113,7 +113,7 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-@pytest.mark.parametrize("name", ["catalog.sqlite", "vectors-*.faiss", "vectors-*.npy"])
+@pytest.mark.parametrize("name", ["catalog.sqlite", "vectors-*.f32", "vectors-*.npy"])
 def test_a_flipped_bit_is_noticed(path: Path, name: str) -> None:
     wrong, silent = unnoticed(path, name, 40, seed=1)
     print(name, wrong, silent)

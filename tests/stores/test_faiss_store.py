@@ -155,7 +155,9 @@ def filled(path: Path) -> BruteForce:
     return oracle
 
 
-@pytest.mark.parametrize("name", ["vectors-*.faiss", "vectors-*.npy", "vectors.json"])
+@pytest.mark.parametrize(
+    "name", ["vectors-*.f32", "vectors-*.sums", "vectors-*.npy", "vectors.json"]
+)
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "flipped"])
 def test_damaged_derived_files_are_rebuilt_with_a_notice(
     tmp_path: Path, name: str, damage: str, caplog: pytest.LogCaptureFixture
@@ -178,7 +180,7 @@ def test_damaged_derived_files_are_rebuilt_with_a_notice(
 
 def test_intact_derived_file_is_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     oracle = filled(tmp_path / "s")
-    (path,) = (tmp_path / "s").glob("vectors-*.faiss")
+    (path,) = (tmp_path / "s").glob("vectors-*.f32")
     before = path.stat().st_mtime_ns
     with caplog.at_level(logging.WARNING):
         store = open_store(tmp_path / "s")

@@ -198,7 +198,7 @@ def test_compacting_again_that_fails_leaves_the_segment_before(
 def assert_no_rests(directory: Path) -> None:
     names = sorted(path.name for path in directory.iterdir() if path.suffix == ".tmp")
     assert names == []
-    assert len(list(directory.glob("vectors-*"))) == 2
+    assert len(list(directory.glob("vectors-*"))) in (3, 4)  # a graph has one more
 
 
 # Every call of the system, one after the other, fails
@@ -513,7 +513,9 @@ def flips(data: bytes, seed: int, count: int) -> Iterator[tuple[int, bytes]]:
         yield position, bytes(damaged)
 
 
-@pytest.mark.parametrize("name", ["vectors-*.faiss", "vectors-*.npy", "vectors.json"])
+@pytest.mark.parametrize(
+    "name", ["vectors-*.f32", "vectors-*.sums", "vectors-*.npy", "vectors.json"]
+)
 def test_flipped_byte_of_a_derived_file(
     filled: tuple[Path, BruteForce], name: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -14,7 +14,7 @@ from unisem import Record, SemanticSpace
 from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord
 from unisem.stores.faiss import FaissKind, FaissStore, IndexSettings
-from unisem.stores.faiss.catalog import Catalog
+from unisem.stores.faiss.raw_file import RawFile
 
 ROWS, DIMENSION, K = 6_000, 48, 10
 RNG = np.random.default_rng(0)
@@ -65,16 +65,16 @@ def test_oversampling_says_how_many_are_rescored(
     filled: Path, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     looked_up: list[int] = []
-    raw_vectors = Catalog.raw_vectors
+    at = RawFile.at
 
-    def counted(self: Catalog, vector_ids: np.ndarray) -> Any:
-        looked_up.append(len(vector_ids))
-        return raw_vectors(self, vector_ids)
+    def counted(self: RawFile, positions: np.ndarray) -> Any:
+        looked_up.append(len(positions))
+        return at(self, positions)
 
     settings = IndexSettings("sq8", oversampling=times)
     assert recall(filled, settings) == 1
     with closing(FaissStore(filled, ImageLibrary(filled), index=settings)) as store:
-        monkeypatch.setattr(Catalog, "raw_vectors", counted)
+        monkeypatch.setattr(RawFile, "at", counted)
         store.search(QUERIES[:1], K)
     assert looked_up[0] == times * (K + 8)
 
@@ -96,6 +96,7 @@ def test_a_space_takes_settings(tmp_path: Path, encoder: object) -> None:
         ({"effort": float("nan")}, "effort must be a number above 0"),
         ({"oversampling": 0}, "oversampling must be a whole number"),
         ({"oversampling": 1.5}, "oversampling must be a whole number"),
+        ({"raw": "int8"}, "raw must be one of float32, float16"),
     ],
 )
 def test_nonsense_is_refused(arguments: dict[str, object], complaint: str) -> None:

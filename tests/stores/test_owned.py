@@ -66,6 +66,7 @@ OWN = [
     "catalog.sqlite-journal",
     "vectors.json",
     "vectors-9.faiss",
+    "vectors-9.f32",
     ".vectors.json.tmp",
     ".catalog.format-1.sqlite.tmp",
     pytest.param(f".manifest.json.{os.getpid()}", id=".manifest.json.PID"),

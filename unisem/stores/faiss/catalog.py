@@ -281,11 +281,6 @@ class Catalog(Database):
                 raise ValueError("a record has none")
             return found
 
-    def raw_vectors(self, vector_ids: NDArray[np.int64]) -> Vector | None:
-        """``(n, d)`` float32 vectors of these numbers, in order; ``None`` if one has gone."""
-        with self._decoding("a vector"):
-            return self._raw.of(vector_ids, self.dimension or 0)
-
     def values(
         self, field: str | None, after: int, last: int
     ) -> tuple[NDArray[np.int64], list[Any]]:

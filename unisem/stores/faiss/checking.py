@@ -215,6 +215,9 @@ def _segment(
     if segment.calibration != digest_of(CalibrationFile(directory).newest(facts["dimension"])):
         yield Finding("segment", False, f"is not of the space's calibration; {rebuilt}")
         return
+    if not segment.is_whole:
+        yield Finding("segment", True, f"does not agree with its seal; {rebuilt}")
+        return
     indexed = np.asarray(segment.vector_ids)
     removed = _numbers(database, "SELECT row FROM removals ORDER BY row")
     gone = np.setdiff1d(indexed, vector_ids, assume_unique=True)

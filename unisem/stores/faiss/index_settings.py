@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-import threading
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Literal, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unisem.records import Vector
+from unisem.stores.faiss.raw_file import PRECISIONS, Precision
 
 IndexKind = Literal["flat", "hnsw", "ivf", "sq8"]
 KINDS: tuple[IndexKind, ...] = ("flat", "hnsw", "ivf", "sq8")
+CODED: tuple[IndexKind, ...] = ("sq8",)
+"""Kinds that search by codes, and score what they find by the vectors themselves."""
 EXACT_UP_TO = 100_000
 """Vectors that ``auto`` scans exactly: a few milliseconds each query on one core."""
 
@@ -22,8 +22,6 @@ _LINKS = 16  # HNSW's M
 _BUILD_EFFORT = 80  # HNSW's efConstruction
 _EFFORT = 128  # HNSW's efSearch where nothing is filtered out
 _MOST_EFFORT = 8192
-_LIMIT_READ = threading.Lock()
-_TOGETHER = 4  # queries that are compared with every vector faster as a product of matrices
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +34,14 @@ class IndexSettings:
             as a multiple of what is usual here; more finds more and takes longer. ``flat`` and
             ``sq8`` look at everything.
         oversampling: Of ``sq8``: how many times more vectors than wanted are rescored exactly.
+        raw: How ``sq8`` keeps the vectors by which scores are computed: ``"float32"``, to the bit,
+            or ``"float16"``, rounded, in half the space.
     """
 
     kind: IndexKind | Literal["auto"] = "auto"
     effort: float = 1.0
     oversampling: int = 4
+    raw: Precision = "float32"
 
     def __post_init__(self) -> None:
         if self.kind not in (*KINDS, "auto"):
@@ -51,6 +52,8 @@ class IndexSettings:
             raise ValueError(
                 f"oversampling must be a whole number of at least 1, not {self.oversampling!r}"
             )
+        if self.raw not in PRECISIONS:
+            raise ValueError(f"raw must be one of {', '.join(PRECISIONS)}, not {self.raw!r}")
 
     @classmethod
     def of(cls, index: str | IndexSettings) -> IndexSettings:
@@ -69,10 +72,15 @@ def choose_kind(count: int) -> tuple[IndexKind, str]:
     return "hnsw", f"{count:,} vectors are too many to scan for every query; a graph finds them"
 
 
-def build_index(kind: IndexKind, vectors: Vector, seed: int = 0) -> Any:
-    """Build a Faiss index for inner product over ``(n, d)`` float32 unit rows."""
+def build_index(kind: IndexKind, vectors: Vector, seed: int = 0) -> Any | None:
+    """Build a Faiss index for inner product over ``(n, d)`` float32 unit rows.
+
+    ``None`` for a kind that needs none.
+    """
     import faiss
 
+    if kind == "flat":
+        return None
     dimension = vectors.shape[1]
     if kind == "hnsw":
         index = faiss.IndexHNSWFlat(dimension, _LINKS, faiss.METRIC_INNER_PRODUCT)
@@ -86,13 +94,11 @@ def build_index(kind: IndexKind, vectors: Vector, seed: int = 0) -> Any:
         index.cp.seed = seed + 1234
         chosen = np.random.default_rng(seed).permutation(len(vectors))[: 64 * lists]
         index.train(np.ascontiguousarray(vectors[np.sort(chosen)]))
-    elif kind == "sq8":
+    else:
         index = faiss.IndexScalarQuantizer(
             dimension, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
         )
         index.train(vectors)
-    else:
-        index = faiss.IndexFlatIP(dimension)
     index.add(vectors)
     return index
 
@@ -121,45 +127,3 @@ def search_parameters(
         probes = int(effort * max(8, index.nlist // 16) / max(share, 1e-6) ** 0.5)
         return faiss.SearchParametersIVF(sel=selector, nprobe=max(1, min(probes, index.nlist)))
     return None if selector is None else faiss.SearchParameters(sel=selector)
-
-
-def search_index(index: Any, queries: Vector, fetch: int, parameters: Any) -> tuple[Any, Any]:
-    """``(q, fetch)`` scores, descending, and positions; several queries in one pass where it pays.
-
-    Faiss multiplies matrices only from so many numbers of queries on (333 queries of 384) that a
-    batch takes as long as its queries one by one; 64 of them take an eighth of that. Its limit is
-    the process's: it is put back, and another thread's search is at worst slower meanwhile.
-    """
-    import faiss
-
-    if len(queries) < _TOGETHER:
-        return cast(tuple[Any, Any], index.search(queries, fetch, params=parameters))
-    usual = _usual_limit()
-    faiss.cvar.distance_compute_blas_threshold = _TOGETHER * queries.shape[1]
-    try:
-        return cast(tuple[Any, Any], index.search(queries, fetch, params=parameters))
-    finally:
-        faiss.cvar.distance_compute_blas_threshold = usual
-
-
-def _usual_limit() -> int:
-    with _LIMIT_READ:  # by one thread, before any changes it
-        return _first_limit()
-
-
-@cache
-def _first_limit() -> int:
-    import faiss
-
-    return int(faiss.cvar.distance_compute_blas_threshold)
-
-
-def raw_vectors(kind: IndexKind, index: Any) -> NDArray[np.float32] | None:
-    """A view of the vectors that an index holds unchanged, ``None`` if it holds none such."""
-    import faiss
-
-    if kind not in ("flat", "hnsw") or not index.ntotal:
-        return None
-    storage = faiss.downcast_index(index.storage) if kind == "hnsw" else index
-    view: NDArray[np.float32] = faiss.rev_swig_ptr(storage.get_xb(), index.ntotal * index.d)
-    return view.reshape(index.ntotal, index.d)

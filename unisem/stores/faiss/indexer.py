@@ -16,6 +16,7 @@ from unisem.stores.calibration_file import Swap
 from unisem.stores.faiss.index_settings import IndexKind, choose_kind
 from unisem.stores.faiss.moments import Moment
 from unisem.stores.faiss.open_files import OpenFiles
+from unisem.stores.faiss.raw_file import Precision
 from unisem.stores.faiss.segment import Segment
 
 _log = logging.getLogger(__name__)
@@ -30,10 +31,12 @@ class Indexer:
 
     Args:
         files: The store's.
+        precision: Of the vectors that a segment of codes keeps.
     """
 
-    def __init__(self, files: OpenFiles) -> None:
+    def __init__(self, files: OpenFiles, precision: Precision) -> None:
         self._files = files
+        self._precision: Precision = precision
         self._folding: threading.Thread | None = None
 
     def wait(self) -> None:
@@ -67,7 +70,9 @@ class Indexer:
             present = snapshots.calibrated(vectors.shape[1])
             calibrated = present if swap is None else swap.calibrated
             with undisturbed():
-                segment = Segment.build(chosen, vectors, vector_ids, moment, calibrated)
+                segment = Segment.build(
+                    chosen, vectors, vector_ids, moment, calibrated, self._precision
+                )
             with files.mutex:
                 with files.reading():
                     is_latest = files.catalog.can_follow(moment, segment.dimension)
@@ -122,7 +127,7 @@ class Indexer:
         try:
             moment, vector_ids, vectors = self._all_vectors()
             calibrated = snapshots.calibrated(vectors.shape[1])
-            segment = Segment.build(kind, vectors, vector_ids, moment, calibrated)
+            segment = Segment.build(kind, vectors, vector_ids, moment, calibrated, self._precision)
             with files.alone(), snapshots.moving():
                 with files.reading():
                     if not snapshots.can_follow(segment):

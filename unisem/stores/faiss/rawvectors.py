@@ -142,18 +142,6 @@ class RawVectors:
             done = end
         return vector_ids[:done], vectors[:done]
 
-    def of(self, vector_ids: NDArray[np.int64], dimension: int) -> Vector | None:
-        """The vectors of these numbers, in order; ``None`` if one of them has been removed."""
-        vectors = np.empty((len(vector_ids), dimension), np.float32)
-        for place, number in enumerate(vector_ids.tolist()):
-            found = self._db.execute(f"{self._read} WHERE vector_id = ?", (number,))
-            lines = found.fetchall()
-            if not lines:
-                return None
-            self._check(lines)
-            vectors[place] = np.frombuffer(lines[0][1], "<f4")
-        return vectors
-
     def of_row(self, row: int) -> dict[Modality, Vector]:
         """A record's vectors as they were given: ``(d,)`` for one, ``(n, d)`` for several.
 

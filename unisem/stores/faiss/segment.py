@@ -1,11 +1,18 @@
 """`Segment`: an immutable Faiss index of vectors, in memory or mapped from its file.
 
-On disk a segment is ``vectors-N.faiss`` and ``vectors-N.npy`` (the vectors' numbers), N being the
-transaction it reflects (``N-1`` where that name is taken), and ``vectors.json``, its seal: names,
-sizes and checksums, also of the seal itself, and the catalogue's epoch, so that it is not taken
-for another past's; of calibrated vectors, the calibration's digest, too. The two are written whole
-under temporary names and renamed, and never over others; the seal comes last, so it always names a
-whole pair. Files that do not agree with their seal are ignored and rebuilt.
+On disk a segment is, N being the transaction it reflects (``N-1`` where that name is taken):
+
+- ``vectors-N.f32`` or ``.f16``: the vectors as they are searched, and nothing else.
+- ``vectors-N.sums``: their checksums, by which they are checked when they are read.
+- ``vectors-N.npy``: their numbers.
+- ``vectors-N.faiss``: the index, for kinds that have one.
+- ``vectors.json``, the seal: names, sizes and checksums, also of the seal itself, and the
+  catalogue's epoch, so that it is not taken for another past's; of calibrated vectors, the
+  calibration's digest, too.
+
+The others are written whole under temporary names and renamed, and never over others; the seal
+comes last, so it always names whole files. Files that do not agree with their seal are ignored and
+rebuilt. At opening that is found out of all but the vectors, which may be gigabytes.
 
 A mapped Faiss index must never be added to (Faiss aborts the process); nothing here can.
 """
@@ -15,7 +22,7 @@ from __future__ import annotations
 import json
 import mmap
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -30,32 +37,28 @@ from unisem.common.atomic_files import publish
 from unisem.common.owned import is_own_file
 from unisem.errors import StoreError
 from unisem.records import Vector
-from unisem.stores.calibrated import Calibrated
+from unisem.stores.calibrated import Calibrated, digest_of
+from unisem.stores.faiss.exact_scan import Found, best, scan
 from unisem.stores.faiss.index_settings import (
+    CODED,
     KINDS,
     IndexKind,
     IndexSettings,
     build_index,
-    raw_vectors,
-    search_index,
     search_parameters,
 )
 from unisem.stores.faiss.moments import Moment
+from unisem.stores.faiss.raw_file import SUFFIX, DamagedVectorsError, Precision, RawFile
 from unisem.stores.faiss.rawvectors import VectorId
 
 SEAL = "vectors.json"
 """The file that names the others of the present segment."""
-_OLD = re.compile(r"vectors-\d+(-\d+)?\.(faiss|npy)")
-_UNFINISHED = re.compile(r"\.vectors(-\d+)*\.(faiss|npy|json)\.tmp")
-_CHUNK = 1 << 24  # bytes that are hashed or scanned at a time
+_SUFFIXES = ("f32", "f16", "sums", "npy", "faiss")
+_OLD = re.compile(rf"vectors-\d+(-\d+)?\.({'|'.join(_SUFFIXES)})")
+_UNFINISHED = re.compile(rf"\.vectors(-\d+)*\.({'|'.join(_SUFFIXES)}|json)\.tmp")
+_CHUNK = 1 << 24  # bytes that are hashed or written at a time
 _FEW = 2_000  # vectors so few that scanning them beats any index
 _SPARSE = 0.03  # a selection this small is scanned; a graph would lose its way in it
-
-Found = tuple[NDArray[np.floating[Any]], NDArray[np.int64]]
-"""Scores, descending, and positions (or numbers) of the vectors that have them."""
-
-Raw = Callable[[NDArray[np.int64]], Vector]
-"""Gives the vectors of vector numbers, in order."""
 
 
 class Segment:
@@ -74,7 +77,8 @@ class Segment:
     def __init__(
         self,
         kind: IndexKind,
-        index: Any,
+        index: Any | None,
+        vectors: RawFile,
         vector_ids: NDArray[np.int64],
         moment: Moment,
         calibration: str | None = None,
@@ -84,9 +88,7 @@ class Segment:
         self.moment = moment
         self.calibration = calibration
         self._index = index
-        self._raw = raw_vectors(kind, index)
-        if kind == "ivf":
-            index.make_direct_map()
+        self._vectors = vectors
 
     @classmethod
     def build(
@@ -96,29 +98,26 @@ class Segment:
         vector_ids: NDArray[np.int64],
         moment: Moment,
         calibrated: Calibrated | None = None,
+        precision: Precision = "float32",
     ) -> Segment:
         """Index vectors in memory; a graph over a million of them takes minutes."""
-        if calibrated is None:
-            return cls(kind, build_index(kind, vectors), vector_ids, moment)
-        are_images = VectorId.are_images(vector_ids)
-        searched = calibrated.calibration.documents(vectors, are_images)
-        return cls(kind, build_index(kind, searched), vector_ids, moment, calibrated.digest)
+        if calibrated is not None:
+            are_images = VectorId.are_images(vector_ids)
+            vectors = calibrated.calibration.documents(vectors, are_images)
+        kept = RawFile.of(vectors, precision if kind in CODED else "float32")
+        digest = digest_of(calibrated)
+        return cls(kind, build_index(kind, vectors), kept, vector_ids, moment, digest)
 
     def __len__(self) -> int:
         return len(self.vector_ids)
 
     @property
-    def is_exact(self) -> bool:
-        """Whether a search misses nothing."""
-        return self.kind in ("flat", "sq8")
-
-    @property
     def dimension(self) -> int:
         """Length of a raw vector."""
-        return int(self._index.d) - (0 if self.calibration is None else EXTRA)
+        return self._vectors.dimension - (0 if self.calibration is None else EXTRA)
 
     def search(
-        self, queries: Vector, fetch: int, eligible: NDArray[np.bool_] | None, count: int, raw: Raw
+        self, queries: Vector, fetch: int, eligible: NDArray[np.bool_] | None, count: int
     ) -> list[Found]:
         """Find the best vectors of each query.
 
@@ -127,54 +126,51 @@ class Segment:
             fetch: How many are wanted.
             eligible: ``(n,)`` which may be found; ``None`` for all.
             count: How many may be found.
-            raw: Gives exact vectors, as long, for kinds that keep none.
 
         Returns:
             For each query ``min(fetch, count)`` vectors, scored as exactly as float32 allows.
+
+        Raises:
+            DamagedVectorsError: Vectors that were read do not agree with their checksums.
         """
         wanted = min(fetch, count)
-        fetch = min(wanted * self.settings.oversampling, count) if self.kind == "sq8" else wanted
-        if not fetch:
+        if not wanted:
             return [(np.empty(0, np.float32), np.empty(0, np.int64)) for _ in queries]
-        if not self.is_exact and (count <= _FEW or count <= _SPARSE * len(self)):
-            return [self._scan(query, fetch, eligible) for query in queries]
+        if self._index is None or count <= max(_FEW, _SPARSE * len(self)):
+            return scan(self._vectors, queries, wanted, eligible, count)
+        is_coded = self.kind in CODED
+        fetch = min(wanted * self.settings.oversampling, count) if is_coded else wanted
         bits = None if eligible is None else np.packbits(eligible, bitorder="little")
         parameters = search_parameters(
             self.kind, self._index, fetch, bits, count / len(self), self.settings.effort
         )
-        scores, positions = search_index(self._index, queries, fetch, parameters)
+        scores, positions = self._index.search(queries, fetch, params=parameters)
         found: list[Found] = []
         for query, row, places in zip(queries, scores, positions, strict=True):
             if places[-1] < 0:  # the graph lost its way, though there is more
-                found.append(self._scan(query, fetch, eligible))
-            elif self.kind == "sq8":
-                found.append(best(raw(self.vector_ids[places]) @ query, places, wanted))
+                found += scan(self._vectors, query[None], wanted, eligible, count)
+            elif is_coded:
+                found.append(best(self._vectors.at(places) @ query, places, wanted))
             else:
                 found.append((row, places))
         return found
 
-    def vectors_at(self, positions: NDArray[np.int64], raw: Raw) -> Vector:
-        """``(n, d)`` float32 vectors at these positions, exact for every kind."""
-        if self._raw is not None:
-            return self._raw[positions]
-        if self.kind == "ivf" and len(positions):
-            exact: Vector = self._index.reconstruct_batch(positions)
-            return exact
-        return raw(self.vector_ids[positions])
+    def vectors_at(self, positions: NDArray[np.int64]) -> Vector:
+        """``(n, d)`` float32 vectors at these positions, the same for every kind.
 
-    def _scan(self, query: Vector, fetch: int, eligible: NDArray[np.bool_] | None) -> Found:
-        """Compare every eligible vector, a block at a time."""
-        positions = np.arange(len(self)) if eligible is None else np.flatnonzero(eligible)
-        scores = np.empty(len(positions), np.float32)
-        rows = max(1, _CHUNK // (4 * len(query)))
-        for start in range(0, len(positions), rows):
-            block = positions[start : start + rows]
-            if self._raw is not None:
-                vectors = self._raw[block]
-            else:
-                vectors = self._index.reconstruct_batch(block)
-            scores[start : start + rows] = vectors @ query
-        return best(scores, positions, fetch)
+        Raises:
+            DamagedVectorsError: One does not agree with its checksum.
+        """
+        return self._vectors.at(positions)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all vectors agree with their checksums, which takes a look at each."""
+        try:
+            self._vectors.all()
+        except DamagedVectorsError:
+            return False
+        return True
 
     def saved(self, directory: Path) -> Segment:
         """Write the segment's files and its seal, then remove those of segments before.
@@ -202,71 +198,79 @@ class Segment:
                         path.unlink()
         return Segment.load(directory, self.dimension) or self
 
-    def _write(self, directory: Path) -> tuple[str, str]:
+    def _write(self, directory: Path) -> tuple[str, ...]:
         import faiss
 
-        index_path, numbers_path = _free_names(directory, f"vectors-{self.moment.transaction}")
-        with _finished(index_path) as file:
-            # Faiss itself would not notice that the last bytes do not fit the disk.
-            faiss.write_index(self._index, faiss.PyCallbackIOWriter(file.write, _CHUNK))
-        with _finished(numbers_path) as file:
+        stem = _free_stem(directory, f"vectors-{self.moment.transaction}")
+        names = [f"{stem}{SUFFIX[self._vectors.precision]}", f"{stem}.sums", f"{stem}.npy"]
+        with _finished(directory / names[0]) as file:
+            self._vectors.write(file)
+        with _finished(directory / names[1]) as file:
+            np.save(file, self._vectors.checksums(), allow_pickle=False)
+        with _finished(directory / names[2]) as file:
             np.save(file, self.vector_ids, allow_pickle=False)
+        if self._index is not None:
+            names.append(f"{stem}.faiss")
+            with _finished(directory / names[3]) as file:
+                # Faiss itself would not notice that the last bytes do not fit the disk.
+                faiss.write_index(self._index, faiss.PyCallbackIOWriter(file.write, _CHUNK))
         seal = {
             "kind": self.kind,
             "epoch": self.moment.epoch,
             "transaction": self.moment.transaction,
             **({} if self.calibration is None else {"calibration": self.calibration}),
-            "files": {path.name: _fingerprint(path) for path in (index_path, numbers_path)},
+            "files": {name: _fingerprint(directory / name) for name in names},
         }
         with _finished(directory / SEAL) as file:
             file.write(json.dumps(seal | {"seal": _digest(seal)}, indent=2).encode() + b"\n")
-        return index_path.name, numbers_path.name
+        return tuple(names)
 
     @classmethod
     def load(cls, directory: Path, dimension: int) -> Segment | None:
         """Map the sealed segment, or return ``None`` if it is missing or does not agree."""
-        import faiss
-
         try:
             seal = json.loads((directory / SEAL).read_text(encoding="utf-8"))
             if seal.pop("seal") != _digest(seal):
                 return None
-            paths = [directory / Path(name).name for name in seal["files"]]
-            for path in paths:
-                if _fingerprint(path) != seal["files"][path.name]:
+            paths = {Path(name).suffix: directory / Path(name).name for name in seal["files"]}
+            for suffix, path in paths.items():
+                sealed = seal["files"][path.name]
+                if suffix in SUFFIX.values():  # checked where it is read
+                    if path.stat().st_size != sealed["bytes"]:
+                        return None
+                elif _fingerprint(path) != sealed:
                     return None
             kind, moment = seal["kind"], Moment(str(seal["epoch"]), int(seal["transaction"]))
             calibration = seal.get("calibration")
-            index_path = next(path for path in paths if path.suffix == ".faiss")
-            numbers_path = next(path for path in paths if path.suffix == ".npy")
-            vector_ids = np.load(numbers_path, mmap_mode="r", allow_pickle=False)
-            with index_path.open("rb") as file:  # Faiss knows no names outside the locale
-                name = str(index_path) if str(index_path).isascii() else f"/dev/fd/{file.fileno()}"
-                index = faiss.read_index(name, faiss.IO_FLAG_MMAP_IFC)
+            if kind not in KINDS or (kind != "flat" and ".faiss" not in paths):
+                return None
+            vector_ids = np.load(paths[".npy"], mmap_mode="r", allow_pickle=False)
+            length = dimension if calibration is None else dimension + EXTRA
+            raw_path = next(path for suffix, path in paths.items() if suffix in SUFFIX.values())
+            vectors = RawFile.mapped(raw_path, len(vector_ids), length, paths[".sums"])
+            index = _mapped_index(paths[".faiss"]) if ".faiss" in paths else None
         except (OSError, ValueError, KeyError, TypeError, StopIteration, AttributeError):
             return None
         except RuntimeError:  # Faiss's own
             return None
-        if kind not in KINDS:
+        if index is not None and (index.d != length or index.ntotal != len(vector_ids)):
             return None
-        length = dimension if calibration is None else dimension + EXTRA
-        if index.d != length or index.ntotal != len(vector_ids):
-            return None
-        return cls(cast(IndexKind, kind), index, vector_ids, moment, calibration)
+        return cls(cast(IndexKind, kind), index, vectors, vector_ids, moment, calibration)
 
 
-def best(scores: NDArray[np.floating[Any]], positions: NDArray[np.int64], fetch: int) -> Found:
-    """The ``fetch`` best of some scored positions, best first."""
-    if fetch < len(scores):
-        kept = np.argpartition(-scores, fetch - 1)[:fetch]
-        scores, positions = scores[kept], positions[kept]
-    order = np.argsort(-scores, kind="stable")
-    return scores[order], positions[order]
+def _mapped_index(path: Path) -> Any:
+    import faiss
+
+    with path.open("rb") as file:  # Faiss knows no names outside the locale
+        name = str(path) if str(path).isascii() else f"/dev/fd/{file.fileno()}"
+        return faiss.read_index(name, faiss.IO_FLAG_MMAP_IFC)
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:
     """Size and XXH3 checksum: for damage, not for malice, at the speed of memory."""
     digest = xxhash.xxh3_128()
+    if not path.stat().st_size:  # there is nothing to map
+        return {"bytes": 0, "xxh3": digest.hexdigest()}
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         for start in range(0, len(data), _CHUNK):
             digest.update(data[start : start + _CHUNK])
@@ -277,13 +281,12 @@ def _digest(seal: dict[str, Any]) -> str:
     return xxhash.xxh3_128(json.dumps(seal, sort_keys=True).encode()).hexdigest()
 
 
-def _free_names(directory: Path, stem: str) -> tuple[Path, Path]:
-    """Names that no file has: the present seal may name others of the same transaction."""
+def _free_stem(directory: Path, stem: str) -> str:
+    """A name that no file has: the present seal may name others of the same transaction."""
     for number in count():
         name = f"{stem}-{number}" if number else stem
-        paths = directory / f"{name}.faiss", directory / f"{name}.npy"
-        if not any(path.exists() for path in paths):
-            return paths
+        if not any((directory / f"{name}.{suffix}").exists() for suffix in _SUFFIXES):
+            return name
     raise AssertionError("unreachable")
 
 

@@ -20,11 +20,12 @@ from unisem.calibration import EXTRA
 from unisem.records import Vector
 from unisem.stores.calibrated import Calibrated, Question
 from unisem.stores.faiss.catalog import Changes
+from unisem.stores.faiss.exact_scan import Found, best
 from unisem.stores.faiss.growing_array import GrowingArray
 from unisem.stores.faiss.index_settings import IndexKind
 from unisem.stores.faiss.moments import Moment
 from unisem.stores.faiss.rawvectors import VectorId
-from unisem.stores.faiss.segment import Found, Raw, Segment, best
+from unisem.stores.faiss.segment import Segment
 from unisem.stores.selection import Match
 
 Mask = NDArray[np.bool_]
@@ -196,7 +197,7 @@ class Snapshot:
         return Eligible(segment, count, np.flatnonzero(mask[indexed:]))
 
     def search(
-        self, questions: Sequence[Question], k: int, parts: Sequence[Eligible], raw: Raw
+        self, questions: Sequence[Question], k: int, parts: Sequence[Eligible]
     ) -> list[Found]:
         """Find the best records of each query.
 
@@ -207,28 +208,29 @@ class Snapshot:
             k: Records per query.
             parts: Which positions may be found; one part for each kind of vector, or for all kinds
                 if those are of one scale.
-            raw: Gives raw vectors by number.
 
         Returns:
             For each query the exact scores, descending, and vector numbers of at least ``k``
             records or of all there are: one vector each, its best. Records tied with the ``k``-th
             are all there, so that the caller can break ties its own way.
+
+        Raises:
+            DamagedVectorsError: Vectors of the segment do not agree with their checksums.
         """
         nothing: Found = (np.empty(0, np.float32), np.empty(0, np.int64))
         results = [nothing] * len(questions)
         pending = list(range(len(questions))) if k else []
         fetch = k + 8 if self._one_each else 2 * k + 8
-        exact = raw if self.calibrated is None else self._exact(raw)
         while pending:
             queries = np.stack([questions[place].vector for place in pending])
-            fetched = [self._search_segment(queries, fetch, part, exact) for part in parts]
+            fetched = [self._search_segment(queries, fetch, part) for part in parts]
             unfinished: list[int] = []
             for number, place in enumerate(pending):
                 likely, least, unseen = self._merged(
                     questions[place], [found[number] for found in fetched], parts, fetch, k
                 )
                 if unseen < least or unseen == -np.inf:
-                    results[place] = self._score(questions[place], likely, exact)
+                    results[place] = self._score(questions[place], likely)
                 else:
                     unfinished.append(place)
             pending = unfinished
@@ -285,9 +287,6 @@ class Snapshot:
             return vectors
         return self.calibrated.calibration.documents(vectors, VectorId.are_images(vector_ids))
 
-    def _exact(self, raw: Raw) -> Raw:
-        return lambda vector_ids: self._searched(raw(vector_ids), vector_ids)
-
     def _likely(
         self,
         scores: NDArray[np.floating[Any]],
@@ -310,7 +309,7 @@ class Snapshot:
         _, first = np.unique(self._owners[positions], return_index=True)
         return np.sort(first)
 
-    def _score(self, question: Question, positions: NDArray[np.int64], raw: Raw) -> Found:
+    def _score(self, question: Question, positions: NDArray[np.int64]) -> Found:
         """Score positions exactly, and keep each record's best vector, best first.
 
         Every score comes from here, so that equal vectors have equal scores whichever part holds
@@ -322,7 +321,7 @@ class Snapshot:
         vectors = np.empty((len(positions), len(query)), np.float32)
         vectors[in_tail] = self._tail[positions[in_tail] - indexed]
         if self.segment is not None:
-            vectors[~in_tail] = self.segment.vectors_at(positions[~in_tail], raw)
+            vectors[~in_tail] = self.segment.vectors_at(positions[~in_tail])
         # Without BLAS, whose result for a row depends on the rows around it.
         products = np.einsum("ij,j->i", vectors.astype(np.float64), query.astype(np.float64))
         scores = self._scored(question, products, positions)
@@ -330,12 +329,10 @@ class Snapshot:
         kept = order[self._first_of_each(positions[order])]
         return scores[kept], self.vector_ids[positions[kept]]
 
-    def _search_segment(
-        self, queries: Vector, fetch: int, eligible: Eligible, raw: Raw
-    ) -> list[Found]:
+    def _search_segment(self, queries: Vector, fetch: int, eligible: Eligible) -> list[Found]:
         if self.segment is None:
             return [(np.empty(0, np.float32), np.empty(0, np.int64)) for _ in queries]
-        return self.segment.search(queries, fetch, eligible.segment, eligible.segment_count, raw)
+        return self.segment.search(queries, fetch, eligible.segment, eligible.segment_count)
 
     def _compare_tail(self, query: Vector, eligible: Eligible, fetch: int) -> Found:
         if len(eligible.tail) == len(self._tail):

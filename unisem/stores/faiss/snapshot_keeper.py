@@ -103,10 +103,7 @@ class SnapshotKeeper:
             self.adopt(segment)
         elif is_last:
             if self._catalog.forgotten:  # so there was a segment
-                _log.warning(
-                    "%s: the vector index is missing, damaged or another catalogue's; rebuilding",
-                    self._directory,
-                )
+                self._warn()
             self.adopt(None)
         else:
             return False
@@ -133,6 +130,21 @@ class SnapshotKeeper:
         if segment is not None:
             segment.settings = self._settings
         self._catch_up(self.start(segment, dimension))
+
+    def do_without(self, damaged: Segment | None) -> None:
+        """Go on from the catalogue's vectors, as the segment's are damaged."""
+        if damaged is None or self._snapshot is None or self._snapshot.segment is not damaged:
+            return  # it has been replaced already
+        self._warn()
+        version = self._catalog.version
+        self.adopt(None)
+        self._seen_version = version
+
+    def _warn(self) -> None:
+        _log.warning(
+            "%s: the vector index is missing, damaged or another catalogue's; rebuilding",
+            self._directory,
+        )
 
     def start(self, segment: Segment | None, dimension: int) -> Snapshot:
         """A snapshot to move on from that follows no other: a segment's, or the empty one."""

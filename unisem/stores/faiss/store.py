@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unisem.calibration import Calibration, QueryKind
 from unisem.common.forks import undisturbed
@@ -19,11 +18,12 @@ from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.base import Store
 from unisem.stores.calibrated import Question
 from unisem.stores.faiss.catalog import Catalog
+from unisem.stores.faiss.exact_scan import Found
 from unisem.stores.faiss.index_settings import Index, IndexKind, IndexSettings
 from unisem.stores.faiss.indexer import Indexer
 from unisem.stores.faiss.open_files import OpenFiles
+from unisem.stores.faiss.raw_file import DamagedVectorsError
 from unisem.stores.faiss.rawvectors import VectorId
-from unisem.stores.faiss.segment import Found
 from unisem.stores.faiss.snapshot import Snapshot
 from unisem.stores.faiss.words import Words
 from unisem.stores.hits import Hit
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 _PAGE = 1024  # records that `select` reads at a time
 _CURSOR = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})")  # rows, which SQLite counts in 63 bits
 _PATIENCE = 5  # how often a search starts over because records vanished under it
-
-
-class _GoneError(Exception):
-    """What a search was about to compare has been removed since it began."""
 
 
 class FaissStore(Store):
@@ -83,7 +79,7 @@ class FaissStore(Store):
         self._first_dimension = dimension
         self._wanted_kind = settings.kind
         self._files = OpenFiles(directory, image_library, settings, durability)
-        self._indexer = Indexer(self._files)
+        self._indexer = Indexer(self._files, settings.raw)
 
     def add(self, items: Sequence[EmbeddedRecord]) -> None:
         if not items:
@@ -194,7 +190,7 @@ class FaissStore(Store):
     def _search(
         self, queries: Vector, k: int, selection: Selection, match: Match, asked: QueryKind
     ) -> list[list[Hit]] | None:
-        """Search the newest state, ``None`` if records that were found vanished meanwhile."""
+        """Search the newest state; ``None`` to try again, as the state or its index has changed."""
         files, snapshots = self._files, self._files.snapshots
         with files.alone():
             snapshot = snapshots.newest()
@@ -206,8 +202,10 @@ class FaissStore(Store):
                 check_dimension(queries, "query vectors", snapshot.dimension)
                 questions, parts = snapshots.asked(snapshot, queries, asked, selection, match)
         try:
-            found = snapshot.search(questions, k, parts, self._raw_vectors)
-        except _GoneError:
+            found = snapshot.search(questions, k, parts)
+        except DamagedVectorsError:
+            with files.reading():
+                snapshots.do_without(snapshot.segment)
             return None
         of_all = np.concatenate([VectorId.rows(ids) for _, ids in found])
         rows = np.array(sorted(set(of_all.tolist())), np.int64)
@@ -312,13 +310,6 @@ class FaissStore(Store):
     def close(self) -> None:
         self._indexer.wait()
         self._files.close(self._indexer.index_if_stale)
-
-    def _raw_vectors(self, vector_ids: NDArray[np.int64]) -> Vector:
-        with self._files.reading():
-            vectors = self._files.catalog.raw_vectors(vector_ids)
-        if vectors is None:
-            raise _GoneError
-        return vectors
 
 
 def _cursor(text: str) -> tuple[int, int]:

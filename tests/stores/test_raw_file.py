@@ -1,0 +1,151 @@
+"""A segment's vectors: to the bit or rounded, and checked where they are read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unisem import Record
+from unisem.images.library import ImageLibrary
+from unisem.records import EmbeddedRecord, Vector
+from unisem.stores.faiss import FaissStore, IndexSettings
+from unisem.stores.faiss.checking import check_store
+from unisem.stores.faiss.exact_scan import scan
+from unisem.stores.faiss.raw_file import SUFFIX, DamagedVectorsError, Precision, RawFile
+from unisem.stores.faiss.segment import Segment
+
+RNG = np.random.default_rng(3)
+
+
+def unit(count: int, dimension: int) -> Vector:
+    rows = RNG.standard_normal((count, dimension)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def written(folder: Path, vectors: Vector, precision: Precision) -> Callable[[], RawFile]:
+    """Opens the file anew at each call."""
+    kept = RawFile.of(vectors, precision)
+    path, sums = folder / f"v{SUFFIX[precision]}", folder / "v.sums"
+    with path.open("wb") as file:
+        kept.write(file)
+    with sums.open("wb") as file:
+        np.save(file, kept.checksums())
+    return lambda: RawFile.mapped(path, *vectors.shape, sums)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 5000])
+def test_what_is_written_is_read(tmp_path: Path, precision: Precision, count: int) -> None:
+    vectors = unit(count, 24)
+    expected = vectors.astype(precision).astype(np.float32)
+    found = written(tmp_path, vectors, precision)()
+    assert (len(found), found.dimension, found.precision) == (count, 24, precision)
+    assert found.all().astype(np.float32).tobytes() == expected.tobytes()
+    places = RNG.permutation(count)[:40]
+    assert found.at(places).tobytes() == expected[places].tobytes()
+    assert found.at(places).dtype == np.float32
+
+
+def test_a_file_of_another_size_is_refused(tmp_path: Path) -> None:
+    opened = written(tmp_path, unit(40, 8), "float32")
+    with (tmp_path / "v.f32").open("ab") as file:
+        file.write(b"\0\0\0\0")
+    with pytest.raises(ValueError, match="another size"):
+        opened()
+
+
+def test_damage_is_found_where_it_is_read(tmp_path: Path) -> None:
+    vectors = unit(320, 8)
+    opened = written(tmp_path, vectors, "float32")
+    path = tmp_path / "v.f32"
+    data = bytearray(path.read_bytes())
+    data[33 * 8 * 4] ^= 1  # in the third block
+    path.write_bytes(data)
+    found, far, near = opened(), np.arange(64, 320), np.array([47])
+    assert found.at(far).tobytes() == vectors[far].tobytes()
+    for read in (lambda: found.at(near), found.all, lambda: found.check(near)):
+        with pytest.raises(DamagedVectorsError):
+            read()
+    path.write_bytes(vectors[np.r_[16:32, 0:16, 32:320]].tobytes())  # two blocks change places
+    with pytest.raises(DamagedVectorsError):
+        opened().at(np.array([0]))
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("share", [None, 0.5, 0.01])
+@pytest.mark.parametrize("queries", [1, 3, 9])
+def test_a_scan_is_brute_force(precision: Precision, share: float | None, queries: int) -> None:
+    vectors, asked = unit(3000, 16), unit(queries, 16)
+    eligible = None if share is None else RNG.random(3000) < share
+    count = 3000 if eligible is None else int(eligible.sum())
+    kept = RawFile.of(vectors, precision)
+    products = asked @ vectors.astype(precision).astype(np.float32).T
+    if eligible is not None:
+        products[:, ~eligible] = -np.inf
+    for fetch in (1, 10, count):
+        found = scan(kept, asked, fetch, eligible, count)
+        for (scores, places), row in zip(found, products, strict=True):
+            order = np.argsort(-row)[:fetch]
+            np.testing.assert_allclose(scores, row[order], atol=1e-6)
+            np.testing.assert_allclose(row[places], row[order], atol=1e-6)
+            assert len(set(places.tolist())) == fetch
+
+
+def filled(path: Path, vectors: Vector, settings: IndexSettings) -> None:
+    with closing(FaissStore(path, ImageLibrary(path), index=settings)) as store:
+        store.add(
+            [
+                EmbeddedRecord(Record(id=str(i), text="x"), {"text": vector})
+                for i, vector in enumerate(vectors)
+            ]
+        )
+        store.compact()
+
+
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "sq8"])
+def test_the_file_equals_the_catalogue_to_the_bit(tmp_path: Path, kind: str) -> None:
+    vectors = unit(2500, 16)
+    filled(tmp_path, vectors, IndexSettings(kind))  # type: ignore[arg-type]
+    (path,) = tmp_path.glob("vectors-*.f32")
+    assert path.read_bytes() == vectors.tobytes()
+
+
+def test_scores_of_rounded_vectors(tmp_path: Path) -> None:
+    vectors, asked = unit(2500, 16), unit(3, 16)
+    filled(tmp_path, vectors, IndexSettings("sq8", raw="float16"))
+    assert not list(tmp_path.glob("vectors-*.f32"))
+    rounded = vectors.astype(np.float16).astype(np.float64)
+    with closing(FaissStore(tmp_path, ImageLibrary(tmp_path))) as store:
+        for hits, query in zip(store.search(asked, 10), asked.astype(np.float64), strict=True):
+            scores = rounded @ query
+            assert [hit.score for hit in hits] == pytest.approx(np.sort(scores)[:-11:-1], abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "sq8"])
+def test_a_search_that_meets_damage_goes_on_from_the_catalogue(
+    tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    vectors = unit(2500, 16)
+    filled(tmp_path, vectors, IndexSettings(kind))  # type: ignore[arg-type]
+    (path,) = tmp_path.glob("vectors-*.f32")
+    data = bytearray(path.read_bytes())
+    data[1234 * 16 * 4 + 5] ^= 32
+    path.write_bytes(data)
+    assert Segment.load(tmp_path, 16) is not None  # opening does not look
+    (finding,) = check_store(tmp_path, ImageLibrary(tmp_path))
+    assert finding.is_problem
+    assert "does not agree with its seal" in finding.text
+    with closing(FaissStore(tmp_path, ImageLibrary(tmp_path))) as store:
+        with caplog.at_level(logging.WARNING):
+            (hits,) = store.search(vectors[1234:1235], 3)
+        assert hits[0].record.id == "1234"
+        assert hits[0].score == pytest.approx(1.0)
+        assert [message.split(": ")[1][:16] for message in caplog.messages] == ["the vector index"]
+        assert store.index_kind is None
+        store.add([EmbeddedRecord(Record(id="new", text="x"), {"text": vectors[0]})])
+    assert list(check_store(tmp_path, ImageLibrary(tmp_path))) == []
