@@ -136,12 +136,15 @@ def _start(
         return encoder or "mini"
     if encoder is not None or text_tower is None or image_tower is None:
         raise typer.BadParameter("pass --encoder, or --text-tower and --image-tower")
+    from sentence_transformers.util import get_device_name
+    from torch import device
+
     from unisem.training.loop.environment import first_process_first
     from unisem.training.model.saving import save_model
     from unisem.training.model.two_towers import two_towers
 
     start = work / "start"
-    with first_process_first() as first:
+    with first_process_first(device(get_device_name())) as first:
         if first:
             start.mkdir(parents=True, exist_ok=True)
             save_model(two_towers(text_tower, image_tower, dimension=dimension, seed=seed), start)

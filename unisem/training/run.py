@@ -27,7 +27,9 @@ from unisem.training.inputs.preparing import prepare_pairs, stored_depths
 from unisem.training.loop.environment import (
     check_device,
     first_process_first,
+    from_first_process,
     is_first_process,
+    join_processes,
     require_libraries,
 )
 from unisem.training.loop.evaluator import Rankings, rank_pairs
@@ -74,7 +76,8 @@ def train_encoder(
     """Train an encoder on pairs.
 
     Several processes, started by ``torchrun`` or ``accelerate launch``, share the work; the loss is
-    that of their joint batch.
+    that of their joint batch. They see one file system; the first of them evaluates, writes and
+    tells of its progress.
 
     Args:
         encoder: As for `load_encoder`, or one that it gave, which is changed by training.
@@ -102,6 +105,9 @@ def train_encoder(
     from unisem.training.loop.fitting import fit_pairs
 
     loaded = trainable_encoder(encoder)
+    join_processes(loaded.model.device)
+    if not is_first_process():
+        progress = _in_silence
     train = checked_pairs(train, progress)
     common = None
     if held_out is not None:
@@ -127,12 +133,17 @@ def train_encoder(
     if recipe.lora is not None:
         add_lora(model, recipe.lora, seed=recipe.seed)
     cache = Path(features) if features is not None else work / "features"
-    with first_process_first():
+    with first_process_first(model.device):
         prepared = _prepare(loaded, train, validation, held_out, depths, cache, recipe, progress)
     recipe = _resolved(recipe, model, len(train))
-    before = None
-    if prepared.held_out is not None:
-        before = rank_pairs(prepared.view, prepared.held_out)
+
+    def judged() -> Rankings | None:
+        return None if prepared.held_out is None else rank_pairs(prepared.view, prepared.held_out)
+
+    before = from_first_process(judged, model.device)
+    negatives = from_first_process(
+        lambda: negatives_of(prepared.view, prepared.train, train, recipe), model.device
+    )
     run = fit_pairs(
         prepared.view,
         prepared.train,
@@ -140,7 +151,7 @@ def train_encoder(
         recipe,
         {"encoder": loaded.fingerprint, "pairs": pairs_digest(train)},
         work,
-        negatives=negatives_of(prepared.view, prepared.train, train, recipe),
+        negatives=negatives,
         validation=prepared.validation,
         resume=resume,
         tensorboard=tensorboard,
@@ -155,12 +166,11 @@ def train_encoder(
     interpolate_weights(model, start, share)
     if (learned := Scale.learned_by(chosen)) is not None:
         learned.write(model, share)
-    after: Rankings | None = None
-    if prepared.held_out is not None:
-        after = rank_pairs(prepared.view, prepared.held_out)
-    if is_first_process():
-        save_encoder(loaded, place, recipe)
-        shutil.rmtree(work / "checkpoints", ignore_errors=True)
+    after = from_first_process(judged, model.device)
+    with first_process_first(model.device) as first:
+        if first:
+            save_encoder(loaded, place, recipe)
+            shutil.rmtree(work / "checkpoints", ignore_errors=True)
     return replace(run, output=place, share=share, before=before, after=after, leakage=common)
 
 
@@ -257,6 +267,10 @@ def _prepare(
     first = columns[0]
     assert first is not None
     return _Prepared(training_view(encoder.model, depths), first, columns[1], columns[2])
+
+
+def _in_silence(what: str, done: int, total: int) -> None:
+    """The progress of every process but the first."""
 
 
 def _share_is_open(recipe: Recipe) -> bool:

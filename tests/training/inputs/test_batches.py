@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from accelerate.data_loader import BatchSamplerShard  # type: ignore[import-untyped]
 
 from unisem.errors import TrainingError
 from unisem.training.inputs.batches import EqualBatches
@@ -12,19 +13,42 @@ from unisem.training.inputs.batches import EqualBatches
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
 def test_batches_are_equal_large_enough_and_share_no_pair(processes: int) -> None:
-    for count, wanted in itertools.product(range(2 * processes, 40), range(2, 12)):
+    for count, wanted in itertools.product(range(max(2, processes), 40), range(2, 12)):
         batches = EqualBatches(range(count), batch_size=wanted, seed=0, processes=processes)
         drawn = list(batches)
         assert len(drawn) == len(batches)
         assert len(drawn) % processes == 0
         sizes = {len(batch) for batch in drawn}
-        assert len(sizes) == 1
-        (size,) = sizes
-        assert 2 <= size <= wanted  # one pair has no negatives
+        assert min(sizes) >= 1
+        assert max(sizes) <= min(wanted, min(sizes) + 1)
+        joint = joined(drawn, processes)
+        (size,) = {len(batch) for batch in joint}
+        assert size >= 2  # one pair has no negatives
         flat = [pair for batch in drawn for pair in batch]
         assert len(set(flat)) == len(flat)
         assert set(flat) <= set(range(count))
-        assert count - len(flat) < len(drawn) + processes * wanted
+        assert count - len(flat) < len(joint) + processes * wanted
+        assert len(joint) == 1 or len(joint) - 1 < count / (wanted * processes)
+
+
+@pytest.mark.parametrize("processes", [2, 3, 5])
+def test_processes_share_what_one_would_have(processes: int) -> None:
+    """Through accelerate's part of a sampler, which gives each process its own."""
+    for count, wanted in itertools.product(range(processes, 40), range(2, 9)):
+        batches = EqualBatches(range(count), batch_size=wanted, seed=4, processes=processes)
+        one = list(EqualBatches(range(count), batch_size=wanted * processes, seed=4))
+        shares = [list(BatchSamplerShard(batches, processes, rank)) for rank in range(processes)]
+        joint = [list(itertools.chain(*parts)) for parts in zip(*shares, strict=True)]
+        if count // max(2, processes) >= len(one):  # else a process would have nothing
+            assert joint == one
+        else:
+            assert [len(batch) for batch in joint] == [count // len(joint)] * len(joint)
+
+
+def joined(parts: list[list[int]], processes: int) -> list[list[int]]:
+    """Each step's batch from its parts."""
+    steps = [parts[start : start + processes] for start in range(0, len(parts), processes)]
+    return [list(itertools.chain(*step)) for step in steps]
 
 
 def test_every_epoch_has_an_order_of_its_own_and_every_pair_its_turn() -> None:
@@ -39,5 +63,5 @@ def test_every_epoch_has_an_order_of_its_own_and_every_pair_its_turn() -> None:
 
 
 def test_fewer_pairs_than_processes_need_are_refused() -> None:
-    with pytest.raises(TrainingError, match="3 training pairs are too few for 2 processes"):
-        EqualBatches(range(3), batch_size=2, seed=0, processes=2)
+    with pytest.raises(TrainingError, match="3 training pairs are too few for 4 processes"):
+        EqualBatches(range(3), batch_size=2, seed=0, processes=4)

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -14,6 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from tests.training.losses.test_cached import LOSSES
+from tests.training.processes import RECIPES, run
+from tests.training.support import assert_same_weights, changed, coloured_pairs
+from unisem.training.loop.checkpoints import checkpoints, read_checkpoint
 
 _PROGRAM = """
 import os, sys, torch
@@ -56,34 +54,10 @@ for name in LOSSES:
 """
 
 
-def run(folder: Path, processes: int, *command: str) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    started = []
-    for rank in range(processes):
-        variables = os.environ | {
-            "RANK": str(rank),
-            "LOCAL_RANK": str(rank),
-            "WORLD_SIZE": str(processes),
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": port,
-            "OMP_NUM_THREADS": "1",
-        }
-        started.append(
-            subprocess.Popen(
-                [sys.executable, *command], env=variables, stderr=subprocess.PIPE, text=True
-            )
-        )
-    for process in started:
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
-
-
 @pytest.mark.slow
 def test_gradients_of_two_processes_are_those_of_the_joint_batch(tmp_path: Path) -> None:
     for processes in (1, 2):
-        run(tmp_path, processes, "-c", _PROGRAM, str(tmp_path))
+        run(processes, "-c", _PROGRAM, str(tmp_path))
     for name in LOSSES:
         for cached in (False, True):
             one = load_file(tmp_path / f"1-0-{name}-{cached}.safetensors")
@@ -98,38 +72,38 @@ def test_gradients_of_two_processes_are_those_of_the_joint_batch(tmp_path: Path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("freeze", ["()", "None"])
-def test_two_processes_train_the_encoder_that_one_does(
-    tiny: Path, tmp_path: Path, freeze: str
-) -> None:
-    """The same batches, half in each process; without dropout the weights are the same."""
-    program = textwrap.dedent(
-        f"""
-        import os, sys, torch
-        from pathlib import Path
-        from tests.training.support import coloured_pairs
-        from unisem import load_encoder
-        from unisem.training import Recipe, train_encoder
-        torch.set_num_threads(1)
-        world = int(os.environ["WORLD_SIZE"])
-        pairs = coloured_pairs(Path({str(tmp_path)!r}) / f"c{{os.environ['RANK']}}-{{world}}", 12)
-        encoder = load_encoder({str(tiny)!r})
-        for module in encoder.model.modules():
-            if isinstance(module, torch.nn.Dropout):
-                module.p = 0.0
-        train_encoder(
-            encoder, pairs, sys.argv[1],
-            recipe=Recipe(epochs=3, batch_size=12 // world, freeze={freeze}, learning_rate=1e-3),
-        )
-        """
-    )
+def test_two_processes_train_what_one_does(tiny: Path, tmp_path: Path) -> None:
+    """15 pairs in batches of 6: three steps of 5 pairs, of which one process has 3 and one 2."""
+    pairs = tmp_path / "pairs"
+    coloured_pairs(pairs, 15)
+    names = ",".join(RECIPES)
     for processes in (1, 2):
-        run(tmp_path, processes, "-c", program, str(tmp_path / f"out{processes}"))
-    compared = 0
-    for path in (tmp_path / "out1").rglob("*.safetensors"):
-        one = load_file(path)
-        two = load_file(tmp_path / "out2" / path.relative_to(tmp_path / "out1"))
-        for name, tensor in one.items():
-            torch.testing.assert_close(two[name], tensor, rtol=0, atol=1e-4, msg=name)
-            compared += 1
-    assert compared > 10
+        output = tmp_path / str(processes)
+        run(processes, "-m", "tests.training.processes", str(tiny), str(pairs), str(output), names)
+    for name in RECIPES:
+        assert changed(tiny, tmp_path / "1" / name), name
+        assert_same_weights(tmp_path / "1" / name, tmp_path / "2" / name, 1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["infonce", "reversal"])
+def test_processes_that_die_are_resumed_to_the_same_weights(
+    tiny: Path, tmp_path: Path, name: str
+) -> None:
+    """One is killed in the middle of an epoch, the other does not wait; dropout goes on in both."""
+    pairs = tmp_path / "pairs"
+    coloured_pairs(pairs, 12)
+
+    def train(output: str, names: str, *, fails: bool = False) -> None:
+        command = ("-m", "tests.training.processes", str(tiny), str(pairs))
+        run(2, *command, str(tmp_path / output), names, "12", fails=fails)
+
+    train("whole", f"{name}~")
+    train("cut", f"{name}~5", fails=True)
+    (*_, last) = checkpoints(tmp_path / "cut" / f"{name}.training" / "checkpoints")
+    assert last.name == "checkpoint-4"
+    tensors, _ = read_checkpoint(last)
+    assert not torch.equal(tensors["random.0.torch"], tensors["random.1.torch"])
+    train("cut", f"{name}~+")
+    assert_same_weights(tmp_path / "cut" / name, tmp_path / "whole" / name)
+    assert changed(tiny, tmp_path / "whole" / name)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from importlib.util import find_spec
+from typing import TypeVar
 
 import torch
 
 from unisem.errors import TrainingError
 from unisem.training.settings import Precision
+
+_Value = TypeVar("_Value")
+
+# While one process encodes what is frozen the others wait, for hours where pictures are many.
+# Where a process dies, whoever started them ends the others.
+_PATIENCE = timedelta(days=7)
 
 
 def is_first_process() -> bool:
@@ -23,9 +31,25 @@ def process_count() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def join_processes(device: torch.device) -> None:
+    """Connect the processes of this run; nothing in a run of one, or where they are connected.
+
+    Args:
+        device: What training computes on: gloo connects processors, NCCL GPUs.
+    """
+    if process_count() == 1 or torch.distributed.is_initialized():
+        return
+    from accelerate import PartialState  # type: ignore[import-untyped]
+
+    PartialState(cpu=device.type == "cpu", timeout=_PATIENCE)
+
+
 @contextmanager
-def first_process_first() -> Iterator[bool]:
+def first_process_first(device: torch.device) -> Iterator[bool]:
     """Let the first process do the block alone, then the others, who find its results.
+
+    Args:
+        device: As for `join_processes`.
 
     Yields:
         Whether this is the first process.
@@ -33,10 +57,29 @@ def first_process_first() -> Iterator[bool]:
     if process_count() == 1:
         yield True
         return
-    from accelerate import PartialState  # type: ignore[import-untyped]
+    join_processes(device)
+    if not is_first_process():
+        torch.distributed.barrier()
+    yield is_first_process()
+    if is_first_process():
+        torch.distributed.barrier()
 
-    with PartialState().main_process_first():
-        yield is_first_process()
+
+def from_first_process(make: Callable[[], _Value], device: torch.device) -> _Value:
+    """What the first process makes; the others wait for it.
+
+    Args:
+        make: Called in the first process alone. Its result travels pickled, between processes of
+            one run.
+        device: As for `join_processes`.
+    """
+    if process_count() == 1:
+        return make()
+    join_processes(device)
+    made: list[_Value | None] = [make() if is_first_process() else None]
+    torch.distributed.broadcast_object_list(made, device=device)
+    (value,) = made
+    return value  # type: ignore[return-value]
 
 
 def check_device(device: torch.device, precision: Precision) -> None:

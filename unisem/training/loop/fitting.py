@@ -20,7 +20,7 @@ from unisem.errors import TrainingError
 from unisem.pairs.dataset import Ids
 from unisem.training.inputs.collator import PairCollator, PreparedPairs
 from unisem.training.loop.checkpoints import checkpoints
-from unisem.training.loop.environment import process_count
+from unisem.training.loop.environment import from_first_process, process_count
 from unisem.training.loop.evaluator import HitEvaluator
 from unisem.training.loop.trainer import PairTrainer
 from unisem.training.losses import CachedLoss, EmbeddingLoss, PairLoss
@@ -82,7 +82,7 @@ def fit_pairs(
         callbacks=_callbacks(recipe, evaluator, view, progress),
     )
     trainer.remove_callback(PrinterCallback)
-    kept = checkpoints(folder)
+    kept = from_first_process(lambda: checkpoints(folder), view.device)
     began = time.perf_counter()
     trainer.train(resume_from_checkpoint=str(kept[-1]) if kept else None)
     seconds = time.perf_counter() - began

@@ -19,6 +19,7 @@ from unisem.pairs.splits import Split, split_pairs
 from unisem.records import Modality
 from unisem.training.inputs.mining import negatives_of
 from unisem.training.inputs.preparing import prepare_pairs
+from unisem.training.loop.environment import from_first_process
 from unisem.training.loop.evaluator import Rankings, rank_pairs
 from unisem.training.model.interpolation import interpolate_weights, trainable_state
 from unisem.training.model.scale import Scale
@@ -102,11 +103,19 @@ class Trials:
         pairs = prepare_pairs(self.encoder, part, self.depths, self.cache)
         size = min(self.recipe.batch_size or len(part), len(part))
         recipe = replace(self.recipe, batch_size=size, patience=None, checkpoint_steps=None)
-        negatives = negatives_of(self.view, pairs, part, recipe)
+        negatives = from_first_process(
+            lambda: negatives_of(self.view, pairs, part, recipe), model.device
+        )
         loss = recipe.make_loss(self.encoder.dimension, Scale.of(model))
         fit_pairs(self.view, pairs, loss, recipe, {}, self.work, negatives=negatives)
         learned = trainable_state(model)
-        judged = prepare_pairs(self.encoder, split.held_out, self.depths, self.cache)
+        return from_first_process(lambda: self._ranks(split.held_out, start, learned), model.device)
+
+    def _ranks(
+        self, held_out: PairDataset, start: Mapping[str, Tensor], learned: Mapping[str, Tensor]
+    ) -> list[float]:
+        model = self.encoder.model
+        judged = prepare_pairs(self.encoder, held_out, self.depths, self.cache)
         ranks = []
         for share in SHARES:
             interpolate_weights(model, learned, 0.0)

@@ -90,6 +90,8 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
 
     def train(self, *arguments: Any, **options: Any) -> Any:
         """Train, every batch being made while the model computes the one before."""
+        if self.args.process_index:  # else all processes would drop out the same numbers
+            torch.manual_seed(self.args.seed * 1_000_003 + self.args.process_index)
         collator: PairCollator = self.data_collator
         ahead = AheadCollator(collator)
         self.data_collator = ahead

@@ -1,6 +1,6 @@
 """Losses over vectors of captions and pictures; `docs/guides/training.md` describes the seam."""
 
-from unisem.training.losses.base import PairLabels, PairLoss
+from unisem.training.losses.base import ChunkedLoss, PairLabels, PairLoss
 from unisem.training.losses.cached import CachedLoss
 from unisem.training.losses.embedding import EmbeddingLoss
 from unisem.training.losses.info_nce import InfoNCE
@@ -10,6 +10,7 @@ from unisem.training.losses.triplet import Triplet
 
 __all__ = [
     "CachedLoss",
+    "ChunkedLoss",
     "EmbeddingLoss",
     "InfoNCE",
     "Matryoshka",

@@ -28,8 +28,12 @@ class PairLabels(NamedTuple):
         >>> labels.matches(2).tolist()
         [[True, False, True], [False, True, False]]
         """
-        same_image = self.images[:rows, None] == self.images[None, :]
-        return same_image | (self.captions[:rows, None] == self.captions[None, :])
+        return PairLabels(self.images[:rows], self.captions[:rows]).matching(self)
+
+    def matching(self, others: PairLabels) -> Tensor:
+        """``(n, m)`` bool: which of these go with which of the others, by picture or caption."""
+        same_image = self.images[:, None] == others.images[None, :]
+        return same_image | (self.captions[:, None] == others.captions[None, :])
 
     @classmethod
     def distinct(cls, count: int, device: torch.device | str | None = None) -> PairLabels:
@@ -67,6 +71,33 @@ class PairLoss(nn.Module, ABC):
     def metrics(self) -> dict[str, float]:
         """Numbers by name to log beside the loss, such as a discriminator's accuracy."""
         return {}
+
+
+class ChunkedLoss(PairLoss):
+    """A loss that judges each caption with each picture by itself, so that it is a sum of chunks.
+
+    Several processes then need not hold each other's vectors at once: captions go round.
+    """
+
+    @abstractmethod
+    def chunk(
+        self, texts: Tensor, images: Tensor, asked: PairLabels, seen: PairLabels, *, own: bool
+    ) -> Tensor:
+        """Sum over the combinations of some captions and some pictures.
+
+        Args:
+            texts: ``(n, d)`` caption vectors.
+            images: ``(m, d)`` picture vectors.
+            asked: Ids of the ``n`` captions' pairs.
+            seen: Ids of the ``m`` pictures' pairs.
+            own: Whether picture ``i < n`` is caption i's; else no caption is with its picture.
+        """
+
+    def forward(self, texts: Tensor, images: Tensor, labels: PairLabels) -> Tensor:
+        """The mean over captions; see `PairLoss.forward`."""
+        rows = len(texts)
+        asked = PairLabels(labels.images[:rows], labels.captions[:rows])
+        return self.chunk(texts, images, asked, labels, own=True) / rows
 
 
 def total(loss: Tensor | dict[str, Tensor]) -> Tensor:

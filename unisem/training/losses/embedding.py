@@ -1,10 +1,7 @@
 """`EmbeddingLoss`: a `PairLoss` in the shape that sentence-transformers' trainer calls.
 
-**What holds with several processes.** Every process gathers the vectors and labels of all of them
-and computes the loss of the joint batch, the same number everywhere. The gradient that flows back
-through the gathering is the sum over processes, that is, their number times the joint gradient;
-`DistributedDataParallel` then averages. So the model's gradients are those of one process on the
-joint batch, for any loss, and the loss's own parameters get the same gradient everywhere.
+With several processes the loss is that of their joint batch; see
+`unisem.training.losses.exchange`.
 """
 
 from __future__ import annotations
@@ -13,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from sentence_transformers.util import all_gather, all_gather_with_grad
 from torch import Tensor, nn
 
 from unisem.training.losses.base import PairLabels, PairLoss
+from unisem.training.losses.exchange import joint_loss, several_processes
 
 
 class EmbeddingLoss(nn.Module):
@@ -56,20 +53,11 @@ def apply_loss(
         images: ``(m, d)`` this process's picture vectors, hard negatives from row ``n`` on.
         labels: ``(m, 2)`` int64.
     """
-    rows = len(texts)
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        texts = all_gather_with_grad(texts)
-        images, labels = (
-            torch.cat([gather(part[:rows]), gather(part[rows:])])
-            if len(part) > rows
-            else gather(part)
-            for part, gather in ((images, all_gather_with_grad), (labels, all_gather))
-        )
     if texts.dtype in (torch.float16, torch.bfloat16):
         texts, images = texts.float(), images.float()
     # Cosines in half precision tie, and a learned temperature would not move.
     with torch.autocast(texts.device.type, enabled=False):
-        result: Tensor | dict[str, Tensor] = loss(
-            texts, images, PairLabels(labels[:, 0], labels[:, 1])
-        )
+        if several_processes():
+            return joint_loss(loss, texts, images, labels)
+        result: Tensor | dict[str, Tensor] = loss(texts, images, PairLabels(*labels.unbind(1)))
     return result

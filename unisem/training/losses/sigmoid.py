@@ -8,17 +8,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unisem.training.losses.base import PairLabels, PairLoss
+from unisem.training.losses.base import ChunkedLoss, PairLabels
 
 
-class Sigmoid(PairLoss):
+class Sigmoid(ChunkedLoss):
     r"""SigLIP's loss: a binary decision for each of the n x m combinations.
 
     .. math:: L = -\frac{1}{n} \sum_i \sum_j w_{ij} \log σ\big(z_{ij} (s\, t_i \cdot v_j + b)\big)
 
     with z = 1 for a caption and its own picture and -1 otherwise, and w = 0 for false negatives
     (same picture or same caption, but another pair). The scale s and the bias b are learned. There
-    is no softmax over the batch, so the loss needs no large batches.
+    is no softmax over the batch, so the loss needs no large batches, and several processes compute
+    it in chunks.
 
     Source: Zhai et al. 2023, "Sigmoid Loss for Language Image Pre-Training",
     https://arxiv.org/abs/2303.15343, algorithm 1. sentence-transformers has no such loss.
@@ -44,14 +45,15 @@ class Sigmoid(PairLoss):
         self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
         self.bias = nn.Parameter(torch.tensor(float(bias)))
 
-    def forward(self, texts: Tensor, images: Tensor, labels: PairLabels) -> Tensor:
-        """Compute the loss; see `PairLoss.forward`."""
-        rows = len(texts)
+    def chunk(
+        self, texts: Tensor, images: Tensor, asked: PairLabels, seen: PairLabels, *, own: bool
+    ) -> Tensor:
+        """Sum over the combinations; see `ChunkedLoss.chunk`."""
         texts, images = functional.normalize(texts, dim=1), functional.normalize(images, dim=1)
         logits = self.log_scale.exp() * texts @ images.T + self.bias  # (n, m)
-        positions = torch.arange(rows, device=texts.device)
         sign = torch.full_like(logits, -1.0)
-        sign[positions, positions] = 1.0
-        ignored = labels.matches(rows)
-        ignored[positions, positions] = False
-        return -functional.logsigmoid(sign * logits).masked_fill(ignored, 0.0).sum() / rows
+        ignored = asked.matching(seen)
+        if own:
+            sign.fill_diagonal_(1.0)
+            ignored.fill_diagonal_(False)
+        return -functional.logsigmoid(sign * logits).masked_fill(ignored, 0.0).sum()

@@ -1,0 +1,116 @@
+"""Several processes on gloo, as torchrun starts them, and what they train."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "infonce": {"learned_temperature": True, "freeze": ()},
+    "sigmoid": {"loss": "sigmoid", "freeze": ()},
+    "triplet": {"loss": "triplet", "hard_negatives": 2},
+    "reversal": {"adversary": "reversal", "freeze": ()},
+    "translation": {"adversary": "translation", "loss": "sigmoid"},
+    "lora": {"lora": 2, "freeze": (), "loss": "sigmoid"},
+    "accumulated": {"accumulate": 2, "freeze": ("text",)},
+    "cached": {"mini_batch_size": 2, "freeze": (), "loss": "sigmoid", "dimensions": (8,)},
+    "stopped": {"patience": 2, "validation": 0.3, "loss": "sigmoid"},
+}
+"""Small runs by name: options of a `Recipe`."""
+
+JOINT = 6
+"""Pairs of a step, over all processes."""
+
+
+def run(processes: int, *command: str, fails: bool = False) -> None:
+    """Run a command of Python in several processes that are connected.
+
+    Args:
+        processes: How many.
+        command: What follows the interpreter's name.
+        fails: Whether every process is to end with an error.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    started = []
+    for rank in range(processes):
+        variables = os.environ | {
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+            "WORLD_SIZE": str(processes),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": port,
+            "OMP_NUM_THREADS": "1",
+        }
+        started.append(
+            subprocess.Popen(
+                [sys.executable, *command],
+                env=variables,
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=Path(__file__).parents[2],
+            )
+        )
+    for process in started:
+        _, errors = process.communicate(timeout=600)
+        assert (process.returncode != 0) is fails, errors
+
+
+def train_all(start: str, pairs: str, output: str, names: str, count: str = "15") -> None:
+    """Train recipes, each into a folder of its name.
+
+    Args:
+        start: The encoder.
+        pairs: The folder of `coloured_pairs`, which are there.
+        output: Where the folders go.
+        names: Of recipes, with commas between them. ``name~`` drops out, which differs in several
+            processes from what it is in one; ``name~5`` is killed after step 5; ``name~+`` resumed.
+        count: Of pairs.
+    """
+    import torch
+
+    from tests.training.support import coloured_pairs
+    from unisem import load_encoder
+    from unisem.training import Recipe, train_encoder
+
+    torch.set_num_threads(1)
+    processes = int(os.environ["WORLD_SIZE"])
+    dataset = coloured_pairs(Path(pairs), int(count))
+    for wanted in names.split(","):
+        name, drops, after = wanted.partition("~")
+
+        def stop(what: str, done: int, total: int, after: str = after) -> None:
+            if what == "training" and str(done) == after:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        encoder = load_encoder(start)
+        if not drops:
+            keep_all(encoder)
+        recipe = Recipe(
+            epochs=4,
+            batch_size=JOINT // processes,
+            learning_rate=1e-3,
+            seed=1,
+            **{"interpolation": 1, **RECIPES[name]},
+        )
+        place = Path(output) / name
+        train_encoder(encoder, dataset, place, recipe=recipe, resume=after == "+", progress=stop)
+
+
+def keep_all(encoder: Any) -> None:
+    """Nothing drops out: processes would drop out other numbers than one would."""
+    import torch
+
+    for module in encoder.model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+
+
+if __name__ == "__main__":
+    train_all(*sys.argv[1:])
