@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from uuid import uuid4
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from unisem.errors import RecordError
@@ -78,22 +79,18 @@ class Record:
             ImageError: ``image`` is a URL or of a type that is no picture.
         """
         name = uuid4().hex if id is None else id
-        _check_text(name, "id", name)
-        if not name:
-            raise RecordError("a record's id must not be empty")
-        if text is None and image is None:
-            raise RecordError(f"record {name!r} has neither text nor image")
-        if text is not None:
-            _check_text(text, "text", name)
-        if source_id is not None:
-            _check_text(source_id, "source_id", name)
+        is_empty = text is None and image is None
+        is_plain = _is_name(name) and (source_id is None or _is_name(source_id))
+        if is_empty or not is_plain or not (text is None or (type(text) is str and text.isascii())):
+            _check_texts(name, text, source_id, is_empty)
         for relation, target in (links or {}).items():
             _check_text(relation, "links", name)
             _check_text(target, f"links[{relation!r}]", name)
-        for label, mapping in (("metadata", metadata), ("payload", payload)):
-            _check_json(mapping or {}, f"record {name!r}: {label}")
-        for label, value in (("id", name), ("source_id", source_id), ("metadata", metadata)):
-            _check_findable(value, f"record {name!r}: {label}")
+        if not _is_plain(metadata):
+            _check_json(metadata, f"record {name!r}: metadata")
+            _check_findable(metadata, f"record {name!r}: metadata")
+        if not _is_plain(payload):
+            _check_json(payload, f"record {name!r}: payload")
         put = object.__setattr__
         put(self, "id", name)
         put(self, "text", text)
@@ -148,12 +145,58 @@ def check_unicode(text: str, what: str) -> None:
         raise RecordError(f"{what} is not valid Unicode ({error.reason})") from None
 
 
+def _check_texts(name: str, text: str | None, source_id: str | None, is_empty: bool) -> None:
+    _check_text(name, "id", name)
+    if not name:
+        raise RecordError("a record's id must not be empty")
+    if is_empty:
+        raise RecordError(f"record {name!r} has neither text nor image")
+    if text is not None:
+        _check_text(text, "text", name)
+    if source_id is not None:
+        _check_text(source_id, "source_id", name)
+    for label, value in (("id", name), ("source_id", source_id)):
+        _check_findable(value, f"record {name!r}: {label}")
+
+
 def _check_text(value: object, label: str, record_id: object) -> None:
     if not isinstance(value, str):
         raise RecordError(
             f"record {record_id!r}: {label} must be a string, not {type(value).__name__}"
         )
     check_unicode(value, f"record {record_id!r}: {label}")
+
+
+def _is_name(value: Any) -> bool:
+    """Whether an id is as most are; asked before the checks, which say what is wrong with it."""
+    return type(value) is str and value != "" and value.isascii() and "\0" not in value
+
+
+def _is_plain(mapping: Any) -> bool:
+    """Whether a dictionary has scalars only, as most, and is JSON in which all can be found.
+
+    This is asked before the checks, which take longer, as they say where something is wrong.
+    """
+    if not mapping:
+        return True
+    if type(mapping) is not dict:
+        return False
+    for key, value in mapping.items():
+        if type(key) is not str or not key.isascii() or "\0" in key:
+            return False
+        kind = type(value)
+        if kind is str:
+            if not value.isascii() or "\0" in value:
+                return False
+        elif kind is int:
+            if not -(2**63) <= value < 2**63:
+                return False
+        elif kind is float:
+            if not math.isfinite(value):
+                return False
+        elif kind is not bool and value is not None:
+            return False
+    return True
 
 
 def _check_findable(value: object, where: str) -> None:
@@ -211,7 +254,12 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=di
 
 def to_json(value: Mapping[str, Any]) -> str:
     """Serialise checked JSON compactly, keys in the order given."""
-    return _encode(value) if value else "{}"
+    if not value:
+        return "{}"
+    try:
+        return orjson.dumps(value, default=dict).decode()
+    except TypeError:  # an integer of more than 64 bits
+        return _encode(value)
 
 
 Vector = NDArray[np.float32]

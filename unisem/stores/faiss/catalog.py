@@ -172,12 +172,16 @@ class Catalog(Database):
         parts: list[Vector] = []
         for row, item in enumerate(kept.values(), first):
             for modality, given in item.vectors.items():
-                count = 1 if given.ndim == 1 else len(given)
-                vector_ids += [VectorId.make(row, slot, modality) for slot in range(count)]
-                parts.append(given.ravel())
+                if given.ndim == 1:
+                    vector_ids.append(VectorId.make(row, 0, modality))
+                    parts.append(given)
+                else:
+                    slots = range(len(given))
+                    vector_ids += [VectorId.make(row, slot, modality) for slot in slots]
+                    parts.append(given.ravel())
         numbers = np.array(vector_ids, np.int64)
-        vectors = np.concatenate(parts).astype(np.float32, copy=False).reshape(len(numbers), -1)
-        if vector_ids != sorted(vector_ids):
+        vectors = np.concatenate(parts, dtype=np.float32).reshape(len(numbers), -1)
+        if (np.diff(numbers) < 0).any():
             order = np.argsort(numbers)
             numbers, vectors = numbers[order], vectors[order]
         self._raw.add(numbers, vectors)

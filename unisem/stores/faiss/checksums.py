@@ -31,7 +31,7 @@ def of_stored_record(row: int, parts: Sequence[bytes | None]) -> int:
     return xxhash.xxh3_64_intdigest(joined, row) >> 1
 
 
-def of_vector(number: int, blob: bytes) -> int:
+def of_vector(number: int, blob: bytes | memoryview) -> int:
     """The checksum of a vector from its bytes."""
     return xxhash.xxh3_64_intdigest(blob, number) >> 1
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from unisem.records import Modality, Vector
 from unisem.stores.faiss import checksums
+from unisem.stores.faiss.bulk import insert
 from unisem.stores.vectors import MOST_VECTORS
 
 _SLOT_BITS = MOST_VECTORS.bit_length()  # 12: a slot, and the modality
@@ -73,11 +74,11 @@ class RawVectors:
     def add(self, vector_ids: NDArray[np.int64], vectors: Vector) -> None:
         """Insert ``(n, d)`` float32 rows."""
         numbers = vector_ids.tolist()
-        blobs = [row.tobytes() for row in vectors.astype("<f4", copy=False)]
-        self._db.executemany(
-            "INSERT INTO vectors VALUES (?, ?, ?)",
-            zip(numbers, blobs, map(checksums.of_vector, numbers, blobs), strict=True),
-        )
+        data = np.ascontiguousarray(vectors, "<f4").data.cast("B")
+        size = 4 * vectors.shape[1]
+        blobs = [data[start : start + size] for start in range(0, len(data), size)]
+        checked = map(checksums.of_vector, numbers, blobs)
+        insert(self._db, "vectors", list(zip(numbers, blobs, checked, strict=True)))
 
     def drop(self, rows: Sequence[int]) -> None:
         """Drop all vectors of records; they leave the disk later."""

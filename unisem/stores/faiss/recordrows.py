@@ -14,6 +14,7 @@ from unisem.filters import SOURCE, look_up
 from unisem.images.library import ImageLibrary
 from unisem.records import Record, to_json
 from unisem.stores.faiss import checksums
+from unisem.stores.faiss.bulk import insert
 from unisem.stores.faiss.sql import compile_selection, is_large
 from unisem.stores.faiss.words import Entry, as_bytes
 from unisem.stores.selection import Selection
@@ -63,10 +64,8 @@ class RecordRows:
 
     def add(self, records: Sequence[Record], first: int) -> None:
         """Insert records as rows from ``first`` on."""
-        self._db.executemany(
-            f"INSERT INTO records ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-            map(self._line, range(first, first + len(records)), records),
-        )
+        lines = list(map(self._line, range(first, first + len(records)), records))
+        insert(self._db, f"records ({_COLUMNS})", lines)
 
     def _line(self, row: int, record: Record) -> tuple[Any, ...]:
         parts = (

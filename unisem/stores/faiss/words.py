@@ -55,6 +55,9 @@ SHADOW_TABLES = (
     "CREATE TABLE words_config (k PRIMARY KEY, v) WITHOUT ROWID",
 )
 """What FTS5 makes beside it."""
+_MERGING = {"automerge": 16, "crisismerge": 64}
+"""How many parts the index may have of each size; with FTS5's 4 a large addition writes twice as
+much."""
 _FIND = f"""
 SELECT records.row, -bm25(words, {TEXT_WEIGHT}, {METADATA_WEIGHT}) AS score
 FROM words CROSS JOIN records ON records.row = words.rowid
@@ -96,11 +99,13 @@ class WordIndex:
         """Make the index anew from the records, but for damaged ones that cannot be read."""
         self._db.execute("DROP TABLE IF EXISTS words")
         self._db.execute(TABLE)
+        for name, value in _MERGING.items():
+            self._db.execute("INSERT INTO words (words, rank) VALUES (?, ?)", (name, value))
         self.add(entries(self._db))
 
     def add(self, records: Iterable[Entry]) -> None:
         """Enter records."""
-        self._db.executemany(
+        self._db.executemany(  # one by one: FTS5 writes what it has after each statement of several
             "INSERT INTO words (rowid, text, metadata) VALUES (?, ?, ?)",
             ((row, *_searchable(text, metadata)) for row, text, metadata in records),
         )
