@@ -11,12 +11,16 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.pictures import encoded, solid
 from unisem import Record, SemanticSpace
 from unisem.errors import UniSemError
 from unisem.filters import Field
+from unisem.service.cursors import Cursors
 from unisem.service.http.app import create_app
+from unisem.service.http.deployment import Deployment
 from unisem.service.principals import Principal, Tokens
 from unisem.wire.store import WireRows
 
@@ -246,6 +250,54 @@ def test_a_pictures_links_remove_nothing_outside(asked: TestClient, teams: Seman
     assert blue_words is not None
     assert blue is not None
     assert red_words is None
+
+
+def test_where_a_listing_goes_on_says_nothing_of_others(
+    asked: TestClient, teams: SemanticSpace
+) -> None:
+    def cursor(path: str, token: str = RED) -> str:
+        body = {"selection": {}, "limit": 1}
+        answer = (
+            asked.get(f"{SPACE}/records", headers=bearer(token), params={"limit": 1})
+            if path == "records"
+            else asked.post(f"{SPACE}/store/page", headers=bearer(token), json=body)
+        )
+        return str(answer.json()["cursor"])
+
+    for path in ("records", "store/page"):
+        before = cursor(path)
+        teams.add([Record(text="x", metadata={"team": "blue"}) for _ in range(300)])
+        teams.add([Record(text="x", metadata={"team": "red"})])
+        after = cursor(path)
+        assert before != after  # a row that was not there when the listing began
+        assert len(before) == len(after)
+        for one in (before, after):
+            data = base64.urlsafe_b64decode(one)
+            assert len(set(data)) > len(data) // 2  # as of any bytes
+    for other in (before[:-8] + "AAAAAAA=", "A" * 200, "", before + "AAAA"):
+        answer = asked.get(f"{SPACE}/records", headers=bearer(RED), params={"cursor": other})
+        assert (answer.status_code, answer.json()["field"]) == (422, "cursor")
+
+
+def test_processes_that_serve_alike_go_on_for_each_other(teams: SemanticSpace) -> None:
+    first, second, stranger = (
+        TestClient(create_app({"cards": teams, "more": teams}, secret=secret))
+        for secret in (b"s" * 32, b"s" * 32, None)
+    )
+    page = first.get(f"{SPACE}/records", params={"limit": 5}).json()
+    rest = {"limit": 5, "cursor": page["cursor"]}
+    assert len(second.get(f"{SPACE}/records", params=rest).json()["records"]) == 3
+    assert second.get("/v1/spaces/more/records", params=rest).status_code == 422
+    assert stranger.get(f"{SPACE}/records", params=rest).status_code == 422
+    deployment = Deployment({})
+    assert Deployment.from_json(deployment.to_json()) == deployment
+    assert deployment.secret not in repr(deployment)
+
+
+@given(st.text(max_size=200), st.binary(min_size=32, max_size=32))
+def test_a_cursor_comes_back(text: str, secret: bytes) -> None:
+    cursors = Cursors(secret, "place")
+    assert cursors.shown(cursors.hidden(text)) == text
 
 
 # -- for clients that work over the store --------------------------------------------------------

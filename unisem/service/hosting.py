@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from unisem.encoders import Encoder
 from unisem.search.query import Query
 from unisem.service.batching import Batcher, joined
+from unisem.service.cursors import Cursors
 from unisem.service.refusal import RefusedError
 from unisem.service.settings import ServiceSettings
 from unisem.space import SemanticSpace
@@ -26,15 +27,23 @@ class HostedSpace:
         name: Its name in URLs.
         space: The space; whoever opened it closes it.
         settings: How many may wait.
+        secret: Hides where listings go on.
         writable: Whether records may be added and removed.
     """
 
     def __init__(
-        self, name: str, space: SemanticSpace, settings: ServiceSettings, *, writable: bool
+        self,
+        name: str,
+        space: SemanticSpace,
+        settings: ServiceSettings,
+        *,
+        secret: bytes,
+        writable: bool,
     ) -> None:
         self.name = name
         self.space = space
         self.settings = settings
+        self.cursors = Cursors(secret, name)
         self.writable = writable
         self._searches: Batcher[Query, list[Hit]] = Batcher(
             f"unisem-search-{name}",

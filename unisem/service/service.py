@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from secrets import token_bytes
 from typing import Literal
 
 from unisem.errors import UniSemError
@@ -27,6 +28,8 @@ class Service:
         settings: The limits.
         rerankers: Rerankers that queries may ask for, by name.
         tokens: Who may ask; anyone, if ``None``.
+        secret: Hides where listings go on; processes that serve alike have the same. A random one
+            if ``None``.
     """
 
     def __init__(
@@ -36,11 +39,14 @@ class Service:
         *,
         rerankers: Mapping[str, Reranker | Reranking] | None = None,
         tokens: Tokens | None = None,
+        secret: bytes | None = None,
     ) -> None:
         self.settings = settings or ServiceSettings()
         self._tokens = tokens
+        secret = secret or token_bytes()
+        writable = not self.settings.read_only
         self._hosted = {
-            name: HostedSpace(name, space, self.settings, writable=not self.settings.read_only)
+            name: HostedSpace(name, space, self.settings, secret=secret, writable=writable)
             for name, space in spaces.items()
         }
         self._encoders = {

@@ -121,15 +121,20 @@ class SpaceView:
     ) -> tuple[list[Record], str | None]:
         """Some of the selected records, and where the next page begins; see `Store.page`.
 
+        Where that is does not say how much there is that the principal does not see.
+
         Raises:
             RefusedError: ``after`` is nothing that a page gave (422).
         """
+        cursors = self._hosted.cursors
         try:
-            return self._space.store.page(self.bound(selection), after, most)
+            last = None if after is None else cursors.shown(after)
+            records, following = self._space.store.page(self.bound(selection), last, most)
         except ValueError:
             raise RefusedError(
                 422, "cursor is nothing that a listing gave", field="cursor", remedy="leave it out"
             ) from None
+        return records, None if following is None else cursors.hidden(following)
 
     def add(self, records: Sequence[Record]) -> Future[list[list[str]]]:
         """Add records, all of them or none; their ids in order.

@@ -48,6 +48,7 @@ def create_app(
     rerankers: Mapping[str, Reranker | Reranking] | None = None,
     tokens: Tokens | None = None,
     writer: Path | None = None,
+    secret: bytes | None = None,
 ) -> FastAPI:
     """Serve spaces.
 
@@ -58,8 +59,9 @@ def create_app(
         tokens: Who may ask; anyone, if ``None``, which is for a service that only this machine can
             reach.
         writer: The Unix socket of the process that writes, if this one only reads.
+        secret: As of `Service`.
     """
-    service = Service(spaces_by_name, settings, rerankers=rerankers, tokens=tokens)
+    service = Service(spaces_by_name, settings, rerankers=rerankers, tokens=tokens, secret=secret)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -6,6 +6,7 @@ import json
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from secrets import token_hex
 
 from fastapi import FastAPI
 
@@ -25,6 +26,7 @@ class Deployment:
         token_file: Who may ask; anyone, if ``None``.
         rerankers: Names for `load_reranker`.
         image_roots: Folders that pictures may lie in, besides the usual ones.
+        secret: What hides where listings go on, in hex.
     """
 
     spaces: dict[str, str]
@@ -32,6 +34,7 @@ class Deployment:
     token_file: str | None = None
     rerankers: tuple[str, ...] = ()
     image_roots: tuple[str, ...] = ()
+    secret: str = field(default_factory=token_hex, repr=False)
 
     def app(self, stack: ExitStack, writer: Path | None = None) -> FastAPI:
         """Open what is served, for as long as the stack is open, and make the application.
@@ -60,7 +63,14 @@ class Deployment:
             for root in self.image_roots:
                 space.image_library.allow(Path(root))
         rerankers = {Path(name).name: Reranking.load(name) for name in self.rerankers}
-        return create_app(opened, self.settings, rerankers=rerankers, tokens=tokens, writer=writer)
+        return create_app(
+            opened,
+            self.settings,
+            rerankers=rerankers,
+            tokens=tokens,
+            writer=writer,
+            secret=bytes.fromhex(self.secret),
+        )
 
     def to_json(self) -> str:
         """As text, for another process."""
