@@ -69,6 +69,28 @@ class Manifest:
         return cls._parsed(text, str(path))
 
     @classmethod
+    def existing(cls, place: Place) -> Manifest:
+        """The manifest of a space that must be there.
+
+        Raises:
+            StoreError: There is none; says what there is instead, and how to make one.
+            CorruptStoreError: As `read`.
+        """
+        if isinstance(place, Path) and _is_of_other_things(place):
+            beside = place.parent / f"{place.name or place.absolute().name}.unisem"
+            if (beside / _FILE).is_file():
+                raise StoreError(f"no space at {place}, which is a folder; do you mean {beside}?")
+            raise StoreError(
+                f"no space at {place}, which is a folder of files; make a space of them with "
+                f"`unisem index {place} --into {beside}`"
+            )
+        if (manifest := cls.read(place)) is None:
+            raise StoreError(
+                f"no space at {place}; build one with `unisem index FOLDER --into {place}`"
+            )
+        return manifest
+
+    @classmethod
     def _parsed(cls, text: bytes, name: str) -> Manifest:
         try:
             manifest = cls(**json.loads(text))
@@ -167,8 +189,18 @@ def _check_new(directory: Path) -> None:
         raise CorruptStoreError(
             f"{directory / _FILE} is missing; restore it from a copy of the space"
         )
-    if any(not path.name.startswith(".") for path in directory.iterdir()):
+    if _is_of_other_things(directory):
         raise CorruptStoreError(
             f"{directory} is a folder of other things, not a space; name a new directory, "
             "for example photos.unisem"
         )
+
+
+def _is_of_other_things(directory: Path) -> bool:
+    """Whether a directory holds files, and none of a space."""
+    return (
+        directory.is_dir()
+        and not (directory / _FILE).exists()
+        and kind_at(directory) is None
+        and any(not path.name.startswith(".") for path in directory.iterdir())
+    )

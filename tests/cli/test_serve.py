@@ -45,6 +45,18 @@ def test_what_is_refused(run: Run, made: Path, tmp_path: Path) -> None:
         assert "--port" in told
 
 
+def test_a_folder_of_pictures_is_no_space_yet(
+    run: Run, made: Path, cards: Path, tmp_path: Path
+) -> None:
+    def refused(path: Path) -> str:
+        return run("serve", path, "--port", 0).output
+
+    assert f"`unisem index {cards} --into {cards}.unisem`" in refused(cards)
+    assert list(tmp_path.glob("cards*")) == [cards]
+    made.rename(f"{cards}.unisem")
+    assert f"do you mean {cards}.unisem?" in refused(cards)
+
+
 def test_names_in_urls(tmp_path: Path) -> None:
     from unisem.cli.serve import named_spaces
 

@@ -194,8 +194,12 @@ def test_spaces_by_name(near: SemanticSpace) -> None:
     with serving(create_app({"a b/ü": near, "other": near})) as url:
         with pytest.raises(ServiceError, match=r"2 spaces for you \('a b/ü', 'other'\)"):
             SemanticSpace.connect(url)
-        with pytest.raises(ServiceError, match="no such space"):
+        with pytest.raises(ServiceError, match=r"no space 'nothing' .*, but 'a b/ü', 'other'$"):
             SemanticSpace.connect(url, "nothing")
+        for strange in (f"{url}/v1", f"{url}/v1/"):
+            for name in (None, "other"):
+                with pytest.raises(ServiceError, match=rf"/v1/? is not .*give its root, {url}$"):
+                    SemanticSpace.connect(strange, name)
         with SemanticSpace.connect(f"{url}/", "a b/ü") as space:
             assert isinstance(space.place, str)
             place = space.place
@@ -210,12 +214,22 @@ def test_tokens(near: SemanticSpace) -> None:
             with pytest.raises(ServiceError) as caught:
                 SemanticSpace.connect(url, token=wrong)
             assert caught.value.status == 401
+            assert "pass token=" in str(caught.value)
         with SemanticSpace.connect(url, token=ALL) as space:
             space.add([Record(id="a", text="a card")])
         with SemanticSpace.connect(url, token=READ) as space:
             assert space.search("card")[0].record.id == "a"
             with pytest.raises(ServiceError, match="for reading only"):
                 space.delete(["a"])
+
+
+def test_whoever_sees_no_space_is_told_so(near: SemanticSpace) -> None:
+    tokens = Tokens({digest(ALL): Principal("read", frozenset({"other"}))})
+    with serving(create_app({"cards": near}, tokens=tokens)) as url:
+        with pytest.raises(ServiceError, match=r"has no space for you; use a token"):
+            SemanticSpace.connect(url, token=ALL)
+        with pytest.raises(ServiceError, match=r"has no space 'cards' for you, but none$"):
+            SemanticSpace.connect(url, "cards", token=ALL)
 
 
 def test_threads_share_a_connection(far: SemanticSpace, folder: Path) -> None:

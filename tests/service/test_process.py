@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from unisem import Record, SemanticSpace
+from unisem.errors import StoreLockedError
 
 
 @pytest.fixture
@@ -68,6 +69,10 @@ def test_a_process_serves_and_stops(made: Path, number: signal.Signals) -> None:
         assert found.json()["hits"][0]["record"]["id"] == "1"
         added = httpx.post(f"{url}/v1/spaces/three/records", json={"records": [{"text": "a"}]})
         assert added.status_code == 200
+        with SemanticSpace.open(made) as space:  # as `unisem index` does
+            words = rf"being written by unisem serve at {url} \(process {process.pid} on "
+            with pytest.raises(StoreLockedError, match=words):
+                space.add([Record(text="b")])
         assert httpx.get(f"{url}/v1/spaces", headers={"Host": "evil"}).status_code == 421
         process.send_signal(number)
         assert process.wait(60) == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,10 +11,6 @@ from unisem.cli.options import ImageRoots, Into, NewEncoder, NewStore, Space
 from unisem.cli.progress import progress_bar
 from unisem.cli.terminal import amount, note, results, skipped_lines
 from unisem.common.printable import plain
-from unisem.errors import UniSemError
-
-if TYPE_CHECKING:
-    from unisem.manifest import Manifest
 
 _SHOWN = 10  # skipped inputs that are listed
 
@@ -35,9 +31,10 @@ def export_(
 ) -> None:
     """Write records, vectors and pictures as plain files."""
     from unisem.exchange import export_space, salvage_space
+    from unisem.manifest import Manifest
 
     if not salvage:
-        existing_manifest(space)
+        Manifest.existing(space)
     write = salvage_space if salvage else export_space
     with progress_bar("exporting") as advance:
         report = write(space, directory, layout=layout, copy_images=copy_images, progress=advance)
@@ -103,17 +100,3 @@ def import_(
             note("searched by the export's calibration; `unisem calibrate --off` ends that")
     for line in skipped_lines(report.skipped, most=_SHOWN, fate="skipped: "):
         note(line)
-
-
-def existing_manifest(space: Path) -> Manifest:
-    """The manifest of a space that must be there.
-
-    Raises:
-        UniSemError: There is none, or it cannot be read.
-    """
-    from unisem.manifest import Manifest
-
-    manifest = Manifest.read(space)
-    if manifest is None:
-        raise UniSemError(f"no space at {space}")
-    return manifest

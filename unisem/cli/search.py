@@ -13,7 +13,7 @@ import typer
 
 from unisem.cli.options import ImageRoots
 from unisem.cli.terminal import amount, note, results
-from unisem.errors import FilterError, ImageError, UniSemError
+from unisem.errors import FilterError, ImageError
 
 if TYPE_CHECKING:
     from unisem.filters import Filter
@@ -198,8 +198,7 @@ def open_existing(path: Path, words: Literal["whole", "parts"] = "whole") -> Sem
     from unisem.manifest import Manifest, kind_for
     from unisem.space import SemanticSpace
 
-    if (manifest := Manifest.read(path)) is None:
-        raise UniSemError(f"no space at {path}; build one with `unisem index FOLDER --into {path}`")
+    manifest = Manifest.existing(path)
     if words == "whole":
         return SemanticSpace.open(path)
     kind = kind_for(manifest, None, path).with_settings(words=words)

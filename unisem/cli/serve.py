@@ -78,6 +78,7 @@ def serve(
             token_file=None if token_file is None else str(token_file),
             rerankers=tuple(reranker or ()),
             image_roots=tuple(map(str, image_roots or ())),
+            address=address_of(listener),
         )
         if workers == 1:
             app = deployment.app(stack)

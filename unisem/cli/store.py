@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from unisem.cli.exchange import existing_manifest, export_, import_
+from unisem.cli.exchange import export_, import_
 from unisem.cli.options import Space
 from unisem.cli.progress import progress_bar
 from unisem.cli.terminal import amount, results
@@ -38,9 +38,10 @@ store.command("import")(import_)
 @store.command()
 def stats(space: Space, as_json: AsJson = False) -> None:
     """Say what a space holds and what it costs."""
+    from unisem.manifest import Manifest
     from unisem.rerank.token_store import token_files
 
-    manifest = existing_manifest(space)
+    manifest = Manifest.existing(space)
     found = maintenance_of(space, manifest).statistics()
     kept = token_files(space) if space.is_dir() else []
     if as_json:
@@ -68,13 +69,14 @@ def check(
 ) -> None:
     """Look for damage; nothing is changed. Exit code 1 if something is wrong."""
     from unisem.ingest.token_making import check_tokens
+    from unisem.manifest import Manifest
     from unisem.stores.maintenance import Finding, check_images
     from unisem.stores.registry import kind_at
 
     findings: list[Finding] = []
     manifest = None
     try:
-        manifest = existing_manifest(space)
+        manifest = Manifest.existing(space)
     except UniSemError as error:
         if kind_at(space) is None:
             raise
@@ -107,7 +109,9 @@ def backup(
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="A new directory.")],
 ) -> None:
     """Copy a space while others read and write it; the copy is a space of its own."""
-    manifest = existing_manifest(space)
+    from unisem.manifest import Manifest
+
+    manifest = Manifest.existing(space)
     maintenance_of(space, manifest).backup(destination)
     count = sum(maintenance_of(destination, manifest).statistics().records.values())
     results().print(f"{plain(str(destination))} holds {amount(count, 'record')}", soft_wrap=True)
@@ -121,7 +125,9 @@ def compact(
     ] = "auto",
 ) -> None:
     """Index vectors and words anew, drop what was removed, and give disk space back."""
-    keeper = maintenance_of(space, existing_manifest(space))
+    from unisem.manifest import Manifest
+
+    keeper = maintenance_of(space, Manifest.existing(space))
     before = keeper.statistics().sizes
     try:
         done = keeper.compact(index)

@@ -151,9 +151,7 @@ def _opened(space: SemanticSpace | str | os.PathLike[str]) -> Iterator[_Source]:
         )
         return
     path = Path(space)
-    manifest = Manifest.read(path)
-    if manifest is None:
-        raise StoreError(f"no space at {path}")
+    manifest = Manifest.existing(path)
     pictures = ImageLibrary(path)
     opened = manifest.kind(path).open(path, pictures)
     try:

@@ -25,6 +25,13 @@ _KINDS: dict[str, type[Exception]] = {
         ValueError,
     )
 }
+_STRANGE = {
+    403: "what answers is no service of unisem: a proxy before it may want something else",
+    404: "what answers is no service of unisem: give the address that `unisem serve` says",
+    413: "a proxy before the service takes no request so large",
+    502: "a proxy answers in place of the service; is that running?",
+}
+"""What to do about answers that are none of the service's."""
 _LONGEST = 2000  # characters of what is believed
 
 
@@ -36,10 +43,18 @@ def error_of(status: int, body: bytes, url: str) -> Exception:
         body: ``application/problem+json``, or whatever stands before the service.
         url: The service.
     """
+    if status == 401:
+        return ServiceError(
+            f"{url} does not know who asks (HTTP 401); pass token=…, one that the service knows by "
+            "its --token-file",
+            status=status,
+        )
     try:
         problem = Problem.model_validate_json(body)
     except ValidationError:
-        return ServiceError(f"{url} refuses (HTTP {status})", status=status)
+        remedy = _STRANGE.get(status)
+        words = f"{url} refuses (HTTP {status}){'' if remedy is None else f'; {remedy}'}"
+        return ServiceError(words, status=status)
     detail, remedy = problem.detail[:_LONGEST], (problem.remedy or "")[:_LONGEST]
     words = f"{detail}; {remedy}" if remedy else detail
     name = problem.type.removeprefix(URN)

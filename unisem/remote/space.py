@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Self, TypeVar
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel
 
@@ -65,6 +65,11 @@ class RemoteSpace:
         connection = Connection(url, token, timeout=timeout)
         try:
             return cls(connection, name if name is not None else _only(connection))
+        except ServiceError as error:
+            connection.close()
+            if error.status != 404:
+                raise
+            raise _not_there(url, token, name, error) from error
         except BaseException:
             connection.close()
             raise
@@ -187,12 +192,39 @@ class RemoteSpace:
         )
 
 
+def _not_there(url: str, token: str | None, name: str | None, error: ServiceError) -> ServiceError:
+    """What to say of a space, or of a whole service, that is not at an address."""
+    root = url[: -len(path)] if (path := urlsplit(url).path) else url
+    connection = Connection(url, token)
+    try:
+        names = _names(connection)
+    except ServiceError:
+        if not path:
+            return error
+        words = f"{url} is not the address of a service; give its root, {root}"
+        return ServiceError(words, status=404)
+    finally:
+        connection.close()
+    listed = _listed(names)
+    return ServiceError(f"{url} has no space {name!r} for you, but {listed}", status=404)
+
+
+def _names(connection: Connection) -> list[str]:
+    return sorted(it.name for it in connection.ask(SpaceList, "GET", _SPACES).spaces)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:20])) or "none"
+
+
 def _only(connection: Connection) -> str:
     """The name of the only space."""
-    names = [it.name for it in connection.ask(SpaceList, "GET", _SPACES).spaces]
+    names = _names(connection)
+    if not names:
+        raise ServiceError(f"{connection.url} has no space for you; use a token that is for one")
     if len(names) != 1:
-        listed = ", ".join(map(repr, sorted(names)[:20])) or "none"
         raise ServiceError(
-            f"{connection.url} has {len(names)} spaces for you ({listed}); say which: space=…"
+            f"{connection.url} has {len(names)} spaces for you ({_listed(names)}); say which: "
+            "space=…"
         )
     return names[0]

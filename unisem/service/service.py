@@ -115,7 +115,12 @@ class Service:
         """
         hosted = self._hosted.get(name)
         if hosted is None or not principal.sees(name):
-            raise RefusedError(404, "there is no such space", field="space")
+            raise RefusedError(
+                404,
+                "there is no such space",
+                field="space",
+                remedy="GET /v1/spaces lists those that there are for you",
+            )
         return SpaceView(hosted, principal)
 
     def encoders(self, principal: Principal) -> list[HostedEncoder]:

@@ -98,7 +98,9 @@ class SpaceView:
         """
         (record,) = self.get([record_id])
         if record is None:
-            raise RefusedError(404, "there is no such record", field="id")
+            raise RefusedError(
+                404, "there is no such record", field="id", remedy="search for what there is"
+            )
         return record
 
     def around(self, record: Record, count: int) -> list[Record]:
@@ -214,7 +216,9 @@ class SpaceView:
             RefusedError: Nothing may be written here (403), or too many wait (429).
         """
         if not self._hosted.writable:
-            raise RefusedError(403, "this space is served for reading only")
+            raise RefusedError(
+                403, "this space is served for reading only", remedy="serve it without --read-only"
+            )
         if self._principal.scope != "write":
             raise RefusedError(403, "this token is for reading only", remedy="use one for writing")
         return self._hosted.write(job)

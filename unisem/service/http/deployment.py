@@ -10,6 +10,7 @@ from secrets import token_hex
 
 from fastapi import FastAPI
 
+from unisem.common.purpose import say_purpose
 from unisem.errors import UniSemError
 from unisem.manifest import Manifest
 from unisem.service.settings import ServiceSettings
@@ -26,6 +27,7 @@ class Deployment:
         token_file: Who may ask; anyone, if ``None``.
         rerankers: Names for `load_reranker`.
         image_roots: Folders that pictures may lie in, besides the usual ones.
+        address: Where it is served.
         secret: What hides where listings go on, in hex.
     """
 
@@ -34,6 +36,7 @@ class Deployment:
     token_file: str | None = None
     rerankers: tuple[str, ...] = ()
     image_roots: tuple[str, ...] = ()
+    address: str = ""
     secret: str = field(default_factory=token_hex, repr=False)
 
     def app(self, stack: ExitStack, writer: Path | None = None) -> FastAPI:
@@ -56,6 +59,7 @@ class Deployment:
             raise UniSemError(
                 f"two rerankers are called {min(twice)}; a request could mean only one of them"
             )
+        say_purpose(f"unisem serve at {self.address}")
         tokens = None if self.token_file is None else Tokens.read(Path(self.token_file))
         opened: dict[str, SemanticSpace] = {}
         for name, place in self.spaces.items():
@@ -90,8 +94,5 @@ class Deployment:
 
 def _open(place: Path) -> SemanticSpace:
     """A space that is there; what is served is not made by that."""
-    if Manifest.read(place) is None:
-        raise UniSemError(
-            f"no space at {place}; build one with `unisem index FOLDER --into {place}`"
-        )
+    Manifest.existing(place)
     return SemanticSpace.open(place)

@@ -29,6 +29,7 @@ from unisem.errors import (
 from unisem.service.refusal import RefusedError
 from unisem.wire.problem import URN, Problem
 from unisem.wire.query import WireQuery
+from unisem.wire.wrong import what_is_wrong
 
 OPENAI_PATHS = ("/v1/embeddings", "/v1/rerank", "/rerank", "/v1/models")
 """Where errors have OpenAI's shape."""
@@ -131,7 +132,9 @@ def handle_errors(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         phrases = {404: "there is nothing at this path", 405: "the path has no such method"}
         detail = phrases.get(error.status_code, str(error.detail))
-        answer = problem(RefusedError(error.status_code, detail), request.scope["path"])
+        remedy = "/openapi.json says what there is" if error.status_code in phrases else None
+        refusal = RefusedError(error.status_code, detail, remedy=remedy)
+        answer = problem(refusal, request.scope["path"])
         for name, value in (error.headers or {}).items():
             answer.headers[name] = value
         return answer
@@ -150,12 +153,10 @@ def _invalid(error: RequestValidationError) -> RefusedError:
     field = ".".join(map(str, place)) or "body"
     if not place and first["type"] in ("missing", "model_attributes_type"):
         return _no_object(first.get("input"))
-    message = first["msg"].removeprefix("Value error, ").removeprefix(f"{field}: ")
+    message = what_is_wrong(first).removeprefix(f"{field}: ")
     detail, _, remedy = message.partition("; ")
     if first["type"] == "extra_forbidden":
-        detail, remedy = f"there is no field {place[-1]!s}", "leave it out"
-    elif first["type"] == "missing":
-        detail, remedy = "it is missing", "give it"
+        detail = f"there is no field {place[-1]!s}"
     if not detail.startswith(f"{field} "):
         detail = f"{field}: {detail}"
     return RefusedError(422, detail, field=field, remedy=remedy or None)

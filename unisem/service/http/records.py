@@ -102,7 +102,9 @@ async def delete_record(record_id: RecordId, view: View, service: TheService) ->
     """Remove one record."""
     (count,) = await committed(view.delete([record_id]), service)
     if not count:
-        raise RefusedError(404, "there is no such record", field="id")
+        raise RefusedError(
+            404, "there is no such record", field="id", remedy="search for what there is"
+        )
     return Deleted(deleted=count)
 
 

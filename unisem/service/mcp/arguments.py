@@ -20,6 +20,7 @@ from unisem.records import Modality, check_unicode
 from unisem.search.query import Mode
 from unisem.service.mcp.settings import McpSettings
 from unisem.wire.filters import WireFilter
+from unisem.wire.wrong import what_is_wrong
 
 _LONGEST_ID = 2_000  # characters
 
@@ -218,8 +219,8 @@ def add_arguments(settings: McpSettings) -> type[AddArguments]:
 def wrong_arguments(error: ValidationError) -> str:
     """What is wrong with arguments, in words that a model can act on; quotes nothing of them."""
     return "; ".join(
-        f"{'.'.join(str(part) for part in detail['loc'])}: {detail['msg']}"
-        for detail in error.errors(include_url=False, include_context=False, include_input=False)
+        f"{'.'.join(str(part) for part in detail['loc'])}: {what_is_wrong(detail)}"
+        for detail in error.errors(include_url=False, include_input=False)
     )
 
 

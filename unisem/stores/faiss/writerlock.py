@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from unisem.common.filelock import FileLock
+from unisem.common.purpose import purpose
 from unisem.errors import StoreError, StoreLockedError
 
 
@@ -50,6 +51,8 @@ class WriterLock:
             raise StoreError(f"{self._directory} cannot be written ({error})") from error
         self._lock = lock
         holder = f"process {os.getpid()} on {socket.gethostname()}"
+        if (known := purpose()) is not None:
+            holder = f"{known} ({holder})"
         with suppress(OSError):  # it only helps to explain
             (self._directory / "writer.json").write_text(holder, encoding="utf-8")
 
