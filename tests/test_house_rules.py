@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("unisem", "langchain_unisem", "llama_index_unisem")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-HEAVY = ("torch", "transformers", "sentence_transformers", "faiss", "sklearn")
+HEAVY = ("torch", "transformers", "sentence_transformers", "faiss", "sklearn", "pymilvus")
 MODULES = sorted(
     module.name
     for package in PACKAGES
@@ -52,6 +52,7 @@ ARROWS = {
     "encoders": "models records images common",
     "stores": "calibration records images filters common",
     "stores.faiss": "stores calibration records images filters common",  # opened by its name only
+    "stores.milvus": "stores calibration records images filters common",  # likewise
     "calibration": "records common",
     "pairs": "readers images common",
     "readers": "recognition records images pdfium common",

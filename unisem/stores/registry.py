@@ -22,7 +22,10 @@ DEFAULT = "faiss"
 """The kind of store of a new space, and of one whose manifest names none."""
 
 _GROUP = "unisem.stores"
-_OWN = {"faiss": ("unisem.stores.faiss.kind", "FaissKind")}
+_OWN = {
+    "faiss": ("unisem.stores.faiss.kind", "FaissKind"),
+    "milvus": ("unisem.stores.milvus.kind", "MilvusKind"),
+}
 _registered: dict[str, type[StoreKind]] = {}
 _URI = re.compile(r"([a-z][a-z0-9+.-]+)://")
 

@@ -1,4 +1,4 @@
-"""The stores that the contract is held to: both kinds, wherever they can be."""
+"""The stores that the contract is held to: all kinds, wherever they can be."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.list_store import SERVER, ListKind
+from tests.support.milvus_lite import milvus_place
 from unisem.images.library import ImageLibrary
 from unisem.stores import Store, StoreKind
 from unisem.stores.faiss import FaissKind
 from unisem.stores.kind import Place
 from unisem.stores.maintenance import Maintenance
+from unisem.stores.milvus import MilvusKind
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,19 @@ class Shop:
         return self.kind.maintenance(self.place, self.image_library)
 
 
-_PLACES = ("faiss directory", "faiss memory", "list directory", "list memory", "list elsewhere")
+_PLACES = (
+    "faiss directory",
+    "faiss memory",
+    "list directory",
+    "list memory",
+    "list elsewhere",
+    "milvus elsewhere",
+)
 
 
 def shop_of(name: str, folder: Path) -> Shop:
+    if name.startswith("milvus"):
+        return Shop(MilvusKind(), milvus_place())
     kind = FaissKind() if name.startswith("faiss") else ListKind()
     where = name.split()[1]
     places = {"directory": folder / "s", "memory": None, "elsewhere": f"list://there{folder}"}

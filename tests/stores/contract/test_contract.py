@@ -78,7 +78,15 @@ STEPS = st.lists(
 )
 
 
-@pytest.mark.parametrize("name", ["faiss directory", "list directory", "list elsewhere"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "faiss directory",
+        "list directory",
+        "list elsewhere",
+        pytest.param("milvus elsewhere", marks=pytest.mark.slow),
+    ],
+)
 @given(steps=STEPS)
 @settings(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

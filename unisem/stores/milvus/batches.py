@@ -1,0 +1,202 @@
+"""`Batches`: many rows are written all or none, by a store that has no transactions.
+
+Milvus promises that a row is written whole, and that what it has acknowledged stays. A batch of
+records is written so:
+
+1. a marker, ``writing``: rows of this batch are not to be seen,
+2. the records' vectors, then the records,
+3. if records are replaced, the marker becomes ``done``, which is one row and the moment at which
+   the batch counts; if none is, the next step is that moment,
+4. the rows that were replaced are deleted, then the marker.
+
+A reader learns of all markers together with the rows that it reads, or after them: it does not see
+rows of a batch in step 2, and of two rows of one id takes the newer one. A vector is worth nothing
+without its record. Whoever writes next finishes what is ``done``, and takes back what has been
+``writing`` for so long that its writer must have died.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from unisem.errors import StoreError
+from unisem.stores.milvus.facts import EVERY
+from unisem.stores.milvus.rows import BATCH, own_row, pks_of
+from unisem.stores.milvus.server import Row, Server
+
+RECORDS = '(role == "record")'
+HEAD = ("pk", "key", "role", "pieces", "texts", "images")
+WHOLE = (*HEAD, "body")
+_MARKERS = '(role == "batch")'
+_WRITING, _DONE = "writing", "done"
+_DEAD = 15 * 60  # seconds; no request takes longer than one
+
+
+class Batches:
+    """The rows of a space's records, as they count.
+
+    Args:
+        server: Where they are.
+        collection: Of the records.
+    """
+
+    def __init__(self, server: Server, collection: str) -> None:
+        self._server = server
+        self._collection = collection
+        self._writer = secrets.token_hex(4)
+        self._last = 0
+
+    def now(self, after: str = "") -> str:
+        """A batch that is newer than all of this writer, and than the one of a primary key."""
+        moment = time.time_ns() // 1000
+        if after:
+            moment = max(moment, int(after[:14], 16) + 1)
+        self._last = max(moment, self._last + 1)
+        return f"{self._last:014x}{self._writer}"
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def of_keys(self, keys: Sequence[str], fields: Sequence[str] = HEAD) -> dict[str, Row]:
+        """The first rows of records, by key."""
+        if not keys:
+            return {}
+        found = list(self._server.among(self._collection, "key", keys, fields))
+        newest: dict[str, Row] = {}
+        for row in self._counting([row for row in found if row["role"] == "record"]):
+            if row["key"] not in newest or newest[row["key"]]["pk"] < row["pk"]:
+                newest[row["key"]] = row
+        return newest
+
+    def pages(self, expression: str, fields: Sequence[str] = HEAD) -> Iterator[list[Row]]:
+        """The first rows of the records that an expression holds for, oldest first."""
+        chosen = f"{RECORDS} and {expression}" if expression else RECORDS
+        for page in self._server.pages(self._collection, chosen, fields):
+            if rows := self._counting(page):
+                yield rows
+
+    def count(self) -> int:
+        """How many records there are."""
+        if self._markers():
+            return sum(map(len, self.pages("")))
+        return self._server.count(self._collection, RECORDS)
+
+    def unfinished(self) -> int:
+        """How many batches have markers."""
+        return len(self._markers())
+
+    def _counting(self, rows: list[Row]) -> list[Row]:
+        """The rows without those of unfinished batches, and those that such have replaced."""
+        markers = self._markers()
+        if not markers:
+            return rows
+        done = [batch for batch, state in markers.items() if state == _DONE]
+        old = {row["pk"] for batch in done for row in self._replaced_by(batch)}
+        return [
+            row
+            for row in rows
+            if markers.get(row["pk"][:BATCH]) != _WRITING and row["pk"] not in old
+        ]
+
+    def _markers(self) -> dict[str, str]:
+        found = self._server.rows(self._collection, _MARKERS, ("pk", "body"))
+        return {row["pk"]: row["body"] for row in found}
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def write(
+        self,
+        batch: str,
+        rows: Sequence[Row],
+        vectors: dict[str, Sequence[Row]],
+        old: Sequence[Row],
+    ) -> None:
+        """Write a batch, see above.
+
+        Args:
+            batch: From `now`.
+            rows: Of the records.
+            vectors: Of their vectors, by collection.
+            old: The first rows of the records that are replaced.
+        """
+        server, collection = self._server, self._collection
+        server.insert(collection, [own_row(batch, "batch", _WRITING)])
+        try:
+            for name, given in vectors.items():
+                server.insert(name, given)
+            server.insert(collection, rows)
+            if batch not in self._markers():
+                raise StoreError("another writer took this one for dead; add the records again")
+            if old:
+                server.insert(collection, [own_row(batch, "batch", _DONE)], replace=True)
+            else:
+                server.remove(collection, [batch])
+        except BaseException:
+            with suppress(StoreError):  # whoever writes later does it
+                self._take_back(batch, list(vectors))
+            raise
+        if old:
+            with suppress(StoreError):  # the batch counts; likewise
+                self._clear(old, list(vectors))
+                server.remove(collection, [batch])
+
+    def delete(self, heads: Sequence[Row], vectors: Sequence[str]) -> None:
+        """Delete records, given by their first rows: those first, as a vector alone is nothing."""
+        self._remove_records(heads)
+        self._remove_vectors(heads, vectors)
+
+    def _clear(self, old: Sequence[Row], vectors: Sequence[str]) -> None:
+        """Delete what has been replaced; the records last, by which the rest is known."""
+        self._remove_vectors(old, vectors)
+        self._remove_records(old)
+
+    def _remove_records(self, heads: Sequence[Row]) -> None:
+        self._server.remove(self._collection, pks_of(heads)[0])
+
+    def _remove_vectors(self, heads: Sequence[Row], vectors: Sequence[str]) -> None:
+        for name in vectors:
+            self._server.remove(name, pks_of(heads)[1])
+
+    def without_record(self, collection: str) -> Iterator[list[str]]:
+        """Primary keys of vectors whose record is gone, as a deletion leaves them that dies."""
+        for page in self._server.pages(collection, EVERY, ("pk", "key", "record")):
+            heads = self.of_keys(list({row["key"] for row in page}))
+            there, markers = {row["pk"] for row in heads.values()}, self._markers()
+            yield [
+                row["pk"]
+                for row in page
+                if row["record"] not in there and row["pk"][:BATCH] not in markers
+            ]
+
+    def finish(self, vectors: Sequence[str], dead: float = _DEAD) -> int:
+        """Finish what other writers have begun, who must have died; how many batches."""
+        finished = 0
+        for batch, state in self._markers().items():
+            age = time.time() - int(batch[:14], 16) / 1e6
+            if state == _DONE:
+                self._clear(self._replaced_by(batch), vectors)
+                self._server.remove(self._collection, [batch])
+            elif age >= dead:
+                self._take_back(batch, vectors)
+            else:
+                continue
+            finished += 1
+        return finished
+
+    def _replaced_by(self, batch: str) -> list[Row]:
+        """The older first rows of the records of a batch that counts."""
+        own = f'{RECORDS} and pk >= "{batch}" and pk < "{batch}~"'
+        pages = self._server.pages(self._collection, own, ("pk", "key"))
+        keys = [row["key"] for page in pages for row in page]
+        found = self._server.among(self._collection, "key", keys, HEAD)
+        return [row for row in found if row["role"] == "record" and row["pk"] < batch]
+
+    def _take_back(self, batch: str, vectors: Sequence[str]) -> None:
+        """Delete what there is of a batch, its marker last."""
+        own = f'pk > "{batch}" and pk < "{batch}~"'
+        for name in (self._collection, *vectors):
+            for page in self._server.pages(name, own, ("pk",)):
+                self._server.remove(name, [row["pk"] for row in page])
+        self._server.remove(self._collection, [batch])
