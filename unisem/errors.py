@@ -115,5 +115,9 @@ class ServiceError(StoreError):
         self.status = status
 
 
+class ClusterError(UniSemError):
+    """A cluster of machines that cannot be reached, or has no room for what is to run there."""
+
+
 class ExchangeError(UniSemError, ValueError):
     """An export that cannot be written, or an import that is damaged, hostile or does not fit."""

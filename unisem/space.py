@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # what a search does without is imported where it is used
     from unisem.captioners import Captioner
     from unisem.ingest.captioning import CaptionReport, RemovalReport
     from unisem.ingest.ingestion import IngestReport
+    from unisem.ingest.ray import RayIngestion
     from unisem.ingest.token_making import TokenReport
     from unisem.readers import Reader
     from unisem.recognition import TextRecognizer
@@ -211,6 +212,7 @@ class SemanticSpace(Searchable):
         *,
         prune: bool = False,
         recognizer: str | TextRecognizer | None = None,
+        ray: RayIngestion | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> IngestReport:
         """Add a folder's pictures with captions, its texts and documents; see `FolderReader`.
@@ -219,18 +221,21 @@ class SemanticSpace(Searchable):
             folder: Its pictures are referred to, or copied if ``copy_images=True``.
             prune: Remove records whose files are gone, unless all are; else the report names them.
             recognizer: Reads words in pictures and on scanned pages; as of `load_recognizer`.
+            ray: Embed on the machines of a Ray cluster.
             progress: Called now and then with (done, in all): files, and pages as they are read.
 
         Raises:
             NotADirectoryError: There is no such folder.
             RecognizerError: It does not load, or has failed on 16 pictures running.
+            ClusterError: The Ray cluster cannot be used. What is done is kept.
         """
         from unisem.readers import FolderReader
 
         place, whole = self.image_library.locate, self.encoder.reads_whole
         reader = FolderReader(folder, locate=place, reads_whole=whole, recognizer=recognizer)
         self.image_library.allow(reader.folder)
-        return self.ingest(reader, prune=prune, recognizer=reader.recognizer, progress=progress)
+        found = reader.recognizer
+        return self.ingest(reader, prune=prune, recognizer=found, ray=ray, progress=progress)
 
     def ingest(
         self,
@@ -238,6 +243,7 @@ class SemanticSpace(Searchable):
         *,
         prune: bool = False,
         recognizer: str | TextRecognizer | None = None,
+        ray: RayIngestion | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> IngestReport:
         """Add what a reader yields, batch by batch.
@@ -248,14 +254,12 @@ class SemanticSpace(Searchable):
         """
         from unisem.ingest.ingestion import Ingestion
 
-        parts = self._intake, self.encoder, self.store, self.image_library, progress
+        intake = self._intake if ray is None else ray.intake(self._intake)
+        parts = intake, self.encoder, self.store, self.image_library, progress
         return Ingestion(*parts, prune=prune, recognizer=recognizer).run(reader)
 
     def caption(
-        self,
-        captioner: str | Captioner,
-        *,
-        progress: Callable[[int, int], None] | None = None,
+        self, captioner: str | Captioner, *, progress: Callable[[int, int], None] | None = None
     ) -> CaptionReport:
         """Give every picture without words a generated caption, and mark it as such.
 
@@ -274,16 +278,11 @@ class SemanticSpace(Searchable):
         from unisem.captioners import load_captioner
         from unisem.ingest.captioning import fill_captions
 
-        found = load_captioner(captioner, encoder=self.encoder)
-        return fill_captions(
-            self.store, self.encoder, found, directory=self.path, progress=progress
-        )
+        parts = self.store, self.encoder, load_captioner(captioner, encoder=self.encoder)
+        return fill_captions(*parts, directory=self.path, progress=progress)
 
     def remove_captions(
-        self,
-        captioner: str | None = None,
-        *,
-        progress: Callable[[int, int], None] | None = None,
+        self, captioner: str | None = None, *, progress: Callable[[int, int], None] | None = None
     ) -> RemovalReport:
         """Take generated captions out again, where nobody has changed them.
 

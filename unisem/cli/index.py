@@ -20,10 +20,12 @@ from unisem.common.printable import plain
 
 if TYPE_CHECKING:
     from unisem.ingest.ingestion import IngestReport
+    from unisem.ingest.ray import RayIngestion
     from unisem.recognition import TextRecognizer
     from unisem.space import SemanticSpace
 
 _SHOWN = 10  # skipped inputs that are listed unasked
+_MACHINES = "Many machines"
 _NAMED = 3  # records that are named where something is said of many
 
 
@@ -62,17 +64,53 @@ def index(
             help="Make the tokens of this reranker of all pictures; see unisem tokens.",
         ),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="ADDRESS",
+            help="Embed on a Ray cluster: auto, HOST:PORT, or local for one on this machine.",
+            rich_help_panel=_MACHINES,
+        ),
+    ] = None,
+    ray_actors: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Processes with the encoder; as many as there is room for.",
+            rich_help_panel=_MACHINES,
+        ),
+    ] = None,
+    ray_gpus: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="X",
+            help="Graphics cards of each, or a share of one.",
+            rich_help_panel=_MACHINES,
+        ),
+    ] = 0,
+    ray_shared: Annotated[
+        bool,
+        typer.Option(
+            "--ray-shared",
+            help="The folder has the same path on all machines, which read it themselves.",
+            rich_help_panel=_MACHINES,
+        ),
+    ] = False,
 ) -> None:
     """Add a folder's pictures, captions and texts to a space, or bring it up to date."""
     from unisem.recognition import load_recognizer
     from unisem.space import SemanticSpace
 
+    cluster = _cluster(ray, ray_actors, ray_gpus, ray_shared)
     recognizer = None if ocr is None else load_recognizer(ocr)
     if not folder.is_dir():  # before a space is made for nothing
         raise NotADirectoryError(f"{folder} is not a folder")
     with SemanticSpace.open(into, encoder=encoder, store=store, tokens_for=tokens_for) as space:
         captioner = None if caption is None else captioner_for(space, caption)
-        report = add_folder(space, folder, prune=prune, recognizer=recognizer)
+        report = add_folder(space, folder, prune=prune, recognizer=recognizer, ray=cluster)
         out = results()
         out.print(_counts(report))
         inside = f"{folder.resolve()}/"
@@ -103,6 +141,7 @@ def add_folder(
     *,
     prune: bool = False,
     recognizer: TextRecognizer | None = None,
+    ray: RayIngestion | None = None,
 ) -> IngestReport:
     """Add a folder to a space under a progress bar; see `SemanticSpace.add_folder`.
 
@@ -111,7 +150,9 @@ def add_folder(
     """
     try:
         with progress_bar("indexing") as advance:
-            return space.add_folder(folder, prune=prune, recognizer=recognizer, progress=advance)
+            return space.add_folder(
+                folder, prune=prune, recognizer=recognizer, ray=ray, progress=advance
+            )
     except KeyboardInterrupt:
         notices().print(
             f"Interrupted. What is done is kept: {amount(len(space), 'record')} in "
@@ -119,6 +160,26 @@ def add_folder(
             soft_wrap=True,
         )
         raise typer.Exit(130) from None
+
+
+def _cluster(
+    address: str | None, actors: int | None, gpus: float, shared: bool
+) -> RayIngestion | None:
+    """The cluster that ``--ray`` names.
+
+    Raises:
+        typer.BadParameter: It is no address, or there is none for what else is said of it.
+    """
+    if address is None:
+        if actors is not None or gpus or shared:
+            raise typer.BadParameter("say which cluster: --ray auto", param_hint="--ray-…")
+        return None
+    from unisem.ingest.ray import RayIngestion
+
+    try:
+        return RayIngestion(address=address, actors=actors, gpus=gpus, shared=shared)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--ray") from None
 
 
 def _counts(report: IngestReport) -> Table:

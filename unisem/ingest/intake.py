@@ -39,9 +39,10 @@ if TYPE_CHECKING:
     from unisem.readers.documents.document import Document
 
 _AHEAD = 32  # records that are read and decoded while the encoder works
-_BATCH = 32  # decoded pictures that are embedded at once
+BATCH = 32  # decoded pictures that are embedded at once
 _MOST = 256  # records that are embedded at once
 _PROBE = 32  # pixels a side: large JPEGs are decoded at reduced scale, and to their end
+_CARRIED = 8 * 1024 * 1024  # bytes of pictures that go elsewhere at once
 _QUICK, _SLOW = 1.0, 4.0  # seconds of a batch after which the next one is larger, or smaller
 
 
@@ -93,10 +94,11 @@ class Prepared:
         offer: What was offered.
         record: The record with its picture inspected and kept; as offered if it cannot be.
         vectors: Those that it came with, or that are recalled.
-        pixels: The picture as the encoder wants it, if its vector is to be made.
+        pixels: The picture as the encoder wants it, if its vector is to be made here.
         for_tokens: The picture as the reranker wants it, if its tokens are to be made.
         is_wanted: What the offer says of the record.
         error: Why the picture cannot be used.
+        data: The picture's bytes, if its vector is to be made elsewhere.
     """
 
     offer: Offer
@@ -106,6 +108,13 @@ class Prepared:
     for_tokens: Image.Image | None = None
     is_wanted: bool = True
     error: ImageError | None = None
+    data: bytes | None = None
+
+    @property
+    def wants_text(self) -> bool:
+        """Whether a vector of its text is to be made."""
+        has_text = self.record.image is None or bool(self.record.text)
+        return has_text and _lacks(self.offer, self.vectors, "text")
 
 
 class Intake:
@@ -124,9 +133,9 @@ class Intake:
         encoder: Encoder | None = None,
         tokens: TokenMaker | None = None,
     ) -> None:
-        self._image_library = image_library
-        self._encoder = encoder
-        self._tokens = tokens
+        self.image_library = image_library
+        self.encoder = encoder
+        self.tokens = tokens
 
     def prepared(self, offers: Iterable[Offer]) -> Generator[Prepared, None, None]:
         """Yield what became of each offer, in order, while threads prepare the next ones."""
@@ -146,7 +155,7 @@ class Intake:
             RerankerError: As `TokenMaker.keep`.
         """
         with closing(self.prepared(offers)) as items:
-            while batch := _batch(items, _BATCH):
+            while batch := next_batch(items, BATCH):
                 self._keep_tokens(batch)
                 yield from batch
 
@@ -192,34 +201,34 @@ class Intake:
                 wanted = _is_wanted(offer, record)
                 return Prepared(offer, record, _vectors(offer, record, wanted), is_wanted=wanted)
             image = record.image
-            if self._image_library is not None and not offer.copied:
-                image = self._image_library.admit(image)
+            if self.image_library is not None and not offer.copied:
+                image = self.image_library.admit(image)
             data = image.read_bytes()
             if offer.copied:
                 image = ImageRef(data=data)
-            if self._image_library is None:
+            if self.image_library is None:
                 placed = image.inspected(data)
             else:
-                placed = self._image_library.placed(image, data)
+                placed = self.image_library.placed(image, data)
             inspected = record.with_image(placed)
             if offer.completed is not None:
                 inspected = offer.completed(inspected)
-            wanted, pixels = _is_wanted(offer, inspected), None
+            wanted, pixels, carried = _is_wanted(offer, inspected), None, None
             record, vectors = inspected, _vectors(offer, inspected, wanted)
             if wanted and _lacks(offer, vectors, "image"):
-                pixels = self._decoded(data)
-            if wanted and self._tokens is not None:
-                for_tokens = self._tokens.prepared(placed, data, pixels, self._encoder)
+                pixels, carried = self._for_encoder(data)
+            if wanted and self.tokens is not None:
+                for_tokens = self.tokens.prepared(placed, data, pixels, self.encoder)
             if wanted and offer.whole and pixels is None and for_tokens is None:
                 decode_image(data, "picture", min_side=_PROBE)
-            if self._image_library is not None and placed.path != image.path:
-                self._image_library.write(placed, data)
+            if self.image_library is not None and placed.path != image.path:
+                self.image_library.write(placed, data)
         except ImageError as error:
             assert offer.record.image is not None
             named = error.named(offer.record.image.name)
             named.__cause__ = error
             return Prepared(offer, record, error=named)
-        return Prepared(offer, record, vectors, pixels, for_tokens, wanted)
+        return Prepared(offer, record, vectors, pixels, for_tokens, wanted, data=carried)
 
     def embedded(self, offers: Iterable[Offer], *, most: int = _MOST) -> Iterator[EmbeddedRecord]:
         """Give all that is offered its vectors, or raise.
@@ -234,7 +243,7 @@ class Intake:
             RerankerError: As `TokenMaker.keep`.
         """
         with closing(self.prepared(offers)) as items:
-            while batch := _batch(items, most):
+            while batch := next_batch(items, most):
                 for item in batch:
                     if item.error is not None:
                         raise item.error
@@ -245,7 +254,7 @@ class Intake:
         offers: Iterable[Offer],
         store: Store,
         *,
-        most: int = _BATCH,
+        most: int = BATCH,
         settled: Callable[[Prepared], Prepared] | None = None,
     ) -> Generator[list[Prepared], None, None]:
         """Store what is wanted and can be used, and yield what became of each batch.
@@ -269,7 +278,7 @@ class Intake:
         with closing(self.prepared(offers)) as items:
             while True:
                 started = time.monotonic()
-                if not (batch := _batch(items, size)):
+                if not (batch := next_batch(items, size)):
                     return
                 raise_if_interrupted()
                 if settled is not None:
@@ -277,24 +286,21 @@ class Intake:
                 usable = [item for item in batch if item.is_wanted and item.error is None]
                 store.add(list(self._embed(usable)))
                 seconds = time.monotonic() - started
-                if seconds < _QUICK:
-                    size = min(2 * size, most)
-                elif seconds > _SLOW:
-                    size = max(size // 2, 1)
+                size = next_size(size, seconds, most)
                 yield batch
 
     def _embed(self, batch: Sequence[Prepared]) -> Iterator[EmbeddedRecord]:
         self._keep_tokens(batch)
-        texts = [item.record.text or "" for item in batch if _wants_text(item)]
+        texts = [item.record.text or "" for item in batch if item.wants_text]
         images = [item.pixels for item in batch if item.pixels is not None]
         text_rows = image_rows = iter(np.empty((0, 0), np.float32))
-        if (encoder := self._encoder) is not None and texts:
+        if (encoder := self.encoder) is not None and texts:
             text_rows = iter(rows_of(encoder, encoder.encode_texts(texts)))
         if encoder is not None and images:
             image_rows = iter(rows_of(encoder, encoder.encode_prepared(images)))
         for item in batch:  # by position, not by id: one call may hold an id twice
             vectors = dict(item.vectors or {})
-            if _wants_text(item):
+            if item.wants_text:
                 vectors["text"] = next(text_rows)
             if item.pixels is not None:
                 vectors["image"] = next(image_rows)
@@ -306,13 +312,17 @@ class Intake:
             for item in batch
             if item.for_tokens is not None and item.record.image is not None
         }
-        if self._tokens is not None and seen:
-            self._tokens.keep({digest: image for digest, image in seen.items() if digest})
+        if self.tokens is not None and seen:
+            self.tokens.keep({digest: image for digest, image in seen.items() if digest})
+
+    def _for_encoder(self, data: bytes) -> tuple[Image.Image | None, bytes | None]:
+        """What is kept of a picture whose vector is to be made: its pixels, or its bytes."""
+        return self._decoded(data), None
 
     def _decoded(self, data: bytes) -> Image.Image:
-        if self._encoder is None:
+        if self.encoder is None:
             return decode_image(data, "picture", min_side=_PROBE)
-        return self._encoder.prepare_image(data)
+        return self.encoder.prepare_image(data)
 
 
 def with_digest(sha256: str | None, *fault: str) -> Callable[[Record], bool]:
@@ -342,18 +352,21 @@ def _lacks(offer: Offer, vectors: dict[Modality, Vector] | None, modality: Modal
     return vectors is None or (offer.fills and modality not in vectors)
 
 
-def _wants_text(item: Prepared) -> bool:
-    has_text = item.record.image is None or bool(item.record.text)
-    return has_text and _lacks(item.offer, item.vectors, "text")
+def next_size(size: int, seconds: float, most: int) -> int:
+    """How many records the next batch is to have, after one of this size took so long."""
+    if seconds < _QUICK:
+        return min(2 * size, most)
+    return max(size // 2, 1) if seconds > _SLOW else size
 
 
-def _batch(items: Iterator[Prepared], most: int) -> list[Prepared]:
-    """The next records, fewer if they hold many decoded pictures."""
+def next_batch(items: Iterator[Prepared], most: int) -> list[Prepared]:
+    """The next records, fewer if they hold many decoded pictures, or large ones."""
     batch: list[Prepared] = []
-    pictures = 0
+    pictures = carried = 0
     for item in items:
         batch.append(item)
         pictures += item.pixels is not None or item.for_tokens is not None
-        if len(batch) >= most or pictures >= _BATCH:
+        carried += len(item.data or b"")
+        if len(batch) >= most or pictures >= BATCH or carried >= _CARRIED:
             break
     return batch

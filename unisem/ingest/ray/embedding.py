@@ -1,0 +1,125 @@
+"""`ParcelEmbedder`: what runs in an actor of a Ray cluster, and what goes there and comes back."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from unisem.common.threads import in_order, workers
+from unisem.encoders.base import Encoder, rows_of
+from unisem.errors import EncoderMismatchError, ImageError
+from unisem.images.reference import ImageRef
+from unisem.records import Vector
+
+_AHEAD = 16  # pictures that are read and decoded at once
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parcel:
+    """What an actor is to embed.
+
+    Attributes:
+        texts: Of documents.
+        images: Pictures' files as bytes, or where to read them; then with their digests.
+    """
+
+    texts: list[str]
+    images: list[bytes | ImageRef]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbeddedParcel:
+    """What an actor has made of a parcel.
+
+    Attributes:
+        texts: ``(n, d)`` float32 unit rows, one a text.
+        images: Likewise of the pictures that can be used, in order.
+        faults: What is wrong with the others, by their positions.
+        seconds: How long it took.
+    """
+
+    texts: Vector
+    images: Vector
+    faults: dict[int, ImageError]
+    seconds: float
+
+
+class ParcelEmbedder:
+    """Holds an encoder in a process of its own.
+
+    Args:
+        load: Gives the encoder; called there, by `begin`.
+        fingerprint: That the encoder must have.
+    """
+
+    def __init__(self, load: Callable[[], Encoder], fingerprint: str) -> None:
+        self._load = load
+        self._fingerprint = fingerprint
+        self._encoder: Encoder | None = None
+
+    def begin(self) -> str:
+        """Load the encoder; return the machine's name.
+
+        Raises:
+            EncoderError: It is not there.
+            EncoderMismatchError: It is another one.
+        """
+        if self._encoder is None:
+            encoder = self._load()
+            if encoder.fingerprint != self._fingerprint:
+                raise EncoderMismatchError(
+                    f"the encoder {encoder.name!r} on the machine {platform.node()!r} is another "
+                    "one than the space's; put the same files on both"
+                )
+            self._encoder = encoder
+        return platform.node()
+
+    def embed(self, parcel: Parcel) -> EmbeddedParcel:
+        """Decode and embed; a picture that cannot be used costs itself.
+
+        Raises:
+            EncoderError: As `begin`; a vector is zero or not finite.
+        """
+        started = time.perf_counter()
+        self.begin()
+        encoder = self._encoder
+        assert encoder is not None
+        faults: dict[int, ImageError] = {}
+        ready: list[Image.Image] = []
+        for position, found in enumerate(_prepared(encoder, parcel.images)):
+            if isinstance(found, ImageError):
+                faults[position] = found
+            else:
+                ready.append(found)
+        texts = images = np.empty((0, encoder.dimension), np.float32)
+        if parcel.texts:
+            texts = rows_of(encoder, encoder.encode_texts(parcel.texts))
+        if ready:
+            images = rows_of(encoder, encoder.encode_prepared(ready))
+        return EmbeddedParcel(texts, images, faults, time.perf_counter() - started)
+
+
+def _prepared(
+    encoder: Encoder, images: list[bytes | ImageRef]
+) -> Iterator[Image.Image | ImageError]:
+    """Each picture as the encoder wants it, or why it cannot be used, in order."""
+
+    def prepare(image: bytes | ImageRef) -> Image.Image | ImageError:
+        try:
+            data = image if isinstance(image, bytes) else image.read_verified()
+            return encoder.prepare_image(data)
+        except ImageError as error:
+            return error
+
+    with workers("unisem-decode") as pool:
+
+        def job(image: bytes | ImageRef) -> Future[Image.Image | ImageError]:
+            return pool.submit(prepare, image)
+
+        yield from in_order(map(job, images), _AHEAD)
