@@ -31,8 +31,8 @@ ARROWS = {
     "recognition stores presentation images captions records filters common",
     "llama_index_unisem": "space search rerank captioners encoders ingest readers recognition "
     "stores calibration presentation images captions records filters common",
-    "service": "wire space manifest search rerank encoders stores calibration presentation "
-    "captions records images filters readers ingest common",
+    "service": "wire exchange space manifest search rerank encoders stores calibration "
+    "presentation captions records images filters readers ingest common",
     "wire": "search stores encoders calibration records images filters common",
     "exchange": "space ingest encoders stores calibration manifest records images common",
     "space": "space_parts ingest search rerank captioners encoders readers recognition stores "

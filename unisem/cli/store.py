@@ -16,6 +16,7 @@ from rich.text import Text
 from unisem.cli.exchange import export_, import_
 from unisem.cli.options import Space
 from unisem.cli.progress import progress_bar
+from unisem.cli.publish import fetch, publish
 from unisem.cli.terminal import amount, results
 from unisem.common.printable import plain
 from unisem.errors import StoreError, UniSemError
@@ -33,6 +34,8 @@ store = typer.Typer(
 )
 store.command("export")(export_)
 store.command("import")(import_)
+store.command()(publish)
+store.command()(fetch)
 
 
 @store.command()

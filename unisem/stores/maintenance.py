@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from unisem.errors import ImageError, StoreError
-from unisem.images.reference import CHANGED
+from unisem.images.reference import CHANGED, ImageRef
 from unisem.records import EmbeddedRecord, Record
 
 _LISTED = 5  # examples named in one finding
@@ -78,6 +78,23 @@ class Salvage(Protocol):
         """Yield what can be read, oldest first, with their vectors where those are whole."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Staged:
+    """One committed state of a store as files, whose records refer to pictures in ``blobs/``.
+
+    Attributes:
+        pictures: The places inside ``blobs/``, and which picture belongs there, some of them more
+            than once. The files are whole when all of this has been asked for.
+        moment: Names the state.
+        follows: Whether the state of another moment is of this one's past, so that records of both
+            are listed in the same order.
+    """
+
+    pictures: Iterator[tuple[str, ImageRef]]
+    moment: str
+    follows: Callable[[str], bool]
+
+
 class Maintenance(ABC):
     """Looks after one store, whether it is open or not; only `compact` changes anything."""
 
@@ -125,6 +142,21 @@ class Maintenance(ABC):
                 nothing is left.
             CorruptStoreError: It cannot be read.
         """
+
+    def stage(self, destination: Path) -> Staged:
+        """Copy one committed state without its pictures, for who keeps those elsewhere.
+
+        Args:
+            destination: An empty directory.
+
+        Raises:
+            StoreError: There is no store, it cannot do this, or the disk refused.
+            CorruptStoreError: It cannot be read.
+        """
+        raise StoreError(
+            f"{destination}: a store of this kind has no files to publish; many can open it where "
+            "it is, or export it and import it into a faiss store"
+        )
 
     @abstractmethod
     def compact(self, index: str | None = None) -> tuple[str, ...]:

@@ -65,23 +65,36 @@ def back_up(directory: Path, destination: Path) -> None:
 
 def _copy_state(directory: Path, copy: Path) -> list[str]:
     """Copy the present state; the names of what belongs to it and was not there."""
-    catalog = copy / "catalog.sqlite"
-    with undisturbed(), read_only(directory) as database:
-        copy_database(database, catalog)
-    for name in ("manifest.json", CALIBRATION):
-        if is_own_file(directory / name):
-            _copy(directory / name, copy / name)
+    missing = [] if copy_without_pictures(directory, copy) else [SEAL]
     with read_only(copy) as database:
-        missing = [
+        missing += [
             name
             for name in sorted(RecordRows(database, ImageLibrary(copy)).blobs())
             if not _copy_blob(directory / "blobs", copy / "blobs", name)
         ]
-        if not _copy_segment(database, directory, copy):
-            missing.append(SEAL)
     for leftover in copy.glob("catalog.sqlite-*"):  # of the reading just now; empty
         leftover.unlink()
     return missing
+
+
+def copy_without_pictures(directory: Path, copy: Path) -> bool:
+    """Copy a store's present state but for its pictures; ``False`` if its index was not there.
+
+    Args:
+        directory: The store.
+        copy: A folder that is there.
+
+    Raises:
+        OSError: The disk refused.
+        sqlite3.Error: Likewise.
+    """
+    with undisturbed(), read_only(directory) as database:
+        copy_database(database, copy / "catalog.sqlite")
+    for name in ("manifest.json", CALIBRATION):
+        if is_own_file(directory / name):
+            _copy(directory / name, copy / name)
+    with read_only(copy) as database:
+        return _copy_segment(database, directory, copy)
 
 
 def _copy_blob(blobs: Path, copies: Path, name: str) -> bool:

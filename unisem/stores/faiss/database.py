@@ -14,6 +14,7 @@ from unisem.errors import CorruptStoreError, StoreError
 from unisem.stores.faiss.checkpointer import MOST_PAGES, Checkpointer, largest_log
 from unisem.stores.faiss.connection import PATIENCE, Connection, connect
 from unisem.stores.faiss.sql import define_functions
+from unisem.stores.frozen import is_frozen
 
 _CACHE_KIB = 32_768  # so that a large write reads each page once
 LONGEST = 1 << 28  # bytes of one value; more than any text, and memory holds it
@@ -229,6 +230,8 @@ class Database:
 
 
 def _can_write(path: Path) -> bool:
+    if is_frozen(path.parent):
+        return False
     return os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
 
 

@@ -13,8 +13,9 @@ from unisem.stores.faiss.backup import back_up
 from unisem.stores.faiss.checking import check_store
 from unisem.stores.faiss.readonly import read_only, writer_of
 from unisem.stores.faiss.salvage import Salvage
+from unisem.stores.faiss.staging import stage_store
 from unisem.stores.faiss.statistics import StoreStatistics
-from unisem.stores.maintenance import Finding, Maintenance
+from unisem.stores.maintenance import Finding, Maintenance, Staged
 
 if TYPE_CHECKING:
     from unisem.stores.faiss.store import FaissStore
@@ -66,6 +67,10 @@ class FaissMaintenance(Maintenance):
     def backup(self, destination: Path) -> None:
         """See `back_up`."""
         back_up(self._directory, destination)
+
+    def stage(self, destination: Path) -> Staged:
+        """See `stage_store`."""
+        return stage_store(self._directory, self._image_library, destination)
 
     def compact(self, index: str | None = None) -> tuple[str, ...]:
         """See `FaissStore.compact` and `FaissStore.shrink`."""

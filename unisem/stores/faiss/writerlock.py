@@ -10,6 +10,7 @@ from pathlib import Path
 from unisem.common.filelock import FileLock
 from unisem.common.purpose import purpose
 from unisem.errors import StoreError, StoreLockedError
+from unisem.stores.frozen import is_frozen
 
 
 class WriterLock:
@@ -35,10 +36,15 @@ class WriterLock:
 
         Raises:
             StoreLockedError: Another process is; names it.
-            StoreError: The directory cannot be written.
+            StoreError: The directory cannot be written, or is not to be.
         """
         if self.is_held or self._directory is None:
             return
+        if is_frozen(self._directory):
+            raise StoreError(
+                f"{self._directory} is a replica's copy, which is only read; change the space that "
+                "was published, and publish it again"
+            )
         try:
             lock = FileLock(self._directory / "writer.lock")
         except BlockingIOError:
