@@ -1,11 +1,13 @@
-"""The embedded store beside bare Faiss and other embedded stores, on the same seeded vectors.
+"""The embedded store beside bare Faiss and other embedded stores, on the same vectors.
 
-    python -m benchmarks.store [--rows 20000 100000] [--peers all] [--kinds flat hnsw ivf sq8]
-        [--out results.json] [--markdown docs/measured/store.md] [--plot docs/measured/store.png]
+    python -m benchmarks.store [--data spectrum] [--rows 20000 100000] [--peers all]
+        [--kinds flat rabitq ivf_rabitq hnsw auto] [--out results.json]
+        [--markdown docs/measured/store.md] [--plot docs/measured/store.png]
 
 Every contender (a store with one kind of index) has processes of its own: one that fills it, one
-that opens it afresh and answers. Those with the same kind of index are asked in turn within each
-round, so that a ratio, the median over rounds, survives a machine whose speed drifts.
+that opens it afresh and answers. Those with the same kind of index, and bare Faiss's flat search,
+are asked in turn within each round, so that a ratio, the median over rounds, survives a machine
+whose speed drifts. With ``--out`` a run that was ended goes on where its file ends, kind by kind.
 ``docs/measured/store.md`` says what each figure means.
 """
 
@@ -24,7 +26,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.peers.base import UnavailableError
-from benchmarks.peers.data import ALL, CONDITIONS, Data, Truth
+from benchmarks.peers.data import ALL, CONDITIONS, SHAPES, Data, Truth, source_of
 from benchmarks.peers.registry import BARE, KINDS, OURS, PEERS, installed
 from benchmarks.peers.report import machine_line, plot, sheets, write_markdown
 from benchmarks.peers.results import EffortPoint, Figures, QueryFigures, Results
@@ -43,6 +45,8 @@ def main() -> None:
         results = Results.load(options.report)
     else:
         results = Results(machine(options))
+        if options.out and options.out.exists():
+            results = Results.load([options.out]).continued(results.machine)
         console.print(machine_line(results))
         options.work.mkdir(parents=True, exist_ok=True)
         for rows in options.rows:
@@ -62,8 +66,9 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default=SHAPES[0], choices=SHAPES)
     parser.add_argument("--rows", type=int, nargs="+", default=[20_000])
-    parser.add_argument("--dimension", type=int, default=512)
+    parser.add_argument("--dimension", type=int, default=384, help="of clusters")
     parser.add_argument("--queries", type=int, default=100, help="asked in a round, at most")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", nargs="+", default=["all"], help=f"all, or of {list(PEERS)}")
@@ -75,7 +80,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--max-rows-for-slow-peers", type=int, default=100_000)
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()),
                         help="where stores are written; 15 GB at a million rows")  # fmt: skip
-    parser.add_argument("--out", type=Path, help="JSON, also written after every kind")
+    parser.add_argument("--out", type=Path, help="JSON, written after every kind, to go on from")
     parser.add_argument("--markdown", type=Path, help="a page, or the marked part of one")
     parser.add_argument("--plot", type=Path, help="recall against latency, .png or .svg")
     parser.add_argument("--report", type=Path, nargs="+", help="measure nothing, read these JSONs")
@@ -100,7 +105,8 @@ def machine(options: argparse.Namespace) -> dict[str, str]:
         **{name: found for name, found in versions.items() if found},
         "cores": str(os.cpu_count()),
         "threads a query": str(options.threads or "unlimited"),
-        "dimension": str(options.dimension),
+        "threads that fill": os.environ.get("OMP_NUM_THREADS", "unlimited"),
+        "data": options.data if options.data == "spectrum" else f"clusters of {options.dimension}",
         "rounds": str(options.rounds),
         "rows an add": f"{options.batch:,}",
     }
@@ -122,21 +128,33 @@ class Bench:
         with tempfile.TemporaryDirectory(prefix="store-", dir=self._options.work) as folder:
             self._folder = Path(folder)
             self._say("making vectors")
-            self._data = Data.make(
-                self._folder / "data", self._rows, self._options.dimension, self._options.queries
-            )
+            options = self._options
+            source = source_of(options.data, self._rows, options.dimension)
+            queries = min(options.queries, source.most_queries)
+            self._data = Data.make(self._folder / "data", source, self._rows, queries)
             self._truth = Truth(self._data)
-            for kind in self._options.kinds:
+            self._flat = Figures(BARE, "flat", self._rows, source.dimension)
+            self._fill(self._flat)
+            for kind in options.kinds:
+                if self._results.has(kind, self._rows):
+                    self._say(f"{kind} was measured before")
+                    continue
                 self._measure(kind)
-                if self._options.out:
-                    self._results.save(self._options.out)
+                if options.out:
+                    self._results.save(options.out)
 
     def _measure(self, kind: str) -> None:
         """Fill, open, ask, and empty the contenders of one kind."""
         contenders = []
         for name in self._peers(kind):
-            figures = Figures(name, kind, self._rows, self._options.dimension)
+            figures = Figures(name, kind, self._rows, self._data.vectors.shape[1])
+            if figures.name == self._flat.name:
+                figures = self._flat
+            figures.load = [os.getloadavg()[0]]
             self._results.figures.append(figures)
+            if figures is self._flat:  # filled already, for every kind to be compared with
+                contenders.append(figures)
+                continue
             if self._fill(figures):
                 contenders.append(figures)
         readers: dict[str, Worker] = {}
@@ -146,7 +164,12 @@ class Bench:
                 if worker is not None:
                     readers[figures.peer] = worker
             contenders = [figures for figures in contenders if figures.peer in readers]
-            self._ask(contenders, readers)
+            if self._flat in contenders:
+                self._ask(contenders, readers, readers[BARE])
+            else:
+                readers["flat"] = self._worker(self._flat, self._options.threads or None)
+                readers["flat"].call("open", timeout=600)
+                self._ask(contenders, readers, readers["flat"])
             self._sweep(contenders, readers)
             for figures in contenders:
                 self._empty(figures, readers[figures.peer])
@@ -154,7 +177,10 @@ class Bench:
             for worker in readers.values():
                 worker.stop()
             for name in PEERS:
-                shutil.rmtree(self._folder / f"{name}-{kind}", ignore_errors=True)
+                if (name, kind) != (BARE, "flat"):
+                    shutil.rmtree(self._folder / f"{name}-{kind}", ignore_errors=True)
+            for figures in contenders:
+                figures.load.append(os.getloadavg()[0])
 
     def _peers(self, kind: str) -> Iterator[str]:
         for name in self._options.peers:
@@ -213,11 +239,16 @@ class Bench:
         figures.import_seconds, figures.open_ms = opened.import_seconds, opened.open_ms
         return worker
 
-    def _ask(self, contenders: list[Figures], readers: dict[str, Worker]) -> None:
-        """Ask under every filter, the contenders in turn, another one first each round."""
+    def _ask(self, contenders: list[Figures], readers: dict[str, Worker], flat: Worker) -> None:
+        """Ask under every filter, the contenders in turn, another one first each round.
+
+        Without a filter each is followed by bare Faiss's flat search, so that contenders of
+        different kinds can be compared by what it took beside them.
+        """
         counts: dict[tuple[str, str], int] = {}
         turns: dict[tuple[str, str], list[Turn]] = {}
         first: dict[tuple[str, str], float] = {}
+        beside: dict[str, list[float]] = {}
         for figures in contenders:
             for condition in CONDITIONS:
                 try:
@@ -248,6 +279,9 @@ class Bench:
                         del counts[key]
                         continue
                     turns[key].append(turn)
+                    if condition == ALL:
+                        asked = flat.call("turn", ALL, min(_FEWEST, counts[key]), timeout=600)
+                        beside.setdefault(figures.peer, []).append(statistics.median(asked.ms))
         for figures in contenders:
             for condition in CONDITIONS:
                 made = turns.get((figures.peer, condition.label), [])
@@ -258,6 +292,7 @@ class Bench:
                         first_ms=first[figures.peer, condition.label],
                         rounds_ms=[statistics.median(turn.ms) for turn in made],
                         p95_ms=float(np.percentile([ms for turn in made for ms in turn.ms], 95)),
+                        flat_rounds_ms=beside[figures.peer] if condition == ALL else [],
                     )
             try:
                 held = readers[figures.peer].call("memory", timeout=60)

@@ -50,7 +50,7 @@ class Peer(ABC):
     Args:
         directory: Where it may write.
         dimension: Length of the vectors.
-        kind: ``flat``, ``hnsw``, ``ivf`` or ``sq8``: the kind that it is compared with.
+        kind: Of `benchmarks.peers.registry.KINDS`: what it is compared with.
 
     Raises:
         UnavailableError: The installed version has no such kind.
@@ -79,7 +79,7 @@ class Peer(ABC):
         """Do what makes searches fast once all rows are there: flush, index, compact."""
 
     def tune(self, effort: int | None) -> None:
-        """Search with this ``efSearch`` or ``nprobe``; ``None`` is the store's own choice."""
+        """Search with this ``efSearch``, ``nprobe`` or shortlist; ``None``: the store's choice."""
         raise UnavailableError("exposes no search effort")
 
 

@@ -1,8 +1,9 @@
 """`Data`: seeded vectors with metadata, queries, and what an exact search would find."""
 
+# ruff: noqa: D102  # some docstrings are the base class's
 from __future__ import annotations
 
-import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers.base import Rows, Vector
+from benchmarks.peers.spectrum import Spectrum
 
+SHAPES = ("spectrum", "mixed", "clusters")
 YEARS = 1000
 CATEGORIES = 10
 _LATENT, _NOISE = 64, 0.3
-_BLOCK = 50_000
+BLOCK = 50_000
+"""Rows that are drawn, or compared with every query, at a time."""
 _TIE = 1e-5  # scores this close are the same neighbour to float32 summed in another order
 _WORDS = """
 amber birch canal dusk ember fern glacier harbour island jungle kelp lantern meadow north
@@ -52,14 +56,92 @@ CONDITIONS = (
 )
 
 
+class Source(ABC):
+    """Where a data set's vectors come from: blocks of `BLOCK` rows, each drawn by itself.
+
+    So row 12 is the same whatever the number of rows, and no more than a block is in memory.
+    """
+
+    dimension: int
+    most_queries: int = 1000
+
+    @abstractmethod
+    def block(self, number: int) -> Vector:
+        """``(BLOCK, d)`` float32 unit rows; the same number gives the same bytes."""
+
+    @abstractmethod
+    def queries(self, count: int) -> Vector:
+        """``(count, d)`` float32 unit rows, none of them a row; at most `most_queries`."""
+
+
+class FromSpectrum(Source):
+    """Vectors as real ones of `mini`, asked with held-out captions; see `Spectrum`.
+
+    Rows are pictures. Texts lie elsewhere than pictures (the modality gap), so the queries are out
+    of the distribution that an index learns. With ``texts`` every fourth row is a caption: most of
+    what is found is then one of those.
+    """
+
+    def __init__(self, seed: int = 0, texts: bool = False) -> None:
+        self._seed = seed
+        self._texts = texts
+        self._spectrum = Spectrum.load()
+        self.dimension = self._spectrum.dimension
+        self.most_queries = len(self._spectrum.queries)
+
+    def block(self, number: int) -> Vector:
+        rng = np.random.default_rng([self._seed, number])
+        rows = self._spectrum.pictures.draw(rng, BLOCK)
+        if self._texts:
+            rows[3::4] = self._spectrum.texts.draw(rng, len(rows[3::4]))
+        return rows
+
+    def queries(self, count: int) -> Vector:
+        return self._spectrum.queries[:count]
+
+
+class FromClusters(Source):
+    """Clusters (the square root of the rows) in 64 dimensions, turned into ``d`` with some noise.
+
+    Queries are further draws. 64 dimensions flatter every index that prunes or quantises: real
+    vectors vary in more.
+    """
+
+    def __init__(self, rows: int, dimension: int, seed: int = 0) -> None:
+        self._seed = [seed, rows, dimension]
+        self.dimension = dimension
+        rng = np.random.default_rng(self._seed)
+        self._latent = min(_LATENT, dimension)
+        centres = rng.standard_normal((max(2, int(rows**0.5)), self._latent))
+        self._centres = centres / np.linalg.norm(centres, axis=1, keepdims=True)
+        turn = np.linalg.qr(rng.standard_normal((dimension, self._latent)))[0]
+        self._turn = turn.T.astype(np.float32)
+
+    def block(self, number: int) -> Vector:
+        return self._draw(np.random.default_rng([*self._seed, 1, number]), BLOCK)
+
+    def queries(self, count: int) -> Vector:
+        return self._draw(np.random.default_rng([*self._seed, 2]), count)
+
+    def _draw(self, rng: np.random.Generator, count: int) -> Vector:
+        inner = self._centres[rng.integers(0, len(self._centres), count)]
+        inner = inner + rng.standard_normal((count, self._latent)) / self._latent**0.5
+        noise = rng.standard_normal((count, self.dimension), np.float32)
+        outer = inner.astype(np.float32) @ self._turn + noise * (_NOISE / self.dimension**0.5)
+        unit: Vector = outer / np.linalg.norm(outer, axis=1, keepdims=True)
+        return unit
+
+
+def source_of(shape: str, rows: int, dimension: int, seed: int = 0) -> Source:
+    """The source of a data set's shape, one of `SHAPES`."""
+    if shape == "clusters":
+        return FromClusters(rows, dimension, seed)
+    return FromSpectrum(seed, texts=shape == "mixed")
+
+
 @dataclass(frozen=True, eq=False)
 class Data:
-    """The rows and queries of one size, kept in a directory that several processes map.
-
-    Vectors lie in clusters (the square root of their number) in a space of 64 dimensions, turned
-    into ``d`` dimensions with some noise, as embeddings do: neighbours differ clearly, and an
-    approximate index has something to miss. Queries are further draws, near rows but never one.
-    """
+    """The rows and queries of one size, kept in a directory that several processes map."""
 
     directory: Path
     vectors: Vector  # (n, d), mapped
@@ -68,35 +150,20 @@ class Data:
     categories: NDArray[np.int64]  # (n,) uniform in [0, 10)
 
     @classmethod
-    def make(cls, directory: Path, rows: int, dimension: int, queries: int, seed: int = 0) -> Data:
+    def make(cls, directory: Path, source: Source, rows: int, queries: int, seed: int = 0) -> Data:
         """Write the arrays; the same arguments give the same bytes."""
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "what.json").write_text(
-            json.dumps({"rows": rows, "dimension": dimension, "queries": queries, "seed": seed})
-        )
-        rng = np.random.default_rng([seed, rows, dimension])
-        latent = min(_LATENT, dimension)
-        centres = rng.standard_normal((max(2, int(rows**0.5)), latent))
-        centres /= np.linalg.norm(centres, axis=1, keepdims=True)
-        turn = np.linalg.qr(rng.standard_normal((dimension, latent)))[0].T.astype(np.float32)
-
-        def draw(count: int) -> Vector:
-            inner = centres[rng.integers(0, len(centres), count)]
-            inner = inner + rng.standard_normal((count, latent)) / latent**0.5
-            noise = rng.standard_normal((count, dimension), np.float32)
-            outer = inner.astype(np.float32) @ turn + noise * (_NOISE / dimension**0.5)
-            unit: Vector = outer / np.linalg.norm(outer, axis=1, keepdims=True)
-            return unit
-
-        np.save(directory / "queries.npy", draw(queries))
+        rng = np.random.default_rng([seed, rows])
+        np.save(directory / "queries.npy", source.queries(queries))
         np.save(directory / "years.npy", rng.integers(0, YEARS, rows))
         np.save(directory / "categories.npy", rng.integers(0, CATEGORIES, rows))
-        shape = (rows, dimension)
+        shape = (rows, source.dimension)
         vectors = np.lib.format.open_memmap(
             directory / "vectors.npy", mode="w+", dtype=np.float32, shape=shape
         )
-        for start in range(0, rows, _BLOCK):
-            vectors[start : start + _BLOCK] = draw(min(_BLOCK, rows - start))
+        for number, start in enumerate(range(0, rows, BLOCK)):
+            taken = min(BLOCK, rows - start)
+            vectors[start : start + taken] = source.block(number)[:taken]
         vectors.flush()
         return cls.load(directory)
 
@@ -150,9 +217,9 @@ class Truth:
     def __init__(self, data: Data) -> None:
         self._years = data.years
         self._scores = np.empty((len(data.queries), len(data.years)), np.float32)
-        for start in range(0, len(data.years), _BLOCK):
-            block = np.asarray(data.vectors[start : start + _BLOCK])
-            self._scores[:, start : start + _BLOCK] = data.queries @ block.T
+        for start in range(0, len(data.years), BLOCK):
+            block = np.asarray(data.vectors[start : start + BLOCK])
+            self._scores[:, start : start + BLOCK] = data.queries @ block.T
         self._least: dict[tuple[int, int, int | None], tuple[float, int]] = {}
 
     def recall(self, found: list[list[int]], k: int, condition: Condition) -> float:

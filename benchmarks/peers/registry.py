@@ -10,7 +10,13 @@ from typing import cast
 
 from benchmarks.peers.base import Peer
 
-KINDS = ("flat", "hnsw", "ivf", "sq8")
+KINDS = ("flat", "panorama", "rabitq", "ivf_rabitq", "hnsw", "auto")
+"""What a contender's index is.
+
+``flat`` is exact. ``panorama`` is Faiss's own exact search that prunes, bare. ``rabitq`` is codes
+of one bit a dimension, or whatever is nearest to that in a peer, and exact rescoring;
+``ivf_rabitq`` the same in inverted lists. ``hnsw`` is a graph. ``auto`` is what our store chooses.
+"""
 OURS, BARE = "unisem", "faiss"
 
 
@@ -27,6 +33,7 @@ class Entry:
         efforts: Search efforts that are tried, by kind, where it lets its user choose.
         slow: Left out above ``--max-rows-for-slow-peers``.
         durable: Whether an acknowledged write is on disk.
+        records: Whether it keeps texts and metadata, or only vectors under numbers.
     """
 
     name: str
@@ -37,6 +44,7 @@ class Entry:
     efforts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     slow: bool = False
     durable: bool = True
+    records: bool = True
 
     def missing(self) -> list[str]:
         """Distributions that are not installed."""
@@ -56,8 +64,9 @@ def installed(distribution: str) -> str | None:
         return None
 
 
-_EF: dict[str, tuple[int, ...]] = {"hnsw": (10, 16, 32, 64, 128, 256, 512)}
-_EF_AND_PROBES = _EF | {"ivf": (1, 2, 4, 8, 16, 32, 64, 128)}
+_EF: dict[str, tuple[int, ...]] = {"hnsw": (16, 32, 64, 128, 256, 512)}
+_SHORTLISTS = {"rabitq": (50, 100, 200, 500, 1000)}
+_PROBES = {"ivf_rabitq": (4, 16, 64, 256)}
 
 PEERS = {
     entry.name: entry
@@ -67,16 +76,80 @@ PEERS = {
             module="bare_faiss",
             public="BareFaiss",
             distributions=("faiss-cpu",),
-            kinds=KINDS,
-            efforts=_EF_AND_PROBES,
+            kinds=tuple(kind for kind in KINDS if kind != "auto"),
+            efforts=_EF | _SHORTLISTS | _PROBES,
             durable=False,
+            records=False,
         ),
         Entry(
             name=OURS,
             module="unisem_store",
             public="UniSem",
-            distributions=("unisem",),
-            kinds=KINDS,
+            distributions=(),  # this checkout,
+            kinds=tuple(kind for kind in KINDS if kind != "panorama"),
+        ),
+        Entry(
+            name="usearch",
+            module="usearch_index",
+            public="USearch",
+            distributions=("usearch",),
+            kinds=("flat", "hnsw"),
+            efforts=_EF,
+            durable=False,
+            records=False,
+        ),
+        Entry(
+            name="turbovec",
+            module="turbovec_index",
+            public="TurboVec",
+            distributions=("turbovec",),
+            kinds=("rabitq",),
+            efforts=_SHORTLISTS,
+            durable=False,
+            records=False,
+        ),
+        Entry(
+            name="sqlite-vec",
+            module="sqlite_vec_table",
+            public="SqliteVec",
+            distributions=("sqlite-vec", "apsw"),
+            kinds=("flat", "rabitq"),
+            efforts=_SHORTLISTS,
+            slow=True,
+        ),
+        Entry(
+            name="lancedb",
+            module="lance",
+            public="LanceDB",
+            distributions=("lancedb",),
+            kinds=("flat", "ivf_rabitq", "hnsw"),
+            efforts=_EF | _PROBES,
+        ),
+        Entry(
+            name="chroma",
+            module="chroma",
+            public="Chroma",
+            distributions=("chromadb",),
+            kinds=("hnsw",),
+            efforts=_EF,
+            slow=True,
+        ),
+        Entry(
+            name="milvus-lite",
+            module="milvus_lite",
+            public="MilvusLite",
+            distributions=("pymilvus", "milvus-lite"),
+            kinds=("flat", "hnsw"),
+            efforts=_EF,
+            slow=True,
+        ),
+        Entry(
+            name="qdrant-local",
+            module="qdrant",
+            public="QdrantLocal",
+            distributions=("qdrant-client",),
+            kinds=("flat",),
+            slow=True,
         ),
         Entry(
             name="langchain-faiss",
@@ -95,40 +168,6 @@ PEERS = {
             kinds=("flat",),
             slow=True,
             durable=False,
-        ),
-        Entry(
-            name="chroma",
-            module="chroma",
-            public="Chroma",
-            distributions=("chromadb",),
-            kinds=("hnsw",),
-            efforts=_EF,
-            slow=True,
-        ),
-        Entry(
-            name="lancedb",
-            module="lance",
-            public="LanceDB",
-            distributions=("lancedb",),
-            kinds=("flat", "hnsw"),
-            efforts=_EF,
-        ),
-        Entry(
-            name="qdrant-local",
-            module="qdrant",
-            public="QdrantLocal",
-            distributions=("qdrant-client",),
-            kinds=("flat",),
-            slow=True,
-        ),
-        Entry(
-            name="milvus-lite",
-            module="milvus_lite",
-            public="MilvusLite",
-            distributions=("pymilvus", "milvus-lite"),
-            kinds=("flat", "hnsw"),
-            efforts=_EF,
-            slow=True,
         ),
     )
 }

@@ -50,7 +50,7 @@ class Sheet:
 
 
 def sheets(results: Results) -> list[Sheet]:
-    """All tables: four for each size, then the targets."""
+    """All tables: four for each size, then what is wanted."""
     found = []
     for rows in results.sizes():
         here = [figures for figures in results.figures if figures.rows == rows]
@@ -82,6 +82,11 @@ def write_markdown(results: Results, path: Path, picture: Path | None = None) ->
     if picture is not None:
         place = os.path.relpath(picture, path.parent)
         text += f"\n![Recall against latency]({place})\n"
+    write_between_marks(text, path)
+
+
+def write_between_marks(text: str, path: Path) -> None:
+    """Write a page, or put a text between the marks of one that has them."""
     if path.exists():
         page = path.read_text(encoding="utf-8")
         if START in page and END in page:
@@ -115,7 +120,7 @@ def plot(results: Results, path: Path) -> None:
         whole = each.queries["all"]
         colour = colours.setdefault(each.peer, f"C{len(colours)}")
         points = sorted(each.efforts, key=lambda point: point.effort)
-        style = {"hnsw": "-", "ivf": ":"}.get(each.kind, "--")
+        style = {"hnsw": "-", "ivf_rabitq": ":"}.get(each.kind, "--")
         missed, times = [_missed(p.recall) for p in points], [p.p50_ms for p in points]
         axes.plot(missed, times, style, color=colour, marker=".", linewidth=1)
         mark, size = ("*", 13) if each.peer == OURS else ("o", 6)
@@ -142,7 +147,7 @@ def plot(results: Results, path: Path) -> None:
     axes.set_ylabel("ms per query, median")
     axes.set_title(
         f"{rows:,} rows: marks at each store's default, lines over search effort\n"
-        "(solid: hnsw, dotted: ivf); right and down is better",
+        "(solid: hnsw, dotted: in lists); right and down is better",
         fontsize=10,
     )
     axes.grid(visible=True, which="both", alpha=0.25)
@@ -176,13 +181,15 @@ def _queries(results: Results, here: list[Figures], rows: int) -> Sheet:
                 f"{whole.recall:.3f}",
                 f"{whole.p50_ms:.2f}",
                 f"{whole.p95_ms:.2f}",
+                f"{whole.speed:.2f}" if whole.speed else _NONE,
                 _ratio(whole, bare),
                 _ratio(whole, ours),
                 str(whole.queries),
+                " to ".join(f"{load:.1f}" for load in each.load),
             )
         )
-    columns = ("store and index", "recall@10", "p50 ms", "p95 ms", "x bare Faiss", "x UniSem",
-               "queries a round")  # fmt: skip
+    columns = ("store and index", "recall@10", "p50 ms", "p95 ms", "times faster than IndexFlatIP",
+               "x bare Faiss", "x UniSem", "queries a round", "load")  # fmt: skip
     return Sheet(f"Query to records, {rows:,} rows", columns, lines)
 
 
@@ -253,14 +260,16 @@ def _targets(results: Results) -> Sheet:
     words = {True: "met", False: "MISSED", None: _NONE}
     lines = [
         (
-            verdict.target,
-            f"{verdict.rows:,}" if verdict.rows else _NONE,
+            verdict.wanted,
+            f"{verdict.rows:,}",
             verdict.measured,
             words[verdict.met],
+            verdict.floor,
         )
         for verdict in judge(results)
     ]
-    return Sheet("Targets", ("target", "at rows", "measured", ""), lines)
+    columns = ("wanted", "at rows", "measured", "", "bare Faiss at best")
+    return Sheet("What is wanted", columns, lines)
 
 
 def _ratio(mine: QueryFigures, other: Figures | None) -> str:

@@ -21,6 +21,8 @@ class QueryFigures:
         first_ms: The first query of its kind, nothing remembered.
         rounds_ms: Each round's median.
         p95_ms: Over all rounds.
+        flat_rounds_ms: Each round's median of bare Faiss's exact flat search, asked in turn with
+            this; only without a filter.
     """
 
     queries: int
@@ -28,6 +30,7 @@ class QueryFigures:
     first_ms: float
     rounds_ms: list[float]
     p95_ms: float
+    flat_rounds_ms: list[float] = field(default_factory=list)
 
     @property
     def p50_ms(self) -> float:
@@ -38,6 +41,14 @@ class QueryFigures:
         """The median over rounds of how many times longer this took, measured in turn."""
         pairs = zip(self.rounds_ms, other.rounds_ms, strict=False)
         return statistics.median(mine / theirs for mine, theirs in pairs)
+
+    @property
+    def speed(self) -> float | None:
+        """How many times faster this was than bare Faiss's flat search in the same rounds."""
+        if not self.flat_rounds_ms:
+            return None
+        pairs = zip(self.rounds_ms, self.flat_rounds_ms, strict=True)
+        return statistics.median(flat / mine for mine, flat in pairs)
 
 
 @dataclass
@@ -56,6 +67,7 @@ class Figures:
     Attributes:
         trouble: What it could not do, and why; empty if nothing.
         index_mb: Its Faiss files; 0 where it has no such file.
+        load: The machine's load average of a minute, before it was filled and when all was done.
         queries: By label of the filter, ``all`` without one.
         delete_ms: Each batch, until acknowledged.
         next_query_ms: The first query after each batch.
@@ -79,6 +91,7 @@ class Figures:
     delete_ms: list[float] = field(default_factory=list)
     next_query_ms: list[float] = field(default_factory=list)
     delete_batch: int = 0
+    load: list[float] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -109,6 +122,22 @@ class Results:
             if (figures.peer, figures.kind, figures.rows) == (peer, kind, rows):
                 return figures
         return None
+
+    def has(self, kind: str, rows: int) -> bool:
+        """Whether a kind was measured at a size."""
+        return any((figures.kind, figures.rows) == (kind, rows) for figures in self.figures)
+
+    def continued(self, machine: dict[str, Any]) -> Results:
+        """These, to be added to by a run on this machine.
+
+        Raises:
+            SystemExit: They were measured with something else.
+        """
+        other = {name for name in machine if machine[name] != self.machine.get(name)}
+        if other & {"data", "threads a query", "threads that fill", "Python"}:
+            raise SystemExit(f"the file to go on with has another {', '.join(sorted(other))}")
+        self.machine.update(machine)
+        return self
 
     def bare(self, figures: Figures) -> Figures | None:
         """The bare index of the same kind and size."""

@@ -3,7 +3,6 @@
 # ruff: noqa: D102  # the docstrings are the base class's
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from unisem.filters import Field
 from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord, Record
 from unisem.stores.faiss import FaissStore
+from unisem.stores.faiss.index_settings import KINDS
 from unisem.stores.selection import EVERYTHING, Selection
 
 
@@ -19,12 +19,10 @@ class UniSem(Peer):
     """`FaissStore`, durable, compacted into the asked kind of index after the last row."""
 
     def __init__(self, directory: Path, dimension: int, kind: str) -> None:
-        chosen: dict[str, Any] = {}
-        if "index" in inspect.signature(FaissStore).parameters:
-            chosen["index"] = kind
-        elif kind != "flat":
-            raise UnavailableError("the store in this checkout has only flat indexes")
-        self._store = FaissStore(directory, ImageLibrary(directory), **chosen)
+        if kind not in (*KINDS, "auto"):
+            raise UnavailableError(f"the store in this checkout has no index of kind {kind}")
+        index: Any = kind
+        self._store = FaissStore(directory, ImageLibrary(directory), index=index)
 
     def add(self, rows: Rows) -> None:
         self._store.add(
@@ -37,9 +35,7 @@ class UniSem(Peer):
         )
 
     def build(self) -> None:
-        compact = getattr(self._store, "compact", None)
-        if compact is not None:
-            compact()
+        self._store.compact()
 
     def delete(self, numbers: list[int]) -> None:
         removed = self._store.delete(Selection(ids=tuple(str(number) for number in numbers)))

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.peers.base import Peer, UnavailableError
 from benchmarks.peers.data import Condition, Data, text_of
-from benchmarks.peers.registry import BARE, PEERS
+from benchmarks.peers.registry import PEERS
 
 K = 10
 _THREAD_VARIABLES = (
@@ -168,7 +168,7 @@ class _Served:
         self._directory = directory
         self._data = data
         self._peer: Peer | None = None
-        self._before = _memory()
+        self._before = memory()
 
     def ingest(self, batch: int) -> Ingested:
         """Create the store and fill it; making the batches themselves is not timed."""
@@ -189,7 +189,7 @@ class _Served:
         mark = time.perf_counter()
         made = self._entry.load()
         imported = time.perf_counter()
-        self._before = _memory()
+        self._before = memory()
         opening = time.perf_counter()
         self._peer = made(self._directory, self._data.vectors.shape[1], self._kind)
         self._peer.search(self._data.queries[0], K, None)
@@ -198,7 +198,7 @@ class _Served:
 
     def memory(self) -> Memory:
         """How much more is held than before opening."""
-        now = _memory()
+        now = memory()
         return Memory(
             now.anonymous_mb - self._before.anonymous_mb, now.resident_mb - self._before.resident_mb
         )
@@ -213,7 +213,7 @@ class _Served:
             hits = self._peer.search(query, K, below)
             ms.append(1000 * (time.perf_counter() - mark))
             found.append([hit.number for hit in hits])
-        if self._entry.name != BARE:
+        if self._entry.records:
             for hit in hits:
                 if (hit.text, hit.year) != (text_of(hit.number), self._data.years[hit.number]):
                     raise ValueError(f"row {hit.number} came back with another row's record")
@@ -244,7 +244,7 @@ class _Served:
             self._peer = None
 
 
-def _memory() -> Memory:
+def memory() -> Memory:
     """Megabytes of this process; zeros where there is no ``/proc``."""
     try:
         text = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8")
