@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 from pathlib import Path
@@ -20,22 +21,27 @@ from tests.support.toy import ToyEncoder
 from unisem import Query, Record, SemanticSpace
 from unisem.errors import (
     CalibrationError,
+    ExchangeError,
     FilterError,
     ImageError,
     RecordError,
+    RerankerError,
     ServiceError,
     StoreError,
     VectorError,
 )
+from unisem.exchange import export_space, import_space
 from unisem.filters import Field
 from unisem.images.reference import CHANGED, ImageRef
 from unisem.images.region import Region
 from unisem.records import EmbeddedRecord, Modality, Vector
+from unisem.remote import RemoteSpace
 from unisem.service.http.app import create_app
 from unisem.service.settings import ServiceSettings
 from unisem.service.view import SpaceView
 from unisem.stores.hits import Hit
 from unisem.stores.selection import EVERYTHING
+from unisem.wire.store import EmbeddedItem
 
 
 def told(hits: list[Hit]) -> list[Any]:
@@ -275,6 +281,20 @@ def test_what_is_looked_after_there_says_so(far: SemanticSpace, tmp_path: Path) 
             call()
 
 
+def test_a_picture_too_large_to_search_by_is_named(near: SemanticSpace, folder: Path) -> None:
+    near.add(cards(folder))
+    noise(5, (350, 350)).save(folder / "large.png")
+    for limits, words in (
+        ({"body_bytes": 150_000}, "bytes, more than"),
+        ({"pixels": 100_000}, "pixels, more than"),
+    ):
+        app = create_app({"cards": near}, ServiceSettings.limited(limits))
+        with serving(app) as url, SemanticSpace.connect(url, image_roots=[folder]) as far:
+            with pytest.raises(ImageError, match=rf"large\.png: has [\d,]+ {words}"):
+                far.search(image=folder / "large.png")
+            assert far.search(image=folder / "red.png", k=1)[0].record.id == "b"
+
+
 def test_a_closed_space_says_so(url: str) -> None:
     space = SemanticSpace.connect(url)
     space.close()
@@ -354,6 +374,59 @@ def test_what_is_too_much_for_a_request_goes_in_several(near: SemanticSpace, fol
             )
         assert caught.value.__notes__ == ["the first 6 of 7 records are stored"]
         assert len(near) == 6
+
+
+def test_pictures_are_read_as_they_are_sent(
+    near: SemanticSpace, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(6):
+        noise(n, (120, 100)).save(folder / f"small {n}.png")
+    rows: dict[Modality, Vector] = {"image": np.ones(48, np.float32)}
+    items = [
+        EmbeddedRecord(Record(id=f"{n}", image=folder / f"small {n}.png"), rows) for n in range(6)
+    ]
+    held: list[int] = []
+    ask = RemoteSpace.ask
+
+    def counted(space: RemoteSpace, answer: Any, path: str, body: Any, **more: Any) -> Any:
+        if path == "/store/add":
+            gc.collect()
+            held.append(sum(isinstance(it, EmbeddedItem) for it in gc.get_objects()))
+        return ask(space, answer, path, body, **more)
+
+    monkeypatch.setattr(RemoteSpace, "ask", counted)
+    app = create_app({"cards": near}, ServiceSettings.limited({"body_bytes": 150_000}))
+    with serving(app) as url, SemanticSpace.connect(url, image_roots=[folder]) as far:
+        far.store.add(items)
+    assert [it.id for it in near.store.select()] == [f"{n}" for n in range(6)]
+    assert len(held) > 2
+    assert max(held) < 6  # a batch, and the record that it had no room for
+
+
+def test_a_space_that_a_service_keeps_goes_out_and_in(
+    far: SemanticSpace, near: SemanticSpace, folder: Path, tmp_path: Path
+) -> None:
+    far.add(cards(folder))
+    report = export_space(far, tmp_path / "out")
+    assert (report.records, report.images, report.missing) == (5, 4, ())
+    export_space(near, tmp_path / "there", copy_images=True)
+    for name in ("records.jsonl", "vectors.npy", "vectors.jsonl"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+    with SemanticSpace.open(None, encoder=ToyEncoder()) as here:
+        import_space(tmp_path / "out", here)
+        assert vectors_of(here) == vectors_of(near)
+    before = vectors_of(near)
+    near.delete(["a/1 ü?#%", "b", "c", "d", "e"])
+    assert import_space(tmp_path / "there", far).embedded == 0
+    assert vectors_of(near) == before
+    with pytest.raises(RerankerError, match="made where it lies"):
+        far.make_tokens(ColourReranker())
+    (folder / "red.png").unlink()
+    near.add([Record(id="f", image=folder / "blue.png")])
+    (folder / "blue.png").unlink()
+    with pytest.raises(ExchangeError, match=r"nothing is exported: .* cannot be fetched"):
+        export_space(far, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
 
 
 def test_captions_are_written_and_taken_out(

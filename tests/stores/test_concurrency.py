@@ -35,6 +35,7 @@ from unisem.stores.selection import EVERYTHING, Selection
 DIMENSION = 8
 COUNT = 40
 GROUPS = 4
+PATIENCE = 300  # seconds in which ENOUGH must come about
 ENOUGH = 20  # commits, and answers of each reader, however long they take on a busy machine
 State = dict[str, int]
 """Which records there are, and the commit that each was last written by, in order of writing."""
@@ -225,10 +226,10 @@ def run_threads(path: Path | None, seconds: float, monkeypatch: pytest.MonkeyPat
     try:
         for thread in threads:
             thread.start()
-        history, deadline = History(seed), time.monotonic() + seconds
-        while not stop.is_set() and (
-            time.monotonic() < deadline or min(finished, *answers) < ENOUGH
-        ):
+        history, begin = History(seed), time.monotonic()
+        while not stop.is_set() and (elapsed := time.monotonic() - begin) < PATIENCE:
+            if elapsed >= seconds and min(finished, *answers) >= ENOUGH:
+                break
             begun += 1
             write(opened, history, begun)
             finished = begun

@@ -70,7 +70,8 @@ def export_space(
 ) -> ExportReport:
     """Write a space's present state into a new directory; see ``docs/guides/exchange.md``.
 
-    Pictures that came as bytes and lie in the space are copied in any case. A calibration that the
+    Pictures that came as bytes and lie in the space are copied in any case, and so are all of a
+    space that a service keeps. A calibration that the
     space searches by goes along.
 
     Args:
@@ -81,7 +82,8 @@ def export_space(
         progress: Called with (records done, records in all).
 
     Raises:
-        ExchangeError: The directory holds something, or pyarrow is missing.
+        ExchangeError: The directory holds something, or pyarrow is missing; or a picture that a
+            service keeps cannot be fetched.
         CorruptStoreError: The space cannot be read to its end; see `salvage_space`.
     """
     with _opened(space) as source:
@@ -209,13 +211,17 @@ def _fill(
     with writer:
         for item in source.items:
             record = item.record
-            place = None if record.image is None else reference_of(record.image)
-            if record.image is not None and (copy_images or source.pictures.holds(record.image)):
+            image, place = record.image, None
+            if image is not None:
+                is_copied = copy_images or image.path is None or source.pictures.holds(image)
                 try:
-                    place = copied(record.image, unfinished)
-                    pictures += 1
+                    place = copied(image, unfinished) if is_copied else reference_of(image)
+                    pictures += is_copied
                 except ImageError as error:
-                    missing.append(Skipped(record.image.name, error.reason))
+                    if image.path is None:  # there is no other place to refer to
+                        raise ExchangeError(f"nothing is exported: {error}") from error
+                    place = reference_of(image)
+                    missing.append(Skipped(image.name, error.reason))
             fields = {
                 "id": record.id,
                 "text": record.text,

@@ -106,6 +106,7 @@ class Ingestion:
         self._unread_sources: set[str] = set()  # of documents that could not be read to their end
         self._unseen_sources: set[str] = set()  # of documents with pictures to be tried again
         self._digests: dict[str, str] = {}  # of documents, by what their sources are called
+        self._marked: dict[str, Record] = {}  # as they were stored before their documents are read
         self._vectors_by_content: dict[tuple[str | None, str | None], dict[Modality, Vector]] = {}
 
     def run(self, reader: Reader) -> IngestReport:
@@ -254,6 +255,7 @@ class Ingestion:
             if _mark(it) is not None and rows is not None
         ]
         if marked:
+            self._marked |= {it.id: it for it in stored if _mark(it) is not None}
             self._store.add(marked)
         stale = tuple(it.id for it in stored if it.id not in ids and image_of(it) is None)
         self._removed += self._store.delete(Selection(ids=stale)) if stale else 0
@@ -282,7 +284,8 @@ class Ingestion:
             )
             return
         self._contents.add(_content(item.record))
-        if item.is_wanted:
+        old = self._marked.get(item.record.id)
+        if item.is_wanted and not (old is not None and _differs_by_mark_only(old, item.record)):
             self._added += 1
             if _is_captioned(item.record) and not self._encoder.reads_whole(item.record.text or ""):
                 self._long_captions.append(item.record.id)
@@ -387,6 +390,11 @@ def _of_the_same(records: list[Record], digest: str) -> set[str]:
 
 def _without_mark(record: Record) -> dict[str, Any]:
     return {key: value for key, value in record.payload.items() if key != "document"}
+
+
+def _differs_by_mark_only(old: Record, new: Record) -> bool:
+    bare = (replace(record, payload=_without_mark(record)) for record in (old, new))
+    return not _differs(*bare)
 
 
 def _completed(old: Record, new: Record) -> Record:

@@ -64,7 +64,10 @@ class TokenMaker:
 
     def __init__(self, reranker: Reranker, directory: Path | None) -> None:
         if directory is None:
-            raise RerankerError("tokens are kept in a space's directory, and this one has none")
+            raise RerankerError(
+                "tokens are kept in a space's directory, and this one has none; of a space that a "
+                "service keeps they are made where it lies, by `unisem tokens`"
+            )
         if not isinstance(reranker, CrossModalReranker):
             raise RerankerError(
                 f"the reranker {reranker.name!r} keeps no tokens of pictures; those of "

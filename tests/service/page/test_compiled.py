@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unisem.service import page
-
-HOME = Path(page.__file__).parent
-COMPILER = Path(__file__).parent / "node_modules" / ".bin" / "tsc"
+from tools.page_scripts import COMPILER, HOME
 
 pytestmark = [
     pytest.mark.slow,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from tools.page_scripts import NOTE, digest
 from unisem import SemanticSpace
 from unisem.service import page
 from unisem.service.http.app import create_app
@@ -28,6 +30,18 @@ def client() -> Iterator[TestClient]:
     app.include_router(page_router())
     with TestClient(app) as opened:
         yield opened
+
+
+def test_the_scripts_are_those_of_the_sources(tmp_path: Path) -> None:
+    remedy = "npm ci --prefix tests/service/page && python -m tools.page_scripts"
+    assert NOTE.read_text("ascii").strip() == digest(), remedy
+    copytree(HOME, tmp_path / "page")
+    assert digest(tmp_path / "page") == digest()
+    for changed in ("src/main.ts", "src/tsconfig.json", "files/main.js"):
+        path = tmp_path / "page" / changed
+        path.write_bytes(before := path.read_bytes() + b" ")
+        assert digest(tmp_path / "page") != digest()
+        path.write_bytes(before[:-1])
 
 
 def test_the_page_is_at_the_root_and_says_what_may_run(client: TestClient) -> None:
