@@ -110,9 +110,9 @@ def test_a_space_beyond_saving(run: Run, built: Path) -> None:
 
 
 def test_compact(run: Run, built: Path) -> None:
-    result = run("store", "compact", built, "--index", "sq8")
+    result = run("store", "compact", built, "--index", "rabitq")
     assert result.exit_code == 0
-    assert "sq8: as asked" in result.stdout
+    assert "rabitq: as asked" in result.stdout
     assert "empty pages were given back" in result.stdout
     assert "→" in result.stdout
     assert run("store", "compact", built, "--index", "tree").exit_code == 2

@@ -45,7 +45,7 @@ def made() -> Calibration:
 CALIBRATION = made()
 
 
-@pytest.fixture(scope="module", params=["flat", "sq8"])
+@pytest.fixture(scope="module", params=["flat", "rabitq"])
 def fronts(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Fronts]:

@@ -35,7 +35,7 @@ from unisem.remote import RemoteStore
 from unisem.service.http.app import create_app
 from unisem.stores.faiss import FaissKind, FaissStore
 
-KINDS: tuple[Any, ...] = ("flat", "hnsw", "sq8", "list", "remote")
+KINDS: tuple[Any, ...] = ("flat", "hnsw", "rabitq", "list", "remote")
 """Kinds of index and of store; ``"remote"`` is a flat one, behind a service."""
 
 

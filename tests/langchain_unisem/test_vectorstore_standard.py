@@ -60,7 +60,7 @@ class Indexed(UniSemVectorStore):
 
 
 class _KindOfIndex(VectorStoreIntegrationTests):
-    kind: Literal["flat", "hnsw", "ivf", "sq8"]
+    kind: Literal["flat", "hnsw", "rabitq", "ivf_rabitq"]
 
     @pytest.fixture
     def vectorstore(self, tmp_path: Path) -> Iterator[VectorStore]:
@@ -81,9 +81,9 @@ class TestHnsw(_KindOfIndex):
     kind = "hnsw"
 
 
-class TestIvf(_KindOfIndex):
-    kind = "ivf"
+class TestIvfRabitq(_KindOfIndex):
+    kind = "ivf_rabitq"
 
 
-class TestSq8(_KindOfIndex):
-    kind = "sq8"
+class TestRabitq(_KindOfIndex):
+    kind = "rabitq"

@@ -26,8 +26,11 @@ from unisem.images.reference import ImageRef
 from unisem.records import EmbeddedRecord, Modality, Vector
 from unisem.stores import Store
 from unisem.stores.calibrated import Calibrated
-from unisem.stores.faiss import FaissStore, segment
+from unisem.stores.faiss import FaissStore
 from unisem.stores.faiss.index_settings import KINDS, IndexSettings
+from unisem.stores.faiss.kinds import base
+from unisem.stores.faiss.kinds.codes import RaBitQ
+from unisem.stores.faiss.kinds.flat import Panorama
 from unisem.stores.selection import EVERYTHING, Match, Selection
 
 CORPUS = Corpus.of(240, 0.6, 1)
@@ -133,8 +136,9 @@ def test_every_index_finds_what_brute_force_finds(
     monkeypatch: pytest.MonkeyPatch,
     calibration: Calibration,
 ) -> None:
-    monkeypatch.setattr(segment, "_FEW", 0)
-    monkeypatch.setattr(segment, "_SPARSE", 0)
+    monkeypatch.setattr(base, "FEW", 0)
+    for each in (base.VectorIndex, Panorama, RaBitQ):
+        monkeypatch.setattr(each, "sparse", 0)
     path = tmp_path / "s" if on_disk else None
     store, oracle = filled(path, IndexSettings(effort=1e3, oversampling=20))
     if kind is not None:
@@ -210,7 +214,7 @@ def test_without_a_calibration_nothing_has_changed(
     store.compact("flat")
     before, seal = answers(store), (tmp_path / "vectors.json").read_text()
     assert all(hit[3] is None for hits in before for hit in hits)
-    assert "calibration" not in seal
+    assert json.loads(seal)["calibration"] is None
     for asked in ASKED:
         assert answers(store, asked) == before
     store.calibrate(calibration)

@@ -80,7 +80,7 @@ def test_a_whole_store_is_clean_and_untouched(path: Path, encoder: ToyEncoder) -
         assert list(check_store(path, ImageLibrary(path))) == []
 
 
-@pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf", "sq8"])
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "rabitq", "ivf_rabitq"])
 def test_every_kind_of_segment_is_clean(path: Path, encoder: ToyEncoder, kind: str) -> None:
     with SemanticSpace.open(path, encoder=encoder) as space:
         space.compact(kind)

@@ -107,7 +107,7 @@ def filled(path: Path, vectors: Vector, settings: IndexSettings) -> None:
         store.compact()
 
 
-@pytest.mark.parametrize("kind", ["flat", "hnsw", "sq8"])
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "rabitq"])
 def test_the_file_equals_the_catalogue_to_the_bit(tmp_path: Path, kind: str) -> None:
     vectors = unit(2500, 16)
     filled(tmp_path, vectors, IndexSettings(kind))  # type: ignore[arg-type]
@@ -117,7 +117,7 @@ def test_the_file_equals_the_catalogue_to_the_bit(tmp_path: Path, kind: str) -> 
 
 def test_scores_of_rounded_vectors(tmp_path: Path) -> None:
     vectors, asked = unit(2500, 16), unit(3, 16)
-    filled(tmp_path, vectors, IndexSettings("sq8", raw="float16"))
+    filled(tmp_path, vectors, IndexSettings("rabitq", raw="float16"))
     assert not list(tmp_path.glob("vectors-*.f32"))
     rounded = vectors.astype(np.float16).astype(np.float64)
     with closing(FaissStore(tmp_path, ImageLibrary(tmp_path))) as store:
@@ -126,7 +126,7 @@ def test_scores_of_rounded_vectors(tmp_path: Path) -> None:
             assert [hit.score for hit in hits] == pytest.approx(np.sort(scores)[:-11:-1], abs=1e-12)
 
 
-@pytest.mark.parametrize("kind", ["flat", "hnsw", "sq8"])
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "rabitq"])
 def test_a_search_that_meets_damage_goes_on_from_the_catalogue(
     tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:

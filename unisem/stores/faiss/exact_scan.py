@@ -15,10 +15,12 @@ from unisem.stores.faiss.raw_file import RawFile
 Found = tuple[NDArray[np.floating[Any]], NDArray[np.int64]]
 """Scores, descending, and positions (or numbers) of the vectors that have them."""
 
-_CHUNK = 1 << 24  # bytes that are widened at a time
+_CHUNK = 1 << 24  # bytes that are copied at a time
+_MANY = 2048  # results for which a heap takes longer than to sort all scores
 _SPARSE = 0.02  # a selection this small is gone through by a list, a larger one by its bits
 _LIMIT_READ = threading.Lock()
-_TOGETHER = 4  # queries that are compared with every vector faster as a product of matrices
+TOGETHER = 4
+"""Queries that are compared with every vector faster as a product of matrices."""
 
 
 def scan(
@@ -40,9 +42,9 @@ def scan(
     Raises:
         DamagedVectorsError: A vector that is compared does not agree with its checksum.
     """
-    if vectors.precision == "float16":
+    if vectors.precision == "float16" or fetch > _MANY:
         positions = np.arange(len(vectors)) if eligible is None else np.flatnonzero(eligible)
-        return [_widened(vectors, query, fetch, positions) for query in queries]
+        return [_sorted(vectors, query, fetch, positions) for query in queries]
     if eligible is None or count > _SPARSE * len(vectors):
         return _by_bits(vectors.all(), queries, fetch, eligible)
     positions = np.flatnonzero(eligible)
@@ -59,7 +61,7 @@ def best(scores: NDArray[np.floating[Any]], positions: NDArray[np.int64], fetch:
     return scores[order], positions[order]
 
 
-def _widened(vectors: RawFile, query: Vector, fetch: int, positions: NDArray[np.int64]) -> Found:
+def _sorted(vectors: RawFile, query: Vector, fetch: int, positions: NDArray[np.int64]) -> Found:
     scores = np.empty(len(positions), np.float32)
     rows = max(1, _CHUNK // (4 * len(query)))
     for start in range(0, len(positions), rows):
@@ -106,8 +108,8 @@ def _by_bits(
     places = np.empty((count, fetch), np.int64)
     bits = None if eligible is None else np.packbits(eligible, bitorder="little")
     usual = _usual_limit()
-    if count >= _TOGETHER:
-        faiss.cvar.distance_compute_blas_threshold = _TOGETHER * dimension
+    if count >= TOGETHER:
+        faiss.cvar.distance_compute_blas_threshold = TOGETHER * dimension
     try:
         faiss.knn_inner_product(
             faiss.swig_ptr(queries),

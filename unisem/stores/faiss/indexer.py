@@ -13,15 +13,14 @@ from unisem.common.forks import start_undisturbed, undisturbed
 from unisem.errors import StoreError
 from unisem.records import Vector
 from unisem.stores.calibration_file import Swap
-from unisem.stores.faiss.index_settings import IndexKind, choose_kind
+from unisem.stores.faiss.index_settings import IndexKind, IndexSettings
 from unisem.stores.faiss.moments import Moment
 from unisem.stores.faiss.open_files import OpenFiles
-from unisem.stores.faiss.raw_file import Precision
 from unisem.stores.faiss.segment import Segment
 
 _log = logging.getLogger(__name__)
 _SAVED_AT_ONCE = 1 << 24  # bytes of a segment that are written so fast that searches may wait
-_QUICK = ("flat", "sq8")  # what is built unasked; a graph is built when asked for
+_QUICK = ("flat", "rabitq", "ivf_rabitq")  # what is built unasked; a graph is built when asked for
 
 
 class Indexer:
@@ -31,12 +30,12 @@ class Indexer:
 
     Args:
         files: The store's.
-        precision: Of the vectors that a segment of codes keeps.
+        settings: How segments are built.
     """
 
-    def __init__(self, files: OpenFiles, precision: Precision) -> None:
+    def __init__(self, files: OpenFiles, settings: IndexSettings) -> None:
         self._files = files
-        self._precision: Precision = precision
+        self._settings = settings
         self._folding: threading.Thread | None = None
 
     def wait(self) -> None:
@@ -64,14 +63,11 @@ class Indexer:
                         swap.commit()
                     return ""
             moment, vector_ids, vectors = self._all_vectors()
-            chosen, reason = choose_kind(len(vectors)) if wanted == "auto" else (wanted, "as asked")
-            if not len(vectors):
-                chosen, reason = "flat", "nothing is left"
             present = snapshots.calibrated(vectors.shape[1])
             calibrated = present if swap is None else swap.calibrated
             with undisturbed():
                 segment = Segment.build(
-                    chosen, vectors, vector_ids, moment, calibrated, self._precision
+                    wanted, vectors, vector_ids, moment, calibrated, self._settings
                 )
             with files.mutex:
                 with files.reading():
@@ -79,7 +75,8 @@ class Indexer:
                     is_same = snapshots.calibrated(segment.dimension) is present
                 if is_latest and is_same:
                     self._replace_segment(segment, swap)
-                    return f"{chosen}: {reason}"
+                    reason = segment.reason or "as asked"
+                    return f"{segment.kind}: {reason if len(vectors) else 'nothing is left'}"
             # Another thread has compacted a later state meanwhile, which forgot what this needs,
             # has emptied the store and stored vectors of another length, or has calibrated.
 
@@ -127,7 +124,7 @@ class Indexer:
         try:
             moment, vector_ids, vectors = self._all_vectors()
             calibrated = snapshots.calibrated(vectors.shape[1])
-            segment = Segment.build(kind, vectors, vector_ids, moment, calibrated, self._precision)
+            segment = Segment.build(kind, vectors, vector_ids, moment, calibrated, self._settings)
             with files.alone(), snapshots.moving():
                 with files.reading():
                     if not snapshots.can_follow(segment):

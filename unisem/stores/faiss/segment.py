@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import xxhash
@@ -38,17 +38,13 @@ from unisem.common.owned import is_own_file
 from unisem.errors import StoreError
 from unisem.records import Vector
 from unisem.stores.calibrated import Calibrated, digest_of
-from unisem.stores.faiss.exact_scan import Found, best, scan
-from unisem.stores.faiss.index_settings import (
-    CODED,
-    KINDS,
-    IndexKind,
-    IndexSettings,
-    build_index,
-    search_parameters,
-)
+from unisem.stores.faiss.exact_scan import Found
+from unisem.stores.faiss.index_settings import CODED, IndexKind, IndexSettings, choose_kind
+from unisem.stores.faiss.kinds.base import VectorIndex
+from unisem.stores.faiss.kinds.building import build_index, opened_index
+from unisem.stores.faiss.kinds.tuning import Tuning, samples_of
 from unisem.stores.faiss.moments import Moment
-from unisem.stores.faiss.raw_file import SUFFIX, DamagedVectorsError, Precision, RawFile
+from unisem.stores.faiss.raw_file import SUFFIX, DamagedVectorsError, RawFile
 from unisem.stores.faiss.rawvectors import VectorId
 
 SEAL = "vectors.json"
@@ -57,18 +53,16 @@ _SUFFIXES = ("f32", "f16", "sums", "npy", "faiss")
 _OLD = re.compile(rf"vectors-\d+(-\d+)?\.({'|'.join(_SUFFIXES)})")
 _UNFINISHED = re.compile(rf"\.vectors(-\d+)*\.({'|'.join(_SUFFIXES)}|json)\.tmp")
 _CHUNK = 1 << 24  # bytes that are hashed or written at a time
-_FEW = 2_000  # vectors so few that scanning them beats any index
-_SPARSE = 0.03  # a selection this small is scanned; a graph would lose its way in it
 
 
 class Segment:
     """Vectors that will not change, searchable by inner product.
 
     Attributes:
-        kind: Which kind of index.
         vector_ids: ``(n,)`` int64, ascending; a vector's position is its place here.
         moment: The write of the catalogue that the contents reflect.
         calibration: Digest of the calibration whose vectors these are; ``None`` if they are raw.
+        reason: Why its index is of its kind; ``None`` if somebody asked for that.
         settings: How hard a search tries.
     """
 
@@ -76,37 +70,49 @@ class Segment:
 
     def __init__(
         self,
-        kind: IndexKind,
-        index: Any | None,
-        vectors: RawFile,
+        index: VectorIndex,
         vector_ids: NDArray[np.int64],
         moment: Moment,
         calibration: str | None = None,
+        reason: str | None = None,
     ) -> None:
-        self.kind = kind
         self.vector_ids = vector_ids
         self.moment = moment
         self.calibration = calibration
+        self.reason = reason
         self._index = index
-        self._vectors = vectors
 
     @classmethod
     def build(
         cls,
-        kind: IndexKind,
+        wanted: IndexKind | Literal["auto"],
         vectors: Vector,
         vector_ids: NDArray[np.int64],
         moment: Moment,
-        calibrated: Calibrated | None = None,
-        precision: Precision = "float32",
+        calibrated: Calibrated | None,
+        settings: IndexSettings,
     ) -> Segment:
         """Index vectors in memory; a graph over a million of them takes minutes."""
+        searched = vectors
         if calibrated is not None:
             are_images = VectorId.are_images(vector_ids)
-            vectors = calibrated.calibration.documents(vectors, are_images)
-        kept = RawFile.of(vectors, precision if kind in CODED else "float32")
-        digest = digest_of(calibrated)
-        return cls(kind, build_index(kind, vectors), kept, vector_ids, moment, digest)
+            searched = calibrated.calibration.documents(vectors, are_images)
+        kind = choose_kind(len(vectors))[0] if wanted == "auto" else wanted
+        kept = RawFile.of(searched, settings.raw if kind in CODED else "float32")
+        index, reason = build_index(
+            wanted, kept, lambda: samples_of(kept, vector_ids, vectors, calibrated)
+        )
+        return cls(index, vector_ids, moment, digest_of(calibrated), reason)
+
+    @property
+    def kind(self) -> IndexKind:
+        """Which kind of index."""
+        return self._index.kind
+
+    @property
+    def tuning(self) -> Tuning | None:
+        """What was measured when the index was built; ``None`` if nothing was."""
+        return self._index.tuning
 
     def __len__(self) -> int:
         return len(self.vector_ids)
@@ -114,7 +120,7 @@ class Segment:
     @property
     def dimension(self) -> int:
         """Length of a raw vector."""
-        return self._vectors.dimension - (0 if self.calibration is None else EXTRA)
+        return self._index.vectors.dimension - (0 if self.calibration is None else EXTRA)
 
     def search(
         self, queries: Vector, fetch: int, eligible: NDArray[np.bool_] | None, count: int
@@ -136,24 +142,7 @@ class Segment:
         wanted = min(fetch, count)
         if not wanted:
             return [(np.empty(0, np.float32), np.empty(0, np.int64)) for _ in queries]
-        if self._index is None or count <= max(_FEW, _SPARSE * len(self)):
-            return scan(self._vectors, queries, wanted, eligible, count)
-        is_coded = self.kind in CODED
-        fetch = min(wanted * self.settings.oversampling, count) if is_coded else wanted
-        bits = None if eligible is None else np.packbits(eligible, bitorder="little")
-        parameters = search_parameters(
-            self.kind, self._index, fetch, bits, count / len(self), self.settings.effort
-        )
-        scores, positions = self._index.search(queries, fetch, params=parameters)
-        found: list[Found] = []
-        for query, row, places in zip(queries, scores, positions, strict=True):
-            if places[-1] < 0:  # the graph lost its way, though there is more
-                found += scan(self._vectors, query[None], wanted, eligible, count)
-            elif is_coded:
-                found.append(best(self._vectors.at(places) @ query, places, wanted))
-            else:
-                found.append((row, places))
-        return found
+        return self._index.search(queries, wanted, eligible, count, self.settings)
 
     def vectors_at(self, positions: NDArray[np.int64]) -> Vector:
         """``(n, d)`` float32 vectors at these positions, the same for every kind.
@@ -161,13 +150,13 @@ class Segment:
         Raises:
             DamagedVectorsError: One does not agree with its checksum.
         """
-        return self._vectors.at(positions)
+        return self._index.vectors.at(positions)
 
     @property
     def is_whole(self) -> bool:
         """Whether all vectors agree with their checksums, which takes a look at each."""
         try:
-            self._vectors.all()
+            self._index.vectors.all()
         except DamagedVectorsError:
             return False
         return True
@@ -199,26 +188,25 @@ class Segment:
         return Segment.load(directory, self.dimension) or self
 
     def _write(self, directory: Path) -> tuple[str, ...]:
-        import faiss
-
         stem = _free_stem(directory, f"vectors-{self.moment.transaction}")
-        names = [f"{stem}{SUFFIX[self._vectors.precision]}", f"{stem}.sums", f"{stem}.npy"]
+        names = [f"{stem}{SUFFIX[self._index.vectors.precision]}", f"{stem}.sums", f"{stem}.npy"]
         with _finished(directory / names[0]) as file:
-            self._vectors.write(file)
+            self._index.vectors.write(file)
         with _finished(directory / names[1]) as file:
-            np.save(file, self._vectors.checksums(), allow_pickle=False)
+            np.save(file, self._index.vectors.checksums(), allow_pickle=False)
         with _finished(directory / names[2]) as file:
             np.save(file, self.vector_ids, allow_pickle=False)
-        if self._index is not None:
+        if self._index.has_file:
             names.append(f"{stem}.faiss")
             with _finished(directory / names[3]) as file:
-                # Faiss itself would not notice that the last bytes do not fit the disk.
-                faiss.write_index(self._index, faiss.PyCallbackIOWriter(file.write, _CHUNK))
+                self._index.write(file)
         seal = {
             "kind": self.kind,
             "epoch": self.moment.epoch,
             "transaction": self.moment.transaction,
-            **({} if self.calibration is None else {"calibration": self.calibration}),
+            "calibration": self.calibration,
+            "reason": self.reason,
+            "tuning": None if self.tuning is None else self.tuning.to_json(),
             "files": {name: _fingerprint(directory / name) for name in names},
         }
         with _finished(directory / SEAL) as file:
@@ -240,30 +228,20 @@ class Segment:
                         return None
                 elif _fingerprint(path) != sealed:
                     return None
-            kind, moment = seal["kind"], Moment(str(seal["epoch"]), int(seal["transaction"]))
-            calibration = seal.get("calibration")
-            if kind not in KINDS or (kind != "flat" and ".faiss" not in paths):
-                return None
+            moment = Moment(str(seal["epoch"]), int(seal["transaction"]))
+            calibration, said = seal["calibration"], seal["reason"]
+            reason = None if said is None else str(said)
+            tuning = None if seal["tuning"] is None else Tuning.from_json(seal["tuning"])
             vector_ids = np.load(paths[".npy"], mmap_mode="r", allow_pickle=False)
             length = dimension if calibration is None else dimension + EXTRA
             raw_path = next(path for suffix, path in paths.items() if suffix in SUFFIX.values())
             vectors = RawFile.mapped(raw_path, len(vector_ids), length, paths[".sums"])
-            index = _mapped_index(paths[".faiss"]) if ".faiss" in paths else None
+            index = opened_index(seal["kind"], paths.get(".faiss"), vectors, tuning)
         except (OSError, ValueError, KeyError, TypeError, StopIteration, AttributeError):
             return None
         except RuntimeError:  # Faiss's own
             return None
-        if index is not None and (index.d != length or index.ntotal != len(vector_ids)):
-            return None
-        return cls(cast(IndexKind, kind), index, vectors, vector_ids, moment, calibration)
-
-
-def _mapped_index(path: Path) -> Any:
-    import faiss
-
-    with path.open("rb") as file:  # Faiss knows no names outside the locale
-        name = str(path) if str(path).isascii() else f"/dev/fd/{file.fileno()}"
-        return faiss.read_index(name, faiss.IO_FLAG_MMAP_IFC)
+        return cls(index, vector_ids, moment, calibration, reason)
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:

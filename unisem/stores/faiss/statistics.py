@@ -16,6 +16,7 @@ from unisem.stores.calibrated import digest_of
 from unisem.stores.calibration_file import CalibrationFile
 from unisem.stores.faiss.calibration_statistics import CalibrationStatistics
 from unisem.stores.faiss.index_settings import IndexKind, choose_kind
+from unisem.stores.faiss.kinds.tuning import Tuning
 from unisem.stores.faiss.moments import can_follow
 from unisem.stores.faiss.rawvectors import VectorId, dropped_rows
 from unisem.stores.faiss.readonly import read_only, writer_of
@@ -35,6 +36,9 @@ class StoreStatistics(Statistics):
         kind: Kind of the segment; ``None`` where there is none and all is scanned.
         tail: Vectors that are not in the segment and are scanned.
         dead_share: Share of the records in the segment that have been removed since.
+        chosen: Why the segment is of its kind, with what was measured; ``None`` if it was asked for
+            or is exact until somebody compacts.
+        tuning: What was measured of the segment's index; ``None`` if nothing was.
         suggested: The kind that ``compact`` would choose by size.
         reason: Why it would.
         catalog_bytes: Size of the catalogue, with its log.
@@ -48,6 +52,8 @@ class StoreStatistics(Statistics):
     kind: IndexKind | None
     tail: int
     dead_share: float
+    chosen: str | None
+    tuning: Tuning | None
     suggested: IndexKind
     reason: str
     catalog_bytes: int
@@ -69,7 +75,11 @@ class StoreStatistics(Statistics):
     def remarks(self) -> dict[str, str]:
         """On the index, and what compaction would do about it."""
         kind: str = self.kind or "none; everything is scanned"
-        if self.kind != self.suggested and any(self.vectors.values()):
+        if self.chosen is not None:
+            kind += f" ({self.chosen})"
+        elif self.tuning is not None:
+            kind += f" ({self.tuning.described})"
+        elif self.kind != self.suggested and any(self.vectors.values()):
             kind += f" (compaction would build {self.suggested}: {self.reason})"
         return {
             "calibration": "none; scores are raw cosines"
@@ -119,6 +129,8 @@ class StoreStatistics(Statistics):
             kind=None if segment is None else segment.kind,
             tail=int((vector_ids > last).sum()),
             dead_share=0.0 if segment is None else _dead_share(segment, rows),
+            chosen=None if segment is None else segment.reason,
+            tuning=None if segment is None else segment.tuning,
             suggested=suggested,
             reason=reason,
             catalog_bytes=_size([directory / "catalog.sqlite", directory / "catalog.sqlite-wal"]),

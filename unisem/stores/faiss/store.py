@@ -79,7 +79,7 @@ class FaissStore(Store):
         self._first_dimension = dimension
         self._wanted_kind = settings.kind
         self._files = OpenFiles(directory, image_library, settings, durability)
-        self._indexer = Indexer(self._files, settings.raw)
+        self._indexer = Indexer(self._files, settings)
 
     def add(self, items: Sequence[EmbeddedRecord]) -> None:
         if not items:

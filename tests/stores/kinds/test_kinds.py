@@ -1,0 +1,188 @@
+"""Every kind of index beside brute force: found, filtered, written, opened, measured."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unisem.records import Vector
+from unisem.stores.faiss.exact_scan import TOGETHER
+from unisem.stores.faiss.index_settings import KINDS, IndexKind, IndexSettings
+from unisem.stores.faiss.kinds import building, flat
+from unisem.stores.faiss.kinds.codes import RaBitQ
+from unisem.stores.faiss.kinds.flat import Panorama, build_flat
+from unisem.stores.faiss.moments import Moment
+from unisem.stores.faiss.raw_file import RawFile
+from unisem.stores.faiss.segment import Segment
+
+ROWS, DIMENSION, K = 6_000, 65, 10  # a length that nothing divides, as calibrated vectors have
+Eligible = np.ndarray | None
+
+
+@cache
+def corpus() -> tuple[Vector, Vector]:
+    """Vectors that vary most in a few directions, as a model's do, and queries like them."""
+    rng = np.random.default_rng(7)
+    spread = 1 / np.sqrt(1 + np.arange(DIMENSION))
+    drawn = (rng.standard_normal((ROWS + 40, DIMENSION)) * spread).astype(np.float32)
+    drawn += 0.3
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    return drawn[:ROWS], np.ascontiguousarray(drawn[ROWS:])
+
+
+IDS = np.arange(ROWS, dtype=np.int64) << 12 | (np.arange(ROWS) % 3 == 0)  # some are pictures'
+SHARES: dict[str, Eligible] = {
+    "all": None,
+    "half": np.random.default_rng(1).random(ROWS) < 0.5,
+    "tenth": np.random.default_rng(2).random(ROWS) < 0.1,
+    "few": np.random.default_rng(3).random(ROWS) < 0.01,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small() -> object:
+    """What pays from 20,000 vectors on is used for these."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(flat, "PAYS_FROM", 1000)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def segment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Segment:
+    """Built, written, and mapped."""
+    built = Segment.build(
+        request.param, corpus()[0], IDS, Moment("e", 1), None, IndexSettings(request.param)
+    )
+    mapped = built.saved(tmp_path_factory.mktemp(request.param))
+    assert mapped is not built
+    assert mapped.kind == built.kind == request.param
+    assert mapped.tuning == built.tuning
+    return mapped
+
+
+def nearest(queries: Vector, eligible: Eligible, fetch: int) -> np.ndarray:
+    products = queries.astype(np.float64) @ corpus()[0].astype(np.float64).T
+    if eligible is not None:
+        products[:, ~eligible] = -np.inf
+    return np.argsort(-products, axis=1)[:, :fetch]
+
+
+@pytest.mark.parametrize("share", SHARES)
+@pytest.mark.parametrize("count", [1, 40])
+def test_what_is_found(segment: Segment, share: str, count: int) -> None:
+    eligible, queries = SHARES[share], corpus()[1][:count]
+    able = ROWS if eligible is None else int(eligible.sum())
+    expected = nearest(queries, eligible, K)
+    found = segment.search(queries, K, eligible, able)
+    recalls = []
+    for query, (scores, places), true in zip(queries, found, expected, strict=True):
+        assert len(set(places.tolist())) == K
+        assert eligible is None or eligible[places].all()
+        assert np.all(np.diff(scores) <= 0)
+        np.testing.assert_allclose(scores, corpus()[0][places] @ query, atol=1e-6)
+        recalls.append(np.isin(true, places).mean())
+    assert np.mean(recalls) >= (1 if segment.kind == "flat" or share == "few" else 0.97)
+
+
+def test_all_that_there_are_are_found(segment: Segment) -> None:
+    eligible = SHARES["half"]
+    able = int(eligible.sum())  # type: ignore[union-attr]
+    (found,) = segment.search(corpus()[1][:1], ROWS, eligible, able)
+    assert sorted(found[1].tolist()) == np.flatnonzero(eligible).tolist()  # type: ignore[arg-type]
+    ((scores, places),) = segment.search(corpus()[1][:1], 5, np.zeros(ROWS, np.bool_), 0)
+    assert (len(scores), len(places)) == (0, 0)
+
+
+def test_what_may_be_found_is_far_from_the_query(segment: Segment) -> None:
+    """A filter that leaves only what is least like the query."""
+    query = corpus()[1][:1]
+    eligible = np.zeros(ROWS, np.bool_)
+    eligible[nearest(query, None, ROWS)[0, -ROWS // 2 :]] = True
+    ((_, places),) = segment.search(query, K, eligible, ROWS // 2)
+    assert eligible[places].all()
+    if segment.kind != "ivf_rabitq":  # which looks near the query
+        assert np.isin(nearest(query, eligible, K)[0], places).mean() >= 0.8
+
+
+def test_leaving_off_early_misses_none_of_many_that_tie() -> None:
+    rows = np.repeat(corpus()[0][:1500], 4, axis=0)
+    index = build_flat(RawFile.of(rows))
+    assert isinstance(index, Panorama)
+    for eligible in (None, SHARES["half"]):
+        able = ROWS if eligible is None else int(eligible.sum())
+        for query in corpus()[1][:10]:
+            products = rows @ query
+            if eligible is not None:
+                products[~eligible] = -2
+            ((scores, _),) = index.search(query[None], 50, eligible, able, IndexSettings())
+            np.testing.assert_allclose(scores, np.sort(products)[:-51:-1], atol=2e-6)
+
+
+def test_a_batch_finds_what_each_of_it_finds(segment: Segment) -> None:
+    queries = corpus()[1][: TOGETHER + 2]
+    together = segment.search(queries, K, None, ROWS)
+    for number, (scores, places) in enumerate(together):
+        ((alone, at),) = segment.search(queries[number : number + 1], K, None, ROWS)
+        np.testing.assert_allclose(scores, alone, atol=1e-6)
+        assert places.tolist() == at.tolist()
+
+
+@pytest.mark.parametrize("kind", ["rabitq", "ivf_rabitq"])
+def test_more_is_scored_where_less_is_found(kind: IndexKind) -> None:
+    """What the index says that it finds, it finds of others; vectors without order need more."""
+    ordered = Segment.build(kind, corpus()[0], IDS, Moment("e", 1), None, IndexSettings())
+    rng = np.random.default_rng(0)
+    drawn = rng.standard_normal((ROWS, DIMENSION)).astype(np.float32)
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    scattered = Segment.build(kind, drawn, IDS, Moment("e", 1), None, IndexSettings())
+    assert ordered.tuning is not None
+    assert scattered.tuning is not None
+    assert set(ordered.tuning.recalls) == {"texts", "pictures", "pictures for texts"}
+    assert ordered.tuning.recall >= 0.99
+    assert ordered.tuning.oversampling < scattered.tuning.oversampling
+    assert f"{ordered.tuning.oversampling} times as many" in ordered.tuning.described
+
+
+def test_the_kind_is_chosen_by_size_and_by_what_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def chosen() -> tuple[str, str]:
+        made = Segment.build("auto", corpus()[0], IDS, Moment("e", 1), None, IndexSettings())
+        assert made.reason is not None
+        return made.kind, made.reason
+
+    assert chosen() == ("flat", "6,000 vectors are scanned exactly in milliseconds")
+    monkeypatch.setattr("unisem.stores.faiss.index_settings.EXACT_UP_TO", 5000)
+    kind, reason = chosen()
+    assert kind == "rabitq"
+    assert "recall@10 " in reason
+    assert "of pictures for texts" in reason
+    assert "on 192 held-out queries" in reason
+    monkeypatch.setattr("unisem.stores.faiss.index_settings.LISTS_FROM", 6000)
+    monkeypatch.setattr(building, "_MOST_LISTS", 1)
+    assert chosen()[0] == "ivf_rabitq"
+    monkeypatch.setattr(building, "_MOST_LISTS", 0)
+    kind, reason = chosen()
+    assert kind == "rabitq"
+    assert "ivf_rabitq had recall@10" in reason
+    monkeypatch.setattr(building, "_WANTED", 1.1)
+    kind, reason = chosen()
+    assert kind == "flat"
+    assert reason.startswith("nothing else finds")
+
+
+def test_a_file_of_another_index_is_refused(tmp_path: Path) -> None:
+    vectors = RawFile.of(corpus()[0])
+    index = RaBitQ.build(vectors, [])
+    with (tmp_path / "i").open("wb") as file:
+        index.write(file)
+    for kind in KINDS:
+        if kind != "rabitq":
+            with pytest.raises((ValueError, TypeError, RuntimeError)):
+                building.opened_index(kind, tmp_path / "i", vectors, index.tuning)
+    with pytest.raises(ValueError, match="other vectors"):
+        RaBitQ.opened(tmp_path / "i", RawFile.of(corpus()[0][:-1]), index.tuning)
+    with pytest.raises(ValueError, match="no index of the kind"):
+        building.opened_index("sq8", tmp_path / "i", vectors, index.tuning)

@@ -1,0 +1,1 @@
+"""The kinds of index that a segment may have, one file each."""

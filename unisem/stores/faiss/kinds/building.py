@@ -1,0 +1,84 @@
+"""`build_index`: an index of the kind that is asked for, or that suits the vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from unisem.stores.faiss.index_settings import IndexKind, choose_kind
+from unisem.stores.faiss.kinds.base import FEW, VectorIndex
+from unisem.stores.faiss.kinds.codes import IvfRaBitQ, RaBitQ
+from unisem.stores.faiss.kinds.flat import Flat, Panorama, build_flat
+from unisem.stores.faiss.kinds.graph import Graph
+from unisem.stores.faiss.kinds.tuning import Samples, Tuning
+from unisem.stores.faiss.raw_file import RawFile
+
+_WANTED = 0.99  # recall below which "auto" takes another kind
+_MOST_LISTS = 1 / 8  # share of the lists from which on going through all codes is as good
+
+
+def build_index(
+    wanted: IndexKind | Literal["auto"], vectors: RawFile, draw: Callable[[], list[Samples]]
+) -> tuple[VectorIndex, str | None]:
+    """Build one, and say why it is of this kind.
+
+    Args:
+        wanted: The kind; ``"auto"`` to choose by size, and by what is found of the space's own.
+        vectors: What is indexed.
+        draw: Gives queries on which an approximate index is measured.
+
+    Returns:
+        The index, and the reason; ``None`` for a kind that was asked for.
+    """
+    samples = draw() if len(vectors) > FEW else []
+    if wanted != "auto" and len(vectors):
+        return _of_kind(wanted, vectors, samples), None
+    kind, reason = choose_kind(len(vectors))
+    found: list[str] = []
+    if kind == "ivf_rabitq":
+        lists = IvfRaBitQ.build(vectors, samples)
+        if lists.tuning.recall >= _WANTED and lists.looks_at <= _MOST_LISTS:
+            return lists, f"{reason}; {lists.tuning.described}"
+        found.append(f"ivf_rabitq had {lists.tuning.described}")
+        kind = "rabitq"
+    if kind == "rabitq":
+        codes = RaBitQ.build(vectors, samples)
+        if codes.tuning.recall >= _WANTED:
+            return codes, "; ".join([reason, codes.tuning.described, *found])
+        found.append(f"rabitq had {codes.tuning.described}")
+    return build_flat(vectors), "; ".join([reason if not found else "nothing else finds", *found])
+
+
+def _of_kind(kind: IndexKind, vectors: RawFile, samples: list[Samples]) -> VectorIndex:
+    match kind:
+        case "flat":
+            return build_flat(vectors)
+        case "hnsw":
+            return Graph.build(vectors)
+        case "rabitq":
+            return RaBitQ.build(vectors, samples)
+        case "ivf_rabitq":
+            return IvfRaBitQ.build(vectors, samples)
+
+
+def opened_index(
+    kind: str, path: Path | None, vectors: RawFile, tuning: Tuning | None
+) -> VectorIndex:
+    """An index of this kind from the file that it wrote, if it wrote any.
+
+    Raises:
+        OSError, RuntimeError, ValueError: There is none, or it is something else.
+    """
+    match kind, path, tuning:
+        case "flat", None, _:
+            return Flat(vectors, None)
+        case "flat", Path(), _:
+            return Panorama.opened(path, vectors)
+        case "hnsw", Path(), _:
+            return Graph.opened(path, vectors)
+        case "rabitq", Path(), Tuning():
+            return RaBitQ.opened(path, vectors, tuning)
+        case "ivf_rabitq", Path(), Tuning():
+            return IvfRaBitQ.opened(path, vectors, tuning)
+    raise ValueError(f"no index of the kind {kind!r}")

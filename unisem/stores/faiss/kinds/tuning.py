@@ -1,0 +1,163 @@
+"""`Tuning`: what an index was found to need on the space's own vectors; `Samples`: on which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisem.records import Vector
+from unisem.stores.calibrated import Calibrated
+from unisem.stores.faiss.exact_scan import scan
+from unisem.stores.faiss.raw_file import RawFile
+from unisem.stores.faiss.rawvectors import VectorId
+
+K = 10  # neighbours of which a recall is said
+MARGIN = 8  # more of them that a search asks for, so that ties are seen
+ENOUGH = 0.995
+"""The share of the neighbours from which on trying harder is not worth it."""
+_EACH = 64  # queries of each group
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How hard a search need try.
+
+    Attributes:
+        oversampling: How many times more vectors than wanted are scored exactly.
+        probes: How many lists are looked at; 0 where there are none.
+        recalls: For each group of queries the share of the ten nearest vectors that so are found.
+        queries: How many queries there were in all.
+    """
+
+    oversampling: int
+    probes: int
+    recalls: Mapping[str, float]
+    queries: int
+
+    @property
+    def recall(self) -> float:
+        """Of the group that is served worst; 1 if there was none."""
+        return min(self.recalls.values(), default=1.0)
+
+    @property
+    def described(self) -> str:
+        """In one clause, for a person."""
+        tried = f"{self.oversampling} times as many as wanted are scored exactly"
+        if self.probes:
+            tried = f"{self.probes} lists are looked at, {tried}"
+        if not self.recalls:
+            return tried
+        shares = ", ".join(f"{share:.3f} of {name}" for name, share in self.recalls.items())
+        return f"recall@{K} {shares}, on {self.queries:,} held-out queries; {tried}"
+
+    def to_json(self) -> dict[str, Any]:
+        """As a seal keeps it."""
+        return {
+            "oversampling": self.oversampling,
+            "probes": self.probes,
+            "recalls": dict(self.recalls),
+            "queries": self.queries,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """What `to_json` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is something else.
+        """
+        recalls = {str(name): float(share) for name, share in value["recalls"].items()}
+        found = cls(
+            int(value["oversampling"]), int(value["probes"]), recalls, int(value["queries"])
+        )
+        if found.oversampling < 1 or found.probes < 0:
+            raise ValueError("it cannot be less than one")
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Queries of one group, and what they should find.
+
+    Attributes:
+        name: Of what they are, and what they look for.
+        queries: ``(q, d)`` as they are compared.
+        eligible: ``(n,)`` which vectors are looked for; ``None`` for all.
+        own: For each query the positions of its own record, which are not counted.
+        nearest: For each query the positions of the ten nearest of the others.
+    """
+
+    name: str
+    queries: Vector
+    eligible: NDArray[np.bool_] | None
+    own: list[NDArray[np.int64]]
+    nearest: list[NDArray[np.int64]]
+
+    def recall(self, found: Iterable[NDArray[np.int64]]) -> float:
+        """The mean share of the nearest among positions that were found."""
+        shares = [
+            float(np.isin(near, places).mean())
+            for near, places in zip(self.nearest, found, strict=True)
+        ]
+        return float(np.mean(shares))
+
+
+def samples_of(
+    vectors: RawFile,
+    vector_ids: NDArray[np.int64],
+    raw: Vector,
+    calibrated: Calibrated | None,
+    seed: int = 0,
+) -> list[Samples]:
+    """Draw queries from a segment's own vectors, each modality apart.
+
+    A record's vectors stand for queries of their modality; what they find of their own record does
+    not count, as if it were held out. Texts ask for pictures apart, too, where there are both: that
+    is the question that an index of mixed vectors serves worst.
+
+    Args:
+        vectors: ``(n, d)`` as they are searched.
+        vector_ids: ``(n,)`` their numbers.
+        raw: ``(n, d')`` as they were given.
+        calibrated: What they are calibrated by.
+        seed: Decides what is drawn.
+    """
+    rng = np.random.default_rng(seed)
+    are_images = VectorId.are_images(vector_ids)
+    rows = VectorId.rows(vector_ids)
+    groups: list[Samples] = []
+    for asked in ("text", "image"):
+        places = np.flatnonzero(are_images == (asked == "image"))
+        chosen = np.sort(rng.permutation(places)[:_EACH])
+        if not len(chosen):
+            continue
+        queries = raw[chosen]
+        if calibrated is not None:
+            it = calibrated.calibration.queries(queries, asked)
+            queries = np.stack([each.vector for each in it]).astype(np.float32)
+        first, last = (np.searchsorted(rows, rows[chosen], side) for side in ("left", "right"))
+        own = [np.arange(*ends) for ends in zip(first, last, strict=True)]
+        name = "texts" if asked == "text" else "pictures"
+        groups.append(_group(name, vectors, queries, None, own))
+        images = int(are_images.sum())
+        if asked == "text" and K + MARGIN < images < len(vector_ids):
+            groups.append(_group("pictures for texts", vectors, queries, are_images, own))
+    return groups
+
+
+def _group(
+    name: str,
+    vectors: RawFile,
+    queries: Vector,
+    eligible: NDArray[np.bool_] | None,
+    own: list[NDArray[np.int64]],
+) -> Samples:
+    count = len(vectors) if eligible is None else int(eligible.sum())
+    fetch = min(count, K + max(map(len, own)))
+    found = scan(vectors, np.ascontiguousarray(queries), fetch, eligible, count)
+    nearest = [at[~np.isin(at, mine)][:K] for (_, at), mine in zip(found, own, strict=True)]
+    return Samples(name, queries, eligible, own, nearest)
