@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +21,7 @@ from PIL import Image
 from tests.support.pictures import noise
 from tests.support.processes import script
 from tests.support.toy import ToyEncoder
+from tests.support.waiting import until
 from unisem import IngestReport, SemanticSpace
 from unisem.encoders import Encoder
 from unisem.errors import ClusterError, EncoderError, EncoderMismatchError
@@ -341,3 +344,56 @@ def test_a_cluster_of_its_own_listens_to_this_machine_only(tmp_path: Path, folde
     assert len(most) >= 3
     assert {ip.removeprefix("::ffff:") for ip in most} == {"127.0.0.1"}
     assert left == 0
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("options", [(), ("--ray", "local", "--ray-actors", "1")])
+def test_what_is_done_is_kept_and_the_rest_is_done_later(
+    tmp_path: Path, folder: Path, options: tuple[str, ...], end: signal.Signals
+) -> None:
+    for number in range(COUNT, 6 * COUNT):
+        noise(number, (160, 120)).save(folder / f"{number:03}.png")
+    path = tmp_path / "photos.unisem"
+    index = subprocess.Popen(
+        [sys.executable, "-m", "unisem", "index", folder, "--into", path, *options],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+    def kept() -> int:
+        assert index.poll() is None, index.communicate()
+        if not (path / "manifest.json").exists():
+            return 0
+        with SemanticSpace.open(path) as space:
+            return len(space)
+
+    until(lambda: kept() > COUNT)
+    family = psutil.Process(index.pid).children(recursive=True)
+    os.killpg(index.pid, end)  # as a terminal does by Ctrl-C
+    _, errors = index.communicate(timeout=120)
+    assert index.returncode == (130 if end == signal.SIGINT else -9)
+    assert "Traceback" not in errors
+    assert ("What is done is kept" in errors) == (end == signal.SIGINT)
+    assert not psutil.wait_procs(family, timeout=60)[1]
+    with SemanticSpace.open(path) as space:
+        before = len(space)
+    assert COUNT < before < 6 * COUNT
+    report, held = taken_in(path, folder, None, "mini")
+    assert (report.unchanged, report.added) == (before, len(held) - before)
+    whole, expected = taken_in(tmp_path / "whole.unisem", folder, None, "mini")
+    assert held == expected
+    assert report.skipped == whole.skipped
+
+
+def test_without_ray_one_sentence_says_what_to_install(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unisem.common.lazy.find_spec", lambda name: None)
+    with (
+        SemanticSpace.open(tmp_path / "a.unisem", encoder=ToyEncoder()) as space,
+        pytest.raises(ClusterError, match=r'pip install "unisem\[ray\]"'),
+    ):
+        space.add_folder(folder, ray=RayIngestion())

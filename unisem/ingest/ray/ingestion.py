@@ -79,8 +79,13 @@ class RayIngestion:
         """The same way in, with encoders on the cluster.
 
         Raises:
-            ClusterError: That one makes a reranker's tokens, too, which actors do not.
+            ClusterError: Ray is not installed; or that one makes a reranker's tokens, too, which
+                actors do not.
         """
+        try:
+            require("embedding on a Ray cluster", "ray", "unisem[ray]")
+        except ImportError as error:
+            raise ClusterError(str(error)) from error
         if intake.tokens is not None:
             raise ClusterError(
                 "actors of a Ray cluster make no tokens for a reranker; open the space without "
@@ -125,9 +130,7 @@ class RayIngestion:
 
         Raises:
             ClusterError: There is no such cluster, or the program is connected to another.
-            ImportError: Ray is not installed.
         """
-        require("embedding on a Ray cluster", "ray", "unisem[ray]")
         if self.address == "local":
             for name, value in _LOCAL.items():  # some are read as Ray is imported
                 os.environ.setdefault(name, value)
@@ -148,10 +151,13 @@ class RayIngestion:
             settings = {"include_dashboard": False, "object_store_memory": _OBJECTS}
         try:
             ray.init(address=self.address, log_to_driver=False, logging_level="error", **settings)
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        except Exception as error:  # Ray raises nothing narrower
+            ray.shutdown()
             why = " ".join(str(error).split())[:300]
             raise ClusterError(
-                f"there is no Ray cluster at {self.address!r} ({why}); "
+                f"a Ray cluster could not be begun here ({why}); a machine that is less busy may"
+                if self.address == "local"
+                else f"there is no Ray cluster at {self.address!r} ({why}); "
                 "begin one with `ray start`, see docs/guides/ray.md, or use --ray local"
             ) from error
         try:
