@@ -35,8 +35,8 @@ K = 10
 TAIL = 2_000
 """Exact scores of each query that are kept, to see how they thin out."""
 SETTINGS: dict[str, tuple[tuple[int, int], ...]] = {
-    "rabitq": ((100, 0), (200, 0), (500, 0), (1000, 0), (2000, 0)),
-    "ivf_rabitq": ((500, 16), (500, 64), (500, 256), (2000, 256)),
+    "rabitq": ((200, 0), (500, 0), (1000, 0), (2000, 0), (5000, 0)),
+    "ivf_rabitq": ((2000, 16), (2000, 64), (2000, 256), (5000, 256)),
 }
 """By kind: how many are rescored, and how many lists are looked through."""
 _WIDE = 4_096  # found by codes, to see by how much codes err about the nearest

@@ -4,9 +4,9 @@
         [--against codes-10000000.json] [--markdown docs/measured/scale.md]
 
 `benchmarks.codes` measures the parts. Times go by what is done: codes looked at, vectors read,
-lists compared with. Recall is simulated: the best scores of a query thin out along the line that
-was measured, ranks are drawn from it for the size asked for, codes err about them as measured, and
-each shard's shortlist is rescored. ``docs/measured/scale.md`` names every assumption.
+lists compared with. Recall follows from how a query's best scores thin out and from how codes err
+about them, both as measured. A search on several shards waits for the slowest of times that are
+drawn. ``docs/measured/scale.md`` names every assumption.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ SIZES = (10**6, 10**7, 10**8, 10**9)
 LIMIT = 0.25  # by how much a prediction may be off
 ENOUGH = 0.99  # recall that a setting is chosen for
 _DRAWS = 4_000  # searches that the spread of times is drawn for
-_WIDER = 12  # times the shortlists: as many of the best could take a place in them
 
 
 def main() -> None:
@@ -250,46 +249,55 @@ class Model:
         """One search on a shard of ``rows``.
 
         Codes take what they took, by how many are looked at: all, or the share of the lists that
-        is looked through. Choosing lists goes by their number. Reading goes by the shortlist.
+        is looked through. Keeping the best so far takes as often as it is bettered. Choosing lists
+        goes by their number, reading by the shortlist.
         """
-        timed = self.setting(shortlist, probes)
-        lists_then, lists_now = self.measured.lists, lists or self.measured.lists
-        growth = rows / self.parts.rows
+        timed, lists_then = self.setting(shortlist, probes), self.measured.lists
+        lists_now = lists or lists_then
+        looked_then, looked_now = float(self.parts.rows), float(rows)
         if lists_then:
-            growth *= lists_then / lists_now
-        scan = (timed.find_ms - timed.lists_ms) * growth
+            looked_then *= min(1.0, probes / lists_then)
+            looked_now *= min(1.0, probes / lists_now)
+        kept_then = self.keep_us * kept_often(shortlist, looked_then) / 1000
+        scan = max(0.0, timed.find_ms - timed.lists_ms - kept_then) * looked_now / looked_then
+        kept = self.keep_us * kept_often(shortlist, looked_now) / 1000
         choose = timed.lists_ms * (lists_now / lists_then if lists_then else 0)
         spread = math.log(max(timed.p95_ms / timed.total_ms, 1.0)) / 1.645
-        return Times(scan + choose, timed.read_ms, spread)
+        return Times(scan + kept + choose, timed.read_ms, spread)
 
-    def recall(
-        self, rows: int, shards: int, shortlist: int, probes: int = 0, seed: int = 0
-    ) -> float:
+    @property
+    def keep_us(self) -> float:
+        """Microseconds each time that a shortlist changes, from codes without lists.
+
+        The same codes are looked at for a short list and for a long one; what the long one takes
+        more is for keeping it.
+        """
+        timed = self.parts.kinds["rabitq"].timed if "rabitq" in self.parts.kinds else []
+        if len(timed) < 2:
+            return 0.0
+        few, many = timed[0], timed[-1]
+        often = [kept_often(each.shortlist, self.parts.rows) for each in (few, many)]
+        return max(0.0, 1000 * (many.find_ms - few.find_ms) / (often[1] - often[0]))
+
+    def recall(self, rows: int, shards: int, shortlist: int, probes: int = 0) -> float:
         """Share of the ten best of ``rows`` that some shard's shortlist has.
 
         Where there are lists, what is lost by not looking through all is as measured: the same
         share of the lists loses as much.
         """
-        rng = np.random.default_rng(seed)
+        return self._by_codes(rows, shards, shortlist) * self._by_lists(shortlist, probes)
+
+    def _by_codes(self, rows: int, shards: int, shortlist: int) -> float:
         noise = self.measured.noise
-        per_query = [
-            kept_share(tail, noise, rows, shards, shortlist, rng) for tail in self.parts.tails
-        ]
-        return float(np.mean(per_query)) * self._by_lists(shortlist, probes)
+        kept = [kept_share(tail, noise, rows, shards, shortlist) for tail in self.parts.tails]
+        return float(np.mean(kept))
 
     def _by_lists(self, shortlist: int, probes: int) -> float:
         """Recall as measured over recall as simulated at that size: what lists lose."""
         if not self.measured.lists:
             return 1.0
         measured = self.setting(shortlist, probes).recall
-        whole = Model(
-            Parts(
-                self.parts.rows, self.parts.dimension, self.parts.queries, 1, self.parts.tails,
-                {self.kind: _without_lists(self.measured)},
-            ),
-            self.kind,
-        ).recall(self.parts.rows, 1, shortlist)  # fmt: skip
-        return min(1.0, measured / whole)
+        return min(1.0, measured / self._by_codes(self.parts.rows, 1, shortlist))
 
     def predict(
         self, rows: int, shortlist: int, probes: int = 0, shards: int | None = None
@@ -353,50 +361,32 @@ class Model:
         return float(np.median(slowest)), float(np.percentile(slowest, 99))
 
 
-def best_scores(
-    tail: tuple[float, float], rows: int, count: int, rng: np.random.Generator
-) -> np.ndarray:
-    """The ``count`` best of ``rows`` scores, descending, of a query whose tail is this line.
-
-    The smallest of many uniform numbers lie apart as sums of exponential ones do.
-    """
-    from scipy.special import ndtri
-
-    shares = np.cumsum(rng.exponential(size=count)) / rows
-    scores: np.ndarray = tail[0] - tail[1] * ndtri(np.minimum(shares, 1 - 1e-12))
-    return scores
-
-
 def kept_share(
-    tail: tuple[float, float],
-    noise: float,
-    rows: int,
-    shards: int,
-    shortlist: int,
-    rng: np.random.Generator,
+    tail: tuple[float, float], noise: float, rows: int, shards: int, shortlist: int
 ) -> float:
-    """Share of a query's ten best that are in their shard's shortlist by codes that err.
+    """Share of a query's ten best that are expected in their shard's shortlist.
 
-    Only shards that have one of the ten matter; what else each has is drawn for its rows alone.
+    Scores are normal near the top, ``N(a, b^2)``; by codes that err by ``noise`` they are
+    ``N(a, b^2 + noise^2)``. So a shard of ``n`` rows keeps what its codes say is above
+    ``a + sqrt(b^2 + noise^2) * z(shortlist / n)``, and the ten best, whose scores are
+    ``a + b * z(rank / rows)``, are seen there or not.
     """
-    best = best_scores(tail, rows, min(K, rows), rng)
-    owners = rng.integers(0, shards, len(best))
-    kept = 0
-    for shard in np.unique(owners):
-        right = best[owners == shard]
-        here = rows // shards
-        others = best_scores(tail, here, min(here, _WIDER * shortlist), rng)
-        others = others[others < best[-1]]
-        seen = others + noise * rng.standard_normal(len(others))
-        ahead = np.sort(seen)[::-1]
-        found = right + noise * rng.standard_normal(len(right))
-        places = np.searchsorted(-ahead, -found)  # of the others; the right ones are few
-        kept += int((places + len(right) <= shortlist).sum())
-    return kept / len(best)
+    from scipy.special import ndtr, ndtri
+
+    mean, spread = tail
+    here = rows / shards
+    if shortlist >= here:
+        return 1.0
+    best = mean - spread * ndtri((np.arange(1, K + 1) - 0.5) / rows)
+    least = mean - math.hypot(spread, noise) * ndtri(shortlist / here)
+    if not noise:
+        return float(np.mean(best >= least))
+    return float(np.mean(ndtr((best - least) / noise)))
 
 
-def _without_lists(kind: KindParts) -> KindParts:
-    return KindParts(0, 0, 0, 0, 0, kind.noise, kind.bias, kind.timed)
+def kept_often(shortlist: int, looked_at: float) -> float:
+    """How often one of so many in any order is among the best so far: ``m + m * ln(n / m)``."""
+    return shortlist * (1 + math.log(max(1.0, looked_at / shortlist)))
 
 
 if __name__ == "__main__":

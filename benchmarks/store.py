@@ -220,6 +220,7 @@ class Bench:
             seconds += done.build_seconds
         figures.rows_per_second = self._rows / seconds
         figures.build_seconds = done.build_seconds
+        figures.built = done.built
         files = [path for path in self._directory(figures).rglob("*") if path.is_file()]
         figures.disk_mb = sum(path.stat().st_size for path in files) / 1e6
         if figures.peer in (OURS, BARE):

@@ -75,8 +75,13 @@ class Peer(ABC):
     def close(self) -> None:
         """Write what is unwritten and let go."""
 
-    def build(self) -> None:  # noqa: B027  # some need nothing
-        """Do what makes searches fast once all rows are there: flush, index, compact."""
+    def build(self) -> str:
+        """Do what makes searches fast once all rows are there: flush, index, compact.
+
+        Returns:
+            What was built and why, where the store says so.
+        """
+        return ""
 
     def tune(self, effort: int | None) -> None:
         """Search with this ``efSearch``, ``nprobe`` or shortlist; ``None``: the store's choice."""

@@ -44,12 +44,13 @@ class LanceDB(Peer):
         arrays = [pa.array(column) for column in columns]
         self._table.add(pa.Table.from_arrays(arrays, schema=self._schema))
 
-    def build(self) -> None:
+    def build(self) -> str:
         self._table.optimize()
         if self._kind == "hnsw":
             self._table.create_index("vector", config=HnswSq(distance_type="dot"))
         elif self._kind == "ivf_rabitq":
             self._table.create_index("vector", config=IvfRq(distance_type="dot"))
+        return ""
 
     def delete(self, numbers: list[int]) -> None:
         self._table.delete(f"number IN ({', '.join(map(str, numbers))})")

@@ -45,8 +45,9 @@ class LangChainFaiss(Peer):
         pairs = zip(rows.texts, rows.vectors, strict=True)
         self._store.add_embeddings(pairs, rows.metadata, rows.ids)
 
-    def build(self) -> None:
+    def build(self) -> str:
         self._store.save_local(str(self._directory))
+        return ""
 
     def delete(self, numbers: list[int]) -> None:
         self._store.delete([str(number) for number in numbers])

@@ -51,8 +51,9 @@ class LlamaIndexFaiss(Peer):
             ]
         )
 
-    def build(self) -> None:
+    def build(self) -> str:
         self._context.persist(str(self._directory))
+        return ""
 
     def delete(self, numbers: list[int]) -> None:
         self._index.delete_nodes([str(number) for number in numbers], delete_from_docstore=True)

@@ -42,8 +42,9 @@ class MilvusLite(Peer):
             ],
         )
 
-    def build(self) -> None:
+    def build(self) -> str:
         self._client.flush("rows")
+        return ""
 
     def delete(self, numbers: list[int]) -> None:
         self._client.delete("rows", ids=numbers)

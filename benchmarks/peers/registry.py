@@ -65,7 +65,7 @@ def installed(distribution: str) -> str | None:
 
 
 _EF: dict[str, tuple[int, ...]] = {"hnsw": (16, 32, 64, 128, 256, 512)}
-_SHORTLISTS = {"rabitq": (50, 100, 200, 500, 1000)}
+_SHORTLISTS = {"rabitq": (100, 200, 500, 1000, 2000, 4000)}
 _PROBES = {"ivf_rabitq": (4, 16, 64, 256)}
 
 PEERS = {

@@ -69,6 +69,10 @@ def markdown(results: Results) -> str:
     if results.skipped:
         parts.append("Left out: " + "; ".join(results.skipped) + ".")
     parts += [sheet.as_markdown() for sheet in sheets(results)]
+    chosen = [f"- {each.name}, {each.rows:,} rows: {each.built}"
+              for each in results.figures if each.kind == "auto"]  # fmt: skip
+    if chosen:
+        parts.append("### What was chosen\n\n" + "\n".join(chosen))
     troubles = [f"- {each.name}, {each.rows:,} rows: {trouble}"
                 for each in results.figures for trouble in each.trouble]  # fmt: skip
     if troubles:

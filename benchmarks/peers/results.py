@@ -66,6 +66,7 @@ class Figures:
 
     Attributes:
         trouble: What it could not do, and why; empty if nothing.
+        built: What was built and why, where it says so.
         index_mb: Its Faiss files; 0 where it has no such file.
         load: The machine's load average of a minute, before it was filled and when all was done.
         queries: By label of the filter, ``all`` without one.
@@ -78,6 +79,7 @@ class Figures:
     rows: int
     dimension: int
     trouble: list[str] = field(default_factory=list)
+    built: str = ""
     rows_per_second: float = 0
     build_seconds: float = 0
     disk_mb: float = 0
@@ -133,9 +135,10 @@ class Results:
         Raises:
             SystemExit: They were measured with something else.
         """
-        other = {name for name in machine if machine[name] != self.machine.get(name)}
-        if other & {"data", "threads a query", "threads that fill", "Python"}:
-            raise SystemExit(f"the file to go on with has another {', '.join(sorted(other))}")
+        fixed = ("data", "threads a query", "threads that fill", "Python")
+        other = [name for name in fixed if machine[name] != self.machine.get(name)]
+        if other:
+            raise SystemExit(f"the file to go on with has another {', '.join(other)}")
         self.machine.update(machine)
         return self
 

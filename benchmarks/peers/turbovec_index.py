@@ -43,11 +43,12 @@ class TurboVec(Peer):
         years = np.array([metadata["year"] for metadata in rows.metadata], np.int64)
         self._years = np.concatenate([self._years, years])
 
-    def build(self) -> None:
+    def build(self) -> str:
         self._directory.mkdir(parents=True, exist_ok=True)
         self._index.write(str(self._file))
         np.save(self._directory / "years.npy", self._years)
         np.save(self._directory / "vectors.npy", np.concatenate(self._added))
+        return ""
 
     def delete(self, numbers: list[int]) -> None:
         for number in numbers:

@@ -34,8 +34,8 @@ class UniSem(Peer):
             ]
         )
 
-    def build(self) -> None:
-        self._store.compact()
+    def build(self) -> str:
+        return self._store.compact()
 
     def delete(self, numbers: list[int]) -> None:
         removed = self._store.delete(Selection(ids=tuple(str(number) for number in numbers)))

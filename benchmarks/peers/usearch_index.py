@@ -28,9 +28,10 @@ class USearch(Peer):
     def add(self, rows: Rows) -> None:
         self._index.add(np.array(rows.numbers, np.uint64), rows.vectors, threads=_THREADS)
 
-    def build(self) -> None:
+    def build(self) -> str:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         self._index.save(str(self._file))
+        return ""
 
     def delete(self, numbers: list[int]) -> None:
         if self._kind == "flat":

@@ -35,10 +35,15 @@ class PeerError(Exception):
 
 @dataclass(frozen=True)
 class Ingested:
-    """Seconds until the rows were acknowledged, and until the index was built after that."""
+    """Seconds until the rows were acknowledged, and until the index was built after that.
+
+    Attributes:
+        built: What was built and why, where the store says so.
+    """
 
     add_seconds: float
     build_seconds: float
+    built: str
 
 
 @dataclass(frozen=True)
@@ -181,8 +186,8 @@ class _Served:
             self._peer.add(taken)
             seconds += time.perf_counter() - mark
         mark = time.perf_counter()
-        self._peer.build()
-        return Ingested(seconds, time.perf_counter() - mark)
+        built = self._peer.build()
+        return Ingested(seconds, time.perf_counter() - mark, built)
 
     def open(self) -> Opened:
         """Open the finished store and answer one query."""
