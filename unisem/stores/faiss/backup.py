@@ -17,6 +17,8 @@ from unisem.common.owned import is_own_file, is_own_folder
 from unisem.errors import StoreError
 from unisem.images.library import BLOB, ImageLibrary
 from unisem.stores.calibration_file import FILE as CALIBRATION
+from unisem.stores.faiss.column_file import SEAL as COLUMNS
+from unisem.stores.faiss.column_file import ColumnFile
 from unisem.stores.faiss.moments import can_follow
 from unisem.stores.faiss.readonly import read_only
 from unisem.stores.faiss.recordrows import RecordRows
@@ -93,6 +95,7 @@ def copy_without_pictures(directory: Path, copy: Path) -> bool:
     for name in ("manifest.json", CALIBRATION):
         if is_own_file(directory / name):
             _copy(directory / name, copy / name)
+    _copy_columns(directory, copy)
     with read_only(copy) as database:
         return _copy_segment(database, directory, copy)
 
@@ -130,6 +133,21 @@ def _copy_segment(database: sqlite3.Connection, directory: Path, copy: Path) -> 
     for new in copy.glob("vectors*"):
         new.unlink()
     return False
+
+
+def _copy_columns(directory: Path, copy: Path) -> None:
+    """Copy the columns if they are whole; which catalogue they belong to they know themselves."""
+    for old in copy.glob("columns*"):
+        old.unlink()
+    with suppress(OSError, ValueError, KeyError, TypeError):  # absent, replaced meanwhile, damaged
+        seal = directory / COLUMNS
+        name = Path(json.loads(seal.read_text(encoding="utf-8"))["file"]).name
+        if is_own_file(seal) and is_own_file(directory / name):
+            _copy(directory / name, copy / name)
+            _copy(seal, copy / COLUMNS)
+    if ColumnFile.load(copy) is None:
+        for new in copy.glob("columns*"):
+            new.unlink()
 
 
 def _copy(original: Path, copy: Path) -> bool:

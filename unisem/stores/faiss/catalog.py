@@ -29,6 +29,7 @@ from unisem.errors import CorruptStoreError, VectorError
 from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.faiss import words
+from unisem.stores.faiss.column_file import ColumnMaker
 from unisem.stores.faiss.database import DAMAGED, Database
 from unisem.stores.faiss.moments import Moment, Moments, can_follow
 from unisem.stores.faiss.rawvectors import RawVectors, VectorId
@@ -155,6 +156,10 @@ class Catalog(Database):
         return dimension == self.dimension and can_follow(
             self._db, moment, self.forgotten, self.transaction_number
         )
+
+    def knows(self, moment: Moment) -> bool:
+        """Whether a moment is of this catalogue's past, as far as that is remembered."""
+        return moment.transaction <= self.transaction_number and self._moments.knows(moment)
 
     def add(self, items: Iterable[EmbeddedRecord]) -> Changes:
         """Insert or replace records by id, inside the caller's transaction."""
@@ -291,6 +296,11 @@ class Catalog(Database):
         """As `RecordRows.values`."""
         with self._decoding(f"the field {field!r}"):
             return self._records.values(field, after, last)
+
+    def columns(self) -> tuple[Moment, ColumnMaker]:
+        """The latest moment, and what filters look at of every record of it, as columns."""
+        with self.snapshot(), self._decoding("a record's metadata"):
+            return self.moment, ColumnMaker(self._records.lines())
 
     def blobs(self) -> set[str]:
         """The places inside ``blobs/`` that any record refers to."""

@@ -23,6 +23,7 @@ from unisem.stores.calibrated import digest_of
 from unisem.stores.calibration_file import FILE as CALIBRATION
 from unisem.stores.calibration_file import CalibrationFile
 from unisem.stores.faiss import checksums, words
+from unisem.stores.faiss.columncheck import damaged_columns
 from unisem.stores.faiss.database import DAMAGED
 from unisem.stores.faiss.moments import can_follow
 from unisem.stores.faiss.rawvectors import (
@@ -84,6 +85,8 @@ def check_store(
             yield from vector_findings
             say("segment")
             yield from _segment(database, directory, facts, vector_ids)
+            say("columns")
+            yield from _columns(database, directory, image_library, facts)
             say("words")
             yield from _words(database, facts)
     except CorruptStoreError as error:
@@ -232,6 +235,20 @@ def _segment(
         yield Finding("segment", True, f"{text}; {remedy}")
     if len(lacking):
         yield Finding("segment", True, f"lacks {len(lacking):,} vectors; {remedy}")
+
+
+def _columns(
+    database: sqlite3.Connection,
+    directory: Path,
+    image_library: ImageLibrary,
+    facts: dict[str, Any],
+) -> Iterator[Finding]:
+    if facts.get("format") != FORMAT:
+        return  # of an older format they are not believed
+    current = int(facts.get("transaction") or 0)
+    for fault in damaged_columns(database, directory, image_library, current):
+        remedy = "`unisem store compact` writes them anew"
+        yield Finding("columns", True, f"{fault}; {remedy}")
 
 
 def _calibration(directory: Path) -> Iterator[Finding]:

@@ -1,5 +1,8 @@
 """`Column`: a metadata field of all records, as codes; `RecordTable`: whom a selection chooses.
 
+Columns come from a file that is written when the store is compacted or closed; what that lacks is
+read from the catalogue.
+
 A comparison is decided once for each distinct value, by the function that defines its meaning,
 and looked up for each record. With few distinct values that is next to nothing; where every record
 has its own, equality goes through a dictionary and order through one NumPy comparison.
@@ -7,8 +10,8 @@ has its own, equality goes through a dictionary and order through one NumPy comp
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +31,7 @@ from unisem.filters import (
     gathered,
 )
 from unisem.stores.faiss.catalog import Catalog
+from unisem.stores.faiss.column_file import MODALITY, Coded, ColumnFile, code_key
 from unisem.stores.faiss.growing_array import GrowingArray
 from unisem.stores.faiss.snapshot import Snapshot
 from unisem.stores.selection import Selection
@@ -49,10 +53,16 @@ class Column:
     Records that were appended later extend a column; what it says of earlier ones stays.
     """
 
-    def __init__(self) -> None:
-        self._codes = GrowingArray(np.empty(0, np.int32))
-        self._values: list[Any] = [None]  # by code; the first stands for a missing field
-        self._code_of: dict[tuple[str, Any], int] = {}
+    def __init__(self, coded: Coded | None = None) -> None:
+        """Begin with what was read before.
+
+        Args:
+            coded: Codes of the first records, and the values; ``None`` to begin with no record.
+        """
+        codes, values = (np.empty(0, np.int32), []) if coded is None else coded
+        self._codes = GrowingArray(codes)
+        self._values: list[Any] = [None, *values]  # by code; the first stands for a missing field
+        self._code_of: dict[Any, int] | None = None  # made when a value is looked for
         self._numbers = GrowingArray(np.full(1, np.nan))  # by code; not-a-number for non-numbers
         self._exact = True
 
@@ -70,14 +80,23 @@ class Column:
         codes = np.full(length - len(self), _MISSING, np.int32)
         codes[ordinals - len(self)] = np.fromiter(map(self._code, values), np.int32)
         self._codes.append(codes)
-        fresh = self._values[len(self._numbers.view) :]
-        if fresh:
-            self._numbers.append(np.array([self._number(value) for value in fresh]))
 
     def mask(self, comparison: Comparison, length: int) -> Mask:
         """``(length,)``: for which of the first records the comparison holds."""
         table = self._decide(comparison)
-        decided: Mask = table.take(self._codes.view[:length])
+        codes: NDArray[np.int32] = self._codes.view[:length]
+        held = np.flatnonzero(table)
+        if not len(held):
+            return np.zeros(length, np.bool_)
+        if held[-1] - held[0] == len(held) - 1:  # one value, or a range of them
+            first, last = int(held[0]), int(held[-1])
+            if first == last:
+                equal: Mask = codes == first
+                return equal
+            if not first:
+                return codes <= last
+            return codes >= first if last == len(table) - 1 else (codes >= first) & (codes <= last)
+        decided: Mask = table.take(codes)
         return decided
 
     def equals(self, value: Any, length: int) -> Mask:
@@ -92,27 +111,42 @@ class Column:
         whole_list = isinstance(wanted, tuple) and not several
         if not whole_list and operator in (Operator.EQ, Operator.IN, Operator.NE, Operator.NOT_IN):
             table = np.zeros(count, np.bool_)
+            code_of = self._codes_by_value()
             for value in wanted if several else (wanted,):
-                code = self._code_of.get((kind(value), value))
+                code = code_of.get(code_key(value))
                 if code is not None:
                     table[code] = True
             return ~table if operator in (Operator.NE, Operator.NOT_IN) else table
-        if operator in _ORDER and kind(wanted) == "number" and self._exact and _is_exact(wanted):
-            with np.errstate(invalid="ignore"):
-                ordered: Mask = _ORDER[operator](self._numbers.view[:count], float(wanted))
-            return ordered
+        if operator in _ORDER and kind(wanted) == "number" and _is_exact(wanted):
+            numbers = self._as_numbers()
+            if numbers is not None:
+                with np.errstate(invalid="ignore"):
+                    ordered: Mask = _ORDER[operator](numbers, float(wanted))
+                return ordered
         decided = (compare(operator, True, value, wanted) for value in self._values[1:])
         missing = compare(operator, False, None, wanted)
         return np.fromiter((missing, *decided), np.bool_, count)
 
     def _code(self, value: Any) -> int:
-        name = kind(value)
-        key = (name, json.dumps(value, sort_keys=True) if name == "other" else value)
-        code = self._code_of.get(key)
+        code_of, key = self._codes_by_value(), code_key(value)
+        code = code_of.get(key)
         if code is None:
-            code = self._code_of[key] = len(self._values)
+            code = code_of[key] = len(self._values)
             self._values.append(value)
         return code
+
+    def _codes_by_value(self) -> dict[Any, int]:
+        if self._code_of is None:
+            values = self._values[1:]
+            self._code_of = {code_key(value): code for code, value in enumerate(values, 1)}
+        return self._code_of
+
+    def _as_numbers(self) -> NDArray[np.float64] | None:
+        """By code; ``None`` if one is not exact as a double."""
+        fresh = self._values[len(self._numbers.view) :]
+        if fresh:
+            self._numbers.append(np.array([self._number(value) for value in fresh]))
+        return self._numbers.view if self._exact else None
 
     def _number(self, value: Any) -> float:
         if kind(value) != "number":
@@ -163,12 +197,15 @@ class RecordTable:
 
     Args:
         catalog: Where the records are.
+        directory: Where their columns may have been written; ``None`` for memory.
     """
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, directory: Path | None) -> None:
         self._catalog = catalog
-        self._columns: dict[str, Column] = {}
-        self._pictures = Column()
+        self._directory = directory
+        self._columns: dict[str | None, Column] = {}
+        self._file: ColumnFile | None = None
+        self._is_looked_for = directory is not None
 
     def choose(self, selection: Selection, snapshot: Snapshot) -> Mask:
         """``(records,)``: which of a snapshot's living records a selection chooses."""
@@ -180,17 +217,38 @@ class RecordTable:
             listed[snapshot.ordinals(self._catalog.rows(named))] = True
             mask &= listed
         if selection.modality is not None:
-            self._extend(self._pictures, None, snapshot)
-            mask &= self._pictures.equals(selection.modality, length)
+            mask &= self._column(None, snapshot).equals(selection.modality, length)
         if selection.filter is not None:
-            for field in fields_of(selection.filter):
-                self._extend(self._columns.setdefault(field, Column()), field, snapshot)
-            mask &= evaluate(selection.filter, self._columns, length)
+            fields = fields_of(selection.filter)
+            columns = {field: self._column(field, snapshot) for field in fields}
+            mask &= evaluate(selection.filter, columns, length)
         return mask
 
+    def _column(self, field: str | None, snapshot: Snapshot) -> Column:
+        """The column of a field, or of the modality, of all records of a snapshot."""
+        column = self._columns.get(field)
+        if column is None:
+            written = self._written(MODALITY if field is None else field, snapshot)
+            column = self._columns[field] = Column(written)
+        if len(column) < len(snapshot.rows):
+            self._extend(column, field, snapshot)
+        return column
+
+    def _written(self, name: str, snapshot: Snapshot) -> Coded | None:
+        """What the file of columns says of the snapshot's first records."""
+        if self._is_looked_for:
+            self._is_looked_for = False
+            assert self._directory is not None
+            found = ColumnFile.load(self._directory)
+            if found is not None and self._catalog.knows(found.moment):
+                self._file = found
+        coded = None if self._file is None else self._file.read(name)
+        if self._file is None or coded is None:
+            return None
+        codes, values = coded
+        return self._file.aligned(codes, snapshot.rows), values
+
     def _extend(self, column: Column, field: str | None, snapshot: Snapshot) -> None:
-        if len(column) >= len(snapshot.rows):
-            return
         after = int(snapshot.rows[len(column) - 1]) if len(column) else -1
         rows, values = self._catalog.values(field, after, int(snapshot.rows[-1]))
         places = np.searchsorted(snapshot.rows, rows)

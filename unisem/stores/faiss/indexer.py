@@ -13,12 +13,14 @@ from unisem.common.forks import start_undisturbed, undisturbed
 from unisem.errors import StoreError
 from unisem.records import Vector
 from unisem.stores.calibration_file import Swap
+from unisem.stores.faiss.column_file import FEWEST, ColumnFile
 from unisem.stores.faiss.index_settings import IndexKind, IndexSettings
 from unisem.stores.faiss.moments import Moment
 from unisem.stores.faiss.open_files import OpenFiles
 from unisem.stores.faiss.segment import Segment
 
 _log = logging.getLogger(__name__)
+_STALE_COLUMNS = 0.05  # share of records that they lack from which they are worth writing anew
 _SAVED_AT_ONCE = 1 << 24  # bytes of a segment that are written so fast that searches may wait
 _QUICK = ("flat", "rabitq", "ivf_rabitq")  # what is built unasked; a graph is built when asked for
 
@@ -105,8 +107,35 @@ class Indexer:
             kind = (snapshot and snapshot.index_kind) or "flat"
             if kind in _QUICK and snapshots.is_stale():
                 self.index_anew(kind)
+            self._save_columns_if_stale()
         except StoreError as error:  # what was stored is safe, so nobody need handle this
             _log.warning("%s; the next opening reads the vectors from the catalogue", error)
+
+    def save_columns(self) -> None:
+        """Write the columns that filters look at; searches and writes go on meanwhile."""
+        files = self._files
+        if files.directory is None:
+            return
+        try:
+            with undisturbed(), files.catalog.reader() as catalog:
+                moment, columns = catalog.columns()
+            if len(columns.rows) >= FEWEST:
+                with files.mutex:
+                    columns.save(files.directory, moment)
+        except StoreError as error:  # a damaged record, too: nothing but time is lost
+            _log.warning("%s; filters read the catalogue when they are first used", error)
+
+    def _save_columns_if_stale(self) -> None:
+        snapshot, directory = self._files.snapshots.newest(), self._files.directory
+        if snapshot is None or directory is None or len(snapshot.rows) < FEWEST:
+            return
+        found = ColumnFile.load(directory)
+        with self._files.reading():
+            is_of_ours = found is not None and self._files.catalog.knows(found.moment)
+        last = found.rows[-1] if found is not None and is_of_ours else -1
+        known = int(np.searchsorted(snapshot.rows, last, side="right"))
+        if len(snapshot.rows) - known > _STALE_COLUMNS * known:
+            self.save_columns()
 
     def fold_if_due(self) -> None:
         """Have a thread rid the snapshot of what was removed, if that is most of it."""

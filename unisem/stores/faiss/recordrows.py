@@ -15,6 +15,7 @@ from unisem.images.library import ImageLibrary
 from unisem.records import Record, to_json
 from unisem.stores.faiss import checksums
 from unisem.stores.faiss.bulk import insert
+from unisem.stores.faiss.column_file import Line
 from unisem.stores.faiss.sql import compile_selection, is_large
 from unisem.stores.faiss.words import Entry, as_bytes
 from unisem.stores.selection import Selection
@@ -178,6 +179,14 @@ class RecordRows:
         lines = found.fetchall()
         rows = np.fromiter((line[0] for line in lines), np.int64, len(lines))
         return rows, [_decode(name, value, field) for _, name, value in lines]
+
+    def lines(self) -> Iterator[Line]:
+        """What filters look at, of all records, by ascending row."""
+        found = self._db.execute(
+            "SELECT row, modality, source_id, metadata FROM records ORDER BY row"
+        )
+        for row, modality, source_id, metadata in found:
+            yield row, modality, source_id, _mapping(metadata)
 
     def blobs(self) -> set[str]:
         """The places inside ``blobs/`` that any record refers to."""

@@ -51,14 +51,14 @@ class SnapshotKeeper:
         self._calibration = calibration
         self._seen_version = -1
         self._snapshot: Snapshot | None = None
-        self._table = RecordTable(catalog)
+        self._table = RecordTable(catalog, directory)
         self._choices: OrderedDict[tuple[str, str], Eligible] = OrderedDict()
 
     def carry_over(self, catalog: Catalog) -> None:
         """Go on in a forked child, with a connection of its own, from what the parent knew."""
         self._catalog = catalog
         self._seen_version = -1
-        self._table = RecordTable(catalog)
+        self._table = RecordTable(catalog, self._directory)
         self._choices.clear()
 
     @property
@@ -149,7 +149,8 @@ class SnapshotKeeper:
     def start(self, segment: Segment | None, dimension: int) -> Snapshot:
         """A snapshot to move on from that follows no other: a segment's, or the empty one."""
         self._snapshot = None
-        self._table = RecordTable(self._catalog)  # ordinals mean other records now
+        # Ordinals mean other records now.
+        self._table = RecordTable(self._catalog, self._directory)
         return Snapshot.of(segment, dimension, self.calibrated(dimension))
 
     def _catch_up(self, snapshot: Snapshot) -> None:

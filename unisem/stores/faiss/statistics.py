@@ -43,7 +43,7 @@ class StoreStatistics(Statistics):
         reason: Why it would.
         catalog_bytes: Size of the catalogue, with its log.
         free_bytes: How much of it is empty, and given back by ``compact``.
-        segment_bytes: Size of the segment's files.
+        segment_bytes: Size of the segment's files, and of the columns'.
         blob_bytes: Size of the pictures inside the space.
         calibration: What vectors are searched by; ``None`` if by raw cosine.
     """
@@ -135,7 +135,7 @@ class StoreStatistics(Statistics):
             reason=reason,
             catalog_bytes=_size([directory / "catalog.sqlite", directory / "catalog.sqlite-wal"]),
             free_bytes=pages * page,
-            segment_bytes=_size(directory.glob("vectors*")),
+            segment_bytes=_size([*directory.glob("vectors*"), *directory.glob("columns*")]),
             blob_bytes=_size(directory.glob("blobs/*/*")),
             calibration=calibration,
             writer=writer_of(directory),

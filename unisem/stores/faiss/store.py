@@ -266,7 +266,8 @@ class FaissStore(Store):
     def compact(self, kind: str | None = None) -> str:
         """Index all vectors anew, drop what was removed, and let go of unused pictures.
 
-        Searches go on meanwhile, in this process and in others.
+        The columns that filters look at are written, too. Searches go on meanwhile, in this process
+        and in others.
 
         Args:
             kind: Kind of index; the one the store was opened with if ``None``.
@@ -275,7 +276,9 @@ class FaissStore(Store):
             Which kind was built and why, as a sentence.
         """
         wanted = self._wanted_kind if kind is None else IndexSettings.of(kind).kind
-        return self._indexer.index_anew(wanted) or "there is nothing to index yet"
+        done = self._indexer.index_anew(wanted)
+        self._indexer.save_columns()
+        return done or "there is nothing to index yet"
 
     @property
     def calibration(self) -> Calibration | None:
