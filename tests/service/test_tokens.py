@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.pictures import encoded, solid
+from tests.support.pictures import colour_folder, encoded, solid
 from unisem import Record, SemanticSpace
 from unisem.errors import UniSemError
 from unisem.filters import Field
@@ -298,6 +299,72 @@ def test_processes_that_serve_alike_go_on_for_each_other(teams: SemanticSpace) -
 def test_a_cursor_comes_back(text: str, secret: bytes) -> None:
     cursors = Cursors(secret, "place")
     assert cursors.shown(cursors.hidden(text)) == text
+
+
+@pytest.fixture
+def elsewhere(teams: SemanticSpace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that does not lie beside the space, whose cards are of the red team."""
+    folder = colour_folder(tmp_path_factory.mktemp("secret") / "cards")
+    teams.add_folder(folder)
+    there = Record(id="mail", text="a letter", source_id="C:\\Users\\ada\\mail.txt")
+    teams.add([there])
+    red = {record.id: {"team": "red"} for record in teams.store.select() if record.id[:3] != "blu"}
+    teams.update(red)
+    return folder
+
+
+def test_strangers_are_not_told_where_files_lie(asked: TestClient, elsewhere: Path) -> None:
+    def post(path: str, body: Any, token: str) -> Any:
+        answer = asked.post(f"{SPACE}/{path}", headers=bearer(token), json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    ids = ["cards/red.png", "mail"]
+    rows = WireRows.of(np.ones((1, 48), np.float32)).model_dump()
+    for token in (READ, RED):
+        answers = [
+            post("search", {"text": "card", "k": 50}, token),
+            post("search/batch", {"queries": [{"text": "red", "mode": "keyword"}]}, token),
+            post("search", {"text": "card", "k": 1, "neighbors": 2}, token),
+            post("records/get", {"ids": ids}, token),
+            post("store/page", {"selection": {}, "limit": 50, "with_vectors": True}, token),
+            post("store/search", {"vectors": rows, "k": 50, "selection": {}}, token),
+            post("store/words", {"text": "red", "k": 50, "selection": {}}, token),
+            asked.get(f"{SPACE}/records", headers=bearer(token)).json(),
+            asked.get(f"{SPACE}/records/cards%2Fred.png", headers=bearer(token)).json(),
+            asked.get(f"{SPACE}/fields", headers=bearer(token)).json(),
+        ]
+        assert "secret" not in json.dumps(answers)
+        card, mail = answers[3]["records"]
+        assert card["source_id"] == "cards/red.png"
+        assert mail["source_id"] == ("mail.txt" if token == READ else "C:\\Users\\ada\\mail.txt")
+        named = {"text": "card", "source_ids": ["cards/red.png"], "k": 50}
+        found = [hit["record"]["id"] for hit in post("search", named, token)["hits"]]
+        assert found == ["cards/red.png"]
+    whole = str(elsewhere / "red.png")
+    for name in (whole, "cards/../cards/red.png", "C:\\Users\\ada\\mail.txt"):
+        guessed = {"text": "card", "source_ids": [name], "k": 50}
+        assert post("search", guessed, READ)["hits"] == []
+    assert post("records/get", {"ids": ids}, ALL)["records"][0]["source_id"] == whole
+    assert post("search", {"text": "x", "source_ids": [whole]}, ALL)["hits"]
+
+
+def test_a_source_stays_though_its_name_was_told_otherwise(
+    asked: TestClient, elsewhere: Path, teams: SemanticSpace
+) -> None:
+    told = asked.get(f"{SPACE}/records/cards%2Fabout.txt", headers=bearer(RED)).json()
+    assert told["source_id"] == "cards/about.txt"
+    del told["image"]
+    items = {"items": [told | {"vectors": vectors_in(teams, "cards/about.txt")}]}
+    for path, body in (("records", {"records": [told]}), ("store/add", items)):
+        answer = asked.post(f"{SPACE}/{path}", headers=bearer(RED), json=body)
+        assert answer.status_code == 200, answer.text
+        (record,) = teams.get(["cards/about.txt"])
+        assert record is not None
+        assert record.source_id == str(elsewhere / "about.txt")
+    gone = {"source_ids": ["cards/about.txt"]}
+    answer = asked.post(f"{SPACE}/records/delete", headers=bearer(RED), json=gone)
+    assert answer.json() == {"deleted": 1}
 
 
 # -- for clients that work over the store --------------------------------------------------------

@@ -83,6 +83,11 @@ class ImageLibrary:
         self._real: dict[Path, bool] = {}
         self._lease = BlobLease(directory)
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """From which folders pictures are read."""
+        return tuple(self._roots)
+
     def allow(self, folder: Path) -> None:
         """Add a folder that the user named, now and whenever they open this space again.
 

@@ -112,8 +112,7 @@ class StoreView:
         """
 
         def job() -> list[str]:
-            records = [self._whole(item) for item, _ in items]
-            self._view.check_new(records)
+            records = self._view.checked([self._whole(item) for item, _ in items])
             given = [
                 EmbeddedRecord(record, vectors)
                 for record, (_, vectors) in zip(records, items, strict=True)
@@ -159,7 +158,7 @@ class StoreView:
                 if record is None:
                     raise RecordError(f"there is no record {record_id!r}; nothing was updated")
                 changed.append(record.with_metadata(metadata[record_id]))
-            self._view.check_new(changed)
+            self._view.checked(changed)
             self._space.update(metadata)
             return len(changed)
 

@@ -14,6 +14,7 @@ from unisem.records import Record
 from unisem.search.neighbors import with_neighbors
 from unisem.search.query import Query
 from unisem.service.hosting import HostedSpace
+from unisem.service.places import Places
 from unisem.service.principals import Principal
 from unisem.service.refusal import RefusedError, too_many
 from unisem.service.store_view import StoreView
@@ -27,7 +28,8 @@ class SpaceView:
     """The one place where what a principal may see and do is decided.
 
     The filter that a principal is bound to is a part of every selection, so that what it leaves out
-    is nowhere: it is not found, given, listed, counted, changed or removed.
+    is nowhere: it is not found, given, listed, counted, changed or removed. Who may not write to
+    all of the space is not told where on this machine its files lie.
 
     Args:
         hosted: The space.
@@ -38,6 +40,10 @@ class SpaceView:
         self._hosted = hosted
         self._space = hosted.space
         self._principal = principal
+        self._places = None
+        if principal.scope == "read" or principal.filter is not None:
+            hides_all = principal.scope == "read"
+            self._places = Places(hosted.space.image_library.folders, all_paths=hides_all)
 
     @property
     def name(self) -> str:
@@ -103,6 +109,10 @@ class SpaceView:
             )
         return record
 
+    def told(self, record: Record) -> Record:
+        """A record as this principal is told of it."""
+        return record if self._places is None else self._places.told(record)
+
     def around(self, record: Record, count: int) -> list[Record]:
         """A record among those that its links lead to, in the order of its document.
 
@@ -147,8 +157,7 @@ class SpaceView:
         """
 
         def job() -> list[str]:
-            self.check_new(records)
-            return self._space.add(records)
+            return self._space.add(self.checked(records))
 
         return self.write(job)
 
@@ -229,6 +238,8 @@ class SpaceView:
         Raises:
             RefusedError: Its filter has more conditions than are looked at here (422).
         """
+        if self._places is not None:
+            selection = self._places.meant(selection)
         bound, wanted = self._principal.filter, selection.filter
         if wanted is not None and conditions_in(wanted) > (
             most := self._hosted.settings.conditions
@@ -238,21 +249,27 @@ class SpaceView:
             return selection
         return replace(selection, filter=bound if wanted is None else bound & wanted)
 
-    def check_new(self, records: Sequence[Record]) -> None:
-        """Refuse records that this principal may not add.
+    def checked(self, records: Sequence[Record]) -> list[Record]:
+        """Records that this principal adds, as they are meant: a source may be named as it is told.
 
         Raises:
             RefusedError: It would not see one (403), or an id is taken (409).
         """
         bound = self._principal.filter
         if bound is None:
-            return
+            return list(records)
         for record in records:
             _check_seen(record, bound)
         ids = [record.id for record in records]
         there = self._space.get(ids)
         if any(record is not None and not matches(bound, record.metadata) for record in there):
             raise RefusedError(409, "an id cannot be used", remedy="choose other ids")
+        return [
+            new
+            if old is None or self.told(old).source_id != new.source_id
+            else replace(new, source_id=old.source_id)
+            for new, old in zip(records, there, strict=True)
+        ]
 
 
 def _check_seen(record: Record, bound: Filter) -> None:

@@ -16,6 +16,7 @@ from unisem.stores import Store
 from unisem.stores.selection import EVERYTHING, Selection
 
 DIMENSION = 8
+PICTURE = ImageRef(path=Path("/pictures/a.png"), root=Path("/pictures"), sha256="00")
 
 
 def item(
@@ -24,9 +25,7 @@ def item(
     rng = np.random.default_rng(seed)
     rows = rng.standard_normal((2, DIMENSION)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    image = None
-    if picture:
-        image = ImageRef(path=Path("/pictures/a.png"), root=Path("/pictures"), sha256="00")
+    image = PICTURE if picture else None
     record = Record(
         id=record_id,
         text=f"text {seed}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Annotated, TypeVar, cast
 from urllib.parse import quote, unquote
 
@@ -12,12 +13,16 @@ from fastapi import Depends, Path, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from unisem.records import Record
 from unisem.service.http.guard import PRINCIPAL
 from unisem.service.principals import Principal
 from unisem.service.refusal import RefusedError
 from unisem.service.service import Service
 from unisem.service.view import SpaceView
+from unisem.stores.hits import Hit
 from unisem.wire.base import WireModel
+from unisem.wire.hit import WireHit
+from unisem.wire.record import WireRecord
 
 _Result = TypeVar("_Result")
 
@@ -110,7 +115,18 @@ async def written(make: Callable[[], WireModel]) -> Response:
     return Response(content, media_type="application/json")
 
 
-def image_url(request: Request, view: SpaceView, record_id: str) -> str:
+def wire_record(request: Request, view: SpaceView, record: Record) -> WireRecord:
+    """A record as the view's principal is told of it."""
+    return WireRecord.of(view.told(record), _image_url(request, view, record.id))
+
+
+def wire_hit(request: Request, view: SpaceView, hit: Hit) -> WireHit:
+    """A hit, likewise."""
+    told = replace(hit, record=view.told(hit.record))
+    return WireHit.of(told, _image_url(request, view, hit.record.id))
+
+
+def _image_url(request: Request, view: SpaceView, record_id: str) -> str:
     """Where a record's picture is, from the service's root."""
     base = request.scope.get("root_path", "")
     space, name = quote(view.name, safe=""), quote(record_id, safe="")

@@ -18,13 +18,12 @@ from unisem.service.http.access import (
     View,
     awaited,
     committed,
-    image_url,
+    wire_record,
     written,
 )
 from unisem.service.http.uploads import upload_route
 from unisem.service.refusal import RefusedError, too_many
 from unisem.service.settings import ServiceSettings
-from unisem.service.view import SpaceView
 from unisem.stores.selection import Selection
 from unisem.wire.answers import Added, Deleted, Got, Listing
 from unisem.wire.filters import filter_of
@@ -54,7 +53,7 @@ async def list_records(
     reading = view.read(lambda: view.page(selection, cursor, limit))
     ((records, after),) = await awaited(reading, service)
     return await written(
-        lambda: Listing(records=[_wire(request, view, it) for it in records], cursor=after)
+        lambda: Listing(records=[wire_record(request, view, it) for it in records], cursor=after)
     )
 
 
@@ -78,9 +77,11 @@ async def get_records(
     if len(wanted.ids) > service.settings.k:
         raise too_many("the number of ids", service.settings.k, "ids")
     (found,) = await awaited(view.read(lambda: view.get(wanted.ids)), service)
-    return await written(
-        lambda: Got(records=[None if it is None else _wire(request, view, it) for it in found])
-    )
+
+    def got() -> Got:
+        return Got(records=[None if it is None else wire_record(request, view, it) for it in found])
+
+    return await written(got)
 
 
 @router.post(f"{_ROOT}/delete", summary="Remove records")
@@ -94,7 +95,7 @@ async def delete_records(which: Deletion, view: View, service: TheService) -> De
 @router.get(f"{_ROOT}/{{record_id}}", summary="Give a record")
 def get_record(record_id: RecordId, request: Request, view: View) -> WireRecord:
     """One record."""
-    return _wire(request, view, view.record(record_id))
+    return wire_record(request, view, view.record(record_id))
 
 
 @router.delete(f"{_ROOT}/{{record_id}}", summary="Remove a record")
@@ -114,11 +115,7 @@ async def update_record(
 ) -> WireRecord:
     """Replace a record's metadata, whole, without embedding anything."""
     (record,) = await committed(view.update(record_id, change.metadata), service)
-    return _wire(request, view, record)
-
-
-def _wire(request: Request, view: SpaceView, record: Record) -> WireRecord:
-    return WireRecord.of(record, image_url(request, view, record.id))
+    return wire_record(request, view, record)
 
 
 def _taken(new: NewRecords, settings: ServiceSettings) -> list[Record]:

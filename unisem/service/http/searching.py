@@ -10,7 +10,7 @@ from unisem.images.decoding import inspect_image
 from unisem.images.reference import ImageRef
 from unisem.records import Record
 from unisem.search.query import Query
-from unisem.service.http.access import TheService, View, awaited, image_url, written
+from unisem.service.http.access import TheService, View, awaited, wire_hit, written
 from unisem.service.http.uploads import upload_route
 from unisem.service.likeness import likeness
 from unisem.service.refusal import RefusedError, too_many
@@ -19,7 +19,6 @@ from unisem.service.settings import ServiceSettings
 from unisem.service.view import SpaceView
 from unisem.stores.hits import Hit
 from unisem.wire.answers import Found, FoundMany
-from unisem.wire.hit import WireHit
 from unisem.wire.pictures import data_uri
 from unisem.wire.query import WireQuery
 from unisem.wire.requests import Queries
@@ -79,9 +78,7 @@ async def search_batch(
 def _found(request: Request, view: SpaceView, query: WireQuery, hits: list[Hit]) -> Found:
     if query.like is not None:
         hits = [hit for hit in hits if hit.record.id != query.like][: query.k]
-    return Found.model_construct(
-        hits=[WireHit.of(hit, image_url(request, view, hit.record.id)) for hit in hits]
-    )
+    return Found.model_construct(hits=[wire_hit(request, view, hit) for hit in hits])
 
 
 def _asked(query: WireQuery, view: SpaceView, service: Service) -> Query:

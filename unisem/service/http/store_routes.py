@@ -15,16 +15,22 @@ from unisem.images.decoding import inspect_image
 from unisem.images.reference import ImageRef
 from unisem.records import Modality, Record, Vector
 from unisem.service.embedding import Input
-from unisem.service.http.access import TheService, View, awaited, committed, image_url, written
+from unisem.service.http.access import (
+    TheService,
+    View,
+    awaited,
+    committed,
+    wire_hit,
+    wire_record,
+    written,
+)
 from unisem.service.refusal import RefusedError, too_many
 from unisem.service.settings import ServiceSettings
 from unisem.service.store_view import StoreView
 from unisem.service.view import SpaceView
 from unisem.stores.hits import Hit
 from unisem.wire.answers import Added, Deleted
-from unisem.wire.hit import WireHit
 from unisem.wire.pictures import picture_of
-from unisem.wire.record import WireRecord
 from unisem.wire.store import (
     CalibrationAnswer,
     CalibrationRequest,
@@ -113,7 +119,7 @@ async def page(
         records, after = view.page(selection, asked.cursor, asked.limit)
         vectors = store.vectors([it.id for it in records]) if asked.with_vectors else None
         return StorePage(
-            records=[WireRecord.of(it, image_url(request, view, it.id)) for it in records],
+            records=[wire_record(request, view, it) for it in records],
             vectors=None if vectors is None else _wire_vectors(vectors),
             cursor=after,
             count=view.count(selection),
@@ -244,12 +250,7 @@ def _wire_vectors(found: list[dict[Modality, Vector] | None]) -> list[Vectors | 
 
 
 def _found(request: Request, view: SpaceView, results: list[list[Hit]]) -> StoreHits:
-    return hits_of(
-        [
-            [WireHit.of(hit, image_url(request, view, hit.record.id)) for hit in hits]
-            for hits in results
-        ]
-    )
+    return hits_of([[wire_hit(request, view, hit) for hit in hits] for hits in results])
 
 
 def _taken(
