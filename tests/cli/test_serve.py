@@ -36,6 +36,9 @@ def test_what_is_refused(run: Run, made: Path, tmp_path: Path) -> None:
     assert "no such number" in refused(made, "--limit", "k=many")
     assert "more than 0" in refused(made, "--limit", "k=0")
     assert "cannot be read" in refused(made, "--token-file", tmp_path / "none.toml")
+    assert "name a space" in refused()
+    assert "nothing is published" in refused("--replica", tmp_path / "nothing")
+    assert "two spaces are called three" in refused(made, "--replica", "three=s3://bucket/photos")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -63,3 +66,15 @@ def test_names_in_urls(tmp_path: Path) -> None:
     os.makedirs(tmp_path / "b.unisem")
     named = named_spaces([f"a={tmp_path}/x=y.unisem", f"{tmp_path}/b.unisem"])
     assert named == {"a": tmp_path / "x=y.unisem", "b": tmp_path / "b.unisem"}
+
+
+def test_names_of_published_spaces() -> None:
+    from unisem.cli.serve import named_sources
+
+    sources = ["s3://bucket/photos/", "/mnt/cards.published", "b=s3://bucket/x=y", "/mnt/a=b/c"]
+    assert named_sources(sources, taken=[]) == {
+        "photos": "s3://bucket/photos/",
+        "cards": "/mnt/cards.published",
+        "b": "s3://bucket/x=y",
+        "c": "/mnt/a=b/c",
+    }

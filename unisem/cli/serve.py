@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from contextlib import ExitStack
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unisem.cli.options import ImageRoots
+from unisem.cli.publish import Cache
 from unisem.cli.terminal import note
 from unisem.common.lazy import require
 
@@ -18,11 +20,11 @@ if TYPE_CHECKING:
 
 def serve(
     spaces: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="SPACE…", help="Spaces: directories, or NAME=DIRECTORY to name one in URLs."
+            metavar="[SPACE…]", help="Spaces: directories, or NAME=DIRECTORY to name one in URLs."
         ),
-    ],
+    ] = None,
     host: Annotated[
         str, typer.Option(help="Where to listen; other than this machine only with tokens.")
     ] = "127.0.0.1",
@@ -55,6 +57,19 @@ def serve(
         ),
     ] = 1,
     image_roots: ImageRoots = None,
+    replica: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="A published space, only to be read: a directory or a URL as s3://bucket/photos, "
+            "or NAME=SOURCE; repeatable.",
+        ),
+    ] = None,
+    refresh: Annotated[
+        float,
+        typer.Option(metavar="S", min=0.1, help="Seconds between looks for newer versions."),
+    ] = 60.0,
+    cache: Cache = None,
 ) -> None:
     """Serve spaces: a page to search in, JSON, and what OpenAI's and Jina's clients call."""
     for module in ("fastapi", "uvicorn", "prometheus_client", "multipart", "httpx"):
@@ -62,7 +77,10 @@ def serve(
     from unisem.service.http.deployment import Deployment
     from unisem.service.http.server import address_of, listening, local_names, serve_app
 
-    named = named_spaces(spaces)
+    if not spaces and not replica:
+        raise typer.BadParameter("name a space, or a published one with --replica")
+    named = named_spaces(spaces or [])
+    published = named_sources(replica or [], taken=named)
     with ExitStack() as stack:
         listener = stack.enter_context(listening(host, port))
         names = local_names(listener)
@@ -74,11 +92,14 @@ def serve(
         hosts = None if names is None and not allow_host else (*(names or ()), *(allow_host or ()))
         deployment = Deployment(
             spaces={name: str(path) for name, path in named.items()},
-            settings=settings_of(limit or [], read_only=read_only, hosts=hosts),
+            settings=settings_of(limit or [], read_only=read_only or not named, hosts=hosts),
             token_file=None if token_file is None else str(token_file),
             rerankers=tuple(reranker or ()),
             image_roots=tuple(map(str, image_roots or ())),
             address=address_of(listener),
+            replicas=published,
+            refresh=refresh,
+            cache=None if cache is None else str(cache),
         )
         if workers == 1:
             app = deployment.app(stack)
@@ -106,6 +127,29 @@ def named_spaces(arguments: list[str]) -> dict[str, Path]:
         if name in named:
             raise typer.BadParameter(f"two spaces are called {name}; name one: OTHER={path}")
         named[name] = path
+    return named
+
+
+def named_sources(arguments: list[str], taken: Container[str]) -> dict[str, str]:
+    """Where spaces are published, by the names that these have in URLs.
+
+    Args:
+        arguments: Directories and URLs, some with a name and ``=`` before.
+        taken: Names that other spaces have.
+
+    Raises:
+        typer.BadParameter: Two have the same name, or one has none.
+    """
+    named: dict[str, str] = {}
+    for argument in arguments:
+        given, equals, place = argument.partition("=")
+        name, source = (given, place) if equals and "/" not in given else ("", argument)
+        name = name or PurePosixPath(source.rstrip("/")).stem
+        if not name or not source:
+            raise typer.BadParameter(f"{argument} has no name; give it one: NAME={argument}")
+        if name in named or name in taken:
+            raise typer.BadParameter(f"two spaces are called {name}; name one: OTHER={source}")
+        named[name] = source
     return named
 
 

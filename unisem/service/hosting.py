@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 from unisem.encoders import Encoder
+from unisem.exchange.replicas.replica import OpenVersion
+from unisem.exchange.replicas.version import Version
 from unisem.search.query import Query
 from unisem.service.batching import Batcher, joined
 from unisem.service.cursors import Cursors
@@ -29,6 +31,7 @@ class HostedSpace:
         settings: How many may wait.
         secret: Hides where listings go on.
         writable: Whether records may be added and removed.
+        opened: The version of a published space that this is, if it is one; closed with this.
     """
 
     def __init__(
@@ -39,12 +42,14 @@ class HostedSpace:
         *,
         secret: bytes,
         writable: bool,
+        opened: OpenVersion | None = None,
     ) -> None:
         self.name = name
         self.space = space
         self.settings = settings
         self.cursors = Cursors(secret, name)
         self.writable = writable
+        self._opened = opened
         self._searches: Batcher[Query, list[Hit]] = Batcher(
             f"unisem-search-{name}",
             space.search_many,
@@ -72,6 +77,17 @@ class HostedSpace:
             most=1,
             queue=settings.queue,
         )
+
+    @classmethod
+    def of_version(cls, name: str, opened: OpenVersion, settings: ServiceSettings) -> Self:
+        """A version of a published space; whoever else serves it takes its listings' cursors."""
+        secret = bytes.fromhex(opened.version.lineage)
+        return cls(name, opened.space, settings, secret=secret, writable=False, opened=opened)
+
+    @property
+    def version(self) -> Version | None:
+        """Which version of a published space this is, if it is one."""
+        return None if self._opened is None else self._opened.version
 
     @property
     def encoder(self) -> str:
@@ -126,9 +142,11 @@ class HostedSpace:
         return cast(Future[list[_Result]], self._writes.submit([job]))
 
     def close(self) -> None:
-        """Finish what waits."""
+        """Finish what waits, and close a version of a published space."""
         for batcher in self._batchers:
             batcher.close()
+        if self._opened is not None:
+            self._opened.close()
 
     @property
     def _batchers(self) -> Sequence[Batcher[Any, Any]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from secrets import token_bytes
 from typing import Literal
 
+from unisem.common.current import Current
 from unisem.errors import UniSemError
+from unisem.exchange.replicas.replica import OpenVersion
 from unisem.rerank.base import Reranker
 from unisem.search.reranking import Reranking
 from unisem.service.embedding import HostedEncoder
@@ -30,6 +33,11 @@ class Service:
         tokens: Who may ask; anyone, if ``None``.
         secret: Hides where listings go on; processes that serve alike have the same. A random one
             if ``None``.
+        replicas: Versions of published spaces by their names; closed by this.
+
+    Attributes:
+        settings: The limits.
+        failures: How often a newer version of each published space could not be had.
     """
 
     def __init__(
@@ -40,28 +48,53 @@ class Service:
         rerankers: Mapping[str, Reranker | Reranking] | None = None,
         tokens: Tokens | None = None,
         secret: bytes | None = None,
+        replicas: Mapping[str, OpenVersion] | None = None,
     ) -> None:
         self.settings = settings or ServiceSettings()
         self._tokens = tokens
         secret = secret or token_bytes()
         writable = not self.settings.read_only
-        self._hosted = {
-            name: HostedSpace(name, space, self.settings, secret=secret, writable=writable)
+        hosted = [
+            HostedSpace(name, space, self.settings, secret=secret, writable=writable)
             for name, space in spaces.items()
-        }
+        ]
+        hosted += [
+            HostedSpace.of_version(name, opened, self.settings)
+            for name, opened in (replicas or {}).items()
+        ]
+        self.failures: Counter[str] = Counter()
+        self._hosted = {it.name: Current(it, HostedSpace.close) for it in hosted}
         self._encoders = {
-            space.encoder.fingerprint: HostedEncoder(space.encoder, self.settings)
-            for space in spaces.values()
+            it.space.encoder.fingerprint: HostedEncoder(it.space.encoder, self.settings)
+            for it in hosted
         }
         self._rerankers = {
             name: HostedReranker(name, Reranking.of(reranker), self.settings)
             for name, reranker in (rerankers or {}).items()
         }
 
-    @property
-    def spaces(self) -> list[HostedSpace]:
-        """All of them."""
-        return list(self._hosted.values())
+    @contextmanager
+    def spaces(self) -> Iterator[list[HostedSpace]]:
+        """All of them, as they are now; none is closed before the block ends."""
+        with ExitStack() as stack:
+            yield [stack.enter_context(current.held()) for current in self._hosted.values()]
+
+    def replace(self, name: str, opened: OpenVersion) -> None:
+        """Serve another version of a published space from now on.
+
+        Who has begun to ask the one before gets their answer of that; see `close_unused`.
+        """
+        encoder = opened.space.encoder
+        if encoder.fingerprint not in self._encoders:  # the one before may still be asked
+            hosted = HostedEncoder(encoder, self.settings)
+            with suppress(UniSemError):  # whoever asks is told
+                hosted.warm()
+            self._encoders = {**self._encoders, encoder.fingerprint: hosted}
+        self._hosted[name].replace(HostedSpace.of_version(name, opened, self.settings))
+
+    def close_unused(self) -> int:
+        """Close versions that are not served any more and have answered; how many are left."""
+        return sum(current.close_unused() for current in self._hosted.values())
 
     @property
     def rerankers(self) -> list[str]:
@@ -99,33 +132,45 @@ class Service:
             with suppress(UniSemError):  # whoever asks is told
                 encoder.warm()
 
-    def views(self, principal: Principal) -> list[SpaceView]:
-        """The spaces that there are for somebody."""
-        return [
-            SpaceView(hosted, principal)
-            for hosted in self._hosted.values()
-            if principal.sees(hosted.name)
-        ]
+    @contextmanager
+    def views(self, principal: Principal) -> Iterator[list[SpaceView]]:
+        """The spaces that there are for somebody; none is closed before the block ends."""
+        with self.spaces() as spaces:
+            yield [SpaceView(it, principal) for it in spaces if principal.sees(it.name)]
 
     def view(self, name: str, principal: Principal) -> SpaceView:
-        """A space as somebody sees it.
+        """A space as somebody sees it; for one that may be replaced, see `held`.
 
         Raises:
             RefusedError: There is none of that name for them (404).
         """
-        hosted = self._hosted.get(name)
-        if hosted is None or not principal.sees(name):
+        return SpaceView(self._current(name, principal).present, principal)
+
+    @contextmanager
+    def held(self, name: str, principal: Principal) -> Iterator[SpaceView]:
+        """A space as somebody sees it, which stays what it is until the block ends.
+
+        Raises:
+            RefusedError: There is none of that name for them (404).
+        """
+        with self._current(name, principal).held() as hosted:
+            yield SpaceView(hosted, principal)
+
+    def _current(self, name: str, principal: Principal) -> Current[HostedSpace]:
+        current = self._hosted.get(name)
+        if current is None or not principal.sees(name):
             raise RefusedError(
                 404,
                 "there is no such space",
                 field="space",
                 remedy="GET /v1/spaces lists those that there are for you",
             )
-        return SpaceView(hosted, principal)
+        return current
 
     def encoders(self, principal: Principal) -> list[HostedEncoder]:
         """The encoders of the spaces that there are for somebody."""
-        seen = dict.fromkeys(view.fingerprint for view in self.views(principal))
+        with self.views(principal) as views:
+            seen = dict.fromkeys(view.fingerprint for view in views)
         return [self._encoders[fingerprint] for fingerprint in seen]
 
     def encoder(self, name: str | None, principal: Principal) -> HostedEncoder:
@@ -186,9 +231,9 @@ class Service:
         return self._rerankers[name]
 
     def close(self) -> None:
-        """Finish what waits; the spaces stay open."""
-        for space in self.spaces:
-            space.close()
+        """Finish what waits; the spaces stay open, but for versions of published ones."""
+        for current in self._hosted.values():
+            current.close()
         for encoder in self._encoders.values():
             encoder.close()
         for reranker in self._rerankers.values():

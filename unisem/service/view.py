@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from unisem.errors import FilterError
+from unisem.exchange.replicas.version import Version
 from unisem.filters import Filter, conditions_in, fields_of, matches, narrows
 from unisem.ingest.word_reading import delete_with_words
 from unisem.records import Record
@@ -54,6 +55,11 @@ class SpaceView:
     def encoder(self) -> str:
         """The encoder's name."""
         return self._hosted.encoder
+
+    @property
+    def version(self) -> Version | None:
+        """Which version of a published space this is, if it is one."""
+        return self._hosted.version
 
     @property
     def fingerprint(self) -> str:

@@ -71,6 +71,13 @@ class SpaceList(WireModel):
     spaces: list[SpaceEntry] = Field(description="The spaces.")
 
 
+class SpaceVersion(WireModel):
+    """A version of a published space."""
+
+    number: int = Field(description="Greater than that of the version before.", examples=[12])
+    published: str = Field(description="When, in UTC.", examples=["2026-11-29T20:00:00+00:00"])
+
+
 class SpaceStats(WireModel):
     """What a space holds."""
 
@@ -86,6 +93,9 @@ class SpaceStats(WireModel):
     calibrated: bool = Field(description="Whether scores of texts and pictures are comparable.")
     rerankers: list[str] = Field(description="Names that `rerank` takes.")
     writable: bool = Field(description="Whether records may be added and removed.")
+    version: SpaceVersion | None = Field(
+        None, description="Which version of a published space it is, if it is a replica."
+    )
 
 
 class FieldValue(WireModel):

@@ -53,10 +53,12 @@ class LocalVersion:
         self._lock.close()
 
 
-def folder_of(source: str) -> Path:
-    """Where versions of a published space are kept, unless somebody says otherwise."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home, "unisem", "replicas", hashlib.sha256(source.encode()).hexdigest()[:32])
+def folder_of(source: str, folder: Path | None = None) -> Path:
+    """Where versions of a published space are kept: in a folder, or in the user's for caches."""
+    if folder is None:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(home, "unisem", "replicas")
+    return folder / hashlib.sha256(source.encode()).hexdigest()[:32]
 
 
 class Cache:

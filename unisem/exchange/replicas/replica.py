@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+import numpy as np
 
 from unisem.common.current import Current
 from unisem.encoders import Encoder
@@ -68,7 +70,7 @@ class Published:
             source = os.path.abspath(source)
         self.source = str(source)
         self._depot = depot_at(source)
-        self._cache = Cache(folder_of(self.source) if cache is None else Path(cache))
+        self._cache = Cache(folder_of(self.source, None if cache is None else Path(cache)))
         self._encoder = encoder
 
     def first(self) -> OpenVersion:
@@ -151,7 +153,7 @@ class Published:
                 encoder = _same_encoder(local.folder, before.space)
             space = SemanticSpace.open(local.folder, encoder=encoder, image_roots=[])
             opened = OpenVersion(local.version, space, local)
-            len(space)  # reads the catalogue
+            _ask(space)
             return opened
         except BaseException:
             local.release()
@@ -230,6 +232,30 @@ class Replica:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def first_versions(published: Mapping[str, Published]) -> dict[str, OpenVersion]:
+    """The newest version of each of several published spaces; all of them or none.
+
+    Raises:
+        UniSemError: As of `Published.first`.
+    """
+    opened: dict[str, OpenVersion] = {}
+    try:
+        for name, one in published.items():
+            opened[name] = one.first()
+    except BaseException:
+        for version in opened.values():
+            version.close()
+        raise
+    return opened
+
+
+def _ask(space: SemanticSpace) -> None:
+    """Have catalogue and index read before anybody waits for it; what is damaged is noticed."""
+    dimension = space.store.dimension
+    if dimension is not None:
+        space.store.search(np.eye(1, dimension, dtype=np.float32), 1)
 
 
 def _same_encoder(folder: Path, before: SemanticSpace) -> Encoder | None:

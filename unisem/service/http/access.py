@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Annotated, TypeVar, cast
@@ -49,11 +49,12 @@ def decoded(segment: str) -> str:
         raise RefusedError(404, "the path is not percent-encoded UTF-8") from None
 
 
-def _view(
+async def _view(
     request: Request,
     space: Annotated[str, Path(description="The space's name.", examples=["photos"])],
-) -> SpaceView:
-    return service_of(request).view(decoded(space), principal_of(request))
+) -> AsyncIterator[SpaceView]:
+    with service_of(request).held(decoded(space), principal_of(request)) as view:
+        yield view
 
 
 def _record_id(

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from unisem import __version__
+from unisem.exchange.replicas.replica import Published, first_versions
 from unisem.rerank.base import Reranker
 from unisem.search.reranking import Reranking
 from unisem.service.http import (
@@ -28,6 +29,7 @@ from unisem.service.http.metrics import Measured, Metrics
 from unisem.service.http.problems import handle_errors
 from unisem.service.page import page_router
 from unisem.service.principals import Tokens
+from unisem.service.refreshing import Refresher
 from unisem.service.service import Service
 from unisem.service.settings import ServiceSettings
 from unisem.space import SemanticSpace
@@ -49,6 +51,8 @@ def create_app(
     tokens: Tokens | None = None,
     writer: Path | None = None,
     secret: bytes | None = None,
+    replicas: Mapping[str, Published] | None = None,
+    refresh: float = 60.0,
 ) -> FastAPI:
     """Serve spaces.
 
@@ -60,15 +64,32 @@ def create_app(
             reach.
         writer: The Unix socket of the process that writes, if this one only reads.
         secret: As of `Service`.
+        replicas: Published spaces by their names in URLs; the newest versions are opened here.
+        refresh: Seconds between two looks whether newer versions are published.
+
+    Raises:
+        UniSemError: A published space cannot be had or opened.
     """
-    service = Service(spaces_by_name, settings, rerankers=rerankers, tokens=tokens, secret=secret)
+    published = replicas or {}
+    opened = first_versions(published)
+    service = Service(
+        spaces_by_name,
+        settings,
+        rerankers=rerankers,
+        tokens=tokens,
+        secret=secret,
+        replicas=opened,
+    )
+    refresher = Refresher(service, published, opened, refresh)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         warming = asyncio.create_task(_warm(app, service))
+        refresher.start()
         yield
         app.state.is_ready = False
         await warming
+        await run_in_threadpool(refresher.close)
         await run_in_threadpool(service.close)
 
     app = FastAPI(
@@ -84,6 +105,7 @@ def create_app(
         },
     )
     app.state.service = service
+    app.state.refresher = refresher
     app.state.is_ready = False
     app.state.metrics = Metrics(service)
     app.router.redirect_slashes = False

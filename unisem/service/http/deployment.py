@@ -29,6 +29,9 @@ class Deployment:
         image_roots: Folders that pictures may lie in, besides the usual ones.
         address: Where it is served.
         secret: What hides where listings go on, in hex.
+        replicas: Where spaces are published, by the names in URLs.
+        refresh: Seconds between two looks whether newer versions are published.
+        cache: Folder of the versions on this machine; the usual one if ``None``.
     """
 
     spaces: dict[str, str]
@@ -38,6 +41,9 @@ class Deployment:
     image_roots: tuple[str, ...] = ()
     address: str = ""
     secret: str = field(default_factory=token_hex, repr=False)
+    replicas: dict[str, str] = field(default_factory=dict)
+    refresh: float = 60.0
+    cache: str | None = None
 
     def app(self, stack: ExitStack, writer: Path | None = None) -> FastAPI:
         """Open what is served, for as long as the stack is open, and make the application.
@@ -50,6 +56,7 @@ class Deployment:
             UniSemError: A space is not there or cannot be opened, or the file of tokens, or a
                 reranker.
         """
+        from unisem.exchange.replicas.replica import Published
         from unisem.search.reranking import Reranking
         from unisem.service.http.app import create_app
         from unisem.service.principals import Tokens
@@ -74,6 +81,10 @@ class Deployment:
             tokens=tokens,
             writer=writer,
             secret=bytes.fromhex(self.secret),
+            replicas={
+                name: Published(source, cache=self.cache) for name, source in self.replicas.items()
+            },
+            refresh=self.refresh,
         )
 
     def to_json(self) -> str:

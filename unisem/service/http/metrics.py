@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -75,12 +75,21 @@ class Metrics(Collector):
         """See prometheus_client."""
         records = GaugeMetricFamily("unisem_records", "Records of a space.", labels=["space"])
         queue = GaugeMetricFamily("unisem_queue", "Requests that wait.", labels=["for"])
-        for hosted in self._service.spaces:
-            records.add_metric([hosted.name], len(hosted.space))
-            queue.add_metric([hosted.name], hosted.waiting)
+        version = GaugeMetricFamily(
+            "unisem_replica_version", "Version of a replica that is served.", labels=["space"]
+        )
+        failures = CounterMetricFamily(
+            "unisem_replica_failures", "Refreshes of a replica that failed.", labels=["space"]
+        )
+        with self._service.spaces() as spaces:
+            for hosted in spaces:
+                records.add_metric([hosted.name], len(hosted.space))
+                queue.add_metric([hosted.name], hosted.waiting)
+                if hosted.version is not None:
+                    version.add_metric([hosted.name], hosted.version.number)
+                    failures.add_metric([hosted.name], self._service.failures[hosted.name])
         queue.add_metric(["embeddings"], self._service.waiting_inputs)
-        yield records
-        yield queue
+        yield from (records, queue, version, failures)
 
 
 class Measured:

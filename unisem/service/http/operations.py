@@ -25,8 +25,9 @@ def ready(request: Request, service: TheService) -> dict[str, str]:
     if not request.app.state.is_ready:
         raise RefusedError(503, "models are being loaded, or the service stops", retry_after=1)
     try:
-        for hosted in service.spaces:
-            len(hosted.space)
+        with service.spaces() as spaces:
+            for hosted in spaces:
+                len(hosted.space)
     except (UniSemError, OSError):
         raise RefusedError(503, "a space cannot be read", retry_after=5) from None
     return {"status": "ok"}

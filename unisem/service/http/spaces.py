@@ -10,8 +10,9 @@ from fastapi import APIRouter
 from unisem.records import Record
 from unisem.service.fields import fields_in
 from unisem.service.http.access import ThePrincipal, TheService, View, awaited
+from unisem.service.view import SpaceView
 from unisem.stores.selection import EVERYTHING, Selection
-from unisem.wire.answers import Fields, SpaceEntry, SpaceLimits, SpaceList, SpaceStats
+from unisem.wire.answers import Fields, SpaceEntry, SpaceLimits, SpaceList, SpaceStats, SpaceVersion
 
 router = APIRouter(tags=["spaces"])
 _LOOKED_AT, _AT_ONCE = 10_000, 1000  # records that `fields` looks at
@@ -21,18 +22,19 @@ _LOOKED_AT, _AT_ONCE = 10_000, 1000  # records that `fields` looks at
 def list_spaces(service: TheService, principal: ThePrincipal) -> SpaceList:
     """The spaces that there are for you."""
     limits = SpaceLimits(k=service.settings.k, records=service.settings.records)
-    return SpaceList(
-        spaces=[
-            SpaceEntry(
-                name=view.name,
-                records=view.count(),
-                encoder=view.encoder,
-                writable=view.writable,
-                limits=limits,
-            )
-            for view in service.views(principal)
-        ]
-    )
+    with service.views(principal) as views:
+        return SpaceList(
+            spaces=[
+                SpaceEntry(
+                    name=view.name,
+                    records=view.count(),
+                    encoder=view.encoder,
+                    writable=view.writable,
+                    limits=limits,
+                )
+                for view in views
+            ]
+        )
 
 
 @router.get("/v1/spaces/{space}/stats", summary="Say what a space holds")
@@ -50,7 +52,15 @@ def space_stats(view: View, service: TheService) -> SpaceStats:
         calibrated=view.is_calibrated,
         rerankers=service.rerankers,
         writable=view.writable,
+        version=_version(view),
     )
+
+
+def _version(view: SpaceView) -> SpaceVersion | None:
+    version = view.version
+    if version is None:
+        return None
+    return SpaceVersion(number=version.number, published=version.published)
 
 
 @router.get("/v1/spaces/{space}/fields", summary="Say which metadata there are")
