@@ -14,6 +14,8 @@ from tests.support.pictures import solid
 from tests.support.toy import ToyEncoder
 from unisem import SemanticSpace
 from unisem.images.reference import ImageSource
+from unisem.ingest.intake import Intake
+from unisem.ingest.ray import RayIngestion
 from unisem.records import Vector
 
 
@@ -223,3 +225,37 @@ def test_what_is_in_documents_is_told(run: Run, tmp_path: Path) -> None:
     (folder / "page.md").write_text("# A page")
     output = run("index", folder, "--into", "s.unisem").output
     assert "2 documents with 2 pages, 2 figures, 1 table\n" in output
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--ray-actors", 2), "say which cluster"),
+        (("--ray-gpus", 1), "say which cluster"),
+        (("--ray-shared",), "say which cluster"),
+        (("--ray", "ray://head:10001"), "Ray Client"),
+    ],
+)
+def test_what_is_said_of_no_cluster_is_refused(
+    run: Run, cards: Path, options: tuple[object, ...], words: str
+) -> None:
+    result = run("index", cards, "--into", "s.unisem", *options)
+    assert result.exit_code == 2
+    assert words in " ".join(result.stderr.replace("│", " ").split())
+    assert not Path("s.unisem").exists()
+
+
+def test_a_cluster_is_used_as_it_is_described(
+    run: Run, cards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[RayIngestion] = []
+
+    def intake(settings: RayIngestion, intake: Intake) -> Intake:
+        used.append(settings)
+        return intake
+
+    monkeypatch.setattr(RayIngestion, "intake", intake)
+    options = ("--ray", "10.0.0.1:6379", "--ray-actors", 3, "--ray-gpus", 0.5, "--ray-shared")
+    result = run("index", cards, "--into", "s.unisem", *options)
+    assert result.exit_code == 0
+    assert used == [RayIngestion(address="10.0.0.1:6379", actors=3, gpus=0.5, shared=True)]
