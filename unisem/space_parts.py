@@ -86,7 +86,7 @@ class SpaceParts:
             manifest.check(loaded, place)
         roots = None if image_roots is None else listed_folders(image_roots)
         folder = place if isinstance(place, Path) else None
-        image_library = ImageLibrary(folder, roots, copy=copy_images)
+        image_library = kind.image_library(place, roots, copy=copy_images)
         tokens = None
         if tokens_for is not None:
             from unisem.ingest.token_making import TokenMaker

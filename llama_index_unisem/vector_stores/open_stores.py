@@ -94,7 +94,7 @@ def lease_at(
     def opened() -> OpenStore:
         kind = _kind_of(where, store)
         folders = None if roots is None else [Path(root) for root in roots]
-        image_library = ImageLibrary(directory, folders)
+        image_library = kind.image_library(where, folders)
         opened = kind.open(where, image_library)
         if where is None:
             finalize(opened, image_library.close)  # nobody closes a store in memory

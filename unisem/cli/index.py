@@ -156,7 +156,7 @@ def add_folder(
     except KeyboardInterrupt:
         notices().print(
             f"Interrupted. What is done is kept: {amount(len(space), 'record')} in "
-            f"{plain(str(space.path))}.\nRun the same command again to go on.",
+            f"{plain(str(space.place))}.\nRun the same command again to go on.",
             soft_wrap=True,
         )
         raise typer.Exit(130) from None

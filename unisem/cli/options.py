@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from unisem.pairs import PairDataset
+    from unisem.stores.kind import Place
 
 _PAIRS = "Reading pairs"
 
-Space = Annotated[Path, typer.Argument(help="The space.")]
-Into = Annotated[
-    Path, typer.Option("--into", metavar="SPACE", help="The space; created if absent.")
-]
+
+def _place(text: str) -> Place:
+    """What a person names as a space: a directory, or a URI."""
+    from unisem.stores.registry import place_of
+
+    return place_of(text)
+
+
+if TYPE_CHECKING:
+    Space = Place
+    Into = Place
+else:  # typer takes no unions
+    Space = Annotated[
+        Any, typer.Argument(metavar="SPACE", parser=_place, help="The space, or its URI.")
+    ]
+    Into = Annotated[
+        Any,
+        typer.Option(
+            "--into", metavar="SPACE", parser=_place, help="The space; created if absent."
+        ),
+    ]
 NewEncoder = Annotated[
     str | None,
     typer.Option(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from unisem.cli.options import ImageRoots
+from unisem.cli.options import ImageRoots, Space
 from unisem.cli.terminal import amount, note, results
 from unisem.errors import FilterError, ImageError
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from unisem.search.reranking import RerankReport
     from unisem.space import SemanticSpace
     from unisem.stores.hits import Hit
+    from unisem.stores.kind import Place
 
 
 _MODALITIES: tuple[Modality, ...] = ("text", "image")
@@ -29,7 +30,7 @@ _Kind = StrEnum("_Kind", ["text", "image"])  # typer takes no list of literals
 
 
 def search(
-    space: Annotated[Path, typer.Argument(help="A space made by `unisem index`.")],
+    space: Space,
     query: Annotated[str | None, typer.Argument(help="What to look for, as text.")] = None,
     image: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A picture to look for.")
@@ -185,7 +186,7 @@ def search(
         note(said)
 
 
-def open_existing(path: Path, words: Literal["whole", "parts"] = "whole") -> SemanticSpace:
+def open_existing(path: Place, words: Literal["whole", "parts"] = "whole") -> SemanticSpace:
     """Open a space that must be there; a search should not leave an empty one behind.
 
     Args:

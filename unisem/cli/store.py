@@ -24,6 +24,7 @@ from unisem.errors import StoreError, UniSemError
 if TYPE_CHECKING:
     from unisem.manifest import Manifest
     from unisem.rerank.token_store import TokenFile
+    from unisem.stores.kind import Place
     from unisem.stores.maintenance import Finding, Maintenance, Statistics
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -46,7 +47,7 @@ def stats(space: Space, as_json: AsJson = False) -> None:
 
     manifest = Manifest.existing(space)
     found = maintenance_of(space, manifest).statistics()
-    kept = token_files(space) if space.is_dir() else []
+    kept = token_files(space) if isinstance(space, Path) and space.is_dir() else []
     if as_json:
         parts = {
             "encoder": manifest.encoder,
@@ -81,12 +82,12 @@ def check(
     try:
         manifest = Manifest.existing(space)
     except UniSemError as error:
-        if kind_at(space) is None:
+        if isinstance(space, str) or kind_at(space) is None:
             raise
         findings.append(Finding("catalogue", True, str(error)))
     keeper = maintenance_of(space, manifest)
     findings += keeper.check()
-    if space.is_dir():
+    if isinstance(space, Path) and space.is_dir():
         findings += check_tokens(space)
     if pictures:
         with progress_bar("reading pictures") as advance:
@@ -147,19 +148,20 @@ def compact(
     out.print(table)
 
 
-def maintenance_of(space: Path, manifest: Manifest | None) -> Maintenance:
+def maintenance_of(space: Place, manifest: Manifest | None) -> Maintenance:
     """What looks after a space's store; without a manifest the store is known by its file.
 
     Raises:
         StoreError: The kind of store is not known here.
     """
-    from unisem.images.library import ImageLibrary
     from unisem.stores.registry import kind_at
 
-    kind = kind_at(space) if manifest is None else manifest.kind(space)
+    kind = None if manifest is None else manifest.kind(space)
+    if kind is None and isinstance(space, Path):
+        kind = kind_at(space)
     if kind is None:
         raise StoreError(f"there is no store at {space}")
-    return kind.maintenance(space, ImageLibrary(space))
+    return kind.maintenance(space, kind.image_library(space))
 
 
 def _stats_table(manifest: Manifest, found: Statistics, kept: Sequence[TokenFile]) -> Table:

@@ -23,7 +23,7 @@ from unisem.images.library import ImageLibrary
 from unisem.manifest import Manifest
 from unisem.records import EmbeddedRecord
 from unisem.space import SemanticSpace
-from unisem.stores.registry import kind_at
+from unisem.stores.registry import kind_at, place_of
 
 Progress = Callable[[int, int], None]
 
@@ -75,7 +75,7 @@ def export_space(
     space searches by goes along.
 
     Args:
-        space: An open space, or the directory of one; its encoder is not needed then.
+        space: An open space, or the directory or URI of one; its encoder is not needed then.
         directory: Where to; must not exist, or be empty. It appears when it is complete.
         layout: ``"jsonl"`` or ``"parquet"``.
         copy_images: Copy the pictures that lie outside the space, too.
@@ -101,7 +101,7 @@ def salvage_space(
     """Export what can still be read of a damaged space, row by row; it is not changed.
 
     Args:
-        path: The space's directory.
+        path: The space's directory or URI.
         directory: As in `export_space`.
         layout: As in `export_space`.
         copy_images: As in `export_space`.
@@ -111,15 +111,17 @@ def salvage_space(
         ExchangeError: As in `export_space`.
         CorruptStoreError: No record can be read.
     """
-    origin = Path(path)
+    origin = place_of(path)
     try:
         manifest = Manifest.read(origin)
     except CorruptStoreError:
         manifest = None
-    kind = kind_at(origin) if manifest is None else manifest.kind(origin)
+    kind = None if manifest is None else manifest.kind(origin)
+    if kind is None and isinstance(origin, Path):
+        kind = kind_at(origin)
     if kind is None:
         raise StoreError(f"there is no store at {origin}")
-    pictures = ImageLibrary(origin)
+    pictures = kind.image_library(origin)
     with kind.maintenance(origin, pictures).salvage() as salvage:
         items = iter(salvage)
         first = list(islice(items, 1))
@@ -152,10 +154,11 @@ def _opened(space: SemanticSpace | str | os.PathLike[str]) -> Iterator[_Source]:
             space.calibration,
         )
         return
-    path = Path(space)
+    path = place_of(space)
     manifest = Manifest.existing(path)
-    pictures = ImageLibrary(path)
-    opened = manifest.kind(path).open(path, pictures)
+    kind = manifest.kind(path)
+    pictures = kind.image_library(path)
+    opened = kind.open(path, pictures)
     try:
         items, name, fingerprint = opened.embedded(), manifest.encoder, manifest.fingerprint
         opened.expect(fingerprint)

@@ -156,7 +156,7 @@ class ImageLibrary:
             StoreError: The disk refused, or there is a link in place of a folder of the space.
         """
         placed = self.placed(image, data)
-        if placed.path != image.path:
+        if (placed.path, placed.elsewhere) != (image.path, image.elsewhere):
             self.write(placed, data)
         return placed
 

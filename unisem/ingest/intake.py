@@ -221,7 +221,8 @@ class Intake:
                 for_tokens = self.tokens.prepared(placed, data, pixels, self.encoder)
             if wanted and offer.whole and pixels is None and for_tokens is None:
                 decode_image(data, "picture", min_side=_PROBE)
-            if self.image_library is not None and placed.path != image.path:
+            is_moved = (placed.path, placed.elsewhere) != (image.path, image.elsewhere)
+            if self.image_library is not None and is_moved:
                 self.image_library.write(placed, data)
         except ImageError as error:
             assert offer.record.image is not None

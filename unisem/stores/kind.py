@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
@@ -78,6 +78,18 @@ class StoreKind(ABC):
         Raises:
             StoreError: There can be no such store at this place.
         """
+
+    def image_library(
+        self, place: Place | None, roots: Sequence[Path] | None = None, *, copy: bool = False
+    ) -> ImageLibrary:
+        """Where the pictures of a space lie.
+
+        Args:
+            place: Where the space is; ``None`` for memory.
+            roots: As of `ImageLibrary`.
+            copy: As of `ImageLibrary`.
+        """
+        return ImageLibrary(place if isinstance(place, Path) else None, roots, copy=copy)
 
     def is_untouched(self, directory: Path) -> bool:
         """Whether nothing was ever written to the store of a directory, if there is one."""

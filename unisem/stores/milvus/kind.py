@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from unisem.errors import StoreError
 from unisem.images.library import ImageLibrary
 from unisem.stores.kind import Place, StoreKind
 from unisem.stores.milvus.address import Address
+from unisem.stores.milvus.blobs import BlobLibrary
 from unisem.stores.milvus.space import Space
 from unisem.stores.milvus.store import MilvusStore
 
@@ -34,12 +35,16 @@ class MilvusKind(StoreKind):
             lists.
         consistency: Of reads. ``"Strong"``: what anybody has written is found. ``"Session"``: what
             this process has written; faster, where others write. The others: sooner or later.
+        blobs: Where every picture that is added is copied to: a folder that all machines see, or a
+            URL for fsspec, ``"s3://bucket/photos"``. By default what the URI says behind
+            ``?blobs=``; without one, pictures stay where they are, and none may come as bytes.
     """
 
     name: ClassVar[str] = "milvus"
     index: str = "flat"
     effort: int = 128
     consistency: Consistency = "Strong"
+    blobs: str | None = None
 
     def open(
         self,
@@ -55,6 +60,15 @@ class MilvusKind(StoreKind):
             index=self.index,
             effort=self.effort,
         )
+
+    def image_library(
+        self, place: Place | None, roots: Sequence[Path] | None = None, *, copy: bool = False
+    ) -> ImageLibrary:
+        """As `StoreKind.image_library`; see `BlobLibrary`."""
+        blobs = self.blobs or Address.of(_uri(place)).blobs
+        if blobs is None or "://" in blobs:
+            return BlobLibrary(blobs, roots, copy=copy or blobs is not None)
+        return ImageLibrary(Path(blobs), roots, copy=True)
 
     def maintenance(self, place: Place, image_library: ImageLibrary) -> MilvusMaintenance:
         """See `MilvusMaintenance`."""

@@ -20,6 +20,7 @@ MOST_TEXT = 65_535  # bytes of a VARCHAR
 OLDEST = (2, 5)
 """Of Milvus; before it there is no search by words."""
 _PATIENCE = 60.0  # seconds that a call may take
+_CONNECTING = 10.0  # seconds
 _SENT = 8 << 20  # bytes of vectors or texts in one request, well under the 64 MiB of a server
 _NAMED = 2_000  # primary keys in one request
 _PAGE = 256  # rows of a scan that come at a time; each may have 64 KiB
@@ -54,7 +55,7 @@ class Server:
                 address.endpoint,
                 token=address.token(),
                 db_name=address.database,
-                timeout=10.0,
+                timeout=_CONNECTING,
                 dedicated=True,
             )
             version = str(self._client.get_server_version(timeout=_PATIENCE))
