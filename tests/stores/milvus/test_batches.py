@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.stores.contract.items import assert_agree, item
+from tests.stores.contract.items import item, query
 from tests.stores.milvus.conftest import opened
 from tests.support.oracle import BruteForce
 from unisem.errors import StoreError
@@ -17,6 +17,17 @@ from unisem.stores.selection import EVERYTHING, Selection
 
 OLD = [item(name, n, picture=n % 2 == 0) for n, name in enumerate("abcd")]
 NEW = [item(name, 10 + n, picture=n % 2 == 1) for n, name in enumerate("bcxy")]
+
+
+def agree(store: MilvusStore, oracle: BruteForce) -> None:
+    """The store holds and finds what the oracle does."""
+    assert len(store) == len(oracle.items)
+    assert [record.id for record in store.select()] == list(oracle.items)
+    (hits,) = store.search(query(0)[None], 50)
+    found = [(hit.record.id, hit.matched) for hit in hits]
+    assert found == [(name, kind) for name, _, kind in oracle.search(query(0), 50)]
+    texts = [record and record.text for record in store.get(list(oracle.items))]
+    assert texts == [one.record.text for one in oracle.items.values()]
 
 
 class DiedError(BaseException):
@@ -67,20 +78,20 @@ def test_killed(place: str, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert step < 4 or steps[:4] == ["insert"] * 4
     expected = before if step < 4 else after
     other = opened(place)
-    assert_agree(other, expected)
+    agree(other, expected)
     monkeypatch.setattr("unisem.stores.milvus.batches._DEAD", 0)
     monkeypatch.setattr(time, "time", lambda: 4e9)
     finished = other.tidy()
     monkeypatch.undo()
     assert finished == (0 if step in (0, 7) else 1)
-    assert_agree(other, expected)
+    agree(other, expected)
     assert other.unfinished() == 0
     rows = other._space.server.count(other._space.vectors, '(pk != "")')
     assert rows == sum(len(one.vectors) for one in expected.items.values())
     again = [item("b", 77), item("z", 78)]
     other.add(again)
     expected.add(again)
-    assert_agree(other, expected)
+    agree(other, expected)
     other.close()
     store.close()
 
@@ -93,7 +104,7 @@ def test_refused(store: MilvusStore, step: int, monkeypatch: pytest.MonkeyPatch)
         dying_at(patch, step, StoreError("full"))
         with pytest.raises(StoreError, match="full"):
             store.add(NEW)
-    assert_agree(store, before)
+    agree(store, before)
 
 
 def test_a_batch_that_is_being_written_is_left_alone(store: MilvusStore, place: str) -> None:
@@ -109,7 +120,7 @@ def test_a_batch_that_is_being_written_is_left_alone(store: MilvusStore, place: 
     server.insert(records, rows)
     before = BruteForce()
     before.add(OLD)
-    assert_agree(store, before)
+    agree(store, before)
     assert store.tidy() == 0
     server.remove(records, [batch])
     assert [record.id for record in store.select(EVERYTHING)] == [*"abcd", "new"]
@@ -125,10 +136,10 @@ def test_a_deletion_that_dies_leaves_nothing_that_is_found(
         with pytest.raises(DiedError):
             store.delete(Selection(ids=("a", "b")))
     before.delete(Selection(ids=("a", "b")))
-    assert_agree(store, before)
+    agree(store, before)
     assert store.tidy() == 3
     assert store.tidy() == 0
-    assert_agree(store, before)
+    agree(store, before)
 
 
 def test_two_write_at_once(store: MilvusStore, place: str) -> None:
@@ -140,4 +151,29 @@ def test_two_write_at_once(store: MilvusStore, place: str) -> None:
     assert store.get(["shared"]) == other.get(["shared"]) == [item("shared", 53).record]
     assert store.delete(EVERYTHING) == 9
     assert len(other) == 0
+    other.close()
+
+
+@pytest.mark.parametrize("inner_is_older", [True, False])
+def test_two_replace_one_record_at_once(
+    store: MilvusStore, place: str, inner_is_older: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = opened(place)
+    store.add([item("a", 1)])
+    write = store._batches.write
+
+    def meanwhile(batch: str, *arguments: Any) -> None:
+        older = f"{int(batch[:14], 16) - 1:014x}ffffffff"
+        if inner_is_older:
+            monkeypatch.setattr(other._batches, "now", lambda after="": older)
+        other.add([item("a", 3), item("b", 4)])
+        write(batch, *arguments)
+
+    monkeypatch.setattr(store._batches, "write", meanwhile)
+    store.add([item("a", 2)])
+    expected = BruteForce()
+    expected.add([item("b", 4), item("a", 2)] if inner_is_older else [item("a", 3), item("b", 4)])
+    for one in (store, other):
+        agree(one, expected)
+        assert one.tidy() == 0
     other.close()

@@ -5,9 +5,9 @@ records is written so:
 
 1. a marker, ``writing``: rows of this batch are not to be seen,
 2. the records' vectors, then the records,
-3. if records are replaced, the marker becomes ``done``, which is one row and the moment at which
-   the batch counts; if none is, the next step is that moment,
-4. the rows that were replaced are deleted, then the marker.
+3. the marker becomes ``done``, which is one row and the moment at which the batch counts,
+4. of each of its records the older rows are deleted, then the marker. Those may be of this batch,
+   where two writers replace one record at once and the other one's is newer.
 
 A reader learns of all markers together with the rows that it reads, or after them: it does not see
 rows of a batch in step 2, and of two rows of one id takes the newer one. A vector is worth nothing
@@ -111,7 +111,6 @@ class Batches:
         batch: str,
         rows: Sequence[Row],
         vectors: dict[str, Sequence[Row]],
-        old: Sequence[Row],
     ) -> None:
         """Write a batch, see above.
 
@@ -119,7 +118,6 @@ class Batches:
             batch: From `now`.
             rows: Of the records.
             vectors: Of their vectors, by collection.
-            old: The first rows of the records that are replaced.
         """
         server, collection = self._server, self._collection
         server.insert(collection, [own_row(batch, "batch", _WRITING)])
@@ -129,28 +127,25 @@ class Batches:
             server.insert(collection, rows)
             if batch not in self._markers():
                 raise StoreError("another writer took this one for dead; add the records again")
-            if old:
-                server.insert(collection, [own_row(batch, "batch", _DONE)], replace=True)
-            else:
-                server.remove(collection, [batch])
+            server.insert(collection, [own_row(batch, "batch", _DONE)], replace=True)
         except BaseException:
             with suppress(StoreError):  # whoever writes later does it
                 self._take_back(batch, list(vectors))
             raise
-        if old:
-            with suppress(StoreError):  # the batch counts; likewise
-                self._clear(old, list(vectors))
-                server.remove(collection, [batch])
+        with suppress(StoreError):  # the batch counts; likewise
+            self._clear(batch, list(vectors))
 
     def delete(self, heads: Sequence[Row], vectors: Sequence[str]) -> None:
         """Delete records, given by their first rows: those first, as a vector alone is nothing."""
         self._remove_records(heads)
         self._remove_vectors(heads, vectors)
 
-    def _clear(self, old: Sequence[Row], vectors: Sequence[str]) -> None:
-        """Delete what has been replaced; the records last, by which the rest is known."""
+    def _clear(self, batch: str, vectors: Sequence[str]) -> None:
+        """Delete what a batch has replaced; vectors first, as they are known by the records."""
+        old = self._replaced_by(batch)
         self._remove_vectors(old, vectors)
         self._remove_records(old)
+        self._server.remove(self._collection, [batch])
 
     def _remove_records(self, heads: Sequence[Row]) -> None:
         self._server.remove(self._collection, pks_of(heads)[0])
@@ -176,8 +171,7 @@ class Batches:
         for batch, state in self._markers().items():
             age = time.time() - int(batch[:14], 16) / 1e6
             if state == _DONE:
-                self._clear(self._replaced_by(batch), vectors)
-                self._server.remove(self._collection, [batch])
+                self._clear(batch, vectors)
             elif age >= dead:
                 self._take_back(batch, vectors)
             else:
@@ -186,12 +180,19 @@ class Batches:
         return finished
 
     def _replaced_by(self, batch: str) -> list[Row]:
-        """The older first rows of the records of a batch that counts."""
+        """The first rows that count no more since a batch does: of each key all but the newest."""
         own = f'{RECORDS} and pk >= "{batch}" and pk < "{batch}~"'
         pages = self._server.pages(self._collection, own, ("pk", "key"))
         keys = [row["key"] for page in pages for row in page]
-        found = self._server.among(self._collection, "key", keys, HEAD)
-        return [row for row in found if row["role"] == "record" and row["pk"] < batch]
+        rows = list(self._server.among(self._collection, "key", keys, HEAD))
+        markers = self._markers()
+        found = [
+            row
+            for row in sorted(rows, key=lambda row: row["pk"])
+            if row["role"] == "record" and markers.get(row["pk"][:BATCH]) != _WRITING
+        ]
+        newest = {row["key"]: row["pk"] for row in found}
+        return [row for row in found if row["pk"] != newest[row["key"]]]
 
     def _take_back(self, batch: str, vectors: Sequence[str]) -> None:
         """Delete what there is of a batch, its marker last."""

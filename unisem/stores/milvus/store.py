@@ -87,8 +87,8 @@ class MilvusStore(Store):
             dimension = int(next(iter(items[0].vectors.values())).shape[-1])
             if is_empty and self._space.dimension != dimension:
                 self._space.start(dimension, self._index)
-            old = list(self._batches.of_keys([key_of(item.record.id) for item in items]).values())
-            batch = self._batches.now(after=max((row["pk"] for row in old), default=""))
+            old = self._batches.of_keys([key_of(item.record.id) for item in items])
+            batch = self._batches.now(after=max((row["pk"] for row in old.values()), default=""))
             rows: list[Row] = []
             vectors: list[Row] = []
             for place, item in enumerate(items):
@@ -97,7 +97,7 @@ class MilvusStore(Store):
                     (rows, vectors), rows_of(batch, place, item, words, self._images), strict=True
                 ):
                     all_ += some
-            self._batches.write(batch, rows, self._space.versions(vectors), old)
+            self._batches.write(batch, rows, self._space.versions(vectors))
             self._images.settle(item.record.image for item in items)
 
     def delete(self, selection: Selection) -> int:
