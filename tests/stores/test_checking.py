@@ -259,6 +259,15 @@ def test_statistics(path: Path, encoder: ToyEncoder) -> None:
         assert found.writer is not None
         assert found.writer.startswith("process ")
         assert found.suggested == "flat"
+        assert (found.tuning, found.chosen) == (None, None)
+        space.compact("rabitq")
+        found = StoreStatistics.of(path)
+        assert (found.kind, found.chosen) == ("rabitq", None)
+        assert found.remarks["index"] == "rabitq (8 times as many as wanted are scored exactly)"
+        space.compact()
+        found = StoreStatistics.of(path)
+        assert found.chosen == "387 vectors are scanned exactly in milliseconds"
+        assert found.remarks["index"] == f"flat ({found.chosen})"
 
 
 @pytest.mark.parametrize("kind", ["bytes", "pages", "page headers", "truncated"])

@@ -65,16 +65,16 @@ def test_oversampling_says_how_many_are_rescored(
     filled: Path, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     looked_up: list[int] = []
-    at = RawFile.at
+    check = RawFile.check
 
     def counted(self: RawFile, positions: np.ndarray) -> Any:
         looked_up.append(len(positions))
-        return at(self, positions)
+        return check(self, positions)
 
     settings = IndexSettings("rabitq", oversampling=times)
     assert recall(filled, settings) > 0.2
     with closing(FaissStore(filled, ImageLibrary(filled), index=settings)) as store:
-        monkeypatch.setattr(RawFile, "at", counted)
+        monkeypatch.setattr(RawFile, "check", counted)
         store.search(QUERIES[:1], K)
     assert looked_up[0] == times * (K + 8)
 

@@ -52,6 +52,20 @@ def scan(
     return _by_list(vectors.kept, queries, fetch, positions)
 
 
+def nearest_of(vectors: RawFile, query: Vector, positions: NDArray[np.int64], fetch: int) -> Found:
+    """The ``fetch`` best of the vectors at some positions, or all if there are fewer.
+
+    Raises:
+        DamagedVectorsError: One does not agree with its checksum.
+    """
+    fetch = min(fetch, len(positions))
+    if vectors.precision == "float16" or not fetch or fetch > _MANY:
+        return best(vectors.at(positions) @ query, positions, fetch)
+    vectors.check(positions)
+    (found,) = _by_list(vectors.kept, query[None], fetch, positions)
+    return found
+
+
 def best(scores: NDArray[np.floating[Any]], positions: NDArray[np.int64], fetch: int) -> Found:
     """The ``fetch`` best of some scored positions, best first."""
     if fetch < len(scores):

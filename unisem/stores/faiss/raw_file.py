@@ -96,7 +96,7 @@ class RawFile:
         Raises:
             DamagedVectorsError: Something near them does not agree with its checksum.
         """
-        self._check(np.unique(positions // _BLOCK))
+        self._check(positions // _BLOCK)
 
     def all(self) -> NDArray[np.floating]:
         """``(n, d)`` as they are kept.
@@ -133,7 +133,7 @@ class RawFile:
     def _check(self, blocks: NDArray[np.int64]) -> None:
         if self._checksums is None:
             return
-        for number in blocks[self._unchecked[blocks]].tolist():
+        for number in np.unique(blocks[self._unchecked[blocks]]).tolist():
             block = self._vectors[number * _BLOCK : (number + 1) * _BLOCK]
             if _checksum(block, number) != int(self._checksums[number]):
                 raise DamagedVectorsError(f"block {number} of {len(self._unchecked)}")

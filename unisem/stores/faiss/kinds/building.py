@@ -14,7 +14,6 @@ from unisem.stores.faiss.kinds.graph import Graph
 from unisem.stores.faiss.kinds.tuning import Samples, Tuning
 from unisem.stores.faiss.raw_file import RawFile
 
-_WANTED = 0.99  # recall below which "auto" takes another kind
 _MOST_LISTS = 1 / 8  # share of the lists from which on going through all codes is as good
 
 
@@ -38,13 +37,13 @@ def build_index(
     found: list[str] = []
     if kind == "ivf_rabitq":
         lists = IvfRaBitQ.build(vectors, samples)
-        if lists.tuning.recall >= _WANTED and lists.looks_at <= _MOST_LISTS:
+        if lists.tuning.is_enough and lists.looks_at <= _MOST_LISTS:
             return lists, f"{reason}; {lists.tuning.described}"
         found.append(f"ivf_rabitq had {lists.tuning.described}")
         kind = "rabitq"
     if kind == "rabitq":
         codes = RaBitQ.build(vectors, samples)
-        if codes.tuning.recall >= _WANTED:
+        if codes.tuning.is_enough:
             return codes, "; ".join([reason, codes.tuning.described, *found])
         found.append(f"rabitq had {codes.tuning.described}")
     return build_flat(vectors), "; ".join([reason if not found else "nothing else finds", *found])

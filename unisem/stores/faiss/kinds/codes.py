@@ -1,13 +1,15 @@
-"""`Codes`: searches by one bit a component, and scores what it finds by the vectors themselves.
+"""`Codes`: searches by a bit or two a component, and scores what it finds by the vectors.
 
 RaBitQ (arXiv 2405.12497): vectors are turned at random and each component keeps its sign; Faiss
-goes through 32 of them at a time in registers. Codes are 1/24 of the vectors.
+goes through 32 of them at a time in registers. Codes are 1/24 of the vectors, or 1/13 where a
+second bit (arXiv 2409.09913) spares many vectors.
 """
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -15,15 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.records import Vector
-from unisem.stores.faiss.exact_scan import Found, best
+from unisem.stores.faiss.exact_scan import Found, nearest_of
 from unisem.stores.faiss.index_settings import IndexKind, IndexSettings
 from unisem.stores.faiss.kinds.base import FEW, VectorIndex, checked, mapped, selector_of
 from unisem.stores.faiss.kinds.rotation import Rotation
-from unisem.stores.faiss.kinds.tuning import ENOUGH, MARGIN, K, Samples, Tuning
+from unisem.stores.faiss.kinds.tuning import MARGIN, K, Samples, Tuning
 from unisem.stores.faiss.raw_file import RawFile
 
-OVERSAMPLING = (2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128)
+OVERSAMPLING = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 """What is tried."""
+_SHALLOW = 64  # of these up to which one bit a component is as fast as two
+_TOGETHER = 32  # codes that are gone through in registers at once
 _USUAL = 8  # of these where there was nothing to measure
 _NEXT_TO_NOTHING = 0.002  # recall that is not worth scoring more vectors
 _LOOKED_AT = 50_000  # vectors from which a centre is found
@@ -84,7 +88,7 @@ class Codes(VectorIndex):
         for query, places in zip(
             queries, self.likely(turned, depth, fetch, eligible, count, settings), strict=True
         ):
-            found.append(best(self.vectors.at(places) @ query, places, fetch))
+            found.append(nearest_of(self.vectors, query, places, fetch))
         return found
 
     @abstractmethod
@@ -118,15 +122,25 @@ class RaBitQ(Codes):
 
     @classmethod
     def build(cls, vectors: RawFile, samples: list[Samples]) -> Self:
-        """Encode all vectors; a million take seconds."""
+        """Encode all vectors, by two bits where one has too many to be scored.
+
+        A million take five seconds, and half a minute more by two bits.
+        """
         import faiss
 
-        rotation = Rotation.random(vectors.dimension)
-        index = faiss.IndexRaBitQFastScan(vectors.dimension, faiss.METRIC_INNER_PRODUCT)
-        index.train(rotation.of(_some(vectors, _LOOKED_AT)))
-        rotation.fill(index, vectors)
-        built = cls(vectors, rotation, index, Tuning(_USUAL, 0, {}, 0))
-        built.tuning = tuned(built, samples, 0)
+        dimension = vectors.dimension
+        rotation = Rotation.random(dimension)
+        sample = rotation.of(_some(vectors, _LOOKED_AT))
+        for bits in (1, 2):
+            index = faiss.IndexRaBitQFastScan(
+                dimension, faiss.METRIC_INNER_PRODUCT, _TOGETHER, bits
+            )
+            index.train(sample)
+            rotation.fill(index, vectors)
+            built = cls(vectors, rotation, index, Tuning(_USUAL, 0, {}, 0, bits=bits))
+            built.tuning = tuned(built, samples)
+            if built.tuning.is_enough and built.tuning.oversampling <= _SHALLOW:
+                break
         return built
 
     def likely(
@@ -154,9 +168,9 @@ class RaBitQ(Codes):
         while wide < len(self.vectors) // 8:
             _, places = self._codes.search(turned[None], wide)
             may: NDArray[np.int64] = places[0][eligible[places[0]]]
-            if len(may) >= enough // 2:
+            if len(may) >= 0.9 * enough:
                 return may[:enough]
-            wide *= 4  # what is near may mostly not be found
+            wide = math.ceil(wide * min(4, 1.25 * enough / max(1, len(may))))  # others are nearer
         return np.empty(0, np.int64)  # a scan is as fast
 
 
@@ -186,8 +200,9 @@ class IvfRaBitQ(Codes):
         usual = Tuning(_USUAL, max(1, min(lists, 8 + lists // 16)), {}, 0)
         built = cls(vectors, rotation, index, usual)
         for probes in _probes(lists):
-            built.tuning = tuned(built, samples, probes)
-            if built.tuning.recall >= ENOUGH:
+            built.tuning = replace(usual, probes=probes)
+            built.tuning = tuned(built, samples)
+            if built.tuning.is_enough:
                 break
         return built
 
@@ -230,19 +245,17 @@ class IvfRaBitQ(Codes):
         return [row[row >= 0] for row in places]
 
 
-def tuned(built: Codes, samples: list[Samples], probes: int) -> Tuning:
+def tuned(built: Codes, samples: list[Samples]) -> Tuning:
     """The least oversampling that finds enough of what the samples look for, and how much that is.
 
     Args:
         built: The index.
         samples: Queries; none if the vectors are so few that they are scanned.
-        probes: How many lists are looked at.
     """
     if not samples or len(built.vectors) <= FEW:
-        return Tuning(_USUAL, probes, {}, 0)
+        return built.tuning
     fetch = K + MARGIN
     settings = IndexSettings(built.kind)
-    built.tuning = Tuning(max(OVERSAMPLING), probes, {}, 0)  # what is tried now
     ranked: list[list[NDArray[np.int64]]] = []
     for group in samples:
         turned = built.rotation.of(group.queries)
@@ -260,10 +273,22 @@ def tuned(built: Codes, samples: list[Samples], probes: int) -> Tuning:
             for group, found in zip(samples, ranked, strict=True)
         }
 
-    reachable = min(recalls(OVERSAMPLING[-1]).values())
-    wanted = min(ENOUGH, reachable - _NEXT_TO_NOTHING)
-    times = next(it for it in OVERSAMPLING if min(recalls(it).values()) >= wanted)
-    return Tuning(times, probes, recalls(times), sum(len(group.queries) for group in samples))
+    deepest = recalls(OVERSAMPLING[-1])
+    wanted = {it.name: min(it.enough, deepest[it.name] - _NEXT_TO_NOTHING) for it in samples}
+    times = next(
+        times
+        for times in OVERSAMPLING
+        if all(share >= wanted[name] for name, share in recalls(times).items())
+    )
+    queries = sum(len(group.queries) for group in samples)
+    is_enough = all(deepest[group.name] >= group.enough for group in samples)
+    return replace(
+        built.tuning,
+        oversampling=times,
+        recalls=recalls(times),
+        queries=queries,
+        is_enough=is_enough,
+    )
 
 
 def _probes(lists: int) -> list[int]:

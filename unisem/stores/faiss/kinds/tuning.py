@@ -17,8 +17,8 @@ from unisem.stores.faiss.rawvectors import VectorId
 
 K = 10  # neighbours of which a recall is said
 MARGIN = 8  # more of them that a search asks for, so that ties are seen
-ENOUGH = 0.995
-"""The share of the neighbours from which on trying harder is not worth it."""
+_ENOUGH = 0.995  # of the neighbours; to find the others as well takes as long again
+_ENOUGH_APART = 0.99  # the same of one kind, asked for by the other
 _EACH = 64  # queries of each group
 
 
@@ -31,22 +31,23 @@ class Tuning:
         probes: How many lists are looked at; 0 where there are none.
         recalls: For each group of queries the share of the ten nearest vectors that so are found.
         queries: How many queries there were in all.
+        is_enough: Whether that is as much as is wanted.
+        bits: Of a code, for each component.
     """
 
     oversampling: int
     probes: int
     recalls: Mapping[str, float]
     queries: int
-
-    @property
-    def recall(self) -> float:
-        """Of the group that is served worst; 1 if there was none."""
-        return min(self.recalls.values(), default=1.0)
+    is_enough: bool = True
+    bits: int = 1
 
     @property
     def described(self) -> str:
         """In one clause, for a person."""
         tried = f"{self.oversampling} times as many as wanted are scored exactly"
+        if self.bits > 1:
+            tried = f"{self.bits} bits a component, {tried}"
         if self.probes:
             tried = f"{self.probes} lists are looked at, {tried}"
         if not self.recalls:
@@ -61,6 +62,8 @@ class Tuning:
             "probes": self.probes,
             "recalls": dict(self.recalls),
             "queries": self.queries,
+            "is_enough": self.is_enough,
+            "bits": self.bits,
         }
 
     @classmethod
@@ -72,7 +75,12 @@ class Tuning:
         """
         recalls = {str(name): float(share) for name, share in value["recalls"].items()}
         found = cls(
-            int(value["oversampling"]), int(value["probes"]), recalls, int(value["queries"])
+            int(value["oversampling"]),
+            int(value["probes"]),
+            recalls,
+            int(value["queries"]),
+            bool(value["is_enough"]),
+            int(value["bits"]),
         )
         if found.oversampling < 1 or found.probes < 0:
             raise ValueError("it cannot be less than one")
@@ -89,6 +97,7 @@ class Samples:
         eligible: ``(n,)`` which vectors are looked for; ``None`` for all.
         own: For each query the positions of its own record, which are not counted.
         nearest: For each query the positions of the ten nearest of the others.
+        enough: The share of these that an index should find.
     """
 
     name: str
@@ -96,6 +105,7 @@ class Samples:
     eligible: NDArray[np.bool_] | None
     own: list[NDArray[np.int64]]
     nearest: list[NDArray[np.int64]]
+    enough: float
 
     def recall(self, found: Iterable[NDArray[np.int64]]) -> float:
         """The mean share of the nearest among positions that were found."""
@@ -160,4 +170,5 @@ def _group(
     fetch = min(count, K + max(map(len, own)))
     found = scan(vectors, np.ascontiguousarray(queries), fetch, eligible, count)
     nearest = [at[~np.isin(at, mine)][:K] for (_, at), mine in zip(found, own, strict=True)]
-    return Samples(name, queries, eligible, own, nearest)
+    enough = _ENOUGH if eligible is None else _ENOUGH_APART
+    return Samples(name, queries, eligible, own, nearest, enough)
