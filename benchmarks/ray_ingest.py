@@ -40,6 +40,7 @@ class Meter:
 
     def __init__(self, warm: int) -> None:
         self._own = psutil.Process()
+        self._looking = 0.0
         self._warm = warm  # pictures after which what a further one costs is measured
         self._begun = self._read()
         self._since: dict[tuple[str, int], float] = {}
@@ -60,11 +61,14 @@ class Meter:
             embeds = "ParcelEmbedder" in name or "MapWorker" in name
             whose = OWN if process == self._own else ACTORS if embeds else RAY
             found[whose, process.pid] = times.user + times.system
+            if whose == OWN:
+                found[whose, process.pid] -= self._looking
         return found
 
     def look(self, done: int, total: int) -> None:
         """To be called now and then, and at last before actors end."""
         del total
+        begun = time.process_time()
         if self.first is None:
             self.first = time.perf_counter() - self._started
         self._latest.update(self._read())
@@ -73,6 +77,7 @@ class Meter:
             self._since, self._done, self._turned = dict(self._latest), done, now
         elif self._since:
             self.further, self._seconds = done - self._done, now - self._turned
+        self._looking += time.process_time() - begun  # which nobody does who does not measure
 
     def spent(self) -> float:
         """From beginning to end."""
