@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from base64 import b64encode
 from collections.abc import Callable
@@ -120,3 +121,37 @@ def test_a_file_is_found_where_it_may_be_read_only(tmp_path: Path) -> None:
     assert library.found(library.locate(file)) == file
     gone = ("b.pdf", "s.unisem", "link.pdf", "../secret.pdf", str(secret), "a\0.pdf", "\ud800", "")
     assert [library.found(location) for location in gone] == [None] * len(gone)
+
+
+def test_a_place_means_the_same_whichever_places_were_read_before(tmp_path: Path) -> None:
+    for folder in ("photos/a", "photos/b", "named", "x.unisem"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "photos")
+    facts = {"sha256": "0" * 64, "mime_type": "image/png", "width": 1, "height": 1}
+    inside = ["1.png", "photos/1.png", "photos/a/1.png", "photos/a/2.png", "photos/a", "photos/..",
+              "photos/../1.png", "/1.png", "/photos/1.png", "link/1.png", "photos/a/", "", "named",
+              "../1.png", "photos//a/1.png", "named/1.png"]  # fmt: skip
+    beside = [
+        {"beside": path} | ({} if root is None else {"root": root})
+        for path in inside
+        for root in (None, "photos", "photos/a", "photos/a/1.png", "link", "photos/", "..")
+    ]
+    elsewhere = [
+        {"folder": folder.as_posix(), "path": path}
+        for path in inside
+        for folder in (tmp_path / "named", tmp_path / "photos" / "a", Path("/"), Path("photos"))
+    ]
+    places = [json.dumps(place | facts) for place in beside + elsewhere]
+    roots = [tmp_path, tmp_path / "named", tmp_path / "photos" / "a"]
+    library = ImageLibrary(tmp_path / "x.unisem", roots)
+    for _ in range(2):
+        for place in places:
+            fresh = ImageLibrary(tmp_path / "x.unisem", roots).from_json(place)
+            assert library.from_json(place) == fresh, place
+        places.reverse()
+    library = ImageLibrary(tmp_path / "x.unisem", [tmp_path / "photos"])
+    library._confined = False
+    place = json.dumps({"beside": "named/1.png"} | facts)
+    before = library.from_json(place)
+    library.allow(tmp_path / "named")
+    assert before.root != library.from_json(place).root == tmp_path / "named"

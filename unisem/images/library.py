@@ -81,6 +81,7 @@ class ImageLibrary:
             roots += [] if directory is None else remembered(self._own)
         self._roots = [Path(root).resolve() for root in roots]
         self._real: dict[Path, bool] = {}
+        self._known: dict[tuple[str, str, str], tuple[Path, Path]] = {}
         self._lease = BlobLease(directory)
 
     @property
@@ -100,6 +101,7 @@ class ImageLibrary:
             if self._confined:
                 raise ImageError(str(folder), "is outside the allowed folders", f" {self._shown}")
             self._roots.append(folder)
+            self._known.clear()
             if self._beside is not None:
                 remember(self._own, folder)
 
@@ -218,11 +220,26 @@ class ImageLibrary:
         if "blob" in place:
             return ImageRef(path=self._blobs / place["blob"], root=self._own, **facts)
         if "beside" in place:
-            beside = self._beside or Path("/nonexistent")
-            path, narrower = beside / place["beside"], beside / place.get("root", ".")
+            start, inside, given = "", place["beside"], place.get("root", ".")
         else:
-            narrower = Path(place["folder"])
-            path = narrower / place["path"]
+            start, inside, given = place["folder"], place["path"], ""
+        name = inside.rpartition("/")[2]
+        key = (start, inside[: len(inside) - len(name)], given)
+        is_usual = name not in ("", ".", "..") and name not in self._named(given or start)
+        if is_usual and (known := self._known.get(key)) is not None:
+            return ImageRef(path=known[0] / name, root=known[1], **facts)
+        beside = Path(start) if start else self._beside or Path("/nonexistent")
+        path, root = self._found(beside / inside, beside / given)
+        if is_usual and path.name == name:
+            self._known[key] = path.parent, root
+        return ImageRef(path=path, root=root, **facts)
+
+    def _named(self, narrower: str) -> set[str]:
+        """What folders are called that a file would have to stay inside, were it one of them."""
+        return {narrower.rstrip("/").rpartition("/")[2], *(root.name for root in self._roots)}
+
+    def _found(self, path: Path, narrower: Path) -> tuple[Path, Path]:
+        """A stored path, and the folder that it must stay inside: one for all files of a folder."""
         path = Path(os.path.normpath(path))
         root = self._root_of(path) or self._own
         if narrower.is_relative_to(root) and path.is_relative_to(narrower):
@@ -230,7 +247,7 @@ class ImageLibrary:
                 self._real[narrower] = str(narrower) == os.path.realpath(narrower)
             if self._real[narrower]:  # a link could make it any folder
                 root = narrower
-        return ImageRef(path=path, root=root, **facts)
+        return path, root
 
     def locate(self, path: Path) -> str:
         """Name a file so that the name survives moving space and files together."""

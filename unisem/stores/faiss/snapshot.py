@@ -30,6 +30,7 @@ from unisem.stores.selection import Match
 
 Mask = NDArray[np.bool_]
 _FEW_DEAD = 1000  # removed records that are not worth folding
+_AT_ONCE = 4096  # vectors that are widened together, however many are scored
 _MARGIN = 1e-5  # how far Faiss and BLAS may be off in float32, and then some
 
 
@@ -316,14 +317,19 @@ class Snapshot:
         them and whatever kind of index found them.
         """
         indexed = 0 if self.segment is None else len(self.segment)
-        in_tail = positions >= indexed
-        query = question.vector
-        vectors = np.empty((len(positions), len(query)), np.float32)
-        vectors[in_tail] = self._tail[positions[in_tail] - indexed]
-        if self.segment is not None:
-            vectors[~in_tail] = self.segment.vectors_at(positions[~in_tail])
-        # Without BLAS, whose result for a row depends on the rows around it.
-        products = np.einsum("ij,j->i", vectors.astype(np.float64), query.astype(np.float64))
+        query = question.vector.astype(np.float64)
+        products = np.empty(len(positions), np.float64)
+        for start in range(0, len(positions), _AT_ONCE):
+            some = positions[start : start + _AT_ONCE]
+            in_tail = some >= indexed
+            vectors = np.empty((len(some), len(query)), np.float32)
+            vectors[in_tail] = self._tail[some[in_tail] - indexed]
+            if self.segment is not None:
+                vectors[~in_tail] = self.segment.vectors_at(some[~in_tail])
+            # Without BLAS, whose result for a row depends on the rows around it.
+            products[start : start + _AT_ONCE] = np.einsum(
+                "ij,j->i", vectors.astype(np.float64), query
+            )
         scores = self._scored(question, products, positions)
         order = np.lexsort((positions, -scores))
         kept = order[self._first_of_each(positions[order])]
