@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +108,8 @@ def comparison(parts: Parts, other: Parts) -> Sheet:
     """What was predicted for another size on one machine, beside what was measured there."""
     rows = []
     for name, kind in other.kinds.items():
-        model = Model(parts, name)
+        # The same queries: the larger size may have been asked fewer.
+        model = Model(replace(parts, tails=parts.tails[: other.queries]), name)
         predicted = model.measured.file_bytes / parts.rows
         rows.append(_row(f"{name}: bytes a vector", predicted, kind.file_bytes / other.rows))
         rows.append(
@@ -122,6 +123,8 @@ def comparison(parts: Parts, other: Parts) -> Sheet:
             rows.append(_row(f"{setting}: both ms", times.total, timed.total_ms))
             recall = model.recall(other.rows, 1, timed.shortlist, timed.probes)
             rows.append(_row(f"{setting}: recall@10", recall, timed.recall))
+            missed = 1 - recall, max(1 - timed.recall, 0.5 / (K * other.queries))
+            rows.append(_row(f"{setting}: missed of the ten best", *missed))
     columns = ("", "predicted", "measured", "off by", "within 25 %")
     return Sheet(f"Predicted from {parts.rows:,}, measured at {other.rows:,}", columns, rows)
 
