@@ -87,6 +87,7 @@ PEERS = {
             public="UniSem",
             distributions=(),  # this checkout,
             kinds=tuple(kind for kind in KINDS if kind != "panorama"),
+            efforts=_SHORTLISTS | {"ivf_rabitq": _SHORTLISTS["rabitq"]},
         ),
         Entry(
             name="usearch",

@@ -11,7 +11,7 @@ from unisem.filters import Field
 from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord, Record
 from unisem.stores.faiss import FaissStore
-from unisem.stores.faiss.index_settings import KINDS
+from unisem.stores.faiss.index_settings import CODED, KINDS, IndexSettings
 from unisem.stores.selection import EVERYTHING, Selection
 
 
@@ -21,8 +21,9 @@ class UniSem(Peer):
     def __init__(self, directory: Path, dimension: int, kind: str) -> None:
         if kind not in (*KINDS, "auto"):
             raise UnavailableError(f"the store in this checkout has no index of kind {kind}")
-        index: Any = kind
-        self._store = FaissStore(directory, ImageLibrary(directory), index=index)
+        self._directory = directory
+        self._kind: Any = kind
+        self._store = self._opened(self._kind)
 
     def add(self, rows: Rows) -> None:
         self._store.add(
@@ -49,6 +50,17 @@ class UniSem(Peer):
             Found(int(hit.record.id), hit.record.text or "", hit.record.metadata["year"])
             for hit in self._store.search(vector[None], k, selection)[0]
         ]
+
+    def tune(self, effort: int | None) -> None:
+        """Open again with a shortlist of so many for ten hits."""
+        if self._kind not in CODED:
+            raise UnavailableError("is measured with one search effort")
+        self._store.close()
+        times = None if effort is None else effort // 10
+        self._store = self._opened(IndexSettings(self._kind, oversampling=times))
+
+    def _opened(self, index: Any) -> FaissStore:
+        return FaissStore(self._directory, ImageLibrary(self._directory), index=index)
 
     def close(self) -> None:
         self._store.close()
