@@ -33,7 +33,7 @@ def corpus() -> tuple[Vector, Vector]:
     return drawn[:ROWS], np.ascontiguousarray(drawn[ROWS:])
 
 
-IDS = np.arange(ROWS, dtype=np.int64) << 12 | (np.arange(ROWS) % 3 == 0)  # some are pictures'
+IDS = np.arange(ROWS, dtype=np.int64) << 12 | (np.arange(ROWS) % 5 < 2)  # some are pictures'
 SHARES: dict[str, Eligible] = {
     "all": None,
     "half": np.random.default_rng(1).random(ROWS) < 0.5,
@@ -142,8 +142,9 @@ def test_more_is_scored_where_less_is_found(kind: IndexKind) -> None:
     assert ordered.tuning is not None
     assert scattered.tuning is not None
     assert set(ordered.tuning.recalls) == {"texts", "pictures", "pictures for texts"}
-    assert min(ordered.tuning.recalls.values()) >= 0.99
-    assert ordered.tuning.is_enough
+    for made in (ordered, scattered) if kind == "rabitq" else (ordered,):
+        assert made.tuning.is_enough  # type: ignore[union-attr]
+        assert min(made.tuning.recalls.values()) >= 0.99  # type: ignore[union-attr]
     easy, hard = ((it.tuning.bits, it.tuning.oversampling) for it in (ordered, scattered))
     assert easy < hard
     assert f"{ordered.tuning.oversampling} times as many" in ordered.tuning.described

@@ -28,6 +28,7 @@ OVERSAMPLING = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 """What is tried."""
 _SHALLOW = 64  # of these up to which one bit a component is as fast as two
 _TOGETHER = 32  # codes that are gone through in registers at once
+_AMPLE = 4  # times what would be needed if a filter had nothing to do with the query
 _USUAL = 8  # of these where there was nothing to measure
 _NEXT_TO_NOTHING = 0.002  # recall that is not worth scoring more vectors
 _LOOKED_AT = 50_000  # vectors from which a centre is found
@@ -112,6 +113,18 @@ class Codes(VectorIndex):
             settings: How hard to try.
         """
 
+    def ranked(
+        self,
+        turned: Vector,
+        depth: int,
+        fetch: int,
+        eligible: NDArray[np.bool_] | None,
+        count: int,
+        settings: IndexSettings,
+    ) -> list[NDArray[np.int64]]:
+        """As `likely`, though so many be asked for that a search would scan instead."""
+        return self.likely(turned, depth, fetch, eligible, count, settings)
+
 
 class RaBitQ(Codes):
     """All codes are gone through. Filters: more is fetched, and what may not be found left out."""
@@ -160,6 +173,20 @@ class RaBitQ(Codes):
         # Among fewer vectors the nearest stand further apart, so that fewer need be looked at.
         enough = min(depth, max(2 * fetch, math.ceil(depth * share**0.25)))
         return [self._filtered(query, enough, eligible, share) for query in turned]
+
+    def ranked(
+        self,
+        turned: Vector,
+        depth: int,
+        fetch: int,
+        eligible: NDArray[np.bool_] | None,
+        count: int,
+        settings: IndexSettings,
+    ) -> list[NDArray[np.int64]]:
+        """See `Codes.ranked`."""
+        wide = min(len(self.vectors), math.ceil(_AMPLE * depth * len(self.vectors) / count))
+        _, places = self._codes.search(turned, depth if eligible is None else wide)
+        return [row[(row >= 0) & (True if eligible is None else eligible[row])] for row in places]
 
     def _filtered(
         self, turned: Vector, enough: int, eligible: NDArray[np.bool_], share: float
@@ -264,7 +291,7 @@ def tuned(built: Codes, samples: list[Samples]) -> Tuning:
         if count <= max(FEW, built.sparse * len(built.vectors)):
             ranked.append(list(group.nearest))  # these are scanned
             continue
-        found = built.likely(turned, most, fetch, group.eligible, count, settings)
+        found = built.ranked(turned, most, fetch, group.eligible, count, settings)
         ranked.append([at[~np.isin(at, own)] for at, own in zip(found, group.own, strict=True)])
 
     def recalls(times: int) -> dict[str, float]:
