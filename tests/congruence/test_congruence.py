@@ -1,6 +1,7 @@
 """The core, LangChain and LlamaIndex give the same ids and the same scores, which are right.
 
-They do so over a space of this process, and over one that a service keeps.
+They do so over a space of this process, over one that a service keeps, and over one in Milvus.
+There Milvus's own BM25 says in which order keyword search gives the records that the oracle names.
 
 Between fronts scores are equal to the last bit (a query of text and picture that LlamaIndex's user
 composes: to 1e-6). Against the oracle, which computes in float64, they are equal to 1e-5.
@@ -27,15 +28,20 @@ from tests.congruence.conditions import LLAMA_INDEX, MONGO, STRUCTURED, Conditio
 from tests.congruence.corpus import WORDS, records
 from tests.congruence.fronts import Core, Front, LangChain, LlamaIndex, Question, vector_of
 from tests.congruence.oracle import Answer, Oracle, rank_fused, weight_fused
-from tests.support.list_store import ListStore
+from tests.support.list_store import ListKind, ListStore
+from tests.support.milvus_lite import milvus_place
 from tests.support.toy import ToyEncoder
 from unisem import Query, SemanticSpace
 from unisem.filters import Operator
 from unisem.remote import RemoteStore
 from unisem.service.http.app import create_app
 from unisem.stores.faiss import FaissKind, FaissStore
+from unisem.stores.milvus import MilvusKind, MilvusStore
 
-KINDS: tuple[Any, ...] = ("flat", "hnsw", "rabitq", "list", "remote")
+KINDS: tuple[Any, ...] = (
+    *("flat", "hnsw", "rabitq", "list", "remote"),
+    pytest.param("milvus", marks=pytest.mark.slow),
+)
 """Kinds of index and of store; ``"remote"`` is a flat one, behind a service."""
 
 
@@ -44,16 +50,18 @@ class Fronts:
 
     def __init__(self, folder: Path, kind: Any) -> None:
         self.folder = folder / "pictures"
+        self.has_own_words = kind == "milvus"
         corpus = records(self.folder)
         self.fronts: list[Front] = []
         self.closing = ExitStack()
         makes = (Core, LangChain, LlamaIndex)
         index = "flat" if kind == "remote" else kind
+        stores = {"list": ListKind(), "milvus": MilvusKind(blobs=str(folder))}
         spaces = {
             make.__name__: SemanticSpace.open(
-                folder / f"{make.__name__}.unisem",
+                milvus_place() if kind == "milvus" else folder / f"{make.__name__}.unisem",
                 encoder=ToyEncoder(),
-                store="list" if kind == "list" else FaissKind(index, durability="relaxed"),
+                store=stores.get(kind) or FaissKind(index, durability="relaxed"),
                 image_roots=[self.folder],
             )
             for make in makes
@@ -72,7 +80,7 @@ class Fronts:
         for make in makes:
             self.fronts.append(make(seen[make.__name__]))
             self.fronts[-1].fill(corpus)
-            spaces[make.__name__].compact(None if kind == "list" else index)
+            spaces[make.__name__].compact(None if kind in stores else index)
         self.size = len(corpus)
         self.oracle = Oracle(list(self.fronts[0].space.embed(corpus)))
 
@@ -104,7 +112,12 @@ class Fronts:
         """The oracle's list by keyword, whole."""
         items = self.oracle.chosen(question.condition, question.modality)
         assert question.text is not None
-        return self.oracle.by_keyword(question.text, items)
+        expected = self.oracle.by_keyword(question.text, items)
+        if not self.has_own_words:
+            return expected
+        found = self.ask(replace(question, mode="keyword", image=None, alpha=None, k=1000))
+        assert {name for name, _ in found} == {name for name, _ in expected}
+        return found
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -125,6 +138,8 @@ def test_the_index_is_of_the_kind_that_was_asked_for(fronts: Fronts, request: An
         store = front.space.store
         if kind == "list":
             assert isinstance(store, ListStore)
+        elif kind == "milvus":
+            assert isinstance(store, MilvusStore)
         elif kind == "remote":
             assert isinstance(store, RemoteStore)
         else:

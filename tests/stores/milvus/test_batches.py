@@ -110,11 +110,11 @@ def test_refused(store: MilvusStore, step: int, monkeypatch: pytest.MonkeyPatch)
 def test_a_batch_that_is_being_written_is_left_alone(store: MilvusStore, place: str) -> None:
     store.add(OLD)
     server, records = store._space.server, store._space.records
-    from unisem.stores.milvus.rows import own_row, rows_of, words_of
+    from unisem.stores.milvus.rows import own_row, rows_of
 
     batch = store._batches.now()
     new = item("new", 5)
-    rows, vectors = rows_of(batch, 0, new, words_of("x", {}), store._images)
+    rows, vectors = rows_of(batch, 0, new, store._images)
     server.insert(records, [own_row(batch, "batch", "writing")])
     server.insert(store._space.vectors, vectors)
     server.insert(records, rows)

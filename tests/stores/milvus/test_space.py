@@ -252,6 +252,23 @@ def test_of_any_length(store: MilvusStore) -> None:
     assert len(store) == 1
 
 
+def test_words_without_case_and_diacritics_and_spaces(store: MilvusStore) -> None:
+    texts = {"a": "Äpfel und Straße", "b": "黒猫が東京都にいる", "c": "京東", "d": "a\0zebra"}
+    store.add([_embedded(Record(id=name, text=text), [query(0)]) for name, text in texts.items()])
+    for words, expected in {
+        "apfel": "a",
+        "ÄPFEL": "a",
+        "strasse": "a",
+        "猫": "b",
+        "東京": "b",
+        "京都": "b",
+        "京東": "c",
+        "zebra": "d",
+        "apf": "",
+    }.items():
+        assert "".join(hit.record.id for hit in store.search_words(words, 5)) == expected, words
+
+
 def test_more_than_milvus_gives_at_once(
     store: MilvusStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

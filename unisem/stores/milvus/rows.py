@@ -9,7 +9,7 @@ in further rows, its pieces.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from hashlib import blake2b
 from itertools import zip_longest
 from typing import Any
@@ -21,6 +21,7 @@ from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.milvus.facts import facts_of
 from unisem.stores.milvus.server import MOST_TEXT, Row
+from unisem.stores.milvus.words import words_of
 
 BATCH = 22
 """How many characters of a primary key say which batch it is of."""
@@ -46,7 +47,7 @@ def pieces_of(pk: str, role: str, body: str) -> list[Row]:
 
 
 def rows_of(
-    batch: str, place: int, item: EmbeddedRecord, words: str, image_library: ImageLibrary
+    batch: str, place: int, item: EmbeddedRecord, image_library: ImageLibrary
 ) -> tuple[list[Row], list[Row]]:
     """The rows of one record, and of its vectors."""
     record, pk = item.record, f"{batch}{place:06x}"
@@ -66,7 +67,9 @@ def rows_of(
     ]
     counts = {kind: sum(row["kind"] == kind for row in vectors) for kind in KINDS}
     body = json.dumps(_parts(record, image_library), separators=(",", ":"), default=dict)
-    parts = list(zip_longest(_cut(body), _cut_words(words), fillvalue=""))
+    parts = list(
+        zip_longest(_cut(body), _cut_words(words_of(record.text, record.metadata)), fillvalue="")
+    )
     rows = [
         {
             **shared,
@@ -121,15 +124,6 @@ def vectors_of(rows: Iterable[Row]) -> dict[str, dict[Modality, Vector]]:
     }
 
 
-def words_of(text: str | None, metadata: Mapping[str, Any]) -> str:
-    """What of a record is found by its words: its text, and strings among its metadata."""
-    said = [] if text is None else [text]
-    for value in metadata.values():
-        listed = value if isinstance(value, list | tuple) else [value]
-        said += [item for item in listed if isinstance(item, str)]
-    return "\n".join(said).replace("\0", " ")
-
-
 def _parts(record: Record, image_library: ImageLibrary) -> dict[str, Any]:
     return {
         "id": record.id,
@@ -150,7 +144,7 @@ def _cut_words(words: str) -> list[str]:
     """Between words, where there are any; a character may have four bytes."""
     most, parts = MOST_TEXT // 4, []
     while len(words) > most:
-        end = max(words.rfind(" ", 1, most), words.rfind("\n", 1, most))
+        end = words.rfind(" ", 1, most)
         end = most if end < 0 else end
         parts.append(words[:end])
         words = words[end:]

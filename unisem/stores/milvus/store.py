@@ -19,10 +19,11 @@ from unisem.stores.maintenance import Statistics
 from unisem.stores.milvus.batches import WHOLE, Batches
 from unisem.stores.milvus.facts import is_of_modality
 from unisem.stores.milvus.finding import Finding
-from unisem.stores.milvus.rows import KINDS, key_of, record_of, rows_of, vectors_of, words_of
+from unisem.stores.milvus.rows import KINDS, key_of, record_of, rows_of, vectors_of
 from unisem.stores.milvus.selecting import Chosen, chosen
 from unisem.stores.milvus.server import Row
 from unisem.stores.milvus.space import INDEXES, Space
+from unisem.stores.milvus.words import asked_words
 from unisem.stores.selection import EVERYTHING, Match, Selection
 from unisem.stores.vectors import admit, check_dimension, query_rows
 
@@ -92,11 +93,9 @@ class MilvusStore(Store):
             rows: list[Row] = []
             vectors: list[Row] = []
             for place, item in enumerate(items):
-                words = words_of(item.record.text, item.record.metadata)
-                for all_, some in zip(
-                    (rows, vectors), rows_of(batch, place, item, words, self._images), strict=True
-                ):
-                    all_ += some
+                of_record, of_vectors = rows_of(batch, place, item, self._images)
+                rows += of_record
+                vectors += of_vectors
             self._batches.write(batch, rows, self._space.versions(vectors))
             self._images.settle(item.record.image for item in items)
 
@@ -177,9 +176,10 @@ class MilvusStore(Store):
     def search_words(self, text: str, k: int, selection: Selection = EVERYTHING) -> list[Hit]:
         self._space.server.check_open()
         picked = chosen(selection, self._narrow)
-        if not self._space.exists or k <= 0 or picked.is_nothing:
+        words = asked_words(text)
+        if not words or not self._space.exists or k <= 0 or picked.is_nothing:
             return []
-        return self._finding.by_words(text, k, picked)
+        return self._finding.by_words(words, k, picked)
 
     def __len__(self) -> int:
         return self._batches.count() if self._space.exists else 0

@@ -1,0 +1,85 @@
+"""Calibrated vectors beside the raw ones, against brute force over what a calibration says."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.stores.contract.items import item
+from tests.stores.milvus.conftest import opened
+from tests.stores.test_calibrated import CORPUS, ITEMS, answers, assert_one_line, fitted
+from tests.support.oracle import BruteForce
+from unisem.calibration import Calibration
+from unisem.errors import CalibrationError, EncoderMismatchError
+from unisem.filters import Field
+from unisem.stores.milvus import MilvusStore
+from unisem.stores.selection import EVERYTHING, Selection
+
+FIRST, REST = ITEMS[:30], ITEMS[30:42]
+
+
+@pytest.fixture(scope="module")
+def calibration() -> Calibration:
+    return fitted(2)
+
+
+def agree(store: MilvusStore, oracle: BruteForce, calibration: Calibration) -> None:
+    vector = CORPUS.questions[3]
+    for selection in (EVERYTHING, Selection(filter=Field("year") >= 2003)):
+        for match, k in (("any", 5), ("any", 500), ("image", 5)):
+            (hits,) = store.search(vector[None], k, selection, match)  # type: ignore[arg-type]
+            expected = oracle.search_calibrated(calibration, vector, "text", k, selection, match)  # type: ignore[arg-type]
+            assert [hit.record.id for hit in hits] == [found[0] for found in expected]
+            assert [hit.matched for hit in hits] == [found[2] for found in expected]
+            assert [hit.relevance for hit in hits] == pytest.approx(
+                [found[3] for found in expected], abs=1e-5
+            )
+            assert_one_line([hit.score for hit in hits], [found[1] for found in expected])
+
+
+def test_calibrated(store: MilvusStore, place: str, calibration: Calibration) -> None:
+    oracle, other = BruteForce(), opened(place)
+    for it in (store, oracle):
+        it.add(FIRST)
+    raw = answers(store)
+    store.calibrate(calibration)
+    agree(store, oracle, calibration)
+    agree(other, oracle, calibration)
+    other.add(REST)  # which must be found by the calibration, too
+    oracle.add(REST)
+    oracle.delete(Selection(ids=("r3", "r4")))
+    assert store.delete(Selection(ids=("r3", "r4"))) == 2
+    agree(store, oracle, calibration)
+    second = fitted(3, alpha=0.0)
+    store.calibrate(second)
+    agree(store, oracle, second)
+    again = opened(place)
+    assert again.calibration is not None
+    agree(again, oracle, second)
+    again.calibrate(None)
+    assert again.calibration is None
+    assert store.calibration is None
+    again.delete(Selection(ids=tuple(one.record.id for one in REST)))
+    again.add([one for one in FIRST if one.record.id in ("r3", "r4")])
+    assert answers(again) == raw
+    assert again.tidy() == 0
+    for it in (again, other):
+        it.close()
+
+
+def test_a_calibration_of_other_vectors_is_refused(
+    store: MilvusStore, calibration: Calibration
+) -> None:
+    store.expect("another")
+    with pytest.raises(EncoderMismatchError):
+        store.calibrate(calibration)
+    store.expect("ab")
+    store.calibrate(calibration)  # before the first record
+    store.add(FIRST[:5])
+    oracle = BruteForce()
+    oracle.add(FIRST[:5])
+    agree(store, oracle, calibration)
+    assert store.delete(EVERYTHING) == 5
+    store.calibrate(None)
+    store.add([item("a", 1)])
+    with pytest.raises(CalibrationError, match="dimension"):
+        store.calibrate(calibration)
