@@ -23,6 +23,13 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 """Small runs by name: options of a `Recipe`."""
 
+RERANKERS: dict[str, dict[str, Any]] = {
+    "groups": {"group": 2, "hard_negatives": 1},
+    "itm": {"loss": "itm", "random_negatives": 2, "patience": 2, "validation": 0.2},
+    "contrastive": {"loss": "contrastive", "compared": "images", "checkpoint_steps": 2},
+}
+"""Small runs by name: options of a `CrossModalRecipe`."""
+
 JOINT = 6
 """Pairs of a step, over all processes."""
 
@@ -62,7 +69,9 @@ def run(processes: int, *command: str, fails: bool = False) -> None:
         assert (process.returncode != 0) is fails, errors
 
 
-def train_all(start: str, pairs: str, output: str, names: str, count: str = "15") -> None:
+def train_all(
+    start: str, pairs: str, output: str, names: str, count: str = "15", divided: str = ""
+) -> None:
     """Train recipes, each into a folder of its name.
 
     Args:
@@ -72,6 +81,7 @@ def train_all(start: str, pairs: str, output: str, names: str, count: str = "15"
         names: Of recipes, with commas between them. ``name~`` drops out, which differs in several
             processes from what it is in one; ``name~5`` is killed after step 5; ``name~+`` resumed.
         count: Of pairs.
+        divided: Whether the model is divided among the processes.
     """
     import torch
 
@@ -80,6 +90,8 @@ def train_all(start: str, pairs: str, output: str, names: str, count: str = "15"
     from unisem.training import Recipe, train_encoder
 
     torch.set_num_threads(1)
+    if divided:
+        watch_shares()
     processes = int(os.environ["WORLD_SIZE"])
     dataset = coloured_pairs(Path(pairs), int(count))
     for wanted in names.split(","):
@@ -103,6 +115,42 @@ def train_all(start: str, pairs: str, output: str, names: str, count: str = "15"
         train_encoder(encoder, dataset, place, recipe=recipe, resume=after == "+", progress=stop)
 
 
+def train_rerankers(start: str, pairs: str, output: str, names: str, count: str) -> None:
+    """As `train_all`, with recipes of `RERANKERS`."""
+    import torch
+
+    from tests.training.support import coloured_pairs
+    from unisem.training.cross_modal import CrossModalRecipe, train_reranker
+
+    torch.set_num_threads(1)
+    dataset = coloured_pairs(Path(pairs), int(count))
+    for wanted in names.split(","):
+        name, drops, after = wanted.partition("~")
+
+        def stop(what: str, done: int, total: int, after: str = after) -> None:
+            if what == "training" and str(done) == after:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        recipe = CrossModalRecipe(
+            **{
+                **{"side": 4, "width": 16, "layers": 1, "caption_layers": 1, "token_width": 8},
+                **{"length": 8, "mined": 3, "hard_negatives": 2, "epochs": 4},
+                "batch_size": 8 // int(os.environ["WORLD_SIZE"]),
+                "dropout": 0.2 if drops else 0,
+                **RERANKERS[name],
+            }
+        )
+        train_reranker(
+            start,
+            dataset,
+            Path(output) / name,
+            held_out=dataset,
+            recipe=recipe,
+            resume=after == "+",
+            progress=stop,
+        )
+
+
 def keep_all(encoder: Any) -> None:
     """Nothing drops out: processes would drop out other numbers than one would."""
     import torch
@@ -112,5 +160,23 @@ def keep_all(encoder: Any) -> None:
             module.p = 0.0
 
 
+def watch_shares() -> None:
+    """Fail if a process keeps much more than its share of a model that is to be divided."""
+    from torch.distributed.tensor import DTensor
+
+    from unisem.training.loop import trainer
+
+    divide = trainer.shard
+
+    def watched(model: Any) -> None:
+        divide(model)
+        parameters = list(model.parameters())
+        assert all(isinstance(parameter, DTensor) for parameter in parameters)
+        own = sum(parameter.to_local().numel() for parameter in parameters)
+        assert own < 0.6 * sum(parameter.numel() for parameter in parameters)
+
+    trainer.shard = watched
+
+
 if __name__ == "__main__":
-    train_all(*sys.argv[1:])
+    (train_rerankers if sys.argv[1] == "rerankers" else train_all)(*sys.argv[2:])

@@ -31,8 +31,12 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for each thing that is done; yields what to call with (what, done, in all)."""
+def progress_bars(*, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each thing that is done; yields what to call with (what, done, in all).
+
+    Args:
+        quiet: Show none, as processes do that leave speaking to another.
+    """
     console = notices()
     bars = Progress(
         TextColumn("{task.description}", markup=False),
@@ -42,7 +46,7 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
         TimeElapsedColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
+        disable=quiet or not console.is_terminal,
     )
     tasks: dict[str, TaskID] = {}
 

@@ -34,6 +34,10 @@ Start = Annotated[
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on where a run of the same command stopped.")
 ]
+Sharded = Annotated[
+    bool,
+    typer.Option("--sharded", help="Under torchrun: divide the model among the processes (FSDP)."),
+]
 TextTower = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="A text model, such as BERT …", rich_help_panel=_TOWERS),
@@ -73,6 +77,7 @@ def train(
     output: Output,
     encoder: Start = None,
     resume: Resume = False,
+    sharded: Sharded = False,
     images: Images = None,
     image_column: ImageColumn = "filepath",
     caption_column: CaptionColumn = "title",
@@ -117,6 +122,7 @@ def train(
             held_out=testing,
             recipe=recipe,
             resume=resume,
+            sharded=sharded,
             features=features,
             tensorboard=tensorboard,
             progress=show,

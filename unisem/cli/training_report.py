@@ -38,7 +38,7 @@ def checked_parts(
     """
     from unisem.pairs import check_pairs, split_pairs
 
-    with progress_bars() as show:
+    with progress_bars(quiet=out.quiet) as show:
         checked = check_pairs(pairs, progress=lambda done, n: show("checking pictures", done, n))
     print_pairs(out, checked.report)
     if len(checked.dataset) < 2:

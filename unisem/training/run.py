@@ -26,8 +26,10 @@ from unisem.training.inputs.mining import negatives_of
 from unisem.training.inputs.preparing import prepare_pairs, stored_depths
 from unisem.training.loop.environment import (
     check_device,
+    check_sharding,
     first_process_first,
     from_first_process,
+    in_silence,
     is_first_process,
     join_processes,
     require_libraries,
@@ -69,6 +71,7 @@ def train_encoder(
     recipe: Recipe | None = None,
     loss: PairLoss | None = None,
     resume: bool = False,
+    sharded: bool = False,
     features: str | os.PathLike[str] | None = None,
     tensorboard: str | os.PathLike[str] | None = None,
     progress: Progress = lambda what, done, total: None,
@@ -88,6 +91,8 @@ def train_encoder(
         recipe: How to train.
         loss: A loss of your own, instead of the recipe's.
         resume: Go on from the newest checkpoint of a run with the same arguments, if there is one.
+        sharded: Divide the model's numbers, gradients and moments among the processes (FSDP), for
+            what is too large to be trained on one device.
         features: Where features are stored; beside the output if ``None``.
         tensorboard: Folder for TensorBoard's files; none if ``None``.
         progress: Called as work goes on.
@@ -102,12 +107,13 @@ def train_encoder(
     check_output(place)
     work = place.with_name(f"{place.name}.training")
     require_libraries(tensorboard=tensorboard is not None)
+    check_sharding(sharded)
     from unisem.training.loop.fitting import fit_pairs
 
     loaded = trainable_encoder(encoder)
     join_processes(loaded.model.device)
     if not is_first_process():
-        progress = _in_silence
+        progress = in_silence
     train = checked_pairs(train, progress)
     common = None
     if held_out is not None:
@@ -154,6 +160,7 @@ def train_encoder(
         negatives=negatives,
         validation=prepared.validation,
         resume=resume,
+        sharded=sharded,
         tensorboard=tensorboard,
         progress=progress,
     )
@@ -267,10 +274,6 @@ def _prepare(
     first = columns[0]
     assert first is not None
     return _Prepared(training_view(encoder.model, depths), first, columns[1], columns[2])
-
-
-def _in_silence(what: str, done: int, total: int) -> None:
-    """The progress of every process but the first."""
 
 
 def _share_is_open(recipe: Recipe) -> bool:

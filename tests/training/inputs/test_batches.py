@@ -45,6 +45,11 @@ def test_processes_share_what_one_would_have(processes: int) -> None:
             assert [len(batch) for batch in joint] == [count // len(joint)] * len(joint)
 
 
+def test_even_batches_leave_pairs_over() -> None:
+    batches = EqualBatches(range(15), batch_size=3, seed=4, processes=2, even=True)
+    assert [len(batch) for batch in batches] == [2, 2] * 3
+
+
 def joined(parts: list[list[int]], processes: int) -> list[list[int]]:
     """Each step's batch from its parts."""
     steps = [parts[start : start + processes] for start in range(0, len(parts), processes)]

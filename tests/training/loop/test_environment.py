@@ -12,7 +12,7 @@ from transformers.training_args import ParallelMode
 from unisem.errors import TrainingError
 from unisem.pairs import PairDataset
 from unisem.training import Recipe, train_encoder
-from unisem.training.loop.environment import check_device
+from unisem.training.loop.environment import check_device, check_sharding
 from unisem.training.loop.trainer import PairTrainer
 
 
@@ -47,3 +47,14 @@ def test_another_gpu_than_the_first_is_refused(monkeypatch: pytest.MonkeyPatch) 
         check_device(torch.device("cuda:2"), "float32")
     monkeypatch.setenv("WORLD_SIZE", "4")
     check_device(torch.device("cuda:2"), "float32")
+
+
+def test_a_model_is_divided_among_several_processes_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_sharding(False)
+    with pytest.raises(TrainingError, match="several processes: start them with torchrun"):
+        check_sharding(True)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    check_sharding(True)
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(TrainingError, match=r"leave that out .* and pass --sharded"):
+        check_sharding(True)

@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from tests.training.losses.test_cached import LOSSES
-from tests.training.processes import RECIPES, run
-from tests.training.support import assert_same_weights, changed, coloured_pairs
+from tests.training.processes import RECIPES, RERANKERS, run
+from tests.training.support import assert_same_weights, changed, coloured_pairs, weights
+from unisem import load_encoder
 from unisem.training.loop.checkpoints import checkpoints, read_checkpoint
 
 _PROGRAM = """
@@ -74,36 +75,68 @@ def test_gradients_of_two_processes_are_those_of_the_joint_batch(tmp_path: Path)
 @pytest.mark.slow
 def test_two_processes_train_what_one_does(tiny: Path, tmp_path: Path) -> None:
     """15 pairs in batches of 6: three steps of 5 pairs, of which one process has 3 and one 2."""
-    pairs = tmp_path / "pairs"
-    coloured_pairs(pairs, 15)
     names = ",".join(RECIPES)
-    for processes in (1, 2):
-        output = tmp_path / str(processes)
-        run(processes, "-m", "tests.training.processes", str(tiny), str(pairs), str(output), names)
+    train(1, tiny, tmp_path, "one", names, 15)
+    train(2, tiny, tmp_path, "two", names, 15)
     for name in RECIPES:
-        assert changed(tiny, tmp_path / "1" / name), name
-        assert_same_weights(tmp_path / "1" / name, tmp_path / "2" / name, 1e-5)
+        assert changed(tiny, tmp_path / "one" / name), name
+        assert_same_weights(tmp_path / "one" / name, tmp_path / "two" / name, 1e-5)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["infonce", "reversal"])
+def test_a_divided_model_is_trained_as_a_whole_one(tiny: Path, tmp_path: Path) -> None:
+    names = "infonce,translation,lora,accumulated,cached,stopped"
+    train(1, tiny, tmp_path, "whole", names, 12)
+    train(2, tiny, tmp_path, "divided", names, 12, divided=True)
+    for name in names.split(","):
+        assert changed(tiny, tmp_path / "whole" / name), name
+        assert_same_weights(tmp_path / "whole" / name, tmp_path / "divided" / name, 1e-5)
+        load_encoder(str(tmp_path / "divided" / name))
+
+
+@pytest.mark.slow
+def test_rerankers_are_trained_by_two_processes_as_by_one(tiny: Path, tmp_path: Path) -> None:
+    """17 pairs in batches of 8: of the last one, a process has a pair and the other none."""
+    names = ",".join(RERANKERS)
+    train(1, tiny, tmp_path, "one", names, 17)
+    train(2, tiny, tmp_path, "two", names, 17)
+    for name in RERANKERS:
+        assert_same_weights(tmp_path / "one" / name, tmp_path / "two" / name, 1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "divided"), [("reversal", False), ("infonce", True), ("contrastive", False)]
+)
 def test_processes_that_die_are_resumed_to_the_same_weights(
-    tiny: Path, tmp_path: Path, name: str
+    tiny: Path, tmp_path: Path, name: str, divided: bool
 ) -> None:
     """One is killed in the middle of an epoch, the other does not wait; dropout goes on in both."""
-    pairs = tmp_path / "pairs"
-    coloured_pairs(pairs, 12)
-
-    def train(output: str, names: str, *, fails: bool = False) -> None:
-        command = ("-m", "tests.training.processes", str(tiny), str(pairs))
-        run(2, *command, str(tmp_path / output), names, "12", fails=fails)
-
-    train("whole", f"{name}~")
-    train("cut", f"{name}~5", fails=True)
+    train(2, tiny, tmp_path, "whole", f"{name}~", 12, divided=divided)
+    train(2, tiny, tmp_path, "cut", f"{name}~5", 12, divided=divided, fails=True)
     (*_, last) = checkpoints(tmp_path / "cut" / f"{name}.training" / "checkpoints")
     assert last.name == "checkpoint-4"
     tensors, _ = read_checkpoint(last)
     assert not torch.equal(tensors["random.0.torch"], tensors["random.1.torch"])
-    train("cut", f"{name}~+")
+    train(2, tiny, tmp_path, "cut", f"{name}~+", 12, divided=divided)
     assert_same_weights(tmp_path / "cut" / name, tmp_path / "whole" / name)
-    assert changed(tiny, tmp_path / "whole" / name)
+    assert weights(tmp_path / "whole" / name)
+
+
+def train(
+    processes: int,
+    start: Path,
+    folder: Path,
+    output: str,
+    names: str,
+    count: int,
+    *,
+    divided: bool = False,
+    fails: bool = False,
+) -> None:
+    """Train recipes in several processes; see `tests.training.processes.train_all`."""
+    coloured_pairs(folder / "pairs", count)
+    kind = "rerankers" if names.partition("~")[0].partition(",")[0] in RERANKERS else "encoders"
+    command = ["-m", "tests.training.processes", kind, str(start), str(folder / "pairs")]
+    command += [str(folder / output), names, str(count)]
+    run(processes, *command, *(["divided"] if divided else []), fails=fails)

@@ -29,12 +29,21 @@ class EqualBatches(BatchSampler):
         batch_size: The most pairs a process's part may have.
         seed: Decides the order, together with the epoch.
         processes: How many processes share the batches.
+        even: Leave pairs over rather than give one process more than another.
 
     Raises:
         TrainingError: There are not two pairs, or not one for every process.
     """
 
-    def __init__(self, data: Sized, *, batch_size: int, seed: int, processes: int = 1) -> None:
+    def __init__(
+        self,
+        data: Sized,
+        *,
+        batch_size: int,
+        seed: int,
+        processes: int = 1,
+        even: bool = False,
+    ) -> None:
         self._count = len(data)
         fewest = max(2, processes)
         if self._count < fewest:
@@ -46,6 +55,8 @@ class EqualBatches(BatchSampler):
         self._steps = min(math.ceil(self._count / most), self._count // fewest)
         joint = min(most, self._count // self._steps)
         least, more = divmod(joint, processes)
+        if even:
+            more = 0
         self._sizes = [least] * (processes - more) + [least + 1] * more
         self.batch_size = self._sizes[-1]  # accelerate takes a round of parts as whole by its last
         self.drop_last = False

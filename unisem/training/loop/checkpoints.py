@@ -28,6 +28,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from unisem.errors import TrainingError
+from unisem.training.loop.environment import process_count
+from unisem.training.model.sharding import as_shared, reshard
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
 _PREFIX = "checkpoint-"
@@ -119,7 +121,8 @@ def refuse_other_run(saved: Mapping[str, Any], run: Mapping[str, Any]) -> None:
 
 
 def module_tensors(module: nn.Module, trained: Collection[str]) -> dict[str, Tensor]:
-    """A module's trained parameters, named, and its buffers."""
+    """A module's trained parameters, named, and its buffers; of a shared one the shares."""
+    reshard(module)
     found: dict[str, Tensor] = {n: p for n, p in module.named_parameters() if n in trained}
     return found | dict(module.named_buffers())
 
@@ -142,7 +145,7 @@ def restore_module(
         )
     with torch.no_grad():
         for name, target in targets.items():
-            target.copy_(tensors[name])
+            target.copy_(as_shared(tensors[name], target))
 
 
 def tensors_under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -188,6 +191,16 @@ def random_tensors() -> tuple[dict[str, Tensor], dict[str, Any]]:
         }
     numbers = [version, gauss, int(position), int(has_gauss), float(cached)]
     return tensors, {"numbers": numbers}
+
+
+def gathered_random() -> list[tuple[dict[str, Tensor], dict[str, Any]]]:
+    """What `random_tensors` takes in each of a run's processes; called by all."""
+    mine = random_tensors()
+    if process_count() == 1:
+        return [mine]
+    everyone: list[Any] = [None] * process_count()
+    torch.distributed.all_gather_object(everyone, mine)
+    return everyone
 
 
 def restore_random(tensors: Mapping[str, Tensor], rest: Mapping[str, Any]) -> None:

@@ -23,12 +23,17 @@ _PATIENCE = timedelta(days=7)
 
 def is_first_process() -> bool:
     """Whether this is the process that writes and speaks."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return process_index() == 0
 
 
 def process_count() -> int:
     """How many processes this run has."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def process_index() -> int:
+    """Which of this run's processes this is, from 0."""
+    return int(os.environ.get("RANK", "0"))
 
 
 def join_processes(device: torch.device) -> None:
@@ -82,6 +87,10 @@ def from_first_process(make: Callable[[], _Value], device: torch.device) -> _Val
     return value  # type: ignore[return-value]
 
 
+def in_silence(what: str, done: int, total: int) -> None:
+    """The progress of every process but the first."""
+
+
 def check_device(device: torch.device, precision: Precision) -> None:
     """Refuse a device that training would not compute on, or not in this precision.
 
@@ -101,6 +110,28 @@ def check_device(device: torch.device, precision: Precision) -> None:
         raise TrainingError(
             f"the encoder is on {device}, but a process trains on the first GPU that it sees; set "
             f"the environment variable CUDA_VISIBLE_DEVICES={device.index} and load it on cuda"
+        )
+
+
+def check_sharding(sharded: bool) -> None:
+    """Refuse to divide a model among processes that are not there, or to let others divide it.
+
+    Args:
+        sharded: It is to be divided.
+
+    Raises:
+        TrainingError: There is one process, or accelerate was told to use FSDP.
+    """
+    if sharded and process_count() == 1:
+        raise TrainingError(
+            "a model is divided among several processes: start them with torchrun "
+            "--nproc-per-node N -m unisem train --sharded …, or train it whole"
+        )
+    if os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
+        raise TrainingError(
+            "accelerate was started with --use_fsdp, whose checkpoints are no whole models; leave "
+            "that out (accelerate launch --multi_gpu, or torchrun) and pass --sharded to unisem "
+            "train (sharded=True to train_encoder)"
         )
 
 

@@ -24,6 +24,7 @@ from unisem.training.loop.environment import from_first_process, process_count
 from unisem.training.loop.evaluator import HitEvaluator
 from unisem.training.loop.trainer import PairTrainer
 from unisem.training.losses import CachedLoss, EmbeddingLoss, PairLoss
+from unisem.training.model.sharding import copy_to_shard, take_back
 from unisem.training.model.unfreezing import GradualUnfreezing
 from unisem.training.recipe import Recipe
 from unisem.training.report import TrainingReport
@@ -40,6 +41,7 @@ def fit_pairs(
     negatives: Ids | None = None,
     validation: PreparedPairs | None = None,
     resume: bool = False,
+    sharded: bool = False,
     tensorboard: str | os.PathLike[str] | None = None,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> TrainingReport:
@@ -55,6 +57,7 @@ def fit_pairs(
         negatives: ``(n, h)`` pairs whose pictures each caption is shown as wrong ones.
         validation: What early stopping goes by, if it is wanted.
         resume: Go on from the newest checkpoint, if there is one.
+        sharded: Divide the model's numbers among the processes while it is trained.
         tensorboard: For TensorBoard's files.
         progress: Called after every step.
 
@@ -62,30 +65,35 @@ def fit_pairs(
         TrainingError: Gradual unfreezing is wanted in several processes.
     """
     collator = PairCollator(pairs, negatives, recipe.seed)
+    _freeze_unused(view, collator)
+    device = view.device
+    model = copy_to_shard(view) if sharded else view
     module = (
-        EmbeddingLoss(view, loss)
+        EmbeddingLoss(model, loss)
         if recipe.mini_batch_size is None
-        else CachedLoss(view, loss, mini_batch_size=recipe.mini_batch_size)
+        else CachedLoss(model, loss, mini_batch_size=recipe.mini_batch_size)
     )
     evaluator = None if validation is None else HitEvaluator(validation, recipe.k)
     folder = work / "checkpoints"
     if not resume:
         shutil.rmtree(folder, ignore_errors=True)
-    _freeze_unused(view, collator)
     trainer = PairTrainer(
         loss=module,
-        run={**asdict(recipe), **run},
-        args=_arguments(recipe, folder, evaluator, tensorboard, view.device),
+        sharded=sharded,
+        run={**asdict(recipe), **run, "processes": process_count()},
+        args=_arguments(recipe, folder, evaluator, tensorboard, device),
         train_dataset=Dataset.from_dict({"pair": list(range(len(pairs.texts)))}),
         data_collator=collator,
         evaluator=evaluator,
-        callbacks=_callbacks(recipe, evaluator, view, progress),
+        callbacks=_callbacks(recipe, evaluator, model, progress),
     )
     trainer.remove_callback(PrinterCallback)
-    kept = from_first_process(lambda: checkpoints(folder), view.device)
+    kept = from_first_process(lambda: checkpoints(folder), device)
     began = time.perf_counter()
     trainer.train(resume_from_checkpoint=str(kept[-1]) if kept else None)
     seconds = time.perf_counter() - began
+    if sharded:
+        take_back(view, model)
     history = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
     trained = sum(p.numel() for p in view.parameters() if p.requires_grad)
     return TrainingReport(work, trained, trainer.state.global_step, tuple(history), seconds)

@@ -36,10 +36,10 @@ from unisem.training.inputs.collator import PairCollator
 from unisem.training.inputs.prefetching import AheadCollator, Awaited
 from unisem.training.loop.checkpoints import (
     checkpoints,
+    gathered_random,
     module_tensors,
     optimizer_state,
     optimizer_tensors,
-    random_tensors,
     read_checkpoint,
     refuse_other_run,
     restore_module,
@@ -47,7 +47,8 @@ from unisem.training.loop.checkpoints import (
     tensors_under,
     write_checkpoint,
 )
-from unisem.training.losses import PairLoss
+from unisem.training.losses import CachedLoss, PairLoss
+from unisem.training.model.sharding import as_shared, shard, whole
 
 _SCALE_RATE = 1e-2  # of a temperature, scale or bias: one number that may have far to go
 _KEPT = 2  # checkpoints, the best one beside them
@@ -61,18 +62,27 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         loss: An `EmbeddingLoss` or `CachedLoss`; also says which model is trained.
         run: What decides the result, as JSON values by name. It is kept in checkpoints, and a
             checkpoint of another run is not resumed.
+        sharded: Divide the model among the processes, in place.
         **options: As ``SentenceTransformerTrainer``; ``data_collator`` is a `PairCollator`.
     """
 
     data_collator: Any
+    is_fsdp_enabled: bool
 
-    def __init__(self, *, loss: nn.Module, run: Mapping[str, Any], **options: Any) -> None:
+    def __init__(
+        self, *, loss: nn.Module, run: Mapping[str, Any], sharded: bool = False, **options: Any
+    ) -> None:
         super().__init__(model=loss.model, loss=loss, **options)
+        self._sharded = sharded
         self._run = json.loads(json.dumps(run))
         # The outermost: it passes on to a loss that it wraps, and its state holds that loss's.
         self.pair_losses = [m for m in loss.modules() if isinstance(m, PairLoss)][:1]
         # Taken now: gradual unfreezing makes some of them wait.
         self._trained = {n for n, p in self.model.named_parameters() if p.requires_grad}
+        if sharded:
+            shard(self.model)
+            # Said of models that come divided: nobody wraps or divides them again.
+            self.is_distributed_loading_by_transformers = True
         self.add_callback(_SetEpoch(self))
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
@@ -85,6 +95,8 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             batch_size=batch_size,
             seed=self.args.seed,
             processes=self.args.world_size,
+            # Who shares numbers computes as often as the others, part by part.
+            even=self._sharded and isinstance(self.loss, CachedLoss),
         )
         return self.batches
 
@@ -155,6 +167,14 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             )
         return result
 
+    def evaluation_loop(self, *arguments: Any, **options: Any) -> Any:
+        """In the first process; all that share a model's numbers have to compute with it."""
+        before, self.is_fsdp_enabled = self.is_fsdp_enabled, self._sharded
+        try:
+            return super().evaluation_loop(*arguments, **options)
+        finally:
+            self.is_fsdp_enabled = before
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log, beside the mean loss, what the loss measures."""
         if "loss" in logs:
@@ -169,15 +189,17 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         folder = Path(self.args.output_dir)
         place = folder / f"checkpoint-{self.state.global_step}"
-        self._refuse_broken_weights()
         best = folder / f"checkpoint-{self.state.best_global_step}"
         if self.state.best_global_step and (best == place or best.exists()):
             self.state.best_model_checkpoint = str(best)
         for callback in [*self.callback_handler.callbacks, self.control]:
             if isinstance(callback, ExportableState):
                 self.state.stateful_callbacks[type(callback).__name__] = callback.state()
+        weights = {n: whole(t) for n, t in module_tensors(self.model, self._trained).items()}
+        self._refuse_broken(weights)
         tensors, state = self._resumable()
-        everyone = self._gathered_random()
+        tensors |= {f"model.{name}": tensor for name, tensor in weights.items()}
+        everyone = gathered_random()
         if self.args.should_save:
             for rank, (generators, rest) in enumerate(everyone):
                 tensors |= {f"random.{rank}.{name}": value for name, value in generators.items()}
@@ -189,23 +211,21 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
                     shutil.rmtree(old, ignore_errors=True)
         self.accelerator.wait_for_everyone()
 
-    def _refuse_broken_weights(self) -> None:
+    def _refuse_broken(self, weights: Mapping[str, Tensor]) -> None:
         """A loss that is a number may have a gradient that is none; no checkpoint keeps that."""
-        for name, parameter in self.model.named_parameters():
-            if name in self._trained and not torch.isfinite(parameter.detach()).all():
+        for name, tensor in weights.items():
+            if name in self._trained and not torch.isfinite(tensor.detach()).all():
                 raise TrainingError(
                     f"the weights {name} became infinite or no numbers by step "
                     f"{self.state.global_step}; {self._last_checkpoint()}. {_REMEDY}"
                 )
 
     def _resumable(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        tensors = {
-            f"model.{name}": t for name, t in module_tensors(self.model, self._trained).items()
-        }
+        tensors: dict[str, Tensor] = {}
         for number, loss in enumerate(self.pair_losses):
             tensors |= {f"loss.{number}.{name}": t for name, t in loss.state_dict().items()}
         moments, optimizer = optimizer_tensors(self.optimizer.state_dict())
-        tensors |= {f"optimizer.{name}": value for name, value in moments.items()}
+        tensors |= {f"optimizer.{name}": whole(value) for name, value in moments.items()}
         scaler = getattr(self.accelerator, "scaler", None)
         return tensors, {
             "run": self._run,
@@ -213,14 +233,6 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             "schedule": self.lr_scheduler.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
         }
-
-    def _gathered_random(self) -> list[tuple[dict[str, Tensor], dict[str, Any]]]:
-        mine = random_tensors()
-        if self.args.world_size == 1:
-            return [mine]
-        everyone: list[Any] = [None] * self.args.world_size
-        torch.distributed.all_gather_object(everyone, mine)
-        return everyone
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         tensors, state = read_checkpoint(Path(resume_from_checkpoint))
@@ -249,7 +261,8 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         for parameter, moments in self.optimizer.state.items():
             for name, value in moments.items():
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
-                    moments[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+                    place = torch.empty_like(parameter, dtype=value.dtype)
+                    moments[name] = place.copy_(as_shared(value, parameter))
         self.lr_scheduler.load_state_dict(state["schedule"])
 
     def _load_scaler(self, checkpoint: str | None) -> None:

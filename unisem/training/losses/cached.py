@@ -12,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from unisem.training.losses.base import PairLoss, total
 from unisem.training.losses.embedding import apply_loss
+from unisem.training.losses.exchange import average_gradients
 
 
 class CachedLoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
@@ -121,17 +122,4 @@ def _finish(
         parameter.grad = scaled if parameter.grad is None else parameter.grad + scaled
     for wrapper in parallel:
         if wrapper.require_backward_grad_sync:  # else more are to be added up first
-            _average([p.grad for p in wrapper.module.parameters() if p.grad is not None])
-
-
-def _average(gradients: list[Tensor]) -> None:
-    """Average gradients over processes, in place."""
-    if not gradients:
-        return
-    joint = torch.cat([gradient.flatten() for gradient in gradients])
-    torch.distributed.all_reduce(joint)
-    joint /= torch.distributed.get_world_size()
-    start = 0
-    for gradient in gradients:
-        gradient.copy_(joint[start : start + gradient.numel()].view(gradient.shape))
-        start += gradient.numel()
+            average_gradients([p.grad for p in wrapper.module.parameters() if p.grad is not None])

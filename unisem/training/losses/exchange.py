@@ -54,6 +54,19 @@ def joint_loss(
     return result
 
 
+def average_gradients(gradients: list[Tensor]) -> None:
+    """Average gradients over processes, in place; called by all with the same shapes."""
+    if not gradients:
+        return
+    joint = torch.cat([gradient.flatten() for gradient in gradients])
+    torch.distributed.all_reduce(joint)
+    joint /= torch.distributed.get_world_size()
+    start = 0
+    for gradient in gradients:
+        gradient.copy_(joint[start : start + gradient.numel()].view(gradient.shape))
+        start += gradient.numel()
+
+
 def _gathered(part: Tensor, counts: list[int], gather: Any) -> Tensor:
     """The rows of all processes, of which each says how many it has."""
     most = max(counts)

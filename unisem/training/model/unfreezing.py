@@ -45,6 +45,12 @@ class GradualUnfreezing(TrainerCallback):  # type: ignore[misc]
                 parameter.requires_grad_(number < due)
 
 
+def network_layers(model: nn.Module) -> list[nn.Module]:
+    """The layers of the networks, in their order; those inside of another layer are left out."""
+    names = [match[1] for name, _ in model.named_parameters() if (match := _LAYER.match(name))]
+    return [model.get_submodule(name) for name in dict.fromkeys(names)]
+
+
 def unfreezing_stages(model: nn.Module) -> list[list[nn.Parameter]]:
     """Trainable parameters of the networks in the order in which they are unfrozen.
 
