@@ -10,8 +10,9 @@ import pytest
 from tests.support.pictures import noise
 from tests.support.toy import ToyEncoder
 from unisem import SemanticSpace
-from unisem.errors import ClusterError, ImageError
+from unisem.errors import ClusterError, EncoderMismatchError, ImageError
 from unisem.images.library import ImageLibrary
+from unisem.images.reference import CHANGED, ImageRef
 from unisem.ingest.intake import Intake, Offer, Prepared, next_batch, next_size
 from unisem.ingest.ray import RayIngestion
 from unisem.ingest.ray.embedding import Parcel, ParcelEmbedder
@@ -89,6 +90,24 @@ def test_a_parcel_comes_back_in_order_and_a_bad_picture_costs_itself(tmp_path: P
     assert (made.images == encoder.encode_images([images[0], images[2]])).all()
     assert list(made.faults) == [1]
     assert isinstance(made.faults[1], ImageError)
+
+
+def test_an_actor_reads_only_the_picture_whose_digest_was_taken(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    noise(0).save(file)
+    image = ImageRef(path=file, root=tmp_path).inspected()
+    embedder = ParcelEmbedder(ToyEncoder, ToyEncoder().fingerprint)
+    assert not embedder.embed(Parcel([], [image])).faults
+    noise(1).save(file)
+    made = embedder.embed(Parcel([], [image]))
+    assert made.faults[0].summary == CHANGED
+    assert len(made.images) == 0
+
+
+def test_an_actor_with_another_encoder_embeds_nothing() -> None:
+    embedder = ParcelEmbedder(ToyEncoder, ToyEncoder(seed=1).fingerprint)
+    with pytest.raises(EncoderMismatchError, match="put the same files on both"):
+        embedder.embed(Parcel(["red"], []))
 
 
 def test_batches_that_travel_are_bounded_by_their_bytes() -> None:

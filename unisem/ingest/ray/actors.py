@@ -6,7 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -350,7 +350,8 @@ class _Crew:
     def end(self) -> None:
         """End all actors."""
         for actor in self._actors:
-            self._ray.kill(actor.handle)
+            with suppress(self._ray.exceptions.RayError):  # of a cluster that has failed
+                self._ray.kill(actor.handle)
 
 
 def _wants_text(item: Prepared) -> bool:
