@@ -177,7 +177,8 @@ def test_concurrent_searches_are_one(
 ) -> None:
     held = HeldSpace(card_space, monkeypatch)
     app = create_app({"cards": card_space})
-    hosted = app.state.service.spaces[0]
+    with app.state.service.spaces() as spaces:
+        (hosted,) = spaces
     bodies: list[dict[str, Any]] = [{"text": f"card {n}"} for n in range(12)]
     bodies.append({"vector": "AACAPw=="})  # of another dimension
     with TestClient(app) as client, ThreadPoolExecutor(20) as pool:
@@ -199,7 +200,8 @@ def test_a_full_queue_says_when_to_come_again(
 ) -> None:
     held = HeldSpace(card_space, monkeypatch)
     app = create_app({"cards": card_space}, ServiceSettings(queue=2))
-    hosted = app.state.service.spaces[0]
+    with app.state.service.spaces() as spaces:
+        (hosted,) = spaces
     with TestClient(app) as client, ThreadPoolExecutor(8) as pool:
         first = pool.submit(client.post, SEARCH, json={"text": "first"})
         assert held.begun.wait(60)

@@ -164,7 +164,8 @@ def test_what_reads_records_waits_in_a_queue(
 
     monkeypatch.setattr(SpaceView, "page", held)
     app = create_app({"cards": card_space}, ServiceSettings(queue=2))
-    hosted = app.state.service.spaces[0]
+    with app.state.service.spaces() as spaces:
+        (hosted,) = spaces
     with TestClient(app) as client, ThreadPoolExecutor(8) as pool:
         first = pool.submit(READS[0], client)
         assert begun.wait(60)
