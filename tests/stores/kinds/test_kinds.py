@@ -122,6 +122,16 @@ def test_leaving_off_early_misses_none_of_many_that_tie() -> None:
             np.testing.assert_allclose(scores, np.sort(products)[:-51:-1], atol=2e-6)
 
 
+def test_a_copy_is_made_where_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = RawFile.of(corpus()[0])
+    assert isinstance(build_flat(vectors), Panorama)
+    monkeypatch.setattr(flat, "PAYS_UP_TO", 4 * ROWS * DIMENSION - 1)
+    assert not build_flat(vectors).has_file
+    monkeypatch.undo()
+    monkeypatch.setattr(flat, "PAYS_FROM", ROWS + 1)
+    assert not build_flat(vectors).has_file
+
+
 def test_a_batch_finds_what_each_of_it_finds(segment: Segment) -> None:
     queries = corpus()[1][: TOGETHER + 2]
     together = segment.search(queries, K, None, ROWS)

@@ -17,6 +17,8 @@ from unisem.stores.faiss.raw_file import RawFile
 
 PAYS_FROM = 20_000
 """Vectors from which on leaving off early is worth a second copy of them, turned."""
+PAYS_UP_TO = 1 << 28
+"""Bytes of the copy, which Faiss reads into memory and does not map."""
 _LEVELS = 8  # parts of a vector, after each of which it may be left off
 _BATCH = 1024  # vectors that are gone through level by level
 _MOST = 512  # results up to which most vectors are left off early; Faiss takes a batch at most
@@ -25,7 +27,8 @@ _LEAST_LENGTH = 64  # of a vector that is worth dividing
 
 def build_flat(vectors: RawFile) -> Flat | Panorama:
     """The faster of the two for so many vectors."""
-    if len(vectors) < PAYS_FROM or vectors.dimension < _LEAST_LENGTH:
+    copied = 4 * len(vectors) * vectors.dimension
+    if len(vectors) < PAYS_FROM or copied > PAYS_UP_TO or vectors.dimension < _LEAST_LENGTH:
         return Flat(vectors, None)
     return Panorama.build(vectors)
 
