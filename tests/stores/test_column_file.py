@@ -224,6 +224,12 @@ def test_more_fields_than_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert found.read("never seen") is None
 
 
+def test_rows_out_of_order_are_no_file(tmp_path: Path) -> None:
+    for rows, is_whole in (((1, 2, 9), True), ((1, 9, 2), False), ((1, 1), False)):
+        ColumnMaker((row, "text", None, {}) for row in rows).save(tmp_path, Moment("e", 1))
+        assert (ColumnFile.load(tmp_path) is not None) is is_whole
+
+
 @pytest.mark.parametrize("place", [0.1, 0.4, 0.7, 0.98])
 def test_damage_is_noticed(tmp_path: Path, caplog: pytest.LogCaptureFixture, place: float) -> None:
     store = opened(tmp_path)

@@ -240,6 +240,8 @@ class ColumnFile:
         self._directory = directory
         self.fields = tuple(self._parts)
         self.rows: NDArray[np.int64] = self._part(seal["rows"]).view("<i8")
+        if (self.rows[1:] <= self.rows[:-1]).any():
+            raise ValueError("its rows do not ascend")
 
     @classmethod
     def load(cls, directory: Path) -> ColumnFile | None:
