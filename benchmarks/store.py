@@ -164,13 +164,12 @@ class Bench:
                 if worker is not None:
                     readers[figures.peer] = worker
             contenders = [figures for figures in contenders if figures.peer in readers]
-            if self._flat in contenders:
-                self._ask(contenders, readers, readers[BARE])
-            else:
+            if self._flat not in contenders:
                 readers["flat"] = self._worker(self._flat, self._options.threads or None)
                 readers["flat"].call("open", timeout=600)
-                self._ask(contenders, readers, readers["flat"])
-            self._sweep(contenders, readers)
+            flat = readers.get("flat") or readers[BARE]
+            self._ask(contenders, readers, flat)
+            self._sweep(contenders, readers, flat)
             for figures in contenders:
                 self._empty(figures, readers[figures.peer])
         finally:
@@ -302,7 +301,7 @@ class Bench:
                 continue
             figures.anonymous_mb, figures.resident_mb = held.anonymous_mb, held.resident_mb
 
-    def _sweep(self, contenders: list[Figures], readers: dict[str, Worker]) -> None:
+    def _sweep(self, contenders: list[Figures], readers: dict[str, Worker], flat: Worker) -> None:
         """Try the search efforts of those that let their user choose."""
         for figures in contenders:
             efforts = PEERS[figures.peer].efforts.get(figures.kind, ())
@@ -313,10 +312,18 @@ class Bench:
             try:
                 for effort in efforts:
                     worker.call("tune", effort, timeout=60)
-                    made = [worker.call("turn", ALL, count, timeout=600) for _ in range(3)]
-                    recall = self._truth.recall(made[0].found, K, ALL)
-                    median = statistics.median(statistics.median(turn.ms) for turn in made)
-                    figures.efforts.append(EffortPoint(effort, recall, median))
+                    medians, shares = [], []
+                    for _ in range(3):
+                        turn = worker.call("turn", ALL, count, timeout=600)
+                        asked = flat.call("turn", ALL, min(_FEWEST, count), timeout=600)
+                        medians.append(statistics.median(turn.ms))
+                        shares.append(medians[-1] / statistics.median(asked.ms))
+                    recall = self._truth.recall(turn.found, K, ALL)
+                    figures.efforts.append(
+                        EffortPoint(
+                            effort, recall, statistics.median(medians), statistics.median(shares)
+                        )
+                    )
                 worker.call("tune", None, timeout=60)
             except (UnavailableError, PeerError) as error:
                 self._trouble(figures, f"search effort: {error}")

@@ -87,7 +87,7 @@ PEERS = {
             public="UniSem",
             distributions=(),  # this checkout,
             kinds=tuple(kind for kind in KINDS if kind != "panorama"),
-            efforts=_SHORTLISTS | {"ivf_rabitq": _SHORTLISTS["rabitq"]},
+            efforts=_SHORTLISTS | {"ivf_rabitq": (2, 4, 8), "hnsw": (2, 4)},
         ),
         Entry(
             name="usearch",

@@ -78,11 +78,15 @@ def settings_of(figures: Figures) -> list[Setting]:
     whole = figures.queries.get("all")
     if whole is None or whole.speed is None:
         return []
-    flat_ms = statistics.median(whole.flat_rounds_ms)
+    flat_ms = statistics.median(whole.flat_rounds_ms)  # of runs before shares were measured
     return [
         Setting(figures.name, whole.recall, 1 / whole.speed),
         *(
-            Setting(f"{figures.name}, {point.effort}", point.recall, point.p50_ms / flat_ms)
+            Setting(
+                f"{figures.name}, {point.effort}",
+                point.recall,
+                point.share or point.p50_ms / flat_ms,
+            )
             for point in figures.efforts
         ),
     ]

@@ -3,6 +3,7 @@
 # ruff: noqa: D102  # the docstrings are the base class's
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from unisem.filters import Field
 from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord, Record
 from unisem.stores.faiss import FaissStore
-from unisem.stores.faiss.index_settings import CODED, KINDS, IndexSettings
+from unisem.stores.faiss.index_settings import KINDS, IndexSettings
 from unisem.stores.selection import EVERYTHING, Selection
 
 
@@ -52,12 +53,14 @@ class UniSem(Peer):
         ]
 
     def tune(self, effort: int | None) -> None:
-        """Open again with a shortlist of so many for ten hits."""
-        if self._kind not in CODED:
-            raise UnavailableError("is measured with one search effort")
+        """Open again with so many times the usual effort, or a shortlist of so many for ten."""
+        settings = IndexSettings(self._kind)
+        if effort is not None and self._kind == "rabitq":
+            settings = replace(settings, oversampling=effort // 10)
+        elif effort is not None:
+            settings = replace(settings, effort=effort)
         self._store.close()
-        times = None if effort is None else effort // 10
-        self._store = self._opened(IndexSettings(self._kind, oversampling=times))
+        self._store = self._opened(settings)
 
     def _opened(self, index: Any) -> FaissStore:
         return FaissStore(self._directory, ImageLibrary(self._directory), index=index)
