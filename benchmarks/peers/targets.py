@@ -66,7 +66,7 @@ def judge(results: Results) -> list[Verdict]:
     return [
         *(_exact(results, rows) for rows in (100_000, 1_000_000)),
         *(_rescored(results, rows) for rows in (100_000, 1_000_000)),
-        _build(results, largest),
+        _build(results),
         *_single_figures(results, largest),
         *_filtered(results, largest),
         *_against_peers(results),
@@ -127,14 +127,16 @@ def _rescored(results: Results, rows: int) -> Verdict:
     return Verdict(wanted, rows, ours.shown, met, floor)
 
 
-def _build(results: Results, rows: int) -> Verdict:
+def _build(results: Results) -> Verdict:
+    """At the largest size at which both were built."""
     wanted = "index build: at least 10 x faster than HNSW at equal recall"
-    bare = _times_faster_built(results, BARE, rows)
-    floor = f"{bare[0]:.1f} x ({bare[1]})" if bare else _NONE
-    ours = _times_faster_built(results, OURS, rows)
-    if ours is None:
-        return Verdict(wanted, rows, floor=floor)
-    return Verdict(wanted, rows, f"{ours[0]:.1f} x ({ours[1]})", ours[0] >= 10, floor)
+    for rows in reversed(results.sizes()):
+        bare = _times_faster_built(results, BARE, rows)
+        floor = f"{bare[0]:.1f} x ({bare[1]})" if bare else _NONE
+        ours = _times_faster_built(results, OURS, rows)
+        if ours is not None:
+            return Verdict(wanted, rows, f"{ours[0]:.1f} x ({ours[1]})", ours[0] >= 10, floor)
+    return Verdict(wanted, max(results.sizes()))
 
 
 def _times_faster_built(results: Results, peer: str, rows: int) -> tuple[float, str] | None:
