@@ -66,6 +66,8 @@ def test_names_in_urls(tmp_path: Path) -> None:
     os.makedirs(tmp_path / "b.unisem")
     named = named_spaces([f"a={tmp_path}/x=y.unisem", f"{tmp_path}/b.unisem"])
     assert named == {"a": tmp_path / "x=y.unisem", "b": tmp_path / "b.unisem"}
+    uri = "milvus://host:19530/photos?blobs=s3://bucket/photos"
+    assert named_spaces([uri, f"c={uri}"]) == {"photos": uri, "c": uri}
 
 
 def test_names_of_published_spaces() -> None:

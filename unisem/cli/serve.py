@@ -16,6 +16,7 @@ from unisem.common.lazy import require
 
 if TYPE_CHECKING:
     from unisem.service.settings import ServiceSettings
+    from unisem.stores.kind import Place
 
 
 def serve(
@@ -111,22 +112,28 @@ def serve(
             Supervisor(deployment, workers, told=note).run(listener)
 
 
-def named_spaces(arguments: list[str]) -> dict[str, Path]:
-    """Directories by the names that they have in URLs.
+def named_spaces(arguments: list[str]) -> dict[str, Place]:
+    """Directories and URIs of spaces by the names that they have in URLs.
 
     Raises:
         typer.BadParameter: Two have the same name, or one has none.
     """
-    named: dict[str, Path] = {}
+    from unisem.stores.registry import place_of
+
+    named: dict[str, Place] = {}
     for argument in arguments:
-        name, given, place = argument.partition("=")
-        path = Path(place if given else argument)
-        name = name if given else path.resolve().name.removesuffix(".unisem")
+        name, given, rest = argument.partition("=")
+        is_named = bool(given) and "://" not in name
+        place = place_of(rest if is_named else argument)
+        if not is_named and isinstance(place, Path):
+            name = place.resolve().name.removesuffix(".unisem")
+        elif not is_named:
+            name = PurePosixPath(str(place).partition("?")[0]).name
         if not name:
             raise typer.BadParameter(f"{argument} has no name; give it one: NAME={argument}")
         if name in named:
-            raise typer.BadParameter(f"two spaces are called {name}; name one: OTHER={path}")
-        named[name] = path
+            raise typer.BadParameter(f"two spaces are called {name}; name one: OTHER={place}")
+        named[name] = place
     return named
 
 

@@ -15,6 +15,8 @@ from unisem.errors import UniSemError
 from unisem.manifest import Manifest
 from unisem.service.settings import ServiceSettings
 from unisem.space import SemanticSpace
+from unisem.stores.kind import Place
+from unisem.stores.registry import place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Deployment:
         tokens = None if self.token_file is None else Tokens.read(Path(self.token_file))
         opened: dict[str, SemanticSpace] = {}
         for name, place in self.spaces.items():
-            opened[name] = space = stack.enter_context(_open(Path(place)))
+            opened[name] = space = stack.enter_context(_open(place_of(place)))
             for root in self.image_roots:
                 space.image_library.allow(Path(root))
         rerankers = {Path(name).name: Reranking.load(name) for name in self.rerankers}
@@ -103,7 +105,7 @@ class Deployment:
         return cls(**parts, settings=known, rerankers=rerankers, image_roots=roots)
 
 
-def _open(place: Path) -> SemanticSpace:
+def _open(place: Place) -> SemanticSpace:
     """A space that is there; what is served is not made by that."""
     Manifest.existing(place)
     return SemanticSpace.open(place)

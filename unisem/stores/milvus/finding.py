@@ -198,9 +198,8 @@ class Finding:
 
 
 def _product(row: Row, question: Question) -> float:
-    """As exact as float32 is, and the same for the same vector wherever it stands."""
-    vector = np.asarray(row["vector"], np.float64)
-    return float(np.float32(np.dot(vector, question.vector.astype(np.float64))))
+    """The same for the same vector wherever it stands, as no product of matrices is."""
+    return float(np.dot(np.asarray(row["vector"], np.float64), question.vector.astype(np.float64)))
 
 
 def _score(product: float, kind: Modality, question: Question) -> float:
