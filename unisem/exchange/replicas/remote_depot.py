@@ -60,6 +60,8 @@ class RemoteDepot(Depot):
             try:
                 self._files.pipe_file(self._path(name), data)
             except FileNotFoundError:  # of what has folders
+                if not self._files.exists(self._root[:1] + self._root[1:].partition("/")[0]):
+                    raise  # a bucket is nothing to be made for a name that may be mistyped
                 self._files.makedirs(self._path(name).rpartition("/")[0], exist_ok=True)
                 self._files.pipe_file(self._path(name), data)
 
