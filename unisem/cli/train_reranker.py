@@ -77,6 +77,7 @@ def train_reranker(
     from unisem.rerank import load_reranker
     from unisem.training.cross_modal.run import check_reranker_output
     from unisem.training.cross_modal.run import train_reranker as train
+    from unisem.training.loop.environment import is_first_process
     from unisem.training.run import trainable_encoder
 
     if held_out:
@@ -93,6 +94,7 @@ def train_reranker(
     start = trainable_encoder(encoder)
     taught_by = None if teacher is None else load_reranker(teacher)
     out = results()
+    out.quiet = not is_first_process()  # under torchrun one process speaks
     training, testing = checked_parts(out, data, pairs, held_out, recipe.seed)
     with progress_bars() as show:
         report = train(

@@ -24,7 +24,7 @@ from unisem.rerank import Reranker
 from unisem.rerank.cross_modal import CrossModalReranker
 from unisem.rerank.cross_modal.tokenizer import BEGIN
 from unisem.training.cross_modal import CrossModalRecipe, train_reranker
-from unisem.training.cross_modal.objective import Objective
+from unisem.training.cross_modal.objective import Objective, Term
 from unisem.training.loop.checkpoints import checkpoints
 
 SMALL: dict[str, Any] = {
@@ -163,19 +163,19 @@ def test_a_run_goes_on_to_the_same_weights(
 ) -> None:
     """Ctrl-C in the middle of a step, at the end of an epoch of two steps and within one."""
     chosen = recipe(epochs=3, patience=5, validation=0.2, learning_rate=3e-3)
-    losses = Objective.losses
+    terms = Objective.terms
 
     def run(output: Path, *, resume: bool = False) -> None:
         train_reranker(encoder, pairs, output, recipe=chosen, features=features, resume=resume)
 
-    def interrupted(self: Objective, batch: Ids, step: int) -> dict[str, torch.Tensor]:
-        found = losses(self, batch, step)  # dropout has moved the generator
+    def interrupted(self: Objective, batch: Ids, step: int, mine: slice) -> list[Term]:
+        found = terms(self, batch, step, mine)  # dropout has moved the generator
         if step == stop:
             raise KeyboardInterrupt
         return found
 
     run(tmp_path / "whole")
-    monkeypatch.setattr(Objective, "losses", interrupted)
+    monkeypatch.setattr(Objective, "terms", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "parts")
     assert not (tmp_path / "parts").exists()

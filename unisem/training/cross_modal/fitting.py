@@ -22,10 +22,10 @@ from unisem.training.cross_modal.objective import Objective
 from unisem.training.cross_modal.recipe import CrossModalRecipe
 from unisem.training.loop.checkpoints import (
     checkpoints,
+    gathered_random,
     module_tensors,
     optimizer_state,
     optimizer_tensors,
-    random_tensors,
     read_checkpoint,
     refuse_other_run,
     restore_module,
@@ -33,9 +33,18 @@ from unisem.training.loop.checkpoints import (
     tensors_under,
     write_checkpoint,
 )
+from unisem.training.loop.environment import (
+    first_process_first,
+    from_first_process,
+    is_first_process,
+    process_count,
+    process_index,
+)
+from unisem.training.losses.exchange import average_gradients
 
 Progress = Callable[[str, int, int], None]
 
+_CPU = torch.device("cpu")  # where the network is
 _LONGEST_GRADIENT = 1.0
 _VALIDATION_STEP = 1 << 40  # draws the same candidates every time, and none of training's
 
@@ -86,7 +95,11 @@ def fit_network(
     """Train an objective's network in place.
 
     AdamW, a rate that rises and falls as a cosine, gradients of length 1 at most. Ctrl-C writes a
-    checkpoint before it ends the run.
+    checkpoint before it ends the run of one process.
+
+    Several processes each compute their part of a step's batch, which has ``batch_size`` pairs for
+    each of them, and move by the gradient of the whole: as one process with batches that large.
+    The first writes, and judges ``validation``.
 
     Args:
         objective: What becomes smaller.
@@ -101,23 +114,28 @@ def fit_network(
         TrainingError: The loss is no number, or the disk is full; the last checkpoint is intact.
     """
     network, pairs = objective.network, len(objective.inputs)
-    torch.manual_seed(recipe.seed)  # of dropout
+    processes, rank = process_count(), process_index()
+    torch.manual_seed(recipe.seed if not rank else recipe.seed * 1_000_003 + rank)  # of dropout
     optimizer = _optimizer(network, recipe)
-    decided = json.loads(json.dumps({**asdict(recipe), **run}))
+    decided = json.loads(json.dumps({**asdict(recipe), **run, "processes": processes}))
     state = _State()
-    if not resume:
-        shutil.rmtree(folder, ignore_errors=True)
-    elif kept := checkpoints(folder):
-        state = _restored(kept[-1], network, optimizer, decided)
-    per_epoch = math.ceil(pairs / recipe.batch_size)
+    with first_process_first(_CPU) as first:
+        if first and not resume:
+            shutil.rmtree(folder, ignore_errors=True)
+        if kept := checkpoints(folder):
+            state = _restored(kept[-1], network, optimizer, decided)
+    size = recipe.batch_size * processes
+    per_epoch = math.ceil(pairs / size)
     total = recipe.epochs * per_epoch
     every = recipe.checkpoint_steps or per_epoch
 
     def keep() -> None:
-        place = folder / f"checkpoint-{state.step}"
-        _write(place, network, optimizer, decided, state)
-        for old in checkpoints(folder)[:-1]:
-            shutil.rmtree(old, ignore_errors=True)
+        generators = gathered_random()
+        if is_first_process():
+            place = folder / f"checkpoint-{state.step}"
+            _write(place, network, optimizer, decided, state, generators)
+            for old in checkpoints(folder)[:-1]:
+                shutil.rmtree(old, ignore_errors=True)
 
     order: Ids | None = None
     whole, generator = True, torch.random.get_rng_state()
@@ -127,7 +145,7 @@ def fit_network(
             epoch, number = divmod(state.step, per_epoch)
             if order is None or number == 0:
                 order = objective.order(epoch)
-            batch = order[number * recipe.batch_size : (number + 1) * recipe.batch_size]
+            batch = order[number * size : (number + 1) * size]
             value = _gradients(objective, optimizer, batch, state.step)
             whole = False  # from here on until all that belongs together has moved
             _move(optimizer, _rate(state, total, recipe))
@@ -139,20 +157,23 @@ def fit_network(
                 state.losses.append(state.sum / per_epoch)
                 state.sum = 0.0
                 if validation is not None:
-                    state.validation.append(_loss_of(validation, recipe))
-                    if state.best == len(state.validation) - 1:
+                    judged = from_first_process(lambda: _loss_of(validation, size), _CPU)
+                    state.validation.append(judged)
+                    if state.best == len(state.validation) - 1 and is_first_process():
                         _write_best(folder, network)
             whole, generator = True, torch.random.get_rng_state()
             if state.step % every == 0 or number + 1 == per_epoch:
                 keep()
             raise_if_interrupted()
     except KeyboardInterrupt:
-        if whole:  # a step that had begun has moved nothing but the generator
+        # A step that had begun has moved nothing but the generator. Several processes may have been
+        # interrupted at different steps: what they agreed on is the last checkpoint.
+        if whole and processes == 1:
             torch.random.set_rng_state(generator)
             keep()
         raise
     if validation is not None:
-        tensors, _ = read_checkpoint(folder / "best")
+        tensors, _ = from_first_process(lambda: read_checkpoint(folder / "best"), _CPU)
         restore_module(network, _trained(network), tensors)
     return Fitted(state.step, tuple(state.losses), tuple(state.validation), state.seconds)
 
@@ -181,16 +202,42 @@ def _gradients(
 ) -> float:
     objective.network.train()
     optimizer.zero_grad(set_to_none=True)
-    loss = torch.stack([*objective.losses(batch, step).values()]).sum()
-    value = float(loss.detach())
+    loss, value = _joint(objective, batch, step)
     if not math.isfinite(value):
         raise TrainingError(
             f"the loss became {value} at step {step}; the last checkpoint is intact. A lower "
             "learning rate usually helps"
         )
     loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(objective.network.parameters(), _LONGEST_GRADIENT)
+    parameters = list(objective.network.parameters())
+    if process_count() > 1:
+        average_gradients([p.grad for p in parameters if p.grad is not None])
+    nn.utils.clip_grad_norm_(parameters, _LONGEST_GRADIENT)
     return value
+
+
+def _joint(objective: Objective, batch: Ids, step: int) -> tuple[Tensor, float]:
+    """What a process drives back, so that gradients' average is that of the loss; and the loss."""
+    processes = process_count()
+    mine = objective.parts(batch, processes)[process_index()]
+    idle = mine.start == mine.stop  # a small last batch: computes with the others, for nothing
+    terms = objective.terms(batch, step, objective.parts(batch, processes)[0] if idle else mine)
+    counts = torch.tensor([0 if idle else term.count for term in terms], dtype=torch.float64)
+    shares = processes * counts / _summed(counts).clamp(min=1)
+    weighted = [
+        term.weight * share * term.mean for term, share in zip(terms, shares.tolist(), strict=True)
+    ]
+    loss = torch.stack(weighted).sum()
+    return loss, float(_summed(loss.detach().double()) / processes)
+
+
+def _summed(numbers: Tensor) -> Tensor:
+    """Their sum over processes."""
+    if process_count() == 1:
+        return numbers
+    numbers = numbers.clone()
+    torch.distributed.all_reduce(numbers)
+    return numbers
 
 
 def _move(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -199,14 +246,14 @@ def _move(optimizer: torch.optim.Optimizer, rate: float) -> None:
     optimizer.step()
 
 
-def _loss_of(objective: Objective, recipe: CrossModalRecipe) -> float:
+def _loss_of(objective: Objective, size: int) -> float:
     """The mean loss of all pairs, without dropout."""
     objective.network.eval()
     sums = 0.0
     with torch.inference_mode():
         order = objective.order(0)
-        for start in range(0, len(order), recipe.batch_size):
-            batch = order[start : start + recipe.batch_size]
+        for start in range(0, len(order), size):
+            batch = order[start : start + size]
             losses = objective.losses(batch, _VALIDATION_STEP)
             sums += float(torch.stack([*losses.values()]).sum()) * len(batch)
     return sums / len(objective.inputs)
@@ -228,17 +275,18 @@ def _write(
     optimizer: torch.optim.Optimizer,
     decided: Mapping[str, Any],
     state: _State,
+    generators: list[tuple[dict[str, Tensor], dict[str, Any]]],
 ) -> None:
     moments, rest = optimizer_tensors(optimizer.state_dict())
-    generators, numbers = random_tensors()
     parts = (
         ("model", module_tensors(network, _trained(network))),
         ("optimizer", moments),
-        ("random", generators),
+        *((f"random.{rank}", tensors) for rank, (tensors, _) in enumerate(generators)),
     )
     tensors: dict[str, Tensor] = {
         f"{part}.{name}": tensor for part, found in parts for name, tensor in found.items()
     }
+    numbers = [each for _, each in generators]
     described = {"run": decided, "optimizer": rest, "random": numbers, "state": asdict(state)}
     write_checkpoint(place, tensors, described)
 
@@ -255,5 +303,6 @@ def _restored(
     restore_module(network, _trained(network), tensors_under("model.", tensors))
     moments = tensors_under("optimizer.", tensors)
     optimizer.load_state_dict(optimizer_state(moments, saved["optimizer"]))
-    restore_random(tensors_under("random.", tensors), saved["random"])
+    rank = process_index()
+    restore_random(tensors_under(f"random.{rank}.", tensors), saved["random"][rank])
     return _State(**saved["state"])

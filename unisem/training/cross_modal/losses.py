@@ -34,23 +34,23 @@ def contrastive_loss(scores: Tensor, usable: Tensor) -> Tensor:
     return functional.cross_entropy(scores.masked_fill(~usable, -torch.inf), target)
 
 
-def itm_loss(scores: Tensor, usable: Tensor) -> Tensor:
-    """Image-text matching: yes to the true one, no to each candidate, both sides weighing the same.
+def itm_losses(scores: Tensor, usable: Tensor) -> tuple[Tensor, Tensor]:
+    """Image-text matching: yes to the true one, no to each candidate.
 
     Binary cross entropy on hard negatives (Li et al. 2021, "Align before Fuse",
-    https://arxiv.org/abs/2107.07651, section 3.2).
+    https://arxiv.org/abs/2107.07651, section 3.2), in two parts that are to weigh the same.
 
     Args:
         scores: ``(n, c)`` float logits, the true one first.
         usable: ``(n, c)`` bool, true at 0.
 
     Returns:
-        ``()``.
+        ``()`` the mean over the true ones, and ``()`` that over the candidates.
     """
     wrong = usable[:, 1:]
     yes = functional.softplus(-scores[:, 0]).mean()
     no = (functional.softplus(scores[:, 1:]) * wrong).sum() / wrong.sum().clamp(min=1)
-    return (yes + no) / 2
+    return yes, no
 
 
 def infonce_loss(scores: Tensor, same: Tensor, wrong: Tensor) -> Tensor:

@@ -1,7 +1,12 @@
-"""`Objective`: the loss of a batch of pairs, from matching, writing and a teacher."""
+"""`Objective`: the loss of a batch of pairs, from matching, writing and a teacher.
+
+A loss is a sum of `Term`, each a mean: so that processes can each compute the terms of their part
+of a batch, and weigh them by how many numbers went into them.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +15,7 @@ from torch import Tensor
 
 from unisem.pairs.dataset import Ids
 from unisem.rerank.cross_modal.model import CrossModalTransformer
-from unisem.rerank.cross_modal.tokenizer import CaptionTokenizer
+from unisem.rerank.cross_modal.tokenizer import PAD, CaptionTokenizer
 from unisem.training.cross_modal.candidates import NONE, Candidates
 from unisem.training.cross_modal.inputs import CrossModalInputs
 from unisem.training.cross_modal.losses import (
@@ -18,11 +23,26 @@ from unisem.training.cross_modal.losses import (
     contrastive_loss,
     distillation_loss,
     infonce_loss,
-    itm_loss,
+    itm_losses,
 )
 from unisem.training.cross_modal.recipe import CrossModalRecipe
 
-_MATCHING = {"contrastive": contrastive_loss, "itm": itm_loss}
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A part of the loss.
+
+    Attributes:
+        name: What it is part of.
+        mean: ``()``.
+        count: Over how many numbers.
+        weight: Of the mean in the loss.
+    """
+
+    name: str
+    mean: Tensor
+    count: int
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,12 +79,34 @@ class Objective:
             batch: ``(b,)`` positions of pairs.
             step: Number of the step, which decides the candidates.
         """
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
-            return self._losses(batch, step)
+        found: dict[str, Tensor] = {}
+        for term in self.terms(batch, step):
+            value = term.weight * term.mean
+            found[term.name] = found[term.name] + value if term.name in found else value
+        return found
 
-    def _losses(self, batch: Ids, step: int) -> dict[str, Tensor]:
+    def terms(self, batch: Ids, step: int, mine: slice = slice(None)) -> list[Term]:
+        """The terms of a part of a batch, whose candidates are those of the whole batch.
+
+        Args:
+            batch: As for `losses`.
+            step: As for `losses`.
+            mine: The part; with infonce it begins and ends with a group.
+        """
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+            return self._terms(batch, step, mine)
+
+    def parts(self, batch: Ids, processes: int) -> list[slice]:
+        """A batch in parts that are as equal as groups allow; some are empty where it is small."""
+        size = self.recipe.group if self.recipe.loss == "infonce" else 1
+        groups = np.array_split(np.arange(math.ceil(len(batch) / size)), processes)
+        ends = (size * np.cumsum([0, *map(len, groups)])).clip(max=len(batch)).tolist()
+        return [slice(*ends[number : number + 2]) for number in range(processes)]
+
+    def _terms(self, batch: Ids, step: int, mine: slice) -> list[Term]:
         recipe, inputs = self.recipe, self.inputs
-        drawn = self.candidates.draw(batch, step)  # (b, c)
+        drawn = self.candidates.draw(batch, step)[mine]  # (b, c)
+        batch = batch[mine]
         if recipe.loss == "infonce":
             drawn = drawn[:, : 1 + self.candidates.hard]  # for a teacher alone
         rows = np.where(drawn == NONE, batch[:, None], drawn)
@@ -74,31 +116,38 @@ class Objective:
         tokens = self.network.tokens(inputs.features(pictures))  # (u, t, w)
         seen = torch.from_numpy(where.reshape(len(batch), -1))  # (b, c) or (b, 1)
         own = tokens[seen[:, 0]]  # (b, t, w)
-        found: dict[str, Tensor] = {}
+        found: list[Term] = []
         if recipe.loss == "infonce":
-            found["matching"] = self._in_groups(batch, own)
+            found.append(Term("matching", self._in_groups(batch, own), len(batch)))
         else:
-            matching = _MATCHING[recipe.loss]
-            parts = []
+            half = 0.5 if recipe.compared == "both" else 1.0
             if recipe.compared != "images":
-                parts.append(matching(*self._other_texts(batch, drawn, own)))
+                found += self._matching(*self._other_texts(batch, drawn, own), half)
             if recipe.compared != "texts":
                 usable = torch.from_numpy(drawn != NONE)
-                parts.append(matching(self._other_pictures(batch, tokens[seen]), usable))
-            found["matching"] = torch.stack(parts).mean()
+                found += self._matching(self._other_pictures(batch, tokens[seen]), usable, half)
         if self.taught is not None:
             hard = 1 + self.candidates.hard
             scores = self._other_pictures(batch, tokens[seen[:, :hard]])
-            found["distillation"] = recipe.distillation * distillation_loss(
-                scores, self._teaching(batch, step)
-            )
+            agreed = distillation_loss(scores, self._teaching(batch, step))
+            found.append(Term("distillation", agreed, len(batch), recipe.distillation))
         if recipe.captioning:
             read, wanted = self.tokenizer.captions(
                 [inputs.captions[position] for position in batch], recipe.length
             )
-            logits = self.network.caption_logits(read, own)
-            found["captioning"] = recipe.captioning * caption_loss(logits, wanted)
+            written = caption_loss(self.network.caption_logits(read, own), wanted)
+            found.append(Term("captioning", written, int((wanted != PAD).sum()), recipe.captioning))
         return found
+
+    def _matching(self, scores: Tensor, usable: Tensor, weight: float) -> list[Term]:
+        """The terms of scores ``(b, c)``, the true one first."""
+        if self.recipe.loss == "contrastive":
+            return [Term("matching", contrastive_loss(scores, usable), len(scores), weight)]
+        yes, no = itm_losses(scores, usable)
+        return [
+            Term("matching", yes, len(scores), weight / 2),
+            Term("matching", no, int(usable[:, 1:].sum()), weight / 2),
+        ]
 
     def _other_texts(self, batch: Ids, drawn: Ids, own: Tensor) -> tuple[Tensor, Tensor]:
         """Scores ``(b, c + g)`` of each picture with its caption and wrong ones."""

@@ -35,15 +35,24 @@ from unisem.training.cross_modal.fitting import fit_network
 from unisem.training.cross_modal.inputs import CrossModalInputs, prepare_inputs
 from unisem.training.cross_modal.objective import Objective
 from unisem.training.cross_modal.recipe import CrossModalRecipe
-from unisem.training.cross_modal.report import RerankerReport
+from unisem.training.cross_modal.report import Reranked, RerankerReport
 from unisem.training.inputs.mining import mine_hard_negatives, store_of_images
 from unisem.training.inputs.preparing import prepare_pairs, stored_depths
+from unisem.training.loop.environment import (
+    first_process_first,
+    from_first_process,
+    in_silence,
+    is_first_process,
+    join_processes,
+)
 from unisem.training.loop.evaluator import embed
 from unisem.training.model.modality_parts import default_parts, freeze, training_view
 from unisem.training.run import checked_pairs, pairs_digest, refuse_untrainable, trainable_encoder
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
+
+_CPU = torch.device("cpu")  # where the network is
 
 Scores = NDArray[np.float32]
 
@@ -63,6 +72,8 @@ def train_reranker(
     progress: Progress = lambda what, done, total: None,
 ) -> RerankerReport:
     """Train a cross-modal Transformer on what an encoder's frozen towers give.
+
+    Several processes, as `train_encoder` has them, share each step's batch.
 
     Args:
         encoder: Whose towers, as for `load_encoder`; a sentence-transformers model such as `mini`.
@@ -91,6 +102,9 @@ def train_reranker(
     work = place.with_name(f"{place.name}.training")
     cache = Path(features) if features is not None else work / "features"
     loaded = trainable_encoder(encoder)
+    join_processes(_CPU)
+    if not is_first_process():
+        progress = in_silence
     given = len(train)
     train = checked_pairs(train, progress)
     if wrong_captions is not None and (len(wrong_captions) != given or len(train) != given):
@@ -126,13 +140,18 @@ def train_reranker(
     def prepared(
         part: PairDataset, others: Sequence[Sequence[str]] | None = None
     ) -> CrossModalInputs:
-        return prepare_inputs(
-            part, others, patches, tower, tokenizer, recipe.length, cache, advance=advance
-        )
+        with first_process_first(_CPU):
+            return prepare_inputs(
+                part, others, patches, tower, tokenizer, recipe.length, cache, advance=advance
+            )
 
     inputs = prepared(train, wrong)
     finder = loaded if miner is None else trainable_encoder(miner)
-    mined = _mined(finder, train, recipe, cache)
+
+    def negatives(part: PairDataset) -> Ids | None:
+        return from_first_process(lambda: _mined(finder, part, recipe, cache), _CPU)
+
+    mined = negatives(train)
     torch.manual_seed(recipe.seed)
     network = CrossModalTransformer(_settings(recipe, patches, tower, tokenizer))
     objective = Objective(
@@ -141,12 +160,14 @@ def train_reranker(
         _candidates(inputs, mined, recipe),
         tokenizer,
         recipe,
-        None if teacher is None or mined is None else _taught(teacher, train, mined, progress),
+        None
+        if teacher is None or mined is None
+        else from_first_process(lambda: _taught(teacher, train, mined, progress), _CPU),
     )
     held_back = None
     if validation is not None:
         judged = prepared(validation, wrong_validation)
-        hard = _mined(finder, validation, recipe, cache)
+        hard = negatives(validation)
         held_back = Objective(network, judged, _candidates(judged, hard, recipe), tokenizer, recipe)
     fitted = fit_network(
         objective,
@@ -170,16 +191,24 @@ def train_reranker(
     network.eval()
     reranked = None
     if held_out is not None:
-        captions, images = encoded_pairs(loaded, held_out, cache)
-        reranked = compare_rankings(network, prepared(held_out), captions, images, recipe.depth)
-    CrossModalFiles(
+        judged_by, asked = prepared(held_out), held_out
+
+        def compared() -> Reranked:
+            captions, images = encoded_pairs(loaded, asked, cache)
+            return compare_rankings(network, judged_by, captions, images, recipe.depth)
+
+        reranked = from_first_process(compared, _CPU)
+    files = CrossModalFiles(
         network,
         tokenizer,
         loaded.name,
         patches.fingerprint,
         None if tower is None else tower.fingerprint,
-    ).write(place)
-    shutil.rmtree(work / "checkpoints", ignore_errors=True)
+    )
+    with first_process_first(_CPU) as first:
+        if first:
+            files.write(place)
+            shutil.rmtree(work / "checkpoints", ignore_errors=True)
     return RerankerReport(
         place,
         sum(parameter.numel() for parameter in network.parameters()),
