@@ -37,12 +37,12 @@ SMALL: dict[str, Any] = {
     "batch_size": 8,
     "mined": 4,
     "hard_negatives": 2,
-    "random_negatives": 3,
 }
 
 
 def recipe(**changes: Any) -> CrossModalRecipe:
-    return CrossModalRecipe(**SMALL | changes)
+    drawn = {} if changes.get("loss", "infonce") == "infonce" else {"random_negatives": 3}
+    return CrossModalRecipe(**SMALL | drawn | changes)
 
 
 @pytest.fixture(scope="module")
@@ -282,6 +282,8 @@ def test_what_cannot_be_trained_on_is_refused(
         ({"hard_negatives": 5}, "are drawn from the mined"),
         ({"loss": "itm", "hard_negatives": 0, "random_negatives": 0}, "needs candidates"),
         ({"loss": "hope"}, "loss must be"),
+        ({"random_negatives": 4}, "random_negatives would do nothing with infonce"),
+        ({"compared": "both", "random_negatives": 0}, "compared and random_negatives would do"),
         ({"validation": 1.0}, "validation must be"),
     ):
         with pytest.raises(ValueError, match=said):

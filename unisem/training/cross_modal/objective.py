@@ -120,7 +120,7 @@ class Objective:
         if recipe.loss == "infonce":
             found.append(Term("matching", self._in_groups(batch, own), len(batch)))
         else:
-            half = 0.5 if recipe.compared == "both" else 1.0
+            half = 0.5 if recipe.compared in (None, "both") else 1.0
             if recipe.compared != "images":
                 found += self._matching(*self._other_texts(batch, drawn, own), half)
             if recipe.compared != "texts":

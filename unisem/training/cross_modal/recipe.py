@@ -13,6 +13,8 @@ Words = Literal["own", "tower"]
 TrainedIn = Literal["float32", "bfloat16"]
 FusionName = Literal["transformer", "attention", "cosine"]
 
+_DRAWN = 4
+_NOT_INFONCE = ("compared", "random_negatives")
 _LOSS = "Loss"
 _NEGATIVES = "Wrong texts and pictures"
 _NETWORK = "Network"
@@ -33,13 +35,14 @@ class CrossModalRecipe:
         group: Pairs that infonce compares with each other. Those that are hard to tell apart come
             into one group.
         compared: What a candidate of the other losses is: another text for the picture, another
-            picture for the text, or both in turn.
+            picture for the text, or both in turn. ``None``: both.
         captioning: Weight of the next-word loss. 0 leaves the writing stack out.
         distillation: Weight of agreeing with a teacher, where there is one.
         hard_negatives: Candidates per pair and step from those that the encoder takes for right;
             with infonce they come into the pair's group.
         mined: How many of those are looked up before training, to draw from.
         random_negatives: Candidates of the other losses, per pair and step, from the same batch.
+            ``None``: 4.
         words: How texts are read for matching: word vectors of the network's own, or the token
             vectors of the encoder's text tower, which know more words and are slower.
         fusion: Layers in which words look at the picture (transformer); or one attention of the
@@ -72,12 +75,12 @@ class CrossModalRecipe:
 
     loss: Annotated[MatchingLoss, Setting(_LOSS)] = "infonce"
     group: Annotated[int, Setting(_LOSS, "N", least=2)] = 8
-    compared: Annotated[Compared, Setting(_LOSS)] = "both"
+    compared: Annotated[Compared | None, Setting(_LOSS)] = None
     captioning: Annotated[float, Setting(_LOSS, "WEIGHT", least=0)] = 1.0
     distillation: Annotated[float, Setting(_LOSS, "WEIGHT", above=0)] = 1.0
     hard_negatives: Annotated[int, Setting(_NEGATIVES, "N", least=0)] = 3
     mined: Annotated[int, Setting(_NEGATIVES, "N", least=1)] = 20
-    random_negatives: Annotated[int, Setting(_NEGATIVES, "N", least=0)] = 4
+    random_negatives: Annotated[int | None, Setting(_NEGATIVES, "N", least=0)] = None
     words: Annotated[Words, Setting(_NETWORK)] = "own"
     fusion: Annotated[FusionName, Setting(_NETWORK)] = "transformer"
     vocabulary: Annotated[int, Setting(_NETWORK, "N", least=100)] = 8000
@@ -119,7 +122,18 @@ class CrossModalRecipe:
             raise ValueError(
                 f"hard_negatives ({self.hard_negatives}) are drawn from the mined ({self.mined})"
             )
-        if self.loss != "infonce" and not self.hard_negatives and not self.random_negatives:
+        idle = [name for name in _NOT_INFONCE if getattr(self, name) is not None]
+        if self.loss == "infonce" and idle:
+            raise ValueError(
+                f"{' and '.join(idle)} would do nothing with infonce, which compares all pairs of "
+                "a group; leave that out, or set loss to contrastive or itm"
+            )
+        if self.loss != "infonce" and not self.hard_negatives and not self.drawn:
             raise ValueError(
                 f"{self.loss} needs candidates: set hard_negatives or random_negatives"
             )
+
+    @property
+    def drawn(self) -> int:
+        """How many candidates of the same batch the losses other than infonce take."""
+        return _DRAWN if self.random_negatives is None else self.random_negatives

@@ -270,7 +270,7 @@ def _candidates(
         inputs.caption_ids,
         mined,
         0 if mined is None else recipe.hard_negatives,
-        recipe.random_negatives,
+        recipe.drawn,
         recipe.seed,
         inputs.stated,
     )
