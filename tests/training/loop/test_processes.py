@@ -96,12 +96,25 @@ def test_a_divided_model_is_trained_as_a_whole_one(tiny: Path, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_rerankers_are_trained_by_two_processes_as_by_one(tiny: Path, tmp_path: Path) -> None:
-    """17 pairs in batches of 8: of the last one, a process has a pair and the other none."""
+    """17 pairs in batches of 8: of the last one, a process has a pair and the other none.
+
+    What is added to all keys of an attention, or to all scores of a softmax, changes nothing: its
+    gradient is what rounding leaves, which Adam makes steps of. Those biases are left out.
+    """
     names = ",".join(RERANKERS)
     train(1, tiny, tmp_path, "one", names, 17)
     train(2, tiny, tmp_path, "two", names, 17)
     for name in RERANKERS:
-        assert_same_weights(tmp_path / "one" / name, tmp_path / "two" / name, 1e-5)
+        one, two = (weights(tmp_path / output / name) for output in ("one", "two"))
+        assert one.keys() == two.keys()
+        for weight, ours in one.items():
+            theirs = two[weight]
+            if weight.endswith("_in.bias"):  # of queries, keys and values, or of keys and values
+                keys = len(ours) // 16 - 2
+                ours, theirs = (side.unflatten(0, (-1, 16)).clone() for side in (ours, theirs))
+                ours[keys], theirs[keys] = 0, 0
+            if "verdict_head" not in weight or not weight.endswith("bias") or name == "itm":
+                torch.testing.assert_close(theirs, ours, rtol=0, atol=1e-5, msg=weight)
 
 
 @pytest.mark.slow
