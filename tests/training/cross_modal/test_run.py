@@ -168,7 +168,9 @@ def test_a_run_goes_on_to_the_same_weights(
     def run(output: Path, *, resume: bool = False) -> None:
         train_reranker(encoder, pairs, output, recipe=chosen, features=features, resume=resume)
 
-    def interrupted(self: Objective, batch: Ids, step: int, mine: slice) -> list[Term]:
+    def interrupted(
+        self: Objective, batch: Ids, step: int, mine: slice = slice(None)
+    ) -> list[Term]:
         found = terms(self, batch, step, mine)  # dropout has moved the generator
         if step == stop:
             raise KeyboardInterrupt

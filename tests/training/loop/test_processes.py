@@ -118,9 +118,7 @@ def test_rerankers_are_trained_by_two_processes_as_by_one(tiny: Path, tmp_path: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "divided"), [("reversal", False), ("infonce", True), ("contrastive", False)]
-)
+@pytest.mark.parametrize(("name", "divided"), [("reversal", False), ("infonce", True)])
 def test_processes_that_die_are_resumed_to_the_same_weights(
     tiny: Path, tmp_path: Path, name: str, divided: bool
 ) -> None:
