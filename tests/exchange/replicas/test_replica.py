@@ -34,7 +34,7 @@ def replica_of(place: str | Path, cache: Path) -> Replica:
 
 
 def folders(cache: Path) -> list[str]:
-    return sorted(path.name for path in cache.iterdir() if path.is_dir())
+    return sorted(path.name for path in cache.glob("*/*") if path.is_dir())
 
 
 def test_a_newer_version_is_given_out_and_the_old_one_goes(
