@@ -30,7 +30,7 @@ from unisem.stores.faiss import FaissStore
 from unisem.stores.faiss.index_settings import KINDS, IndexSettings
 from unisem.stores.faiss.kinds import base
 from unisem.stores.faiss.kinds.codes import RaBitQ
-from unisem.stores.faiss.kinds.flat import Panorama
+from unisem.stores.faiss.kinds.flat import Rounded
 from unisem.stores.selection import EVERYTHING, Match, Selection
 
 CORPUS = Corpus.of(240, 0.6, 1)
@@ -137,7 +137,7 @@ def test_every_index_finds_what_brute_force_finds(
     calibration: Calibration,
 ) -> None:
     monkeypatch.setattr(base, "FEW", 0)
-    for each in (base.VectorIndex, Panorama, RaBitQ):
+    for each in (base.VectorIndex, Rounded, RaBitQ):
         monkeypatch.setattr(each, "sparse", 0)
     path = tmp_path / "s" if on_disk else None
     store, oracle = filled(path, IndexSettings(effort=1e3, oversampling=20))

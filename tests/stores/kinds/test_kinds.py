@@ -13,7 +13,7 @@ from unisem.stores.faiss.exact_scan import TOGETHER
 from unisem.stores.faiss.index_settings import KINDS, IndexKind, IndexSettings
 from unisem.stores.faiss.kinds import building, flat, tuning
 from unisem.stores.faiss.kinds.codes import RaBitQ
-from unisem.stores.faiss.kinds.flat import Panorama, build_flat
+from unisem.stores.faiss.kinds.flat import Rounded, build_flat
 from unisem.stores.faiss.moments import Moment
 from unisem.stores.faiss.raw_file import RawFile
 from unisem.stores.faiss.segment import Segment
@@ -44,7 +44,7 @@ SHARES: dict[str, Eligible] = {
 
 @pytest.fixture(scope="module", autouse=True)
 def small() -> object:
-    """What pays from 20,000 vectors on is used for these."""
+    """What pays from 10,000 vectors on is used for these."""
     patch = pytest.MonkeyPatch()
     patch.setattr(flat, "PAYS_FROM", 1000)
     yield
@@ -108,10 +108,10 @@ def test_what_may_be_found_is_far_from_the_query(segment: Segment) -> None:
         assert np.isin(nearest(query, eligible, K)[0], places).mean() >= 0.8
 
 
-def test_leaving_off_early_misses_none_of_many_that_tie() -> None:
+def test_rounding_misses_none_of_many_that_tie() -> None:
     rows = np.repeat(corpus()[0][:1500], 4, axis=0)
     index = build_flat(RawFile.of(rows))
-    assert isinstance(index, Panorama)
+    assert isinstance(index, Rounded)
     for eligible in (None, SHARES["half"]):
         able = ROWS if eligible is None else int(eligible.sum())
         for query in corpus()[1][:10]:
@@ -122,12 +122,23 @@ def test_leaving_off_early_misses_none_of_many_that_tie() -> None:
             np.testing.assert_allclose(scores, np.sort(products)[:-51:-1], atol=2e-6)
 
 
+@pytest.mark.parametrize("alike", [100, 500, 4000])
+def test_rounding_misses_none_of_many_that_round_alike(alike: int) -> None:
+    """Vectors nearer to each other than a step, and to the query than all others."""
+    rows, query = corpus()[0].copy(), corpus()[1][0]
+    rng = np.random.default_rng(4)
+    rows[:alike] = query + 2e-3 * rng.standard_normal((alike, DIMENSION)).astype(np.float32)
+    rows[:alike] /= np.linalg.norm(rows[:alike], axis=1, keepdims=True)
+    index = build_flat(RawFile.of(rows))
+    assert isinstance(index, Rounded)
+    products = rows.astype(np.float64) @ query.astype(np.float64)
+    ((_, places),) = index.search(query[None], 18, None, ROWS, IndexSettings())
+    np.testing.assert_allclose(products[places], np.sort(products)[:-19:-1], atol=1e-7)
+
+
 def test_a_copy_is_made_where_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = RawFile.of(corpus()[0])
-    assert isinstance(build_flat(vectors), Panorama)
-    monkeypatch.setattr(flat, "PAYS_UP_TO", 4 * ROWS * DIMENSION - 1)
-    assert not build_flat(vectors).has_file
-    monkeypatch.undo()
+    assert isinstance(build_flat(vectors), Rounded)
     monkeypatch.setattr(flat, "PAYS_FROM", ROWS + 1)
     assert not build_flat(vectors).has_file
 

@@ -9,7 +9,7 @@ from typing import Literal
 from unisem.stores.faiss.index_settings import IndexKind, choose_kind
 from unisem.stores.faiss.kinds.base import FEW, VectorIndex
 from unisem.stores.faiss.kinds.codes import IvfRaBitQ, RaBitQ
-from unisem.stores.faiss.kinds.flat import Flat, Panorama, build_flat
+from unisem.stores.faiss.kinds.flat import Flat, Rounded, build_flat
 from unisem.stores.faiss.kinds.graph import Graph
 from unisem.stores.faiss.kinds.tuning import Samples, Tuning
 from unisem.stores.faiss.raw_file import RawFile
@@ -73,7 +73,7 @@ def opened_index(
         case "flat", None, _:
             return Flat(vectors, None)
         case "flat", Path(), _:
-            return Panorama.opened(path, vectors)
+            return Rounded.opened(path, vectors)
         case "hnsw", Path(), _:
             return Graph.opened(path, vectors)
         case "rabitq", Path(), Tuning():

@@ -1,7 +1,8 @@
-"""`Flat`: compares every vector; `Panorama`: the same, leaving off early where a vector is far."""
+"""`Flat`: compares every vector; `Rounded`: the same, but by one byte a component first."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -9,28 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.records import Vector
-from unisem.stores.faiss.exact_scan import TOGETHER, Found, scan
+from unisem.stores.faiss.exact_scan import TOGETHER, Found, best, scan
 from unisem.stores.faiss.index_settings import IndexKind, IndexSettings
-from unisem.stores.faiss.kinds.base import VectorIndex, checked, found_of, mapped, selector_of
-from unisem.stores.faiss.kinds.rotation import Rotation
+from unisem.stores.faiss.kinds.base import VectorIndex, checked, mapped, selector_of
+from unisem.stores.faiss.kinds.rotation import apart, behind
 from unisem.stores.faiss.raw_file import RawFile
 
-PAYS_FROM = 20_000
-"""Vectors from which on leaving off early is worth a second copy of them, turned."""
-PAYS_UP_TO = 1 << 28
-"""Bytes of the copy, which Faiss reads into memory and does not map."""
-_LEVELS = 8  # parts of a vector, after each of which it may be left off
-_BATCH = 1024  # vectors that are gone through level by level
-_MOST = 512  # results up to which most vectors are left off early; Faiss takes a batch at most
-_LEAST_LENGTH = 64  # of a vector that is worth dividing
+PAYS_FROM = 10_000
+"""Vectors from which on bytes are worth their file, a quarter of the vectors'."""
+_MOST = 512  # results for which a heap takes longer than comparing the vectors themselves
+_MANY = 0.25  # a selection of which to leave out the others takes less than to ask for each
+_ROWS = 1 << 15  # vectors that are rounded at a time
+_LARGEST = 127  # of a byte with a sign
+_MARGIN = 1e-5  # how far sums in float32 may be off
 
 
-def build_flat(vectors: RawFile) -> Flat | Panorama:
+def build_flat(vectors: RawFile) -> Flat | Rounded:
     """The faster of the two for so many vectors."""
-    copied = 4 * len(vectors) * vectors.dimension
-    if len(vectors) < PAYS_FROM or copied > PAYS_UP_TO or vectors.dimension < _LEAST_LENGTH:
-        return Flat(vectors, None)
-    return Panorama.build(vectors)
+    return Flat(vectors, None) if len(vectors) < PAYS_FROM else Rounded.build(vectors)
 
 
 class Flat(VectorIndex):
@@ -49,30 +46,59 @@ class Flat(VectorIndex):
         return scan(self.vectors, queries, fetch, eligible, count)
 
 
-class Panorama(VectorIndex):
-    """Turned so that what tells vectors apart comes first, and compared a part at a time.
+class Rounded(VectorIndex):
+    """All vectors are compared as they are rounded, and the likely ones as they are.
 
-    After each part a vector is left off whose rest cannot lift it among the best any more, by the
-    inequality of Cauchy and Schwarz, so none is missed. Panorama, arXiv 2510.00566.
+    Component ``i`` of every vector is ``steps[i]`` times a whole number from -127 to 127, off by
+    half a step at most, and so is a query, with a step of its own. By how much a product of both
+    may be off is known (`_off`), and what is further below the last one that is wanted cannot be
+    among them: none is missed. It takes two fifths of the time, since a quarter of the bytes is
+    read, and whole numbers are multiplied.
+
+    Args:
+        vectors: See the base.
+        steps: ``(d,)`` float32.
+        longest: The length of the longest vector of whole numbers.
+        index: Faiss's, of these. It multiplies whole numbers only where they are as many as a
+            multiple of 16, so noughts follow.
     """
 
     kind: ClassVar[IndexKind] = "flat"
     sparse: ClassVar[float] = 0.02
 
-    def __init__(self, vectors: RawFile, rotation: Rotation, index: Any) -> None:
-        super().__init__(vectors, rotation.before(index))
-        self._rotation = rotation
-        self._turned = index
+    def __init__(
+        self, vectors: RawFile, steps: NDArray[np.float32], longest: float, index: Any
+    ) -> None:
+        matrix = np.zeros((index.d, len(steps)), np.float32)
+        np.fill_diagonal(matrix, steps)
+        shift = np.zeros(index.d, np.float32)
+        shift[0] = longest  # there is no other place for it in Faiss's file
+        super().__init__(vectors, behind(matrix, index, shift))
+        self._steps = steps
+        self._longest = longest
+        self._bytes = index
 
     @classmethod
     def build(cls, vectors: RawFile) -> Self:
-        """Turn a copy of all vectors."""
+        """Round a copy of all vectors."""
         import faiss
 
-        rotation = Rotation.principal(vectors)
-        index = faiss.IndexFlatIPPanorama(vectors.dimension, _LEVELS, _BATCH)
-        rotation.fill(index, vectors)
-        return cls(vectors, rotation, index)
+        blocks = [
+            np.arange(start, min(start + _ROWS, len(vectors)))
+            for start in range(0, len(vectors), _ROWS)
+        ]
+        largest = np.max([np.abs(vectors.at(block)).max(axis=0) for block in blocks], axis=0)
+        steps = np.where(largest > 0, largest / _LARGEST, 1).astype(np.float32)
+        index = faiss.IndexScalarQuantizer(
+            -(-vectors.dimension // 16) * 16, _bytes_of_faiss(), faiss.METRIC_INNER_PRODUCT
+        )
+        longest = 0.0
+        for block in blocks:
+            whole = np.zeros((len(block), index.d), np.float32)
+            whole[:, : vectors.dimension] = np.rint(vectors.at(block) / steps)
+            longest = max(longest, float(np.linalg.norm(whole, axis=1).max()))
+            index.add(whole)
+        return cls(vectors, steps, longest, index)
 
     @classmethod
     def opened(cls, path: Path, vectors: RawFile) -> Self:
@@ -82,8 +108,10 @@ class Panorama(VectorIndex):
             OSError, RuntimeError, ValueError: It is not there, or something else.
         """
         whole = mapped(path)
-        rotation, index = Rotation.split(whole)
-        found = cls(vectors, rotation, checked(index, "IndexFlatPanorama"))
+        matrix, index, shift = apart(whole)
+        if checked(index, "IndexScalarQuantizer").sq.qtype != _bytes_of_faiss() or not len(shift):
+            raise ValueError("an index of other codes")
+        found = cls(vectors, matrix.diagonal().copy(), float(shift[0]), index)
         found._index = whole  # which owns the other
         return found
 
@@ -95,11 +123,63 @@ class Panorama(VectorIndex):
         count: int,
         settings: IndexSettings,
     ) -> list[Found]:
-        import faiss
-
         # For several queries one product of matrices is faster.
         if fetch > _MOST or (len(queries) >= TOGETHER and eligible is None):
             return scan(self.vectors, queries, fetch, eligible, count)
-        selector = selector_of(eligible)
-        parameters = None if selector is None else faiss.SearchParameters(sel=selector)
-        return found_of(*self._turned.search(self._rotation.of(queries), fetch, params=parameters))
+        return [self._nearest(query, fetch, eligible, count) for query in queries]
+
+    def _nearest(
+        self, query: Vector, fetch: int, eligible: NDArray[np.bool_] | None, count: int
+    ) -> Found:
+        scaled = query * self._steps
+        step = np.float32(np.abs(scaled).max() / _LARGEST or 1)
+        whole = np.zeros((1, self._bytes.d), np.float32)
+        whole[0, : len(query)] = np.rint(scaled / step)
+        off = self._off(scaled, scaled - step * whole[0, : len(query)])
+        wide = min(count, 4 * fetch + 64)
+        while wide <= 4 * _MOST:
+            places, least = self._likely(whole, wide, eligible, count)
+            scores, at = best(self.vectors.at(places) @ query, places, fetch)
+            if len(at) == fetch and (wide == count or scores[-1] > step * least + off):
+                return scores, at
+            wide = min(count, 4 * wide)
+        (found,) = scan(self.vectors, query[None], fetch, eligible, count)
+        return found
+
+    def _likely(
+        self,
+        whole: Vector,
+        wide: int,
+        eligible: NDArray[np.bool_] | None,
+        count: int,
+    ) -> tuple[NDArray[np.int64], float]:
+        """Positions of about as many as are wanted, and the most that another has as rounded."""
+        import faiss
+
+        if eligible is not None and count < _MANY * len(eligible):
+            parameters = faiss.SearchParameters(sel=selector_of(eligible))
+            rounded, places = self._bytes.search(whole, wide, params=parameters)
+            return places[0], float(rounded[0, -1])
+        more = min(len(self.vectors), math.ceil(wide * len(self.vectors) / count))
+        rounded, places = self._bytes.search(whole, more)
+        found = places[0] if eligible is None else places[0][eligible[places[0]]]
+        return found, float(rounded[0, -1])
+
+    def _off(self, scaled: Vector, left: NDArray[np.floating]) -> float:
+        """How far a product of rounded vectors may be from that of the vectors.
+
+        Args:
+            scaled: ``(d,)`` the query's components times the steps; half of each is the most that
+                rounding a vector there can change.
+            left: ``(d,)`` what rounding the query took from them, times whole numbers of a vector
+                (Cauchy and Schwarz).
+        """
+        of_vectors = 0.5 * float(np.abs(scaled).sum())
+        return of_vectors + self._longest * float(np.linalg.norm(left)) + _MARGIN
+
+
+def _bytes_of_faiss() -> int:
+    """Faiss's name for bytes with a sign, taken as they are."""
+    import faiss
+
+    return int(faiss.ScalarQuantizer.QT_8bit_direct_signed)

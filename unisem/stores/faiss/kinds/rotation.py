@@ -11,7 +11,6 @@ from unisem.records import Vector
 from unisem.stores.faiss.raw_file import RawFile
 
 _ROWS = 1 << 15  # vectors that are rotated at a time
-_LOOKED_AT = 20_000  # vectors from which directions are found
 
 
 class Rotation:
@@ -31,14 +30,6 @@ class Rotation:
         turned, signs = np.linalg.qr(drawn)
         return cls(turned * np.sign(np.diag(signs)))
 
-    @classmethod
-    def principal(cls, vectors: RawFile, seed: int = 0) -> Self:
-        """Brings what vectors have most of to the first components (PCA about the origin)."""
-        chosen = np.random.default_rng(seed).permutation(len(vectors))[:_LOOKED_AT]
-        sample = vectors.at(np.sort(chosen)).astype(np.float64)
-        _, directions = np.linalg.eigh(sample.T @ sample)  # ascending
-        return cls(directions[:, ::-1].T)
-
     def of(self, vectors: Vector) -> Vector:
         """``(n, d)`` float32 vectors, turned."""
         turned: Vector = np.ascontiguousarray(vectors @ self._matrix.T)
@@ -51,13 +42,7 @@ class Rotation:
 
     def before(self, index: Any) -> Any:
         """A Faiss index that turns first, which is what is written."""
-        import faiss
-
-        transform = faiss.LinearTransform(*self._matrix.shape, False)
-        faiss.copy_array_to_vector(self._matrix.ravel(), transform.A)
-        transform.is_orthonormal = True
-        transform.is_trained = True
-        return faiss.IndexPreTransform(transform, index)
+        return behind(self._matrix, index)
 
     @classmethod
     def split(cls, written: Any) -> tuple[Self, Any]:
@@ -66,11 +51,36 @@ class Rotation:
         Raises:
             ValueError: It is something else.
         """
-        import faiss
+        matrix, index, _ = apart(written)
+        return cls(matrix), index
 
-        whole = faiss.downcast_index(written)
-        if not isinstance(whole, faiss.IndexPreTransform) or whole.chain.size() != 1:
-            raise ValueError("no index behind a rotation")
-        transform = faiss.downcast_VectorTransform(whole.chain.at(0))
-        matrix = faiss.vector_to_array(transform.A).reshape(whole.d, whole.d)
-        return cls(matrix), faiss.downcast_index(whole.index)
+
+def behind(
+    matrix: NDArray[np.float32], index: Any, shift: NDArray[np.float32] | None = None
+) -> Any:
+    """A Faiss index of what a ``(d', d)`` matrix, and a shift of ``(d',)``, make of vectors."""
+    import faiss
+
+    transform = faiss.LinearTransform(matrix.shape[1], matrix.shape[0], shift is not None)
+    faiss.copy_array_to_vector(matrix.ravel(), transform.A)
+    if shift is not None:
+        faiss.copy_array_to_vector(shift, transform.b)
+    transform.is_orthonormal = shift is None
+    transform.is_trained = True
+    return faiss.IndexPreTransform(transform, index)
+
+
+def apart(written: Any) -> tuple[NDArray[np.float32], Any, NDArray[np.float32]]:
+    """What `behind` put together: the matrix, the index, and the shift, empty if there was none.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    import faiss
+
+    whole = faiss.downcast_index(written)
+    if not isinstance(whole, faiss.IndexPreTransform) or whole.chain.size() != 1:
+        raise ValueError("no index behind a matrix")
+    transform = faiss.downcast_VectorTransform(whole.chain.at(0))
+    matrix = faiss.vector_to_array(transform.A).reshape(transform.d_out, transform.d_in)
+    return matrix, faiss.downcast_index(whole.index), faiss.vector_to_array(transform.b)
