@@ -177,3 +177,99 @@ def test_two_replace_one_record_at_once(
         agree(one, expected)
         assert one.tidy() == 0
     other.close()
+
+
+def at_done(monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
+    """Let something happen instead of the one write that makes a batch count."""
+    real = Server.insert
+
+    def insert(self: Server, collection: str, rows: Any, *, replace: bool = False) -> None:
+        if [row.get("body") for row in rows] == ["done"]:
+            act(lambda: real(self, collection, rows, replace=replace))
+        else:
+            real(self, collection, rows, replace=replace)
+
+    monkeypatch.setattr(Server, "insert", insert)
+
+
+def test_what_may_have_been_stored_is_not_taken_back(
+    store: MilvusStore, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, after = both()
+    other = opened(place)
+    store.add(OLD)
+
+    def timed_out(done: Any) -> None:
+        done()
+        assert other.tidy() == 1  # deletes what the batch has replaced
+        raise StoreError("timed out")
+
+    with monkeypatch.context() as patch:
+        at_done(patch, timed_out)
+        with pytest.raises(StoreError, match=r"timed out.*may have been stored: look before"):
+            store.add(NEW)
+    agree(other, after)
+    other.close()
+
+
+@pytest.mark.parametrize("moment", ["before", "warned", "looked"])
+def test_a_writer_that_was_taken_for_dead_learns_of_it(
+    store: MilvusStore, place: str, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = both()
+    other = opened(place)
+    store.add(OLD)
+    searched = other._space.searched
+    kept: list[Any] = []
+
+    def taken(done: Any) -> None:
+        if moment == "before":
+            assert other._batches.finish(searched, dead=0) == 1
+        elif moment == "warned":
+            read = other._batches._markers
+            first = iter([read()])
+            monkeypatch.setattr(
+                other._batches, "_markers", lambda: next(first, None) or [done(), read()][1]
+            )
+            assert other._batches.finish(searched, dead=0) == 0
+            monkeypatch.setattr(other._batches, "_markers", read)
+            return
+        else:
+            take_back = other._batches._take_back
+            with monkeypatch.context() as patch:
+                patch.setattr(
+                    other._batches, "_take_back", lambda *given: kept.append((take_back, given))
+                )
+                other._batches.finish(searched, dead=0)
+        done()
+
+    with monkeypatch.context() as patch:
+        at_done(patch, taken)
+        with pytest.raises(StoreError, match=r"took this one for dead.*may have been stored"):
+            store.add(NEW)
+    for take_back, given in kept:
+        take_back(*given)
+    other.tidy()
+    agree(other, after if moment == "warned" else before)
+    other.close()
+
+
+def test_a_writer_that_takes_long_is_not_taken_for_dead(
+    store: MilvusStore, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = opened(place)
+    store.add(OLD)
+    long_ago = f"{time.time_ns() // 1000 - 3_600_000_000:014x}ffffffff"
+    found: list[int] = []
+
+    def meanwhile(done: Any) -> None:
+        found.append(other.tidy())
+        done()
+
+    at_done(monkeypatch, meanwhile)
+    monkeypatch.setattr("unisem.stores.milvus.batches._RENEWED", 0)
+    monkeypatch.setattr(store._batches, "now", lambda after="": long_ago)
+    store.add([item("z", 40)])
+    assert found == [0]
+    assert len(other) == 5
+    other.close()

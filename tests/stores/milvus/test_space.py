@@ -171,6 +171,8 @@ def test_the_command_line(place: str, cards: Path, tmp_path: Path, encoder: ToyE
         ("milvus://host:19530/a/b/c", "too many parts"),
         ("milvus://host:19530/photos?secure=1", "only tls=1"),
         ("milvus:///tmp/photos", r"\*\.db"),
+        ("milvus://host:19530/photos_vectors", "another name"),
+        ("milvus://host:19530/photos_calibrated_old", "another name"),
     ],
 )
 def test_addresses_that_are_none(uri: str, said: str) -> None:
@@ -222,6 +224,26 @@ def test_another_programs_collection_is_not_touched(place: str) -> None:
     store.close()
     for taken in (name, f"{name}b_vectors"):
         assert len(server._client.get(taken, [1])) == 1
+    server.close()
+
+
+def test_another_spaces_collections_are_not_touched(place: str) -> None:
+    server = Server(Address.of(place))
+    name = server.address.space
+    others = [f"{name}_vectors", f"{name}_calibrated_old", f"{name}_calibrated_{'0' * 12}"]
+    for other in others:  # as records are kept
+        server.create_records(other)
+    store = opened(place)
+    with pytest.raises(StoreError, match="another space's"):
+        store.add([item("a", 1)])
+    store.close()
+    server._client.drop_collection(others[0])
+    server.create_vectors(f"{name}_calibrated_{'1' * 12}", 3, "FLAT", {})
+    store = opened(place)
+    store.add([item("a", 1)])
+    store.calibrate(None)
+    assert server.named(f"{name}_calibrated_") == sorted(others[1:])
+    store.close()
     server.close()
 
 

@@ -14,6 +14,7 @@ from unisem.errors import StoreError
 TOKEN = "UNISEM_MILVUS_TOKEN"  # noqa: S105 - where it is, not what it is
 """The environment variable with the token, or ``user:password``, of a Milvus that wants one."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
+_TAKEN = re.compile(r".*_vectors|.*_calibrated_.*")
 _FORMS = (
     "milvus://host:19530/space, milvus://host:19530/database/space, with ?tls=1 behind it for TLS, "
     "or milvus:///folder/file.db/space for Milvus Lite"
@@ -59,6 +60,11 @@ class Address:
         if not path or not _NAME.fullmatch(path[-1]):
             raise StoreError(
                 f"{uri} names no space of letters, digits and underscores; write {_FORMS}"
+            )
+        if _TAKEN.fullmatch(path[-1]):
+            raise StoreError(
+                f"{uri}: a space's own collections are called …_vectors and …_calibrated_…; give "
+                "the space another name"
             )
         blobs = asked.get("blobs")
         if not parts.netloc:

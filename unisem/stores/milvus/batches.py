@@ -4,7 +4,7 @@ Milvus promises that a row is written whole, and that what it has acknowledged s
 records is written so:
 
 1. a marker, ``writing``: rows of this batch are not to be seen,
-2. the records' vectors, then the records,
+2. the records' vectors, then the records; meanwhile the marker is renewed every minute,
 3. the marker becomes ``done``, which is one row and the moment at which the batch counts,
 4. of each of its records the older rows are deleted, then the marker. Those may be of this batch,
    where two writers replace one record at once and the other one's is newer.
@@ -13,6 +13,11 @@ A reader learns of all markers together with the rows that it reads, or after th
 rows of a batch in step 2, and of two rows of one id takes the newer one. A vector is worth nothing
 without its record. Whoever writes next finishes what is ``done``, and takes back what has been
 ``writing`` for so long that its writer must have died.
+
+A writer that was taken for dead and is not must learn of it. So whoever takes a batch back writes
+a warning first, a row of its own, and then looks whether the batch is ``done`` by now; the writer
+writes ``done`` first, and then looks for a warning, and for its records. One of the two sees the
+other.
 """
 
 from __future__ import annotations
@@ -25,14 +30,17 @@ from contextlib import suppress
 from unisem.errors import StoreError
 from unisem.stores.milvus.facts import EVERY
 from unisem.stores.milvus.rows import BATCH, own_row, pks_of
-from unisem.stores.milvus.server import Row, Server
+from unisem.stores.milvus.server import Row, Server, parts_of
 
 RECORDS = '(role == "record")'
 HEAD = ("pk", "key", "role", "pieces", "texts", "images")
 WHOLE = (*HEAD, "body")
 _MARKERS = '(role == "batch")'
 _WRITING, _DONE = "writing", "done"
-_DEAD = 15 * 60  # seconds; no request takes longer than one
+_DEAD = 15 * 60  # seconds; no request takes longer than one minute
+_RENEWED = 60.0  # seconds after which a writer that is still there says so
+_WARNING = "~dead"  # behind the batch; after all that is of its records
+_TOOK = "another writer took this one for dead"
 
 
 class Batches:
@@ -97,7 +105,7 @@ class Batches:
         return [
             row
             for row in rows
-            if markers.get(row["pk"][:BATCH]) != _WRITING and row["pk"] not in old
+            if not _is_writing(markers.get(row["pk"][:BATCH])) and row["pk"] not in old
         ]
 
     def _markers(self) -> dict[str, str]:
@@ -118,22 +126,58 @@ class Batches:
             batch: From `now`.
             rows: Of the records.
             vectors: Of their vectors, by collection.
+
+        Raises:
+            StoreError: It is not written; or, as the error then says, it may have been.
         """
         server, collection = self._server, self._collection
         server.insert(collection, [own_row(batch, "batch", _WRITING)])
         try:
-            for name, given in vectors.items():
-                server.insert(name, given)
-            server.insert(collection, rows)
-            if batch not in self._markers():
-                raise StoreError("another writer took this one for dead; add the records again")
-            server.insert(collection, [own_row(batch, "batch", _DONE)], replace=True)
+            renewed = time.monotonic()
+            for name, given in (*vectors.items(), (collection, rows)):
+                for part in parts_of(given):
+                    server.insert(name, part)
+                    renewed = self._renew(batch, renewed)
+            self._check_alive(batch)
         except BaseException:
             with suppress(StoreError):  # whoever writes later does it
                 self._take_back(batch, list(vectors))
             raise
-        with suppress(StoreError):  # the batch counts; likewise
+        try:  # from here on it may count, whatever is said, and others may have built on it
+            server.insert(collection, [own_row(batch, "batch", _DONE)], replace=True)
+            self._check_there(batch, rows)
+        except StoreError as error:
+            raise StoreError(
+                f"{error}; the records may have been stored: look before you add them again"
+            ) from error
+        with suppress(StoreError):  # whoever writes later does it
             self._clear(batch, list(vectors))
+
+    def _renew(self, batch: str, since: float) -> float:
+        """Say that the writer is still there, unless it has just done so; when it did."""
+        if time.monotonic() - since < _RENEWED:
+            return since
+        self._check_alive(batch)
+        state = f"{_WRITING} {time.time():.0f}"
+        self._server.insert(self._collection, [own_row(batch, "batch", state)], replace=True)
+        return time.monotonic()
+
+    def _check_alive(self, batch: str) -> None:
+        if not _is_writing(self._markers().get(batch)) or self._is_warned(batch):
+            raise StoreError(f"{_TOOK}; add the records again")
+
+    def _check_there(self, batch: str, rows: Sequence[Row]) -> None:
+        """Make sure that nobody has taken back a batch that is done; first of all the warning."""
+        own = f'pk > "{batch}" and pk < "{batch}~"'
+        if self._is_warned(batch):
+            raise StoreError(_TOOK)
+        if self._server.count(self._collection, own) != len(rows):
+            newest = self.of_keys([row["key"] for row in rows])  # or newer ones have replaced them
+            if any(row["key"] not in newest or newest[row["key"]]["pk"] < batch for row in rows):
+                raise StoreError(_TOOK)
+
+    def _is_warned(self, batch: str) -> bool:
+        return bool(self._server.rows(self._collection, f'pk == "{batch}{_WARNING}"', ("pk",)))
 
     def delete(self, heads: Sequence[Row], vectors: Sequence[str]) -> None:
         """Delete records, given by their first rows: those first, as a vector alone is nothing."""
@@ -169,15 +213,21 @@ class Batches:
         """Finish what other writers have begun, who must have died; how many batches."""
         finished = 0
         for batch, state in self._markers().items():
-            age = time.time() - int(batch[:14], 16) / 1e6
             if state == _DONE:
                 self._clear(batch, vectors)
-            elif age >= dead:
-                self._take_back(batch, vectors)
-            else:
+            elif _age(batch, state) < dead or not self._warned(batch, dead):
                 continue
+            else:
+                self._take_back(batch, vectors)
             finished += 1
         return finished
+
+    def _warned(self, batch: str, dead: float) -> bool:
+        """Warn the writer of a batch; whether it may be taken back then."""
+        warning = own_row(f"{batch}{_WARNING}", "warning")
+        self._server.insert(self._collection, [warning], replace=True)
+        state = self._markers().get(batch, _WRITING)
+        return state != _DONE and _age(batch, state) >= dead
 
     def _replaced_by(self, batch: str) -> list[Row]:
         """The first rows that count no more since a batch does: of each key all but the newest."""
@@ -189,15 +239,25 @@ class Batches:
         found = [
             row
             for row in sorted(rows, key=lambda row: row["pk"])
-            if row["role"] == "record" and markers.get(row["pk"][:BATCH]) != _WRITING
+            if row["role"] == "record" and not _is_writing(markers.get(row["pk"][:BATCH]))
         ]
         newest = {row["key"]: row["pk"] for row in found}
         return [row for row in found if row["pk"] != newest[row["key"]]]
 
     def _take_back(self, batch: str, vectors: Sequence[str]) -> None:
-        """Delete what there is of a batch, its marker last."""
+        """Delete what there is of a batch, its marker and the warning last."""
         own = f'pk > "{batch}" and pk < "{batch}~"'
         for name in (self._collection, *vectors):
             for page in self._server.pages(name, own, ("pk",)):
                 self._server.remove(name, [row["pk"] for row in page])
-        self._server.remove(self._collection, [batch])
+        self._server.remove(self._collection, [batch, f"{batch}{_WARNING}"])
+
+
+def _is_writing(state: str | None) -> bool:
+    return state is not None and state.startswith(_WRITING)
+
+
+def _age(batch: str, state: str) -> float:
+    """For how long nothing has been heard of who writes a batch, in seconds."""
+    said = state.removeprefix(_WRITING)
+    return time.time() - (float(said) if said else int(batch[:14], 16) / 1e6)

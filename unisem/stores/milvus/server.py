@@ -103,23 +103,43 @@ class Server:
 
     # -- collections ---------------------------------------------------------------------------
 
-    def dimension_of(self, collection: str) -> int | None:
-        """Length of a collection's vectors, 0 of one without; ``None`` if there is none.
+    def has_records(self, collection: str) -> bool:
+        """Whether there is a collection of records.
 
         Raises:
-            StoreError: It is another program's.
+            StoreError: It is another program's, or holds something else.
         """
+        return self._expected(collection, _RECORDS) is not None
+
+    def dimension_of(self, collection: str) -> int | None:
+        """Length of the vectors of a collection of such; ``None`` if there is none.
+
+        Raises:
+            StoreError: It is another program's, or holds something else.
+        """
+        found = self._expected(collection, _VECTORS)
+        return None if found is None else int(found["vector"]["dim"])
+
+    def has_vectors(self, collection: str) -> bool:
+        """Whether there is a collection of vectors of ours, and not of anything else."""
+        return (self._fields(collection) or {}).keys() == _VECTORS.keys()
+
+    def _expected(self, collection: str, expected: dict[str, str]) -> dict[str, Row] | None:
+        fields = self._fields(collection)
+        if fields is not None and fields.keys() != expected.keys():
+            raise StoreError(
+                f"{self.address.uri}: the collection {collection} is another program's or another "
+                "space's and stays untouched; give the space another name"
+            )
+        return fields
+
+    def _fields(self, collection: str) -> dict[str, Row] | None:
+        """Settings of a collection's fields, by name; ``None`` if there is none."""
         with self._asking(f"describe {collection}"):
             if not self._client.has_collection(collection, timeout=_PATIENCE):
                 return None
             found = self._client.describe_collection(collection, timeout=_PATIENCE)["fields"]
-        fields = {field["name"]: field.get("params", {}) for field in found}
-        if fields.keys() not in (set(_RECORDS), set(_VECTORS)):
-            raise StoreError(
-                f"{self.address.uri}: the collection {collection} is another program's and stays "
-                "untouched; give the space another name"
-            )
-        return int(fields["vector"]["dim"]) if "vector" in fields else 0
+        return {field["name"]: field.get("params", {}) for field in found}
 
     def create_records(self, collection: str) -> None:
         """Make a collection of records, searchable by words."""
@@ -197,7 +217,11 @@ class Server:
             self._client.load_collection(collection, timeout=_PATIENCE)
 
     def drop(self, collection: str) -> None:
-        """Remove a collection of ours."""
+        """Remove a collection of vectors.
+
+        Raises:
+            StoreError: It is another program's, or holds something else.
+        """
         if self.dimension_of(collection) is not None:
             with self._asking(f"remove {collection}"):
                 self._client.drop_collection(collection, timeout=_PATIENCE)
@@ -214,7 +238,7 @@ class Server:
         """Insert rows, in as many requests as their size asks for; or by primary key replace."""
         with self._asking("write"):
             call = self._client.upsert if replace else self._client.insert
-            for part in _parts(rows):
+            for part in parts_of(rows):
                 call(collection, part, timeout=_PATIENCE)
 
     def remove(self, collection: str, pks: Sequence[str]) -> None:
@@ -339,7 +363,8 @@ def one_of(field: str, values: Sequence[str]) -> str:
     return f"{field} in [{listed}]"
 
 
-def _parts(rows: Sequence[Row]) -> Iterator[list[Row]]:
+def parts_of(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Rows in parts that are small enough for one request."""
     part: list[Row] = []
     size = 0
     for row in rows:

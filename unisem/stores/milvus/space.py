@@ -7,6 +7,7 @@ record on ``photos_vectors``, and while it is calibrated ``photos_calibrated_DIG
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
@@ -67,7 +68,7 @@ class Space:
     @property
     def exists(self) -> bool:
         """Whether there are collections of this space."""
-        self._exists = self._exists or self.server.dimension_of(self.records) is not None
+        self._exists = self._exists or self.server.has_records(self.records)
         return self._exists
 
     def make(self) -> None:
@@ -199,8 +200,9 @@ class Space:
 
     def drop_others(self, kept: Sequence[str]) -> None:
         """Remove collections by other calibrations than these, and those calibrations."""
+        ours = re.compile(re.escape(self.records) + "_calibrated_[0-9a-f]{12}")
         for name in self.server.named(f"{self.records}_calibrated_"):
-            if name not in kept:
+            if name not in kept and ours.fullmatch(name) and self.server.has_vectors(name):
                 self.server.drop(name)
         rows = self.server.rows(self.records, '(role == "calibration")', ("pk",))
         ends = [name.rpartition("_")[2] for name in kept]
