@@ -12,6 +12,10 @@ class UniSemError(Exception):
     """Base class of all errors raised by UniSem."""
 
 
+class MissingImportError(UniSemError, ImportError):
+    """A package that something stands on, and that is not installed."""
+
+
 class ImageError(UniSemError, ValueError):
     """A picture that cannot be used: missing, outside its root, damaged, too large, no picture.
 

@@ -80,3 +80,15 @@ def test_names_of_published_spaces() -> None:
         "b": "s3://bucket/x=y",
         "c": "/mnt/a=b/c",
     }
+
+
+def test_without_its_extra_one_sentence_says_what_to_install(
+    run: Run, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unisem.common.lazy.find_spec", lambda name: None)
+    for command in ("serve", "mcp"):
+        shown = run(command, made)
+        assert shown.exit_code == 1
+        assert isinstance(shown.exception, SystemExit), shown.exception
+        (line,) = shown.stderr.strip().splitlines()
+        assert 'pip install "unisem[service]"' in line

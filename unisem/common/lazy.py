@@ -9,6 +9,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from unisem.errors import MissingImportError
+
 TORCH = ("torch", "transformers", "sentence_transformers")
 """What `requirements-slim.txt` leaves out, though it is required of a whole installation."""
 
@@ -70,10 +72,11 @@ def require(package: str, module: str, install: str) -> None:
         install: What to give to ``pip install``.
 
     Raises:
-        ImportError: It is not installed; says what to do.
+        MissingImportError: It is not installed; says what to do.
     """
     if find_spec(module.partition(".")[0]) is None or find_spec(module) is None:
-        raise ImportError(
+        raise MissingImportError(
             f"{package} needs {module}, which is not installed; "
-            f'install it with: pip install "{install}"'
+            f'install it with: pip install "{install}"',
+            name=module,
         )

@@ -12,11 +12,13 @@ import pytest
 from tests.exchange.replicas.conftest import opened
 from tests.support.pictures import encoded, solid
 from tests.support.toy import ToyEncoder
+from tests.support.waiting import until
 from unisem import Record, SemanticSpace
 from unisem.errors import CorruptStoreError, StoreError, StoreLockedError
-from unisem.exchange.replicas import PublishReport, Replica, publish_space
-from unisem.exchange.replicas.depot import DirectoryDepot
+from unisem.exchange.replicas import PublishReport, Replica, publish_space, publishing
+from unisem.exchange.replicas.depot import LOCK, DirectoryDepot
 from unisem.exchange.replicas.places import depot_at
+from unisem.exchange.replicas.remote_depot import RemoteDepot
 from unisem.exchange.replicas.version import OBJECTS, POINTER, VERSIONS
 from unisem.images.library import ImageLibrary
 from unisem.stores.faiss import FaissKind
@@ -288,6 +290,41 @@ def test_who_has_lost_the_place_changes_nothing_for_readers(
     files.pipe_file(f"/{tmp_path.name}/publishing.lock", stale)
     assert publish_space(space, place).is_new
     assert depot.read("publishing.lock", 1000) is None
+
+
+def test_who_has_lost_the_place_removes_nothing(
+    space: SemanticSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other's newer version looks like one that was never pointed to."""
+    place = f"memory://{tmp_path.name}"
+    publish_space(space, place)
+    depot = depot_at(place)
+    theirs = f"{VERSIONS}/00000002-{'0' * 16}.json"
+
+    def staged(state: object) -> None:
+        depot.write(theirs, b"{}")
+        depot.write(LOCK, b'{"token": "another", "who": "another process", "at": 1e12}')
+
+    real = publishing._sent
+    monkeypatch.setattr(
+        publishing,
+        "_sent",
+        lambda *given: (state := real(*given), staged(state))[0],
+    )
+    with pytest.raises(StoreLockedError, match="nothing was changed"):
+        publish_space(space, place)
+    assert theirs in depot.sizes(VERSIONS)
+
+
+def test_who_publishes_says_so_again_while_nothing_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unisem.exchange.replicas.remote_depot._RENEWED", 0.01)
+    depot = RemoteDepot(f"memory://{tmp_path.name}")
+    with depot.alone():
+        first = depot.claimed()
+        until(lambda: depot.claimed() != first)
+    assert depot.claimed() is None
 
 
 def test_two_at_once_leave_a_whole_version(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,10 @@ from tests.support.pictures import encoded, solid
 from tests.support.processes import in_a_child
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
-from unisem.errors import CorruptStoreError, StoreError
+from unisem.errors import CorruptStoreError, EncoderError, StoreError
 from unisem.exchange.replicas import Replica, publish_space
 from unisem.exchange.replicas.places import depot_at
+from unisem.exchange.replicas.replica import Published
 from unisem.exchange.replicas.version import (
     OBJECTS,
     POINTER,
@@ -213,17 +215,97 @@ def test_a_damaged_version_is_refused_and_the_present_one_stays(
 
 
 def test_what_is_here_is_used_while_the_place_cannot_be_reached(
-    space: SemanticSpace, tmp_path: Path
+    space: SemanticSpace, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     place, cache = tmp_path / "published", tmp_path / "cache"
     publish_space(space, place)
     replica_of(place, cache).close()
     place.rename(tmp_path / "away")
-    with pytest.raises(StoreError, match="nothing is published"):
-        replica_of(place, cache)  # that is an answer
-    place.write_text("a file")
+    with replica_of(place, cache) as replica, replica.held() as there:  # as what is not mounted
+        assert len(there) == 4
+    assert "version 1 is used, which is here" in caplog.text
+    (place / POINTER).mkdir(parents=True)
+    with replica_of(place, cache) as replica:
+        assert replica.version.number == 1
     with pytest.raises(StoreError):
         replica_of(place, tmp_path / "another cache")
+
+
+def _damaged_inside(told: dict[str, Any]) -> None:
+    """The manifest's parts in the catalogue's place: all digests are right."""
+    told["files"]["catalog.sqlite"] = told["files"]["manifest.json"]
+    told["number"] += 1
+
+
+def test_a_version_that_cannot_be_opened_is_fetched_once_and_an_older_one_used(
+    space: SemanticSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, cache = tmp_path / "published", tmp_path / "cache"
+    publish_space(space, place)
+    replica_of(place, cache).close()
+    _published_as(place, _damaged_inside, 2)
+    taken = list[str]()
+    real = Published._part
+    monkeypatch.setattr(
+        Published, "_part", lambda self, *given: (taken.append(given[0]), real(self, *given))[1]
+    )
+    published = Published(place, cache=cache, encoder=ToyEncoder())
+    present = published.first()
+    assert present.version.number == 1
+    known = len(taken)
+    for _ in range(2):
+        published.tidy(present)
+        assert len(folders(cache)) == 2
+        with pytest.raises(StoreError):
+            published.newer(present)
+    assert len(taken) == known
+    publish_space(space, place)
+    newest = published.newer(present)
+    assert newest is not None
+    present.close()
+    published.tidy(newest)
+    assert len(folders(cache)) == 1
+    newest.close()
+
+
+def test_an_older_version_is_used_where_the_newest_ones_encoder_is_not(tmp_path: Path) -> None:
+    place, cache = tmp_path / "published", tmp_path / "cache"
+    with SemanticSpace.open(tmp_path / "one.unisem") as space:
+        space.add([Record(id="a", text="a tiger")])
+        publish_space(space, place)
+    Replica.open(place, cache=cache).close()
+    with opened(tmp_path / "other.unisem") as space:
+        space.add([Record(id="a", text="a tiger")])
+        publish_space(space, place)
+    with Replica.open(place, cache=cache) as replica:
+        assert replica.version.number == 1
+    with pytest.raises(EncoderError):
+        Replica.open(place, cache=tmp_path / "another cache")
+
+
+def test_a_version_of_another_unisem_is_read_and_stays(
+    space: SemanticSpace, tmp_path: Path
+) -> None:
+    place, cache = tmp_path / "published", tmp_path / "cache"
+    publish_space(space, place)
+    _published_as(place, lambda told: told.update(unisem="99.0"))
+    assert not publish_space(space, place, keep=1).is_new
+    with replica_of(place, cache) as replica:
+        assert replica.version.made_by == "99.0"
+
+
+def test_room_is_needed_only_for_what_is_not_here(
+    space: SemanticSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, cache = tmp_path / "published", tmp_path / "cache"
+    publish_space(space, place)
+    with replica_of(place, cache) as replica:
+        _published_as(place, lambda told: told.update(number=2), 2)  # with the same files
+        usage = shutil.disk_usage(tmp_path)._replace(free=(1 << 26) + 1)
+        monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+        assert replica.refresh()
+        with pytest.raises(StoreError, match="GB left"):
+            replica_of(place, tmp_path / "another cache")
 
 
 def test_a_copy_that_has_lost_a_file_is_fetched_anew(space: SemanticSpace, tmp_path: Path) -> None:
@@ -237,13 +319,15 @@ def test_a_copy_that_has_lost_a_file_is_fetched_anew(space: SemanticSpace, tmp_p
         assert len(there) == 4
 
 
-def _published_as(place: Path, tell: Callable[[dict[str, Any]], None]) -> None:
+def _published_as(
+    place: Path, tell: Callable[[dict[str, Any]], None], number: int | None = None
+) -> None:
     """Publish the newest version as a stranger would who changes what is said of it."""
     pointer = Pointer.parsed((place / POINTER).read_bytes(), "pointer")
     told = json.loads((place / pointer.description).read_bytes())
     tell(told)
-    data = json.dumps(told).encode()
-    pointer = Pointer(pointer.number, digest_of(data), len(data))
+    data = json.dumps(told, separators=(",", ":")).encode() + b"\n"
+    pointer = Pointer(number or pointer.number, digest_of(data), len(data))
     (place / pointer.description).write_bytes(data)
     (place / POINTER).write_bytes(pointer.to_bytes())
 

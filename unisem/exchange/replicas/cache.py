@@ -78,13 +78,15 @@ class Cache:
         except OSError as error:
             raise StoreError(f"{folder} cannot be made ({error}); name another cache") from error
 
-    def newest(self) -> LocalVersion | None:
-        """The version with the greatest number that is here, whole; ``None`` if there is none."""
+    def newest_first(self) -> Iterator[LocalVersion]:
+        """The versions that are here, whole, from the greatest number on; release each."""
         with self._alone():
-            for name in sorted(self._names(), reverse=True):
-                with suppress(CorruptStoreError):
-                    return self._leased(name)
-        return None
+            names = sorted(self._names(), reverse=True)
+        for name in names:
+            with suppress(CorruptStoreError):
+                with self._alone():
+                    local = self._leased(name)
+                yield local
 
     def take(self, pointer: Pointer, describe: Callable[[], Version], part: Part) -> LocalVersion:
         """Have a version here, and use it; another process may have fetched it already.
@@ -107,9 +109,10 @@ class Cache:
             version = describe()
             temporary = self._folder / f".{secrets.token_hex(8)}.tmp"
             try:
-                self._check_room(version)
+                here = _Here(self._folder)
+                self._check_room(version, here)
                 temporary.mkdir(mode=0o700)
-                self._fill(temporary, version, part)
+                self._fill(temporary, version, here, part)
                 _write(temporary / FROZEN, version.to_bytes())
                 temporary.rename(self._folder / pointer.name)
                 fsync_folder(self._folder)
@@ -121,11 +124,11 @@ class Cache:
                 shutil.rmtree(temporary, ignore_errors=True)
             return self._leased(pointer.name)
 
-    def prune(self, kept: LocalVersion) -> None:
-        """Remove all versions but one that nobody uses, and what killed processes left."""
+    def prune(self, *kept: str) -> None:
+        """Remove what nobody uses but versions of some names, and what killed processes left."""
         with self._alone():
             for name in self._names():
-                if name != kept.folder.name:
+                if name not in kept:
                     self._remove(name)
             for path in self._folder.glob(".*.tmp"):
                 shutil.rmtree(path, ignore_errors=True)
@@ -164,17 +167,20 @@ class Cache:
             raise StoreError(f"{folder} cannot be used ({error})") from error
         return LocalVersion(version, pointer, folder, lock)
 
-    def _check_room(self, version: Version) -> None:
+    def _check_room(self, version: Version, here: _Here) -> None:
         free = shutil.disk_usage(self._folder).free
-        if version.size + _LEFT > free:
+        length = version.part_bytes
+        needed = sum(
+            file.size for name, file in version.files.items() if not here.has(name, file, length)
+        )
+        if needed + _LEFT > free:
             raise StoreError(
                 f"{self._folder} has {free / 1e9:.1f} GB left, and the version needs up to "
-                f"{version.size / 1e9:.1f} GB; name a cache on another disk"
+                f"{needed / 1e9:.1f} GB; name a cache on another disk"
             )
 
-    def _fill(self, folder: Path, version: Version, part: Part) -> None:
+    def _fill(self, folder: Path, version: Version, here: _Here, part: Part) -> None:
         """Bring all files of a version together, from what is here and from its place."""
-        here = _Here(self._folder)
         for parent in sorted({Path(name).parent for name in version.files}):
             (folder / parent).mkdir(parents=True, exist_ok=True)
         length = version.part_bytes
@@ -222,15 +228,19 @@ class _Here:
                 for number, digest in enumerate(file.parts):
                     self._places[digest] = self._folder / name, number * length
 
-    def link(self, name: str, file: StoredFile, length: int, path: Path) -> bool:
-        """Give a whole file that is here another name; ``False`` if it is not here."""
+    def has(self, name: str, file: StoredFile, length: int) -> bool:
+        """Whether a whole file is here, under the name that it had."""
         version = self._version
         if version is None or version.files.get(name) != file or version.part_bytes != length:
             return False
+        known = self._folder / name
+        return is_own_file(known) and known.stat().st_size == file.size
+
+    def link(self, name: str, file: StoredFile, length: int, path: Path) -> bool:
+        """Give a whole file that is here another name; ``False`` if it is not here."""
         with suppress(OSError):  # the file system has no such names, or too many
-            known = self._folder / name
-            if is_own_file(known) and known.stat().st_size == file.size:
-                os.link(known, path, follow_symlinks=False)
+            if self.has(name, file, length):
+                os.link(self._folder / name, path, follow_symlinks=False)
                 return True
         return False
 

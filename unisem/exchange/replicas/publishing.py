@@ -110,7 +110,9 @@ def publish_space(
                 break
         sent, missing = sender.sent, state.missing
         if former is not None and former.files == state.files:
-            return PublishReport(former, False, sent, missing, *_pruned(depot, former, keep))
+            sure()
+            pruned = _pruned(depot, former, keep, sure)
+            return PublishReport(former, False, sent, missing, *pruned)
         version = Version(
             number=_next_number(depot, former),
             published=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -122,7 +124,8 @@ def publish_space(
         depot.write(pointer.description, version.to_bytes())
         sure()
         depot.write(POINTER, pointer.to_bytes())
-        return PublishReport(version, True, sent, missing, *_pruned(depot, version, keep))
+        pruned = _pruned(depot, version, keep, sure)
+        return PublishReport(version, True, sent, missing, *pruned)
 
 
 def read_pointer(depot: Depot) -> Pointer | None:
@@ -337,8 +340,11 @@ class _Sender:
             awaited(self._waiting.pop(0))
 
 
-def _pruned(depot: Depot, newest: Version, keep: int) -> tuple[int, str]:
-    """Remove what is not to be kept: how many versions, and what went wrong."""
+def _pruned(depot: Depot, newest: Version, keep: int, sure: Callable[[], None]) -> tuple[int, str]:
+    """Remove what is not to be kept: how many versions, and what went wrong.
+
+    Nothing is removed once somebody else publishes: what looks like nobody's may be theirs.
+    """
     try:
         names = depot.sizes(VERSIONS)
         described = {name: number for name in names if (number := numbered(name)) is not None}
@@ -354,8 +360,10 @@ def _pruned(depot: Depot, newest: Version, keep: int) -> tuple[int, str]:
                 used, kept = used | parts, kept + 1
         # What is half written has a name with a dot, and is nobody's now.
         half = [name for name in names if name.rpartition("/")[2].startswith(".")]
+        sure()
         depot.remove([*gone, *half])
         found = depot.sizes(OBJECTS)
+        sure()
         depot.remove([name for name in found if name.rpartition("/")[2] not in used])
         return len(gone), ""
     except StoreError as error:

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -88,14 +89,21 @@ class RemoteDepot(Depot):
         """See `Depot`; by a file, as there are no locks.
 
         It is made only if there is none where the store can do that at once, and read again
-        before the pointer is put. One that nobody has renewed for a quarter of an hour is of a
-        process that was killed.
+        before the pointer is put. A thread renews it, however long nothing is sent; one that
+        nobody has renewed for a quarter of an hour is of a process that was killed.
         """
         mine = _Claim(self)
         mine.make()
+        done = threading.Event()
+        thread = threading.Thread(
+            target=mine.keep, args=(done,), name="unisem-publishing", daemon=True
+        )
+        thread.start()
         try:
             yield mine.renew
         finally:
+            done.set()
+            thread.join()  # it would say so again after the end
             with suppress(StoreError):
                 mine.end()
 
@@ -183,6 +191,12 @@ class _Claim:
         self._check()
         if time.monotonic() - self._said > _RENEWED:
             self._depot.claim(self._text(), only_new=False)
+
+    def keep(self, done: threading.Event) -> None:
+        """Say so again now and then; that it cannot be said is for `renew` to tell."""
+        while not done.wait(_RENEWED):
+            with suppress(StoreError):
+                self.renew()
 
     def end(self) -> None:
         """Let others publish."""

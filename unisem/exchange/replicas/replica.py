@@ -14,7 +14,7 @@ import numpy as np
 
 from unisem.common.current import Current
 from unisem.encoders import Encoder
-from unisem.errors import CorruptStoreError, StoreError
+from unisem.errors import CorruptStoreError, StoreError, UniSemError
 from unisem.exchange.replicas.cache import Cache, LocalVersion, folder_of
 from unisem.exchange.replicas.places import depot_at, is_url
 from unisem.exchange.replicas.publishing import read_pointer, read_version
@@ -72,30 +72,43 @@ class Published:
         self._depot = depot_at(source)
         self._cache = Cache(folder_of(self.source, None if cache is None else Path(cache)))
         self._encoder = encoder
+        self._unopened: Pointer | None = None  # what is newest, if it could not be opened
 
     def first(self) -> OpenVersion:
-        """The newest version; if that is damaged or cannot be reached, the newest that is here.
+        """The newest version; if it cannot be had or opened, the newest here that can.
+
+        Nothing at the place is no reason to do without what is here: a folder that is not mounted
+        is empty.
 
         Raises:
-            CorruptStoreError: What is published is damaged, and none is here.
-            StoreError: Nothing is published, or it cannot be reached and none is here.
+            CorruptStoreError: What is published is damaged, and none here can be opened.
+            StoreError: Nothing is published, or it cannot be reached, and none here can be opened.
+            EncoderError: Its encoder is not here, and none here can be opened.
         """
         try:
             opened = self.newer(None)
-        except StoreError as error:
-            local = self._cache.newest()
-            if local is None:
-                raise
-            _log.warning("%s; version %d is used, which is here", error, local.version.number)
-            return self._opened(local, None)
-        if opened is None:
-            raise self._nothing()
-        return opened
+            if opened is None:
+                raise self._nothing()
+            return opened
+        except UniSemError as error:
+            for local in self._cache.newest_first():
+                if local.pointer == self._unopened:
+                    local.release()
+                    continue
+                try:
+                    opened = self._opened(local, None)
+                except UniSemError as another:
+                    _log.warning("version %d is here, but %s", local.version.number, another)
+                    continue
+                _log.warning("%s; version %d is used, which is here", error, local.version.number)
+                return opened
+            raise
 
     def newer(self, than: OpenVersion | None) -> OpenVersion | None:
         """The version that is the newest now; ``None`` if it is this one, or none is there.
 
-        It is fetched and opened beside the present one, which stays as it is.
+        It is fetched and opened beside the present one, which stays as it is. One that cannot be
+        opened stays on this machine until another is the newest, and is not fetched again.
 
         Raises:
             CorruptStoreError: It is damaged, or not all there.
@@ -105,7 +118,11 @@ class Published:
         pointer = read_pointer(self._depot)
         if pointer is None or (than is not None and pointer.digest == than.digest):
             return None
-        return self._opened(self._taken(pointer), than)
+        local = self._taken(pointer)
+        self._unopened = pointer
+        opened = self._opened(local, than)
+        self._unopened = None
+        return opened
 
     def fetched(self) -> LocalVersion:
         """The newest version, on this machine, without opening it; the others here are removed.
@@ -118,16 +135,19 @@ class Published:
         if pointer is None:
             raise self._nothing()
         local = self._taken(pointer)
-        self._cache.prune(local)
+        self._cache.prune(local.folder.name)
         return local
 
     def tidy(self, present: OpenVersion) -> None:
         """Remove the other versions from this machine, unless somebody uses them.
 
+        The newest one stays, too, if it could not be opened: that is tried again.
+
         Raises:
             StoreError: The disk refuses.
         """
-        self._cache.prune(present._local)
+        unopened = [] if self._unopened is None else [self._unopened.name]
+        self._cache.prune(present._local.folder.name, *unopened)
 
     def _nothing(self) -> StoreError:
         return StoreError(

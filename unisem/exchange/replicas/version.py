@@ -76,6 +76,7 @@ class Version:
         lineage: The same as of the version before if records of both are numbered alike.
         files: By their names inside the space.
         part_bytes: Length of the parts.
+        made_by: The version of unisem that has published it.
     """
 
     number: int
@@ -84,6 +85,7 @@ class Version:
     lineage: str
     files: Mapping[str, StoredFile]
     part_bytes: int = PART
+    made_by: str = __version__
 
     @property
     def size(self) -> int:
@@ -100,7 +102,7 @@ class Version:
         files = {name: [it.size, *it.parts] for name, it in sorted(self.files.items())}
         parts = {
             "format": FORMAT,
-            "unisem": __version__,
+            "unisem": self.made_by,
             "number": self.number,
             "published": self.published,
             "moment": self.moment,
@@ -137,6 +139,7 @@ class Version:
             lineage=_text(told["lineage"], _TOKEN),
             files=files,
             part_bytes=part_bytes,
+            made_by=_text(told["unisem"], re.compile(r"[0-9a-zA-Z.+!-]{1,100}")),
         )
 
 
