@@ -6,6 +6,7 @@ import json
 import logging
 import multiprocessing
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from unisem.filters import Field
 from unisem.images.library import ImageLibrary
 from unisem.stores.faiss import FaissStore, segment
 from unisem.stores.faiss.index_settings import KINDS
+from unisem.stores.faiss.kinds import base
 from unisem.stores.selection import EVERYTHING, Selection
 
 
@@ -75,9 +77,17 @@ def test_any_sequence_of_writes_agrees_with_brute_force(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         if scanned.startswith("never"):
-            patch.setattr(segment, "_FEW", 0)
-            patch.setattr(segment, "_SPARSE", 0)
+            patch.setattr(base, "FEW", 0)
+            for kind in (base.VectorIndex, *subclasses(base.VectorIndex)):
+                patch.setattr(kind, "sparse", 0)
         run_steps(tmp_path_factory, steps, on_disk)
+
+
+def subclasses(of: type) -> Iterator[type]:
+    """All of them that are loaded."""
+    for each in of.__subclasses__():
+        yield each
+        yield from subclasses(each)
 
 
 def run_steps(

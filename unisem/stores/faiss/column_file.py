@@ -48,6 +48,7 @@ _MOST_FIELDS = 64
 _MOST_LEFT_OUT = 1000  # fields that are named as left out; with more, any may be one
 _MOST_VALUES = 1 << 20  # distinct ones of a field
 _MOST_CHARACTERS = 1 << 26  # of a field's distinct values together
+_SCALAR = 20  # characters that a number counts as
 _MOST_SORTED = 1 << 16  # distinct values that are worth sorting
 _RANKS = ("null", "boolean", "number", "string", "other")
 
@@ -81,9 +82,16 @@ class _Field:
     code_of: dict[Any, int] = field(default_factory=dict)
     characters: int = 0
 
-    def has_room(self, value: Any) -> bool:
-        """Whether one more distinct value is within the limits."""
-        self.characters += len(value) if type(value) is str else 20
+    def has_room(self, key: Any) -> bool:
+        """Whether one more distinct value, of this `code_key`, is within the limits."""
+        match key:
+            case str():
+                size = len(key)
+            case ("other", str(text)):
+                size = len(text)
+            case _:
+                size = _SCALAR
+        self.characters += size
         return len(self.values) < _MOST_VALUES and self.characters <= _MOST_CHARACTERS
 
     def code(self, key: Any, value: Any) -> int:
@@ -143,7 +151,7 @@ class ColumnMaker:
         key = code_key(value)
         code = known.code_of.get(key)
         if code is None:
-            if not known.has_room(value):
+            if not known.has_room(key):
                 self._leave_out(name)
                 return
             code = known.code(key, value)
@@ -199,10 +207,11 @@ class ColumnMaker:
         with _finished(path) as file:
             rows = _written(file, self.rows.astype("<i8").tobytes())
             for name, (codes, values) in self.coded():
-                listed = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
+                listed = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+                text = listed.encode(errors="surrogatepass")  # JSON may have half a pair
                 fields[name] = {
                     "codes": _written(file, codes.astype("<i4").tobytes()),
-                    "values": _written(file, listed),
+                    "values": _written(file, text),
                 }
             size = file.tell()
         seal = {
@@ -251,7 +260,9 @@ class ColumnFile:
             if seal.pop("seal") != _digest(seal) or seal["format"] != FORMAT:
                 return None
             return cls(directory, seal)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (OSError, ValueError, LookupError, OverflowError, MemoryError):
+            return None
+        except (TypeError, AttributeError, RecursionError):
             return None
 
     def read(self, name: str) -> Coded | None:
@@ -268,7 +279,7 @@ class ColumnFile:
                 raise ValueError("it is of other records")
             if len(codes) and not (int(codes.min()) >= 0 and int(codes.max()) <= len(values)):
                 raise ValueError("it has codes without values")
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
             _log.warning(
                 "%s: the column of the field %r is damaged (%s) and is read from the catalogue; "
                 "compact the space to write it anew",

@@ -12,6 +12,8 @@ import secrets
 import sqlite3
 from dataclasses import dataclass
 
+_LARGEST = (1 << 63) - 1  # that SQLite can be asked about
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -51,7 +53,8 @@ class Moments:
 
     def knows(self, moment: Moment) -> bool:
         """Whether a moment that is not in the future belongs to this catalogue's past."""
-        return self._epoch_of(moment.transaction) == moment.epoch
+        number = moment.transaction
+        return 0 <= number <= _LARGEST and self._epoch_of(number) == moment.epoch
 
     def forget(self, transaction: int) -> None:
         """Let go of epochs that ended before a write, inside the caller's transaction."""

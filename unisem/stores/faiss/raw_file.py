@@ -94,8 +94,11 @@ class RawFile:
         """See that the vectors at these positions may be read.
 
         Raises:
-            DamagedVectorsError: Something near them does not agree with its checksum.
+            DamagedVectorsError: Something near them does not agree with its checksum, or there
+                is none at one of them, which only a damaged index can say.
         """
+        if len(positions) and not 0 <= positions.min() <= positions.max() < len(self):
+            raise DamagedVectorsError(f"a position outside {len(self)} vectors")
         self._check(positions // _BLOCK)
 
     def all(self) -> NDArray[np.floating]:

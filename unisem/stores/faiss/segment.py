@@ -98,9 +98,10 @@ class Segment:
             are_images = VectorId.are_images(vector_ids)
             searched = calibrated.calibration.documents(vectors, are_images)
         kind = choose_kind(len(vectors))[0] if wanted == "auto" else wanted
-        kept = RawFile.of(searched, settings.raw if kind in CODED else "float32")
+        exact = RawFile.of(searched)
+        kept = RawFile.of(searched, settings.raw) if kind in CODED else exact
         index, reason = build_index(
-            wanted, kept, lambda: samples_of(kept, vector_ids, vectors, calibrated)
+            wanted, exact, kept, lambda: samples_of(kept, vector_ids, vectors, calibrated)
         )
         return cls(index, vector_ids, moment, digest_of(calibrated), reason)
 
@@ -233,13 +234,19 @@ class Segment:
             reason = None if said is None else str(said)
             tuning = None if seal["tuning"] is None else Tuning.from_json(seal["tuning"])
             vector_ids = np.load(paths[".npy"], mmap_mode="r", allow_pickle=False)
+            if vector_ids.dtype != np.int64 or vector_ids.ndim != 1:
+                raise ValueError("these are no numbers of vectors")
+            if (vector_ids[1:] <= vector_ids[:-1]).any():
+                raise ValueError("the numbers of vectors do not ascend")
             length = dimension if calibration is None else dimension + EXTRA
             raw_path = next(path for suffix, path in paths.items() if suffix in SUFFIX.values())
             vectors = RawFile.mapped(raw_path, len(vector_ids), length, paths[".sums"])
             index = opened_index(seal["kind"], paths.get(".faiss"), vectors, tuning)
-        except (OSError, ValueError, KeyError, TypeError, StopIteration, AttributeError):
+        except (OSError, ValueError, LookupError, OverflowError, MemoryError):
             return None
-        except RuntimeError:  # Faiss's own
+        except (TypeError, AttributeError, StopIteration):
+            return None
+        except RuntimeError:  # Faiss's own, and too deep JSON
             return None
         return cls(index, vector_ids, moment, calibration, reason)
 

@@ -13,7 +13,7 @@ from unisem.records import Vector
 from unisem.stores.faiss.exact_scan import Found, scan
 from unisem.stores.faiss.index_settings import IndexKind, IndexSettings
 from unisem.stores.faiss.kinds.tuning import Tuning
-from unisem.stores.faiss.raw_file import RawFile
+from unisem.stores.faiss.raw_file import DamagedVectorsError, RawFile
 
 _CHUNK = 1 << 24  # bytes that are written at a time
 FEW = 2_000
@@ -69,12 +69,15 @@ class VectorIndex(ABC):
             For each query ``fetch`` vectors, scored as exactly as float32 allows.
 
         Raises:
-            DamagedVectorsError: Vectors that were read do not agree with their checksums.
+            DamagedVectorsError: Vectors that were read do not agree with their checksums, or the
+                index names some that there are not.
         """
         if count <= max(FEW, self.sparse * len(self.vectors)):
             return scan(self.vectors, queries, fetch, eligible, count)
         found = self._search(queries, fetch, eligible, count, settings)
         for number, (_, places) in enumerate(found):
+            if len(places) and not 0 <= places.min() <= places.max() < len(self.vectors):
+                raise DamagedVectorsError("the index names vectors that there are not")
             if len(places) < fetch:  # it lost its way, though there is more
                 query = queries[number : number + 1]
                 (found[number],) = scan(self.vectors, query, fetch, eligible, count)

@@ -18,13 +18,17 @@ _MOST_LISTS = 1 / 8  # share of the lists from which on going through all codes 
 
 
 def build_index(
-    wanted: IndexKind | Literal["auto"], vectors: RawFile, draw: Callable[[], list[Samples]]
+    wanted: IndexKind | Literal["auto"],
+    vectors: RawFile,
+    kept: RawFile,
+    draw: Callable[[], list[Samples]],
 ) -> tuple[VectorIndex, str | None]:
     """Build one, and say why it is of this kind.
 
     Args:
         wanted: The kind; ``"auto"`` to choose by size, and by what is found of the space's own.
         vectors: What is indexed.
+        kept: The same as kinds with codes keep it, maybe rounded.
         draw: Gives queries on which an approximate index is measured.
 
     Returns:
@@ -32,33 +36,35 @@ def build_index(
     """
     samples = draw() if len(vectors) > FEW else []
     if wanted != "auto" and len(vectors):
-        return _of_kind(wanted, vectors, samples), None
+        return _of_kind(wanted, vectors, kept, samples), None
     kind, reason = choose_kind(len(vectors))
     found: list[str] = []
     if kind == "ivf_rabitq":
-        lists = IvfRaBitQ.build(vectors, samples)
+        lists = IvfRaBitQ.build(kept, samples)
         if lists.tuning.is_enough and lists.looks_at <= _MOST_LISTS:
             return lists, f"{reason}; {lists.tuning.described}"
         found.append(f"ivf_rabitq had {lists.tuning.described}")
         kind = "rabitq"
     if kind == "rabitq":
-        codes = RaBitQ.build(vectors, samples)
+        codes = RaBitQ.build(kept, samples)
         if codes.tuning.is_enough:
             return codes, "; ".join([reason, codes.tuning.described, *found])
         found.append(f"rabitq had {codes.tuning.described}")
     return build_flat(vectors), "; ".join([reason if not found else "nothing else finds", *found])
 
 
-def _of_kind(kind: IndexKind, vectors: RawFile, samples: list[Samples]) -> VectorIndex:
+def _of_kind(
+    kind: IndexKind, vectors: RawFile, kept: RawFile, samples: list[Samples]
+) -> VectorIndex:
     match kind:
         case "flat":
             return build_flat(vectors)
         case "hnsw":
             return Graph.build(vectors)
         case "rabitq":
-            return RaBitQ.build(vectors, samples)
+            return RaBitQ.build(kept, samples)
         case "ivf_rabitq":
-            return IvfRaBitQ.build(vectors, samples)
+            return IvfRaBitQ.build(kept, samples)
 
 
 def opened_index(

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from unisem.calibration import DocumentKind, QueryKind
 from unisem.records import Vector
 from unisem.stores.calibrated import Calibrated
 from unisem.stores.faiss.exact_scan import scan
@@ -33,6 +34,8 @@ class Tuning:
         queries: How many queries there were in all.
         is_enough: Whether that is as much as is wanted.
         bits: Of a code, for each component.
+        raised: How many times the oversampling is what the queries needed, as there were none of
+            the other modality.
     """
 
     oversampling: int
@@ -41,11 +44,14 @@ class Tuning:
     queries: int
     is_enough: bool = True
     bits: int = 1
+    raised: int = 1
 
     @property
     def described(self) -> str:
         """In one clause, for a person."""
         tried = f"{self.oversampling} times as many as wanted are scored exactly"
+        if self.raised > 1:
+            tried += f" ({self.raised} times what these need, for queries of the other modality)"
         if self.bits > 1:
             tried = f"{self.bits} bits a component, {tried}"
         if self.probes:
@@ -64,6 +70,7 @@ class Tuning:
             "queries": self.queries,
             "is_enough": self.is_enough,
             "bits": self.bits,
+            "raised": self.raised,
         }
 
     @classmethod
@@ -81,6 +88,7 @@ class Tuning:
             int(value["queries"]),
             bool(value["is_enough"]),
             int(value["bits"]),
+            int(value["raised"]),
         )
         if found.oversampling < 1 or found.probes < 0:
             raise ValueError("it cannot be less than one")
@@ -92,7 +100,8 @@ class Samples:
     """Queries of one group, and what they should find.
 
     Attributes:
-        name: Of what they are, and what they look for.
+        asked: What the queries are of.
+        name: The same for a person, and what they look for.
         queries: ``(q, d)`` as they are compared.
         eligible: ``(n,)`` which vectors are looked for; ``None`` for all.
         own: For each query the positions of its own record, which are not counted.
@@ -100,6 +109,7 @@ class Samples:
         enough: The share of these that an index should find.
     """
 
+    asked: DocumentKind
     name: str
     queries: Vector
     eligible: NDArray[np.bool_] | None
@@ -127,7 +137,8 @@ def samples_of(
 
     A record's vectors stand for queries of their modality; what they find of their own record does
     not count, as if it were held out. Texts ask for pictures apart, too, where there are both: that
-    is the question that an index of mixed vectors serves worst.
+    is the question that an index of mixed vectors serves worst. Where vectors are of one modality
+    only, queries of the other are those that the calibration keeps, if there is one.
 
     Args:
         vectors: ``(n, d)`` as they are searched.
@@ -140,35 +151,48 @@ def samples_of(
     are_images = VectorId.are_images(vector_ids)
     rows = VectorId.rows(vector_ids)
     groups: list[Samples] = []
-    for asked in ("text", "image"):
+    modalities: tuple[DocumentKind, ...] = ("text", "image")
+    for asked in modalities:
+        name = "texts" if asked == "text" else "pictures"
         places = np.flatnonzero(are_images == (asked == "image"))
         chosen = np.sort(rng.permutation(places)[:_EACH])
         if not len(chosen):
+            if calibrated is not None and len(vectors):
+                bank = calibrated.calibration.queries_of[asked].bank
+                queries = _compared(rng.permutation(bank)[:_EACH], asked, calibrated)
+                none = [np.empty(0, np.int64)] * len(queries)
+                kept = f"{name} of the calibration"
+                groups.append(_group(asked, kept, vectors, queries, None, none, _ENOUGH_APART))
             continue
-        queries = raw[chosen]
-        if calibrated is not None:
-            it = calibrated.calibration.queries(queries, asked)
-            queries = np.stack([each.vector for each in it]).astype(np.float32)
+        queries = _compared(raw[chosen], asked, calibrated)
         first, last = (np.searchsorted(rows, rows[chosen], side) for side in ("left", "right"))
         own = [np.arange(*ends) for ends in zip(first, last, strict=True)]
-        name = "texts" if asked == "text" else "pictures"
-        groups.append(_group(name, vectors, queries, None, own))
+        groups.append(_group(asked, name, vectors, queries, None, own, _ENOUGH))
         images = int(are_images.sum())
         if asked == "text" and K + MARGIN < images < len(vector_ids):
-            groups.append(_group("pictures for texts", vectors, queries, are_images, own))
+            name = "pictures for texts"
+            groups.append(_group(asked, name, vectors, queries, are_images, own, _ENOUGH_APART))
     return groups
 
 
+def _compared(queries: Vector, asked: QueryKind, calibrated: Calibrated | None) -> Vector:
+    if calibrated is None:
+        return queries
+    found = calibrated.calibration.queries(queries, asked)
+    return np.stack([each.vector for each in found]).astype(np.float32)
+
+
 def _group(
+    asked: DocumentKind,
     name: str,
     vectors: RawFile,
     queries: Vector,
     eligible: NDArray[np.bool_] | None,
     own: list[NDArray[np.int64]],
+    enough: float,
 ) -> Samples:
     count = len(vectors) if eligible is None else int(eligible.sum())
     fetch = min(count, K + max(map(len, own)))
     found = scan(vectors, np.ascontiguousarray(queries), fetch, eligible, count)
     nearest = [at[~np.isin(at, mine)][:K] for (_, at), mine in zip(found, own, strict=True)]
-    enough = _ENOUGH if eligible is None else _ENOUGH_APART
-    return Samples(name, queries, eligible, own, nearest, enough)
+    return Samples(asked, name, queries, eligible, own, nearest, enough)
