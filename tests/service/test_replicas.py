@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -110,6 +111,32 @@ def test_what_cannot_be_had_changes_nothing_and_is_counted(
         pointer.write_bytes(right)
         refreshed(app)
         assert client.get(f"{SPACE}/stats").json()["version"]["number"] == 2
+
+
+def test_what_nobody_foresaw_does_not_end_the_looking(
+    space: SemanticSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published, looks = published_in(tmp_path), list[int]()
+
+    def newer(self: Published, than: object) -> None:
+        looks.append(1)
+        raise RuntimeError("unforeseen")
+
+    app = create_app({}, replicas={"cards": published}, refresh=0.01)
+    monkeypatch.setattr(Published, "newer", newer)
+    with TestClient(app):
+        until(lambda: len(looks) >= 2)
+
+
+def test_an_endless_time_between_looks_is_no_error(
+    space: SemanticSpace, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app({}, replicas={"cards": published_in(tmp_path)}, refresh=1e300)
+    with TestClient(app):
+        refresher = app.state.refresher
+        until(lambda: refresher._thread is not None)
+        time.sleep(0.7)  # its first wait, and into the long one
+        assert refresher._thread.is_alive()
 
 
 def test_a_listing_goes_on_in_the_next_version_and_on_another_machine(

@@ -16,6 +16,7 @@ from unisem.cli.options import Into, NewEncoder, NewStore
 from unisem.cli.progress import progress_bar
 from unisem.cli.terminal import amount, notices, results, skipped_lines
 from unisem.cli.tokens import make_tokens, print_tokens
+from unisem.common.lazy import require
 from unisem.common.printable import plain
 
 if TYPE_CHECKING:
@@ -177,9 +178,11 @@ def _cluster(
     from unisem.ingest.ray import RayIngestion
 
     try:
-        return RayIngestion(address=address, actors=actors, gpus=gpus, shared=shared)
+        cluster = RayIngestion(address=address, actors=actors, gpus=gpus, shared=shared)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--ray") from None
+    require("unisem index --ray", "ray", "unisem[ray]")  # before a space is made for nothing
+    return cluster
 
 
 def _counts(report: IngestReport) -> Table:

@@ -32,6 +32,9 @@ def publish(
     keep: Annotated[
         int, typer.Option(metavar="N", min=1, help="How many versions stay there.")
     ] = 3,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read what is there, and send anew what is damaged.")
+    ] = False,
     image_roots: ImageRoots = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
@@ -43,6 +46,7 @@ def publish(
             space,
             destination,
             keep=keep,
+            check=check,
             image_roots=image_roots or (),
             progress=lambda seen: advance(seen // 1_000_000, 0),
         )

@@ -12,6 +12,7 @@ from unisem.exchange.replicas.replica import OpenVersion, Published
 from unisem.service.service import Service
 
 _log = logging.getLogger(__name__)
+_LONGEST = 3600.0  # seconds of one wait; the system has a limit
 _SOON = 0.5  # seconds until it is looked again whether what was replaced has answered
 
 
@@ -77,15 +78,23 @@ class Refresher:
         return True
 
     def close(self) -> None:
-        """Look no longer; safe to call twice."""
+        """Look no longer, and fetch no further; safe to call twice."""
         self._stop.set()
+        for published in self._published.values():
+            published.stop()
         if self._thread is not None:
             self._thread.join()
 
     def _work(self) -> None:
-        is_tidy, due = self.tidy(), time.monotonic() + self._seconds
-        while not self._stop.wait(max(0.0, due - time.monotonic()) if is_tidy else _SOON):
-            if time.monotonic() >= due:
-                self.look()
-                due = time.monotonic() + self._seconds
-            is_tidy = self.tidy()
+        is_tidy, due = False, time.monotonic() + self._seconds
+        while not self._stop.wait(
+            min(max(0.0, due - time.monotonic()), _LONGEST) if is_tidy else _SOON
+        ):
+            try:
+                if time.monotonic() >= due:
+                    due = time.monotonic() + self._seconds
+                    self.look()
+                    due = time.monotonic() + self._seconds
+                is_tidy = self.tidy()
+            except Exception:  # noqa: BLE001 - a thread that ends would never look again
+                _log.exception("looking for newer versions failed; it is tried again")

@@ -19,7 +19,7 @@ from unisem.exchange.replicas import PublishReport, Replica, publish_space, publ
 from unisem.exchange.replicas.depot import LOCK, DirectoryDepot
 from unisem.exchange.replicas.places import depot_at
 from unisem.exchange.replicas.remote_depot import RemoteDepot
-from unisem.exchange.replicas.version import OBJECTS, POINTER, VERSIONS
+from unisem.exchange.replicas.version import OBJECTS, POINTER, VERSIONS, object_name
 from unisem.images.library import ImageLibrary
 from unisem.stores.faiss import FaissKind
 from unisem.stores.maintenance import check_images
@@ -371,7 +371,38 @@ def test_what_is_damaged_at_the_place_is_mended_by_the_next_publication(
         assert len(there) == 4
 
 
+def test_a_damaged_part_of_the_right_size_is_mended_where_that_is_asked_for(
+    space: SemanticSpace, tmp_path: Path
+) -> None:
+    place = tmp_path / "published"
+    version = publish_space(space, place).version
+    wrong = [version.files[name].parts[0] for name in ("catalog.sqlite", "manifest.json")]
+    wrong += [it.parts[0] for name, it in version.files.items() if name.startswith("blobs/")]
+    for digest in wrong:
+        path = place / object_name(digest)
+        path.write_bytes(bytes(path.stat().st_size))
+    assert publish_space(space, place).sent == 0
+    with pytest.raises(CorruptStoreError, match="--check"):
+        replica_of(str(place), tmp_path / "cache")
+    report = publish_space(space, place, check=True)
+    assert (report.is_new, report.sent > 0) == (False, True)
+    with replica_of(str(place), tmp_path / "cache") as replica, replica.held() as there:
+        assert len(there) == 4
+    assert publish_space(space, place, check=True).sent == 0
+
+
+def test_what_nobody_would_read_is_not_published(
+    space: SemanticSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "MOST_VERSION", 100)
+    with pytest.raises(StoreError, match="several spaces"):
+        publish_space(space, tmp_path / "published")
+    assert list((tmp_path / "published").glob("versions/*")) == []
+
+
 def test_what_cannot_be_published_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="nonsense"):  # a URI is no directory
+        publish_space("nonsense://host/space", tmp_path / "published")
     with pytest.raises(StoreError, match="there is no space"):
         publish_space(tmp_path / "nothing", tmp_path / "published")
     with opened(tmp_path / "s.unisem") as space:

@@ -294,6 +294,40 @@ def test_a_version_of_another_unisem_is_read_and_stays(
         assert replica.version.made_by == "99.0"
 
 
+def test_a_version_stays_while_its_directory_is_open(space: SemanticSpace, tmp_path: Path) -> None:
+    place, cache = tmp_path / "published", tmp_path / "cache"
+    publish_space(space, place)
+    published = Published(place, cache=cache)
+    local = published.fetched()
+    local.release()
+    with opened(local.folder) as there:
+        space.add([Record(id="new", text="new")])
+        publish_space(space, place)
+        published.fetched().release()
+        (red,) = there.get(["red"])
+        assert red is not None
+        assert red.image is not None
+        red.image.read_verified()
+        assert len(folders(cache)) == 2
+    published.fetched().release()
+    assert len(folders(cache)) == 1
+
+
+def test_a_fetch_ends_between_parts_once_it_is_stopped(
+    space: SemanticSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, cache = tmp_path / "published", tmp_path / "cache"
+    publish_space(space, place)
+    published = Published(place, cache=cache, encoder=ToyEncoder())
+    real = Published._part
+    monkeypatch.setattr(
+        Published, "_part", lambda self, *given: (real(self, *given), self.stop())[0]
+    )
+    with pytest.raises(StoreError, match="nothing more is fetched"):
+        published.first()
+    assert folders(cache) == []
+
+
 def test_room_is_needed_only_for_what_is_not_here(
     space: SemanticSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

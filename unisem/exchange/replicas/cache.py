@@ -22,10 +22,9 @@ from unisem.common.owned import is_own_file, is_own_folder
 from unisem.common.threads import in_order, workers
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.exchange.replicas.version import MOST_VERSION, Pointer, StoredFile, Version, digest_of
-from unisem.stores.frozen import FROZEN
+from unisem.stores.frozen import FROZEN, IN_USE
 
 _LOCK = "cache.lock"
-_IN_USE = "in-use.lock"
 _AHEAD = 32  # files that are fetched before they are needed
 _LEFT = 1 << 26  # bytes that a disk must have left
 
@@ -139,7 +138,7 @@ class Cache:
     def _remove(self, name: str) -> None:
         folder = self._folder / name
         try:
-            lock = FileLock(folder / _IN_USE)
+            lock = FileLock(folder / IN_USE)
         except OSError:  # somebody uses it
             return
         with lock:
@@ -162,7 +161,7 @@ class Cache:
             if not is_own_file(folder / path) or (folder / path).stat().st_size != file.size:
                 raise CorruptStoreError(f"{folder / path} is missing or damaged")
         try:
-            lock = FileLock(folder / _IN_USE, shared=True, wait=True)
+            lock = FileLock(folder / IN_USE, shared=True, wait=True)
         except OSError as error:
             raise StoreError(f"{folder} cannot be used ({error})") from error
         return LocalVersion(version, pointer, folder, lock)
@@ -280,7 +279,8 @@ def _write_parts(path: Path, file: StoredFile, length: int, part: Part) -> None:
             data = part(digest, size)
             if len(data) != size or digest_of(data) != digest:
                 raise CorruptStoreError(
-                    f"{path.name}: a part is damaged ({digest[:16]}…); publish the space again"
+                    f"{path.name}: a part is damaged ({digest[:16]}…); publish the space again "
+                    "with --check"
                 )
             out.write(data)
             left -= size

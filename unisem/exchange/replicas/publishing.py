@@ -41,11 +41,12 @@ from unisem.exchange.replicas.version import (
     numbered,
     object_name,
 )
-from unisem.images.library import ImageLibrary, listed_folders
+from unisem.images.library import listed_folders
 from unisem.images.reference import ImageRef
 from unisem.manifest import Manifest
 from unisem.space import SemanticSpace
 from unisem.stores.maintenance import Maintenance, Staged
+from unisem.stores.registry import place_of
 
 _SURE = 64  # parts that are sent before it is made sure that nobody else publishes
 _AHEAD = 16  # parts that are read before they are sent
@@ -78,6 +79,7 @@ def publish_space(
     destination: str | os.PathLike[str],
     *,
     keep: int = 3,
+    check: bool = False,
     image_roots: Sequence[str | os.PathLike[str]] = (),
     progress: Callable[[int], None] | None = None,
 ) -> PublishReport:
@@ -87,6 +89,7 @@ def publish_space(
         space: An open space, or the directory of one.
         destination: A directory, or a URL that fsspec knows, as ``s3://bucket/photos``.
         keep: How many versions stay there, the new one among them.
+        check: Read all that is there of it, and send anew what is damaged.
         image_roots: Folders that pictures may lie in, besides the usual ones.
         progress: Called with how many bytes have been looked at.
 
@@ -103,7 +106,7 @@ def publish_space(
     keeper = _keeper(space, listed_folders(image_roots))
     with depot.alone() as sure:
         former = _former(depot)
-        sender = _Sender(depot, sure, progress)
+        sender = _Sender(depot, sure, progress, check)
         for _ in range(_TRIES):
             state = _sent(keeper, sender, former)
             if not state.may_come:
@@ -120,8 +123,13 @@ def publish_space(
             lineage=former.lineage if former and state.goes_on else secrets.token_hex(16),
             files=state.files,
         )
-        pointer = Pointer.to(version)
-        depot.write(pointer.description, version.to_bytes())
+        pointer, description = Pointer.to(version), version.to_bytes()
+        if len(description) > MOST_VERSION:  # nobody would read it
+            raise StoreError(
+                f"{len(version.files):,} files are more than one published space can have; "
+                "publish it as several spaces"
+            )
+        depot.write(pointer.description, description)
         sure()
         depot.write(POINTER, pointer.to_bytes())
         pruned = _pruned(depot, version, keep, sure)
@@ -158,14 +166,15 @@ def _keeper(space: SemanticSpace | str | os.PathLike[str], roots: list[Path]) ->
         for root in roots:
             space.image_library.allow(root)
         return space.store.maintenance()
-    path = Path(space)
+    path = place_of(space)
     manifest = Manifest.read(path)
     if manifest is None:
         raise StoreError(f"there is no space at {path}")
-    library = ImageLibrary(path)
+    kind = manifest.kind(path)
+    library = kind.image_library(path)
     for root in roots:
         library.allow(root)
-    return manifest.kind(path).maintenance(path, library)
+    return kind.maintenance(path, library)
 
 
 def _former(depot: Depot) -> Version | None:
@@ -232,7 +241,9 @@ def _pictures(
         name = f"blobs/{place}"
         if name in files or name in missing:
             continue
-        known = None if former is None else former.files.get(name)
+        known = None
+        if former is not None and former.part_bytes == PART:
+            known = former.files.get(name)
         if known is not None and sender.has(known):
             files[name] = _Sending(known.size, [finished(part) for part in known.parts])
             continue
@@ -270,10 +281,12 @@ class _Sender:
     depot: Depot
     sure: Callable[[], None]
     progress: Callable[[int], None] | None
+    check: bool
     sent: int = 0
     _seen: int = 0
     _count: int = 0
     _known: dict[str, int] | None = None
+    _whole: set[str] = field(default_factory=set)
     _pool: ThreadPoolExecutor | None = None
     _waiting: list[Future[str]] = field(default_factory=list)
 
@@ -294,9 +307,11 @@ class _Sender:
         return self._known
 
     def has(self, file: StoredFile) -> bool:
-        """Whether all of a file is there."""
-        return all(part in self.known for part in file.parts) and file.size == sum(
-            self.known[part] for part in file.parts
+        """Whether all of a file is there, and need not be read."""
+        return (
+            not self.check
+            and all(part in self.known for part in file.parts)
+            and file.size == sum(self.known[part] for part in file.parts)
         )
 
     def send(self, data: bytes) -> _Sending:
@@ -318,7 +333,7 @@ class _Sender:
         self._seen += len(piece)
         if self.progress is not None:
             self.progress(self._seen)
-        if self.known.get(digest) == len(piece):
+        if self.known.get(digest) == len(piece) and self._is_whole(digest, piece):
             return finished(digest)
         self.known[digest] = len(piece)
         self.sent += len(piece)
@@ -330,6 +345,12 @@ class _Sender:
         future = self._pool.submit(self._put, digest, piece)
         self._waiting.append(future)
         return future
+
+    def _is_whole(self, digest: str, piece: bytes) -> bool:
+        if not self.check or digest in self._whole:
+            return True
+        self._whole.add(digest)  # it is, or will be
+        return self.depot.read(object_name(digest), len(piece)) == piece
 
     def _put(self, digest: str, piece: bytes) -> str:
         self.depot.write(object_name(digest), piece)

@@ -72,6 +72,7 @@ class Published:
         self._depot = depot_at(source)
         self._cache = Cache(folder_of(self.source, None if cache is None else Path(cache)))
         self._encoder = encoder
+        self._is_stopped = False
         self._unopened: Pointer | None = None  # what is newest, if it could not be opened
 
     def first(self) -> OpenVersion:
@@ -138,6 +139,10 @@ class Published:
         self._cache.prune(local.folder.name)
         return local
 
+    def stop(self) -> None:
+        """Have a fetch that another thread is in the middle of end in an error, and any later."""
+        self._is_stopped = True
+
     def tidy(self, present: OpenVersion) -> None:
         """Remove the other versions from this machine, unless somebody uses them.
 
@@ -159,6 +164,8 @@ class Published:
         return self._cache.take(pointer, lambda: read_version(self._depot, pointer), self._part)
 
     def _part(self, digest: str, size: int) -> bytes:
+        if self._is_stopped:
+            raise StoreError(f"nothing more is fetched from {self.source}, as this is ending")
         data = self._depot.read(object_name(digest), size)
         if data is None:
             raise CorruptStoreError(

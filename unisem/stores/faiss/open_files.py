@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+from unisem.common.filelock import FileLock
 from unisem.common.forks import Carried, Mutex, one_thread, undisturbed
 from unisem.common.owned import check_owned
 from unisem.errors import StoreError
@@ -15,6 +16,7 @@ from unisem.stores.faiss.catalog import Catalog, Item, Items
 from unisem.stores.faiss.index_settings import IndexSettings
 from unisem.stores.faiss.snapshot_keeper import SnapshotKeeper
 from unisem.stores.faiss.writerlock import WriterLock
+from unisem.stores.frozen import held_frozen
 
 
 class OpenFiles(Carried):
@@ -49,10 +51,23 @@ class OpenFiles(Carried):
         self._durability = durability
         self._is_closed = False
         self._is_carried = False
-        self.catalog = self._open_catalog()
+        self._in_use = self._held()
+        try:
+            self.catalog = self._open_catalog()
+        except BaseException:
+            self._let_go()
+            raise
         self.calibration = CalibrationFile(directory)
         self.snapshots = SnapshotKeeper(self.catalog, directory, settings, self.calibration)
         self.follow_forks()
+
+    def _held(self) -> FileLock | None:
+        return None if self.directory is None else held_frozen(self.directory)
+
+    def _let_go(self) -> None:
+        if self._in_use is not None:
+            self._in_use.close()
+            self._in_use = None
 
     def _open_catalog(self) -> Catalog:
         path = self.directory / "catalog.sqlite" if self.directory else None
@@ -62,6 +77,9 @@ class OpenFiles(Carried):
     def begin_anew(self) -> None:
         """See `Carried`."""
         self.writer.leave_to_parent()
+        if self._in_use is not None:
+            self._in_use.leave_to_parent()
+            self._in_use = None
         self._is_carried = self.directory is not None
         one_thread("faiss")
 
@@ -74,6 +92,7 @@ class OpenFiles(Carried):
         if self._is_closed:
             raise StoreError("this space has been closed; open it again")
         if self._is_carried:
+            self._in_use = self._held()
             self.catalog = self._open_catalog()
             self.snapshots.carry_over(self.catalog)
             self._is_carried = False
@@ -147,6 +166,7 @@ class OpenFiles(Carried):
                 self._is_closed = True
                 self.catalog.close()
                 self.writer.release()
+                self._let_go()
             if is_lost:
                 raise StoreError(
                     f"{self.directory} was removed or replaced while it was open; what was "
