@@ -308,11 +308,9 @@ class _Sender:
 
     def has(self, file: StoredFile) -> bool:
         """Whether all of a file is there, and need not be read."""
-        return (
-            not self.check
-            and all(part in self.known for part in file.parts)
-            and file.size == sum(self.known[part] for part in file.parts)
-        )
+        if self.check or not all(part in self.known for part in file.parts):
+            return False
+        return file.size == sum(self.known[part] for part in file.parts)
 
     def send(self, data: bytes) -> _Sending:
         """Have a file's content there."""
@@ -336,6 +334,7 @@ class _Sender:
         if self.known.get(digest) == len(piece) and self._is_whole(digest, piece):
             return finished(digest)
         self.known[digest] = len(piece)
+        self._whole.add(digest)
         self.sent += len(piece)
         self._count += 1
         if self._count % _SURE == 0:
@@ -349,7 +348,7 @@ class _Sender:
     def _is_whole(self, digest: str, piece: bytes) -> bool:
         if not self.check or digest in self._whole:
             return True
-        self._whole.add(digest)  # it is, or will be
+        self._whole.add(digest)  # it is, or will be once it is sent
         return self.depot.read(object_name(digest), len(piece)) == piece
 
     def _put(self, digest: str, piece: bytes) -> str:
