@@ -273,3 +273,47 @@ def test_a_writer_that_takes_long_is_not_taken_for_dead(
     assert found == [0]
     assert len(other) == 5
     other.close()
+
+
+@pytest.mark.parametrize("asked", ["all", "some"])
+def test_a_reader_beside_a_writer(
+    store: MilvusStore, place: str, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch counts, and what it replaces goes, after a reader has read rows."""
+    before, after = both()
+    other = opened(place)
+    store.add(OLD)
+    found: list[Any] = []
+
+    def read_meanwhile(done: Any) -> None:
+        server = store._space.server
+        pages, among = server.pages, server.among
+        ends = iter([lambda: (done(), other.tidy())])
+
+        def paged(*given: Any) -> Any:
+            for page in list(pages(*given)):
+                next(ends, tuple)()
+                yield page
+
+        def listed(*given: Any) -> Any:
+            rows = list(among(*given))
+            next(ends, tuple)()
+            return rows
+
+        with monkeypatch.context() as patch:
+            if asked == "all":
+                patch.setattr(server, "pages", paged)
+                found.extend(store.select())
+            else:
+                patch.setattr(server, "among", listed)
+                found.extend(store.get(["b", "x"]))
+
+    with monkeypatch.context() as patch:
+        at_done(patch, read_meanwhile)
+        other.add(NEW)
+    if asked == "all":
+        assert [one.text for one in found] == [one.record.text for one in before.items.values()]
+    else:
+        assert found == [after.items[name].record for name in ("b", "x")]
+    agree(store, after)
+    other.close()

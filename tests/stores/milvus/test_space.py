@@ -109,6 +109,45 @@ def test_only_the_picture_that_was_stored_is_given(place: str) -> None:
                 space.image_library.from_json(json.dumps({"blob": bad, **facts}))
 
 
+def test_a_damaged_object_is_written_anew(place: str) -> None:
+    with space_at(place, store=MilvusKind(blobs=BLOBS)) as space:
+        fill(space)
+        (name,) = [path for path in MemoryFileSystem.store if path.endswith(".png")]
+        data = MemoryFileSystem().cat_file(name)
+        MemoryFileSystem().pipe_file(name, data[:-1] + b"?")
+        fill(space)
+        assert MemoryFileSystem().cat_file(name) == data
+
+
+def test_pictures_of_a_space_that_is_opened_without_their_place(place: str) -> None:
+    with space_at(place, store=MilvusKind(blobs=BLOBS)) as space:
+        fill(space)
+    with space_at(place) as space:
+        image = space.get(["red"])[0].image  # type: ignore[union-attr]
+        assert image is not None
+        with pytest.raises(ImageError, match=r"\?blobs="):
+            image.read_bytes()
+
+
+def test_an_object_store_that_cannot_be_used(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoCredentialsError(Exception):
+        """As botocore has it."""
+
+    def refused(*_: Any, **__: Any) -> Any:
+        raise NoCredentialsError("Unable to locate credentials")
+
+    with space_at(place, store=MilvusKind(blobs=BLOBS)) as space:
+        fill(space)
+        image = space.get(["red"])[0].image  # type: ignore[union-attr]
+        assert image is not None
+        for name in ("exists", "size"):
+            monkeypatch.setattr(MemoryFileSystem, name, refused)
+        with pytest.raises(StoreError, match=r"cannot be used .*Unable to locate credentials"):
+            image.read_bytes()
+        with pytest.raises(StoreError, match=r"cannot be used .*Unable to locate credentials"):
+            fill(space)
+
+
 def test_a_folder_for_pictures(place: str, tmp_path: Path) -> None:
     with space_at(place, store=MilvusKind(blobs=str(tmp_path / "shared"))) as space:
         fill(space)
@@ -170,6 +209,7 @@ def test_the_command_line(place: str, cards: Path, tmp_path: Path, encoder: ToyE
         ("milvus://host:19530/pho-tos", "names no space"),
         ("milvus://host:19530/a/b/c", "too many parts"),
         ("milvus://host:19530/photos?secure=1", "only tls=1"),
+        ("milvus://host:19530/photos?token=root:Milvus@", "only tls=1"),
         ("milvus:///tmp/photos", r"\*\.db"),
         ("milvus://host:19530/photos_vectors", "another name"),
         ("milvus://host:19530/photos_calibrated_old", "another name"),
@@ -190,7 +230,12 @@ def test_addresses() -> None:
         "s3://bucket/p",
     )
     assert not address.is_lite
-    assert Address.of("milvus:///a%20b/c.db/photos").endpoint == "/a b/c.db"
+    lite = Address.of("milvus:///a%20b/c.db/photos")
+    assert lite.endpoint == "/a b/c.db"
+    assert lite.is_lite
+    server = Address.of("milvus://my.db/photos")
+    assert server.endpoint == "http://my.db:19530"  # pymilvus takes what ends in .db for a file
+    assert not server.is_lite
 
 
 def test_no_server_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,6 +290,72 @@ def test_another_spaces_collections_are_not_touched(place: str) -> None:
     assert server.named(f"{name}_calibrated_") == sorted(others[1:])
     store.close()
     server.close()
+
+
+def test_whoever_writes_reads_all_that_is_there(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(place, MilvusKind(consistency="Eventually"))
+    client, levels = store._space.server._client, set()
+    for name in ("query", "query_iterator", "search"):
+        real = getattr(client, name)
+
+        def watched(*given: Any, real: Any = real, **named: Any) -> Any:
+            levels.add(named["consistency_level"])
+            return real(*given, **named)
+
+        monkeypatch.setattr(client, name, watched)
+    store.add([item("a", 1), item("b", 2)])
+    store.add([item("a", 3)])
+    store.delete(_only("b"))
+    store.calibrate(None)
+    store.tidy()
+    assert levels == {"Strong"}
+    levels.clear()
+    assert store.get(["a"]) == [item("a", 3).record]
+    assert levels == {"Eventually"}
+    store.close()
+
+
+def test_another_process_begins_with_another_dimension(store: MilvusStore, place: str) -> None:
+    other = opened(place)
+    store.add([item("a", 1)])
+    assert other.dimension == 8
+    assert store.delete(_only("a")) == 1
+    short = query(0)[:4] / _norm(query(0)[:4])
+    store.add([_embedded(Record(id="b", text="x"), [short])])
+    assert [hit.record.id for hit in other.search(short[None], 3)[0]] == ["b"]
+    assert store.delete(_only("b")) == 1
+    store.add([item("c", 1)])
+    other.add([item("d", 2)])
+    assert len(store) == 2
+    other.close()
+
+
+def test_vectors_are_read_in_parts(store: MilvusStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [item(f"r{n}", n, picture=n % 2 == 0) for n in range(9)]
+    store.add(many)
+    ids = [one.record.id for one in many]
+    expected = store.vectors(ids)
+    monkeypatch.setattr("unisem.stores.milvus.store._VECTORS", 3)
+    asked: list[int] = []
+    real = store._space.server.among
+
+    def among(collection: str, field: str, values: Any, *given: Any) -> Any:
+        if field == "record":
+            asked.append(len(values))
+        return real(collection, field, values, *given)
+
+    monkeypatch.setattr(store._space.server, "among", among)
+    found = store.vectors(ids)
+    assert sum(asked) == 9
+    assert max(asked) <= 3
+    for one, other in zip(found, expected, strict=True):
+        assert one is not None
+        assert other is not None
+        assert {kind: row.tobytes() for kind, row in one.items()} == {
+            kind: row.tobytes() for kind, row in other.items()
+        }
 
 
 def test_a_store_is_somewhere() -> None:

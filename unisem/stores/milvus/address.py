@@ -56,7 +56,8 @@ class Address:
                 f"environment variable {TOKEN}"
             )
         if asked.keys() - {"tls", "blobs"} or asked.get("tls", "1") not in ("0", "1"):
-            raise StoreError(f"{uri}: only tls=1 and blobs=… may stand behind the question mark")
+            place = uri.partition("?")[0]  # the rest may be a secret
+            raise StoreError(f"{place}: only tls=1 and blobs=… may stand behind the question mark")
         if not path or not _NAME.fullmatch(path[-1]):
             raise StoreError(
                 f"{uri} names no space of letters, digits and underscores; write {_FORMS}"
@@ -74,14 +75,17 @@ class Address:
             return cls(uri, str(file), "", path[-1], blobs)
         if len(path) > 2:
             raise StoreError(f"{uri} has too many parts; write {_FORMS}")
-        scheme = "https" if asked.get("tls") == "1" else "http"
+        scheme, port = ("https", 443) if asked.get("tls") == "1" else ("http", 19530)
+        host = (
+            f"{parts.netloc}:{port}" if ":" not in parts.netloc.rpartition("]")[2] else parts.netloc
+        )
         database = path[0] if len(path) == 2 else ""
-        return cls(uri, f"{scheme}://{parts.netloc}", database, path[-1], blobs)
+        return cls(uri, f"{scheme}://{host}", database, path[-1], blobs)
 
     @property
     def is_lite(self) -> bool:
         """Whether it is a file of Milvus Lite, of this machine."""
-        return self.endpoint.endswith(".db")
+        return "://" not in self.endpoint
 
     @staticmethod
     def token() -> str:

@@ -9,8 +9,9 @@ records is written so:
 4. of each of its records the older rows are deleted, then the marker. Those may be of this batch,
    where two writers replace one record at once and the other one's is newer.
 
-A reader learns of all markers together with the rows that it reads, or after them: it does not see
-rows of a batch in step 2, and of two rows of one id takes the newer one. A vector is worth nothing
+A reader learns of all markers before the rows that it reads and once more after them. It sees the
+batches that were ``done`` before, without what they have replaced, and no rows of others that are
+in either reading. A vector is worth nothing
 without its record. Whoever writes next finishes what is ``done``, and takes back what has been
 ``writing`` for so long that its writer must have died.
 
@@ -26,6 +27,7 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from unisem.errors import StoreError
 from unisem.stores.milvus.facts import EVERY
@@ -40,7 +42,23 @@ _WRITING, _DONE = "writing", "done"
 _DEAD = 15 * 60  # seconds; no request takes longer than one minute
 _RENEWED = 60.0  # seconds after which a writer that is still there says so
 _WARNING = "~dead"  # behind the batch; after all that is of its records
+_TRIES = 3
 _TOOK = "another writer took this one for dead"
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a reader knows before it reads.
+
+    Attributes:
+        markers: The state of each unfinished batch.
+        done: Those that count.
+        old: Primary keys of what these have replaced.
+    """
+
+    markers: dict[str, str]
+    done: frozenset[str]
+    old: frozenset[str]
 
 
 class Batches:
@@ -71,42 +89,44 @@ class Batches:
         """The first rows of records, by key."""
         if not keys:
             return {}
-        found = list(self._server.among(self._collection, "key", keys, fields))
         newest: dict[str, Row] = {}
-        for row in self._counting([row for row in found if row["role"] == "record"]):
-            if row["key"] not in newest or newest[row["key"]]["pk"] < row["pk"]:
-                newest[row["key"]] = row
+        for _ in range(_TRIES):
+            seen = self._seen()
+            found = list(self._server.among(self._collection, "key", keys, fields, RECORDS))
+            after = self._markers()
+            newest = {row["key"]: row for row in _counting(found, seen, after)}
+            unsure = {row["pk"][:BATCH] for row in found if row["key"] not in newest}
+            if all(
+                _is_writing(seen.markers.get(it)) and _is_writing(after.get(it)) for it in unsure
+            ):
+                break  # else one has just been replaced
         return newest
 
     def pages(self, expression: str, fields: Sequence[str] = HEAD) -> Iterator[list[Row]]:
         """The first rows of the records that an expression holds for, oldest first."""
         chosen = f"{RECORDS} and {expression}" if expression else RECORDS
+        seen = self._seen()
         for page in self._server.pages(self._collection, chosen, fields):
-            if rows := self._counting(page):
+            if rows := _counting(page, seen, self._markers()):
                 yield rows
 
     def count(self) -> int:
         """How many records there are."""
-        if self._markers():
-            return sum(map(len, self.pages("")))
-        return self._server.count(self._collection, RECORDS)
+        if not self._markers():
+            count = self._server.count(self._collection, RECORDS)
+            if not self._markers():
+                return count
+        return sum(map(len, self.pages("")))
 
     def unfinished(self) -> int:
         """How many batches have markers."""
         return len(self._markers())
 
-    def _counting(self, rows: list[Row]) -> list[Row]:
-        """The rows without those of unfinished batches, and those that such have replaced."""
+    def _seen(self) -> _Seen:
         markers = self._markers()
-        if not markers:
-            return rows
         done = [batch for batch, state in markers.items() if state == _DONE]
         old = {row["pk"] for batch in done for row in self._replaced_by(batch)}
-        return [
-            row
-            for row in rows
-            if not _is_writing(markers.get(row["pk"][:BATCH])) and row["pk"] not in old
-        ]
+        return _Seen(markers, frozenset(done), frozenset(old))
 
     def _markers(self) -> dict[str, str]:
         found = self._server.rows(self._collection, _MARKERS, ("pk", "body"))
@@ -232,14 +252,15 @@ class Batches:
     def _replaced_by(self, batch: str) -> list[Row]:
         """The first rows that count no more since a batch does: of each key all but the newest."""
         own = f'{RECORDS} and pk >= "{batch}" and pk < "{batch}~"'
-        pages = self._server.pages(self._collection, own, ("pk", "key"))
-        keys = [row["key"] for page in pages for row in page]
-        rows = list(self._server.among(self._collection, "key", keys, HEAD))
-        markers = self._markers()
+        with self._server.strongly():
+            pages = self._server.pages(self._collection, own, ("pk", "key"))
+            keys = [row["key"] for page in pages for row in page]
+            rows = list(self._server.among(self._collection, "key", keys, HEAD, RECORDS))
+            markers = self._markers()
         found = [
             row
             for row in sorted(rows, key=lambda row: row["pk"])
-            if row["role"] == "record" and not _is_writing(markers.get(row["pk"][:BATCH]))
+            if not _is_writing(markers.get(row["pk"][:BATCH]))
         ]
         newest = {row["key"]: row["pk"] for row in found}
         return [row for row in found if row["pk"] != newest[row["key"]]]
@@ -251,6 +272,17 @@ class Batches:
             for page in self._server.pages(name, own, ("pk",)):
                 self._server.remove(name, [row["pk"] for row in page])
         self._server.remove(self._collection, [batch, f"{batch}{_WARNING}"])
+
+
+def _counting(rows: Sequence[Row], seen: _Seen, after: dict[str, str]) -> list[Row]:
+    """Of rows those that count, oldest first, and of each key the newest."""
+    hidden = (seen.markers.keys() | after.keys()) - seen.done
+    newest = {
+        row["key"]: row
+        for row in sorted(rows, key=lambda row: row["pk"])
+        if row["pk"][:BATCH] not in hidden and row["pk"] not in seen.old
+    }
+    return sorted(newest.values(), key=lambda row: row["pk"])
 
 
 def _is_writing(state: str | None) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -46,14 +47,22 @@ class Blob(Elsewhere):
 
     def read(self) -> bytes:
         """As `Elsewhere.read`."""
+        if self.files is None:
+            raise ImageError(
+                self.object,
+                "is in an object store that was not named",
+                "; open the space with ?blobs=… behind its URI",
+            )
         try:
-            if self.files.size(self.path) > MAX_BYTES:
-                raise ImageError(self.name, f"is larger than the limit of {MAX_BYTES:,} bytes")
-            data: bytes = self.files.cat_file(self.path)
+            with _asking(self.name):
+                is_large = self.files.size(self.path) > MAX_BYTES
+                data: bytes = b"" if is_large else self.files.cat_file(self.path)
         except FileNotFoundError:
             raise ImageError(self.name, "does not exist") from None
         except OSError as error:
             raise ImageError(self.name, "cannot be read", f" ({error})") from error
+        if is_large:
+            raise ImageError(self.name, f"is larger than the limit of {MAX_BYTES:,} bytes")
         if hashlib.sha256(data).hexdigest() != self.object[3:67]:
             raise ImageError(self.name, CHANGED, "; add it again")
         return data
@@ -61,6 +70,19 @@ class Blob(Elsewhere):
     def read_page(self) -> bytes:
         """Refused: what is copied here is the picture, without its page."""
         raise ImageError(self.name, "has no page; it was copied as a picture")
+
+
+@contextmanager
+def _asking(name: str) -> Iterator[None]:
+    """Whatever the packages behind fsspec raise, as one error; an `OSError` as it is."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:  # each has its own, of missing credentials for example
+        raise StoreError(
+            f"{name}: the object store cannot be used ({error}); see its address and credentials"
+        ) from error
 
 
 class BlobLibrary(ImageLibrary):
@@ -115,11 +137,19 @@ class BlobLibrary(ImageLibrary):
         blob = placed.elsewhere
         assert isinstance(blob, Blob)
         try:
-            if not self._files.exists(blob.path) or self._files.size(blob.path) != len(data):
-                self._files.makedirs(blob.path.rpartition("/")[0], exist_ok=True)
-                self._files.pipe_file(blob.path, data)
+            with _asking(blob.name):
+                if not self._has(blob, data):
+                    self._files.makedirs(blob.path.rpartition("/")[0], exist_ok=True)
+                    self._files.pipe_file(blob.path, data)
         except OSError as error:
             raise StoreError(f"{blob.name}: the picture could not be kept ({error})") from error
+
+    def _has(self, blob: Blob, data: bytes) -> bool:
+        """Whether the object is there, undamaged; read only if its length is right."""
+        if not self._files.exists(blob.path) or self._files.size(blob.path) != len(data):
+            return False
+        there: bytes = self._files.cat_file(blob.path)
+        return there == data
 
     def holds(self, image: ImageRef) -> bool:
         """As `ImageLibrary.holds`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -44,6 +45,7 @@ class Server:
 
         self.address = address
         self._consistency = consistency
+        self._within = threading.local()
         self._types = pymilvus.DataType
         self._module = pymilvus
         self._failure: tuple[type[Exception], ...] = (pymilvus.MilvusException,)
@@ -248,6 +250,20 @@ class Server:
                 part = list(pks[start : start + _NAMED])
                 self._client.delete(collection, ids=part, timeout=_PATIENCE)
 
+    @contextmanager
+    def strongly(self) -> Iterator[None]:
+        """Within it this thread's reads are ``"Strong"``, as whoever writes must know what is."""
+        before = self._within.__dict__.get("strongly", False)
+        self._within.strongly = True
+        try:
+            yield
+        finally:
+            self._within.strongly = before
+
+    def _level(self) -> str:
+        is_strong = self._within.__dict__.get("strongly", False)
+        return "Strong" if is_strong else self._consistency
+
     def count(self, collection: str, expression: str) -> int:
         """How many rows an expression holds for."""
         with self._asking("count"):
@@ -255,7 +271,7 @@ class Server:
                 collection,
                 filter=expression,
                 output_fields=["count(*)"],
-                consistency_level=self._consistency,
+                consistency_level=self._level(),
                 timeout=_PATIENCE,
             )
         return int(found[0]["count(*)"])
@@ -267,18 +283,33 @@ class Server:
                 collection,
                 filter=expression,
                 output_fields=list(fields),
-                consistency_level=self._consistency,
+                consistency_level=self._level(),
                 timeout=_PATIENCE,
             )
         return [dict(row) for row in found]
 
     def among(
-        self, collection: str, field: str, values: Sequence[str], fields: Sequence[str]
+        self,
+        collection: str,
+        field: str,
+        values: Sequence[str],
+        fields: Sequence[str],
+        expression: str = "",
     ) -> Iterator[Row]:
-        """The rows that have one of some values, which are digests of ours, in a field."""
+        """The rows that have one of some values, which are digests of ours, in a field.
+
+        Args:
+            collection: Which.
+            field: Of texts.
+            values: Those.
+            fields: What of the rows is read.
+            expression: What must hold for them besides.
+        """
         for start in range(0, len(values), _PAGE):
             part = values[start : start + _PAGE]
-            yield from self.rows(collection, one_of(field, part), fields)
+            chosen = one_of(field, part)
+            chosen = f"{chosen} and {expression}" if expression else chosen
+            yield from self.rows(collection, chosen, fields)
 
     def pages(
         self, collection: str, expression: str, fields: Sequence[str], size: int = _PAGE
@@ -290,7 +321,7 @@ class Server:
                 batch_size=size,
                 filter=expression,
                 output_fields=list(fields),
-                consistency_level=self._consistency,
+                consistency_level=self._level(),
                 timeout=_PATIENCE,
             )
         try:
@@ -323,7 +354,7 @@ class Server:
                 limit=limit,
                 output_fields=list(fields),
                 search_params={"metric_type": "BM25" if is_words else "IP", "params": settings},
-                consistency_level=self._consistency,
+                consistency_level=self._level(),
                 timeout=_PATIENCE,
             )
         # Milvus Lite turns the sign of BM25.

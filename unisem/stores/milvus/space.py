@@ -87,7 +87,7 @@ class Space:
         return self._dimension
 
     def forget(self) -> None:
-        """Ask Milvus again what there is."""
+        """Ask Milvus again what there is, as others may have changed it."""
         self._dimension, self._looked = None, float("-inf")
 
     def make_vectors(self, collection: str, dimension: int, index: str) -> None:
@@ -221,7 +221,8 @@ class Space:
             return Calibrated(load_calibration(file), digest)
 
     def _kept(self, role: str, start: str = "") -> str:
-        rows = self.server.rows(self.records, f'(role == "{role}")', ("pk", "body"))
+        with self.server.strongly():
+            rows = self.server.rows(self.records, f'(role == "{role}")', ("pk", "body"))
         wanted = [row for row in rows if row["pk"].startswith(start)]
         return "".join(row["body"] for row in sorted(wanted, key=lambda row: row["pk"]))
 

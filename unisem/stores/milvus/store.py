@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from unisem.stores.milvus.maintenance import MilvusMaintenance
 
 _IMAGES = f'(role == "record") and {is_of_modality("image")}'
+_VECTORS = 2_048  # that are read at once; 16 MiB of 2,048 dimensions
 _CURSOR = re.compile(r"([0-9a-f]{28})\.([0-9a-f]{22})")
 
 
@@ -77,7 +78,7 @@ class MilvusStore(Store):
         if not items:
             self._space.server.check_open()
             return
-        with self._writing:
+        with self._writing, self._space.server.strongly():
             self._prepare()
             is_empty = self._space.dimension is None or not len(self)
             if not is_empty:
@@ -100,7 +101,7 @@ class MilvusStore(Store):
             self._images.settle(item.record.image for item in items)
 
     def delete(self, selection: Selection) -> int:
-        with self._writing:
+        with self._writing, self._space.server.strongly():
             self._prepare()
             count = 0
             for page in self._heads(chosen(selection, self._narrow)):
@@ -110,6 +111,7 @@ class MilvusStore(Store):
 
     def _prepare(self) -> None:
         self._space.server.check_open()
+        self._space.forget()
         self._space.make()
         self._batches.finish(self._space.searched)
 
@@ -150,9 +152,12 @@ class MilvusStore(Store):
                     yield EmbeddedRecord(record, found[row["pk"]])
 
     def _vectors_of(self, heads: Sequence[Row]) -> dict[str, dict[Modality, Vector]]:
-        pks = [row["pk"] for row in heads]
         fields = ("pk", "record", "kind", "vector")
-        return vectors_of(self._space.server.among(self._space.vectors, "record", pks, fields))
+        space = self._space
+        found: list[Row] = []
+        for part in _parts(heads):
+            found += space.server.among(space.vectors, "record", part, fields)
+        return vectors_of(found)
 
     def search(
         self,
@@ -164,6 +169,8 @@ class MilvusStore(Store):
     ) -> list[list[Hit]]:
         self._space.server.check_open()
         queries = query_rows(vectors)
+        if queries.shape[1] != self._space.dimension:
+            self._space.forget()  # somebody may have begun it anew
         dimension = self._space.dimension
         if dimension is None or k <= 0 or not len(queries):
             return [[] for _ in queries]
@@ -214,7 +221,7 @@ class MilvusStore(Store):
         self._space.calibration.expect(fingerprint)
 
     def calibrate(self, calibration: Calibration | None) -> None:
-        with self._writing:
+        with self._writing, self._space.server.strongly():
             self._prepare()
             self._space.calibrate(calibration, self._index, self._batches.now())
 
@@ -262,7 +269,7 @@ class MilvusStore(Store):
 
     def tidy(self) -> int:
         """Take back what dead writers have left; how many writes, and vectors without a record."""
-        with self._writing:
+        with self._writing, self._space.server.strongly():
             searched = self._space.searched
             count = self._batches.finish(searched)
             for name in searched:
@@ -325,6 +332,20 @@ def _newest(items: Sequence[EmbeddedRecord]) -> list[EmbeddedRecord]:
         newest.pop(item.record.id, None)
         newest[item.record.id] = item
     return list(newest.values())
+
+
+def _parts(heads: Sequence[Row]) -> Iterator[list[str]]:
+    """The primary keys of records, in parts whose vectors fit into one answer of a server."""
+    part: list[str] = []
+    count = 0
+    for row in heads:
+        if part and count + row["texts"] + row["images"] > _VECTORS:
+            yield part
+            part, count = [], 0
+        part.append(row["pk"])
+        count += row["texts"] + row["images"]
+    if part:
+        yield part
 
 
 def _cursor(text: str) -> tuple[str, str]:
