@@ -16,6 +16,7 @@ from unisem.records import EmbeddedRecord, Vector
 from unisem.stores.faiss import FaissStore, IndexSettings
 from unisem.stores.faiss.checking import check_store
 from unisem.stores.faiss.exact_scan import scan
+from unisem.stores.faiss.kinds import tuning
 from unisem.stores.faiss.raw_file import SUFFIX, DamagedVectorsError, Precision, RawFile
 from unisem.stores.faiss.segment import Segment
 
@@ -124,6 +125,18 @@ def test_scores_of_rounded_vectors(tmp_path: Path) -> None:
         for hits, query in zip(store.search(asked, 10), asked.astype(np.float64), strict=True):
             scores = rounded @ query
             assert [hit.score for hit in hits] == pytest.approx(np.sort(scores)[:-11:-1], abs=1e-12)
+
+
+def test_what_auto_scans_after_all_is_not_rounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unisem.stores.faiss.index_settings.EXACT_UP_TO", 2000)
+    monkeypatch.setattr(tuning, "_ENOUGH", 1.1)  # more than codes can find
+    vectors = unit(2500, 16)
+    filled(tmp_path, vectors, IndexSettings("auto", raw="float16"))
+    (path,) = tmp_path.glob("vectors-*.f*[26]")
+    assert path.suffix == ".f32"
+    assert path.read_bytes() == vectors.tobytes()
 
 
 @pytest.mark.parametrize("kind", ["flat", "hnsw", "rabitq"])

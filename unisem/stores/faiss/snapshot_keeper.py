@@ -142,7 +142,8 @@ class SnapshotKeeper:
 
     def _warn(self) -> None:
         _log.warning(
-            "%s: the vector index is missing, damaged or another catalogue's; rebuilding",
+            "%s: the vector index is missing, damaged, of an older layout or another catalogue's; "
+            "rebuilding",
             self._directory,
         )
 
