@@ -72,7 +72,7 @@ class VectorIndex(ABC):
             DamagedVectorsError: Vectors that were read do not agree with their checksums, or the
                 index names some that there are not.
         """
-        if count <= max(FEW, self.sparse * len(self.vectors)):
+        if self.is_scanned(count):
             return scan(self.vectors, queries, fetch, eligible, count)
         found = self._search(queries, fetch, eligible, count, settings)
         for number, (_, places) in enumerate(found):
@@ -82,6 +82,10 @@ class VectorIndex(ABC):
                 query = queries[number : number + 1]
                 (found[number],) = scan(self.vectors, query, fetch, eligible, count)
         return found
+
+    def is_scanned(self, count: int) -> bool:
+        """Whether so many that may be found are compared one by one."""
+        return count <= max(FEW, self.sparse * len(self.vectors))
 
     @abstractmethod
     def _search(

@@ -31,6 +31,7 @@ _TOGETHER = 32  # codes that are gone through in registers at once
 _AMPLE = 4  # times what would be needed if a filter had nothing to do with the query
 _RAISED = {"text": 2, "image": 3}  # times for queries of the other modality than these
 _USUAL = 8  # of these where there was nothing to measure
+_LONGER = 1.5  # times a selection that is scanned rather than found by codes of two bits
 _NEXT_TO_NOTHING = 0.002  # recall that is not worth scoring more vectors
 _LOOKED_AT = 50_000  # vectors from which a centre is found
 
@@ -156,6 +157,11 @@ class RaBitQ(Codes):
             if built.tuning.is_enough and built.tuning.oversampling <= _SHALLOW:
                 break
         return built
+
+    def is_scanned(self, count: int) -> bool:
+        """See the base; codes of more bits take longer to go through, and a scan does not."""
+        longer = _LONGER if self.tuning.bits > 1 else 1
+        return super().is_scanned(math.ceil(count / longer))
 
     def likely(
         self,
@@ -292,7 +298,7 @@ def tuned(built: Codes, samples: list[Samples]) -> Tuning:
         turned = built.rotation.of(group.queries)
         count = len(built.vectors) if group.eligible is None else int(group.eligible.sum())
         most = min(count, fetch * max(OVERSAMPLING))
-        if count <= max(FEW, built.sparse * len(built.vectors)):
+        if built.is_scanned(count):
             ranked.append(list(group.nearest))  # these are scanned
             continue
         found = built.ranked(turned, most, fetch, group.eligible, count, settings)
