@@ -401,7 +401,7 @@ def test_what_nobody_would_read_is_not_published(
 
 
 def test_what_cannot_be_published_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="nonsense"):  # a URI is no directory
+    with pytest.raises(StoreError, match="kind"):  # a URI is no directory
         publish_space("nonsense://host/space", tmp_path / "published")
     with pytest.raises(StoreError, match="there is no space"):
         publish_space(tmp_path / "nothing", tmp_path / "published")
