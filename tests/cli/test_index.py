@@ -255,6 +255,7 @@ def test_a_cluster_is_used_as_it_is_described(
         return intake
 
     monkeypatch.setattr(RayIngestion, "intake", intake)
+    monkeypatch.setattr("unisem.cli.index.require", lambda *needed: None)
     options = ("--ray", "10.0.0.1:6379", "--ray-actors", 3, "--ray-gpus", 0.5, "--ray-shared")
     result = run("index", cards, "--into", "s.unisem", *options)
     assert result.exit_code == 0

@@ -14,7 +14,7 @@ from unisem.errors import ClusterError, EncoderMismatchError, ImageError
 from unisem.images.library import ImageLibrary
 from unisem.images.reference import CHANGED, ImageRef
 from unisem.ingest.intake import Intake, Offer, Prepared, next_batch, next_size
-from unisem.ingest.ray import RayIngestion
+from unisem.ingest.ray import RayIngestion, ingestion
 from unisem.ingest.ray.embedding import Parcel, ParcelEmbedder
 from unisem.records import Record
 
@@ -54,6 +54,13 @@ def test_a_cluster_without_room_for_one_is_told() -> None:
         RayIngestion(gpus=1).room({"CPU": 4})
 
 
+@pytest.fixture
+def ray_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What begins no cluster is tried where Ray is not installed, too."""
+    monkeypatch.setattr(ingestion, "require", lambda package, module, install: None)
+
+
+@pytest.mark.usefixtures("ray_is_here")
 def test_a_space_that_makes_tokens_is_refused() -> None:
     class Tokens:
         pass
@@ -63,6 +70,7 @@ def test_a_space_that_makes_tokens_is_refused() -> None:
         RayIngestion().intake(intake)
 
 
+@pytest.mark.usefixtures("ray_is_here")
 def test_nothing_new_begins_no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
