@@ -180,7 +180,11 @@ class Published:
                 encoder = _same_encoder(local.folder, before.space)
             space = SemanticSpace.open(local.folder, encoder=encoder, image_roots=[])
             opened = OpenVersion(local.version, space, local)
-            _ask(space)
+            try:
+                _ask(space)
+            except BaseException:
+                space.close()
+                raise
             return opened
         except BaseException:
             local.release()
