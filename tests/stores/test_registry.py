@@ -55,7 +55,7 @@ def test_a_manifest_that_names_no_kind_means_faiss(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["unheard-of", "os", "../list", "unisem.stores.faiss.kind"])
 def test_a_kind_that_is_not_known_is_an_error_with_the_remedy(tmp_path: Path, name: str) -> None:
-    with pytest.raises(StoreError, match=r"no store of the kind .*faiss, list; install the pack"):
+    with pytest.raises(StoreError, match=r"no store of the kind .*faiss, list, milvus; install"):
         opened(tmp_path / "new", name)
     assert not (tmp_path / "new").exists()
     opened(tmp_path / "s").close()
@@ -173,7 +173,7 @@ def test_an_installed_package_brings_its_kind(
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr("unisem.stores.registry._registered", {"list": ListKind})
-    assert known_kinds() == ["faiss", "list", "shelf"]
+    assert known_kinds() == ["faiss", "list", "milvus", "shelf"]
     opened(tmp_path / "s", "shelf").close()
     manifest = Manifest.read(tmp_path / "s")
     assert manifest is not None
