@@ -256,10 +256,7 @@ class Bench:
                 except (UnavailableError, PeerError) as error:
                     self._trouble(figures, f"filter {condition.label}: {error}")
                     continue
-                fits = int(1000 * self._options.turn_seconds / statistics.median(tried.ms))
-                counts[figures.peer, condition.label] = min(
-                    max(fits, _FEWEST), self._options.queries
-                )
+                counts[figures.peer, condition.label] = self._fitting(tried)
                 first[figures.peer, condition.label] = tried.ms[0]
                 turns[figures.peer, condition.label] = []
         for number in range(self._options.rounds):
@@ -301,6 +298,11 @@ class Bench:
                 continue
             figures.anonymous_mb, figures.resident_mb = held.anonymous_mb, held.resident_mb
 
+    def _fitting(self, tried: Turn) -> int:
+        """How many queries fit into a turn, going by a few that were tried."""
+        fits = int(1000 * self._options.turn_seconds / statistics.median(tried.ms))
+        return min(max(fits, _FEWEST), self._options.queries)
+
     def _sweep(self, contenders: list[Figures], readers: dict[str, Worker], flat: Worker) -> None:
         """Try the search efforts of those that let their user choose."""
         for figures in contenders:
@@ -308,10 +310,12 @@ class Bench:
             if not efforts or "all" not in figures.queries:
                 continue
             self._say(f"trying {figures.name} with search efforts {list(efforts)}")
-            worker, count = readers[figures.peer], figures.queries["all"].queries
+            worker = readers[figures.peer]
             try:
                 for effort in efforts:
                     worker.call("tune", effort, timeout=60)
+                    tried = worker.call("turn", ALL, 3, timeout=600)
+                    count = self._fitting(tried)
                     medians, shares = [], []
                     for _ in range(3):
                         turn = worker.call("turn", ALL, count, timeout=600)

@@ -13,12 +13,19 @@ from benchmarks.peers.base import Found, Peer, Rows, Vector
 
 
 class Chroma(Peer):
-    """A local collection with its only kind of index, HNSW (M 16, ef 100 by default)."""
+    """A local collection with its only kind of index, HNSW (M 16, ef 100 by default).
+
+    An open collection keeps the ``ef`` that it was opened with, so a change opens it again.
+    """
 
     def __init__(self, directory: Path, dimension: int, kind: str) -> None:
         del dimension, kind
+        self._directory = directory
+        self._open()
+
+    def _open(self) -> None:
         self._client: Any = chromadb.PersistentClient(
-            str(directory), settings=Settings(anonymized_telemetry=False)
+            str(self._directory), settings=Settings(anonymized_telemetry=False)
         )
         self._collection: Any = self._client.get_or_create_collection(
             "rows", configuration={"hnsw": {"space": "ip"}}, embedding_function=None
@@ -48,6 +55,8 @@ class Chroma(Peer):
 
     def tune(self, effort: int | None) -> None:
         self._collection.modify(configuration={"hnsw": {"ef_search": effort or 100}})
+        self._client.close()
+        self._open()
 
     def close(self) -> None:
         self._client.close()

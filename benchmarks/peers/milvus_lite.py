@@ -6,18 +6,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from milvus_lite.server_manager import server_manager_instance
 from pymilvus import DataType, MilvusClient
 
 from benchmarks.peers.base import Found, Peer, Rows, Vector
 
 
 class MilvusLite(Peer):
-    """An indexed, loaded collection, flushed after the last row (unflushed rows are slow)."""
+    """An indexed, loaded collection, flushed after the last row (unflushed rows are slow).
+
+    Indexes are built behind the caller's back; only its server's end waits for them, and a process
+    that ends before leaves half a file. So `build` ends the server.
+    """
 
     def __init__(self, directory: Path, dimension: int, kind: str) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._effort: int | None = None
-        self._client = MilvusClient(str(directory / "rows.db"))
+        self._file = str(directory / "rows.db")
+        self._client = MilvusClient(self._file)
         if not self._client.has_collection("rows"):
             schema = self._client.create_schema(auto_id=False)
             schema.add_field("number", DataType.INT64, is_primary=True)
@@ -44,6 +50,7 @@ class MilvusLite(Peer):
 
     def build(self) -> str:
         self._client.flush("rows")
+        self.close()
         return ""
 
     def delete(self, numbers: list[int]) -> None:
@@ -70,3 +77,4 @@ class MilvusLite(Peer):
 
     def close(self) -> None:
         self._client.close()
+        server_manager_instance.release_server(self._file)

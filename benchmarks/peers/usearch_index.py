@@ -1,4 +1,4 @@
-"""`USearch`: ``usearch.index.Index``, a graph over vectors under numbers."""
+"""`USearch`: ``usearch.index``, a graph over vectors under numbers, or its scan of a matrix."""
 
 # ruff: noqa: D102  # the docstrings are the base class's
 from __future__ import annotations
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from usearch.index import Index
+from usearch.index import search as scan
 
 from benchmarks.peers.base import Found, Peer, Rows, UnavailableError, Vector
 
@@ -15,37 +16,51 @@ _THREADS = 1
 
 
 class USearch(Peer):
-    """``hnsw``: its graph, read when opened. ``flat``: the same, mapped, asked ``exact=True``."""
+    """``hnsw``: its graph, read when opened. ``flat``: `usearch.index.search`, a mapped matrix."""
 
     def __init__(self, directory: Path, dimension: int, kind: str) -> None:
-        self._file = directory / "rows.usearch"
-        self._kind = kind
-        if self._file.exists():
-            self._index: Any = Index.restore(str(self._file), view=kind == "flat")
+        self._flat = kind == "flat"
+        self._file = directory / ("rows.npy" if self._flat else "rows.usearch")
+        self._added: list[Vector] = []
+        self._index: Any = None  # of a scan: the matrix
+        if not self._file.exists():
+            if not self._flat:
+                self._index = Index(ndim=dimension, metric="ip", dtype="f32")
+        elif self._flat:
+            self._index = np.load(self._file, mmap_mode="r")
         else:
-            self._index = Index(ndim=dimension, metric="ip", dtype="f32")
+            self._index = Index.restore(str(self._file))
 
     def add(self, rows: Rows) -> None:
-        self._index.add(np.array(rows.numbers, np.uint64), rows.vectors, threads=_THREADS)
+        if self._flat:
+            self._added.append(rows.vectors)
+        else:
+            self._index.add(np.array(rows.numbers, np.uint64), rows.vectors, threads=_THREADS)
 
     def build(self) -> str:
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        self._index.save(str(self._file))
+        if self._flat:
+            np.save(self._file, np.concatenate(self._added))
+        else:
+            self._index.save(str(self._file))
         return ""
 
     def delete(self, numbers: list[int]) -> None:
-        if self._kind == "flat":
-            raise UnavailableError("a mapped index cannot remove")
+        if self._flat:
+            raise UnavailableError("a mapped matrix cannot remove")
         self._index.remove(np.array(numbers, np.uint64))
 
     def search(self, vector: Vector, k: int, below_year: int | None) -> list[Found]:
         if below_year is not None:
             raise UnavailableError("its Python search takes no filter")
-        found = self._index.search(vector, k, exact=self._kind == "flat", threads=_THREADS)
+        if self._flat:
+            found = scan(self._index, vector, k, "ip", exact=True, threads=_THREADS)
+        else:
+            found = self._index.search(vector, k, threads=_THREADS)
         return [Found(int(number), "", 0) for number in found.keys]
 
     def tune(self, effort: int | None) -> None:
         self._index.expansion_search = effort or 64
 
     def close(self) -> None:
-        self._index.reset()
+        self._index = None
