@@ -128,7 +128,12 @@ def test_formats_without_a_way_are_refused(
     assert not list(old.glob("catalog.format-*"))
 
 
+def take_format_4_away(database: sqlite3.Connection) -> None:
+    database.execute("DROP TABLE unerased")
+
+
 def take_format_3_away(database: sqlite3.Connection) -> None:
+    take_format_4_away(database)
     database.execute("DROP TABLE epochs")
     for table in ("records", "vectors"):
         database.execute(f"ALTER TABLE {table} DROP COLUMN checksum")
@@ -170,6 +175,26 @@ def test_format_2_that_named_no_epochs(tmp_path: Path, encoder: ToyEncoder) -> N
             assert [hit.record.id for hit in space.search("a teapot")] == ["b", "a"]
             space.compact()
         assert list(check_store(path, ImageLibrary(path))) == []
+
+
+def test_format_3_that_erased_at_once(tmp_path: Path, encoder: ToyEncoder) -> None:
+    path = tmp_path / "old.unisem"
+    with SemanticSpace.open(path, encoder=encoder) as space:
+        space.add([Record(id="a", text="a tiger"), Record(id="b", text="a teapot")])
+        space.compact()
+    database = sqlite3.connect(path / "catalog.sqlite")
+    take_format_4_away(database)
+    database.execute("UPDATE facts SET value = 3 WHERE name = 'format'")
+    database.commit()
+    database.close()
+    assert [finding.text for finding in check_store(path, ImageLibrary(path))] == [
+        "has format 3; opening it upgrades it"
+    ]
+    assert StoreStatistics.of(path).records == {"text": 2, "image": 0}
+    with SemanticSpace.open(path, encoder=encoder) as space:
+        assert space.delete(["b"]) == 1
+        assert [hit.record.id for hit in space.search("a teapot")] == ["a"]
+    assert list(check_store(path, ImageLibrary(path))) == []
 
 
 def test_the_registry_has_no_gaps() -> None:

@@ -133,6 +133,7 @@ def test_a_text_is_never_syntax(store: FaissStore, query: str) -> None:
 def test_any_text_finds_itself_or_has_no_terms(text: str) -> None:
     database = sqlite3.connect(":memory:")
     database.execute("CREATE TABLE records (row, id, text, metadata)")
+    database.execute("CREATE TABLE unerased (row INTEGER PRIMARY KEY)")
     index = WordIndex(database)
     index.rebuild()
     database.execute("INSERT INTO records VALUES (1, 'a', ?, '{}')", (text,))

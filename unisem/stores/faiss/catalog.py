@@ -3,8 +3,8 @@
 One write is one transaction, in this order:
 
 1. ``BEGIN IMMEDIATE``.
-2. Rows of replaced or deleted records go; their numbers are noted in ``removals``, and in
-   ``dropped`` until their vectors go as well.
+2. Rows of replaced records go. Those of deleted ones are noted in ``unerased`` until they do. The
+   numbers of both are noted in ``removals``, and in ``dropped`` until their vectors go as well.
 3. New rows get numbers that were never used before (``AUTOINCREMENT``).
 4. ``COMMIT``: the point at which the write exists. Before it a crash leaves nothing of the write,
    after it everything.
@@ -35,6 +35,7 @@ from unisem.stores.faiss.moments import Moment, Moments, can_follow
 from unisem.stores.faiss.rawvectors import RawVectors, VectorId
 from unisem.stores.faiss.recordrows import RecordRows
 from unisem.stores.faiss.schema import TABLES, check_schema
+from unisem.stores.faiss.unerased import LIVING, Unerased
 from unisem.stores.faiss.upgrades import FORMAT, bring_up_to_date
 from unisem.stores.selection import EVERYTHING, Selection
 
@@ -81,6 +82,7 @@ class Catalog(Database):
 
     def _prepare(self) -> None:
         self._records = RecordRows(self._db, self._image_library)
+        self._unerased = Unerased(self._db)
         self._words = words.WordIndex(self._db)
         self._raw = RawVectors(self._db)
         self._moments = Moments(self._db)
@@ -118,7 +120,8 @@ class Catalog(Database):
     def is_empty(self) -> bool:
         """Whether there is no record."""
         with self.reading():
-            return self._db.execute("SELECT 1 FROM records LIMIT 1").fetchone() is None
+            found = self._db.execute(f"SELECT 1 FROM records WHERE {LIVING} LIMIT 1")  # noqa: S608
+            return found.fetchone() is None
 
     def settle_dimension(self, dimension: int) -> None:
         """Fix the length of the vectors, inside the caller's transaction.
@@ -168,7 +171,7 @@ class Catalog(Database):
             kept.pop(item.record.id, None)
             kept[item.record.id] = item
         number = self.transaction_number + 1
-        removed = self._remove(Selection(ids=tuple(kept)), number)
+        removed = self._make_way(list(kept), number)
         first = self._records.first_free()
         records = [item.record for item in kept.values()]
         self._records.add(records, first)
@@ -198,26 +201,50 @@ class Catalog(Database):
         Damaged ones too, at the cost of indexing all others' words anew.
         """
         number = self.transaction_number + 1
-        rows = self._remove(selection, number)
+        self._settle_words()
+        rows = self.rows(selection)
+        self._note_removed(rows.tolist(), number)
+        self._unerased.add(rows.tolist())
+        self._erase(self._unerased.due(2 * len(rows)).tolist())
         moment = self._advance(number) if len(rows) else self.moment
         return Changes(moment, rows, np.empty(0, np.int64), np.empty((0, 0), np.float32))
 
-    def _remove(self, selection: Selection, at: int) -> NDArray[np.int64]:
+    def _make_way(self, ids: Sequence[str], at: int) -> NDArray[np.int64]:
+        """Remove and erase what has these ids; the rows that were not removed before."""
         self._settle_words()
-        rows = self.rows(selection)
-        listed = rows.tolist()
-        self._raw.drop(listed)
+        rows = self._records.named(ids)
+        if not len(rows):
+            return rows
+        removed = rows[~np.isin(rows, self._unerased.rows())]
+        self._note_removed(removed.tolist(), at)
+        self._erase(rows.tolist())
+        return removed
+
+    def _note_removed(self, rows: Sequence[int], at: int) -> None:
+        self._raw.drop(rows)
+        self._db.executemany("INSERT INTO removals VALUES (?, ?)", ((row, at) for row in rows))
+
+    def _erase(self, rows: Sequence[int]) -> None:
+        """Take removed records off their table and out of the word index."""
+        if not rows:
+            return
         try:
-            self._words.remove(self._records.entries(listed))
+            self._words.remove(self._records.entries(rows))
             is_damaged = False
         except DAMAGED:  # what was entered of it cannot be told
             is_damaged = True
             self._records.index_anew()  # which may list it by what it was
-        self._records.remove(listed)
+        self._records.erase(rows)
+        self._unerased.forget(rows)
         if is_damaged:
             self._rebuild_words()
-        self._db.executemany("INSERT INTO removals VALUES (?, ?)", ((row, at) for row in listed))
-        return rows
+
+    def erase(self, most: int) -> bool:
+        """Erase so many removed records, and the vectors of so many; whether some are left."""
+        with self.transaction():
+            self._settle_words()
+            self._erase(self._unerased.rows(most).tolist())
+            return self._raw.sweep(most) == most or len(self._unerased) > 0
 
     def _settle_words(self) -> None:
         """Fill the word index by the present rules, if it was filled by others or never."""
@@ -338,6 +365,7 @@ class Catalog(Database):
     def shrink(self) -> str:
         """Build the word index anew and give empty pages back; say what was done."""
         with self.transaction():
+            self._erase(self._unerased.rows().tolist())
             self._rebuild_words()
         done = "the word index was built anew"
         if self._path is None:
@@ -374,8 +402,10 @@ class Catalog(Database):
             return int(self.fact("forgotten") or 0)
 
     def forget_removals(self, transaction: int) -> None:
-        """Let go of the list of removals that a segment reflects, and of dropped vectors."""
+        """Let go of the list of removals that a segment reflects, and erase what was removed."""
         with self.transaction():
+            self._settle_words()
+            self._erase(self._unerased.rows().tolist())
             self._raw.sweep()
             self._db.execute("DELETE FROM removals WHERE at <= ?", (transaction,))
             self._moments.forget(transaction)

@@ -35,6 +35,7 @@ from unisem.stores.faiss.rawvectors import (
 from unisem.stores.faiss.readonly import read_only
 from unisem.stores.faiss.salvage import Salvage
 from unisem.stores.faiss.segment import Segment
+from unisem.stores.faiss.unerased import living, unerased_rows
 from unisem.stores.faiss.upgrades import FORMAT
 from unisem.stores.faiss.wordcheck import damaged_word_indexes
 from unisem.stores.maintenance import Finding, named
@@ -133,8 +134,9 @@ def _records(database: sqlite3.Connection, image_library: ImageLibrary) -> Itera
         pass
     if salvage.lost:
         yield Finding("records", True, f"{salvage.lost:,} cannot be understood")
+    there = living(database)
     for condition, fault in _FAULTS.items():
-        query = f"SELECT id FROM records WHERE {condition} ORDER BY row"  # noqa: S608 - constants
+        query = f"SELECT id FROM records WHERE {there} AND {condition} ORDER BY row"  # noqa: S608
         if names := [repr(record_id) for (record_id,) in database.execute(query)]:
             yield Finding("records", True, f"{fault}: {named(names)}; add them again")
 
@@ -142,9 +144,14 @@ def _records(database: sqlite3.Connection, image_library: ImageLibrary) -> Itera
 def _vectors(
     database: sqlite3.Connection, dimension: int | None
 ) -> tuple[NDArray[np.int64], list[Finding]]:
-    rows = _numbers(database, "SELECT row FROM records ORDER BY row")
+    there = living(database)
+    rows = _numbers(database, f"SELECT row FROM records WHERE {there} ORDER BY row")  # noqa: S608
     numbers = _numbers(database, "SELECT vector_id FROM vectors ORDER BY vector_id")
     groups: dict[str, list[str]] = {}
+    if len(hidden := unerased_rows(database, "EXCEPT SELECT row FROM removals")):
+        groups["are hidden as removed, which their records never were"] = [
+            _owner(database, row << 12) for row in hidden.tolist()
+        ]
     dropped = dropped_rows(database)
     numbers = numbers[~np.isin(VectorId.rows(numbers), dropped)]
     orphans = numbers[~np.isin(VectorId.rows(numbers), rows)]

@@ -22,6 +22,7 @@ from unisem.stores.faiss.segment import Segment
 _log = logging.getLogger(__name__)
 _STALE_COLUMNS = 0.05  # share of records that they lack from which they are worth writing anew
 _SAVED_AT_ONCE = 1 << 24  # bytes of a segment that are written so fast that searches may wait
+_ERASED_AT_ONCE = 512  # records, of which each is a few pages
 _QUICK = ("flat", "rabitq", "ivf_rabitq")  # what is built unasked; a graph is built when asked for
 
 
@@ -64,6 +65,7 @@ class Indexer:
                     if swap is not None:
                         swap.commit()
                     return ""
+            self._erase_removed()
             moment, vector_ids, vectors = self._all_vectors()
             present = snapshots.calibrated(vectors.shape[1])
             calibrated = present if swap is None else swap.calibrated
@@ -81,6 +83,13 @@ class Indexer:
                     return f"{segment.kind}: {reason if len(vectors) else 'nothing is left'}"
             # Another thread has compacted a later state meanwhile, which forgot what this needs,
             # has emptied the store and stored vectors of another length, or has calibrated.
+
+    def _erase_removed(self) -> None:
+        """Take off the disk what is removed, a part at a time, so that nobody waits for long."""
+        is_left = True
+        while is_left:
+            with self._files.mutex:
+                is_left = self._files.catalog.erase(_ERASED_AT_ONCE)
 
     def _replace_segment(self, segment: Segment, swap: Swap | None) -> None:
         files, snapshots = self._files, self._files.snapshots

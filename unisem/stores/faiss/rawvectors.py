@@ -97,11 +97,14 @@ class RawVectors:
             self.sweep(min(waiting - most, at_once))
         self._room = most - waiting
 
-    def sweep(self, most: int = -1) -> None:
+    def sweep(self, most: int = -1) -> int:
         """Take dropped vectors off the disk.
 
         Args:
             most: Of so many records; of all of them by default.
+
+        Returns:
+            Of how many records.
         """
         found = self._db.execute("SELECT row FROM dropped ORDER BY row LIMIT ?", (most,))
         rows = [row for (row,) in found]
@@ -109,6 +112,7 @@ class RawVectors:
             "DELETE FROM vectors WHERE vector_id BETWEEN ? AND ?", map(_numbers_of, rows)
         )
         self._db.executemany("DELETE FROM dropped WHERE row = ?", ((row,) for row in rows))
+        return len(rows)
 
     def clear(self) -> None:
         """Take all vectors off the disk, where no record is left."""

@@ -17,6 +17,7 @@ from unisem.stores.faiss import checksums
 from unisem.stores.faiss.bulk import insert
 from unisem.stores.faiss.column_file import Line
 from unisem.stores.faiss.sql import compile_selection, is_large
+from unisem.stores.faiss.unerased import LIVING
 from unisem.stores.faiss.words import Entry, as_bytes
 from unisem.stores.selection import Selection
 
@@ -81,7 +82,7 @@ class RecordRows:
         )
         return row, checksums.of_record(row, parts), *parts
 
-    def remove(self, rows: Sequence[int]) -> None:
+    def erase(self, rows: Sequence[int]) -> None:
         """Delete rows."""
         self._db.executemany("DELETE FROM records WHERE row = ?", ((row,) for row in rows))
 
@@ -106,6 +107,14 @@ class RecordRows:
             text, metadata = (parts[place] for place in _SEARCHED)
             yield row, None if text is None else text.decode(), _mapping(metadata.decode())
 
+    def named(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """Row numbers of records with these ids, removed ones that wait to be erased, too."""
+        found = self._db.execute(
+            "SELECT row FROM records WHERE id IN (SELECT value FROM json_each(?)) ORDER BY row",
+            (json.dumps(list(ids)),),
+        )
+        return np.fromiter((row for (row,) in found), np.int64)
+
     def chosen(self, selection: Selection) -> NDArray[np.int64]:
         """Row numbers of the selected records, ascending."""
         condition, parameters = compile_selection(selection)
@@ -118,8 +127,8 @@ class RecordRows:
     def of(self, rows: NDArray[np.int64]) -> dict[int, Record]:
         """The records of these rows, by row; without those that are no longer there."""
         found = self._db.execute(
-            f"SELECT {_COLUMNS} FROM records"  # noqa: S608 - a constant
-            " WHERE row IN (SELECT value FROM json_each(?))",
+            f"SELECT {_COLUMNS} FROM records"  # noqa: S608 - constants
+            f" WHERE row IN (SELECT value FROM json_each(?)) AND {LIVING}",
             (json.dumps(rows.tolist()),),
         )
         return {line[0]: self._record(line) for line in found}
@@ -152,18 +161,20 @@ class RecordRows:
         """
         if field is None:
             found = self._db.execute(
-                "SELECT row, 'text', modality FROM records WHERE row > ? AND row <= ? ORDER BY row",
+                "SELECT row, 'text', modality FROM records"  # noqa: S608 - a constant
+                f" WHERE row > ? AND row <= ? AND {LIVING} ORDER BY row",
                 (after, last),
             )
         elif field == SOURCE:
             found = self._db.execute(
-                "SELECT row, 'text', source_id FROM records"
-                " WHERE source_id IS NOT NULL AND row > ? AND row <= ? ORDER BY row",
+                "SELECT row, 'text', source_id FROM records"  # noqa: S608 - a constant
+                f" WHERE source_id IS NOT NULL AND row > ? AND row <= ? AND {LIVING} ORDER BY row",
                 (after, last),
             )
         elif "." in field:
             found = self._db.execute(
-                "SELECT row, metadata FROM records WHERE row > ? AND row <= ? ORDER BY row",
+                "SELECT row, metadata FROM records"  # noqa: S608 - a constant
+                f" WHERE row > ? AND row <= ? AND {LIVING} ORDER BY row",
                 (after, last),
             )
             parts = [(row, *look_up(_parse(text), field)) for row, text in found]
@@ -171,9 +182,9 @@ class RecordRows:
             return np.array([row for row, _ in there], np.int64), [value for _, value in there]
         else:
             found = self._db.execute(
-                f"SELECT r.row, f.type, iif({is_large('f')}, r.metadata, f.value)"  # noqa: S608
-                " FROM records AS r, json_each(r.metadata) AS f"
-                " WHERE r.row > ? AND r.row <= ? AND f.key = ? ORDER BY r.row",
+                f"SELECT row, f.type, iif({is_large('f')}, metadata, f.value)"  # noqa: S608
+                " FROM records, json_each(metadata) AS f"
+                f" WHERE row > ? AND row <= ? AND {LIVING} AND f.key = ? ORDER BY row",
                 (after, last, field),
             )
         lines = found.fetchall()
@@ -183,7 +194,7 @@ class RecordRows:
     def lines(self) -> Iterator[Line]:
         """What filters look at, of all records, by ascending row."""
         found = self._db.execute(
-            "SELECT row, modality, source_id, metadata FROM records ORDER BY row"
+            f"SELECT row, modality, source_id, metadata FROM records WHERE {LIVING} ORDER BY row"  # noqa: S608
         )
         for row, modality, source_id, metadata in found:
             yield row, modality, source_id, _mapping(metadata)
@@ -191,12 +202,14 @@ class RecordRows:
     def blobs(self) -> set[str]:
         """The places inside ``blobs/`` that any record refers to."""
         found = self._db.execute(
-            "SELECT DISTINCT image ->> '$.blob' FROM records WHERE image ->> '$.blob' IS NOT NULL"
+            "SELECT DISTINCT image ->> '$.blob' FROM records"  # noqa: S608 - a constant
+            f" WHERE image ->> '$.blob' IS NOT NULL AND {LIVING}"
         )
         return {place for (place,) in found}
 
     def __len__(self) -> int:
-        return int(self._db.execute("SELECT count(*) FROM records").fetchone()[0])
+        counted = "SELECT (SELECT count(*) FROM records) - (SELECT count(*) FROM unerased)"
+        return int(self._db.execute(counted).fetchone()[0])
 
     def _record(self, line: tuple[Any, ...]) -> Record:
         row, checksum, *parts = line

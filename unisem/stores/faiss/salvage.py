@@ -18,6 +18,7 @@ from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.faiss import checksums
 from unisem.stores.faiss.database import DAMAGED
 from unisem.stores.faiss.rawvectors import RawVectors
+from unisem.stores.faiss.unerased import unerased_rows
 from unisem.stores.vectors import are_unit
 
 _READ = f"SELECT row, {{checksum}}, {checksums.RECORD_PARTS} FROM records"  # noqa: S608
@@ -65,7 +66,10 @@ class Salvage:
     def __iter__(self) -> Iterator[EmbeddedRecord]:
         """Yield what can be read, oldest first, with their vectors where those are whole."""
         seen: set[str] = set()
+        hidden = self._unerased()
         for line in self._lines():
+            if line[0] in hidden:
+                continue
             record = self._record(line)
             if record is None or record.id in seen:
                 self.lost += 1
@@ -77,6 +81,12 @@ class Salvage:
                 vectors, whole = {}, False
             self.without_vectors += not whole
             yield EmbeddedRecord(record, vectors)
+
+    def _unerased(self) -> set[int]:
+        """Rows of removed records, as far as that can be read."""
+        with suppress(*_FAILURES):
+            return set(unerased_rows(self._db).tolist())
+        return set()
 
     def _lines(self) -> Iterator[tuple[Any, ...]]:
         last, end, patience = 0, self._last_row(), _PATIENCE

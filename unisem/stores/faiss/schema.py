@@ -14,6 +14,7 @@ from unisem.stores.faiss import words
 from unisem.stores.faiss.moments import Moments
 from unisem.stores.faiss.rawvectors import RawVectors
 from unisem.stores.faiss.recordrows import RecordRows
+from unisem.stores.faiss.unerased import Unerased
 from unisem.stores.faiss.upgrades import FORMAT
 
 TABLES = (
@@ -21,6 +22,7 @@ TABLES = (
     "CREATE TABLE IF NOT EXISTS removals (row INTEGER PRIMARY KEY, at INTEGER NOT NULL)",
     "CREATE INDEX IF NOT EXISTS removals_by_time ON removals (at)",
     *RecordRows.SCHEMA,
+    *Unerased.SCHEMA,
     *RawVectors.SCHEMA,
     *Moments.SCHEMA,
 )

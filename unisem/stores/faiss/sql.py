@@ -28,6 +28,7 @@ from unisem.filters import (
     gathered,
     matches,
 )
+from unisem.stores.faiss.unerased import LIVING
 from unisem.stores.selection import Selection
 
 Condition = tuple[str, list[Any]]
@@ -51,8 +52,8 @@ _TYPES = {
 
 
 def compile_selection(selection: Selection) -> Condition:
-    """Return the condition that holds for exactly the selected rows."""
-    parts: list[Condition] = []
+    """Return the condition that holds for exactly the selected rows of records that live."""
+    parts: list[Condition] = [(f"({LIVING})", [])]
     for column, values in (("id", selection.ids), ("source_id", selection.source_ids)):
         if values is not None:
             # One parameter however many ids: SQLite limits the number of parameters.

@@ -22,6 +22,7 @@ from unisem.stores.faiss.backup import copy_without_pictures
 from unisem.stores.faiss.connection import connect
 from unisem.stores.faiss.moments import Moment, Moments
 from unisem.stores.faiss.readonly import read_only
+from unisem.stores.faiss.unerased import LIVING
 from unisem.stores.faiss.upgrades import FORMAT
 from unisem.stores.maintenance import Staged
 
@@ -86,7 +87,7 @@ def _placed(copy: Path, here: ImageLibrary, directory: Path) -> Iterator[tuple[s
         last = 0
         while lines := database.execute(
             f"SELECT row, checksum, {checksums.RECORD_PARTS} FROM records"  # noqa: S608 - a constant
-            " WHERE row > ? AND image IS NOT NULL ORDER BY row LIMIT ?",
+            f" WHERE row > ? AND image IS NOT NULL AND {LIVING} ORDER BY row LIMIT ?",
             (last, _PAGE),
         ).fetchall():
             last = lines[-1][0]

@@ -21,10 +21,11 @@ from unisem.stores.faiss.moments import can_follow
 from unisem.stores.faiss.rawvectors import VectorId, dropped_rows
 from unisem.stores.faiss.readonly import read_only, writer_of
 from unisem.stores.faiss.segment import Segment
+from unisem.stores.faiss.unerased import living
 from unisem.stores.faiss.upgrades import FORMAT
 from unisem.stores.maintenance import Statistics
 
-_BY_MODALITY = "SELECT modality, count(*) FROM records GROUP BY modality"
+_BY_MODALITY = "SELECT modality, count(*) FROM records WHERE {living} GROUP BY modality"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +103,10 @@ class StoreStatistics(Statistics):
         """
         with read_only(directory) as database:
             try:
+                alive = living(database)
                 facts = dict(database.execute("SELECT name, value FROM facts").fetchall())
-                records = dict(database.execute(_BY_MODALITY).fetchall())
-                rows = _numbers(database, "SELECT row FROM records ORDER BY row")
+                records = dict(database.execute(_BY_MODALITY.format(living=alive)).fetchall())
+                rows = _numbers(database, f"SELECT row FROM records WHERE {alive} ORDER BY row")  # noqa: S608 - constants
                 vector_ids = _numbers(database, "SELECT vector_id FROM vectors")
                 dropped = np.isin(VectorId.rows(vector_ids), dropped_rows(database))
                 vector_ids = vector_ids[~dropped]

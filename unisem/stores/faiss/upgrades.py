@@ -5,7 +5,8 @@ writer:
 
 1. The writer's lock is taken.
 2. The catalogue is copied to ``catalog.format-N.sqlite`` by SQLite's backup, whole and fsynced.
-3. ``BEGIN IMMEDIATE``; every step from N on, in order; all checksums; the new format's number.
+3. ``BEGIN IMMEDIATE``; every step from N on, in order; all checksums, if rows are others then; the
+   new format's number.
 4. ``COMMIT``: the point at which the catalogue has the new format. A crash before it leaves the
    old one.
 
@@ -28,7 +29,7 @@ from unisem.errors import CorruptStoreError, StoreError, StoreLockedError
 from unisem.stores.faiss import checksums
 from unisem.stores.faiss.writerlock import WriterLock
 
-FORMAT = 3
+FORMAT = 4
 """The format that this version reads and writes."""
 
 
@@ -41,11 +42,13 @@ class Upgrade:
         summary: What changes, as a clause.
         apply: Does it, inside a transaction that it must neither commit nor roll back (and
             ``executescript`` commits).
+        keeps_rows: Whether all rows of records and vectors stay as they are, with their checksums.
     """
 
     number: int
     summary: str
     apply: Callable[[sqlite3.Connection], None]
+    keeps_rows: bool = False
 
 
 def _let_vectors_wait(database: sqlite3.Connection) -> None:
@@ -59,11 +62,16 @@ def _name_epochs_and_add_checksums(database: sqlite3.Connection) -> None:
         database.execute(f"ALTER TABLE {table} ADD COLUMN checksum INTEGER")
 
 
+def _let_records_wait(database: sqlite3.Connection) -> None:
+    database.execute("CREATE TABLE unerased (row INTEGER PRIMARY KEY)")
+
+
 UPGRADES: tuple[Upgrade, ...] = (
     Upgrade(2, "vectors of removed records leave the disk later", _let_vectors_wait),
     Upgrade(
         3, "epochs name a past; records and vectors have checksums", _name_epochs_and_add_checksums
     ),
+    Upgrade(4, "removed records are erased later", _let_records_wait, keeps_rows=True),
 )
 """Every step there is, ascending, without gaps."""
 
@@ -125,7 +133,8 @@ def _apply(database: sqlite3.Connection, steps: list[Upgrade]) -> None:
             step.apply(database)
             if not database.in_transaction:
                 raise AssertionError(f"upgrade {step.number} ended the transaction")
-        checksums.renew(database)
+        if not all(step.keeps_rows for step in steps):
+            checksums.renew(database)
         database.execute("UPDATE facts SET value = ? WHERE name = 'format'", (FORMAT,))
         database.execute("COMMIT")
     except BaseException:
