@@ -75,6 +75,10 @@ class TrainingError(UniSemError):
     """A training run that cannot start or cannot go on; the last checkpoint is untouched."""
 
 
+class LabelError(UniSemError, ValueError):
+    """A caption that cannot be asked for, written down or taken back; what is written stays."""
+
+
 class BenchmarkError(UniSemError, ValueError):
     """A benchmark whose files are missing, malformed or do not belong together."""
 

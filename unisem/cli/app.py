@@ -25,6 +25,7 @@ COMMANDS = (
     "index",
     "search",
     "caption",
+    "label",
     "tokens",
     "calibrate",
     "demo",

@@ -58,7 +58,8 @@ ImageRoots = Annotated[
 Data = Annotated[
     Path,
     typer.Option(
-        help="A folder of pictures or tar shards; .jsonl, .csv, .tsv, .parquet; COCO .json."
+        help="A space, a folder of pictures or tar shards, .jsonl, .csv, .tsv, .parquet, "
+        "COCO .json."
     ),
 ]
 Images = Annotated[
@@ -95,7 +96,7 @@ def read_pairs(
     """Read pairs as a command's options say.
 
     Args:
-        data: A folder or file, as for `PairDataset.read`.
+        data: A space, or a folder or file as for `PairDataset.read`.
         images: What a file's picture paths start from.
         image_column: A table's column of paths.
         caption_column: A table's column of captions.
@@ -107,13 +108,21 @@ def read_pairs(
     """
     from unisem.pairs import CaptionCleaning, PairDataset
     from unisem.pairs.sources.tables import Columns
+    from unisem.readers.folder import is_space
 
-    pairs = PairDataset.read(
-        data,
-        columns=Columns(image_column, caption_column),
-        image_root=images,
-        unpack_to=unpack_to,
-    )
+    if data.is_dir() and is_space(data):
+        from unisem.pairs.labelling import pairs_of_space
+        from unisem.space import SemanticSpace
+
+        with SemanticSpace.open(data) as space:
+            pairs = pairs_of_space(space)
+    else:
+        pairs = PairDataset.read(
+            data,
+            columns=Columns(image_column, caption_column),
+            image_root=images,
+            unpack_to=unpack_to,
+        )
     return CaptionCleaning().apply(pairs) if clean else pairs
 
 

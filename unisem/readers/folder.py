@@ -212,7 +212,7 @@ class FolderReader(Reader):
                     closed.append(
                         Skipped(str(here / name), "is a link to a folder; index that by its name")
                     )
-                elif not _is_space(here / name):
+                elif not is_space(here / name):
                     entered.append(name)
             subfolders[:] = entered
             found += [here / name for name in sorted(filter(_is_wanted, names))]
@@ -385,7 +385,7 @@ def _is_there(path: Path) -> bool:
         return True
 
 
-def _is_space(folder: Path) -> bool:
+def is_space(folder: Path) -> bool:
     """Whether a folder is a space, or a bare store: what lies in it is nobody's document."""
     if (folder / "catalog.sqlite").exists():
         return True

@@ -1,0 +1,59 @@
+"""``unisem label``: a folder is labelled on the terminal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.cli.conftest import Run
+from tests.support.pictures import solid
+from tests.support.toy import COLOURS, ToyEncoder
+from unisem import SemanticSpace
+from unisem.cli.app import application
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "wordless"
+    folder.mkdir()
+    for colour in COLOURS:
+        solid(colour).save(folder / f"{colour}.png")
+    return folder
+
+
+def test_a_conversation(run: Run, folder: Path, tmp_path: Path) -> None:
+    """A number, words, an undo, a skip, what means nothing, and the budget."""
+    said = "1\nmy own card\nu\nmy card\ns\n77\nthe last\nnot asked any more\n"
+    done = CliRunner().invoke(
+        application(), ["label", str(folder), "--strategy", "random", "--budget", "3"], input=said
+    )
+    assert done.exit_code == 0, done.output
+    assert "3 captions written; 2 pictures left to ask about" in done.stdout
+    assert "drawn by lot" in done.stdout
+    assert "there is no such suggestion" in done.stderr
+    lines = (folder / "metadata.jsonl").read_text().splitlines()
+    captions = [json.loads(line)["text"] for line in lines]
+    assert captions[1:] == ["my card", "the last"]
+    with SemanticSpace.open(tmp_path / "wordless.unisem", encoder=ToyEncoder()) as space:
+        texts = [record.text for record in space.store.select() if record.text]
+    assert sorted(texts) == sorted(captions)
+    again = CliRunner().invoke(
+        application(), ["label", str(tmp_path / "wordless.unisem")], input="q\n"
+    )
+    assert again.exit_code == 0, again.output
+    assert "0 captions written; 2 pictures left to ask about" in again.stdout
+
+
+def test_refusals(run: Run, folder: Path) -> None:
+    assert run("label", folder / "red.png").exit_code == 1
+    done = run("label", folder, "--strategy", "best")
+    assert done.exit_code == 2
+    assert "no strategy 'best'" in done.stderr
+    done = run("label", folder, "--strategy", "disagreement")
+    assert done.exit_code == 2
+    assert "needs two encoders" in " ".join(done.stderr.replace("│", " ").split())
+    done = run("label", folder.with_suffix(".unisem"), "--encoder", "mini")
+    assert done.exit_code == 2
