@@ -42,9 +42,10 @@ ARROWS = {
     "training": "evaluation rerank pairs encoders models stores records images common",
     "evaluation": "space calibration search rerank pairs encoders readers stores records images "
     "common",
-    "ingest": "captioners rerank encoders readers recognition stores captions filters "
-    "records images common",
-    "search": "rerank encoders stores calibration recognition records images filters common",
+    "ingest": "graph captioners rerank encoders readers recognition stores calibration captions "
+    "filters records images common",
+    "search": "graph rerank encoders stores calibration recognition records images filters common",
+    "graph": "encoders readers stores presentation records images filters common",
     "manifest": "encoders stores common",
     "rerank": "encoders models records images common",
     "recognition": "captions records images common",

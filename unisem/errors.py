@@ -47,6 +47,10 @@ class RecordError(UniSemError, ValueError):
     """A record that cannot be stored: empty, a bad id, metadata that is not JSON."""
 
 
+class GraphError(UniSemError, ValueError):
+    """An entity, a relation or a mention that cannot be kept, or triples that cannot be read."""
+
+
 class DocumentError(UniSemError, ValueError):
     """A document of which nothing can be read: damaged, of another format, needs a password."""
 

@@ -87,10 +87,10 @@ class Record:
             _check_text(relation, "links", name)
             _check_text(target, f"links[{relation!r}]", name)
         if not _is_plain(metadata):
-            _check_json(metadata, f"record {name!r}: metadata")
+            check_json(metadata, f"record {name!r}: metadata")
             _check_findable(metadata, f"record {name!r}: metadata")
         if not _is_plain(payload):
-            _check_json(payload, f"record {name!r}: payload")
+            check_json(payload, f"record {name!r}: payload")
         put = object.__setattr__
         put(self, "id", name)
         put(self, "text", text)
@@ -213,7 +213,7 @@ def _check_findable(value: object, where: str) -> None:
                 _check_findable(item, f"{where}[{position}]")
 
 
-def _check_json(value: object, where: str, room: int = MAX_DEPTH) -> None:
+def check_json(value: object, where: str, room: int = MAX_DEPTH) -> None:
     """Refuse what JSON would lose or change: other types, other keys, NaN, lone surrogates.
 
     And what not every reader of JSON can read back: endless integers, nesting without measure.
@@ -238,10 +238,10 @@ def _check_json(value: object, where: str, room: int = MAX_DEPTH) -> None:
                 if not isinstance(key, str):
                     raise RecordError(f"{where} has the key {key!r}; keys must be strings")
                 check_unicode(key, f"{where}: the key {key!r}")
-                _check_json(item, f"{where}[{key!r}]", room - 1)
+                check_json(item, f"{where}[{key!r}]", room - 1)
         case list() | tuple():
             for position, item in enumerate(value):
-                _check_json(item, f"{where}[{position}]", room - 1)
+                check_json(item, f"{where}[{position}]", room - 1)
         case _:
             raise RecordError(
                 f"{where} is {type(value).__name__}, which is not JSON; "

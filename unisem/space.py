@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from unisem.calibration import Calibration
 from unisem.common.threads import in_thread
 from unisem.encoders import Encoder
 from unisem.errors import FilterError
 from unisem.filters import Filter, fields_of, narrows
 from unisem.images.library import ImageLibrary
+from unisem.ingest.enrichable import Enrichable
 from unisem.ingest.intake import Intake, Offer
 from unisem.records import EmbeddedRecord, Record, Vector
 from unisem.search.query import Query
@@ -22,22 +22,18 @@ from unisem.space_parts import ServiceAccess, SpaceParts, SpaceSettings
 from unisem.stores import Store
 from unisem.stores.hits import Hit
 from unisem.stores.kind import Place, StoreKind
-from unisem.stores.sampling import fitted_to
 from unisem.stores.selection import Selection
 from unisem.stores.vectors import admit
 
 if TYPE_CHECKING:  # what a search does without is imported where it is used
-    from unisem.captioners import Captioner
-    from unisem.ingest.captioning import CaptionReport, RemovalReport
     from unisem.ingest.ingestion import IngestReport
     from unisem.ingest.ray import RayIngestion
-    from unisem.ingest.token_making import TokenReport
     from unisem.readers import Reader
     from unisem.recognition import TextRecognizer
     from unisem.rerank import Reranker
 
 
-class SemanticSpace(Searchable):
+class SemanticSpace(Enrichable, Searchable):
     """Texts, pictures and captioned pictures in one index, ranked in one list.
 
     Open one with `SemanticSpace.open`. Threads may share a space; of several processes one may
@@ -258,42 +254,6 @@ class SemanticSpace(Searchable):
         parts = intake, self.encoder, self.store, self.image_library, progress
         return Ingestion(*parts, prune=prune, recognizer=recognizer).run(reader)
 
-    def caption(
-        self, captioner: str | Captioner, *, progress: Callable[[int, int], None] | None = None
-    ) -> CaptionReport:
-        """Give every picture without words a generated caption, and mark it as such.
-
-        The caption is the record's text and has a vector of its own; the picture's stays. No
-        picture is asked about twice, and each batch is committed by itself. See
-        ``docs/guides/captions.md``.
-
-        Args:
-            captioner: A `Captioner`, or a name for `load_captioner`; ``"tags"`` works with this
-                space's encoder.
-            progress: Called with (pictures done, pictures in all).
-
-        Raises:
-            CaptionerError: There is no such captioner, or it has failed on 16 pictures running.
-        """
-        from unisem.captioners import load_captioner
-        from unisem.ingest.captioning import fill_captions
-
-        parts = self.store, self.encoder, load_captioner(captioner, encoder=self.encoder)
-        return fill_captions(*parts, directory=self.path, progress=progress)
-
-    def remove_captions(
-        self, captioner: str | None = None, *, progress: Callable[[int, int], None] | None = None
-    ) -> RemovalReport:
-        """Take generated captions out again, where nobody has changed them.
-
-        Args:
-            captioner: Only those that are marked with this name.
-            progress: Called with (captions done, captions in all).
-        """
-        from unisem.ingest.captioning import remove_captions
-
-        return remove_captions(self.store, captioner=captioner, progress=progress)
-
     def embed(self, records: Iterable[Record]) -> Iterator[EmbeddedRecord]:
         """Give records their vectors, a captioned picture two, without storing them.
 
@@ -356,51 +316,6 @@ class SemanticSpace(Searchable):
             RecordError: There is no such record, or the metadata are not JSON; names it.
         """
         self.store.update(metadata)
-
-    @property
-    def calibration(self) -> Calibration | None:
-        """What makes scores of texts and pictures comparable; ``None``: they are raw cosines."""
-        return self.store.calibration
-
-    def calibrate(
-        self, *, seed: int = 0, progress: Callable[[int, int], None] | None = None
-    ) -> Calibration:
-        """Fit a calibration to what this space holds, and search by it from now on.
-
-        Args:
-            seed: Decides which of many records are looked at.
-            progress: Called with (records done, records in all).
-
-        Raises:
-            CalibrationError: Fewer than 32 texts or than 32 pictures. The one before stays.
-            StoreError: The store cannot calibrate, or the disk refused; likewise.
-        """
-        encode = self.encoder.encode_texts
-        fitted = fitted_to(self.store, encode, self.encoder.fingerprint, seed, progress)
-        self.store.calibrate(fitted)
-        return fitted
-
-    def use_calibration(self, calibration: Calibration | None) -> None:
-        """Search by a calibration that was fitted elsewhere, or by raw cosines; as `calibrate`."""
-        self.store.calibrate(calibration)
-
-    def make_tokens(
-        self, reranker: Reranker, *, progress: Callable[[int, int], None] | None = None
-    ) -> TokenReport:
-        """Keep in this space what a reranker needs of its pictures, so that it need not see them.
-
-        Tokens of removed pictures go; a space with ``tokens_for=`` makes those of new ones itself.
-
-        Args:
-            reranker: A `CrossModalReranker`.
-            progress: Called with (pictures done, pictures in all).
-
-        Raises:
-            RerankerError: As of `TokenMaker`. What is done is kept.
-        """
-        from unisem.ingest.token_making import TokenMaker
-
-        return TokenMaker(reranker, self.path).fill(self.store, progress=progress)
 
     def compact(self, index: str | None = None) -> str:
         """Index all vectors and words anew and give unused disk space back; may take minutes.

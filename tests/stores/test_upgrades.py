@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +14,11 @@ from unisem import Record, SemanticSpace
 from unisem.common.filelock import FileLock
 from unisem.errors import CorruptStoreError, StoreError, StoreLockedError
 from unisem.images.library import ImageLibrary
-from unisem.stores.faiss import upgrades
+from unisem.stores.faiss import graph_schema, upgrades
 from unisem.stores.faiss.checking import check_store
 from unisem.stores.faiss.statistics import StoreStatistics
 from unisem.stores.faiss.upgrades import FORMAT, Upgrade
+from unisem.stores.graph import Entity, Mention
 
 OLD = FORMAT - 1
 
@@ -128,7 +130,14 @@ def test_formats_without_a_way_are_refused(
     assert not list(old.glob("catalog.format-*"))
 
 
+def take_format_5_away(database: sqlite3.Connection) -> None:
+    for statement in graph_schema.TABLES:
+        if found := re.match(r"CREATE TABLE IF NOT EXISTS (\w+)", statement):
+            database.execute(f"DROP TABLE {found[1]}")
+
+
 def take_format_4_away(database: sqlite3.Connection) -> None:
+    take_format_5_away(database)
     database.execute("DROP TABLE unerased")
 
 
@@ -194,6 +203,22 @@ def test_format_3_that_erased_at_once(tmp_path: Path, encoder: ToyEncoder) -> No
     with SemanticSpace.open(path, encoder=encoder) as space:
         assert space.delete(["b"]) == 1
         assert [hit.record.id for hit in space.search("a teapot")] == ["a"]
+    assert list(check_store(path, ImageLibrary(path))) == []
+
+
+def test_format_4_that_kept_no_graph(tmp_path: Path, encoder: ToyEncoder) -> None:
+    path = tmp_path / "old.unisem"
+    with SemanticSpace.open(path, encoder=encoder) as space:
+        space.add([Record(id="a", text="a tiger"), Record(id="b", text="a teapot")])
+        space.compact()
+    database = sqlite3.connect(path / "catalog.sqlite")
+    take_format_5_away(database)
+    database.execute("UPDATE facts SET value = 4 WHERE name = 'format'")
+    database.commit()
+    database.close()
+    with SemanticSpace.open(path, encoder=encoder) as space:
+        space.graph.add([Entity("tiger", "tiger")], mentions=[Mention("a", "tiger")])
+        assert [hit.record.id for hit in space.search("a teapot")] == ["b", "a"]
     assert list(check_store(path, ImageLibrary(path))) == []
 
 

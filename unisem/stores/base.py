@@ -10,6 +10,7 @@ from typing import Any
 from unisem.calibration import Calibration, QueryKind
 from unisem.errors import RecordError, StoreError
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
+from unisem.stores.graph import GraphStore
 from unisem.stores.hits import Hit
 from unisem.stores.maintenance import Maintenance
 from unisem.stores.selection import EVERYTHING, Match, Selection
@@ -117,6 +118,18 @@ class Store(ABC):
         raise StoreError(
             f"{type(self).__name__} cannot calibrate; keep the space in a store that can, which "
             "the embedded one is"
+        )
+
+    @property
+    def graph(self) -> GraphStore:
+        """What keeps entities and relations beside the records.
+
+        Raises:
+            StoreError: The store keeps none.
+        """
+        raise StoreError(
+            f"{type(self).__name__} keeps no knowledge graph; keep the space in a store that does, "
+            "which the embedded one is"
         )
 
     def expect(self, fingerprint: str) -> None:

@@ -31,6 +31,7 @@ from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.faiss import words
 from unisem.stores.faiss.column_file import ColumnMaker
 from unisem.stores.faiss.database import DAMAGED, Database
+from unisem.stores.faiss.graph_rows import GraphRows
 from unisem.stores.faiss.moments import Moment, Moments, can_follow
 from unisem.stores.faiss.rawvectors import RawVectors, VectorId
 from unisem.stores.faiss.recordrows import RecordRows
@@ -86,6 +87,7 @@ class Catalog(Database):
         self._words = words.WordIndex(self._db)
         self._raw = RawVectors(self._db)
         self._moments = Moments(self._db)
+        self.graph = GraphRows(self._db)
         if self._is_blank():
             self._create()
         check_schema(self._db, self._name, word_for_word=False)
@@ -203,11 +205,20 @@ class Catalog(Database):
         number = self.transaction_number + 1
         self._settle_words()
         rows = self.rows(selection)
+        if self.graph.version and self.graph.forget_rows(rows.tolist()):
+            self.set_fact("graph", number)
         self._note_removed(rows.tolist(), number)
         self._unerased.add(rows.tolist())
         self._erase(self._unerased.due(2 * len(rows)).tolist())
         moment = self._advance(number) if len(rows) else self.moment
         return Changes(moment, rows, np.empty(0, np.int64), np.empty((0, 0), np.float32))
+
+    def graph_changed(self) -> Changes:
+        """Count a change of the graph as a write, inside the caller's transaction."""
+        number = self.transaction_number + 1
+        self.set_fact("graph", number)
+        none = np.empty(0, np.int64)
+        return Changes(self._advance(number), none, none, np.empty((0, 0), np.float32))
 
     def _make_way(self, ids: Sequence[str], at: int) -> NDArray[np.int64]:
         """Remove and erase what has these ids; the rows that were not removed before."""

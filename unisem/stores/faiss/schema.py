@@ -10,7 +10,7 @@ import re
 import sqlite3
 
 from unisem.errors import CorruptStoreError
-from unisem.stores.faiss import words
+from unisem.stores.faiss import graph_schema, words
 from unisem.stores.faiss.moments import Moments
 from unisem.stores.faiss.rawvectors import RawVectors
 from unisem.stores.faiss.recordrows import RecordRows
@@ -25,12 +25,15 @@ TABLES = (
     *Unerased.SCHEMA,
     *RawVectors.SCHEMA,
     *Moments.SCHEMA,
+    *graph_schema.TABLES,
 )
 """Every table but the word index, which is made anew now and then."""
 
 _NOT_MEANT = re.compile(r"--[^\n]*|IF NOT EXISTS|[\s'\"`]+")
 _NAME = re.compile(r"CREATE (?:VIRTUAL )?(?:TABLE|INDEX) (?:IF NOT EXISTS )?'?(\w+)")
-_INTERNAL = re.compile(r"sqlite_(sequence|autoindex_(records|facts)_\d|stat\d)")
+_INTERNAL = re.compile(
+    r"sqlite_(sequence|autoindex_(records|facts|entities|entity_names|relations|mentions)_\d|stat\d)"
+)
 _ACTIVE = re.compile(r"\b(AS|CHECK|DEFAULT|COLLATE|REFERENCES)\b", re.IGNORECASE)
 
 

@@ -19,6 +19,7 @@ from unisem.stores.base import Store
 from unisem.stores.calibrated import Question
 from unisem.stores.faiss.catalog import Catalog
 from unisem.stores.faiss.exact_scan import Found
+from unisem.stores.faiss.graph import FaissGraph
 from unisem.stores.faiss.index_settings import Index, IndexKind, IndexSettings
 from unisem.stores.faiss.indexer import Indexer
 from unisem.stores.faiss.open_files import OpenFiles
@@ -80,6 +81,7 @@ class FaissStore(Store):
         self._wanted_kind = settings.kind
         self._files = OpenFiles(directory, image_library, settings, durability)
         self._indexer = Indexer(self._files, settings)
+        self._graph = FaissGraph(self._files)
 
     def add(self, items: Sequence[EmbeddedRecord]) -> None:
         if not items:
@@ -285,6 +287,10 @@ class FaissStore(Store):
         with self._files.alone():
             found = self._files.calibration.newest()
         return None if found is None else found.calibration
+
+    @property
+    def graph(self) -> FaissGraph:
+        return self._graph
 
     def expect(self, fingerprint: str) -> None:
         self._files.calibration.expect(fingerprint)

@@ -26,10 +26,10 @@ from typing import Any
 
 from unisem.common.atomic_files import publish
 from unisem.errors import CorruptStoreError, StoreError, StoreLockedError
-from unisem.stores.faiss import checksums
+from unisem.stores.faiss import checksums, graph_schema
 from unisem.stores.faiss.writerlock import WriterLock
 
-FORMAT = 4
+FORMAT = 5
 """The format that this version reads and writes."""
 
 
@@ -66,12 +66,23 @@ def _let_records_wait(database: sqlite3.Connection) -> None:
     database.execute("CREATE TABLE unerased (row INTEGER PRIMARY KEY)")
 
 
+def _make_room_for_a_graph(database: sqlite3.Connection) -> None:
+    for statement in graph_schema.TABLES:
+        database.execute(statement)
+
+
 UPGRADES: tuple[Upgrade, ...] = (
     Upgrade(2, "vectors of removed records leave the disk later", _let_vectors_wait),
     Upgrade(
         3, "epochs name a past; records and vectors have checksums", _name_epochs_and_add_checksums
     ),
     Upgrade(4, "removed records are erased later", _let_records_wait, keeps_rows=True),
+    Upgrade(
+        5,
+        "entities, relations and mentions are kept beside the records",
+        _make_room_for_a_graph,
+        keeps_rows=True,
+    ),
 )
 """Every step there is, ascending, without gaps."""
 
