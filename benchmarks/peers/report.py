@@ -74,10 +74,19 @@ def markdown(results: Results) -> str:
     if chosen:
         parts.append("### What was chosen\n\n" + "\n".join(chosen))
     troubles = [f"- {each.name}, {each.rows:,} rows: {trouble}"
-                for each in results.figures for trouble in each.trouble]  # fmt: skip
+                for each in results.figures for trouble in _together(each.trouble)]  # fmt: skip
     if troubles:
         parts.append("### What was not done\n\n" + "\n".join(troubles))
     return "\n\n".join(parts) + "\n"
+
+
+def _together(troubles: list[str]) -> list[str]:
+    """What was not done, each reason once, after all that it is a reason for."""
+    what: dict[str, list[str]] = {}
+    for trouble in troubles:
+        undone, _, reason = trouble.partition(": ")
+        what.setdefault(reason, []).append(undone)
+    return [f"{', '.join(undone)}: {reason}" for reason, undone in what.items()]
 
 
 def write_markdown(results: Results, path: Path, picture: Path | None = None) -> None:

@@ -11,6 +11,7 @@ import pytest
 from benchmarks import store
 from benchmarks.peers.bare_faiss import BareFaiss
 from benchmarks.peers.data import ALL, SHAPES, Data, Truth, source_of
+from benchmarks.peers.report import markdown
 from benchmarks.peers.results import EffortPoint, Figures, QueryFigures, Results
 from benchmarks.peers.spectrum import FILE, Mixture, Spectrum
 from benchmarks.peers.targets import Verdict, judge
@@ -124,6 +125,14 @@ def test_an_index_is_built_so_many_times_faster_only_if_it_finds_as_much() -> No
     assert verdict(results, "index build").met is True
     codes.queries["all"].recall = 0.96
     assert verdict(results, "index build").met is None
+
+
+def test_a_reason_is_told_once_for_all_that_was_not_done() -> None:
+    one = figures("usearch", "flat", 1.0, 1.0)
+    one.trouble = ["filter 50 %: none", "filter 1 %: none", "delete: a mapped matrix: no"]
+    told = markdown(Results({}, [one]))
+    assert "- usearch flat, 100,000 rows: filter 50 %, filter 1 %: none\n" in told
+    assert "- usearch flat, 100,000 rows: delete: a mapped matrix: no\n" in told
 
 
 def test_a_run_goes_on_where_its_file_ends(
