@@ -31,7 +31,8 @@ class GrowingArray:
         """Add items along the first axis."""
         length = self._length + len(items)
         if length > len(self._buffer):
-            capacity = max(length, self._length + self._length // 2, 64)
+            # Twice: what is not written to is no memory yet, and moving costs more than adding.
+            capacity = max(length, 2 * self._length, 64)
             larger = np.empty((capacity, *self._buffer.shape[1:]), self._buffer.dtype)
             larger[: self._length] = self._buffer[: self._length]
             self._buffer = larger

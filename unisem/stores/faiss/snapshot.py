@@ -22,6 +22,7 @@ from unisem.stores.calibrated import Calibrated, Question
 from unisem.stores.faiss.catalog import Changes
 from unisem.stores.faiss.exact_scan import Found, best
 from unisem.stores.faiss.growing_array import GrowingArray
+from unisem.stores.faiss.growing_rows import GrowingRows
 from unisem.stores.faiss.index_settings import IndexKind
 from unisem.stores.faiss.moments import Moment
 from unisem.stores.faiss.rawvectors import VectorId
@@ -67,7 +68,7 @@ class Snapshot:
         self,
         segment: Segment | None,
         moment: Moment,
-        tail: GrowingArray,
+        tail: GrowingRows,
         vector_ids: GrowingArray,
         owners: GrowingArray,
         rows: GrowingArray,
@@ -77,9 +78,10 @@ class Snapshot:
         self.segment = segment
         self.moment = moment
         self.calibrated = calibrated
-        self._growing = (tail, vector_ids, owners, rows)
+        self._growing = (vector_ids, owners, rows)
+        self._growing_tail = tail
         self._growing_alive = alive
-        self._tail: Vector = tail.view
+        self._tail = tail.view
         self.vector_ids: NDArray[np.int64] = vector_ids.view
         self._owners: NDArray[np.int32] = owners.view
         self.rows: NDArray[np.int64] = rows.view
@@ -100,7 +102,7 @@ class Snapshot:
         return cls(
             segment,
             Moment("", 0) if segment is None else segment.moment,
-            GrowingArray(np.empty((0, dimension + (EXTRA if calibrated else 0)), np.float32)),
+            GrowingRows(dimension + (EXTRA if calibrated else 0)),
             GrowingArray(vector_ids),
             GrowingArray(np.cumsum(owners, dtype=np.int32)),
             GrowingArray(row_of[starts]),
@@ -110,8 +112,8 @@ class Snapshot:
 
     def after(self, changes: Changes) -> Snapshot:
         """The state after a later write; this one stays as it is."""
-        tail, vector_ids, owners, rows = self._growing
-        alive = self._growing_alive
+        vector_ids, owners, rows = self._growing
+        tail, alive = self._growing_tail, self._growing_alive
         if len(changes.removed_rows):
             gone = self.ordinals(changes.removed_rows)
             alive = GrowingArray(self.alive.copy())  # searches that run keep the old one
@@ -131,7 +133,7 @@ class Snapshot:
     @property
     def dimension(self) -> int:
         """Length of a raw vector."""
-        return int(self._tail.shape[1]) - (EXTRA if self.calibrated else 0)
+        return self._tail.width - (EXTRA if self.calibrated else 0)
 
     @property
     def last_vector_id(self) -> int:
@@ -323,7 +325,7 @@ class Snapshot:
             some = positions[start : start + _AT_ONCE]
             in_tail = some >= indexed
             vectors = np.empty((len(some), len(query)), np.float32)
-            vectors[in_tail] = self._tail[some[in_tail] - indexed]
+            vectors[in_tail] = self._tail.at(some[in_tail] - indexed)
             if self.segment is not None:
                 vectors[~in_tail] = self.segment.vectors_at(some[~in_tail])
             # Without BLAS, whose result for a row depends on the rows around it.
@@ -341,9 +343,7 @@ class Snapshot:
         return self.segment.search(queries, fetch, eligible.segment, eligible.segment_count)
 
     def _compare_tail(self, query: Vector, eligible: Eligible, fetch: int) -> Found:
-        if len(eligible.tail) == len(self._tail):
-            scores = self._tail @ query
-        else:
-            scores = self._tail[eligible.tail] @ query
+        is_whole = len(eligible.tail) == len(self._tail)
+        scores = self._tail.products(query, None if is_whole else eligible.tail)
         indexed = 0 if self.segment is None else len(self.segment)
         return best(scores, eligible.tail + indexed, fetch)
