@@ -19,29 +19,26 @@ class USearch(Peer):
     """``hnsw``: its graph, read when opened. ``flat``: `usearch.index.search`, a mapped matrix."""
 
     def __init__(self, directory: Path, dimension: int, kind: str) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
         self._flat = kind == "flat"
-        self._file = directory / ("rows.npy" if self._flat else "rows.usearch")
-        self._added: list[Vector] = []
+        self._file = directory / ("rows.f32" if self._flat else "rows.usearch")
         self._index: Any = None  # of a scan: the matrix
-        if not self._file.exists():
-            if not self._flat:
-                self._index = Index(ndim=dimension, metric="ip", dtype="f32")
-        elif self._flat:
-            self._index = np.load(self._file, mmap_mode="r")
-        else:
+        if self._file.exists() and self._flat:
+            self._index = np.memmap(self._file, np.float32, "r").reshape(-1, dimension)
+        elif self._file.exists():
             self._index = Index.restore(str(self._file))
+        elif not self._flat:
+            self._index = Index(ndim=dimension, metric="ip", dtype="f32")
 
     def add(self, rows: Rows) -> None:
         if self._flat:
-            self._added.append(rows.vectors)
+            with self._file.open("ab") as file:
+                rows.vectors.tofile(file)
         else:
             self._index.add(np.array(rows.numbers, np.uint64), rows.vectors, threads=_THREADS)
 
     def build(self) -> str:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        if self._flat:
-            np.save(self._file, np.concatenate(self._added))
-        else:
+        if not self._flat:
             self._index.save(str(self._file))
         return ""
 
