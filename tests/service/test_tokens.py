@@ -82,6 +82,7 @@ ROUTES = [
     ("POST", f"{SPACE}/records"),
     ("POST", f"{SPACE}/records/get"),
     ("POST", f"{SPACE}/records/delete"),
+    *(("POST", f"{SPACE}/label/{what}") for what in ("next", "answer", "undo")),
     ("DELETE", f"{SPACE}/records/red-1"),
     ("PATCH", f"{SPACE}/records/red-1"),
     ("GET", f"{SPACE}/store"),
@@ -134,6 +135,7 @@ def test_a_token_for_reading_writes_nothing(asked: TestClient, teams: SemanticSp
         asked.post(f"{SPACE}/records/delete", headers=headers, json={"ids": ["red-1"]}),
         asked.delete(f"{SPACE}/records/red-1", headers=headers),
         asked.patch(f"{SPACE}/records/red-1", headers=headers, json={"metadata": {}}),
+        asked.post(f"{SPACE}/label/next", headers=headers, json={"who": "anna"}),
     ]
     assert {answer.status_code for answer in answers} == {403}
     assert len(teams) == 8

@@ -26,6 +26,7 @@ COMMANDS = (
     "search",
     "caption",
     "label",
+    "feedback",
     "tokens",
     "calibrate",
     "demo",

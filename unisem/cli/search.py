@@ -167,6 +167,8 @@ def search(
             judge = load_reranker(reranker, encoder=opened.encoder)
             asked = replace(asked, reranker=replace(reranking, reranker=judge))
         hits = opened.search_query(asked)
+        if text is not None and image is None and opened.path is not None:
+            _keep(opened.path, text, hits)
         if page is not None:
             _write_page(page, opened, asked, hits, conditions or [])
             note(f"wrote {page}")
@@ -204,6 +206,16 @@ def open_existing(path: Place, words: Literal["whole", "parts"] = "whole") -> Se
         return SemanticSpace.open(path)
     kind = kind_for(manifest, None, path).with_settings(words=words)
     return SemanticSpace.open(path, store=kind)
+
+
+def _keep(directory: Path, text: str, hits: list[Hit]) -> None:
+    """Keep the search where somebody wants that; see `unisem feedback`."""
+    from unisem.pairs.labelling.feedback import Feedback
+
+    kept = Feedback(directory)
+    if kept.is_on:
+        number = kept.keep(text, [hit.record.id for hit in hits])
+        note(f"kept as search {number}; which was right? unisem feedback good {directory} RANK")
 
 
 def _condition(conditions: list[str]) -> Filter | None:

@@ -16,11 +16,14 @@ class Pair:
         image: Where the picture's pixels are.
         caption: What is said of it.
         image_id: The picture's id; pairs of one picture share it.
+        wrong: Ids of pictures that a person was shown for this caption and did not take. Training
+            shows those that are among its pairs as wrong ones.
     """
 
     image: ImageRef
     caption: str
     image_id: str
+    wrong: tuple[str, ...] = ()
 
 
 ReadPairs = tuple[tuple[Pair, ...], tuple[Skipped, ...]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from unisem.encoders import Encoder
 from unisem.exchange.replicas.replica import OpenVersion
@@ -17,6 +17,9 @@ from unisem.service.refusal import RefusedError
 from unisem.service.settings import ServiceSettings
 from unisem.space import SemanticSpace
 from unisem.stores.hits import Hit
+
+if TYPE_CHECKING:  # imported where somebody labels
+    from unisem.pairs.labelling import Labelling
 
 _Result = TypeVar("_Result")
 _FEW = 400  # candidates that are compared with each other in no time
@@ -50,6 +53,7 @@ class HostedSpace:
         self.cursors = Cursors(secret, name)
         self.writable = writable
         self._opened = opened
+        self._labelling: Labelling | None = None
         self._searches: Batcher[Query, list[Hit]] = Batcher(
             f"unisem-search-{name}",
             space.search_many,
@@ -140,6 +144,18 @@ class HostedSpace:
             RefusedError: Too many wait.
         """
         return cast(Future[list[_Result]], self._writes.submit([job]))
+
+    def labelling(self, who: str) -> Labelling:
+        """Somebody's questions about pictures without captions; to be used by a `write` only.
+
+        Raises:
+            LabelError: The space is in no directory.
+        """
+        if self._labelling is None:
+            from unisem.pairs.labelling import Labelling
+
+            self._labelling = Labelling(self.space)
+        return self._labelling.for_person(who)
 
     def close(self) -> None:
         """Finish what waits, and close a version of a published space."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from unisem.errors import FilterError
 from unisem.exchange.replicas.version import Version
@@ -21,6 +21,9 @@ from unisem.service.refusal import RefusedError, too_many
 from unisem.service.store_view import StoreView
 from unisem.stores.hits import Hit
 from unisem.stores.selection import EVERYTHING, Selection
+
+if TYPE_CHECKING:  # imported where somebody labels
+    from unisem.pairs.labelling import Labelling
 
 _Result = TypeVar("_Result")
 
@@ -237,6 +240,19 @@ class SpaceView:
         if self._principal.scope != "write":
             raise RefusedError(403, "this token is for reading only", remedy="use one for writing")
         return self._hosted.write(job)
+
+    def label(self, who: str, job: Callable[[Labelling], _Result]) -> Future[list[_Result]]:
+        """Do one thing as somebody who labels; the future has its result, in a list.
+
+        Raises:
+            RefusedError: Nothing may be written here, or not to all of it (403), or too many wait
+                (429).
+        """
+        if self._principal.filter is not None:
+            raise RefusedError(
+                403, "this token is bound to some records, and questions are about all of them"
+            )
+        return self.write(lambda: job(self._hosted.labelling(who)))
 
     def bound(self, selection: Selection) -> Selection:
         """What of a selection there is for this principal.

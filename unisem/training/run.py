@@ -20,6 +20,7 @@ from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.errors import TrainingError
 from unisem.pairs.checking import check_pairs
 from unisem.pairs.dataset import PairDataset
+from unisem.pairs.pair import Pair
 from unisem.pairs.splits import leakage, split_pairs
 from unisem.training.inputs.collator import PreparedPairs
 from unisem.training.inputs.mining import negatives_of
@@ -211,7 +212,11 @@ def checked_pairs(dataset: PairDataset, progress: Progress) -> PairDataset:
 
 def pairs_digest(dataset: PairDataset) -> str:
     """Tells whether pairs are the same, by content and in order."""
-    lines = (f"{pair.image.sha256} {pair.caption}\0" for pair in dataset)
+
+    def told(pair: Pair) -> str:
+        return f"{pair.wrong}\0" if pair.wrong else ""
+
+    lines = (f"{pair.image.sha256} {pair.caption}\0{told(pair)}" for pair in dataset)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

@@ -17,8 +17,9 @@ from unisem.records import EmbeddedRecord, Vector
 from unisem.training.inputs.collator import PairCollator, PreparedPairs
 from unisem.training.inputs.columns import StoredColumn
 from unisem.training.inputs.feature_cache import FeatureCache
-from unisem.training.inputs.mining import mine_hard_negatives, store_of_images
+from unisem.training.inputs.mining import mine_hard_negatives, negatives_of, store_of_images
 from unisem.training.loop.evaluator import rank_pairs
+from unisem.training.recipe import Recipe
 
 
 def unit(seed: int, rows: int, size: int = 8) -> Vector:
@@ -193,3 +194,19 @@ def test_features_are_computed_once_per_content(tmp_path: Path) -> None:
         "000000.safetensors",
         "000001.safetensors",
     ]
+
+
+def test_what_people_told_comes_first(dataset: PairDataset) -> None:
+    """A pair has two wrong pictures that are among the pairs, and all others get two by chance."""
+    columns = PreparedPairs(*[None] * 5)  # type: ignore[arg-type]
+    assert negatives_of(None, columns, dataset, Recipe()) is None
+    pairs = list(dataset)
+    pairs[6] = replace(pairs[6], wrong=(pairs[20].image_id, "gone", pairs[10].image_id))
+    told = PairDataset(tuple(pairs))
+    found = negatives_of(None, columns, told, Recipe())
+    assert found is not None
+    assert found.shape == (24, 2)
+    assert found[6].tolist() == [20, 10]
+    for row, wrong in enumerate(found):
+        assert not set(told.image_ids[wrong]) & {told.image_ids[row]}
+        assert not set(told.caption_ids[wrong]) & {told.caption_ids[row]}

@@ -6,8 +6,9 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -81,6 +82,12 @@ class Labelling:
         self._suggester = Suggester(space, captioner)
         for answer in self._state.unfinished():
             self._apply(answer)
+
+    def for_person(self, who: str) -> Self:
+        """The same for somebody else's questions; what was computed for suggestions is shared."""
+        other = copy(self)
+        other._who = who
+        return other
 
     def next(self) -> Question | None:
         """The next question, or the same again if it was not answered.

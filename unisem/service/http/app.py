@@ -17,6 +17,7 @@ from unisem.search.reranking import Reranking
 from unisem.service.http import (
     embedding,
     images,
+    labelling,
     operations,
     records,
     searching,
@@ -114,7 +115,8 @@ def create_app(
         app.add_middleware(Forwarding, writer=writer, settings=service.settings)
     app.add_middleware(Guard, settings=service.settings, who=service.principal)
     app.add_middleware(Measured, metrics=app.state.metrics)
-    for group in (spaces, searching, records, images, embedding, store_routes, operations):
+    groups = (spaces, searching, records, images, embedding, labelling, store_routes, operations)
+    for group in groups:
         app.include_router(group.router)
     for group in (searching, records):
         app.include_router(group.uploads)

@@ -15,7 +15,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from unisem.service.refusal import RefusedError
 from unisem.service.settings import ServiceSettings
 
-_WRITTEN = re.compile(r"/v1/spaces/[^/]+/(records(/delete)?|store/(add|delete|update|calibrate))")
+_WRITTEN = re.compile(
+    r"/v1/spaces/[^/]+/"
+    r"(records(/delete)?|store/(add|delete|update|calibrate)|label/(next|answer|undo))"
+)
 _ONE = re.compile(r"/v1/spaces/[^/]+/records/[^/]+")
 _PAUSE = 0.1  # seconds between two tries to reach a writer that is being started again
 _OWN = ("connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer")

@@ -129,11 +129,50 @@ def _content(record: Record) -> str:
 def negatives_of(
     view: Any, pairs: PreparedPairs, dataset: PairDataset, recipe: Recipe
 ) -> Ids | None:
-    """The recipe's hard negatives of pairs, as the model ranks them now; ``None`` for none."""
-    if not recipe.hard_negatives:
+    """Hard negatives of pairs: those that people told, and the recipe's by the model as it is now.
+
+    Where people told more of one pair than the recipe wants, every pair gets as many, by chance.
+
+    Returns:
+        ``(n, h)`` positions of pairs; ``None`` for none.
+    """
+    position_of: dict[str, int] = {}
+    for position, pair in enumerate(dataset):
+        position_of.setdefault(pair.image_id, position)
+    told = [[position_of[name] for name in p.wrong if name in position_of] for p in dataset]
+    most = max(recipe.hard_negatives, *map(len, told)) if told else recipe.hard_negatives
+    if not most:
         return None
-    captions = embed(view, pairs.texts, range(len(pairs.texts)))
-    images = embed(view, pairs.images, range(len(pairs.images)))
-    store = store_of_images(dataset, pairs.image_of, images)
     count, seed = recipe.hard_negatives, recipe.seed
-    return mine_hard_negatives(store, dataset, captions, count=count, seed=seed)
+    mined: Ids = np.zeros((len(dataset), 0), np.int64)
+    if count:
+        captions = embed(view, pairs.texts, range(len(pairs.texts)))
+        images = embed(view, pairs.images, range(len(pairs.images)))
+        store = store_of_images(dataset, pairs.image_of, images)
+        mined = mine_hard_negatives(store, dataset, captions, count=count, seed=seed)
+    return _with_told(mined, told, most, dataset, seed)
+
+
+def _with_told(
+    mined: Ids, told: list[list[int]], most: int, dataset: PairDataset, seed: int
+) -> Ids:
+    """``(n, most)``: what people told first, then what was mined, then wrong pictures by chance."""
+    image_ids, caption_ids = dataset.image_ids, dataset.caption_ids
+    rng = np.random.default_rng(seed)
+    chosen = np.empty((len(dataset), most), np.int64)
+    for row, (wrong, found) in enumerate(zip(told, mined.tolist(), strict=True)):
+        known = [*wrong, *found][:most]
+        if len(known) < most:
+            others = np.flatnonzero(
+                (image_ids != image_ids[row]) & (caption_ids != caption_ids[row])
+            )
+            pool = others if len(others) else np.array(known)
+            if not len(pool):
+                raise TrainingError(
+                    f"the pair {dataset[row].caption[:60]!r} has no negative: all pairs share "
+                    "its picture or its caption"
+                )
+            need = most - len(known)
+            known += rng.choice(pool, need, replace=len(pool) < need).tolist()
+        chosen[row] = known
+    return chosen

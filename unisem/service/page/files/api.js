@@ -49,11 +49,26 @@ export class Api {
     async add(space, records) {
         return (await this.json(`${at(space)}/records`, { records })).ids;
     }
+    async nextQuestion(space, who) {
+        return this.asked(space, "next", { who });
+    }
+    /** Write a caption down, or skip the picture if it is null; the next question. */
+    async answerQuestion(space, who, id, caption) {
+        return this.asked(space, "answer", { who, id, caption });
+    }
+    /** The question whose answer is taken back; null if there is none. */
+    async takeBack(space, who) {
+        return this.asked(space, "undo", { who });
+    }
     async picture(space, record, size, signal) {
         const digest = record.image?.sha256 ? `&sha256=${record.image.sha256}` : "";
         const path = `${at(space)}/records/${encodeURIComponent(record.id)}/image?size=${size}${digest}`;
         const answer = await this.answer(path, {}, signal);
         return answer.blob();
+    }
+    async asked(space, what, said) {
+        const path = `${at(space)}/label/${what}`;
+        return (await this.json(path, said)).question;
     }
     async json(path, body, signal) {
         const sent = body === undefined

@@ -6,6 +6,7 @@ import { Detail } from "./detail.js";
 import { doubt, isHit } from "./describe.js";
 import { part, plain } from "./dom.js";
 import { Gallery, skeletons } from "./gallery.js";
+import { Labelling } from "./labelling.js";
 import { Pictures } from "./picture.js";
 import { Problem } from "./problem.js";
 import { QueryBar } from "./query_bar.js";
@@ -48,6 +49,7 @@ export class App {
         refuse: (what) => this.say(what),
     });
     adding = new Adding(this.api, (ids) => this.added(ids));
+    labelling = new Labelling(this.api, this.pictures, () => this.again());
     spaces = new Spaces(this.api, {
         pick: (space) => {
             const { text, mode } = this.search;
@@ -55,6 +57,7 @@ export class App {
         },
         filter: (conditions) => this.go({ ...this.search, conditions }),
         add: () => this.adding.open(this.spaces.name),
+        label: () => this.labelling.open(this.spaces.name),
         forgetToken: () => {
             this.api.forgetToken();
             this.again();

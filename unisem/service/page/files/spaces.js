@@ -26,6 +26,7 @@ export class Spaces {
             this.unfold(!this.filters.classList.contains("unfolded"));
         });
         part("add", HTMLButtonElement).addEventListener("click", () => actions.add());
+        part("label", HTMLButtonElement).addEventListener("click", () => actions.label());
         part("forget", HTMLButtonElement).addEventListener("click", () => actions.forgetToken());
     }
     /** The one that is searched, as the service describes it; null before anything is known. */
@@ -93,6 +94,7 @@ export class Spaces {
     show(search) {
         this.picker.value = this.name;
         part("add", HTMLButtonElement).hidden = this.served?.writable !== true;
+        part("label", HTMLButtonElement).hidden = this.served?.writable !== true;
         part("forget", HTMLButtonElement).hidden = !this.api.hasToken;
         this.panel.show(this.known, search.conditions);
         showChips(this.chips, search.conditions, this.actions.filter);

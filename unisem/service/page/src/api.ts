@@ -8,6 +8,7 @@ import type {
   Listing,
   NewRecord,
   Query,
+  Question,
   Size,
   Space,
   SpaceRecord,
@@ -83,6 +84,25 @@ export class Api {
     return (await this.json<{ ids: readonly string[] }>(`${at(space)}/records`, { records })).ids;
   }
 
+  async nextQuestion(space: string, who: string): Promise<Question | null> {
+    return this.asked(space, "next", { who });
+  }
+
+  /** Write a caption down, or skip the picture if it is null; the next question. */
+  async answerQuestion(
+    space: string,
+    who: string,
+    id: string,
+    caption: string | null,
+  ): Promise<Question | null> {
+    return this.asked(space, "answer", { who, id, caption });
+  }
+
+  /** The question whose answer is taken back; null if there is none. */
+  async takeBack(space: string, who: string): Promise<Question | null> {
+    return this.asked(space, "undo", { who });
+  }
+
   async picture(
     space: string,
     record: SpaceRecord,
@@ -93,6 +113,11 @@ export class Api {
     const path = `${at(space)}/records/${encodeURIComponent(record.id)}/image?size=${size}${digest}`;
     const answer = await this.answer(path, {}, signal);
     return answer.blob();
+  }
+
+  private async asked(space: string, what: string, said: Json): Promise<Question | null> {
+    const path = `${at(space)}/label/${what}`;
+    return (await this.json<{ question: Question | null }>(path, said)).question;
   }
 
   private async json<Answer>(path: string, body?: unknown, signal?: AbortSignal): Promise<Answer> {

@@ -7,6 +7,7 @@ import { Detail } from "./detail.js";
 import { doubt, isHit } from "./describe.js";
 import { part, plain } from "./dom.js";
 import { Gallery, skeletons } from "./gallery.js";
+import { Labelling } from "./labelling.js";
 import { Pictures } from "./picture.js";
 import { Problem } from "./problem.js";
 import { QueryBar } from "./query_bar.js";
@@ -53,6 +54,7 @@ export class App {
     refuse: (what) => this.say(what),
   });
   private readonly adding = new Adding(this.api, (ids) => this.added(ids));
+  private readonly labelling = new Labelling(this.api, this.pictures, () => this.again());
   private readonly spaces = new Spaces(this.api, {
     pick: (space) => {
       const { text, mode } = this.search;
@@ -60,6 +62,7 @@ export class App {
     },
     filter: (conditions) => this.go({ ...this.search, conditions }),
     add: () => this.adding.open(this.spaces.name),
+    label: () => this.labelling.open(this.spaces.name),
     forgetToken: () => {
       this.api.forgetToken();
       this.again();

@@ -16,6 +16,7 @@ export interface SpacesActions {
   pick(space: string): void;
   readonly filter: (conditions: Conditions) => void;
   add(): void;
+  label(): void;
   forgetToken(): void;
 }
 
@@ -41,6 +42,7 @@ export class Spaces {
       this.unfold(!this.filters.classList.contains("unfolded"));
     });
     part("add", HTMLButtonElement).addEventListener("click", () => actions.add());
+    part("label", HTMLButtonElement).addEventListener("click", () => actions.label());
     part("forget", HTMLButtonElement).addEventListener("click", () => actions.forgetToken());
   }
 
@@ -114,6 +116,7 @@ export class Spaces {
   private show(search: Search): void {
     this.picker.value = this.name;
     part("add", HTMLButtonElement).hidden = this.served?.writable !== true;
+    part("label", HTMLButtonElement).hidden = this.served?.writable !== true;
     part("forget", HTMLButtonElement).hidden = !this.api.hasToken;
     this.panel.show(this.known, search.conditions);
     showChips(this.chips, search.conditions, this.actions.filter);

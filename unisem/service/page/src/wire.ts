@@ -78,3 +78,10 @@ export interface NewRecord {
   readonly image: string | null;
   readonly metadata: { readonly [key: string]: Json };
 }
+
+/** A picture that somebody is asked about. */
+export interface Question {
+  readonly record: SpaceRecord;
+  readonly suggestions: readonly string[];
+  readonly reason: string;
+}
