@@ -12,6 +12,7 @@ from unisem.images.reference import ImageRef, ImageSource
 from unisem.records import check_unicode
 from unisem.rerank.base import Reranker
 from unisem.search.fusion import Fusion, RankFusion
+from unisem.search.graph_expansion import GraphExpansion
 from unisem.search.reranking import Reranking
 from unisem.stores.selection import EVERYTHING, Match, Selection
 
@@ -60,6 +61,8 @@ class Query:
             the next records take the others' places.
         neighbors: How many records before and after each hit come with it, by its links; ``k``
             does not count them. See `unisem.search.neighbors` for their order and score.
+        graph: How the space's knowledge graph takes part; not at all if ``None``. Its hits have no
+            cosine, so `min_score` and `min_relevance` do not touch them.
     """
 
     text: str | None = None
@@ -81,6 +84,7 @@ class Query:
     fetch_words: int | None = None
     distinct: bool = False
     neighbors: int = 0
+    graph: GraphExpansion | None = None
 
     def __post_init__(self) -> None:
         self._check_parts()
@@ -112,6 +116,8 @@ class Query:
             )
         if not isinstance(self.fusion, Fusion):
             raise TypeError(f"fusion must be a unisem.search.fusion.Fusion, not {self.fusion!r}")
+        if self.graph is not None and not isinstance(self.graph, GraphExpansion):
+            raise TypeError(f"graph must be a unisem.search.GraphExpansion, not {self.graph!r}")
         if self.diversity is not None and not 0 <= self.diversity <= 1:
             raise ValueError(f"diversity must be between 0 and 1, not {self.diversity!r}")
         if self.reranker is not None:
@@ -170,6 +176,7 @@ class Query:
     def candidates(self) -> int:
         """How many hits to fetch from each list, if it has no number of its own."""
         plain = self.mode != "hybrid" and self.diversity is None and self.reranker is None
+        plain = plain and self.graph is None
         if not self.k or plain:
             return self.k
         return max(self.k, self.fetch_k or max(_LEAST_CANDIDATES, 4 * self.k))

@@ -10,6 +10,7 @@ from unisem.images.reference import ImageSource
 from unisem.records import Modality
 from unisem.rerank.base import Reranker
 from unisem.search.fusion import Fusion, RankFusion
+from unisem.search.graph_expansion import GraphExpansion
 from unisem.search.query import Mode, Query
 from unisem.search.reranking import Reranking
 from unisem.stores.hits import Hit
@@ -48,6 +49,7 @@ class Searchable(ABC):
         fetch_k: int | None = None,
         distinct: bool = False,
         neighbors: int = 0,
+        graph: GraphExpansion | None = None,
     ) -> list[Hit]:
         """Find the records nearest to a text, a picture, or both.
 
@@ -71,6 +73,7 @@ class Searchable(ABC):
             distinct: Of records with the same picture, byte for byte, find only the best.
             neighbors: How many records before and after each hit come with it, by its links;
                 ``k`` does not count them.
+            graph: How the space's knowledge graph takes part; see `GraphExpansion`.
 
         Returns:
             Hits, best first, ties by id; with diversity, in the order they were chosen.
@@ -95,6 +98,7 @@ class Searchable(ABC):
             fetch_k=fetch_k,
             distinct=distinct,
             neighbors=neighbors,
+            graph=graph,
         )
         return self.search_query(query)
 

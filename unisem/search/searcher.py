@@ -39,14 +39,15 @@ class Searcher(Searchable):
        up query by query. With `Query.distinct` copies of a picture go, and as many more hits are
        fetched.
     3. **Fuse.** A hybrid query's two lists become one.
-    4. **Rerank.** `Query.reranker` orders the candidates anew, query by query; see `Reranking`.
-    5. **Show.** Words that were read in a picture become the picture, which is one hit however it
+    4. **Expand.** With `Query.graph` what a knowledge graph leads to is fused in; see `Expander`.
+    5. **Rerank.** `Query.reranker` orders the candidates anew, query by query; see `Reranking`.
+    6. **Show.** Words that were read in a picture become the picture, which is one hit however it
        was found; see `unisem.search.shown`. As many more hits are fetched.
-    6. **Choose.** The first ``k``, or with `Query.diversity` those ``k`` that say different things.
+    7. **Choose.** The first ``k``, or with `Query.diversity` those ``k`` that say different things.
        The choice weighs the cosine to the query against the cosines among the hits, in a calibrated
        space both as that sees them; scores that are no cosines count as their share of the best
        one, and a reranker's from 0, the least, to 1, the best.
-    7. **Surround.** With `Query.neighbors` each hit brings the records around it.
+    8. **Surround.** With `Query.neighbors` each hit brings the records around it.
 
     Args:
         encoder: Makes vectors of texts and pictures; ``None`` if all queries have ready ones.
@@ -63,10 +64,10 @@ class Searcher(Searchable):
 
     def search_many(self, queries: Sequence[Query]) -> list[list[Hit]]:
         """See `Searchable`."""
-        by_vector = self._by_vector(queries)
+        vectors, by_vector = self._by_vector(queries)
         chosen = [
-            self._choose(query, self._candidates(query, hits))[: query.k]
-            for query, hits in zip(queries, by_vector, strict=True)
+            self._choose(query, self._candidates(query, hits, vector))[: query.k]
+            for query, hits, vector in zip(queries, by_vector, vectors, strict=True)
         ]
         return [
             with_neighbors(self._store, hits, query.neighbors, query.selection)
@@ -108,14 +109,16 @@ class Searcher(Searchable):
             iter(self._encoder.encode_images(images) if images else ()),
         )
 
-    def _by_vector(self, queries: Sequence[Query]) -> list[list[Hit]]:
+    def _by_vector(self, queries: Sequence[Query]) -> tuple[list[Vector | None], list[list[Hit]]]:
+        """Vectors and hits of the queries; those by keyword have neither."""
+        embedded: list[Vector | None] = [None for _ in queries]
         found: list[list[Hit]] = [[] for _ in queries]
         places = [place for place, query in enumerate(queries) if query.mode != "keyword"]
         for place in places:
             self._check_relevance(queries[place])
         groups: dict[tuple[object, ...], list[tuple[int, Vector]]] = {}
         for place, vector in zip(places, self.embed([queries[p] for p in places]), strict=True):
-            query = queries[place]
+            query, embedded[place] = queries[place], vector
             # By their text, as filters on True and on 1 are equal to Python and are not the same.
             key = (
                 repr(query.selection),
@@ -134,7 +137,7 @@ class Searcher(Searchable):
             )
             for (place, _), hits in zip(group, lists, strict=True):
                 found[place] = [hit for hit in hits if _passes(hit, queries[place])]
-        return found
+        return embedded, found
 
     def _check_relevance(self, query: Query) -> None:
         """Refuse a query for probabilities that nobody knows.
@@ -186,9 +189,14 @@ class Searcher(Searchable):
         reranking = Reranking.of(query.reranker).at(self._directory)
         return reranking.reorder(query.text, query.image, hits)
 
-    def _candidates(self, query: Query, by_vector: list[Hit]) -> list[Hit]:
+    def _candidates(self, query: Query, by_vector: list[Hit], vector: Vector | None) -> list[Hit]:
         """What a query chooses from, best first."""
-        reranked = self._reranked(query, self._fetched(query, by_vector))
+        fetched = self._fetched(query, by_vector)
+        if query.graph is not None:
+            from unisem.search.expanding import Expander  # what most searches do without
+
+            fetched = Expander(self._store, self._encoder).expanded(query, fetched, vector)
+        reranked = self._reranked(query, fetched)
         shown = pictures_shown(self._store, reranked, query.selection)
         return _distinct(shown) if query.distinct else shown
 
@@ -210,7 +218,7 @@ class Searcher(Searchable):
         relevance = np.array([hit.score for hit in candidates])
         if query.reranker is not None:
             relevance = (relevance - relevance.min()) / max(np.ptp(relevance), 1e-30)
-        elif query.mode != "vector":
+        elif query.mode != "vector" or query.graph is not None:
             relevance /= max(relevance.max(), 1e-30)
         order = choose(relevance, likeness_of(groups), query.k, balance=1 - query.diversity)
         return [candidates[position] for position in order]

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from unisem.errors import GraphError, RecordError
 from unisem.records import Vector, check_json, check_unicode
 from unisem.stores.selection import Selection
 
+Way = Literal["both", "outward", "inward"]
+"""Relations of which an entity is the subject (outward), the object, or either."""
 BROADER = "broader"
 """The type of a relation from a thing to a more general one, as in SKOS: banjo → instrument."""
 NARROWER = "narrower"
@@ -206,8 +208,14 @@ class GraphReader(ABC):
         """Which entities have one of these names, or an alias; see `spoken`."""
 
     @abstractmethod
-    def edges(self, number: int, most: int, types: Sequence[str] | None = None) -> list[Edge]:
-        """An entity's relations either way, the heaviest first, at most so many."""
+    def edges(
+        self,
+        number: int,
+        most: int,
+        types: Sequence[str] | None = None,
+        way: Way = "both",
+    ) -> list[Edge]:
+        """An entity's relations, the heaviest first, at most so many; a self-link comes once."""
 
     @abstractmethod
     def mentions_of(self, record_ids: Sequence[str]) -> list[tuple[str, int, float]]:

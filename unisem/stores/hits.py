@@ -21,6 +21,8 @@ class Hit:
             where the space has no calibration that tells, and for hits by keyword.
         judged: What a reranker gave it, before any calibration of the reranker; ``None`` where none
             was asked, or it did not judge this record.
+        path: Names of entities that lead from the query to the record, where a knowledge graph did:
+            ``("musical instrument", "string instrument", "banjo")``; else empty.
     """
 
     record: Record
@@ -28,3 +30,4 @@ class Hit:
     matched: Modality
     relevance: float | None = None
     judged: float | None = None
+    path: tuple[str, ...] = ()

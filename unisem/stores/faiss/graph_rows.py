@@ -26,6 +26,7 @@ from unisem.stores.graph import (
     GraphReader,
     Mention,
     Relation,
+    Way,
 )
 from unisem.stores.selection import Selection
 from unisem.stores.spoken import spoken
@@ -33,6 +34,19 @@ from unisem.stores.spoken import spoken
 _ENTITY = "number, id, name, aliases, kind, properties"
 _ALL = ("entities", "entity_names", "entity_vectors", "relation_types", "relations", "mentions")
 _MOST_TYPES = 10_000
+_OUTWARD, _INWARD = (
+    f"""SELECT {there}, kinds.type, weight FROM relations INDEXED BY {index}
+    CROSS JOIN relation_types AS kinds ON kinds.number = relations.type
+    WHERE {here} = ? {{wanted}} {{once}} ORDER BY weight DESC LIMIT ?"""  # noqa: S608 - constants
+    for here, there, index in (
+        ("subject", "object", "relations_outward"),
+        ("object", "subject", "relations_inward"),
+    )
+)
+
+
+def _by_weight(edge: Edge) -> float:
+    return -edge.weight
 
 
 class GraphRows(GraphReader):
@@ -251,28 +265,31 @@ class GraphRows(GraphReader):
         with self._decoding():
             return {words: [int(line[1]) for line in lines] for words, lines in groups}
 
-    def edges(self, number: int, most: int, types: Sequence[str] | None = None) -> list[Edge]:
+    def edges(
+        self,
+        number: int,
+        most: int,
+        types: Sequence[str] | None = None,
+        way: Way = "both",
+    ) -> list[Edge]:
         """See `GraphReader`."""
-        names = self._types()
         wanted, bound = "", []
         if types is not None:
-            chosen = [known for known, name in names.items() if name in set(types)]
-            wanted = f"AND type IN ({', '.join('?' * len(chosen))})"
-            bound = chosen
+            wanted, bound = f"AND kinds.type IN ({', '.join('?' * len(types))})", list(types)
         found: list[Edge] = []
-        for here, there, is_outward in (("subject", "object", True), ("object", "subject", False)):
-            once = "" if is_outward else "AND subject != object"  # a self-link is seen once
+        for is_outward, statement in ((True, _OUTWARD), (False, _INWARD)):
+            if way not in ("both", "outward" if is_outward else "inward"):
+                continue
+            once = "AND subject != object" if way == "both" and not is_outward else ""
             lines = self._db.execute(
-                f"SELECT {there}, type, weight FROM relations"  # noqa: S608 - constants
-                f" WHERE {here} = ? {wanted} {once} ORDER BY weight DESC LIMIT ?",
-                (number, *bound, most),
+                statement.format(wanted=wanted, once=once), (number, *bound, most)
             )
             with self._decoding():
                 found += [
-                    Edge(int(other), names[kind], _weight(weight), is_outward)
-                    for other, kind, weight in lines
+                    Edge(other, kind, _weight(weight), is_outward) for other, kind, weight in lines
                 ]
-        found.sort(key=lambda edge: -edge.weight)
+        if way == "both":
+            found.sort(key=_by_weight)
         return found[:most]
 
     def mentions_of(self, record_ids: Sequence[str]) -> list[tuple[str, int, float]]:
@@ -288,8 +305,11 @@ class GraphRows(GraphReader):
     def mentioning(self, number: int, most: int, selection: Selection) -> list[tuple[str, float]]:
         """See `GraphReader`."""
         condition, parameters = compile_selection(selection)
+        joined = "CROSS JOIN records ON records.id = record"
+        if selection.is_everything:  # mentions are of records that are there
+            joined, condition, parameters = "", "TRUE", []
         found = self._db.execute(
-            f"""SELECT record, weight FROM mentions CROSS JOIN records ON records.id = record
+            f"""SELECT record, weight FROM mentions {joined}
             WHERE entity = ? AND {condition} ORDER BY weight DESC LIMIT ?""",  # noqa: S608 - bound
             (number, *parameters, most),
         )

@@ -1,0 +1,125 @@
+"""Searching with a graph: what it adds, what it must not, and what it says of the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.list_store import ListKind
+from tests.support.toy import ToyEncoder
+from unisem import Record, SemanticSpace
+from unisem.errors import StoreError
+from unisem.filters import Field
+from unisem.graph import Mention, Relation
+from unisem.search import GraphExpansion
+from unisem.search.fusion import RankFusion, WeightedFusion
+
+MOSTLY = WeightedFusion(0.2)  # the toy encoder's cosines say little
+NAMES = ("banjo", "violin", "drum", "spoon", "fork")
+
+
+@pytest.fixture
+def known(space: SemanticSpace) -> SemanticSpace:
+    """Things of two kinds, a taxonomy of them, and who mentions what."""
+    space.add(
+        Record(id=f"{name} {n}", text=f"{name} number {n}", metadata={"n": n})
+        for name in NAMES
+        for n in range(4)
+    )
+    kinds = {"banjo": "instrument", "violin": "instrument", "drum": "instrument"}
+    space.graph.add(
+        relations=[Relation(it, "broader", kinds.get(it, "cutlery")) for it in NAMES],
+        mentions=[Mention(f"{name} {n}", name, 1 - n / 10) for name in NAMES for n in range(4)],
+    )
+    return space
+
+
+@pytest.mark.parametrize("mode", ["vector", "keyword", "hybrid"])
+def test_what_the_query_names_leads_to_records_and_hits_say_the_way(
+    known: SemanticSpace, mode: Any
+) -> None:
+    how = GraphExpansion(fusion=MOSTLY)
+    hits = known.search("an instrument", k=8, mode=mode, graph=how)
+    assert {hit.record.id.split()[0] for hit in hits[:8]} <= {"banjo", "violin", "drum"}
+    assert hits[0].path == ("instrument", hits[0].record.id.split()[0])
+    assert len({hit.record.id for hit in hits}) == len(hits)
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_the_first_hits_say_where_to_begin_too(known: SemanticSpace) -> None:
+    known.graph.add(relations=[Relation("fork", "lies beside", "drum", 50.0)])
+    how = GraphExpansion(depth=1, seed_hits=2, fusion=RankFusion())
+    hits = known.search("number 0 fork", k=12, graph=how)
+    assert ("fork", "drum") in {hit.path for hit in hits}
+    alone = GraphExpansion(depth=1, seed_hits=0, types=["broader"])
+    assert not [hit for hit in known.search("number 0", k=12, graph=alone) if hit.path]
+
+
+@pytest.mark.parametrize("method", ["pagerank", "taxonomy"])
+def test_filters_are_exact_and_k_is_kept(known: SemanticSpace, method: Any) -> None:
+    how = GraphExpansion(method=method, fusion=MOSTLY)
+    hits = known.search("an instrument", k=3, filter=Field("n") == 2, graph=how)
+    assert [hit.record.metadata["n"] for hit in hits] == [2, 2, 2]
+    assert {hit.record.id.split()[0] for hit in hits} == {"banjo", "violin", "drum"}
+    only = known.search("instrument", ids=["fork 1"], graph=GraphExpansion(method=method))
+    assert [hit.record.id for hit in only] == ["fork 1"]
+    assert known.search("instrument", k=0, graph=GraphExpansion(method=method)) == []
+
+
+def test_narrower_terms_need_no_mentions(known: SemanticSpace) -> None:
+    known.graph.remove(records=[f"{name} {n}" for name in NAMES for n in range(4)])
+    plain = known.search("instrument", k=8)
+    hits = known.search(
+        "instrument", k=8, graph=GraphExpansion(method="taxonomy", fusion=RankFusion())
+    )
+    found = [hit.record.id for hit in hits if hit.path]
+    assert len(found) > 4
+    assert hits[0].path[0] == "instrument"
+    assert all(hit.path == () for hit in plain)
+
+
+def test_an_empty_graph_gives_the_plain_answer(known: SemanticSpace, encoder: ToyEncoder) -> None:
+    known.graph.clear()
+    plain = known.search("banjo number 2", k=50)
+    for how in (GraphExpansion(), GraphExpansion(method="taxonomy")):
+        assert known.search("banjo number 2", k=50, graph=how) == plain
+    known.graph.add(relations=[Relation("a moon", "has", "craters")])  # nothing to do with it
+    assert known.search("banjo number 2", k=50, graph=GraphExpansion()) == plain
+
+
+def test_a_deleted_record_is_not_found_by_the_graph(known: SemanticSpace) -> None:
+    known.delete(["banjo 0", "banjo 1"])
+    hits = known.search("instrument", k=50, graph=GraphExpansion())
+    assert len(hits) == 18
+    assert not {"banjo 0", "banjo 1"} & {hit.record.id for hit in hits}
+
+
+def test_it_is_fused_before_a_choice_of_different_hits(known: SemanticSpace) -> None:
+    hits = known.search("instrument", k=3, diversity=0.5, graph=GraphExpansion())
+    assert len(hits) == 3
+    assert any(hit.path for hit in hits)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"method": "walk"}, "method must be"),
+        ({"depth": 0}, "depth must be from 1 to 4"),
+        ({"limit": True}, "limit must be"),
+        ({"damping": 1.0}, "damping must be"),
+        ({"types": {"is": 0}}, "weight above 0"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(parts: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        GraphExpansion(**parts)
+    with pytest.raises(TypeError, match="list of types"):
+        GraphExpansion(types="broader")
+
+
+def test_a_store_without_a_graph_says_so(encoder: ToyEncoder) -> None:
+    with SemanticSpace.open(None, encoder=encoder, store=ListKind()) as space:
+        space.add([Record(id="a", text="a")])
+        with pytest.raises(StoreError, match="keeps no knowledge graph"):
+            space.search("a", graph=GraphExpansion())
