@@ -15,6 +15,7 @@ require(__name__, "langchain_core", "unisem[langchain]")
 if TYPE_CHECKING:
     from langchain_unisem.caption_images import CaptionImages as CaptionImages
     from langchain_unisem.chat_captioner import ChatModelCaptioner as ChatModelCaptioner
+    from langchain_unisem.chat_extractor import ChatModelExtractor as ChatModelExtractor
     from langchain_unisem.document_compressors import UniSemReranker as UniSemReranker
     from langchain_unisem.document_loaders import DocumentBlobParser as DocumentBlobParser
     from langchain_unisem.document_loaders import DocumentLoader as DocumentLoader

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from llama_index_unisem.embeddings.embedding import UniSemEmbedding as UniSemEmbedding
     from llama_index_unisem.indices.index import UniSemIndex as UniSemIndex
     from llama_index_unisem.llm_captioner import LLMCaptioner as LLMCaptioner
+    from llama_index_unisem.llm_extractor import LLMExtractor as LLMExtractor
     from llama_index_unisem.postprocessors.images_for_llm import ImagesForLLM as ImagesForLLM
     from llama_index_unisem.postprocessors.modality_cutoff import ModalityCutoff as ModalityCutoff
     from llama_index_unisem.postprocessors.reranker import UniSemReranker as UniSemReranker

@@ -27,10 +27,10 @@ MODULES = sorted(
 
 # Which room may import which; a room stands below every room that may import it.
 ARROWS = {
-    "langchain_unisem": "space manifest search rerank captioners encoders ingest readers "
+    "langchain_unisem": "graph space manifest search rerank captioners encoders ingest readers "
     "recognition stores presentation images captions records filters common",
-    "llama_index_unisem": "space search rerank captioners encoders ingest readers recognition "
-    "stores calibration presentation images captions records filters common",
+    "llama_index_unisem": "graph space search rerank captioners encoders ingest readers "
+    "recognition stores calibration presentation images captions records filters common",
     "service": "pairs.labelling wire exchange space manifest search rerank encoders stores "
     "calibration presentation captions records images filters readers ingest common",
     "wire": "search stores encoders calibration records images filters common",
@@ -45,7 +45,7 @@ ARROWS = {
     "ingest": "graph captioners rerank encoders readers recognition stores calibration captions "
     "filters records images common",
     "search": "graph rerank encoders stores calibration recognition records images filters common",
-    "graph": "encoders readers stores presentation records images filters common",
+    "graph": "encoders models readers stores presentation records images filters common",
     "manifest": "encoders stores common",
     "rerank": "encoders models records images common",
     "recognition": "captions records images common",

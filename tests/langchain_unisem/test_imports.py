@@ -13,6 +13,7 @@ from unisem import __version__
 NAMES = [
     "CaptionImages",
     "ChatModelCaptioner",
+    "ChatModelExtractor",
     "EmbeddingsEncoder",
     "ImageQuery",
     "MultimodalPrompt",

@@ -15,6 +15,8 @@ from urllib.parse import quote
 
 from unisem.cli.hit_table import found_by, score_of
 from unisem.common.pages import render_page
+from unisem.graph.knowledge_graph import KnowledgeGraph
+from unisem.graph.neighbourhood import Neighbourhood
 from unisem.images.library import ImageLibrary
 from unisem.images.reference import ImageRef, ImageSource
 from unisem.images.thumbnails import Thumbnails
@@ -59,6 +61,7 @@ class Page:
         introduction: A sentence below the title.
         footer: A line at the end.
         library: Knows the files that texts are from; without one, texts link nowhere.
+        graph: Knows what records are about; without one, nothing is drawn of that.
     """
 
     title: str
@@ -66,6 +69,7 @@ class Page:
     introduction: str = ""
     footer: str = ""
     library: ImageLibrary | None = None
+    graph: KnowledgeGraph | None = None
 
     def render(self, place: Path) -> str:
         """Return the HTML.
@@ -82,6 +86,7 @@ class Page:
             thumbnail=lambda image: copies.of(ImageRef.of(image)),
             page_of=lambda record: copies.of_page(record.image),
             link_of=lambda record: self._link(record, place),
+            drawing_of=self._drawing,
             citation=citation,
             found_by=found_by,
             score_of=score_of,
@@ -95,6 +100,10 @@ class Page:
             OSError: The file cannot be written.
         """
         path.write_text(self.render(path.parent), encoding="utf-8")
+
+    def _drawing(self, record: Record) -> str:
+        """What is known of a record, as markup that holds no other's; empty if nothing is."""
+        return "" if self.graph is None else Neighbourhood.of(self.graph, record.id).svg()
 
     def _link(self, record: Record, place: Path) -> str | None:
         """The URL of a picture's file, or of the page of a PDF that a text stands on.

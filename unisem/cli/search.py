@@ -17,6 +17,7 @@ from unisem.errors import FilterError, ImageError
 
 if TYPE_CHECKING:
     from unisem.filters import Filter
+    from unisem.graph import KnowledgeGraph
     from unisem.records import Modality
     from unisem.search.query import Query
     from unisem.search.reranking import RerankReport
@@ -288,4 +289,16 @@ def _write_page(
         ),
         footer=f"{amount(len(space), 'record')} · encoder {space.encoder.name}",
         library=space.image_library,
+        graph=_graph_of(space),
     ).write(page)
+
+
+def _graph_of(space: SemanticSpace) -> KnowledgeGraph | None:
+    """The space's graph, if its store keeps one and records mention something."""
+    from unisem.errors import StoreError
+
+    try:
+        graph = space.graph
+    except StoreError:
+        return None
+    return graph if graph.counts.mentions else None

@@ -1,0 +1,1 @@
+"""Entities and relations that a chat model finds in texts."""

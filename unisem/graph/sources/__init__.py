@@ -1,0 +1,1 @@
+"""Where a graph's entities, relations and mentions come from."""
