@@ -25,7 +25,7 @@ _PAGE = 4096
 READ = "SELECT vector_id, vector, checksum FROM vectors"
 READ_UNCHECKED = "SELECT vector_id, vector, NULL FROM vectors"
 _FEWEST_DROPPED = 256  # records whose vectors may wait in any case, beyond that as many as live
-_MOST_DROPPED = 20_000  # records whose vectors may wait to be taken off the disk
+_MOST_DROPPED = 100_000  # records whose vectors may wait to be taken off the disk
 
 
 class VectorId:

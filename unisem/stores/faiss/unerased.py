@@ -3,7 +3,7 @@
 To erase one means to write the page of its row, one of the index of ids and one of words' sizes.
 Among a million records these are pages of its own for each, and nearly all of what a removal would
 cost. So rows are only noted in ``unerased`` at first. They are erased when the store is compacted,
-and a few with each removal once more of them wait than a fiftieth of the records that live. The
+and a few with each removal once more of them wait than a tenth of the records that live. The
 words of what waits still count when it is reckoned how rare a word is.
 """
 
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 LIVING = "records.row NOT IN (SELECT row FROM unerased)"
 """What holds for the rows of ``records`` that are not removed."""
-_SHARE = 50  # of so many living records one removed may wait,
-_MOST = 20_000  # and in all no more than this
+_SHARE = 10  # of so many living records one removed may wait,
+_MOST = 100_000  # and in all no more than this
 
 
 class Unerased:
