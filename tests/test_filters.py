@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from unisem.common import json_values
 from unisem.common.json_values import kind, same
 from unisem.errors import FilterError
@@ -269,7 +270,7 @@ FILTERS = st.recursive(
 
 
 @given(FILTERS, METADATA)
-@settings(max_examples=1500)
+@settings(max_examples=examples(150))
 def test_sql_means_what_python_means(condition: Filter, metadata: dict[str, Any]) -> None:
     assert sql_matches(condition, metadata) is matches(condition, metadata)
 

@@ -40,10 +40,14 @@ from unisem.stores.faiss import FaissKind, FaissStore
 from unisem.stores.milvus import MilvusKind, MilvusStore
 
 KINDS: tuple[Any, ...] = (
-    *("flat", "hnsw", "rabitq", "list", "remote"),
-    pytest.param("milvus", marks=pytest.mark.slow),
+    *("flat", "hnsw", "rabitq", "list"),
+    *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("remote", "milvus")),
 )
-"""Kinds of index and of store; ``"remote"`` is a flat one, behind a service."""
+"""Kinds of index and of store; ``"remote"`` is a flat one, behind a service.
+
+That a service's space gives what the space itself gives is also asked by `test_every_door`, which
+is faster.
+"""
 
 
 class Fronts:

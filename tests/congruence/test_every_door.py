@@ -97,10 +97,19 @@ def far(near: SemanticSpace, folder: Path) -> Iterator[SemanticSpace]:
         yield opened
 
 
-@pytest.fixture(scope="module", params=["near", "far"])
+@pytest.fixture(scope="module")
 def space(request: pytest.FixtureRequest) -> Any:
     """Whichever the doors are to."""
     return request.getfixturevalue(request.param)
+
+
+def near_and_far(asked: Sequence[Any], every: int) -> list[Any]:
+    """All of the space of this process, and every so many of a service's; the rest is slow."""
+    far = [
+        pytest.param("far", it, marks=() if n % every == 0 else pytest.mark.slow)
+        for n, it in enumerate(asked)
+    ]
+    return [*(("near", it) for it in asked), *far]
 
 
 def questions() -> list[Question]:
@@ -115,7 +124,9 @@ def questions() -> list[Question]:
     return made
 
 
-@pytest.mark.parametrize("question", questions(), ids=str)
+@pytest.mark.parametrize(
+    ("space", "question"), near_and_far(questions(), every=5), indirect=["space"], ids=str
+)
 def test_every_door_gives_what_the_space_gives(
     near: SemanticSpace, space: SemanticSpace, question: Question
 ) -> None:
@@ -128,13 +139,23 @@ def test_every_door_gives_what_the_space_gives(
             check(answer, expected, name)
 
 
-@pytest.mark.parametrize("mode", [mode for mode in MODES if mode.get("mode") != "keyword"], ids=str)
-@pytest.mark.parametrize("text", [None, "in red"])
+WITH_A_PICTURE = [
+    (text, mode)
+    for text, mode in itertools.product((None, "in red"), MODES)
+    if mode.get("mode") != "keyword" and (text is not None or "mode" not in mode)
+]
+
+
+@pytest.mark.parametrize(
+    ("space", "asked"), near_and_far(WITH_A_PICTURE, every=6), indirect=["space"], ids=str
+)
 def test_a_picture_at_every_door(
-    near: SemanticSpace, space: SemanticSpace, folder: Path, mode: dict[str, Any], text: str | None
+    near: SemanticSpace,
+    space: SemanticSpace,
+    folder: Path,
+    asked: tuple[str | None, dict[str, Any]],
 ) -> None:
-    if text is None and "mode" in mode:
-        return
+    text, mode = asked
     for reranker, neighbors in itertools.product((None, ColourReranker()), (0, 1)):
         question = Question(
             text=text, image=folder / "blue.png", text_weight=0.3, reranker=reranker,
@@ -149,7 +170,14 @@ def test_a_picture_at_every_door(
                 check(answer, expected, name)
 
 
-@pytest.mark.parametrize("mode", ["vector", "hybrid"])
+@pytest.mark.parametrize(
+    ("space", "mode"),
+    [
+        *(("near", "vector"), ("near", "hybrid"), ("far", "hybrid")),
+        pytest.param("far", "vector", marks=pytest.mark.slow),
+    ],
+    indirect=["space"],
+)
 def test_what_a_reranker_makes_of_the_candidates(
     space: SemanticSpace, corpus: Sequence[Record], mode: Any
 ) -> None:

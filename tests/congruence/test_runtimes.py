@@ -40,7 +40,13 @@ def clip(folder: Path) -> dict[str, Encoder]:
     return {"torch": loaded, "onnx": load_encoder(str(folder / "exported"), device="cpu")}
 
 
-@pytest.fixture(scope="module", params=[mini, clip], ids=["mini", "CLIP"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(mini, id="mini"),
+        pytest.param(clip, id="CLIP", marks=pytest.mark.slow),  # its export takes long
+    ],
+)
 def encoders(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Encoder]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from langchain_unisem import UniSemRetriever
 from langchain_unisem.filters import to_filter
+from tests.support.examples import examples
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.errors import FilterError
@@ -108,7 +109,7 @@ conditions = st.recursive(
 metadatas = st.dictionaries(fields, nullable | st.lists(scalars, max_size=3), max_size=3)
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(80))
 @given(conditions, metadatas)
 def test_means_what_it_says(condition: dict[str, Any], metadata: dict[str, Any]) -> None:
     translated = to_filter(condition)

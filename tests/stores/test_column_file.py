@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.stores.crash.steps import Steps
 from tests.stores.test_columns import columns_of
+from tests.support.examples import examples
 from tests.test_filters import FILTERS, METADATA
 from unisem import Record
 from unisem.filters import SOURCE, Field, Filter, fields_of, matches
@@ -114,7 +115,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str | None, in
 @given(
     FILTERS, st.lists(METADATA, max_size=5), st.lists(st.lists(METADATA, max_size=3), max_size=2)
 )
-@settings(max_examples=400)
+@settings(max_examples=examples(60))
 def test_columns_that_were_written_mean_what_python_means(
     condition: Filter, first: list[dict[str, Any]], later: list[list[dict[str, Any]]]
 ) -> None:

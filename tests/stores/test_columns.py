@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.test_filters import FILTERS, METADATA
 from unisem.filters import Field, Filter, fields_of, look_up, matches
 from unisem.stores.faiss.columns import Column, evaluate
@@ -28,7 +29,7 @@ def columns_of(batches: list[list[dict[str, Any]]], fields: set[str]) -> dict[st
 
 
 @given(FILTERS, st.lists(st.lists(METADATA, max_size=4), max_size=4))
-@settings(max_examples=1500)
+@settings(max_examples=examples(150))
 def test_columns_mean_what_python_means(
     condition: Filter, batches: list[list[dict[str, Any]]]
 ) -> None:

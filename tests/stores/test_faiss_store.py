@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.stores.contract.items import assert_agree, item, query
+from tests.support.examples import examples
 from tests.support.oracle import BruteForce
 from unisem.errors import CorruptStoreError, StoreLockedError
 from unisem.filters import Field
@@ -66,7 +67,7 @@ STEPS = st.lists(
 @pytest.mark.parametrize("scanned", ["few vectors are scanned", "never scanned for being few"])
 @given(steps=STEPS, on_disk=st.booleans())
 @settings(
-    max_examples=60,
+    max_examples=examples(12),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_any_sequence_of_writes_agrees_with_brute_force(

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.toy import ToyEncoder
 from tests.test_filters import EDGES, comparisons
 from unisem import Record, SemanticSpace
@@ -40,7 +41,7 @@ def filled() -> SemanticSpace:
 
 
 @given(st.lists(comparisons(), min_size=1, max_size=2).map(lambda parts: reduce(or_, parts)))
-@settings(max_examples=300)
+@settings(max_examples=examples(60))
 def test_every_evaluator_agrees(condition: Filter) -> None:
     expected, *others = ids_by_each_evaluator(SPACE, condition)
     assert others == [expected, expected]

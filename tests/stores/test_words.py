@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.keywords import found, item, open_store
 from unisem.filters import Field
 from unisem.stores.faiss import FaissStore
@@ -129,7 +130,7 @@ def test_a_text_is_never_syntax(store: FaissStore, query: str) -> None:
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=300)
+@settings(max_examples=examples(60))
 def test_any_text_finds_itself_or_has_no_terms(text: str) -> None:
     database = sqlite3.connect(":memory:")
     database.execute("CREATE TABLE records (row, id, text, metadata)")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.keywords import VECTOR, found, item, open_store
 from unisem import Record
 from unisem.filters import Field
@@ -93,7 +94,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 @settings(
-    max_examples=60,
+    max_examples=examples(12),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_any_sequence_of_writes_keeps_the_index_right(

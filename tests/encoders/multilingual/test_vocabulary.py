@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from tests.encoders.multilingual.test_encoder import CATS
+from tests.support.examples import examples
 from unisem import Encoder, load_encoder
 from unisem.encoders.multilingual.vocabulary import Piece, Vocabulary, tokenizer_of
 from unisem.encoders.multilingual.weights import Unpacked
@@ -77,7 +78,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Vocabulary:
     return Vocabulary(path)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.text("ab é虎☃", max_size=12), min_size=1, max_size=3))
 def test_any_texts_are_by_a_few_pieces(small: Vocabulary, texts: list[str]) -> None:
     """Several together, ties and letters that no piece has among them."""

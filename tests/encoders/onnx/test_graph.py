@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from safetensors.numpy import save_file
 
+from tests.support.examples import examples
 from unisem.encoders.mini import MODEL_DIRECTORY
 from unisem.encoders.onnx.graph import Graph, Outside, Place
 from unisem.encoders.onnx.protobuf import written
@@ -150,7 +151,7 @@ def test_weights_of_another_shape_or_kind_are_refused(tmp_path: Path, weight: np
         open_session(tmp_path, tmp_path / "g.onnx", "the encoder 'x'")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.binary(max_size=300), st.integers(0, SHIPPED.stat().st_size), st.booleans())
 def test_any_bytes_are_a_graph_or_an_error(
     tmp_path_factory: pytest.TempPathFactory, noise: bytes, place: int, replaces: bool

@@ -6,9 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.fuzzing import for_long
 from tests.support.hostile_pdfs import (
     chapters_within_themselves,
@@ -67,7 +68,7 @@ def is_read_or_refused(form: Format, data: bytes) -> None:
 
 
 CHANGES = st.lists(CHANGE, min_size=1, max_size=6)
-USUAL = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+USUAL = settings(max_examples=examples(20))
 
 
 @USUAL

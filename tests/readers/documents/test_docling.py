@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.fuzzing import for_long
 from tests.support.pictures import encoded, solid
 from unisem.common.skipped import Skipped
@@ -248,7 +249,7 @@ _DOCUMENTS = st.fixed_dictionaries(
 
 
 @given(_DOCUMENTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_any_document_is_read(
     tmp_path_factory: pytest.TempPathFactory, parts: dict[str, Any]
 ) -> None:

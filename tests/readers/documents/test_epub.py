@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.fuzzing import for_long
 from tests.support.pictures import encoded, solid
 from unisem.common.skipped import Skipped
@@ -154,7 +155,7 @@ def check(seed: int, changes: int) -> None:
 
 
 @given(st.integers(0, 1 << 32), st.integers(1, 20))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_a_damaged_book_is_read_or_refused(seed: int, changes: int) -> None:
     check(seed, changes)
 
@@ -167,7 +168,7 @@ def test_a_damaged_book_is_read_or_refused_for_long(seed: int, changes: int) -> 
 
 
 @given(st.binary(max_size=300), st.sampled_from([name for name in MEMBERS if "." in name]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_any_member_is_read_or_refused(data: bytes, name: str) -> None:
     with suppress(DocumentError):
         read(book(**{name: data}))

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.fuzzing import for_long
 from tests.support.pictures import encoded, solid
 from unisem.common.skipped import Skipped
@@ -156,7 +157,7 @@ _ANY = st.recursive(
 
 
 @given(st.lists(_ANY, max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_any_cells_are_read(tmp_path_factory: pytest.TempPathFactory, cells: list[Any]) -> None:
     read(tmp_path_factory.getbasetemp(), *cells)
 

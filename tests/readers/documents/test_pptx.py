@@ -17,6 +17,7 @@ from pptx.enum.chart import XL_CHART_TYPE
 from pptx.presentation import Presentation
 from pptx.util import Pt
 
+from tests.support.examples import examples
 from tests.support.fuzzing import for_long
 from tests.support.office import changed, picture, slides
 from tests.support.pictures import encoded, solid
@@ -267,7 +268,7 @@ SAMPLE = slides(talk)
 @settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     deadline=None,
-    max_examples=60,
+    max_examples=examples(20),
 )
 def test_damage_is_one_kind_of_error(data: st.DataObject) -> None:
     check_damage(data)

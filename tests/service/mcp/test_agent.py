@@ -86,15 +86,19 @@ def cards_space(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "cards.unisem"
 
 
-@pytest.fixture(params=["streams", "http"])
-def reached(request: pytest.FixtureRequest, cards_space: Path) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def url(cards_space: Path) -> Iterator[str]:
+    with over_http(cards_space, "--no-links") as address:
+        yield address
+
+
+@pytest.fixture(params=[pytest.param("streams", marks=pytest.mark.slow), "http"])
+def reached(request: pytest.FixtureRequest, cards_space: Path) -> Any:
     """What the adapter connects to; links would reach the model as pictures that nobody has."""
     if request.param == "streams":
         server = over_streams(cards_space, "--no-links")
-        yield StdioTransport(server.command, server.args, env=server.env)
-    else:
-        with over_http(cards_space, "--no-links") as url:
-            yield url
+        return StdioTransport(server.command, server.args, env=server.env)
+    return request.getfixturevalue("url")
 
 
 async def test_an_agent_answers_from_a_picture_that_it_is_sent(

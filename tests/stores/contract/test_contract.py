@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.stores.contract.conftest import Shop, shop_of
 from tests.stores.contract.items import DIMENSION, assert_agree, item, query
+from tests.support.examples import examples
 from tests.support.oracle import BruteForce
 from unisem import Record
 from unisem.errors import RecordError, StoreError, VectorError
@@ -90,7 +91,9 @@ STEPS = st.lists(
 )
 @given(steps=STEPS)
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(6),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_any_sequence_of_writes_agrees_with_brute_force(
     tmp_path_factory: pytest.TempPathFactory, name: str, steps: list[tuple[str, Any]]

@@ -62,7 +62,14 @@ def both() -> tuple[BruteForce, BruteForce]:
     return before, after
 
 
-@pytest.mark.parametrize("step", range(8))
+def steps(count: int, fast: tuple[int, ...]) -> list[Any]:
+    """Each step at which a writer may die; those that are like others are slow."""
+    return [
+        pytest.param(step, marks=() if step in fast else pytest.mark.slow) for step in range(count)
+    ]
+
+
+@pytest.mark.parametrize("step", steps(8, fast=(0, 3, 4, 7)))
 def test_killed(place: str, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     before, after = both()
     store = opened(place)
@@ -96,7 +103,7 @@ def test_killed(place: str, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     store.close()
 
 
-@pytest.mark.parametrize("step", range(4))
+@pytest.mark.parametrize("step", steps(4, fast=(0, 3)))
 def test_refused(store: MilvusStore, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     before, _ = both()
     store.add(OLD)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.stores.contract.items import query
 from tests.stores.milvus.conftest import opened
+from tests.support.examples import examples
 from tests.support.milvus_lite import milvus_place
 from tests.test_filters import EDGES, comparisons
 from unisem import Record
@@ -73,7 +74,9 @@ FIELDS = ("a", "a.b", "a.b.c", "", "a.", "absent")
     st.booleans(),
 )
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(12),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_conditions(filled: MilvusStore, parts: list[Filter], join: Any, turned: bool) -> None:
     condition = reduce(join, parts)
@@ -83,7 +86,16 @@ def test_conditions(filled: MilvusStore, parts: list[Filter], join: Any, turned:
 SCALARS = [*EDGES, True, "1", "", LONG, LONG + "a", 2**53 + 1, 2**999, -(2**999), 1e300, "2024-07"]
 
 
-@pytest.mark.parametrize("operator", [Operator.GT, Operator.GE, Operator.LT, Operator.LE])
+@pytest.mark.parametrize(
+    "operator",
+    [
+        Operator.GE,
+        *(
+            pytest.param(it, marks=pytest.mark.slow)
+            for it in (Operator.GT, Operator.LT, Operator.LE)
+        ),
+    ],
+)
 def test_order(filled: MilvusStore, operator: Operator) -> None:
     for value in SCALARS:
         check(filled, Comparison("a", operator, value))

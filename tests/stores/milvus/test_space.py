@@ -412,7 +412,13 @@ def test_more_than_milvus_gives_at_once(
     assert store.search(query(1)[None], 3)[0] == expected[0][:3]
 
 
-@pytest.mark.parametrize("index", ["hnsw", "ivf_flat", "ivf_sq8", "autoindex"])
+@pytest.mark.parametrize(
+    "index",
+    [
+        "hnsw",
+        *(pytest.param(it, marks=pytest.mark.slow) for it in ("ivf_flat", "ivf_sq8", "autoindex")),
+    ],
+)
 def test_every_index(place: str, index: str) -> None:
     exact, other = opened(place), opened(f"{place}_i", MilvusKind(index=index, effort=1024))
     items = [item(f"r{n}", n, picture=n % 3 == 0) for n in range(80)]
