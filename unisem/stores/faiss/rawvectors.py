@@ -91,7 +91,8 @@ class RawVectors:
         (waiting,) = self._db.execute("SELECT count(*) FROM dropped").fetchone()
         most = _MOST_DROPPED
         if waiting <= most:
-            (living,) = self._db.execute("SELECT count(*) FROM records").fetchone()
+            counted = "SELECT (SELECT count(*) FROM records) - (SELECT count(*) FROM unerased)"
+            (living,) = self._db.execute(counted).fetchone()
             most = min(most, max(_FEWEST_DROPPED, living))
         if waiting > most:
             self.sweep(min(waiting - most, at_once))
