@@ -1,6 +1,6 @@
 """Each kind of index of a segment beside a plain scan, on vectors that vary as those of `mini`.
 
-    python -m benchmarks.index_kinds [--rows 100000] [--kinds flat rabitq] [--queries 40]
+    python -m benchmarks.index_kinds [--rows 100000] [--kinds flat ivf_pq] [--queries 40]
 
 Three quarters of the vectors are pictures', the others texts'; queries are real captions, which no
 index has seen (`benchmarks.peers.spectrum`). One thread, one query at a time, 18 results, as a

@@ -1,7 +1,7 @@
 """The embedded store beside bare Faiss and other embedded stores, on the same vectors.
 
     python -m benchmarks.store [--data spectrum] [--rows 20000 100000] [--peers all]
-        [--kinds flat rabitq ivf_rabitq hnsw auto] [--out results.json]
+        [--kinds flat rabitq ivf_pq hnsw auto] [--out results.json]
         [--markdown docs/measured/store.md] [--plot docs/measured/store.png]
 
 Every contender (a store with one kind of index) has processes of its own: one that fills it, one

@@ -10,12 +10,13 @@ from typing import cast
 
 from benchmarks.peers.base import Peer
 
-KINDS = ("flat", "panorama", "rabitq", "ivf_rabitq", "hnsw", "auto")
+KINDS = ("flat", "panorama", "rabitq", "ivf_rabitq", "ivf_pq", "hnsw", "auto")
 """What a contender's index is.
 
 ``flat`` is exact. ``panorama`` is Faiss's own exact search that prunes, bare. ``rabitq`` is codes
 of one bit a dimension, or whatever is nearest to that in a peer, and exact rescoring;
-``ivf_rabitq`` the same in inverted lists. ``hnsw`` is a graph. ``auto`` is what our store chooses.
+``ivf_rabitq`` the same in inverted lists; ``ivf_pq`` our store's codes in lists. ``hnsw`` is a
+graph. ``auto`` is what our store chooses.
 """
 OURS, BARE = "unisem", "faiss"
 
@@ -76,7 +77,7 @@ PEERS = {
             module="bare_faiss",
             public="BareFaiss",
             distributions=("faiss-cpu",),
-            kinds=tuple(kind for kind in KINDS if kind != "auto"),
+            kinds=tuple(kind for kind in KINDS if kind not in ("ivf_pq", "auto")),
             efforts=_EF | _SHORTLISTS | _PROBES,
             durable=False,
             records=False,
@@ -86,8 +87,8 @@ PEERS = {
             module="unisem_store",
             public="UniSem",
             distributions=(),  # this checkout,
-            kinds=tuple(kind for kind in KINDS if kind != "panorama"),
-            efforts=_SHORTLISTS | {"ivf_rabitq": (2, 4, 8), "hnsw": (2, 4)},
+            kinds=("flat", "ivf_pq", "hnsw", "auto"),
+            efforts={"ivf_pq": (2, 4), "hnsw": (2, 4)},
         ),
         Entry(
             name="usearch",

@@ -10,7 +10,7 @@ from benchmarks.peers.data import ALL, CONDITIONS
 from benchmarks.peers.registry import BARE, OURS
 from benchmarks.peers.results import Figures, Results
 
-RESCORED = ("rabitq", "ivf_rabitq")
+RESCORED = ("rabitq", "ivf_rabitq", "ivf_pq")
 USEFUL = 0.95
 """Recall from which on a peer's setting counts; of one that reaches less, its best does."""
 _FILTERS = tuple(condition.label for condition in CONDITIONS if condition != ALL)

@@ -3,7 +3,6 @@
 # ruff: noqa: D102  # the docstrings are the base class's
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +52,8 @@ class UniSem(Peer):
         ]
 
     def tune(self, effort: int | None) -> None:
-        """Open again with so many times the usual effort, or a shortlist of so many for ten."""
-        settings = IndexSettings(self._kind)
-        if effort is not None and self._kind == "rabitq":
-            settings = replace(settings, oversampling=effort // 10)
-        elif effort is not None:
-            settings = replace(settings, effort=effort)
+        """Open again with so many times the usual effort."""
+        settings = IndexSettings(self._kind, effort=1 if effort is None else effort)
         self._store.close()
         self._store = self._opened(settings)
 

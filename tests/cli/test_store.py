@@ -110,9 +110,9 @@ def test_a_space_beyond_saving(run: Run, built: Path) -> None:
 
 
 def test_compact(run: Run, built: Path) -> None:
-    result = run("store", "compact", built, "--index", "rabitq")
+    result = run("store", "compact", built, "--index", "ivf_pq")
     assert result.exit_code == 0
-    assert "rabitq: as asked" in result.stdout
+    assert "ivf_pq: as asked" in result.stdout
     assert "empty pages were given back" in result.stdout
     assert "→" in result.stdout
     assert run("store", "compact", built, "--index", "tree").exit_code == 2

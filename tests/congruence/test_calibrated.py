@@ -45,7 +45,7 @@ def made() -> Calibration:
 CALIBRATION = made()
 
 
-@pytest.fixture(scope="module", params=["flat", "rabitq"])
+@pytest.fixture(scope="module", params=["flat", "ivf_pq"])
 def fronts(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Fronts]:

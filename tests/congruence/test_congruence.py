@@ -40,7 +40,7 @@ from unisem.stores.faiss import FaissKind, FaissStore
 from unisem.stores.milvus import MilvusKind, MilvusStore
 
 KINDS: tuple[Any, ...] = (
-    *("flat", "hnsw", "rabitq", "list"),
+    *("flat", "hnsw", "ivf_pq", "list"),
     *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("remote", "milvus")),
 )
 """Kinds of index and of store; ``"remote"`` is a flat one, behind a service.

@@ -60,7 +60,7 @@ class Indexed(UniSemVectorStore):
 
 
 class _KindOfIndex(VectorStoreIntegrationTests):
-    kind: Literal["flat", "hnsw", "rabitq", "ivf_rabitq"]
+    kind: Literal["flat", "hnsw", "ivf_pq"]
 
     @pytest.fixture
     def vectorstore(self, tmp_path: Path) -> Iterator[VectorStore]:
@@ -81,9 +81,5 @@ class TestHnsw(_KindOfIndex):
     kind = "hnsw"
 
 
-class TestIvfRabitq(_KindOfIndex):
-    kind = "ivf_rabitq"
-
-
-class TestRabitq(_KindOfIndex):
-    kind = "rabitq"
+class TestIvfPQ(_KindOfIndex):
+    kind = "ivf_pq"

@@ -187,15 +187,15 @@ def test_an_open_reader_survives_compaction(tmp_path: Path, encoder: ToyEncoder)
 
 def test_options_reach_the_store(tmp_path: Path, encoder: ToyEncoder) -> None:
     path = tmp_path / "s.unisem"
-    kind = FaissKind(index="rabitq", durability="relaxed")
+    kind = FaissKind(index="ivf_pq", durability="relaxed")
     with SemanticSpace.open(path, encoder=encoder, store=kind) as space:
         space.add([Record(id="a", text="a tiger")])
-        assert space.compact().startswith("rabitq")
+        assert space.compact().startswith("ivf_pq")
     with pytest.raises(ValueError, match="durability"):
         SemanticSpace.open(path, encoder=encoder, store=FaissKind(durability="none"))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("store", [None, "faiss", FaissKind(index="rabitq")])
+@pytest.mark.parametrize("store", [None, "faiss", FaissKind(index="ivf_pq")])
 def test_settings_of_the_store_may_be_said_by_name(
     tmp_path: Path, encoder: ToyEncoder, store: str | FaissKind | None
 ) -> None:

@@ -60,7 +60,7 @@ def assert_holds(store: FaissStore, held: list[EmbeddedRecord], dimension: int) 
     assert [item.record.id for item in store.embedded()] == [item.record.id for item in held]
 
 
-@pytest.mark.parametrize("kind", [None, "flat", "hnsw", "rabitq"])
+@pytest.mark.parametrize("kind", [None, "flat", "hnsw", "ivf_pq"])
 def test_an_emptied_store_takes_another_dimension(
     store: FaissStore, kind: IndexKind | None
 ) -> None:

@@ -174,7 +174,7 @@ def test_the_file_is_only_touched_where_no_fork_can_come_between(
         space.store.update({"a1": {"n": 0}})
         assert len(list(space.store.select())) == len(list(space.store.embedded())) == 1099
         next(space.store.select()), next(space.store.embedded())
-        space.compact("rabitq")
+        space.compact("ivf_pq")
         space.search("a1", k=3)
         space.store.shrink()
     assert unguarded == []

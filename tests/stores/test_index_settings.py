@@ -50,7 +50,7 @@ def recall(path: Path, settings: IndexSettings) -> float:
     return sum(hits) / (K * len(QUERIES))
 
 
-@pytest.mark.parametrize("kind", ["hnsw", "rabitq", "ivf_rabitq"])
+@pytest.mark.parametrize("kind", ["hnsw", "ivf_pq"])
 def test_more_effort_finds_more(filled: Path, kind: str) -> None:
     little, usual, much = (
         recall(filled, IndexSettings(kind, effort=effort))  # type: ignore[arg-type]
@@ -71,7 +71,7 @@ def test_oversampling_says_how_many_are_rescored(
         looked_up.append(len(positions))
         return check(self, positions)
 
-    settings = IndexSettings("rabitq", oversampling=times)
+    settings = IndexSettings("ivf_pq", oversampling=times)
     assert recall(filled, settings) > 0.2
     with closing(FaissStore(filled, ImageLibrary(filled), index=settings)) as store:
         monkeypatch.setattr(RawFile, "check", counted)
@@ -92,8 +92,8 @@ def test_a_space_takes_settings(tmp_path: Path, encoder: object) -> None:
     ("arguments", "complaint"),
     [
         ({"kind": "tree"}, "index must be one of flat, hnsw"),
-        ({"kind": "sq8"}, "no index of the kind 'sq8' any more; 'rabitq' is smaller"),
-        ({"kind": "ivf"}, "no index of the kind 'ivf' any more; 'ivf_rabitq' is smaller"),
+        ({"kind": "sq8"}, "no index of the kind 'sq8' any more; 'ivf_pq' is faster"),
+        ({"kind": "rabitq"}, "no index of the kind 'rabitq' any more; 'ivf_pq' is faster"),
         ({"effort": 0}, "effort must be a number above 0"),
         ({"effort": float("nan")}, "effort must be a number above 0"),
         ({"oversampling": 0}, "oversampling must be a whole number"),

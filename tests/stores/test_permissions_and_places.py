@@ -140,7 +140,7 @@ def test_nothing_is_acknowledged_in_a_directory_that_has_gone(
             assert len(again) == 300
 
 
-@pytest.mark.parametrize("kind", ["flat", "hnsw", "rabitq"])
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf_pq"])
 @pytest.mark.parametrize("utf8", ["0", "1"])
 def test_an_index_is_used_under_a_name_that_the_locale_does_not_know(
     tmp_path: Path, kind: str, utf8: str

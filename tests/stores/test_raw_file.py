@@ -108,7 +108,7 @@ def filled(path: Path, vectors: Vector, settings: IndexSettings) -> None:
         store.compact()
 
 
-@pytest.mark.parametrize("kind", ["flat", "hnsw", "rabitq"])
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf_pq"])
 def test_the_file_equals_the_catalogue_to_the_bit(tmp_path: Path, kind: str) -> None:
     vectors = unit(2500, 16)
     filled(tmp_path, vectors, IndexSettings(kind))  # type: ignore[arg-type]
@@ -118,10 +118,11 @@ def test_the_file_equals_the_catalogue_to_the_bit(tmp_path: Path, kind: str) -> 
 
 def test_scores_of_rounded_vectors(tmp_path: Path) -> None:
     vectors, asked = unit(2500, 16), unit(3, 16)
-    filled(tmp_path, vectors, IndexSettings("rabitq", raw="float16"))
+    settings = IndexSettings("ivf_pq", raw="float16", effort=50)
+    filled(tmp_path, vectors, settings)
     assert not list(tmp_path.glob("vectors-*.f32"))
     rounded = vectors.astype(np.float16).astype(np.float64)
-    with closing(FaissStore(tmp_path, ImageLibrary(tmp_path))) as store:
+    with closing(FaissStore(tmp_path, ImageLibrary(tmp_path), index=settings)) as store:
         for hits, query in zip(store.search(asked, 10), asked.astype(np.float64), strict=True):
             scores = rounded @ query
             assert [hit.score for hit in hits] == pytest.approx(np.sort(scores)[:-11:-1], abs=1e-12)
@@ -139,7 +140,7 @@ def test_what_auto_scans_after_all_is_not_rounded(
     assert path.read_bytes() == vectors.tobytes()
 
 
-@pytest.mark.parametrize("kind", ["flat", "hnsw", "rabitq"])
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf_pq"])
 def test_a_search_that_meets_damage_goes_on_from_the_catalogue(
     tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -79,9 +79,9 @@ def test_a_space_is_not_opened_as_another_kind(tmp_path: Path) -> None:
     for store in ("list", ListKind()):
         with pytest.raises(StoreError, match=r"kind 'faiss', not 'list'.*export"):
             opened(tmp_path / "f", store)
-    with opened(tmp_path / "f", FaissKind(index="rabitq")) as space:
+    with opened(tmp_path / "f", FaissKind(index="ivf_pq")) as space:
         space.add([Record(id="a", text="a tiger")])
-        assert space.compact().startswith("rabitq: as asked")
+        assert space.compact().startswith("ivf_pq: as asked")
 
 
 def test_a_kinds_own_settings_reach_it(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_docstore_copied_on_every_add(store: UniSemVectorStore) -> None:
     assert embeddings.texts == ["one more"]
 
 
-@pytest.mark.parametrize("kind", ["hnsw", "rabitq", "ivf_rabitq"])
+@pytest.mark.parametrize("kind", ["hnsw", "ivf_pq"])
 def test_hnsw_delete(kind: str, thousand: UniSemVectorStore, tmp_path: Path) -> None:
     encoder = EmbeddingsEncoder(WordEmbeddings())
     with SemanticSpace.open(tmp_path / "s", encoder=encoder, store=FaissKind(kind)) as space:

@@ -10,7 +10,7 @@ from unisem.calibration import fit_calibration
 from unisem.records import Vector
 from unisem.stores.calibrated import Calibrated
 from unisem.stores.faiss.index_settings import IndexSettings
-from unisem.stores.faiss.kinds import base, codes
+from unisem.stores.faiss.kinds import base, ivf_pq
 from unisem.stores.faiss.kinds.tuning import Tuning
 from unisem.stores.faiss.moments import Moment
 from unisem.stores.faiss.segment import Segment
@@ -25,8 +25,8 @@ def drawn(dimension: int) -> Vector:
 
 def tuning_of(rows: Vector, are_images: bool | Vector, calibrated: Calibrated | None) -> Tuning:
     numbers = np.arange(len(rows), dtype=np.int64) << 12 | are_images
-    settings = IndexSettings("rabitq")
-    found = Segment.build("rabitq", rows, numbers, Moment("e", 1), calibrated, settings).tuning
+    settings = IndexSettings("ivf_pq")
+    found = Segment.build("ivf_pq", rows, numbers, Moment("e", 1), calibrated, settings).tuning
     assert found is not None
     return found
 
@@ -35,13 +35,12 @@ def tuning_of(rows: Vector, are_images: bool | Vector, calibrated: Calibrated | 
 def test_more_is_scored_where_nobody_can_ask(
     are_images: bool, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(codes, "_SHALLOW", 1000)  # one bit is enough
     rows = drawn(48)
     found = tuning_of(rows, are_images, None)
     assert found.raised == times
     assert f"({times} times what these need" in found.described
     assert Tuning.from_json(found.to_json()) == found
-    monkeypatch.setattr(codes, "_RAISED", dict.fromkeys(codes._RAISED, 1))
+    monkeypatch.setattr(ivf_pq, "_RAISED", dict.fromkeys(ivf_pq._RAISED, 1))
     assert found.oversampling == times * tuning_of(rows, are_images, None).oversampling
     mixed = tuning_of(rows, np.arange(ROWS) % 2, None)
     assert mixed.raised == 1
@@ -53,7 +52,7 @@ def test_a_calibration_knows_what_is_asked(
     are_images: bool, other: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(base, "FEW", 100)
-    monkeypatch.setattr(codes, "FEW", 100)
+    monkeypatch.setattr(ivf_pq, "FEW", 100)
     corpus = Corpus.of(300, 0.6, 1)
     calibration = fit_calibration(corpus.sample, fingerprint="ab")
     rows = corpus.images if are_images else corpus.texts

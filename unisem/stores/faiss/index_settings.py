@@ -8,16 +8,12 @@ from typing import Any, Literal, cast
 
 from unisem.stores.faiss.raw_file import PRECISIONS, Precision
 
-IndexKind = Literal["flat", "hnsw", "rabitq", "ivf_rabitq"]
-KINDS: tuple[IndexKind, ...] = ("flat", "hnsw", "rabitq", "ivf_rabitq")
-CODED: tuple[IndexKind, ...] = ("rabitq", "ivf_rabitq")
-"""Kinds that search by codes, and score what they find by the vectors themselves."""
-EXACT_UP_TO = 100_000
-"""Vectors that ``auto`` scans exactly: a few milliseconds each query on one core."""
-LISTS_FROM = 2_000_000
-"""Vectors from which on ``auto`` tries to look at a part of the codes only."""
+IndexKind = Literal["flat", "hnsw", "ivf_pq"]
+KINDS: tuple[IndexKind, ...] = ("flat", "hnsw", "ivf_pq")
+EXACT_UP_TO = 50_000
+"""Vectors that ``auto`` scans exactly: a millisecond or two each query on one core."""
 
-_SUCCESSORS = {"sq8": "rabitq", "ivf": "ivf_rabitq"}
+_GONE = ("sq8", "ivf", "rabitq", "ivf_rabitq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +26,9 @@ class IndexSettings:
         effort: How much of a graph (``efSearch``), how many lists (``nprobe``) or how many codes'
             vectors a search looks at, as a multiple of what is usual here; more finds more and
             takes longer. ``flat`` looks at everything.
-        oversampling: Of kinds with codes: how many times more vectors than wanted are scored
+        oversampling: Of codes: how many times more vectors than wanted are scored
             exactly; ``None`` for as many as were found to be needed when the index was built.
-        raw: How kinds with codes keep the vectors by which scores are computed: ``"float32"``, to
+        raw: How an index of codes keeps the vectors by which scores are computed: ``"float32"``, to
             the bit, or ``"float16"``, rounded, in half the space.
     """
 
@@ -42,10 +38,9 @@ class IndexSettings:
     raw: Precision = "float32"
 
     def __post_init__(self) -> None:
-        if self.kind in _SUCCESSORS:
+        if self.kind in _GONE:
             raise ValueError(
-                f"there is no index of the kind {self.kind!r} any more; "
-                f"{_SUCCESSORS[self.kind]!r} is smaller and faster"
+                f"there is no index of the kind {self.kind!r} any more; 'ivf_pq' is faster"
             )
         if self.kind not in (*KINDS, "auto"):
             raise ValueError(f"index must be one of {', '.join(KINDS)} or auto, not {self.kind!r}")
@@ -71,6 +66,4 @@ def choose_kind(count: int) -> tuple[IndexKind, str]:
     """The kind that a number of vectors asks for, and why."""
     if count <= EXACT_UP_TO:
         return "flat", f"{count:,} vectors are scanned exactly in milliseconds"
-    if count < LISTS_FROM:
-        return "rabitq", f"{count:,} vectors are many to compare; their codes say which"
-    return "ivf_rabitq", f"{count:,} vectors are too many even for codes; lists of near ones help"
+    return "ivf_pq", f"{count:,} vectors are many to compare; codes in lists say which"

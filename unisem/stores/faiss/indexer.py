@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 _STALE_COLUMNS = 0.05  # share of records that they lack from which they are worth writing anew
 _SAVED_AT_ONCE = 1 << 24  # bytes of a segment that are written so fast that searches may wait
 _ERASED_AT_ONCE = 512  # records, of which each is a few pages
-_QUICK = ("flat", "rabitq", "ivf_rabitq")  # what is built unasked; a graph is built when asked for
+_QUICK = ("flat", "ivf_pq")  # what is built unasked; a graph is built when asked for
 
 
 class Indexer:

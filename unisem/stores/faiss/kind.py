@@ -25,8 +25,8 @@ class FaissKind(StoreKind):
     """Records and vectors in SQLite, searched through Faiss: a directory, or memory.
 
     Attributes:
-        index: Kind of index that `compact` builds: ``"flat"``, ``"hnsw"``, ``"rabitq"``,
-            ``"ivf_rabitq"``, or by size; or `IndexSettings`, which also say how hard to try.
+        index: Kind of index that `compact` builds: ``"flat"``, ``"hnsw"``, ``"ivf_pq"``,
+            or by size; or `IndexSettings`, which also say how hard to try.
         durability: ``"full"``: every commit is fsynced; ``"relaxed"``: a power cut may cost the
             last ones, a crash of the process none.
         words: ``"whole"``: keyword search finds the words that are asked for; ``"parts"``: what

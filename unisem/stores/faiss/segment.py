@@ -39,7 +39,7 @@ from unisem.errors import StoreError
 from unisem.records import Vector
 from unisem.stores.calibrated import Calibrated, digest_of
 from unisem.stores.faiss.exact_scan import Found
-from unisem.stores.faiss.index_settings import CODED, IndexKind, IndexSettings, choose_kind
+from unisem.stores.faiss.index_settings import IndexKind, IndexSettings, choose_kind
 from unisem.stores.faiss.kinds.base import VectorIndex
 from unisem.stores.faiss.kinds.building import build_index, opened_index
 from unisem.stores.faiss.kinds.tuning import Tuning, samples_of
@@ -99,7 +99,7 @@ class Segment:
             searched = calibrated.calibration.documents(vectors, are_images)
         kind = choose_kind(len(vectors))[0] if wanted == "auto" else wanted
         exact = RawFile.of(searched)
-        kept = RawFile.of(searched, settings.raw) if kind in CODED else exact
+        kept = RawFile.of(searched, settings.raw) if kind == "ivf_pq" else exact
         index, reason = build_index(
             wanted, exact, kept, lambda: samples_of(kept, vector_ids, vectors, calibrated)
         )

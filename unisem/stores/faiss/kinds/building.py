@@ -8,13 +8,11 @@ from typing import Literal
 
 from unisem.stores.faiss.index_settings import IndexKind, choose_kind
 from unisem.stores.faiss.kinds.base import FEW, VectorIndex
-from unisem.stores.faiss.kinds.codes import IvfRaBitQ, RaBitQ
 from unisem.stores.faiss.kinds.flat import Flat, Rounded, build_flat
 from unisem.stores.faiss.kinds.graph import Graph
+from unisem.stores.faiss.kinds.ivf_pq import IvfPQ
 from unisem.stores.faiss.kinds.tuning import Samples, Tuning
 from unisem.stores.faiss.raw_file import RawFile
-
-_MOST_LISTS = 1 / 8  # share of the lists from which on going through all codes is as good
 
 
 def build_index(
@@ -28,7 +26,7 @@ def build_index(
     Args:
         wanted: The kind; ``"auto"`` to choose by size, and by what is found of the space's own.
         vectors: What is indexed.
-        kept: The same as kinds with codes keep it, maybe rounded.
+        kept: The same as an index of codes keeps it, maybe rounded.
         draw: Gives queries on which an approximate index is measured.
 
     Returns:
@@ -38,19 +36,12 @@ def build_index(
     if wanted != "auto" and len(vectors):
         return _of_kind(wanted, vectors, kept, samples), None
     kind, reason = choose_kind(len(vectors))
-    found: list[str] = []
-    if kind == "ivf_rabitq":
-        lists = IvfRaBitQ.build(kept, samples)
-        if lists.tuning.is_enough and lists.looks_at <= _MOST_LISTS:
+    if kind == "ivf_pq":
+        lists = IvfPQ.build(kept, samples)
+        if lists.tuning.is_enough:
             return lists, f"{reason}; {lists.tuning.described}"
-        found.append(f"ivf_rabitq had {lists.tuning.described}")
-        kind = "rabitq"
-    if kind == "rabitq":
-        codes = RaBitQ.build(kept, samples)
-        if codes.tuning.is_enough:
-            return codes, "; ".join([reason, codes.tuning.described, *found])
-        found.append(f"rabitq had {codes.tuning.described}")
-    return build_flat(vectors), "; ".join([reason if not found else "nothing else finds", *found])
+        reason = f"nothing else finds; ivf_pq had {lists.tuning.described}"
+    return build_flat(vectors), reason
 
 
 def _of_kind(
@@ -61,10 +52,8 @@ def _of_kind(
             return build_flat(vectors)
         case "hnsw":
             return Graph.build(vectors)
-        case "rabitq":
-            return RaBitQ.build(kept, samples)
-        case "ivf_rabitq":
-            return IvfRaBitQ.build(kept, samples)
+        case "ivf_pq":
+            return IvfPQ.build(kept, samples)
 
 
 def opened_index(
@@ -82,8 +71,6 @@ def opened_index(
             return Rounded.opened(path, vectors)
         case "hnsw", Path(), _:
             return Graph.opened(path, vectors)
-        case "rabitq", Path(), Tuning():
-            return RaBitQ.opened(path, vectors, tuning)
-        case "ivf_rabitq", Path(), Tuning():
-            return IvfRaBitQ.opened(path, vectors, tuning)
+        case "ivf_pq", Path(), Tuning():
+            return IvfPQ.opened(path, vectors, tuning)
     raise ValueError(f"no index of the kind {kind!r}")

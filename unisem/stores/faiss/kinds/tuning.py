@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -33,7 +33,6 @@ class Tuning:
         recalls: For each group of queries the share of the ten nearest vectors that so are found.
         queries: How many queries there were in all.
         is_enough: Whether that is as much as is wanted.
-        bits: Of a code, for each component.
         raised: How many times the oversampling is what the queries needed, as there were none of
             the other modality.
     """
@@ -43,7 +42,6 @@ class Tuning:
     recalls: Mapping[str, float]
     queries: int
     is_enough: bool = True
-    bits: int = 1
     raised: int = 1
 
     @property
@@ -52,8 +50,6 @@ class Tuning:
         tried = f"{self.oversampling} times as many as wanted are scored exactly"
         if self.raised > 1:
             tried += f" ({self.raised} times what these need, for queries of the other modality)"
-        if self.bits > 1:
-            tried = f"{self.bits} bits a component, {tried}"
         if self.probes:
             tried = f"{self.probes} lists are looked at, {tried}"
         if not self.recalls:
@@ -69,7 +65,6 @@ class Tuning:
             "recalls": dict(self.recalls),
             "queries": self.queries,
             "is_enough": self.is_enough,
-            "bits": self.bits,
             "raised": self.raised,
         }
 
@@ -87,7 +82,6 @@ class Tuning:
             recalls,
             int(value["queries"]),
             bool(value["is_enough"]),
-            int(value["bits"]),
             int(value["raised"]),
         )
         if found.oversampling < 1 or found.probes < 0:
@@ -117,13 +111,21 @@ class Samples:
     nearest: list[NDArray[np.int64]]
     enough: float
 
-    def recall(self, found: Iterable[NDArray[np.int64]]) -> float:
-        """The mean share of the nearest among positions that were found."""
-        shares = [
-            float(np.isin(near, places).mean())
-            for near, places in zip(self.nearest, found, strict=True)
-        ]
-        return float(np.mean(shares))
+    def recalls(
+        self, found: Iterable[NDArray[np.int64]], depths: Sequence[int]
+    ) -> NDArray[np.float64]:
+        """For each depth the mean share of the nearest among so many that are not a query's own.
+
+        Args:
+            found: For each query positions, the likeliest first.
+            depths: How many of them are looked at.
+        """
+        shares = np.zeros(len(depths))
+        for near, own, places in zip(self.nearest, self.own, found, strict=True):
+            others = places[~np.isin(places, own)] if len(own) else places
+            ranks = np.flatnonzero(np.isin(others, near))
+            shares += np.searchsorted(ranks, depths) / len(near)
+        return shares / len(self.nearest)
 
 
 def samples_of(
