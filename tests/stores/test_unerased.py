@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.support.keywords import found, item, open_store
+from tests.support.toy import ToyEncoder
+from unisem import Record, SemanticSpace
 from unisem.filters import Field
 from unisem.images.library import ImageLibrary
 from unisem.stores.faiss import FaissStore, unerased
@@ -126,6 +129,23 @@ def test_no_more_wait_than_may(
     assert set(found(store, "tiger", 99)) == living
     assert list(check_store(tmp_path / "s", ImageLibrary(tmp_path / "s"))) == []
     store.close()
+
+
+def test_a_picture_that_waits_is_not_published_and_goes_with_its_record(
+    tmp_path: Path, encoder: ToyEncoder
+) -> None:
+    path = tmp_path / "s.unisem"
+    with SemanticSpace.open(path, encoder=encoder) as space:
+        colours = ["red", "green", "blue"]
+        space.add([Record(id=it, image=Image.new("RGB", (9, 9), it)) for it in colours])
+        space.delete(["green"])
+        assert counted(path) == (3, 1)
+        copy = tmp_path / "copy"
+        copy.mkdir()
+        assert len(list(space.store.maintenance().stage(copy).pictures)) == 2
+        assert len(list(path.glob("blobs/*/*"))) == 3
+        space.compact()
+        assert len(list(path.glob("blobs/*/*"))) == 2
 
 
 def test_a_failed_removal_hides_nothing(tmp_path: Path) -> None:
