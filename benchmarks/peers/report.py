@@ -114,7 +114,9 @@ def machine_line(results: Results) -> str:
 
 
 def plot(results: Results, path: Path) -> None:
-    """Draw recall against latency at the largest size: curves over effort, points at defaults.
+    """Draw recall against latency: curves over effort, points at defaults.
+
+    Of several sizes the one that most contenders were measured at is drawn, else the largest.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -125,7 +127,8 @@ def plot(results: Results, path: Path) -> None:
     matplotlib.rcParams["svg.hashsalt"] = "unisem"
     from matplotlib import pyplot
 
-    rows = max(results.sizes())
+    sizes = [each.rows for each in results.figures if "all" in each.queries]
+    rows = max(sizes, key=lambda size: (sizes.count(size), size))
     here = [each for each in results.figures if each.rows == rows and "all" in each.queries]
     figure, axes = pyplot.subplots(figsize=(9, 6))
     colours: dict[str, Any] = {}
@@ -133,7 +136,7 @@ def plot(results: Results, path: Path) -> None:
         whole = each.queries["all"]
         colour = colours.setdefault(each.peer, f"C{len(colours)}")
         points = sorted(each.efforts, key=lambda point: point.effort)
-        style = {"hnsw": "-", "ivf_rabitq": ":"}.get(each.kind, "--")
+        style = {"hnsw": "-", "ivf_rabitq": ":", "ivf_pq": ":"}.get(each.kind, "--")
         missed, times = [_missed(p.recall) for p in points], [p.p50_ms for p in points]
         axes.plot(missed, times, style, color=colour, marker=".", linewidth=1)
         mark, size = ("*", 13) if each.peer == OURS else ("o", 6)
