@@ -207,6 +207,7 @@ class SemanticSpace(Enrichable, Searchable):
         folder: str | os.PathLike[str],
         *,
         prune: bool = False,
+        location: bool = True,
         recognizer: str | TextRecognizer | None = None,
         ray: RayIngestion | None = None,
         progress: Callable[[int, int], None] | None = None,
@@ -216,6 +217,7 @@ class SemanticSpace(Enrichable, Searchable):
         Args:
             folder: Its pictures are referred to, or copied if ``copy_images=True``.
             prune: Remove records whose files are gone, unless all are; else the report names them.
+            location: Whether the place where a picture was taken becomes metadata.
             recognizer: Reads words in pictures and on scanned pages; as of `load_recognizer`.
             ray: Embed on the machines of a Ray cluster.
             progress: Called now and then with (done, in all): files, and pages as they are read.
@@ -228,7 +230,9 @@ class SemanticSpace(Enrichable, Searchable):
         from unisem.readers import FolderReader
 
         place, whole = self.image_library.locate, self.encoder.reads_whole
-        reader = FolderReader(folder, locate=place, reads_whole=whole, recognizer=recognizer)
+        reader = FolderReader(
+            folder, locate=place, reads_whole=whole, location=location, recognizer=recognizer
+        )
         self.image_library.allow(reader.folder)
         found = reader.recognizer
         return self.ingest(reader, prune=prune, recognizer=found, ray=ray, progress=progress)

@@ -16,7 +16,10 @@ from unisem.common.skipped import Skipped
 from unisem.errors import ImageError
 from unisem.images.reference import ImageRef
 from unisem.ingest.intake import Intake
-from unisem.readers.captions import read_sidecar, sidecar_of
+from unisem.readers.captions import read_sidecar
+from unisem.readers.companions import caption_of
+from unisem.readers.describing import described
+from unisem.records import Record
 from unisem.space import SemanticSpace
 
 
@@ -33,7 +36,7 @@ def caption_of_blob(blob: Blob) -> str | Skipped | None:
     if blob.data is not None or blob.path is None:
         return None
     picture = Path(blob.path)
-    return read_sidecar(sidecar_of(picture), picture.parent)
+    return read_sidecar(caption_of(picture), picture.parent)
 
 
 class ImageBlobParser(BaseBlobParser):
@@ -49,6 +52,7 @@ class ImageBlobParser(BaseBlobParser):
             picture folders. Without a space only blobs that are files are taken.
         caption: Gives a blob's caption; `caption_of_blob` by default.
         on_skip: As of `ImageFolderLoader`; a blob that is no picture is skipped.
+        location: Whether the place where a picture was taken is among its metadata.
 
     Instantiate:
         ```python
@@ -70,9 +74,10 @@ class ImageBlobParser(BaseBlobParser):
             store.add_documents(parser.parse(blob))
         ```
 
-    The document's ``page_content`` is the caption; its ``id`` is the blob's, or else its source, or
-    else the digest; its metadata are the blob's, ``source`` if the blob has one, ``sha256``,
-    ``mime_type`` (by content, whatever the blob says) and ``unisem_image``.
+    The document's ``page_content`` is the caption, or else what the file says of itself; its
+    ``id`` is the blob's, or else its source, or else the digest; its metadata are the blob's, what
+    the file knows, ``source`` if the blob has one, ``sha256``, ``mime_type`` (by content, whatever
+    the blob says) and ``unisem_image``.
     """
 
     def __init__(
@@ -81,9 +86,11 @@ class ImageBlobParser(BaseBlobParser):
         space: SemanticSpace | None = None,
         caption: Callable[[Blob], str | Skipped | None] = caption_of_blob,
         on_skip: OnSkip | None = None,
+        location: bool = True,
     ) -> None:
         self._space = space
         self._caption = caption
+        self._location = location
         self._on_skip = log_skipped if on_skip is None else on_skip
 
     def lazy_parse(self, blob: Blob) -> Iterator[Document]:
@@ -112,10 +119,15 @@ class ImageBlobParser(BaseBlobParser):
         if isinstance(caption, Skipped):
             self._on_skip(caption)
             caption = None
+        file = None if blob.data is not None or blob.path is None else Path(blob.path)
+        known = described(
+            Record(text=caption, image=image), image.read_bytes(), file, location=self._location
+        )
         return image_document(
             image,
-            caption=caption,
-            metadata=blob.metadata | ({} if source is None else {"source": source}),
+            caption=known.text,
+            metadata={**known.metadata, **blob.metadata}
+            | ({} if source is None else {"source": source}),
             id=blob.id or source or image.sha256,
         )
 

@@ -94,7 +94,7 @@ class DocumentLoader(BaseLoader):
         items = reader if is_folder else reader.read_one(self._path)
         words = self._recognizer
         reading = None if words is None else WordReading(words, self._reads_whole)
-        with closing(Intake(self._image_library).inspected(items)) as inspected:
+        with closing(Intake(self._image_library).inspected(items, reader.described)) as inspected:
             for item in inspected if reading is None else reading.among(inspected):
                 if isinstance(item, Skipped):
                     self._on_skip(item)

@@ -50,6 +50,7 @@ class ImageFolderLoader(BaseLoader):
             is not read, as `Skipped` with ``name``
             and ``reason``; the rest is loaded. By default they are logged as warnings. To count
             them give a list's ``append``; to stop at the first, something that raises.
+        location: Whether the place where a picture was taken is among its metadata.
         recognizer: Reads the words in pictures: ``"ppocr-v5"`` or a `TextRecognizer`. They come
             behind their picture, as documents of their own with ``recognized`` in their metadata.
 
@@ -75,8 +76,10 @@ class ImageFolderLoader(BaseLoader):
 
     A document's ``page_content`` is the caption, ``""`` without one; its ``id`` is the folder's
     name and the path inside, and stays the same from one run to the next; its metadata are the
-    columns of the metadata file, ``file_name``, ``source`` (the file's absolute path), ``sha256``,
-    ``mime_type`` and ``unisem_image``, by which a `UniSemVectorStore` finds the picture. A column
+    columns of the metadata file, what the picture's file knows (``taken``, ``camera`` …, see
+    `unisem.images.facts.file_facts.FileFacts`), ``file_name``, ``source`` (the file's absolute
+    path), ``sha256``, ``mime_type`` and ``unisem_image``, by which a `UniSemVectorStore` finds the
+    picture; without a caption, ``page_content`` is what the file says of itself. A column
     of one of these names comes as ``original_source`` and so on. Pictures are read to take their
     digest and to see that they can be decoded, several at a time; no pixels are kept.
 
@@ -90,16 +93,21 @@ class ImageFolderLoader(BaseLoader):
         folder: str | os.PathLike[str],
         *,
         on_skip: OnSkip | None = None,
+        location: bool = True,
         recognizer: str | TextRecognizer | None = None,
     ) -> None:
         self._folder = _ImageReader(folder).folder
+        self._location = location
         self._reading = None if recognizer is None else WordReading(recognizer)
         self._on_skip = log_skipped if on_skip is None else on_skip
 
     def lazy_load(self) -> Iterator[Document]:
         """Yield the documents in a fixed order, reading a few dozen ahead."""
-        reader = _ImageReader(self._folder, locate=Path.as_posix, documents=False)
-        with closing(Intake().inspected(chain(reader, reader.unread()))) as items:
+        reader = _ImageReader(
+            self._folder, locate=Path.as_posix, documents=False, location=self._location
+        )
+        found = chain(reader, reader.unread())
+        with closing(Intake().inspected(found, reader.described)) as items:
             for item in items if self._reading is None else self._reading.among(items):
                 if isinstance(item, Skipped):
                     self._on_skip(item)

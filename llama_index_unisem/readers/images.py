@@ -27,8 +27,12 @@ from unisem.records import Record
 
 _log = logging.getLogger(__name__)
 
-_NOT_EMBEDDED = ["file_name", "file_path", "recognized", "sha256"]
-_NOT_SHOWN = ["file_path", "sha256"]
+_NOT_EMBEDDED = [
+    *("file_name", "file_path", "recognized", "sha256", "video"),
+    *("taken", "camera", "lens", "keywords", "title", "description", "creator", "copyright"),
+    *("width", "height", "orientation", "latitude", "longitude", "altitude", "rating"),
+]
+_NOT_SHOWN = ["file_path", "sha256", "video", "width", "height", "orientation"]
 
 
 class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
@@ -53,6 +57,7 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
 
     input_dir: str | None = Field(default=None, description="The folder to read.")
     _skipped: list[Skipped] = PrivateAttr(default_factory=list)
+    _location: bool = PrivateAttr(default=True)
     _recognizer: TextRecognizer | None = PrivateAttr(default=None)
     _folders: dict[str, FolderReader] = PrivateAttr(default_factory=dict)
 
@@ -61,6 +66,7 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
         input_dir: str | os.PathLike[str] | None = None,
         *,
         is_remote: bool = False,
+        location: bool = True,
         recognizer: str | TextRecognizer | None = None,
     ) -> None:
         """Nothing is read yet.
@@ -69,6 +75,7 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
             input_dir: The folder; not needed for reading single files, as
                 ``SimpleDirectoryReader`` does through its ``file_extractor``.
             is_remote: As in every LlamaIndex reader.
+            location: Whether the place where a picture was taken is among its metadata.
             recognizer: Reads the words in pictures and on scanned pages: ``"ppocr-v5"`` or a
                 `TextRecognizer`. Words of a picture come behind it, as documents of their own with
                 ``recognized`` in their metadata.
@@ -81,6 +88,7 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
         if folder is not None and not os.path.isdir(folder):
             raise NotADirectoryError(f"{input_dir} is not a folder")
         super().__init__(is_remote=is_remote)
+        self._location = location
         self._recognizer = None if recognizer is None else load_recognizer(recognizer)
         self.input_dir = folder
 
@@ -170,15 +178,15 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
     def _documents(self, file: Path | None, extra: dict[str, Any]) -> Iterator[Document]:
         folder = ""
         if file is not None:
-            single = self._single(file)
-            items = single.read_one(file)
-            folder = "" if self.input_dir else str(single.folder.parent / "x")[:-1]
+            reader = self._single(file)
+            items = reader.read_one(file)
+            folder = "" if self.input_dir else str(reader.folder.parent / "x")[:-1]
         else:
             self._skipped.clear()
             reader = self._folder()
             items = chain(reader, reader.unread())
         read = None if self._recognizer is None else WordReading(self._recognizer).among
-        with closing(Intake().inspected(items)) as inspected:
+        with closing(Intake().inspected(items, reader.described)) as inspected:
             for item in inspected if read is None else read(inspected):
                 if isinstance(item, Skipped):
                     self._leave_out(item)
@@ -209,7 +217,12 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
         return self._folders[folder]
 
     def _reader(self, folder: str) -> FolderReader:
-        return FolderReader(folder, chunk_size=sys.maxsize, recognizer=self._recognizer)
+        return FolderReader(
+            folder,
+            chunk_size=sys.maxsize,
+            location=self._location,
+            recognizer=self._recognizer,
+        )
 
     def _document(self, record: Record, extra: dict[str, Any], folder: str) -> Document:
         path = self._path(record)

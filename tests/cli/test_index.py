@@ -67,12 +67,13 @@ def test_skipped_inputs_are_listed_with_reasons(run: Run, tmp_path: Path) -> Non
     folder.mkdir()
     for number in range(13):
         (folder / f"{number:02}.png").write_bytes(b"no picture")
+        (folder / f"{number:02}.txt").write_bytes(b"x" * number + b"\xff")
     result = run("index", folder, "--into", "s.unisem")
     assert result.exit_code == 0
-    assert counts(result.output)["skipped"] == 13
-    assert "00.png: is not a picture" in result.output
-    assert "09.png" in result.output
-    assert "10.png" not in result.output
+    assert counts(result.output)["skipped"] == 26
+    assert "13 (00.png, 01.png, 02.png …): is not a picture" in result.output
+    assert "09.txt: is no caption: cannot be read" in result.output
+    assert "10.txt" not in result.output
     assert "and 3 more; --show-skipped lists all" in result.output
     everything = run("index", folder, "--into", "s.unisem", "--show-skipped").output
     assert "12.png" in everything
@@ -152,7 +153,7 @@ def test_what_is_not_read_and_what_has_gone_is_said(run: Run, cards: Path) -> No
     for name in ("a.mov", "b.MOV", "c.zip", "LICENSE"):
         (cards / name).touch()
     first = run("index", cards, "--into", "s.unisem").output
-    assert "not read: 1 without a suffix, 2 .mov, 1 .zip" in first
+    assert "ignored: 1 without a suffix, 2 .mov, 1 .zip" in first
     assert "gone" not in first
     for colour in ("red", "blue"):
         (cards / f"{colour}.png").unlink()

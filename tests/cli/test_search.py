@@ -57,7 +57,7 @@ def test_json_agrees_with_the_space(run: Run, built: Path, toy: ToyEncoder) -> N
     assert [hit["rank"] for hit in answer["hits"]] == [1, 2, 3]
     first = answer["hits"][0]
     assert first["image"].endswith("cards/red.png")
-    assert first["metadata"] == {"file_name": "red.png"}
+    assert first["metadata"] == {"file_name": "red.png", "width": 40, "height": 30}
 
 
 def test_a_picture_alone_or_with_a_text(run: Run, built: Path, tmp_path: Path) -> None:

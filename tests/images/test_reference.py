@@ -34,12 +34,9 @@ def test_every_format_opens_as_rgb(format: str) -> None:
     assert inspect_image(encoded(solid("red"), format), "t").mime_type == f"image/{format.lower()}"
 
 
-@pytest.mark.parametrize("format", ["HEIF", "PPM", "ICO", "TGA", "PCX", "SGI"])
+@pytest.mark.parametrize("format", ["PPM", "ICO", "TGA", "PCX", "SGI"])
 def test_other_formats_of_pillow_are_refused(format: str) -> None:
-    if format == "HEIF":
-        data = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00"
-    else:
-        data = encoded(solid("red", (16, 16)), format)
+    data = encoded(solid("red", (16, 16)), format)
     with pytest.raises(ImageError, match="not a picture"):
         decode_image(data, "photo")
 

@@ -67,12 +67,12 @@ def test_words_are_records_of_their_own(space: SemanticSpace, photos: Path) -> N
     }
     picture, read = one(space, "photos/red.png"), one(space, "photos/red.png#words-1")
     assert picture.text == "my caption"
-    assert dict(picture.metadata) == {"file_name": "red.png"}
+    assert picture.metadata["file_name"] == "red.png"
     assert dict(picture.links) == {"words": read.id}
     assert read.modality == "text"
     assert read.source_id == picture.source_id
     assert dict(read.links) == {"image": picture.id}
-    assert dict(read.metadata) == {"file_name": "red.png", "recognized": True}
+    assert dict(read.metadata) == {**picture.metadata, "recognized": True}
     vectors = space.store.vectors([read.id, picture.id])
     assert [sorted(it or ()) for it in vectors] == [["text"], ["image", "text"]]
     assert vectors[0] is not None

@@ -75,6 +75,8 @@ def test_bytes_are_kept_by_the_space(space: SemanticSpace) -> None:
         metadata={
             "caption": "a scan",
             "page": 7,
+            "width": 40,
+            "height": 30,
             "source": "scan-7",
             "sha256": digest,
             "mime_type": "image/png",

@@ -80,7 +80,8 @@ def test_what_a_document_holds(retriever: UniSemRetriever, cards: Path) -> None:
     assert record.image is not None
     details = red.metadata.pop("unisem")
     assert red.metadata.pop("relevance_score") == pytest.approx(1.0)
-    assert red.metadata == dict(record.metadata) == {"file_name": "red.png"}
+    assert red.metadata == dict(record.metadata)
+    assert red.metadata == {"file_name": "red.png", "width": 40, "height": 30}
     assert details.pop("score") == pytest.approx(1.0)
     assert details == {
         "id": red.id,

@@ -86,7 +86,7 @@ async def test_the_answer_and_its_artifact(card_space: SemanticSpace) -> None:
             "score": pytest.approx(hit.score),
             "caption": hit.record.text,
             "modality": "image",
-            "metadata": dict(hit.record.metadata),
+            "metadata": {"file_name": name},
             "image": {
                 "mime_type": "image/png",
                 "sha256": image.sha256,

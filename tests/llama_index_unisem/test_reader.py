@@ -257,7 +257,7 @@ def test_captions_as_people_have_them(tmp_path: Path, single: bool) -> None:
         solid("red").save(folder / name, format="PNG")
     (folder / "METADATA.CSV").write_text("file_name;text;zip\na.png;one;01234\n", "utf-16")
     (folder / "b.PNG.TXT").write_text("two")
-    (folder / "c.txt").write_bytes(b"drei\xdf")
+    (folder / "c.txt").write_bytes("три".encode("cp1251"))
     (folder / "d.TXT").write_text("four")
     (folder / "self.png").symlink_to("self.png")
     reader = UniSemImageReader(folder)

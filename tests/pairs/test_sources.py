@@ -359,7 +359,7 @@ def test_a_damaged_shard_costs_itself(pictures: Path, tmp_path: Path) -> None:
 
 def test_a_folder_s_captions_and_kinds(pictures: Path) -> None:
     (pictures / "a.png.TXT").write_text("a red tiger")
-    (pictures / "sub" / "b.txt").write_bytes(b"gr\xfcn")
+    (pictures / "sub" / "b.txt").write_bytes("кот".encode("cp1251"))
     (pictures / "film.mov").touch()
     (pictures / "self.png").symlink_to("self.png")
     (pictures / "self.txt").write_text("round")

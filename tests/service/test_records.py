@@ -70,7 +70,7 @@ def test_a_record_says_all_but_where_its_file_is(
     assert answer.json() == {
         "id": "cards/red.png",
         "text": "a red card",
-        "metadata": {"file_name": "red.png"},
+        "metadata": {"file_name": "red.png", "width": 40, "height": 30},
         "source_id": "cards/red.png",
         "links": {},
         "payload": {},

@@ -9,13 +9,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.support.pictures import noise, solid
 from tests.support.toy import ToyEncoder
 from unisem import Query, Record, SemanticSpace
 from unisem.filters import Field
 from unisem.images.reference import ImageSource
+from unisem.readers import FolderReader
 from unisem.records import Vector
 from unisem.search.fusion import WeightedFusion
 
@@ -254,3 +257,66 @@ def test_queries_that_want_copies_and_that_do_not_share_a_call(copies: SemanticS
     both = copies.search_many([plain, distinct])
     assert both == [copies.search_query(plain), copies.search_query(distinct)]
     assert len({hit.record.image.sha256 for hit in both[0] if hit.record.image}) == 1
+
+
+def test_what_a_file_knows_is_found_by_and_costs_no_picture_a_new_vector(
+    folder: Path, space: SemanticSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exif = Image.Exif()
+    exif[271], exif[272], exif[270] = "Canon", "Canon EOS R6", "a quay at night"
+    exif.get_ifd(0x8769)[0x9003] = "2024:06:01 18:30:05"
+    exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 30.0, 0.0), 3: "E", 4: (13.0, 24.0, 0.0)})
+    noise(5).save(folder / "quay.jpg", exif=exif)
+    with monkeypatch.context() as patch:  # a space from before files were asked
+        patch.setattr(FolderReader, "described", lambda self, record, data: record)
+        assert space.add_folder(folder).added == 4
+    before = space.store.vectors(["photos/quay.jpg", "photos/bell.png"])
+    with monkeypatch.context() as patch:
+        patch.setattr(space.encoder, "prepare_image", None)  # no picture is decoded again
+        report = space.add_folder(folder)
+    assert (report.added, report.unchanged, report.skipped) == (3, 1, ())
+    after = space.store.vectors(["photos/quay.jpg", "photos/bell.png"])
+    for old, new in zip(before, after, strict=True):
+        assert old is not None
+        assert new is not None
+        np.testing.assert_array_equal(old["image"], new["image"])
+    (quay,) = space.get(["photos/quay.jpg"])
+    assert quay is not None
+    assert quay.text == "a quay at night"
+    assert quay.metadata["camera"] == "Canon EOS R6"
+    assert (quay.metadata["latitude"], quay.metadata["longitude"]) == (52.5, 13.4)
+    for taken, found in (
+        (Field("taken") >= "2024-06-01", ["photos/quay.jpg"]),
+        (Field("taken") >= "2024", ["photos/quay.jpg"]),
+        (Field("taken") < "2024-06-01", []),
+    ):
+        hits = space.search(text="a quay", k=5, filter=taken)
+        assert [hit.record.id for hit in hits] == found
+    assert space.add_folder(folder).added == 0
+    assert space.add_folder(folder, location=False).added == 1
+    (quay,) = space.get(["photos/quay.jpg"])
+    assert quay is not None
+    assert "latitude" not in quay.metadata
+
+
+def test_what_a_person_says_of_a_picture_comes_before_what_its_file_says(
+    folder: Path, space: SemanticSpace
+) -> None:
+    exif = Image.Exif()
+    exif[271], exif[270] = "Canon", "of the file"
+    noise(5).save(folder / "quay.jpg", exif=exif)
+    noise(6).save(folder / "boat.jpg", exif=exif)
+    (folder / "metadata.csv").write_text("file_name,text,camera\nquay.jpg,mine,a box\n")
+    (folder / "boat.xmp").write_text(
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+        'xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:description><rdf:Alt><rdf:li>of the '
+        "sidecar</rdf:li></rdf:Alt></dc:description></rdf:Description></rdf:RDF>"
+    )
+    report = space.add_folder(folder)
+    assert (report.skipped, report.ignored) == ((), {})
+    quay, boat = space.get(["photos/quay.jpg", "photos/boat.jpg"])
+    assert quay is not None
+    assert boat is not None
+    assert (quay.text, quay.metadata["camera"]) == ("mine", "a box")
+    assert quay.metadata["description"] == "of the file"
+    assert (boat.text, boat.metadata["camera"]) == ("of the sidecar", "Canon")

@@ -10,6 +10,7 @@ from typing import Any
 
 from unisem.errors import FilterError
 from unisem.filters import Comparison, Field, Filter, Operator
+from unisem.images.facts.file_facts import TAKEN
 
 _CONDITION = re.compile(r"\s*([^=!<>~]*[^=!<>~\s])\s*(!=|>=|<=|==|=|>|<|~)\s*(.*?)\s*", re.DOTALL)
 _INTEGER = re.compile(r"-?[0-9]+")
@@ -29,6 +30,8 @@ def parse_filter(text: str) -> Filter:
 
     >>> parse_filter("year >= 2020")
     Comparison(field='year', operator=<Operator.GE: 'ge'>, value=2020)
+    >>> parse_filter("taken >= 2020")
+    Comparison(field='taken', operator=<Operator.GE: 'ge'>, value='2020')
 
     Raises:
         FilterError: No condition, no value, or one that the operator cannot take.
@@ -45,7 +48,7 @@ def parse_filter(text: str) -> Filter:
             f"{text!r} compares with nothing; write a value behind {operator}, "
             f"or '{key} {operator} \"\"' for the empty text"
         )
-    value = _value(words)
+    value = words if key == TAKEN and words.isdecimal() else _value(words)  # a year, as text
     if operator == "~":
         part = value if isinstance(value, str) else words
         items = [part] if value is None else [part, value]

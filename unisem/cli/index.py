@@ -41,6 +41,9 @@ def index(
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove records whose files have gone.")
     ] = False,
+    no_location: Annotated[
+        bool, typer.Option("--no-location", help="Leave out where pictures were taken.")
+    ] = False,
     caption: Annotated[
         str | None,
         typer.Option(
@@ -111,7 +114,14 @@ def index(
         raise NotADirectoryError(f"{folder} is not a folder")
     with SemanticSpace.open(into, encoder=encoder, store=store, tokens_for=tokens_for) as space:
         captioner = None if caption is None else captioner_for(space, caption)
-        report = add_folder(space, folder, prune=prune, recognizer=recognizer, ray=cluster)
+        report = add_folder(
+            space,
+            folder,
+            prune=prune,
+            location=not no_location,
+            recognizer=recognizer,
+            ray=cluster,
+        )
         out = results()
         out.print(_counts(report))
         inside = f"{folder.resolve()}/"
@@ -141,6 +151,7 @@ def add_folder(
     folder: Path,
     *,
     prune: bool = False,
+    location: bool = True,
     recognizer: TextRecognizer | None = None,
     ray: RayIngestion | None = None,
 ) -> IngestReport:
@@ -152,7 +163,12 @@ def add_folder(
     try:
         with progress_bar("indexing") as advance:
             return space.add_folder(
-                folder, prune=prune, recognizer=recognizer, ray=ray, progress=advance
+                folder,
+                prune=prune,
+                location=location,
+                recognizer=recognizer,
+                ray=ray,
+                progress=advance,
             )
     except KeyboardInterrupt:
         notices().print(
@@ -218,7 +234,7 @@ def _remarks(report: IngestReport, *, prune: bool) -> list[str]:
         kinds = [
             f"{count:,} {kind or 'without a suffix'}" for kind, count in report.ignored.items()
         ]
-        remarks.append(plain(f"not read: {', '.join(kinds)}"))
+        remarks.append(plain(f"ignored: {', '.join(kinds)}"))
     if long := report.long_captions:
         captions = f"{amount(len(long), 'caption')} ({_named(long)})"
         end = "longer than the encoder reads, whose end is found by keyword only"

@@ -110,7 +110,7 @@ def _opened(what: Path, into: Path | None, encoder: str | None) -> SemanticSpace
         UniSemError: There is no space, or it cannot be opened.
         NotADirectoryError: There is neither.
     """
-    from unisem.readers.folder import is_space
+    from unisem.readers.walking import is_space
     from unisem.space import SemanticSpace
 
     if not what.is_dir():

@@ -108,7 +108,7 @@ def read_pairs(
     """
     from unisem.pairs import CaptionCleaning, PairDataset
     from unisem.pairs.sources.tables import Columns
-    from unisem.readers.folder import is_space
+    from unisem.readers.walking import is_space
 
     if data.is_dir() and is_space(data):
         from unisem.pairs.labelling import pairs_of_space

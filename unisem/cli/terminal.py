@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from unisem.common.printable import plain
 if TYPE_CHECKING:
     from unisem.common.skipped import Skipped
 
+_ALIKE = 3  # inputs that are named where many have the same fault
 _PIPE_WIDTH = 120  # columns of a table that goes to a file or another program
 
 
@@ -50,15 +52,28 @@ def skipped_lines(
 ) -> list[str]:
     """Name the first few with their reasons, then say how many more there are.
 
+    Those that share a reason with more than a few others are told together, in one line.
+
     Args:
         skipped: Inputs that could not be used.
         most: How many are named.
         fate: What has become of them, said before each name.
         remedy: Where to see them all, said at the end.
     """
-    lines = [f"  {fate}{plain(item.name)}: {plain(item.reason)}" for item in skipped[:most]]
-    if len(skipped) > most:
-        lines.append(f"  and {len(skipped) - most:,} more{remedy}")
+    alike = Counter(item.reason for item in skipped)
+    if most >= len(skipped):  # all are asked for
+        alike.clear()
+    common = [reason for reason, count in alike.items() if count > _ALIKE]
+    lines: list[str] = []
+    for reason in common:
+        names = [plain(item.name) for item in skipped if item.reason == reason][:_ALIKE]
+        lines.append(f"  {fate}{alike[reason]:,} ({', '.join(names)} …): {plain(reason)}")
+    rest = [item for item in skipped if item.reason not in common]
+    lines += [f"  {fate}{plain(item.name)}: {plain(item.reason)}" for item in rest[:most]]
+    if len(rest) > most:
+        lines.append(f"  and {len(rest) - most:,} more{remedy}")
+    elif common:
+        lines[-1] += remedy
     return lines
 
 

@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from unisem.errors import ExchangeError, ImageError
-from unisem.images.library import SUFFIXES, ImageLibrary
+from unisem.images.formats import SUFFIXES
+from unisem.images.library import ImageLibrary
 from unisem.images.reference import ImageRef
 from unisem.images.region import Region
 

@@ -1,9 +1,8 @@
 """From bytes of unknown origin to RGB pixels, or one typed error that names the picture.
 
-Before a pixel is decoded it is settled that the bytes belong to one of six formats (by content; a
-file's name is never believed), how many pixels will be decoded and how much memory that takes. All
-threads of a process share one budget of memory. Everything that Pillow can raise afterwards becomes
-`ImageError`.
+Before a pixel is decoded it is settled of which format the bytes are (`unisem.images.formats`), how
+many pixels will be decoded and how much memory that takes. All threads of a process share one
+budget of memory. Everything that Pillow can raise afterwards becomes `ImageError`.
 """
 
 from __future__ import annotations
@@ -14,23 +13,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from math import ceil, sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import (
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image
 
 from unisem.errors import ImageError
+from unisem.images.formats import OpenedImage, open_header
 
 MAX_PIXELS = 89_478_485
 """Pixels that are decoded of a picture at most (Pillow's own limit)."""
@@ -49,29 +40,6 @@ _WORKING = 16 << 20  # bytes for tiles
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")  # of a JPEG's segments; no stuffed byte
 _WHITE = (255, 255, 255, 255)
 
-_MIME_TYPES = {
-    "JPEG": "image/jpeg",
-    "MPO": "image/jpeg",  # a phone's JPEG with a second picture behind the first
-    "PNG": "image/png",
-    "WEBP": "image/webp",
-    "GIF": "image/gif",
-    "BMP": "image/bmp",
-    "TIFF": "image/tiff",
-}
-_TIFF = TiffImagePlugin.TiffImageFile
-# Not `Image.open`: it warns of, or refuses, a JPEG whose pixels will not all be decoded.
-_READERS: tuple[tuple[bytes, Callable[[BytesIO], Image.Image]], ...] = (
-    (b"\xff\xd8\xff", JpegImagePlugin.jpeg_factory),
-    (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
-    (b"GIF87a", GifImagePlugin.GifImageFile),
-    (b"GIF89a", GifImagePlugin.GifImageFile),
-    (b"II*\0", _TIFF),
-    (b"MM\0*", _TIFF),
-    (b"II+\0", _TIFF),
-    (b"MM\0+", _TIFF),
-    (b"RIFF", WebPImagePlugin.WebPImageFile),
-    (b"BM", BmpImagePlugin.BmpImageFile),
-)
 _SMALL_SAMPLES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 """Bytes of a pixel in Pillow's memory, where it is not four."""
 
@@ -106,13 +74,16 @@ def inspect_image(data: bytes, name: str) -> ImageInfo:
     Raises:
         ImageError: The bytes are empty, of no known format, or announce too many pixels.
     """
-    with _open(data, name) as image:
-        _plan(image, data, name, None)
-        return ImageInfo(_MIME_TYPES[str(image.format)], image.width, image.height)
+    opened = open_header(data, name)
+    with opened.image as image:
+        _plan(opened, name, None)
+        return ImageInfo(opened.mime_type, image.width, image.height)
 
 
-def decode_image(data: bytes, name: str, *, min_side: int | None = None) -> Image.Image:
-    """Decode a picture's first frame to upright RGB, alpha composited on white.
+def decode_image(
+    data: bytes, name: str, *, min_side: int | None = None, page: int = 1
+) -> Image.Image:
+    """Decode a picture's first frame, or a page of a TIFF, to upright RGB, alpha on white.
 
     Threads wait for one another while there is no memory left in ``BUDGET``.
 
@@ -124,6 +95,7 @@ def decode_image(data: bytes, name: str, *, min_side: int | None = None) -> Imag
             transform), others of more than 4 megapixels as they are converted, very oblong ones
             among them to about 16 times ``min_side`` squared pixels. ``None`` keeps every pixel,
             of a JPEG over ``MAX_PIXELS`` a half, fourth or eighth of each side.
+        page: Which of several, from 1.
 
     Returns:
         A picture of mode ``RGB`` that owns its pixels.
@@ -131,14 +103,17 @@ def decode_image(data: bytes, name: str, *, min_side: int | None = None) -> Imag
     Raises:
         ImageError: As `inspect_image`, or the pixels are truncated or damaged.
     """
-    with _open(data, name) as image:
-        scale, cost = _plan(image, data, name, min_side)
+    opened = open_header(data, name)
+    with opened.image as image:
+        if page > 1:
+            _turn_to(image, page, name)
+        scale, cost = _plan(opened, name, min_side)
         with _budget.taken(cost):
             try:
                 if scale > 1:
                     image.draft("RGB", (image.width // scale, image.height // scale))
                 image.load()
-                turn = _turn(image)
+                turn = _turn(image, opened.orientation)
                 pixels = _converted(image, _spare(image.size, min_side))
                 image.close()  # lets go of the samples before the pixels are turned
                 return pixels if turn is None else pixels.transpose(turn)
@@ -193,22 +168,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_budget.reset)
 
 
-def _open(data: bytes, name: str) -> Image.Image:
-    if not data:
-        raise ImageError(name, "is empty (0 bytes)")
-    reader = next((reader for start, reader in _READERS if data.startswith(start)), None)
-    if reader is None or (data[:4] == b"RIFF" and data[8:12] != b"WEBP"):
-        raise ImageError(
-            name, "is not a picture: its bytes are none of JPEG, PNG, WebP, GIF, BMP, TIFF"
-        )
+def _turn_to(image: Image.Image, page: int, name: str) -> None:
     try:
-        return reader(BytesIO(data))
-    except Exception as error:  # as in `decode_image`: headers can be damaged, too
-        raise ImageError(name, "has a damaged header", f" ({error})") from error
+        image.seek(page - 1)
+    except Exception as error:  # as in `decode_image`
+        raise ImageError(name, f"has no page {page}", f" ({error})") from error
 
 
-def _plan(image: Image.Image, data: bytes, name: str, min_side: int | None) -> tuple[int, int]:
+def _plan(opened: OpenedImage, name: str, min_side: int | None) -> tuple[int, int]:
     """At which scale to decode, and the bytes of memory that takes at its peak."""
+    image, data = opened.image, opened.data
     width, height = image.size
     scale, most, scans = 1, MAX_PIXELS, 1
     if image.format in ("JPEG", "MPO"):
@@ -234,6 +203,8 @@ def _plan(image: Image.Image, data: bytes, name: str, min_side: int | None) -> t
         cost += len(data) + 8 * max(pixels, _tile_of(image))
     elif image.format == "BMP":
         cost += 4 * pixels
+    elif image.format in ("AVIF", "HEIF"):
+        cost += 12 * pixels  # the decoder's planes, with more bits than eight, and its answer
     if width * height > most or pixels > MAX_PIXELS:
         kind = "of a progressive JPEG, " if scans > 1 else ""
         raise ImageError(
@@ -284,9 +255,10 @@ def _spare(size: tuple[int, int], min_side: int | None) -> int:
     return max(1, min(size) // min_side, ceil(sqrt(size[0] * size[1] / _LARGEST) / min_side))
 
 
-def _turn(image: Image.Image) -> Image.Transpose | None:
+def _turn(image: Image.Image, known: int | None = None) -> Image.Transpose | None:
+    """What makes a picture upright by its EXIF, or else by what is known of it otherwise."""
     try:
-        return _TURNS.get(image.getexif().get(0x0112, 1))
+        return _TURNS.get(image.getexif().get(0x0112, known or 1))
     except Exception:  # noqa: BLE001 - a broken EXIF block must not cost a good picture
         return None
 

@@ -12,10 +12,11 @@ from PIL import Image
 
 from unisem.errors import ImageError
 from unisem.images.decoding import decode_image, inspect_image
+from unisem.images.formats import PHOTOGRAPHS
 from unisem.images.reference import ImageRef
 
 READABLE = ("image/jpeg", "image/png", "image/webp", "image/gif")
-"""Types that chat models' interfaces accept; pictures of other types are sent as PNG."""
+"""Types that chat models' interfaces accept; others are sent as PNG, photographs as JPEG."""
 
 _JPEG = "image/jpeg"
 
@@ -132,7 +133,7 @@ def _at_most(image: ImageRef, side: int, kind: str | None = None) -> ModelImage:
     pixels = decode_image(data, image.name, min_side=side)
     pixels.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = BytesIO()
-    if _JPEG in (kind, info.mime_type):
+    if kind == _JPEG or info.mime_type in PHOTOGRAPHS:
         pixels.save(buffer, format="JPEG", quality=90)
         return ModelImage(buffer.getvalue(), _JPEG)
     pixels.save(buffer, format="PNG", optimize=True)

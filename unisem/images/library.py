@@ -28,20 +28,11 @@ from unisem.common.atomic_files import fsync_folder, publish
 from unisem.common.owned import is_own_file, is_own_folder
 from unisem.common.scratch import ScratchFolder
 from unisem.errors import ImageError, StoreError
+from unisem.images.formats import SUFFIXES
 from unisem.images.lease import BlobLease
 from unisem.images.named_folders import remember, remembered
 from unisem.images.reference import ImageRef
 from unisem.images.region import Region
-
-SUFFIXES = {
-    "image/jpeg": ".jpg",
-    "image/png": ".png",
-    "image/webp": ".webp",
-    "image/gif": ".gif",
-    "image/bmp": ".bmp",
-    "image/tiff": ".tiff",
-}
-"""How blobs of each type are named."""
 
 _SUFFIX = "|".join(suffix[1:] for suffix in SUFFIXES.values())
 BLOB = re.compile(rf"([0-9a-f]{{2}})/\.?\1[0-9a-f]{{62}}\.({_SUFFIX})(\.[0-9a-f]{{16}})?")

@@ -1,4 +1,4 @@
-"""`Region`: a part of a page of a PDF, which is a picture without being a file."""
+"""`Region`: a part of a page of a PDF, or a page of a TIFF: a picture without being a file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from unisem.common.box import Box
 from unisem.errors import ImageError
+from unisem.images.decoding import decode_image
+from unisem.images.tiff import byte_order
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -32,9 +34,10 @@ class Region:
 
     Attributes:
         page: The page, from 1.
-        box: The part of it, in points from the page's top left corner; all of it if ``None``.
-        dpi: Pixels per inch that it is rendered with.
-        document: SHA-256 of the PDF, once known. While the PDF has it, the region shows what it
+        box: The part of it, in points from the page's top left corner; all of it if ``None``, as
+            always of a TIFF.
+        dpi: Pixels per inch that it is rendered with; a TIFF's page has its own.
+        document: SHA-256 of the file, once known. While the file has it, the region shows what it
             showed; if it has another one, what is rendered is compared.
 
     >>> Region(page=12, box=(72, 90, 520, 300)).to_json()
@@ -94,13 +97,15 @@ class Region:
         """Render to the bytes of a PNG.
 
         Args:
-            data: The PDF.
+            data: The PDF, or the TIFF.
             name: What to call it in an error.
 
         Raises:
-            ImageError: No PDF, one that needs a password, without such a page or box, or one that
+            ImageError: Neither, one that needs a password, without such a page or box, or one that
                 PDFium takes too long over.
         """
+        if byte_order(data):
+            return _as_png(self._page_of_tiff(data, name))
         from unisem.pdfium.pdf_file import PdfFile  # of few pictures
 
         return self.render_from(PdfFile(data, name))
@@ -113,10 +118,7 @@ class Region:
         """
         left, top, right, bottom = box = self._inside(*pdf.size(self.page), pdf.name)
         scale = min(self.dpi / _POINTS, MAX_SIDE / max(right - left, bottom - top))
-        picture = pdf.rendered(self.page, box, scale)
-        buffer = BytesIO()
-        picture.save(buffer, format="PNG", compress_level=3)
-        return buffer.getvalue()
+        return _as_png(pdf.rendered(self.page, box, scale))
 
     def render_page(self, data: bytes, name: str) -> Image.Image:
         """Render the whole page, at 96 dots per inch, with a frame around the box.
@@ -124,6 +126,8 @@ class Region:
         Raises:
             ImageError: As `render`.
         """
+        if byte_order(data):
+            return self._page_of_tiff(data, name)
         from PIL import ImageDraw
 
         from unisem.pdfium.pdf_file import PdfFile  # of few pictures
@@ -139,6 +143,11 @@ class Region:
             ImageDraw.Draw(picture).rectangle(frame, outline=_FRAME_COLOUR, width=_FRAME)
         return picture
 
+    def _page_of_tiff(self, data: bytes, name: str) -> Image.Image:
+        picture = decode_image(data, name, min_side=MAX_SIDE, page=self.page)
+        picture.thumbnail((MAX_SIDE, MAX_SIDE))
+        return picture
+
     def _inside(self, width: float, height: float, name: str) -> Box:
         """The part of the box that is on the page."""
         left, top, right, bottom = self.box or (0.0, 0.0, width, height)
@@ -147,6 +156,12 @@ class Region:
         if right - left < 1 or bottom - top < 1:
             raise ImageError(name, f"has nothing at {self.box} on page {self.page}")
         return left, top, right, bottom
+
+
+def _as_png(picture: Image.Image) -> bytes:
+    buffer = BytesIO()
+    picture.save(buffer, format="PNG", compress_level=3)
+    return buffer.getvalue()
 
 
 def digest_of(data: bytes) -> str:

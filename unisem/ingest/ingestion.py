@@ -184,15 +184,17 @@ class Ingestion:
                 if record.image is None and record.source_id is not None:
                     self._text_sources.add(record.source_id)
                 if old is None:
-                    yield Offer(record, recall=self._recall)
+                    yield Offer(record, described=reader.described, recall=self._recall)
                 elif self._is_taken(record, old):
                     self._skip(record, f"the id {record.id!r} belongs to {old.source_id}")
                 else:
                     yield Offer(
                         record,
                         is_wanted=partial(_differs, old),
+                        described=reader.described,
                         completed=partial(_completed, old),
                         recall=partial(self._recall, old=old),
+                        fills=True,  # of a picture with other words, that of the words
                     )
 
     def _read(self, reader: Reader) -> Iterator[Record | Skipped]:
@@ -295,11 +297,19 @@ class Ingestion:
             self._unchanged += 1
 
     def _recall(self, record: Record, old: Record | None = None) -> dict[Modality, Vector] | None:
-        """The vectors that are stored for the same text and picture, under this id or another."""
+        """The vectors that are stored for the same text and picture, under this id or another.
+
+        Of a picture whose words are others now, that of the picture.
+        """
         content = _whole_content(record)
         if old is not None and _whole_content(old) == content:
             return self._store.vectors([old.id])[0] or None
-        return self._vectors_by_content.get(content)
+        if (known := self._vectors_by_content.get(content)) is not None:
+            return known
+        if old is None or old.image is None or content[1] is None or content[1] != old.image.sha256:
+            return None
+        stored = self._store.vectors([old.id])[0] or {}
+        return {"image": stored["image"]} if "image" in stored else None
 
     def _stored(self, records: list[Record]) -> list[Record | None]:
         """What is stored under their ids; a damaged record counts as none, and so is replaced."""

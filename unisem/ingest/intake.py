@@ -55,6 +55,8 @@ class Offer:
         vectors: Those that it comes with; ``None`` if the encoder is to make them.
         is_wanted: Asked, in a thread, with the record whose picture has been inspected; what is
             not wanted goes no further. It may raise an `ImageError`.
+        described: Gives, in a thread, the record whose picture has been inspected what its file
+            knows of it.
         completed: Gives, in a thread, the record whose picture has been inspected what is known
             of it already.
         recall: Asked, in a thread, with the record whose picture has been inspected and that is
@@ -68,6 +70,7 @@ class Offer:
     record: Record
     vectors: dict[Modality, Vector] | None = None
     is_wanted: Callable[[Record], bool] | None = None
+    described: Callable[[Record, bytes], Record] | None = None
     completed: Callable[[Record], Record] | None = None
     recall: Callable[[Record], dict[Modality, Vector] | None] | None = None
     copied: bool = False
@@ -160,11 +163,17 @@ class Intake:
                 yield from batch
 
     def inspected(
-        self, items: Iterable[Record | Skipped | Document]
+        self,
+        items: Iterable[Record | Skipped | Document],
+        described: Callable[[Record, bytes], Record] | None = None,
     ) -> Generator[Record | Skipped, None, None]:
         """Yield what a reader yields, in order, its pictures inspected and decoded.
 
         A record whose picture cannot be used is `Skipped`.
+
+        Args:
+            items: What the reader yields.
+            described: As of `Offer`: the reader's own.
         """
         from unisem.readers.documents.document import records_of
 
@@ -176,7 +185,7 @@ class Intake:
                 return pool.submit(look, item)
 
             def look(record: Record) -> Record | Skipped:
-                item = self._prepare(Offer(record))
+                item = self._prepare(Offer(record, described=described))
                 return item.record if item.error is None else Skipped.of(item.error)
 
             yield from in_order(map(job, records_of(items)), _AHEAD)
@@ -211,6 +220,8 @@ class Intake:
             else:
                 placed = self.image_library.placed(image, data)
             inspected = record.with_image(placed)
+            if offer.described is not None:
+                inspected = offer.described(inspected, data)
             if offer.completed is not None:
                 inspected = offer.completed(inspected)
             wanted, pixels, carried = _is_wanted(offer, inspected), None, None

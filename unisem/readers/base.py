@@ -30,6 +30,18 @@ class Reader(ABC):
         """How many files there are of each kind that nothing reads, by suffix (``.mov``)."""
         return {}
 
+    def described(self, record: Record, data: bytes) -> Record:
+        """Give a record that came from here what its picture's file knows of it.
+
+        Asked in a thread, once the file has been read; it raises nothing.
+
+        Args:
+            record: The record, its picture inspected.
+            data: The bytes of the picture's file.
+        """
+        del data
+        return record
+
     def unread(self) -> list[Skipped]:
         """What is `ignored`, one entry for each kind."""
         return [

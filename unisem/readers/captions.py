@@ -1,18 +1,17 @@
 """Captions and metadata of the pictures in a folder, in the ImageFolder convention.
 
 A ``metadata.jsonl`` or ``metadata.csv`` names pictures by ``file_name``, relative to itself; the
-column ``text`` (or else ``caption``) is the caption and every other column is metadata. A picture
-that no such file gives a caption may have it in a text file beside it, ``tiger.png.txt`` or
-``tiger.txt``. Suffixes are the same in capitals.
+column ``text`` (or else ``caption``) is the caption and every other column is metadata. A table
+may call them as people do: ``File name``, ``filename``, ``Caption``. A picture that no such file
+gives a caption may have it in a text file beside it; see `unisem.readers.companions`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from unisem.common.skipped import Skipped
 from unisem.errors import ImageError, RecordError
 from unisem.images.reference import ImageRef
 from unisem.readers.tables import Rows, TableError, csv_rows, json_rows, typed
-from unisem.readers.texts import read_text
+from unisem.readers.texts import is_western, read_text
 from unisem.records import Record
 
 METADATA_FILES = tuple(
@@ -29,7 +28,6 @@ METADATA_FILES = tuple(
     for kind in ("CSV", "JSONL", "Csv", "csv", "jsonl")
 )
 _CAPTIONS = ("text", "caption")
-_SUFFIXES = tuple("." + "".join(letters) for letters in product("tT", "xX", "tT"))
 
 
 @dataclass(slots=True)
@@ -48,7 +46,10 @@ def read_metadata(path: Path, folder: Path) -> Iterator[tuple[str, Description] 
         folder: What it must lie in, symbolic links resolved.
     """
     try:
-        file = BytesIO(ImageRef(path=path, root=folder).read_bytes())
+        data = ImageRef(path=path, root=folder).read_bytes()
+        if is_western(data):  # as Excel writes a CSV that is not said to be UTF-8
+            data = data.decode("cp1252").encode()
+        file = BytesIO(data)
         rows = json_rows(file) if path.suffix.lower() == ".jsonl" else _typed_csv(file)
     except ImageError as error:
         yield Skipped(str(path), error.reason)
@@ -80,33 +81,25 @@ def read_metadata(path: Path, folder: Path) -> Iterator[tuple[str, Description] 
 
 def _typed_csv(file: BytesIO) -> Rows:
     """All rows at once: what a column is depends on all of its cells."""
-    rows = list(csv_rows(file, ["file_name"]))
+    rows = list(csv_rows(file, ["file_name"], called=_column))
     whole = iter(
         typed([row for _, row in rows if isinstance(row, dict)], ["file_name", *_CAPTIONS])
     )
     return ((number, row if isinstance(row, str) else next(whole)) for number, row in rows)
 
 
-def sidecar_of(picture: Path, exists: Callable[[Path], bool] = os.path.lexists) -> Path | None:
-    """The text file beside a picture that holds its caption; ``None`` if there is none.
-
-    Args:
-        picture: The picture, for example ``tiger.png``.
-        exists: Says which files there are; the disk by default.
-    """
-    for stem in (picture.name, picture.stem):
-        for suffix in _SUFFIXES:
-            path = picture.with_name(stem + suffix)
-            if exists(path):
-                return path
-    return None
+def _column(name: str) -> str:
+    """A column's name, those that mean something here in the way in which they are written here."""
+    plain = name.casefold().replace(" ", "_").replace("-", "_")
+    plain = "file_name" if plain == "filename" else plain
+    return plain if plain in ("file_name", *_CAPTIONS) else name
 
 
 def read_sidecar(path: Path | None, folder: Path) -> str | Skipped | None:
     """The caption in a text file; what is wrong with it; or ``None`` if there is none.
 
     Args:
-        path: As `sidecar_of` gives it.
+        path: As `unisem.readers.companions.caption_of` gives it.
         folder: What the text must lie in, symbolic links resolved.
     """
     if path is None or os.path.isdir(path):

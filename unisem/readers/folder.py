@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections import Counter
@@ -19,35 +18,26 @@ from unisem.readers.captions import (
     Description,
     read_metadata,
     read_sidecar,
-    sidecar_of,
 )
 from unisem.readers.chunks import ReadsWhole, chunk_text, everything
+from unisem.readers.companions import VIDEO, Find, among, caption_of, film_of, xmp_of
+from unisem.readers.describing import described
 from unisem.readers.documents.document import Document
 from unisem.readers.documents.elements import Source
 from unisem.readers.documents.formats import FORMATS
 from unisem.readers.texts import read_text
+from unisem.readers.walking import walked
 from unisem.recognition import TextRecognizer, load_recognizer
 from unisem.recognition.recognizer_run import RecognizerRun
 from unisem.records import Record
 
-PICTURES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
-TEXTS = {".txt"}
-_LARGEST_MANIFEST = 1 << 20  # bytes of the file that tells a space
-_UNSUPPORTED = {".avif", ".heic", ".heif", ".ico", ".jxl", ".psd", ".raw", ".svg", ".eps"}
-_OF_SYSTEMS = {
-    "@eadir",
-    "#recycle",
-    "#snapshot",
-    "$recycle.bin",
-    "system volume information",
-    "lost+found",
-    "__macosx",
-    "node_modules",
-    "__pycache__",
-    "thumbs.db",
-    "desktop.ini",
+_OF_CAMERAS = {".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf"}
+PICTURES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp"),
+    *(".tif", ".tiff", ".heic", ".heif", ".hif", ".avif"),
+    *_OF_CAMERAS,
 }
-"""Names, in small letters, of what systems and tools keep for themselves beside people's files."""
+TEXTS = {".txt"}
 
 
 class FolderReader(Reader):
@@ -55,8 +45,8 @@ class FolderReader(Reader):
 
     Ids are the folder's name and the path inside it, ``photos/cats/tom.jpg``; a text that needs
     several chunks gives ``photos/about.txt#1``, ``#2`` …, linked as ``previous`` and ``next``.
-    Metadata are the columns of the metadata file, and ``file_name``. See
-    `unisem.readers.captions` for captions.
+    Metadata are the columns of the metadata file, ``file_name`` and, before them, what the
+    picture's file knows (`described`). See `unisem.readers.captions` for captions.
 
     A document (see `unisem.readers.documents.formats`) is yielded unread; pictures that it links to
     are its figures and not also read for themselves.
@@ -64,7 +54,8 @@ class FolderReader(Reader):
     Passed over are hidden files, what Office writes beside a file that is open (``~$…``), other
     spaces, and folders of systems and tools (``@eaDir``, ``node_modules`` …). What cannot
     be read, links to other folders among it, is yielded as `Skipped`; files of
-    kinds that nothing reads are counted in `ignored`.
+    kinds that nothing reads are counted in `ignored`. What belongs to a picture
+    (`unisem.readers.companions`) is neither.
 
     Args:
         folder: The folder.
@@ -73,6 +64,7 @@ class FolderReader(Reader):
         reads_whole: The `Encoder.reads_whole` of the encoder that is to read them: no chunk has
             more tokens than that reads.
         documents: Whether documents are read, or passed over like files of other kinds.
+        location: Whether the place where a picture was taken becomes metadata.
         recognizer: Reads the words on scanned pages of documents; as of `load_recognizer`.
 
     Raises:
@@ -87,6 +79,7 @@ class FolderReader(Reader):
         locate: Callable[[Path], str] = lambda path: Path(os.path.realpath(path)).as_posix(),
         reads_whole: ReadsWhole = everything,
         documents: bool = True,
+        location: bool = True,
         recognizer: str | TextRecognizer | None = None,
     ) -> None:
         self.folder = Path(os.path.realpath(folder))
@@ -95,6 +88,7 @@ class FolderReader(Reader):
         self._chunk_size = chunk_size
         self._formats = FORMATS if documents else {}
         self._reads_whole = reads_whole
+        self._location = location
         self._locate = locate
         self.recognizer = None if recognizer is None else load_recognizer(recognizer)
         self._reading = None if self.recognizer is None else RecognizerRun(self.recognizer)
@@ -117,16 +111,14 @@ class FolderReader(Reader):
         figures = self._figures
         for path in self._files:
             suffix = path.suffix.lower()
-            if suffix in PICTURES:
-                if path not in figures:
-                    sidecar = sidecar_of(path, captions.__contains__)
-                    yield from self._picture(path, described.get(path), sidecar)
-            elif path in self._documents:
+            if path in self._documents:
                 yield from self._document(self._documents[path])
+            elif suffix in PICTURES:
+                if path not in figures:
+                    sidecar, film = caption_of(path, self._find), film_of(path, self._find)
+                    yield from self._picture(path, described.get(path), sidecar, film)
             elif suffix in TEXTS and path not in captions:
                 yield from self._text(path)
-            elif suffix in _UNSUPPORTED:
-                yield Skipped(str(path), f"{suffix} is not supported; convert it to PNG or JPEG")
 
     def within(self, path: str | os.PathLike[str]) -> Path:
         """A file's path as this reader finds it: in its real folder; the file may be a link.
@@ -165,15 +157,24 @@ class FolderReader(Reader):
             yield from self._look_up(table)
             if (known := self._tables.get(table)) and (description := known[1].get(path)):
                 break
-        yield from self._picture(path, description, sidecar_of(path))
+        yield from self._picture(path, description, caption_of(path), film_of(path))
+
+    def described(self, record: Record, data: bytes) -> Record:
+        """See `Reader.described`: size, `FileFacts`, and their words if it has no caption."""
+        name = record.metadata.get("file_name")
+        if record.image is None or record.id != f"{self.folder.name}/{name}":  # of a document
+            return record
+        return described(record, data, self.folder / str(name), location=self._location)
 
     @property
     def ignored(self) -> Mapping[str, int]:
-        read = PICTURES | TEXTS | _UNSUPPORTED
+        read = PICTURES | TEXTS
         others = (
             path
             for path in self._files
-            if path.name not in METADATA_FILES and path not in self._documents
+            if path.name not in METADATA_FILES
+            and path not in self._documents
+            and path not in self._companions
         )
         kinds = Counter(path.suffix.lower() for path in others)
         return {kind: kinds[kind] for kind in sorted(kinds) if kind not in read}
@@ -197,37 +198,32 @@ class FolderReader(Reader):
 
     @lazy_property
     def _walked(self) -> tuple[list[Path], list[Skipped]]:
-        """The files, and the folders that are not entered."""
-        found: list[Path] = []
-        closed: list[Skipped] = []
-
-        def report(error: OSError) -> None:
-            closed.append(Skipped(str(error.filename), f"cannot be read ({error.strerror})"))
-
-        for folder, subfolders, names in os.walk(self.folder, onerror=report):
-            here = Path(folder)
-            entered: list[str] = []
-            for name in sorted(filter(_is_wanted, subfolders)):
-                if (here / name).is_symlink():
-                    closed.append(
-                        Skipped(str(here / name), "is a link to a folder; index that by its name")
-                    )
-                elif not is_space(here / name):
-                    entered.append(name)
-            subfolders[:] = entered
-            found += [here / name for name in sorted(filter(_is_wanted, names))]
-        return found, closed
+        return walked(self.folder)
 
     @lazy_property
     def _known(self) -> set[Path]:
         return set(self._files)
 
+    def _is_picture(self, path: Path) -> bool:
+        return path.suffix.lower() in PICTURES and path not in self._documents
+
+    @lazy_property
+    def _find(self) -> Find:
+        return among(self._files)
+
     @lazy_property
     def _captions(self) -> set[Path]:
         """The text files that are captions."""
-        pictures = (path for path in self._files if path.suffix.lower() in PICTURES)
-        sidecars = (sidecar_of(picture, self._known.__contains__) for picture in pictures)
+        pictures = (path for path in self._files if self._is_picture(path))
+        sidecars = (caption_of(picture, self._find) for picture in pictures)
         return {path for path in sidecars if path is not None}
+
+    @lazy_property
+    def _companions(self) -> set[Path]:
+        """Films and sidecars that belong to a picture."""
+        pictures = [path for path in self._files if self._is_picture(path)]
+        found = (of(path, self._find) for path in pictures for of in (film_of, xmp_of))
+        return {path for path in found if path is not None}
 
     @lazy_property
     def _figures(self) -> set[Path]:
@@ -308,7 +304,11 @@ class FolderReader(Reader):
                 lines.setdefault(Path(os.path.normpath(table.parent / entry[0])), entry[1])
 
     def _picture(
-        self, path: Path, description: Description | None, sidecar: Path | None
+        self,
+        path: Path,
+        description: Description | None,
+        sidecar: Path | None,
+        film: Path | None,
     ) -> Iterator[Record | Skipped]:
         name = path.relative_to(self.folder).as_posix()
         if fault := _name_fault(f"{self.folder.name}/{name}"):
@@ -321,12 +321,15 @@ class FolderReader(Reader):
             beside = None
         elif beside and description.caption and beside != description.caption.strip():
             yield Skipped(str(sidecar), "is not used: a metadata file gives its picture's caption")
+        metadata = {"file_name": name}
+        if film is not None and not _name_fault(film.name):
+            metadata[VIDEO] = film.relative_to(self.folder).as_posix()
         try:
             yield Record(
                 id=f"{self.folder.name}/{name}",
                 text=description.caption or beside,
                 image=ImageRef(path=path, root=self.folder),
-                metadata={"file_name": name} | description.metadata,
+                metadata=metadata | description.metadata,
                 source_id=self._locate(path),
             )
         except RecordError as error:
@@ -362,10 +365,6 @@ class FolderReader(Reader):
             )
 
 
-def _is_wanted(name: str) -> bool:
-    return not name.startswith((".", "~$")) and name.lower() not in _OF_SYSTEMS
-
-
 def _name_fault(name: str) -> str | None:
     """Why a file's name cannot be an id."""
     try:
@@ -383,15 +382,3 @@ def _is_there(path: Path) -> bool:
         return False
     except (OSError, ValueError):
         return True
-
-
-def is_space(folder: Path) -> bool:
-    """Whether a folder is a space, or a bare store: what lies in it is nobody's document."""
-    if (folder / "catalog.sqlite").exists():
-        return True
-    try:
-        with (folder / "manifest.json").open("rb") as file:
-            parts = json.loads(file.read(_LARGEST_MANIFEST))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(parts, dict) and {"encoder", "fingerprint", "store"} <= parts.keys()

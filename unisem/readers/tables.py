@@ -53,7 +53,10 @@ def json_rows(file: BinaryIO) -> Rows:
 
 
 def csv_rows(
-    file: BinaryIO, needed: Sequence[str], separators: Sequence[str] = _SEPARATORS
+    file: BinaryIO,
+    needed: Sequence[str],
+    separators: Sequence[str] = _SEPARATORS,
+    called: Callable[[str], str] = str,
 ) -> Rows:
     """Read a CSV; every cell is a string. Rows without any are passed over.
 
@@ -61,12 +64,13 @@ def csv_rows(
         file: UTF-8, or UTF-16 with its byte order mark.
         needed: Columns that the header must have.
         separators: What may separate cells; the first that gives the header what is needed does.
+        called: What a column of the header is called here.
 
     Raises:
         TableError: The header is missing, lacks a column, has one twice, or is no text.
     """
     lines = _Lines(file)
-    separator, columns = _header(lines, needed, separators)
+    separator, columns = _header(lines, needed, separators, called)
     while True:
         start = lines.number + 1
         try:
@@ -171,7 +175,10 @@ def _text_fault(text: str) -> str | None:
 
 
 def _header(
-    lines: _Lines, needed: Sequence[str], separators: Sequence[str]
+    lines: _Lines,
+    needed: Sequence[str],
+    separators: Sequence[str],
+    called: Callable[[str], str],
 ) -> tuple[str, list[str]]:
     line = lines.next()
     if found := re.fullmatch(r"sep=(.)\r?\n?", line):
@@ -183,7 +190,7 @@ def _header(
     headers: list[tuple[str, list[str]]] = []
     for separator in separators:
         with suppress(_BadRowError):
-            names = [name.strip() for name in _parsed(line, separator, lambda: "")]
+            names = [called(name.strip()) for name in _parsed(line, separator, lambda: "")]
             headers.append((separator, names))
     # The first one that has what is needed; if none does, the one with the most columns is named.
     good = [header for header in headers if set(needed) <= set(header[1])]

@@ -65,7 +65,9 @@ class Document:
         if self.format.recognizes is every_file:
             return True
         try:
-            start = ImageRef(path=self.source.path, root=self.source.root).read_start(START)
+            file = ImageRef(path=self.source.path, root=self.source.root)
+            is_whole = self.format.recognized_by_all
+            start = file.read_bytes() if is_whole else file.read_start(START)
         except ImageError:
             return False
         return self.format.recognizes(start)

@@ -111,6 +111,7 @@ class Format:
             those pictures are the document's, and are not also read for themselves.
         recognizes: Whether a file whose first `START` bytes are these is of the format; others with
             its suffix are left alone.
+        recognized_by_all: It takes all of a file's bytes to say so.
     """
 
     name: str
@@ -120,3 +121,4 @@ class Format:
     has_scans: bool = False
     links: Callable[[bytes], Iterable[str]] = no_links
     recognizes: Callable[[bytes], bool] = every_file
+    recognized_by_all: bool = False

@@ -11,10 +11,11 @@ from unisem.readers.documents.markdown import MARKDOWN
 from unisem.readers.documents.notebook import NOTEBOOK
 from unisem.readers.documents.pdf import PDF
 from unisem.readers.documents.pptx import PPTX
+from unisem.readers.documents.tiff import TIFF
 
 FORMATS: dict[str, Format] = {
     suffix: form
-    for form in (PDF, HTML, MARKDOWN, NOTEBOOK, EPUB, DOCX, PPTX, DOCLING)
+    for form in (PDF, HTML, MARKDOWN, NOTEBOOK, EPUB, DOCX, PPTX, DOCLING, TIFF)
     for suffix in form.suffixes
 }
 """Formats by suffix, in small letters."""

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from unisem.errors import ImageError
 from unisem.images.decoding import inspect_image
-from unisem.images.library import SUFFIXES
+from unisem.images.formats import SUFFIXES
 from unisem.images.reference import CHANGED, ImageRef
 from unisem.service.http.access import RecordId, View
 from unisem.service.refusal import RefusedError

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from unisem.errors import CorruptStoreError, StoreError
-from unisem.images.library import BLOB, SUFFIXES, ImageLibrary
+from unisem.images.formats import SUFFIXES
+from unisem.images.library import BLOB, ImageLibrary
 from unisem.images.reference import ImageRef
 from unisem.stores.faiss import checksums
 from unisem.stores.faiss.backup import copy_without_pictures

@@ -18,7 +18,8 @@ from typing import Any
 from unisem.common.lazy import require
 from unisem.errors import ImageError, StoreError
 from unisem.images.elsewhere import Elsewhere
-from unisem.images.library import BLOB, SUFFIXES, ImageLibrary
+from unisem.images.formats import SUFFIXES
+from unisem.images.library import BLOB, ImageLibrary
 from unisem.images.reference import CHANGED, MAX_BYTES, ImageRef
 
 _FACTS = ("sha256", "mime_type", "width", "height")

@@ -1,0 +1,73 @@
+"""What a scanner has put into one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image, TiffImagePlugin
+
+from tests.support.pictures import solid
+from unisem import Record, SemanticSpace
+from unisem.errors import ImageError
+from unisem.images.decoding import decode_image
+from unisem.images.region import Region
+
+COLOURS = ("red", "green", "blue")
+
+
+def scan(path: Path, colours: tuple[str, ...], *, preview: bool = False) -> None:
+    pages: list[Image.Image] = [
+        solid(colour, (40, 30 + 10 * at)) for at, colour in enumerate(colours)
+    ]
+    tags = [TiffImagePlugin.ImageFileDirectory_v2() for _ in pages]
+    if preview:
+        pages.append(solid("white", (8, 8)))
+        tags.append(TiffImagePlugin.ImageFileDirectory_v2())
+        tags[-1][254] = 1
+    for page, tag in zip(pages, tags, strict=True):
+        page.encoderinfo = {"tiffinfo": tag}
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+
+
+def pages(space: SemanticSpace) -> list[tuple[int, str]]:
+    found: list[tuple[int, str]] = []
+    for record in space.store.select():
+        if "page" in record.metadata and record.image is not None:
+            with record.image.open() as image:
+                size, pixel = image.size, image.getpixel((5, 5))
+            colour = COLOURS[(size[1] - 30) // 10]
+            assert pixel == solid(colour).getpixel((0, 0))
+            found.append((record.metadata["page"], colour))
+    return sorted(found)
+
+
+def test_each_page_is_a_picture(tmp_path: Path, space: SemanticSpace) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    scan(folder / "letter.tif", COLOURS, preview=True)
+    scan(folder / "one.tiff", ("red",), preview=True)
+    report = space.add_folder(folder)
+    assert (report.skipped, report.added, report.documents.pages) == ((), 4, 3)
+    assert pages(space) == list(enumerate(COLOURS, 1))
+    (one,) = space.get(["scans/one.tiff"])
+    assert isinstance(one, Record)
+    assert one.image is not None
+    assert one.image.region is None
+    (hit,) = space.search(image=solid("blue"), k=1)
+    assert hit.record.metadata["page"] == 3
+    assert space.add_folder(folder).added == 0
+    scan(folder / "letter.tif", COLOURS[:2])
+    space.add_folder(folder)
+    assert pages(space) == list(enumerate(COLOURS[:2], 1))
+
+
+def test_a_page_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    scan(tmp_path / "letter.tif", COLOURS)
+    data = (tmp_path / "letter.tif").read_bytes()
+    assert decode_image(data, "t", page=2).size == (40, 40)
+    for number in (4, 2**40):
+        with pytest.raises(ImageError, match=f"t: has no page {number}"):
+            Region(page=number).render(data, "t")
+    with pytest.raises(ImageError):
+        Region(page=3).render(data[: len(data) // 2], "t")
