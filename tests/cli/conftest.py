@@ -34,9 +34,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     home.mkdir()
     monkeypatch.chdir(home)
     runner = CliRunner()
-    return lambda *arguments: runner.invoke(
-        application(), [str(argument) for argument in arguments]
-    )
+
+    def program(*arguments: object) -> Result:
+        said = [str(argument) for argument in arguments]
+        return runner.invoke(application(said[0] if said else None), said)  # as `run` does
+
+    return program
 
 
 @pytest.fixture

@@ -61,7 +61,9 @@ def eventually(url: str, **options: object) -> httpx.Response:
     raise AssertionError(f"{url} does not answer")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_process_serves_and_stops(made: Path, number: signal.Signals) -> None:
     with serving(made) as (process, url):
         assert eventually(f"{url}/ready").status_code == 200

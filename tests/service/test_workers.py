@@ -127,6 +127,7 @@ def test_whoever_is_killed_nothing_acknowledged_is_lost(many: Path) -> None:
     assert kept <= {*acknowledged, *unanswered, *(f"first-{n}" for n in range(10))}
 
 
+@pytest.mark.slow
 def test_a_supervisor_that_is_killed_takes_the_others_along(many: Path) -> None:
     with serving(many, "--workers", "2") as (process, url):
         eventually(f"{url}/ready")

@@ -60,7 +60,7 @@ def path(tmp_path: Path, encoder: ToyEncoder) -> Path:
 
 
 def run(*arguments: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(application(), [str(argument) for argument in arguments])
+    result = CliRunner().invoke(application(str(arguments[0])), [str(it) for it in arguments])
     assert result.exit_code == code, result.output
     return result
 

@@ -37,12 +37,10 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
-@pytest.fixture
-def strange(tmp_path: Path, encoder: ToyEncoder) -> Path:
-    """A space with a text and two pictures of its own."""
-    (tmp_path / "downloads").mkdir()
-    path = tmp_path / "downloads" / "strange.unisem"
-    with SemanticSpace.open(path, encoder=encoder) as space:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("made") / "strange.unisem"
+    with SemanticSpace.open(path, encoder=ToyEncoder()) as space:
         space.add(
             [
                 Record(id="a", text="hello"),
@@ -52,6 +50,12 @@ def strange(tmp_path: Path, encoder: ToyEncoder) -> Path:
         )
         space.compact()
     return path
+
+
+@pytest.fixture
+def strange(made: Path, tmp_path: Path) -> Path:
+    """A space with a text and two pictures of its own, as somebody has downloaded it."""
+    return Path(shutil.copytree(made, tmp_path / "downloads" / "strange.unisem"))
 
 
 def contents(folder: Path) -> dict[str, tuple[bytes, float]]:

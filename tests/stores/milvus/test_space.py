@@ -178,7 +178,7 @@ def test_exported_and_imported_both_ways(place: str, tmp_path: Path) -> None:
 
 
 def run(*arguments: object, code: int = 0) -> Any:
-    result = CliRunner().invoke(application(), [str(argument) for argument in arguments])
+    result = CliRunner().invoke(application(str(arguments[0])), [str(it) for it in arguments])
     assert result.exit_code == code, result.output
     return result
 

@@ -138,6 +138,7 @@ def test_a_run_goes_as_far_as_its_trials_say(
     assert changed(tiny, tmp_path / "chosen")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 def test_a_run_that_stops_in_its_trials_resumes_to_the_same_weights(
     tiny: Path, many: PairDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
