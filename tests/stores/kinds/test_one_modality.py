@@ -31,8 +31,8 @@ def tuning_of(rows: Vector, are_images: bool | Vector, calibrated: Calibrated | 
     return found
 
 
-@pytest.mark.parametrize(("are_images", "times"), [(True, 3), (False, 2)])
-def test_more_is_scored_where_nobody_can_ask(
+@pytest.mark.parametrize(("are_images", "times"), [(True, 4), (False, 2)])
+def test_more_is_looked_at_where_nobody_can_ask(
     are_images: bool, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = drawn(48)
@@ -41,7 +41,10 @@ def test_more_is_scored_where_nobody_can_ask(
     assert f"({times} times what these need" in found.described
     assert Tuning.from_json(found.to_json()) == found
     monkeypatch.setattr(ivf_pq, "_RAISED", dict.fromkeys(ivf_pq._RAISED, 1))
-    assert found.oversampling == times * tuning_of(rows, are_images, None).oversampling
+    of_these = tuning_of(rows, are_images, None)
+    assert found.oversampling == of_these.oversampling * times // 2
+    lists = min(ROWS // 39, int(ROWS**0.5))
+    assert found.probes == min(lists, times * of_these.probes)
     mixed = tuning_of(rows, np.arange(ROWS) % 2, None)
     assert mixed.raised == 1
     assert len(mixed.recalls) == 3

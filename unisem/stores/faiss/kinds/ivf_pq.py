@@ -23,10 +23,10 @@ from unisem.stores.faiss.kinds.rotation import Rotation
 from unisem.stores.faiss.kinds.tuning import MARGIN, K, Samples, Tuning
 from unisem.stores.faiss.raw_file import RawFile
 
-OVERSAMPLING = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
+OVERSAMPLING = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 """What is tried."""
-_PROBES = (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
-_RAISED = {"text": 2, "image": 3}  # times for queries of the other modality than these
+_PROBES = (8, 16, 32, 48, 64, 80, 96, 128, 192, 256, 384, 512, 768, 1024)
+_RAISED = {"text": 2, "image": 4}  # times the lists, for queries of the other modality than these
 _USUAL = 8  # times as many are scored where there was nothing to measure
 _NEXT_TO_NOTHING = 0.002  # recall that is not worth scoring more vectors
 _AS_MANY = 45  # codes that are gone through while a vector is fetched and scored
@@ -34,7 +34,7 @@ _SCANNED = 1_000  # vectors that are scored as fast as any lists are looked at
 _OF_A_LIST = 32  # vectors from which a centre is found
 _LEARNT_FROM = 10_000  # vectors at least from which the pairs are found
 _PAIRS = 16  # that four bits tell apart
-_ROUNDS = 10  # of k-means; more of them find no more
+_ROUNDS = 8  # of k-means; more of them find no more
 
 
 class IvfPQ(VectorIndex):
@@ -61,7 +61,7 @@ class IvfPQ(VectorIndex):
         import faiss
 
         count, even = len(vectors), vectors.dimension + vectors.dimension % 2
-        lists = max(1, min(int(1.5 * math.sqrt(count)), count // 39))  # Faiss wants 39 for each
+        lists = max(1, min(math.isqrt(count), count // 39))  # Faiss wants 39 for each
         index = faiss.IndexIVFPQFastScan(
             faiss.IndexFlatIP(even), even, lists, even // 2, 4, faiss.METRIC_INNER_PRODUCT
         )
@@ -163,7 +163,9 @@ def tuned(built: IvfPQ, samples: list[Samples]) -> Tuning:
     """The quickest way to find enough of what the samples look for, and how much that finds.
 
     The more lists are looked at, the fewer vectors need be scored. Queries of the other modality
-    lie further away. Where the samples have none it is raised.
+    lie further away. Where the samples have none more lists are looked at: of pictures, words need
+    four times what pictures need, and twice as many scored; of texts, pictures need twice the
+    lists.
 
     Args:
         built: The index.
@@ -171,15 +173,21 @@ def tuned(built: IvfPQ, samples: list[Samples]) -> Tuning:
     """
     if not samples or len(built.vectors) <= FEW:
         return built.tuning
-    queries = sum(len(group.queries) for group in samples)
     asked = {group.asked for group in samples}
     raised = 1 if len(asked) > 1 else _RAISED[samples[0].asked]
+    queries = sum(len(group.queries) for group in samples)
+    usual = replace(built.tuning, queries=queries, raised=raised)
     quickest: Tuning | None = None
     for probes in sorted({min(built.lists, probes) for probes in (*_PROBES, built.lists)}):
-        usual = replace(built.tuning, probes=probes, oversampling=1, queries=queries, raised=raised)
-        if quickest and built.effort_of(usual) >= built.effort_of(quickest):
-            return quickest
-        found = _least(built, usual, samples)
+        least = replace(usual, probes=min(built.lists, probes * raised), oversampling=1)
+        if quickest and built.effort_of(least) >= built.effort_of(quickest):
+            break
+        found = _least(built, replace(usual, probes=probes), samples)
+        found = replace(
+            found,
+            probes=least.probes,
+            oversampling=found.oversampling * max(1, raised // 2),
+        )
         is_better = not quickest or built.effort_of(found) < built.effort_of(quickest)
         if found.is_enough and is_better:
             quickest = found
@@ -207,7 +215,7 @@ def _least(built: IvfPQ, usual: Tuning, samples: list[Samples]) -> Tuning:
     )
     return replace(
         usual,
-        oversampling=OVERSAMPLING[place] * usual.raised,
+        oversampling=OVERSAMPLING[place],
         recalls={name: float(shares[place]) for name, shares in found.items()},
         is_enough=all(found[group.name][-1] >= group.enough for group in samples),
     )

@@ -33,8 +33,8 @@ class Tuning:
         recalls: For each group of queries the share of the ten nearest vectors that so are found.
         queries: How many queries there were in all.
         is_enough: Whether that is as much as is wanted.
-        raised: How many times the oversampling is what the queries needed, as there were none of
-            the other modality.
+        raised: How many times the lists are what the queries needed, as there were none of the
+            other modality.
     """
 
     oversampling: int
@@ -48,10 +48,10 @@ class Tuning:
     def described(self) -> str:
         """In one clause, for a person."""
         tried = f"{self.oversampling} times as many as wanted are scored exactly"
+        lists = f"{self.probes} lists"
         if self.raised > 1:
-            tried += f" ({self.raised} times what these need, for queries of the other modality)"
-        if self.probes:
-            tried = f"{self.probes} lists are looked at, {tried}"
+            lists += f" ({self.raised} times what these need, for queries of the other modality)"
+        tried = f"{lists} are looked at, {tried}"
         if not self.recalls:
             return tried
         shares = ", ".join(f"{share:.3f} of {name}" for name, share in self.recalls.items())
