@@ -19,9 +19,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from unisem import SemanticSpace
 from unisem.graph.sources.wordnet import WordNet
 from unisem.stores.graph import BROADER
 
+SENSES = 3
+"""Meanings of a word that the graph knows."""
 FEWEST, MOST = 5, 0.05  # pictures of a query; the most as a share of all
 _VISIBLE = frozenset(("wordnet:n00003553", "wordnet:n00021265"))  # a whole thing, and food
 _WORD = re.compile(r"[a-z]+")
@@ -54,7 +57,31 @@ class Taxonomy:
         for relation in source.relations():
             if relation.type == BROADER:
                 self.above.setdefault(relation.subject, []).append(relation.object)
-        self._senses = _senses(directory)
+        self._senses, self._spoken = _senses(directory)
+        self._directory = directory
+        self._below: dict[str, list[str]] = {}
+
+    def fill(self, space: SemanticSpace) -> None:
+        """Put into a space's graph what can be seen and is spoken of.
+
+        That is what lies below `_VISIBLE` and is mentioned in the texts that WordNet's makers have
+        tagged, and all that is above it.
+        """
+        wanted = {
+            above
+            for synset in self._spoken
+            if self.closure(synset) & _VISIBLE
+            for above in self.closure(synset)
+        }
+        source = WordNet(self._directory, senses=SENSES)
+        space.graph.add(
+            (one for one in source.entities() if one.id in wanted),
+            (
+                one
+                for one in source.relations()
+                if one.type == BROADER and {one.subject, one.object} <= wanted
+            ),
+        )
 
     def senses(self, phrase: str) -> list[str]:
         """The synsets that a phrase may mean, the commonest first; of a plural its singular's."""
@@ -71,6 +98,19 @@ class Taxonomy:
             found.update(new)
             waiting += new
         return found
+
+    def narrower(self, synset: str, steps: int) -> list[str]:
+        """What is below a synset, at most so many steps; the nearest first."""
+        if not self._below:
+            for one, above in self.above.items():
+                for name in above:
+                    self._below.setdefault(name, []).append(one)
+        found: dict[str, None] = {}
+        level = [synset]
+        for _ in range(steps):
+            level = [one for name in level for one in self._below.get(name, ())]
+            found.update(dict.fromkeys(level))
+        return list(found)
 
     def shown(self, terms: Sequence[str]) -> set[str]:
         """What a picture with these terms shows."""
@@ -133,14 +173,17 @@ def _singulars(phrase: str) -> list[str]:
     return [phrase[:-1], phrase[:-2], phrase[:-3] + "y"]
 
 
-def _senses(directory: Path) -> dict[str, list[str]]:
-    """The meanings of each word in the dictionary's order, which is by how common they are."""
+def _senses(directory: Path) -> tuple[dict[str, list[str]], set[str]]:
+    """The meanings of each word, the commonest first, and those that tagged texts mention."""
     found: dict[str, list[str]] = {}
+    spoken: set[str] = set()
     with (directory / "index.noun").open(encoding="utf-8") as lines:
         for line in lines:
             if not line.startswith(" "):
                 parts = line.split()
                 count = int(parts[2])
+                tagged = int(parts[-count - 1])
+                spoken.update(f"wordnet:n{offset}" for offset in parts[-count:][:tagged])
                 name = " ".join(_WORD.findall(parts[0].casefold()))
                 found.setdefault(name, [f"wordnet:n{offset}" for offset in parts[-count:]])
-    return found
+    return found, spoken

@@ -4,15 +4,15 @@ The manual is GIMP's (Debian's ``gimp-help-en``), indexed page by page with `add
 is a sentence of a section that links to another page, without the words of the link: they name what
 the other page is about, and whoever has them needs no graph. Right is any figure of the section
 that the link leads to, or, if it leads to a page's beginning, of the page's first section that has
-one. Links of tables of contents, of ``See also`` lists and of the glossary have no sentence around
-them; sentences of fewer than six words are left out, as are pages that a section links to twice
-and targets without a figure.
+one. Sentences of fewer than six words are left out; there is one question for each
+page and target, and each sentence is asked once.
 """
 
 from __future__ import annotations
 
 import random
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +50,7 @@ class Question:
 
 
 def questions(folder: Path, records: Sequence[Record], most: int, seed: int = 0) -> list[Question]:
-    """Some questions of a manual, the same ones every time; one for each target and page.
+    """Some questions of a manual, the same ones every time; each sentence once.
 
     Args:
         folder: Of the manual's pages.
@@ -63,13 +63,24 @@ def questions(folder: Path, records: Sequence[Record], most: int, seed: int = 0)
         if record.image is not None and record.metadata.get("kind") == "figure":
             place = (str(record.metadata["file_name"]), str(record.metadata.get("section") or ""))
             figures.setdefault(place, []).append(record.id)
+    indexed = {str(record.metadata["file_name"]) for record in records}
     found: dict[tuple[str, frozenset[str]], Question] = {}
     for path in sorted(folder.glob("*.html")):
-        for one in _questions(path, folder, figures):
-            found.setdefault((one.page, one.right), one)
-    chosen = list(found.values())
+        if path.name in indexed:
+            for one in _questions(path, folder, figures):
+                found.setdefault((one.page, one.right), one)
+    chosen = list({one.text: one for one in found.values()}.values())
     random.Random(seed).shuffle(chosen)
     return chosen[:most]
+
+
+def first_pages(folder: Path, place: Path, count: int) -> Path:
+    """A copy of a manual with its first pages only, and all its pictures."""
+    pages = sorted(path.name for path in folder.glob("*.html"))
+    dropped = set(pages[count:])
+    if not place.exists():
+        shutil.copytree(folder, place, ignore=lambda _, names: dropped.intersection(names))
+    return place
 
 
 def _questions(
@@ -102,14 +113,14 @@ def _shown(
 
 def _sentence(paragraph: _Element, link: _Element) -> str:
     """The sentence around a link, without what the link says."""
-    parts = [paragraph.text or ""]
-    for node in paragraph.iterdescendants():
-        inside = node is link or link in node.iterancestors()
-        if node is link:
-            parts.append(_MARK)
-        if not inside:
-            parts.append(node.text or "")
-        if node is link or not inside:
+    from lxml import etree
+
+    parts: list[str] = []
+    for event, node in etree.iterwalk(paragraph, events=("start", "end")):
+        inside = node is not link and link in node.iterancestors()
+        if event == "start" and not inside:
+            parts.append(_MARK if node is link else node.text or "")
+        elif event == "end" and not inside and node is not paragraph:
             parts.append(node.tail or "")
     text = " ".join("".join(parts).split())
     around = next((one for one in _SENTENCE.split(text) if _MARK in one), "")

@@ -1,0 +1,243 @@
+"""Does a knowledge graph find more? Kind-of queries over drawings, two-hop questions over a manual.
+
+    apt-get download wordnet-base gcompris-qt-data openclipart-png openclipart-svg gimp-help-en
+    for package in *.deb; do dpkg-deb -x "$package" packages; done
+    OMP_NUM_THREADS=1 python -m benchmarks.graph kinds packages --work build/graph
+    OMP_NUM_THREADS=1 python -m benchmarks.graph terms packages --work build/graph
+    OMP_NUM_THREADS=1 python -m benchmarks.graph manual packages --work build/graph [--most 200]
+
+``kinds`` asks for pictures by the name of something more general (`benchmarks.graph_kinds`), once
+with captions hidden, where all that is known of a picture is its pixels, and once with captions;
+and for pictures by their own captions, which must not get worse. ``terms`` says what narrower terms
+are worth where nothing has to be linked: the query's synset is known, and a picture counts by its
+cosine to the query and its best cosine to a narrower name, at most so many steps down. ``manual``
+asks for figures of a section by words of another one that links to it (`benchmarks.graph_manual`).
+Intervals are of the differences, paired by query. Vectors are kept in ``--work``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.graph_data import Remembering, pictures_of, space_of
+from benchmarks.graph_kinds import KindQuery, Taxonomy, kind_queries
+from benchmarks.graph_manual import MANUAL, Question, first_pages, questions
+from unisem import SemanticSpace
+from unisem.evaluation.ranking import Floats, bootstrap_interval
+from unisem.graph.sources.record_links import RecordLinks
+from unisem.records import Vector
+from unisem.search.fusion import RankFusion, WeightedFusion
+from unisem.search.graph_expansion import GraphExpansion
+from unisem.search.query import Mode, Query
+from unisem.stores.selection import Selection
+
+WORDNET = "usr/share/wordnet"
+K = 10
+Way = tuple[Mode, GraphExpansion | None]
+_DEEP = GraphExpansion(method="taxonomy", depth=3, terms=64, limit=64, fusion=WeightedFusion(0.5))
+KINDS: Mapping[str, Way] = {
+    "vector": ("vector", None),
+    "hybrid": ("hybrid", None),
+    "vector + taxonomy": ("vector", GraphExpansion(method="taxonomy")),
+    "… three steps, 64 terms, half and half": ("vector", _DEEP),
+    "vector + PageRank": ("vector", GraphExpansion()),
+    "… along broader, three steps": ("vector", GraphExpansion(depth=3, types=["broader"])),
+    "hybrid + taxonomy": ("hybrid", GraphExpansion(method="taxonomy")),
+    "hybrid + PageRank": ("hybrid", GraphExpansion()),
+}
+"""How kind-of queries are asked; the first is what the others are compared with."""
+HIDDEN = tuple(name for name in KINDS if "hybrid" not in name)  # there are no words then
+UNEMBEDDED = ("vector", "vector + taxonomy", "… three steps, 64 terms, half and half")
+ORDINARY = ("vector", "vector + taxonomy", "vector + PageRank")
+_LINKS = GraphExpansion(types={"links_to": 1.0, "part_of": 0.3}, depth=1)
+MANUALS: Mapping[str, Way] = {
+    "vector": ("vector", None),
+    "hybrid": ("hybrid", None),
+    "vector + PageRank": ("vector", GraphExpansion()),
+    "… one step": ("vector", GraphExpansion(depth=1)),
+    "… along links, one step": ("vector", _LINKS),
+    "… half and half": ("vector", replace(_LINKS, fusion=WeightedFusion(0.5))),
+    "… by ranks": ("vector", replace(_LINKS, fusion=RankFusion())),
+    "hybrid + PageRank": ("hybrid", GraphExpansion()),
+    "… along links, one step, by ranks": ("hybrid", replace(_LINKS, fusion=RankFusion())),
+}
+"""How questions about a manual are asked."""
+
+
+def main() -> None:
+    """Run one measurement and print its tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    commands = parser.add_subparsers(required=True)
+    for name, run, words in (
+        ("kinds", _kinds, "kind-of queries over drawings and photographs"),
+        ("terms", _terms, "what narrower terms are worth, without a space"),
+        ("manual", _manual, "two-hop questions over a manual"),
+    ):
+        command = commands.add_parser(name, help=words)
+        command.add_argument("packages", type=Path, help="where the packages are unpacked")
+        command.add_argument("--work", type=Path, default=Path("build/graph"))
+        command.add_argument("--most", type=int, default=200, help="questions, or captions")
+        if run is _manual:
+            command.add_argument("--pages", type=int, help="only the first so many, by name")
+        command.set_defaults(run=run)
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    run: Callable[[argparse.Namespace, Console], None] = options.run
+    run(options, Console(width=110))
+
+
+def _kinds(options: argparse.Namespace, console: Console) -> None:
+    shown = pictures_of(options.packages, options.work)
+    taxonomy = Taxonomy(options.packages / WORDNET)
+    queries = kind_queries(taxonomy, shown.captions)
+    encoder = Remembering(options.work / "texts.npz")
+    console.print(f"{len(queries)} kinds, {len(shown.captions):,} pictures")
+    for captioned in (False, True):
+        with space_of(shown, encoder, captioned=captioned) as space:
+            taxonomy.fill(space)
+            found: dict[str, Floats] = {}
+            if not captioned:  # words alone are linked while names have no vectors
+                found = {name: _by_kind(space, KINDS[name], queries) for name in UNEMBEDDED}
+                console.print(_table("captions hidden, linked by words alone", found))
+                space.graph.embed_names()
+            space.graph.link_records(texts=captioned, images=not captioned)
+            console.print(repr(space.graph))
+            ways = KINDS if captioned else HIDDEN
+            found = {name: _by_kind(space, KINDS[name], queries) for name in ways}
+            console.print(_table("captions shown" if captioned else "captions hidden", found))
+            if not captioned:
+                picked = np.random.default_rng(0).permutation(len(shown.captions))[: options.most]
+                own = {
+                    name: _by_caption(space, KINDS[name], shown.captions, picked)
+                    for name in ORDINARY
+                }
+                console.print(_table("by their own captions, which are hidden", own))
+        encoder.keep()
+
+
+def _terms(options: argparse.Namespace, console: Console) -> None:
+    shown = pictures_of(options.packages, options.work)
+    taxonomy = Taxonomy(options.packages / WORDNET)
+    queries = kind_queries(taxonomy, shown.captions)
+    encoder = Remembering(options.work / "texts.npz")
+    asked = shown.vectors @ encoder.encode_texts([one.text for one in queries]).T
+    found = {"query alone": _ranked(asked, queries)}
+    for steps in (1, 2, 3):
+        best = asked.copy()
+        for place, query in enumerate(queries):
+            names = [taxonomy.names[one][0] for one in taxonomy.narrower(query.synset, steps)]
+            best[:, place] = (shown.vectors @ encoder.encode_texts(names).T).max(axis=1)
+        found[f"best narrower term or query, {steps} down"] = _ranked(
+            np.maximum(asked, best), queries
+        )
+        found[f"query + half of best, {steps} down"] = _ranked(asked + best / 2, queries)
+        found[f"query + best narrower term, {steps} down"] = _ranked(asked + best, queries)
+    encoder.keep()
+    console.print(_table(f"{len(queries)} kinds, captions hidden", found))
+
+
+def _ranked(scores: Vector, queries: Sequence[KindQuery]) -> Floats:
+    """nDCG@10 of each query by ``(pictures, queries)`` scores."""
+    values: list[float] = []
+    for place, query in enumerate(queries):
+        order = [one for one in np.argsort(-scores[:, place]) if one not in query.literal]
+        right = {_name(one) for one in query.relevant}
+        values.append(_ndcg([_name(one) for one in order[:K]], right))
+    return np.array(values)
+
+
+def _by_kind(space: SemanticSpace, way: Way, queries: Sequence[KindQuery]) -> Floats:
+    """nDCG@10 of each query, over the pictures that count for it."""
+    values: list[float] = []
+    total = len(space)
+    for query in queries:
+        counted = tuple(_name(place) for place in range(total) if place not in query.literal)
+        right = {_name(place) for place in query.relevant}
+        values.append(_ndcg(_asked(space, way, query.text, Selection(ids=counted)), right))
+    return np.array(values)
+
+
+def _by_caption(
+    space: SemanticSpace, way: Way, captions: Sequence[str], picked: Sequence[int]
+) -> Floats:
+    """nDCG@10 of captions; right are the pictures that have them."""
+    values: list[float] = []
+    for place in picked:
+        right = {_name(other) for other, said in enumerate(captions) if said == captions[place]}
+        values.append(_ndcg(_asked(space, way, captions[place], Selection()), right))
+    return np.array(values)
+
+
+def _manual(options: argparse.Namespace, console: Console) -> None:
+    folder = options.packages / MANUAL
+    if options.pages is not None:
+        folder = first_pages(folder, options.work / "manual", options.pages)
+    with SemanticSpace.open(options.work / "manual.unisem") as space:
+        space.add_folder(folder)
+        links = RecordLinks(space.store, space.image_library)
+        report = space.graph.add(links.entities(), links.relations(), links.mentions())
+        asked = questions(folder.resolve(), list(space.store.select()), options.most)
+        console.print(f"{len(asked)} questions, {len(space):,} records, {report}")
+        (options.work / "questions.json").write_text(
+            json.dumps([[one.text, one.page, one.linked, sorted(one.right)] for one in asked])
+        )
+        found = {name: _by_figure(space, way, asked) for name, way in MANUALS.items()}
+    console.print(_table("figures among the first five", found))
+
+
+def _by_figure(space: SemanticSpace, way: Way, asked: Sequence[Question]) -> Floats:
+    """Whether one of the first five pictures among a hundred hits is right.
+
+    There is no filter for pictures: passages are where a walk begins.
+    """
+    pictured = {one.id for one in space.store.select(Selection(modality="image"))}
+    hits: list[float] = []
+    for one in asked:
+        found = _asked(space, way, one.text, Selection(), k=100)
+        figures = [name for name in found if name in pictured][:5]
+        hits.append(float(bool(one.right.intersection(figures))))
+    return np.array(hits)
+
+
+def _asked(
+    space: SemanticSpace, way: Way, text: str, selection: Selection, k: int = K
+) -> list[str]:
+    mode, graph = way
+    query = Query(text=text, k=k, mode=mode, selection=selection, graph=graph)
+    return [hit.record.id for hit in space.search_query(query)]
+
+
+def _ndcg(found: Sequence[str], right: set[str]) -> float:
+    gained = sum(1 / np.log2(rank + 2) for rank, name in enumerate(found[:K]) if name in right)
+    best = sum(1 / np.log2(rank + 2) for rank in range(min(K, len(right))))
+    return float(gained / best)
+
+
+def _name(place: int) -> str:
+    return f"{place:04d}"
+
+
+def _table(title: str, found: Mapping[str, Floats]) -> Table:
+    """Means, and how far each is from the first, with the interval of the difference."""
+    table = Table("asked by", "mean", "difference", "95 % interval", title=title)
+    first = next(iter(found.values()))
+    for name, values in found.items():
+        less = values - first
+        low, high = bootstrap_interval(less, rounds=2000)
+        told = (
+            ("", "") if values is first else (f"{less.mean():+.3f}", f"{low:+.3f} to {high:+.3f}")
+        )
+        table.add_row(name, f"{values.mean():.3f}", *told)
+    return table
+
+
+if __name__ == "__main__":
+    main()
