@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 _NOT_EMBEDDED = [
     *("file_name", "file_path", "recognized", "sha256", "video"),
-    *("taken", "camera", "lens", "keywords", "title", "description", "creator", "copyright"),
+    *("taken", "camera", "lens", "creator", "copyright"),
     *("width", "height", "orientation", "latitude", "longitude", "altitude", "rating"),
 ]
 _NOT_SHOWN = ["file_path", "sha256", "video", "width", "height", "orientation"]
