@@ -96,17 +96,19 @@ class Snapshot:
         """The state that a segment reflects; the empty state where there is none."""
         vector_ids = np.empty(0, np.int64) if segment is None else segment.vector_ids
         row_of = VectorId.rows(vector_ids)
-        starts = np.flatnonzero(np.diff(row_of, prepend=-1))  # numbers ascend, so rows do
-        owners = np.zeros(len(row_of), np.int32)
-        owners[starts[1:]] = 1
+        is_first = np.ones(len(row_of), np.bool_)  # of its record; numbers ascend, so rows do
+        np.not_equal(row_of[1:], row_of[:-1], out=is_first[1:])
+        owners = np.cumsum(is_first, dtype=np.int32)
+        owners -= 1
+        rows = row_of if is_first.all() else row_of[is_first]
         return cls(
             segment,
             Moment("", 0) if segment is None else segment.moment,
             GrowingRows(dimension + (EXTRA if calibrated else 0)),
             GrowingArray(vector_ids),
-            GrowingArray(np.cumsum(owners, dtype=np.int32)),
-            GrowingArray(row_of[starts]),
-            GrowingArray(np.ones(len(starts), np.bool_)),
+            GrowingArray(owners),
+            GrowingArray(rows),
+            GrowingArray(np.ones(len(rows), np.bool_)),
             calibrated,
         )
 
