@@ -77,6 +77,7 @@ class TestFlat(_KindOfIndex):
     kind = "flat"
 
 
+@pytest.mark.slow
 class TestHnsw(_KindOfIndex):
     kind = "hnsw"
 

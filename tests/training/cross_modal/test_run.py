@@ -60,22 +60,24 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> PairDataset:
     return numbered_pairs(tmp_path_factory.mktemp("pairs"), 20)
 
 
+OTHER_FORMS: tuple[dict[str, Any], ...] = (
+    {
+        "loss": "contrastive",
+        "words": "tower",
+        "picture_tokens": 6,
+        "captioning": 0,
+        "precision": "bfloat16",
+    },
+    {"loss": "itm", "epochs": 100, "captioning": 0},
+    {"fusion": "attention", "epochs": 100, "learning_rate": 5e-3, "captioning": 0},
+    {"loss": "infonce", "hard_negatives": 0, "captioning": 0},
+    {"loss": "infonce", "hard_negatives": 0, "fusion": "cosine", "captioning": 0},
+)
+
+
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"epochs": 120},
-        {
-            "loss": "contrastive",
-            "words": "tower",
-            "picture_tokens": 6,
-            "captioning": 0,
-            "precision": "bfloat16",
-        },
-        {"loss": "itm", "epochs": 100, "captioning": 0},
-        {"fusion": "attention", "epochs": 100, "learning_rate": 5e-3, "captioning": 0},
-        {"loss": "infonce", "hard_negatives": 0, "captioning": 0},
-        {"loss": "infonce", "hard_negatives": 0, "fusion": "cosine", "captioning": 0},
-    ],
+    [{"epochs": 120}, *(pytest.param(form, marks=pytest.mark.slow) for form in OTHER_FORMS)],
 )
 def test_twenty_pairs_are_learned_by_heart(
     changes: dict[str, Any], tmp_path: Path, encoder: str, features: Path, pairs: PairDataset
