@@ -15,14 +15,24 @@ from unisem.calibration import Calibration, save_calibration
 from unisem.common.skipped import Skipped
 from unisem.errors import CorruptStoreError, ExchangeError, ImageError, StoreError
 from unisem.exchange.entries import EntryWriter
+from unisem.exchange.graph_file import write_graph
 from unisem.exchange.image_places import copied, reference_of
-from unisem.exchange.info import CALIBRATION, ExportInfo, Layout, check_layout, digests
+from unisem.exchange.info import (
+    CALIBRATION,
+    GRAPH,
+    ExportInfo,
+    Layout,
+    check_layout,
+    digests,
+)
 from unisem.exchange.jsonl import JsonLinesWriter
 from unisem.exchange.parquet import ParquetWriter
 from unisem.images.library import ImageLibrary
 from unisem.manifest import Manifest
 from unisem.records import EmbeddedRecord
 from unisem.space import SemanticSpace
+from unisem.stores import Store
+from unisem.stores.graph import GraphStore
 from unisem.stores.registry import kind_at, place_of
 
 Progress = Callable[[int, int], None]
@@ -58,6 +68,7 @@ class _Source:
     encoder: str | None
     fingerprint: str | None
     calibration: Calibration | None = None
+    graph: GraphStore | None = None
 
 
 def export_space(
@@ -71,8 +82,8 @@ def export_space(
     """Write a space's present state into a new directory; see ``docs/guides/exchange.md``.
 
     Pictures that came as bytes and lie in the space are copied in any case, and so are all of a
-    space that a service keeps. A calibration that the
-    space searches by goes along.
+    space that a service keeps. A calibration that the space searches by goes along, and so does
+    its knowledge graph.
 
     Args:
         space: An open space, or the directory or URI of one; its encoder is not needed then.
@@ -152,6 +163,7 @@ def _opened(space: SemanticSpace | str | os.PathLike[str]) -> Iterator[_Source]:
             encoder.name,
             encoder.fingerprint,
             space.calibration,
+            _graph_of(store),
         )
         return
     path = place_of(space)
@@ -163,9 +175,17 @@ def _opened(space: SemanticSpace | str | os.PathLike[str]) -> Iterator[_Source]:
         items, name, fingerprint = opened.embedded(), manifest.encoder, manifest.fingerprint
         opened.expect(fingerprint)
         count, dimension, calibration = len(opened), opened.dimension, opened.calibration
-        yield _Source(items, pictures, count, dimension, name, fingerprint, calibration)
+        graph = _graph_of(opened)
+        yield _Source(items, pictures, count, dimension, name, fingerprint, calibration, graph)
     finally:
         opened.close()
+
+
+def _graph_of(store: Store) -> GraphStore | None:
+    try:
+        return store.graph
+    except StoreError:  # it keeps none
+        return None
 
 
 def _write(
@@ -241,6 +261,8 @@ def _fill(
     vectors = writer.vectors
     if source.calibration is not None:
         save_calibration(source.calibration, unfinished / CALIBRATION)
+    if source.graph is not None:
+        write_graph(source.graph, unfinished / GRAPH)
     info = ExportInfo(
         layout=layout,
         encoder=source.encoder,

@@ -22,14 +22,16 @@ from unisem.errors import (
     StoreError,
 )
 from unisem.exchange.entries import FIELDS, Entry, EntryReader, entries
+from unisem.exchange.graph_file import read_graph
 from unisem.exchange.image_places import image_from
-from unisem.exchange.info import CALIBRATION, ExportInfo
+from unisem.exchange.info import CALIBRATION, GRAPH, ExportInfo
 from unisem.exchange.jsonl import JsonLinesReader
 from unisem.exchange.parquet import ParquetReader
 from unisem.images.library import listed_folders
 from unisem.ingest.intake import Offer, Prepared, with_digest
 from unisem.records import Record
 from unisem.space import SemanticSpace
+from unisem.stores.graph import GraphReport
 from unisem.stores.vectors import are_unit
 
 Renewal = Literal["keep", "renew", "renew-texts"]
@@ -48,14 +50,17 @@ class ImportReport:
         embedded: How many of them got new vectors.
         skipped: Pictures outside the export that are missing or have changed, and those that cannot
             be decoded, as half of it is missing; their records were not stored. A calibration that
-            cannot be used; nothing else misses it.
+            cannot be used, or a knowledge graph, as the space's store keeps none; nothing else
+            misses it.
         calibrated: Whether the space searches by the export's calibration now.
+        graph: What became of the export's knowledge graph; ``None`` if it has none.
     """
 
     records: int
     embedded: int
     skipped: tuple[Skipped, ...] = ()
     calibrated: bool = False
+    graph: GraphReport | None = None
 
 
 def import_space(
@@ -158,7 +163,20 @@ class _Import:
                 f"{self._origin} has {seen} records, not {info.records} as export.json says"
             )
         calibrated = self._calibrate()
-        return ImportReport(self._stored, self._embedded, tuple(self._skipped), calibrated)
+        graph = self._graph()
+        return ImportReport(self._stored, self._embedded, tuple(self._skipped), calibrated, graph)
+
+    def _graph(self) -> GraphReport | None:
+        """Add the export's knowledge graph in one transaction, after the records."""
+        path = self._origin / GRAPH
+        if GRAPH not in self._info.files:
+            return None
+        try:
+            graph = self._space.store.graph
+        except StoreError as error:
+            self._skipped.append(Skipped(str(path), str(error)))
+            return None
+        return read_graph(path, graph)
 
     def _calibrate(self) -> bool:
         """Search by the export's calibration, if it fits; what does not is skipped."""

@@ -21,7 +21,9 @@ FILES: dict[Layout, tuple[str, ...]] = {
     "parquet": ("records.parquet", "vectors.parquet"),
 }
 CALIBRATION = "calibration.safetensors"
-"""The file of an export that not every one has."""
+GRAPH = "graph.jsonl"
+SOMETIMES = (CALIBRATION, GRAPH)
+"""The files of an export that not every one has."""
 _LARGEST = 1 << 20  # bytes of export.json
 
 
@@ -93,7 +95,7 @@ class ExportInfo:
         if not isinstance(self.layout, str) or self.layout not in FILES:
             wrong.append("layout")
         elif not isinstance(self.files, dict) or (
-            set(self.files) - {CALIBRATION} != set(FILES[self.layout])
+            set(self.files) - set(SOMETIMES) != set(FILES[self.layout])
         ):
             wrong.append("files")
         if wrong:
@@ -134,7 +136,7 @@ def digest(path: Path) -> dict[str, Any]:
 
 def digests(directory: Path, layout: Layout) -> dict[str, dict[str, Any]]:
     """`digest` of each file of an export."""
-    names = [name for name in (*FILES[layout], CALIBRATION) if (directory / name).exists()]
+    names = [name for name in (*FILES[layout], *SOMETIMES) if (directory / name).exists()]
     return {name: digest(directory / name) for name in names}
 
 

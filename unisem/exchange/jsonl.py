@@ -33,7 +33,7 @@ class JsonLinesWriter(EntryWriter):
 
     def add(self, fields: dict[str, Any], vectors: dict[Modality, Vector]) -> None:
         """Write one record with its vectors."""
-        self._records.write(_line({name: fields[name] for name in FIELDS}))
+        self._records.write(line_of({name: fields[name] for name in FIELDS}))
         for modality, vector in flattened(vectors):
             if not self.vectors:
                 self._dimension = len(vector)
@@ -42,7 +42,7 @@ class JsonLinesWriter(EntryWriter):
                 raise ExchangeError(f"record {fields['id']!r} has vectors of another dimension")
             self._array.write(vector.astype("<f4", copy=False).tobytes())
             row = {"row": self.vectors, "record": fields["id"], "modality": modality}
-            self._rows.write(_line(row))
+            self._rows.write(line_of(row))
             self.vectors += 1
 
     def __exit__(self, kind: object, *error: object) -> None:
@@ -78,7 +78,7 @@ class JsonLinesReader:
         """Where each record stands, and its parts by name."""
         path = self._directory / "records.jsonl"
         with path.open("rb") as file:
-            yield from _objects(file, path)
+            yield from objects(file, path)
 
     def vectors(self, count: int, dimension: int) -> Iterator[VectorRow]:
         """The vectors, in the order of their records."""
@@ -86,7 +86,7 @@ class JsonLinesReader:
         path = self._directory / "vectors.jsonl"
         done = 0
         with path.open("rb") as file:
-            for place, parts in _objects(file, path):
+            for place, parts in objects(file, path):
                 if parts.get("row") != done or done >= count:
                     raise ExchangeError(f"{place}: row must be {done} of {count}")
                 yield place, parts.get("record"), parts.get("modality"), np.array(array[done])
@@ -119,12 +119,18 @@ class JsonLinesReader:
         return array
 
 
-def _line(parts: dict[str, Any]) -> bytes:
+def line_of(parts: dict[str, Any]) -> bytes:
+    """An object as a line of JSON."""
     text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.encode() + b"\n"
 
 
-def _objects(file: BinaryIO, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def objects(file: BinaryIO, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Where each line stands, and the object that it is.
+
+    Raises:
+        ExchangeError: A line is too long, or no object in JSON.
+    """
     number = 0
     while line := file.readline(_LONGEST):
         number += 1
