@@ -15,6 +15,7 @@ from langchain_unisem.metadata import (
     own_metadata,
     record_details,
     record_id,
+    way_of,
 )
 from unisem.captions import generated_by
 from unisem.presentation.citation import told
@@ -77,6 +78,8 @@ def hit_to_document(
         details["relevance"] = hit.relevance
     if hit.judged is not None:
         details["judged"] = hit.judged
+    if hit.path:
+        details["path"] = list(hit.path)
     if record.source_id is not None and not _is_place(record.source_id):
         details["source_id"] = record.source_id
     score = None if scale is None else scale(hit.score)
@@ -117,7 +120,7 @@ def items_of(
             text=document.page_content,
             id=record_id(document),
             generated=generated_by(document.page_content, own) is not None,
-            metadata=told(own, metadata_fields),
+            metadata=told(own, metadata_fields) | way_of(document.metadata),
             image=None if record is None else record.image,
             omitted=UNKNOWN if record is None and _had_picture(document) else None,
         )

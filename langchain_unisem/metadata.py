@@ -111,6 +111,14 @@ def details_of(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
     return details if known else None
 
 
+def way_of(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """What a model is told of the way through a knowledge graph to a document, if there is one."""
+    path = (details_of(metadata) or {}).get("path")
+    if not isinstance(path, list) or not all(isinstance(step, str) for step in path):
+        return {}
+    return {"way": " → ".join(path)} if path else {}
+
+
 def own_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """A document's metadata without what a search added, as its record has them."""
     own = dict(metadata)

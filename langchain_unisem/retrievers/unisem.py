@@ -32,6 +32,7 @@ from unisem.filters import matches
 from unisem.records import Modality, Record
 from unisem.rerank import Reranker
 from unisem.search.fusion import Fusion
+from unisem.search.graph_expansion import GraphExpansion
 from unisem.search.query import Mode
 from unisem.search.reranking import Reranking
 from unisem.space import SemanticSpace
@@ -75,6 +76,8 @@ class UniSemRetriever(BaseRetriever):
             `unisem.search.Reranking` of one, which also says what is judged and for how long.
         neighbors: How many records before and after each hit come with it, by its links; ``k``
             does not count them.
+        graph: A `unisem.search.GraphExpansion`: how the space's knowledge graph takes part. The
+            way to a document is in ``metadata["unisem"]``, and tools show it to the model.
         scores: ``False`` leaves out what only one search says of a document, so that a record is
             the same document for every query, and LangChain's unions of results know it.
         unique_key: Metadata key for a string that no other document has, which
@@ -129,6 +132,7 @@ class UniSemRetriever(BaseRetriever):
     fusion: Fusion | None = None
     reranker: Reranker | InstanceOf[Reranking] | None = None
     neighbors: int = Field(default=0, ge=0, strict=True)
+    graph: InstanceOf[GraphExpansion] | None = None
     scores: bool = True
     unique_key: str | None = None
 

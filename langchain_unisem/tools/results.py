@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from langchain_core.documents import Document
 
-from langchain_unisem.metadata import DETAILS_KEY, IMAGE_KEY, own_metadata
+from langchain_unisem.metadata import DETAILS_KEY, IMAGE_KEY, own_metadata, way_of
 from unisem.captions import GENERATED_BY, generated_by
 from unisem.presentation.contents import Item, image_found
 from unisem.records import Record
@@ -52,7 +52,8 @@ class Result:
             id=str(document.id),
             score=details["score"],
             caption=document.page_content,
-            metadata={name: own[name] for name in fields if name in own and name != IMAGE_KEY},
+            metadata={name: own[name] for name in fields if name in own and name != IMAGE_KEY}
+            | way_of(document.metadata),
             image=image,
             generated_by=generated_by(document.page_content, own),
         )

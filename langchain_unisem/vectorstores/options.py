@@ -20,6 +20,7 @@ from unisem.images.reference import ImageSource
 from unisem.records import Modality, Record, Vector
 from unisem.rerank import Reranker
 from unisem.search.fusion import Fusion, RankFusion
+from unisem.search.graph_expansion import GraphExpansion
 from unisem.search.query import Mode, Query
 from unisem.search.reranking import Reranking
 from unisem.space import SemanticSpace
@@ -44,6 +45,7 @@ class CommonOptions(TypedDict, total=False):
         score_threshold: The least relevance, from 0 to 1, of a hit by vector.
         min_relevance: The least probability that one is relevant; of a calibrated space.
         neighbors: How many records before and after each hit come with it, by its links.
+        graph: A `unisem.search.GraphExpansion`: how the space's knowledge graph takes part.
     """
 
     filter: DocumentFilter | None
@@ -56,6 +58,7 @@ class CommonOptions(TypedDict, total=False):
     score_threshold: float | None
     min_relevance: float | None
     neighbors: int
+    graph: GraphExpansion | None
 
 
 class StoreSearchOptions(CommonOptions, total=False):
@@ -124,6 +127,7 @@ def search(
             diversity=None if lambda_mult is None else 1 - lambda_mult,
             reranker=reranker,
             neighbors=neighbors,
+            graph=options.get("graph"),
         )
     )
     if threshold is None or reranker is not None:

@@ -22,6 +22,7 @@ from unisem.images.for_models import ImageLimits
 from unisem.records import Modality
 from unisem.rerank import Reranker
 from unisem.search.fusion import Fusion, RankFusion
+from unisem.search.graph_expansion import GraphExpansion
 from unisem.search.query import Mode, Query
 from unisem.search.reranking import Reranking
 from unisem.stores.selection import Match, Selection, as_ids
@@ -51,6 +52,7 @@ _SETTINGS = {
             "reranker",
             "fetch_k",
             "neighbors",
+            "graph",
         )
     },
 }
@@ -91,6 +93,7 @@ class UniSemRetriever(MultiModalRetriever):
         reranker: Reranker | Reranking | None = None,
         fetch_k: int | None = None,
         neighbors: int = 0,
+        graph: GraphExpansion | None = None,
         image_limits: ImageLimits | None = None,
         callback_manager: CallbackManager | None = None,
         object_map: dict[str, Any] | None = None,
@@ -118,6 +121,7 @@ class UniSemRetriever(MultiModalRetriever):
             neighbors: How many records before and after each hit come with it, by its links. They
                 are not counted by ``similarity_top_k``; see `unisem.search.neighbors` for their
                 order and score.
+            graph: How the space's knowledge graph takes part.
             image_limits: What one retrieval's pictures may amount to when shown to a model.
             callback_manager: As in every LlamaIndex retriever.
             object_map: As in every LlamaIndex retriever.
@@ -158,6 +162,7 @@ class UniSemRetriever(MultiModalRetriever):
             reranker=reranker,
             fetch_k=fetch_k,
             neighbors=neighbors,
+            graph=graph,
         )
         super().__init__(
             callback_manager=callback_manager,

@@ -28,6 +28,7 @@ COMMANDS = (
     "label",
     "feedback",
     "tokens",
+    "graph",
     "calibrate",
     "demo",
     "train",

@@ -41,10 +41,19 @@ def hits_table(hits: Sequence[Hit]) -> Table:
             score_of(hit),
             *([_percent(hit.relevance)] if are_known else []),
             Text(plain(citation(hit.record.metadata) or hit.record.id), style=_link(hit.record)),
-            Text(shortened(plain(hit.record.text or ""), _LONGEST)),
+            _words(hit),
             Text(found_by(hit), style="magenta" if hit.matched == "image" else "cyan"),
         )
     return table
+
+
+def _words(hit: Hit) -> Text:
+    """A hit's text, and by which way through a knowledge graph it came."""
+    text = Text(shortened(plain(hit.record.text or ""), _LONGEST))
+    if hit.path:
+        way = shortened(plain(" → ".join(hit.path)), _LONGEST)
+        text.append(f"{' ' if text else ''}({way})", style="dim")
+    return text
 
 
 def doubt(hits: Sequence[Hit], *, min_relevance: float | None = None) -> str:

@@ -89,6 +89,10 @@ def search(
     distinct: Annotated[
         bool, typer.Option("--distinct", help="Copies of a picture take one place.")
     ] = False,
+    graph: Annotated[
+        Literal["pagerank", "taxonomy"] | None,
+        typer.Option(help="Walk the space's knowledge graph, or go down its taxonomy, too."),
+    ] = None,
     reranker: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Rerank by this model: a directory or a hub id."),
@@ -130,6 +134,7 @@ def search(
             seconds=rerank_seconds,
             report=reports.append,
         )
+    from unisem.search.graph_expansion import GraphExpansion
     from unisem.search.query import Query
     from unisem.stores.selection import Selection
 
@@ -146,6 +151,7 @@ def search(
             min_relevance=min_relevance,
             distinct=distinct,
             neighbors=neighbors,
+            graph=None if graph is None else GraphExpansion(method=graph),
             reranker=reranking,
         )
     except ImageError:
@@ -248,6 +254,7 @@ def _as_json(
                 "id": hit.record.id,
                 "modality": hit.record.modality,
                 "matched": hit.matched,
+                "path": list(hit.path),
                 "text": hit.record.text,
                 "image": None if hit.record.image is None else str(hit.record.image.path),
                 "metadata": dict(hit.record.metadata),

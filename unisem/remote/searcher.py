@@ -101,4 +101,6 @@ class RemoteSearcher(Searcher):
 
 
 def _can_be_sent(query: Query) -> bool:
-    return query.reranker is None and type(query.fusion) in (RankFusion, WeightedFusion)
+    fusions = [query.fusion, *([] if query.graph is None else [query.graph.fusion])]
+    known = all(type(fusion) in (RankFusion, WeightedFusion) for fusion in fusions)
+    return query.reranker is None and known

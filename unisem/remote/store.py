@@ -17,6 +17,7 @@ from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.remote.image import RemoteImage
 from unisem.remote.space import RemoteSpace
 from unisem.stores.base import Store
+from unisem.stores.graph import GraphStore
 from unisem.stores.hits import Hit
 from unisem.stores.maintenance import Maintenance
 from unisem.stores.selection import EVERYTHING, Match, Selection
@@ -177,6 +178,13 @@ class RemoteStore(Store):
         """Length of the vectors stored last, ``None`` before the first."""
         self._check_open()
         return self._space.told().stored_dimension
+
+    @property
+    def graph(self) -> GraphStore:
+        raise StoreError(
+            "the knowledge graph of a space that a service keeps is searched there, with graph=, "
+            "but without a reranker or a fusion of one's own; read and fill it where the space is"
+        )
 
     @property
     def calibration(self) -> Calibration | None:

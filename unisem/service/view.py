@@ -93,8 +93,16 @@ class SpaceView:
         """Each query's hits, in order.
 
         Raises:
-            RefusedError: Too many wait.
+            RefusedError: Too many wait; or a graph is asked for by who may not see all records,
+                whose names its paths would tell (403).
         """
+        if self._principal.filter is not None and any(query.graph for query in queries):
+            raise RefusedError(
+                403,
+                "the knowledge graph tells of records that you may not see",
+                field="graph",
+                remedy="leave it out",
+            )
         return self._hosted.search(
             [replace(query, selection=self.bound(query.selection)) for query in queries]
         )

@@ -28,6 +28,11 @@ class WireHit(WireModel):
         None, description="The probability that it is relevant, in a calibrated space."
     )
     judged: float | None = Field(None, description="What a reranker gave it.")
+    path: list[str] = Field(
+        default_factory=list,
+        description="Names of entities of a knowledge graph that lead from the query to the "
+        "record; empty where it had no part.",
+    )
 
     @classmethod
     def of(cls, hit: Hit, url: str) -> Self:
@@ -38,9 +43,10 @@ class WireHit(WireModel):
             matched=hit.matched,
             relevance=hit.relevance,
             judged=hit.judged,
+            path=list(hit.path),
         )
 
     def to_core(self, image: Callable[[WireImage], ImageRef]) -> Hit:
         """Rebuild the hit; ``image`` makes the reference to a picture that the service holds."""
         record = self.record.to_core(image)
-        return Hit(record, self.score, self.matched, self.relevance, self.judged)
+        return Hit(record, self.score, self.matched, self.relevance, self.judged, tuple(self.path))

@@ -13,6 +13,7 @@ from pydantic import Field
 from unisem.images.reference import ImageRef
 from unisem.records import Modality, Vector
 from unisem.search.fusion import Fusion, RankFusion, WeightedFusion
+from unisem.search.graph_expansion import MOST_STEPS, Expansion, GraphExpansion
 from unisem.search.query import Mode, Query
 from unisem.search.reranking import Reranking
 from unisem.stores.selection import Match, Selection
@@ -38,6 +39,52 @@ class WireWeightedFusion(WireModel):
 
 
 WireFusion = Annotated[WireRankFusion | WireWeightedFusion, Field(discriminator="kind")]
+
+
+class WireGraph(WireModel):
+    """How a space's knowledge graph takes part in a search."""
+
+    method: Expansion = Field(
+        "pagerank", description="Walk from what the query names, or look for narrower terms, too."
+    )
+    depth: int = Field(2, description="Relations away from the query.", ge=1, le=MOST_STEPS)
+    types: Annotated[dict[str, float], Field(max_length=100)] | None = Field(
+        None, description="Only relations of these types, with what their weights count."
+    )
+    damping: float = Field(
+        0.5, description="The share of steps that go on instead of starting over.", ge=0, lt=1
+    )
+    limit: int = Field(32, description="Neighbours of an entity at most.", ge=1, le=1000)
+    seed_hits: int = Field(
+        5, description="How many of the first hits say where to begin, too.", ge=0, le=100
+    )
+    terms: int = Field(16, description="Narrower terms at most.", ge=1, le=256)
+    fusion: WireFusion | None = Field(
+        None, description="How the query's list and the graph's become one; by weight if left out."
+    )
+
+    @classmethod
+    def of(cls, how: GraphExpansion) -> Self:
+        """Write an expansion.
+
+        Raises:
+            ValueError: A fusion that has no form on the wire.
+        """
+        names = ("method", "depth", "damping", "limit", "seed_hits", "terms")
+        parts = {name: getattr(how, name) for name in names}
+        return cls(**parts, types=how.type_weights, fusion=_wire_fusion(how.fusion))
+
+    def to_core(self) -> GraphExpansion:
+        """Rebuild the expansion.
+
+        Raises:
+            ValueError: A type has no weight above 0.
+        """
+        names = ("method", "depth", "types", "damping", "limit", "seed_hits", "terms")
+        parts = {name: getattr(self, name) for name in names}
+        if self.fusion is not None:
+            parts["fusion"] = _fusion(self.fusion)
+        return GraphExpansion(**parts)
 
 
 class WireQuery(WireModel):
@@ -106,6 +153,9 @@ class WireQuery(WireModel):
     neighbors: int = Field(
         0, description="How many records before and after each hit come with it.", ge=0
     )
+    graph: WireGraph | None = Field(
+        None, description="How the space's knowledge graph takes part; not at all if left out."
+    )
 
     @classmethod
     def of(cls, query: Query, rerank: Literal[True] | str | None = None) -> Self:
@@ -145,6 +195,7 @@ class WireQuery(WireModel):
             fetch_words=query.fetch_words,
             distinct=query.distinct,
             neighbors=query.neighbors,
+            graph=None if query.graph is None else WireGraph.of(query.graph),
         )
 
     def to_core(self, reranking: Callable[[Literal[True] | str], Reranking] | None = None) -> Query:
@@ -183,6 +234,7 @@ class WireQuery(WireModel):
             fetch_words=self.fetch_words,
             distinct=self.distinct,
             neighbors=self.neighbors,
+            graph=None if self.graph is None else self.graph.to_core(),
         )
 
     def selection(self) -> Selection:

@@ -1,0 +1,99 @@
+"""Every front that asks with a graph gets the core's answer, and says the way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from langchain_unisem import UniSemRetriever as LangChainRetriever
+from langchain_unisem.documents import items_of
+from llama_index_unisem import UniSemRetriever as LlamaIndexRetriever
+from tests.clients.live import serving
+from tests.support.toy import ToyEncoder
+from unisem import Record, SemanticSpace
+from unisem.cli.app import application
+from unisem.errors import StoreError
+from unisem.graph import Mention, Relation
+from unisem.search import GraphExpansion
+from unisem.search.fusion import RankFusion
+from unisem.search.query import Query
+from unisem.service.http.app import create_app
+from unisem.wire.query import WireQuery
+
+HOW = GraphExpansion(depth=1, types={"broader": 2.0}, fusion=RankFusion(10))
+
+
+@pytest.fixture
+def known(space: SemanticSpace) -> SemanticSpace:
+    space.add(Record(id=name, text=f"a {name}") for name in ("banjo", "drum", "fork", "spoon"))
+    space.graph.add(
+        relations=[Relation(name, "broader", "instrument") for name in ("banjo", "drum")],
+        mentions=[Mention(name, name) for name in ("banjo", "drum", "fork")],
+    )
+    return space
+
+
+def test_both_frameworks_answer_as_the_core(known: SemanticSpace) -> None:
+    hits = known.search("an instrument", k=3, graph=HOW)
+    assert hits[0].path == ("instrument", hits[0].record.id)
+    documents = LangChainRetriever(space=known, k=3, graph=HOW).invoke("an instrument")
+    assert [it.id for it in documents] == [hit.record.id for hit in hits]
+    assert documents[0].metadata["unisem"]["path"] == list(hits[0].path)
+    (item, *_) = items_of(documents, known)
+    assert item.metadata["way"] == " → ".join(hits[0].path)
+    again = LangChainRetriever(space=known, k=3).invoke("an instrument", graph=HOW)
+    assert again == documents
+    nodes = LlamaIndexRetriever(space=known, similarity_top_k=3, graph=HOW).retrieve(
+        "an instrument"
+    )
+    assert [(it.node_id, it.score) for it in nodes] == [(hit.record.id, hit.score) for hit in hits]
+
+
+def test_a_service_answers_as_the_core(known: SemanticSpace) -> None:
+    with (
+        serving(create_app({"cards": known})) as url,
+        SemanticSpace.connect(url) as far,
+    ):
+        for how in (HOW, GraphExpansion(method="taxonomy")):
+            assert far.search("instrument", k=3, graph=how) == known.search(
+                "instrument", k=3, graph=how
+            )
+        with pytest.raises(StoreError, match="is searched there"):
+            _ = far.graph
+
+
+@pytest.mark.parametrize("how", [HOW, GraphExpansion(method="taxonomy", depth=3, terms=4)])
+def test_an_expansion_is_the_same_after_the_wire(how: GraphExpansion) -> None:
+    sent = WireQuery.of(Query(text="a", graph=how)).model_dump_json()
+    back = WireQuery.model_validate_json(sent).to_core().graph
+    assert back is not None
+    for name in ("method", "depth", "type_weights", "damping", "limit", "seed_hits", "terms"):
+        assert getattr(back, name) == getattr(how, name)
+    assert back.fusion == how.fusion
+
+
+def test_the_command_line(
+    tmp_path: Path, known: SemanticSpace, encoder: ToyEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known.close()
+    monkeypatch.setattr("unisem.space_parts.load_encoder", lambda *_, **__: encoder)
+    space, table = str(tmp_path / "toy.unisem"), tmp_path / "triples.csv"
+
+    def run(*arguments: Any) -> str:
+        result = CliRunner().invoke(application(), list(map(str, arguments)))
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    table.write_text("subject,type,object\nspoon,broader,cutlery\n", encoding="utf-8")
+    assert "1 relation" in run("graph", "add", space, table)
+    assert "mention" in run("graph", "link", space)
+    assert json.loads(run("graph", "stats", space, "--json"))["types"] == {"broader": 3}
+    assert "broader: 3" in run("graph", "stats", space)
+    assert "— broader → instrument" in run("graph", "show", space, "banjo")
+    found = json.loads(run("search", space, "cutlery", "--graph", "pagerank", "--json"))
+    assert ["cutlery", "spoon"] in [hit["path"] for hit in found["hits"]]
+    assert "cutlery → spoon" in run("search", space, "cutlery", "--graph", "pagerank")
