@@ -30,7 +30,7 @@ class ChatModelExtractor(GraphExtractor):
         extractor = ChatModelExtractor(llm, types=["broader", "part of"])
         ```
 
-    Texts are fenced, as everything that a model is shown. See docs/guides/graph.md.
+    Texts are fenced, as everything that a model is shown. See docs/guides/graph_sources.md.
 
     Raises:
         TypeError: The model is no chat model.

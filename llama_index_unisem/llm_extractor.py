@@ -13,7 +13,7 @@ from unisem.graph.extraction.extractor import PROMPT, GraphExtractor
 class LLMExtractor(GraphExtractor):
     """Asks an LLM which things a text is about, each text in a message of its own.
 
-    Texts are fenced, as everything that a model is shown. See docs/guides/graph.md.
+    Texts are fenced, as everything that a model is shown. See docs/guides/graph_sources.md.
 
     Args:
         llm: Any LLM.

@@ -25,7 +25,8 @@ class Expander:
     """Adds to a query's hits what the graph leads to.
 
     1. **Link.** Entities that the query's words name, and, where names have vectors, those nearest
-       to its meaning; for a walk the entities of its first hits as well.
+       to its meaning; for a walk the entities of its first hits as well. Narrower terms are those
+       of what the words name, if they name anything.
     2. **Walk** from there; see `unisem.graph.walking`.
     3. **Look up.** After a walk records count the weights of what they mention, times one more than
        their cosine, so that of a hundred pictures of banjos the likeliest come first. Narrower
@@ -99,7 +100,9 @@ class Expander:
             raise ValueError("without an encoder narrower terms cannot be looked for")
         meaning = self._by_meaning(vector)
         with self._store.graph.reading() as reader:
-            seeds = dict(self._links(reader, query, meaning))
+            # What is only near in meaning would take the places of the named thing's own terms.
+            named = self._links(reader, query, {})
+            seeds = dict(named or self._links(reader, query, meaning))
             most = len(seeds) + how.terms
             reached = narrower(reader, seeds, depth=how.depth, limit=how.limit, most=most)
             terms = [number for number, earlier in reached.before.items() if earlier is not None]
