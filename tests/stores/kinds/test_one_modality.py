@@ -37,14 +37,14 @@ def test_more_is_looked_at_where_nobody_can_ask(
 ) -> None:
     rows = drawn(48)
     found = tuning_of(rows, are_images, None)
-    assert found.raised == 4
-    assert "(4 times what these need" in found.described
+    assert found.raised == 6
+    assert "(6 times what these need" in found.described
     assert Tuning.from_json(found.to_json()) == found
     monkeypatch.setattr(ivf_pq, "_RAISED", 1)
     of_these = tuning_of(rows, are_images, None)
     assert found.oversampling == 2 * of_these.oversampling
     lists = min(ROWS // 39, int(ROWS**0.5))
-    assert found.probes == min(lists, 4 * of_these.probes)
+    assert found.probes == min(lists, 6 * of_these.probes)
     mixed = tuning_of(rows, np.arange(ROWS) % 2, None)
     assert mixed.raised == 1
     assert len(mixed.recalls) == 3

@@ -26,7 +26,7 @@ from unisem.stores.faiss.raw_file import RawFile
 OVERSAMPLING = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 """What is tried."""
 _PROBES = (8, 16, 32, 48, 64, 80, 96, 128, 192, 256, 384, 512, 768, 1024)
-_RAISED = 4  # times the lists, and half of it the vectors, for queries of the other modality
+_RAISED = 6  # times the lists, and a third of it the vectors, for queries of the other modality
 _USUAL = 8  # times as many are scored where there was nothing to measure
 _NEXT_TO_NOTHING = 0.002  # recall that is not worth scoring more vectors
 _AS_MANY = 45  # codes that are gone through while a vector is fetched and scored
@@ -163,9 +163,9 @@ def tuned(built: IvfPQ, samples: list[Samples]) -> Tuning:
     """The quickest way to find enough of what the samples look for, and how much that finds.
 
     The more lists are looked at, the fewer vectors need be scored. Queries of the other modality
-    lie further away: of pictures, words need four times the lists that pictures need, and twice as
-    many scored. So much is taken where the samples have queries of one modality only; questions
-    that are unlike the texts of a space are served by it, too.
+    lie further away: of pictures, words need four to six times the lists that pictures need, and
+    twice as many scored. So much is taken where the samples have queries of one modality only;
+    questions that are unlike the texts of a space are served by it, too.
 
     Args:
         built: The index.
@@ -186,7 +186,7 @@ def tuned(built: IvfPQ, samples: list[Samples]) -> Tuning:
         found = replace(
             found,
             probes=least.probes,
-            oversampling=found.oversampling * (raised // 2 or 1),
+            oversampling=found.oversampling * (raised // 3 or 1),
         )
         is_better = not quickest or built.effort_of(found) < built.effort_of(quickest)
         if found.is_enough and is_better:
