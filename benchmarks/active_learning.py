@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--pool", type=int, default=2500, help="captions of the training part")
     parser.add_argument("--asked", type=int, default=1000, help="captions of the held-out part")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--docs", type=Path, default=Path("docs/measured"))
+    parser.add_argument("--docs", type=Path, default=Path("build/active-learning"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     names = options.strategies.split(",")

@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--asked", type=int, default=300, help="captions of the held-out part")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--ridge", type=float, default=RIDGE)
-    parser.add_argument("--docs", type=Path, default=Path("build/active-learning"))
+    parser.add_argument("--docs", type=Path, default=Path("docs/measured"))
     options = parser.parse_args()
     with nullcontext(options.library) if options.library else fetched_library() as library:
         datasets = parts(library, options.pool, options.asked, options.work)
