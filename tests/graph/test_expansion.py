@@ -79,6 +79,13 @@ def test_narrower_terms_need_no_mentions(known: SemanticSpace) -> None:
     assert all(hit.path == () for hit in plain)
 
 
+def test_narrower_terms_are_those_of_what_the_words_name(known: SemanticSpace) -> None:
+    known.graph.embed_names()
+    how = GraphExpansion(method="taxonomy", fusion=RankFusion())
+    hits = known.search("instrument", k=20, graph=how)
+    assert {hit.path[0] for hit in hits if hit.path} == {"instrument"}
+
+
 def test_an_empty_graph_gives_the_plain_answer(known: SemanticSpace, encoder: ToyEncoder) -> None:
     known.graph.clear()
     plain = known.search("banjo number 2", k=50)
