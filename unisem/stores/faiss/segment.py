@@ -256,10 +256,15 @@ def _fingerprint(path: Path) -> dict[str, Any]:
     digest = xxhash.xxh3_128()
     if not path.stat().st_size:  # there is nothing to map
         return {"bytes": 0, "xxh3": digest.hexdigest()}
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        for start in range(0, len(data), _CHUNK):
-            digest.update(data[start : start + _CHUNK])
-        return {"bytes": len(data), "xxh3": digest.hexdigest()}
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        memoryview(data) as whole,  # of which no part is copied
+    ):
+        for start in range(0, len(whole), _CHUNK):
+            with whole[start : start + _CHUNK] as part:
+                digest.update(part)
+        return {"bytes": len(whole), "xxh3": digest.hexdigest()}
 
 
 def _digest(seal: dict[str, Any]) -> str:
