@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xxhash
 
 from unisem import Record
 from unisem.filters import Field
@@ -78,6 +79,17 @@ def sealed_anew(seal: Path, changed: dict[str, Any]) -> None:
         whole["files"] = {name: segment._fingerprint(seal.parent / name) for name in whole["files"]}
     digest = segment._digest if seal.name == segment.SEAL else column_file._digest
     seal.write_text(json.dumps(whole | {"seal": digest(whole)}), encoding="utf-8")
+
+
+@pytest.mark.parametrize("length", [0, 1, 63, 64, 65, 1000])
+def test_a_fingerprint_is_of_all_bytes(
+    tmp_path: Path, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segment, "_CHUNK", 64)
+    data = np.random.default_rng(length).bytes(length)
+    (tmp_path / "file").write_bytes(data)
+    expected = {"bytes": length, "xxh3": xxhash.xxh3_128_hexdigest(data)}
+    assert segment._fingerprint(tmp_path / "file") == expected
 
 
 @pytest.mark.parametrize("name", [column_file.SEAL, segment.SEAL])
