@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from langchain_core.document_loaders import BaseBlobParser
@@ -113,22 +114,24 @@ class ImageBlobParser(BaseBlobParser):
 
     def _document(self, blob: Blob) -> Document:
         pictures = None if self._space is None else self._space.image_library
-        image = Intake(pictures).inspect(_reference(blob))
-        source = _source(blob)
-        caption = self._caption(blob)
-        if isinstance(caption, Skipped):
-            self._on_skip(caption)
-            caption = None
         file = None if blob.data is not None or blob.path is None else Path(blob.path)
-        known = described(
-            Record(text=caption, image=image), image.read_bytes(), file, location=self._location
-        )
+
+        def known_of(record: Record, data: bytes) -> Record:
+            caption = self._caption(blob)
+            if isinstance(caption, Skipped):
+                self._on_skip(caption)
+                caption = None
+            return described(replace(record, text=caption), data, file, location=self._location)
+
+        known = Intake(pictures).inspect_record(Record(image=_reference(blob)), known_of)
+        assert known.image is not None
+        source = _source(blob)
         return image_document(
-            image,
+            known.image,
             caption=known.text,
             metadata={**known.metadata, **blob.metadata}
             | ({} if source is None else {"source": source}),
-            id=blob.id or source or image.sha256,
+            id=blob.id or source or known.image.sha256,
         )
 
 

@@ -196,11 +196,26 @@ class Intake:
         Raises:
             ImageError: It cannot be used.
         """
-        item = self._prepare(Offer(Record(image=image)))
+        taken = self.inspect_record(Record(image=image)).image
+        assert taken is not None
+        return taken
+
+    def inspect_record(
+        self, record: Record, described: Callable[[Record, bytes], Record] | None = None
+    ) -> Record:
+        """Admit and decode one record's picture, here and now, and have it described.
+
+        Args:
+            record: The record.
+            described: As of `Offer`.
+
+        Raises:
+            ImageError: It cannot be used.
+        """
+        item = self._prepare(Offer(record, described=described))
         if item.error is not None:
             raise item.error
-        assert item.record.image is not None
-        return item.record.image
+        return item.record
 
     def _prepare(self, offer: Offer) -> Prepared:
         """Admit and prepare one offer; what is wrong with its picture is in the result."""
