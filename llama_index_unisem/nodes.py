@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -60,6 +61,8 @@ RELATIONS = {
     "parent": NodeRelationship.PARENT,
 }
 """A record's links as LlamaIndex names them."""
+WAY = "way"
+"""Under which key a node's metadata says by which way through a knowledge graph it was found."""
 
 _PARTS = (
     "metadata",
@@ -267,7 +270,7 @@ def nodes_of(hits: Sequence[Hit], limits: ImageLimits) -> list[NodeWithScore]:
 
     A node resolves its picture alone, without knowing the others, so the limits are shared out
     here: the best-ranked ``limits.count`` pictures are sent, each with an equal part of
-    ``limits.bytes``.
+    ``limits.bytes``. A hit's way through the knowledge graph goes into the metadata, as `WAY`.
     """
     room = limits.count
     items = [Item(text="", image=hit.record.image) for hit in hits]
@@ -275,6 +278,8 @@ def nodes_of(hits: Sequence[Hit], limits: ImageLimits) -> list[NodeWithScore]:
     found: list[NodeWithScore] = []
     for hit in hits:
         node = node_of(hit.record)
+        if hit.path:
+            _put_way(node, hit.path)
         if isinstance(node, UniSemImageNode):
             node.image_side, node.image_bytes = limits.side, share
             node.image_shown = limits.regions
@@ -283,6 +288,13 @@ def nodes_of(hits: Sequence[Hit], limits: ImageLimits) -> list[NodeWithScore]:
             room -= 1
         found.append(NodeWithScore(node=node, score=float(hit.score)))
     return found
+
+
+def _put_way(node: BaseNode, path: Sequence[str]) -> None:
+    """Models read it with the rest of the metadata; the record's own of that name stays."""
+    key = next(name for n in count() if (name := WAY + "_" * n) not in node.metadata)
+    node.metadata[key] = " → ".join(path)
+    node.excluded_embed_metadata_keys = [*node.excluded_embed_metadata_keys, key]
 
 
 def node_of(record: Record) -> BaseNode:

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from llama_index.core.schema import MetadataMode
 from typer.testing import CliRunner
 
+from langchain_unisem import UniSemRetrievalTool as LangChainTool
 from langchain_unisem import UniSemRetriever as LangChainRetriever
 from langchain_unisem.documents import items_of
 from llama_index_unisem import UniSemRetriever as LlamaIndexRetriever
+from llama_index_unisem import UniSemRetrieverTool as LlamaIndexTool
 from tests.clients.live import serving
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
@@ -51,6 +54,23 @@ def test_both_frameworks_answer_as_the_core(known: SemanticSpace) -> None:
         "an instrument"
     )
     assert [(it.node_id, it.score) for it in nodes] == [(hit.record.id, hit.score) for hit in hits]
+    assert nodes[0].metadata == {"way": item.metadata["way"]}
+    assert f"way: {item.metadata['way']}" in nodes[0].get_content(MetadataMode.LLM)
+    assert "way" not in nodes[0].get_content(MetadataMode.EMBED)
+
+
+def test_a_record_keeps_what_it_calls_a_way(known: SemanticSpace) -> None:
+    known.add([Record(id="banjo", text="a banjo", metadata={"way": "north"})])
+    nodes = LlamaIndexRetriever(space=known, graph=HOW).retrieve("an instrument")
+    (node,) = [it for it in nodes if it.node_id == "banjo"]
+    assert node.metadata == {"way": "north", "way_": "instrument → banjo"}
+
+
+def test_agents_of_both_frameworks_are_told_the_way(known: SemanticSpace) -> None:
+    theirs = LangChainTool(retriever=LangChainRetriever(space=known, k=1, graph=HOW))
+    assert "instrument → " in theirs.invoke({"query": "an instrument"})
+    ours = LlamaIndexTool(LlamaIndexRetriever(space=known, similarity_top_k=1, graph=HOW))
+    assert "instrument → " in ours.call(query="an instrument").content
 
 
 def test_a_service_answers_as_the_core(known: SemanticSpace) -> None:
