@@ -115,14 +115,28 @@ def test_it_is_fused_before_a_choice_of_different_hits(known: SemanticSpace) -> 
         ({"depth": 0}, "depth must be from 1 to 4"),
         ({"limit": True}, "limit must be"),
         ({"damping": 1.0}, "damping must be"),
-        ({"types": {"is": 0}}, "weight above 0"),
+        ({"types": {"is": 0}}, "weight of 'is' must be from 1e-06"),
+        ({"types": {"is": 5e-324}}, "weight of 'is' must be from 1e-06"),
+        ({"types": {"is": float("nan")}}, "weight of 'is' must be from 1e-06"),
     ],
 )
 def test_what_makes_no_sense_is_refused(parts: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         GraphExpansion(**parts)
-    with pytest.raises(TypeError, match="list of types"):
-        GraphExpansion(types="broader")
+
+
+@pytest.mark.parametrize(
+    ("types", "message"),
+    [
+        ("broader", "list of types"),
+        (3, "list of types"),
+        ({"is": "2"}, "weight of 'is' must be a number, not '2'"),
+        ([3], "3 must be the name"),
+    ],
+)
+def test_types_of_another_type_are_named(types: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        GraphExpansion(types=types)
 
 
 def test_a_store_without_a_graph_says_so(encoder: ToyEncoder) -> None:

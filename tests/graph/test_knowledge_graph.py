@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,6 +90,30 @@ def test_replacing_an_entity_keeps_its_relations_and_forgets_its_names(
     assert counts(known) == (5, 4, 1)
 
 
+def test_an_id_that_comes_twice_is_the_last_of_both(known: SemanticSpace) -> None:
+    known.graph.add([Entity("x", "old lute", ("lyre",)), Entity("x", "harp")])
+    assert list(known.graph.entities("old lute")) == list(known.graph.entities("lyre")) == []
+    assert [it.entity.id for it in known.graph.link("an old lute, a lyre, a harp")] == ["x"]
+    assert known.graph.link("an old lute") == []
+
+
+def test_what_is_of_another_type_is_named(known: SemanticSpace) -> None:
+    graph: Any = known.graph
+    for call, message in (
+        (lambda: graph.remove(relations=["x"]), "relations: 'x' is no Relation"),
+        (lambda: graph.remove(relations=TREE[0]), "list of them"),
+        (lambda: graph.remove(entities=[""]), ""),
+        (lambda: graph.remove(records=[3]), "records must be .* 3 is none"),
+        (lambda: graph.get("banjo"), "ids must be a list"),
+    ):
+        if message:
+            with pytest.raises(TypeError, match=message):
+                call()
+        else:
+            assert call() == 0
+    assert counts(known) == (5, 4, 1)
+
+
 def test_all_of_it_or_nothing(known: SemanticSpace) -> None:
     def failing() -> Iterator[Relation]:
         yield from (Relation(f"s{i}", "is", "o") for i in range(5000))
@@ -137,10 +162,11 @@ def test_circles_self_links_hubs_and_names_like_commands(known: SemanticSpace) -
         (lambda: Entity("a", "b", "cd"), "one string"),  # type: ignore[arg-type]
         (lambda: Entity("a", "b", properties={"x": {1}}), "not JSON"),
         (lambda: Relation("a", "", "b"), "type must not be empty"),
-        (lambda: Relation("a", "is", "b", 0), "weight must be above 0"),
-        (lambda: Relation("a", "is", "b", float("nan")), "weight must be above 0"),
+        (lambda: Relation("a", "is", "b", 0), "weight must be from 1e-06 to 1e"),
+        (lambda: Relation("a", "is", "b", 1e-320), "weight must be from 1e-06 to 1e"),
+        (lambda: Relation("a", "is", "b", float("nan")), "weight must be from 1e-06 to 1e"),
         (lambda: Relation("a", "is", "b", record_id=""), "record_id"),
-        (lambda: Mention("a", "b", True), "weight must be above 0"),
+        (lambda: Mention("a", "b", True), "weight must be from 1e-06 to 1e"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(make: object, message: str) -> None:

@@ -35,6 +35,12 @@ def test_pagerank_is_that_of_networkx(seed: int, damping: float) -> None:
     assert np.abs(found - [wanted[node] for node in range(count)]).max() < 1e-8
 
 
+def test_weights_that_vanish_leave_numbers() -> None:
+    edges = np.array([[0, 1], [1, 2], [2, 3]], np.int64)
+    found = pagerank(edges, np.array([5e-324, 0.0, 1.0]), np.array([1.0, 0, 0, 0]))
+    assert np.abs(found - [2 / 3, 1 / 3, 0, 0]).max() < 1e-8
+
+
 def test_a_walk_over_a_stored_graph_is_pagerank_of_its_neighbourhood(space: SemanticSpace) -> None:
     random = np.random.default_rng(1)
     relations = [

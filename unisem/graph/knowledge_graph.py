@@ -15,6 +15,7 @@ from unisem.graph.linking import Link, by_vector, by_words, combined
 from unisem.records import EmbeddedRecord, Vector
 from unisem.stores import Store
 from unisem.stores.graph import (
+    LIGHTEST,
     Entity,
     GraphCounts,
     GraphReader,
@@ -104,6 +105,13 @@ class KnowledgeGraph:
         for name, ids in (("entities", entities), ("records", records)):
             if isinstance(ids, str):
                 raise TypeError(f"{name} must be a list of ids, for example [{ids!r}]")
+            if stranger := next((it for it in ids if not isinstance(it, str)), None):
+                raise TypeError(f"{name} must be a list of ids, and {stranger!r:.80} is none")
+        if isinstance(relations, Relation):
+            raise TypeError("relations must be a list of them, for example [relation]")
+        for it in relations:
+            if not isinstance(it, Relation):
+                raise TypeError(f"relations: {it!r:.80} is no Relation")
         return self._graph.remove(entities, relations, records)
 
     def clear(self) -> None:
@@ -112,6 +120,8 @@ class KnowledgeGraph:
 
     def get(self, ids: Sequence[str]) -> list[Entity | None]:
         """The entity of each id, in order; ``None`` where there is none."""
+        if isinstance(ids, str):
+            raise TypeError(f"ids must be a list of ids, for example [{ids!r}]")
         with self._graph.reading() as reader:
             numbers = reader.numbers(ids)
             found = reader.entities(list(numbers.values()))
@@ -281,7 +291,7 @@ class KnowledgeGraph:
             vector = np.atleast_2d(item.vectors["image"])[0]
             for number, weight in by_vector(*names, vector, limit).items():
                 weights[number] = max(weights.get(number, 0.0), weight)
-        return {number: weight for number, weight in weights.items() if weight > 0}
+        return {number: weight for number, weight in weights.items() if weight >= LIGHTEST}
 
     def _has_vectors(self) -> bool:
         encoder = self._encoder

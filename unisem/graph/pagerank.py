@@ -24,7 +24,7 @@ def pagerank(
 
     Args:
         edges: ``(m, 2)`` places of nodes; each edge once, walked either way.
-        weights: ``(m,)``, above 0.
+        weights: ``(m,)``, at least 0; an edge of 0 is none.
         seeds: ``(n,)``, at least 0, not all of them; where a walk begins.
         damping: The share of steps that go along an edge, from 0 up to, not including, 1.
         tolerance: Of the sum of absolute changes in a round, at which it ends.
@@ -33,6 +33,7 @@ def pagerank(
         ``(n,)`` probabilities that add up to 1.
     """
     count = len(seeds)
+    edges, weights = edges[weights > 0], weights[weights > 0]  # a product may have come to nothing
     start: NDArray[np.float64] = seeds / seeds.sum()
     if not len(edges):
         return start
@@ -41,7 +42,7 @@ def pagerank(
     sources, targets = np.concatenate([edges, back]).T
     both = np.concatenate([weights, weights[~is_loop]])
     leaving = np.bincount(sources, both, minlength=count)
-    shares = damping * both / leaving[sources]
+    shares = damping * (both / leaving[sources])  # in this order nothing vanishes above the line
     is_end = leaving == 0
     rank: NDArray[np.float64] = start
     for _ in range(_MOST_ROUNDS):

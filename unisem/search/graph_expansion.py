@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from unisem.search.fusion import Fusion, WeightedFusion
+from unisem.stores.graph import HEAVIEST, LIGHTEST
 
 Expansion = Literal["pagerank", "taxonomy"]
 MOST_STEPS = 4
@@ -28,7 +29,7 @@ class GraphExpansion:
         method: ``"pagerank"`` or ``"taxonomy"``.
         depth: How many relations away from the query's entities, from 1 to 4.
         types: Walk along relations of these types only; with numbers, what their weights are
-            multiplied by. All alike if ``None``. For ``"pagerank"``.
+            multiplied by, from 10⁻⁶ to 10⁶. All alike if ``None``. For ``"pagerank"``.
         damping: The share of a walk's steps that go on instead of starting over.
         limit: Neighbours of an entity at most, the heaviest; a hub may have a hundred thousand.
         seed_hits: How many of the first hits say by their mentions where walks begin, too.
@@ -62,11 +63,27 @@ class GraphExpansion:
             raise ValueError(f"damping must be from 0 to less than 1, not {self.damping!r}")
         if not isinstance(self.fusion, Fusion):
             raise TypeError(f"fusion must be a unisem.search.fusion.Fusion, not {self.fusion!r}")
-        if isinstance(self.types, str):
-            raise TypeError(f"types must be a list of types, for example [{self.types!r}]")
-        for name, factor in (self.type_weights or {}).items():
-            if not isinstance(name, str) or not 0 < factor <= 1e6:
-                raise ValueError(f"types: {name!r} must be a type, and its weight above 0")
+        self._check_types()
+
+    def _check_types(self) -> None:
+        types: Any = self.types
+        if types is None:
+            return
+        if isinstance(types, str) or not isinstance(types, Collection):
+            raise TypeError(
+                f"types must be a list of types, for example ['broader'], not {types!r}"
+            )
+        for name in types:
+            if not isinstance(name, str):
+                raise TypeError(f"types: {name!r} must be the name of a type")
+        for name, factor in types.items() if isinstance(types, Mapping) else ():
+            if not isinstance(factor, int | float) or isinstance(factor, bool):
+                raise TypeError(f"types: the weight of {name!r} must be a number, not {factor!r}")
+            if not LIGHTEST <= factor <= HEAVIEST:  # not a number neither
+                raise ValueError(
+                    f"types: the weight of {name!r} must be from {LIGHTEST:g} to {HEAVIEST:g}, "
+                    f"not {factor!r}"
+                )
 
     @property
     def type_weights(self) -> dict[str, float] | None:

@@ -29,6 +29,8 @@ LONGEST = 1000
 """Characters of an id, a name or a type."""
 MOST_ALIASES = 1000
 """Other names of an entity."""
+LIGHTEST = 1e-6
+"""The least weight; what is lighter would vanish in a walk."""
 HEAVIEST = 1e6
 """The greatest weight."""
 
@@ -82,7 +84,7 @@ class Relation:
         subject: An entity's id; of no entity yet, it becomes one of that name.
         type: Which relation, ``"broader"`` for what a taxonomy says.
         object: Likewise, an entity's id.
-        weight: How strong or certain it is, above 0.
+        weight: How strong or certain it is, from `LIGHTEST` to `HEAVIEST`.
         record_id: The record it was found in, with which it goes; ``None`` if in none.
         properties: JSON values under string keys; kept, never searched.
 
@@ -116,7 +118,7 @@ class Mention:
     Attributes:
         record_id: The record, with which it goes.
         entity_id: The entity; of none yet, it becomes one of that name.
-        weight: How certain it is, above 0.
+        weight: How certain it is, from `LIGHTEST` to `HEAVIEST`.
 
     Raises:
         GraphError: A part is empty, too long, or nothing that can be kept.
@@ -345,8 +347,8 @@ def _check_text(value: str, what: str) -> None:
 
 def _check_weight(value: Any, what: str) -> None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 < value <= HEAVIEST:  # not a number neither
-        raise GraphError(f"{what}: weight must be above 0 and at most {HEAVIEST:g}, not {value!r}")
+    if not is_number or not LIGHTEST <= value <= HEAVIEST:  # not a number neither
+        raise GraphError(f"{what}: weight must be from {LIGHTEST:g} to {HEAVIEST:g}, not {value!r}")
 
 
 def _check_properties(owner: Entity | Relation, what: str) -> None:

@@ -16,12 +16,14 @@ from unisem.search.fusion import Fusion, RankFusion, WeightedFusion
 from unisem.search.graph_expansion import MOST_STEPS, Expansion, GraphExpansion
 from unisem.search.query import Mode, Query
 from unisem.search.reranking import Reranking
+from unisem.stores.graph import HEAVIEST, LIGHTEST
 from unisem.stores.selection import Match, Selection
 from unisem.wire.base import Items, WireModel
 from unisem.wire.filters import WireFilter, filter_of, wire_filter
 from unisem.wire.pictures import WirePicture, data_uri, picture_of
 
 _KINDS = Literal["text", "image", "both"]
+_Factor = Annotated[float, Field(ge=LIGHTEST, le=HEAVIEST)]
 
 
 class WireRankFusion(WireModel):
@@ -48,7 +50,7 @@ class WireGraph(WireModel):
         "pagerank", description="Walk from what the query names, or look for narrower terms, too."
     )
     depth: int = Field(2, description="Relations away from the query.", ge=1, le=MOST_STEPS)
-    types: Annotated[dict[str, float], Field(max_length=100)] | None = Field(
+    types: Annotated[dict[str, _Factor], Field(max_length=100)] | None = Field(
         None, description="Only relations of these types, with what their weights count."
     )
     damping: float = Field(
@@ -78,7 +80,7 @@ class WireGraph(WireModel):
         """Rebuild the expansion.
 
         Raises:
-            ValueError: A type has no weight above 0.
+            ValueError: A part is out of its range.
         """
         names = ("method", "depth", "types", "damping", "limit", "seed_hits", "terms")
         parts = {name: getattr(self, name) for name in names}

@@ -77,9 +77,9 @@ class GraphRows(GraphReader):
 
     def add_entities(self, entities: Sequence[Entity]) -> None:
         """Insert entities, or replace them; what else is about them stays."""
+        once = {it.id: it for it in entities}.values()  # of an id that comes again, the last
         lines = [
-            (it.id, it.name, json.dumps(it.aliases), it.kind, to_json(it.properties))
-            for it in {it.id: it for it in entities}.values()
+            (it.id, it.name, json.dumps(it.aliases), it.kind, to_json(it.properties)) for it in once
         ]
         known = list(self.numbers([line[0] for line in lines]).values())
         self._drop_names(known)
@@ -90,9 +90,7 @@ class GraphRows(GraphReader):
             lines,
         )
         numbers = self.numbers([line[0] for line in lines])
-        self._add_names(
-            (numbers[it.id], name) for it in entities for name in (it.name, *it.aliases)
-        )
+        self._add_names((numbers[it.id], name) for it in once for name in (it.name, *it.aliases))
 
     def add_relations(self, relations: Sequence[Relation]) -> None:
         """Insert relations, or replace them; their records must be there."""
