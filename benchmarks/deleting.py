@@ -4,7 +4,7 @@
     python -m benchmarks.deleting --against ../before --work DIR [--records 200000] [--batches 10]
 
 A store of records with vectors of 384 dimensions is filled by the other checkout, and indexed
-(``rabitq``). Each of both opens a copy in a process of its own, asks once, and deletes batches of a
+(``flat``). Each of both opens a copy in a process of its own, asks once, and deletes batches of a
 thousand ids drawn at random, each followed by a query. What lies in --work is used again, as
 filling takes minutes, and 3 GB for each million. Both take turns; nothing is deleted twice.
 """
@@ -93,7 +93,7 @@ def fill(path: Path, records: int) -> None:
 
     path.mkdir(parents=True)
     rng = np.random.default_rng(0)
-    settings = IndexSettings("rabitq", raw="float16")
+    settings = IndexSettings("flat")  # which every checkout has
     store = FaissStore(path, ImageLibrary(path), index=settings, durability="relaxed")
     store._files.lock_for_writing()
     catalog = store._files.catalog

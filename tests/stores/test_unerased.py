@@ -15,7 +15,7 @@ from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.filters import Field
 from unisem.images.library import ImageLibrary
-from unisem.stores.faiss import FaissStore, unerased
+from unisem.stores.faiss import FaissStore, indexer, unerased
 from unisem.stores.faiss.checking import check_store
 from unisem.stores.faiss.salvage import Salvage
 from unisem.stores.faiss.statistics import StoreStatistics
@@ -193,3 +193,69 @@ def test_a_check_notices_a_record_that_is_hidden_though_nobody_removed_it(tmp_pa
     database.close()
     texts = [it.text for it in check_store(tmp_path / "s", ImageLibrary(None)) if it.is_problem]
     assert texts[0] == "are hidden as removed, which their records never were: text of 'c'"
+
+
+def test_a_list_of_what_waits_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    store = open_store(path)
+    store.add(SIX)
+    store.close()
+    database = sqlite3.connect(path / "catalog.sqlite")
+    (page,) = database.execute(
+        "SELECT rootpage FROM sqlite_schema WHERE name = 'unerased'"
+    ).fetchone()
+    (size,) = database.execute("PRAGMA page_size").fetchone()
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    with (path / "catalog.sqlite").open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    saved = Salvage(sqlite3.connect(path / "catalog.sqlite"), ImageLibrary(path))
+    assert [one.record.id for one in saved] == list("abcdef")
+    assert saved.may_be_removed
+    texts = [it.text for it in check_store(path, ImageLibrary(path)) if it.is_problem]
+    assert any("Which records were removed cannot be read" in text for text in texts)
+
+
+def test_what_waits_is_not_read_where_others_are_replaced(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "s")
+    store.add([item(f"r{n}", "tiger") for n in range(2_000)])
+
+    def steps() -> int:
+        """Hundreds of instructions that SQLite takes to replace a record."""
+        taken: list[None] = []
+        store._files.catalog._db.set_progress_handler(lambda: taken.append(None), 100)
+        store.add([item("r0", "tiger")])
+        store._files.catalog._db.set_progress_handler(None, 0)
+        return len(taken)
+
+    before = steps()
+    store.delete(Selection(ids=tuple(f"r{n}" for n in range(1, 900))))
+    assert counted(tmp_path / "s") == (2_000, 899)
+    assert steps() < before + 9  # hundreds; each of those that wait takes some
+    store.close()
+
+
+def test_nothing_of_what_waits_is_in_what_is_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexer, "FEWEST", 1)
+    path, copy = tmp_path / "s", tmp_path / "copy"
+    store = open_store(path)
+    store.add([*SIX, item("gone", "a zanzibar", name="quetzalcoatl")])
+    store.compact()
+    store.delete(Selection(ids=("gone",)))
+    copy.mkdir()
+    assert list(store.maintenance().stage(copy).pictures) == []
+    store.close()
+    files = [file for file in copy.rglob("*") if file.is_file()]
+    assert {file.name for file in files} >= {"catalog.sqlite", "columns.json"}
+    for file in files:
+        for word in (b"zanzibar", b"quetzalcoatl", b"gone"):
+            assert word not in file.read_bytes(), file
+    assert counted(copy) == (6, 0)
+    assert list(check_store(copy, ImageLibrary(copy))) == []
+    published = open_store(copy)
+    assert seen(published)["select"] == list("abcdef")
+    assert sorted(found(published, "tiger", 9)) == list("abcdef")
+    published.close()

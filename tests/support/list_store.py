@@ -194,6 +194,7 @@ class Whole:
             (row.shape[-1] for item in items for row in item.vectors.values()), None
         )
         self.read = self.without_vectors = self.lost = 0
+        self.may_be_removed = False
         self._items = items
 
     def __iter__(self) -> Iterator[EmbeddedRecord]:

@@ -49,6 +49,11 @@ def export_(
             "vectors, which importing makes anew",
             soft_wrap=True,
         )
+        if report.may_be_removed:
+            note(
+                "which records were removed could not be read: some of them may be in the export; "
+                "delete them again"
+            )
     for line in skipped_lines(report.missing, most=_SHOWN, fate="not copied: "):
         note(line)
 

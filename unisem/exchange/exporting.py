@@ -49,6 +49,8 @@ class ExportReport:
         missing: Pictures that should have been copied and could not be; they are referred to.
         lost: Records of a damaged space that could not be read.
         without_vectors: Records of it whose vectors could not be read; their import embeds them.
+        may_be_removed: Whether removed records of it may be among them, as the list of these could
+            not be read.
     """
 
     records: int
@@ -57,6 +59,7 @@ class ExportReport:
     missing: tuple[Skipped, ...] = ()
     lost: int = 0
     without_vectors: int = 0
+    may_be_removed: bool = False
 
 
 @dataclass(slots=True)
@@ -147,7 +150,12 @@ def salvage_space(
             None if manifest is None else manifest.fingerprint,
         )
         report = _write(source, Path(directory), check_layout(layout), copy_images, progress)
-        return replace(report, lost=salvage.lost, without_vectors=salvage.without_vectors)
+        return replace(
+            report,
+            lost=salvage.lost,
+            without_vectors=salvage.without_vectors,
+            may_be_removed=salvage.may_be_removed,
+        )
 
 
 @contextmanager

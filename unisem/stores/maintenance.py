@@ -67,12 +67,15 @@ class Salvage(Protocol):
         without_vectors: How many of them have lost some or all of their vectors; they come with
             none.
         lost: Records that could not be read so far.
+        may_be_removed: Whether removed records may be among those that were read, as it could not
+            be told which those are.
     """
 
     dimension: int | None
     read: int
     without_vectors: int
     lost: int
+    may_be_removed: bool
 
     def __iter__(self) -> Iterator[EmbeddedRecord]:
         """Yield what can be read, oldest first, with their vectors where those are whole."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from unisem.records import Vector
+from unisem.stores.faiss import exact_scan
 from unisem.stores.faiss.exact_scan import TOGETHER
 from unisem.stores.faiss.index_settings import KINDS, IndexSettings
 from unisem.stores.faiss.kinds import building, flat, ivf_pq, tuning
@@ -17,7 +18,7 @@ from unisem.stores.faiss.kinds.flat import Rounded, build_flat
 from unisem.stores.faiss.kinds.ivf_pq import IvfPQ
 from unisem.stores.faiss.kinds.rotation import Rotation
 from unisem.stores.faiss.moments import Moment
-from unisem.stores.faiss.raw_file import RawFile
+from unisem.stores.faiss.raw_file import Precision, RawFile
 from unisem.stores.faiss.segment import Segment
 
 ROWS, DIMENSION, K = 6_000, 65, 10  # a length that nothing divides, as calibrated vectors have
@@ -189,6 +190,48 @@ def test_no_quicker_way_finds_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     efforts = [index.effort_of(way) for way in ways if way.is_enough]
     assert len(efforts) > 1
     assert index.effort_of(index.tuning) == min(efforts)
+
+
+def test_codes_of_few_vectors_are_not_asked() -> None:
+    """There is nothing to measure on what they need, so all vectors are compared."""
+    rows = corpus()[0][:1_900]
+    index = IvfPQ.build(RawFile.of(rows), [])
+    for query in corpus()[1]:
+        ((_, places),) = index.search(query[None], K, None, len(rows), IndexSettings("ivf_pq"))
+        assert places.tolist() == np.argsort(-(rows @ query))[:K].tolist()
+
+
+def test_one_record_may_own_every_vector() -> None:
+    """Nothing is left that its own could be asked to find."""
+    rows = corpus()[0][:2_100]
+    ids = np.sort(np.arange(len(rows)) << 1 | (np.arange(len(rows)) % 3 == 0))
+    for owners in (ids, np.append(ids[:-1], 1 << 12)):  # of two records, one has all but one
+        made = Segment.build("ivf_pq", rows, owners, Moment("e", 1), None, IndexSettings("ivf_pq"))
+        assert made.tuning is not None
+        assert not np.isnan(list(made.tuning.recalls.values())).any()
+        ((_, places),) = made.search(corpus()[1][:1], K, None, len(rows))
+        assert len(set(places.tolist())) == K
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_many_likely_ones_are_copied_by_blocks(
+    monkeypatch: pytest.MonkeyPatch, precision: Precision
+) -> None:
+    vectors, most = RawFile.of(corpus()[0], precision), 0
+    read = vectors.at
+
+    def counted(positions: np.ndarray) -> Vector:
+        nonlocal most
+        most = max(most, len(positions))
+        return read(positions)
+
+    monkeypatch.setattr(vectors, "at", counted)
+    monkeypatch.setattr(exact_scan, "_CHUNK", 100 * 4 * DIMENSION)
+    query, positions = corpus()[1][0], np.arange(0, ROWS, 2)
+    scores, places = exact_scan.nearest_of(vectors, query, positions, 2_500)
+    assert most == 100
+    np.testing.assert_allclose(scores, np.sort(read(positions) @ query)[:-2_501:-1], atol=1e-6)
+    assert set(places.tolist()) <= set(positions.tolist())
 
 
 def test_turned_vectors_have_the_products_of_the_vectors() -> None:

@@ -226,7 +226,7 @@ class Catalog(Database):
         rows = self._records.named(ids)
         if not len(rows):
             return rows
-        removed = rows[~np.isin(rows, self._unerased.rows())]
+        removed = rows[~np.isin(rows, self._unerased.among(rows.tolist()))]
         self._note_removed(removed.tolist(), at)
         self._erase(rows.tolist())
         return removed

@@ -125,6 +125,11 @@ def _salvageable(database: sqlite3.Connection, image_library: ImageLibrary) -> F
         f"their vectors; {salvage.lost:,} cannot. Restore a copy of the space, or save these: "
         "`unisem store export --salvage SPACE DIR`, then `unisem store import DIR --into NEW`"
     )
+    if salvage.may_be_removed:
+        text += (
+            ". Which records were removed cannot be read: some of them may be among these; delete "
+            "them again"
+        )
     return Finding("catalogue", True, text)
 
 

@@ -60,7 +60,7 @@ def nearest_of(vectors: RawFile, query: Vector, positions: NDArray[np.int64], fe
     """
     fetch = min(fetch, len(positions))
     if vectors.precision == "float16" or not fetch or fetch > _MANY:
-        return best(vectors.at(positions) @ query, positions, fetch)
+        return _sorted(vectors, query, fetch, positions)
     vectors.check(positions)
     (found,) = _by_list(vectors.kept, query[None], fetch, positions)
     return found

@@ -52,6 +52,8 @@ class Salvage:
         dimension: Length of a vector, ``None`` if that cannot be found out.
         lost: Rows that could not be read so far; rows on a damaged page that was never readable
             may count although they were deleted before.
+        may_be_removed: Whether removed records that wait to be erased may be among those that were
+            read, as the list of them cannot be read.
     """
 
     def __init__(self, database: sqlite3.Connection, image_library: ImageLibrary) -> None:
@@ -62,6 +64,7 @@ class Salvage:
         self._read = _READ.format(checksum="checksum" if self._are_checked else "NULL")
         self.dimension = self._first(_DIMENSION)
         self.read = self.without_vectors = self.lost = 0
+        self.may_be_removed = False
 
     def __iter__(self) -> Iterator[EmbeddedRecord]:
         """Yield what can be read, oldest first, with their vectors where those are whole."""
@@ -84,9 +87,11 @@ class Salvage:
 
     def _unerased(self) -> set[int]:
         """Rows of removed records, as far as that can be read."""
-        with suppress(*_FAILURES):
+        try:
             return set(unerased_rows(self._db).tolist())
-        return set()
+        except _FAILURES:
+            self.may_be_removed = True
+            return set()
 
     def _lines(self) -> Iterator[tuple[Any, ...]]:
         last, end, patience = 0, self._last_row(), _PATIENCE

@@ -2,7 +2,8 @@
 
 The copy's records refer to every picture as a blob, whichever folder it lies in here, so that
 whoever gets the copy and the pictures has all. A region of a page becomes the picture that it
-shows.
+shows. What was removed and waits to be erased here is erased there, with its words and vectors,
+and the columns that filters look at are written anew if they name any of it.
 """
 
 from __future__ import annotations
@@ -14,18 +15,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.images.formats import SUFFIXES
 from unisem.images.library import BLOB, ImageLibrary
 from unisem.images.reference import ImageRef
 from unisem.stores.faiss import checksums
 from unisem.stores.faiss.backup import copy_without_pictures
+from unisem.stores.faiss.column_file import ColumnFile, ColumnMaker
 from unisem.stores.faiss.connection import connect
+from unisem.stores.faiss.database import DAMAGED
 from unisem.stores.faiss.moments import Moment, Moments
+from unisem.stores.faiss.rawvectors import RawVectors
 from unisem.stores.faiss.readonly import read_only
-from unisem.stores.faiss.unerased import LIVING
+from unisem.stores.faiss.recordrows import RecordRows
+from unisem.stores.faiss.unerased import LIVING, Unerased, unerased_rows
 from unisem.stores.faiss.upgrades import FORMAT
+from unisem.stores.faiss.words import VERSION, WordIndex
 from unisem.stores.maintenance import Staged
+from unisem.stores.selection import EVERYTHING
 
 _PAGE = 1024
 _TRIES = 4  # of copying an index that is replaced meanwhile
@@ -84,6 +93,7 @@ def _placed(copy: Path, here: ImageLibrary, directory: Path) -> Iterator[tuple[s
     there = _Copy(copy.resolve(), ImageLibrary(copy))
     with closing(connect(copy / "catalog.sqlite", "write")) as database:
         database.execute("PRAGMA synchronous = OFF")
+        database.execute("PRAGMA secure_delete = ON")  # what is erased is nowhere in the file
         database.execute("BEGIN IMMEDIATE")
         last = 0
         while lines := database.execute(
@@ -110,9 +120,40 @@ def _placed(copy: Path, here: ImageLibrary, directory: Path) -> Iterator[tuple[s
             database.executemany(
                 "UPDATE records SET image = ?, checksum = ? WHERE row = ?", changed
             )
+        try:
+            _erase(database, there)
+        except _DAMAGED as error:
+            raise CorruptStoreError(f"{directory}: {error}; see `unisem store check`") from error
         database.execute("COMMIT")
     for leftover in copy.glob("catalog.sqlite-*"):
         leftover.unlink()
+
+
+def _erase(database: sqlite3.Connection, there: _Copy) -> None:
+    """Take off the copy what was removed: records, words, vectors, values in the columns."""
+    records, words = RecordRows(database, there.library), WordIndex(database)
+    RawVectors(database).sweep()
+    if waiting := unerased_rows(database).tolist():
+        facts = dict(database.execute("SELECT name, value FROM facts").fetchall())
+        try:
+            is_known = facts.get("words") == VERSION
+            if is_known:
+                words.remove(records.entries(waiting))
+        except DAMAGED:  # what was entered of it cannot be told
+            is_known = False
+        records.erase(waiting)
+        Unerased(database).forget(waiting)
+        if is_known:
+            words.merge()
+        else:
+            words.rebuild()
+            database.execute("INSERT OR REPLACE INTO facts VALUES ('words', ?)", (VERSION,))
+    columns = ColumnFile.load(there.folder)
+    if columns is not None and not np.isin(columns.rows, records.chosen(EVERYTHING)).all():
+        (number,) = database.execute(
+            "SELECT value FROM facts WHERE name = 'transaction'"
+        ).fetchone()
+        ColumnMaker(records.lines()).save(there.folder, Moments(database).at(int(number)))
 
 
 def _place(text: Any, here: ImageLibrary, there: _Copy) -> tuple[str, ImageRef, str]:

@@ -9,6 +9,7 @@ words of what waits still count when it is reckoned how rare a word is.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 
@@ -46,6 +47,14 @@ class Unerased:
     def rows(self, most: int = -1) -> NDArray[np.int64]:
         """The rows that wait, oldest first; at most so many, all of them by default."""
         found = self._db.execute("SELECT row FROM unerased ORDER BY row LIMIT ?", (most,))
+        return np.fromiter((row for (row,) in found), np.int64)
+
+    def among(self, rows: Sequence[int]) -> NDArray[np.int64]:
+        """Those of some rows that wait."""
+        found = self._db.execute(
+            "SELECT row FROM unerased WHERE row IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(rows)),),
+        )
         return np.fromiter((row for (row,) in found), np.int64)
 
     def due(self, at_once: int) -> NDArray[np.int64]:

@@ -117,6 +117,10 @@ class WordIndex:
             ((row, *_searchable(text, metadata)) for row, text, metadata in records),
         )
 
+    def merge(self) -> None:
+        """Write the index as one part, which leaves nothing of records that were taken out."""
+        self._db.execute("INSERT INTO words (words) VALUES ('optimize')")
+
     def search(
         self, text: str, k: int, selection: Selection, words: Words = "whole"
     ) -> list[tuple[int, float]]:

@@ -98,6 +98,7 @@ class MilvusSalvage:
         self._store = store
         self.dimension = store.dimension
         self.read = self.without_vectors = self.lost = 0
+        self.may_be_removed = False
 
     def __iter__(self) -> Iterator[EmbeddedRecord]:
         for found in self._store.salvaged():

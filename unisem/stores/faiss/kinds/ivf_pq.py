@@ -100,6 +100,8 @@ class IvfPQ(VectorIndex):
 
     def is_scanned(self, count: int) -> bool:
         """See the base."""
+        if len(self.vectors) <= FEW:  # what a search needs was not measured
+            return True
         return count <= max(_SCANNED, self.effort_of(self.tuning) / _AS_MANY)
 
     def effort_of(self, tuning: Tuning) -> float:

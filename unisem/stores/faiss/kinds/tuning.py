@@ -99,7 +99,7 @@ class Samples:
         queries: ``(q, d)`` as they are compared.
         eligible: ``(n,)`` which vectors are looked for; ``None`` for all.
         own: For each query the positions of its own record, which are not counted.
-        nearest: For each query the positions of the ten nearest of the others.
+        nearest: For each query the positions of the ten nearest of the others, at least one.
         enough: The share of these that an index should find.
     """
 
@@ -164,16 +164,16 @@ def samples_of(
                 queries = _compared(rng.permutation(bank)[:_EACH], asked, calibrated)
                 none = [np.empty(0, np.int64)] * len(queries)
                 kept = f"{name} of the calibration"
-                groups.append(_group(asked, kept, vectors, queries, None, none, _ENOUGH_APART))
+                groups += _group(asked, kept, vectors, queries, None, none, _ENOUGH_APART)
             continue
         queries = _compared(raw[chosen], asked, calibrated)
         first, last = (np.searchsorted(rows, rows[chosen], side) for side in ("left", "right"))
         own = [np.arange(*ends) for ends in zip(first, last, strict=True)]
-        groups.append(_group(asked, name, vectors, queries, None, own, _ENOUGH))
+        groups += _group(asked, name, vectors, queries, None, own, _ENOUGH)
         images = int(are_images.sum())
         if asked == "text" and K + MARGIN < images < len(vector_ids):
             name = "pictures for texts"
-            groups.append(_group(asked, name, vectors, queries, are_images, own, _ENOUGH_APART))
+            groups += _group(asked, name, vectors, queries, are_images, own, _ENOUGH_APART)
     return groups
 
 
@@ -192,9 +192,14 @@ def _group(
     eligible: NDArray[np.bool_] | None,
     own: list[NDArray[np.int64]],
     enough: float,
-) -> Samples:
+) -> list[Samples]:
+    """One group; none if there is nothing but their own records for its queries to find."""
     count = len(vectors) if eligible is None else int(eligible.sum())
     fetch = min(count, K + max(map(len, own)))
     found = scan(vectors, np.ascontiguousarray(queries), fetch, eligible, count)
     nearest = [at[~np.isin(at, mine)][:K] for (_, at), mine in zip(found, own, strict=True)]
-    return Samples(asked, name, queries, eligible, own, nearest, enough)
+    kept = [place for place, others in enumerate(nearest) if len(others)]
+    if not kept:
+        return []
+    own, nearest = [own[place] for place in kept], [nearest[place] for place in kept]
+    return [Samples(asked, name, queries[kept], eligible, own, nearest, enough)]
