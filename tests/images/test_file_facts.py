@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -203,6 +205,93 @@ def test_values_that_mean_nothing_are_left_out() -> None:
     assert (facts.orientation, facts.taken, facts.latitude, facts.longitude, facts.rating) == (
         (None,) * 5
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("4", 4),
+        ("7/2", 3.5),
+        ("1/0", None),
+        ("1e9", None),
+        ("1_0/10", None),
+        ("٤", None),
+        ("0." + "0" * 13 + "/1", None),
+        ("1" * 13 + "/" + "1" * 13, None),
+    ],
+)
+def test_xmp_numbers_are_decimals_and_rationals(said: str, expected: float | None) -> None:
+    assert facts_of(b"", xmp(attributes=f'xmp:Rating="{said}"')).rating == expected
+
+
+def test_xmp_numbers_are_not_worked_out_to_their_last_digit() -> None:
+    # `Fraction("1e-200000")` takes a tenth of a second and is 0.0; thirty million digits never end.
+    assert facts_of(b"", xmp(attributes='xmp:Rating="1e-200000"')).rating is None
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "is_there"),
+    [("0,0.0N", "0,0.0W", False), ("0,0.0N", "0,30.0W", True), ("0,0.0N", "200,0.0W", False)],
+)
+def test_a_place_is_whole_and_not_at_zero_whoever_says_it(
+    latitude: str, longitude: str, is_there: bool
+) -> None:
+    said = xmp(attributes=f'exif:GPSLatitude="{latitude}" exif:GPSLongitude="{longitude}"')
+    for facts in (facts_of(jpeg(xmp_of=said)), facts_of(b"", said)):
+        assert (facts.latitude is not None, facts.longitude is not None) == (is_there,) * 2
+    # What a sidecar says by half is not completed with the file's other half.
+    with_exif = facts_of(jpeg(exif_of=exif()), said)
+    assert (with_exif.latitude == KNOWN.latitude) == (with_exif.longitude == KNOWN.longitude)
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan, 1.7e308])
+def test_a_place_of_numbers_that_are_none_is_left_out(number: float) -> None:
+    places = struct.pack("<3d", number, -60 * number, 0) + struct.pack(
+        "<3d", number, number * 60, 0
+    )
+    gps = struct.pack("<H", 2)  # at 26, with its values behind it
+    gps += struct.pack("<HHII", 2, 12, 3, 56) + struct.pack("<HHII", 4, 12, 3, 80) + bytes(4)
+    main = struct.pack("<HHHIII", 1, 0x8825, 4, 1, 26, 0)
+    data = b"II*\0" + struct.pack("<I", 8) + main + gps + places
+    assert facts_of(data) == FileFacts()
+
+
+def test_a_png_of_many_texts_is_not_unpacked_into_memory() -> None:
+    packed = zlib.compress(b"x" * (4 << 20), 9)
+    chunks = b""
+    for number in range(40):
+        for kind, head in (
+            (b"zTXt", b"Note %d\0\0" % number),
+            (b"zTXt", b"Title\0\0"),
+            (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0"),
+        ):
+            chunks += struct.pack(">I", len(head) + len(packed)) + kind + head + packed + bytes(4)
+    data = b"\x89PNG\r\n\x1a\n" + chunks
+    tracemalloc.start()
+    try:
+        facts = facts_of(data)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert facts.title == "x" * 10_000
+    assert most < 16 << 20
+
+
+def test_a_jpeg_of_many_segments_of_iptc_keeps_only_the_first() -> None:
+    whole = jpeg(iptc_of=iptc(caption="c"))
+    content = b"Photoshop 3.0\0" + bytes(65_000)
+    more = (b"\xff\xed" + struct.pack(">H", len(content) + 2) + content) * 200
+    at = whole.index(b"\xff\xed")
+    end = at + 2 + int.from_bytes(whole[at + 2 : at + 4])
+    data = whole[:end] + more + whole[end:]
+    tracemalloc.start()
+    try:
+        facts = facts_of(data)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert facts.description == "c"
+    assert most < 12 << 20
 
 
 def test_location_can_be_left_out() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from contextlib import suppress
 
 import numpy as np
@@ -52,6 +54,15 @@ def test_heic_and_avif_are_pictures_held_upright() -> None:
         for end in (20, len(data) // 2, len(data) - 40):
             with pytest.raises(ImageError, match="damaged"):
                 decode_image(data[:end], "t")
+
+
+@pytest.mark.parametrize("length", [math.inf, math.nan])
+def test_a_raw_file_whose_preview_is_infinitely_long_has_none(length: float) -> None:
+    rows = struct.pack("<HHII", 262, 4, 1, 32803) + struct.pack("<HHII", 513, 4, 1, 8)
+    rows += struct.pack("<HHIf", 514, 11, 1, length)
+    data = b"II*\0" + struct.pack("<IH", 8, 3) + rows + bytes(4)
+    with pytest.raises(ImageError, match="without a preview"):
+        inspect_image(data, "t")
 
 
 def test_heic_without_its_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

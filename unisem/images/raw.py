@@ -112,8 +112,10 @@ def _type_of(data: bytes, tables: list[Ifd]) -> str | None:
 def _of_table(table: Ifd) -> Iterator[Place]:
     for start, length in ((513, 514), (273, 279)):  # a JPEG; one strip, which may be a JPEG
         offset, size = table.numbers(start), table.numbers(length)
-        if len(offset) == len(size) == 1 and isinstance(offset[0], int):
-            yield table.base + offset[0], int(size[0])
+        if len(offset) == len(size) == 1:
+            at, long = offset[0], size[0]
+            if isinstance(at, int) and isinstance(long, int):  # an infinity is no length
+                yield table.base + at, long
     _, count, at = table.entries.get(_JPEG_FROM_RAW, (0, 0, 0))
     if count:
         yield at, count
@@ -121,12 +123,12 @@ def _of_table(table: Ifd) -> Iterator[Place]:
 
 def _of_olympus(table: Ifd) -> Iterator[Place]:
     """The preview is named in the camera's own notes, whose offsets count from their beginning."""
-    for exif in table.inner(_EXIF):
+    for exif in islice(table.inner(_EXIF), 1):  # or tables in tables in tables are read
         _, _, at = exif.entries.get(_MAKER_NOTE, (0, 0, 0))
-        start = exif.raw(_MAKER_NOTE)[:16]
+        start = exif.data[at : at + 16]
         head = 12 if start.startswith(b"OLYMPUS\0") else 16 if start[:9] == b"OM SYSTEM" else 0
         notes = Ifd.at(exif.data, exif.order, head, at) if head else None
-        for settings in notes.inner(0x2020) if notes is not None else ():
+        for settings in islice(notes.inner(0x2020), 1) if notes is not None else ():
             offset, size = settings.whole(0x101), settings.whole(0x102)
             if offset is not None and size is not None:
                 yield at + offset, size

@@ -28,6 +28,7 @@ _MOST_ENTRIES = 1000  # of a table
 _MOST_TABLES = 64  # of a file
 _MOST_NUMBERS = 1000  # of a value
 _LONGEST = 1 << 16  # bytes of a text
+_LARGEST = 4 << 20  # bytes of any value
 
 Number = int | float | Fraction
 
@@ -94,9 +95,9 @@ class Ifd:
         return found[0] if found and isinstance(found[0], int) else None
 
     def raw(self, tag: int) -> bytes:
-        """The bytes of a value; none if it is not there."""
+        """The bytes of a value, the first 4 MiB; none if it is not there."""
         kind, count, at = self.entries.get(tag, (0, 0, 0))
-        return self.data[at : at + count * _SIZES.get(kind, 0)]
+        return self.data[at : at + min(count * _SIZES.get(kind, 0), _LARGEST)]
 
     def text(self, tag: int) -> str:
         """A text, up to its first NUL; empty if it is none.

@@ -24,8 +24,10 @@ _IPTC, _IPTC_DIGEST = 0x0404, 0x0425  # of Photoshop's resources
 _CANON = b"uuid" + bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 _CR3_XMP = b"uuid" + bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _PNG_XMP = b"XML:com.adobe.xmp"
+_PNG_KEYWORDS = (b"title", b"description", b"author", b"copyright")
 _MOST_SEGMENTS = 1000
-_LARGEST = 4 << 20  # bytes of a block
+_LARGEST = 4 << 20  # bytes of a block, whatever the file says
+_LONGEST = 1 << 16  # bytes of a PNG's text
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class MetadataBlocks:
         xmp: XMP as XML, in UTF-8.
         iptc: IPTC's data sets.
         iptc_digest: MD5 of the IPTC that the XMP agrees with, if the file says so.
-        texts: A PNG's own texts by keyword.
+        texts: A PNG's own texts by keyword, in small letters: of what `FileFacts` knows, the
+            first of each.
     """
 
     main: Ifd | None = None
@@ -75,7 +78,8 @@ def blocks_of(data: bytes) -> MetadataBlocks:
 
 
 def _of_jpeg(data: bytes) -> MetadataBlocks:
-    exif = xmp = photoshop = b""
+    exif = xmp = b""
+    photoshop = bytearray()
     for marker, content in _segments(data):
         if marker == 0xE1 and content.startswith(_EXIF_HEAD) and not exif:
             exif = content
@@ -83,7 +87,9 @@ def _of_jpeg(data: bytes) -> MetadataBlocks:
             xmp = content[len(_XMP_HEAD) :]
         elif marker == 0xED and content.startswith(_PHOTOSHOP_HEAD):
             photoshop += content[len(_PHOTOSHOP_HEAD) :]
-    return _blocks(exif, xmp, photoshop)
+            if len(photoshop) > _LARGEST:
+                break
+    return _blocks(exif, xmp, bytes(photoshop))
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -104,8 +110,8 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _of_png(data: bytes) -> MetadataBlocks:
-    exif = xmp = b""
-    texts: list[tuple[str, str]] = []
+    exif = b""
+    texts: dict[bytes, bytes] = {}  # so at most one of each keyword is unpacked, and kept
     at = 8
     for _ in range(_MOST_SEGMENTS):
         if at + 12 > len(data):
@@ -114,24 +120,23 @@ def _of_png(data: bytes) -> MetadataBlocks:
         content = data[at + 8 : at + 8 + length] if kind in _PNG_KINDS else b""
         at += 12 + length
         if kind == b"eXIf":
-            exif = content
+            exif = content[:_LARGEST]
         elif kind in _PNG_TEXTS:
-            keyword, text = _png_text(kind, content)
-            if keyword == _PNG_XMP:
-                xmp = text
-            elif text:
-                texts.append((text_of(keyword), text_of(text)))
-    found = _blocks(exif, xmp)
-    return MetadataBlocks(found.main, found.exif, found.gps, found.xmp, texts=tuple(texts))
+            keyword, _, rest = content.partition(b"\0")
+            name = keyword if keyword == _PNG_XMP else keyword.lower()
+            if name not in texts and (name == _PNG_XMP or name in _PNG_KEYWORDS):
+                texts[name] = _png_text(kind, rest, _LARGEST if name == _PNG_XMP else _LONGEST)
+    found = _blocks(exif, texts.pop(_PNG_XMP, b""))
+    said = tuple((name.decode(), text_of(text)) for name, text in texts.items())
+    return MetadataBlocks(found.main, found.exif, found.gps, found.xmp, texts=said)
 
 
 _PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _PNG_KINDS = (b"eXIf", *_PNG_TEXTS)
 
 
-def _png_text(kind: bytes, content: bytes) -> tuple[bytes, bytes]:
-    """A text's keyword and what it says; the PNG specification, section 11.3.3."""
-    keyword, _, rest = content.partition(b"\0")
+def _png_text(kind: bytes, rest: bytes, longest: int) -> bytes:
+    """What a text says behind its keyword; the PNG specification, section 11.3.3."""
     is_packed = kind == b"zTXt"
     if kind == b"iTXt":
         is_packed = rest[:1] == b"\1"
@@ -140,10 +145,10 @@ def _png_text(kind: bytes, content: bytes) -> tuple[bytes, bytes]:
         rest = rest[1:]
     if is_packed:
         try:
-            rest = zlib.decompressobj().decompress(rest, _LARGEST)
+            rest = zlib.decompressobj().decompress(rest, longest)
         except zlib.error:
             rest = b""
-    return keyword, rest
+    return rest[:longest]
 
 
 def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -152,19 +157,22 @@ def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         if at + 8 > len(data):
             return
         kind, length = struct.unpack_from("<4sI", data, at)
-        if kind in (b"EXIF", b"XMP "):
+        if kind in (b"EXIF", b"XMP ") and length <= _LARGEST:
             yield kind, data[at + 8 : at + 8 + length]
         at += 8 + length + length % 2
 
 
 def _of_cr3(data: bytes) -> MetadataBlocks:
-    notes = {
-        kind: next(iter(tables_of(data[box.start : box.end])), None)
+    main, exif, gps = (
+        next(iter(tables_of(_first_box(data, (b"moov", _CANON, kind)))), None)
         for kind in (b"CMT1", b"CMT2", b"CMT4")
-        for box in boxes_at(data, (b"moov", _CANON, kind))
-    }
-    xmp = next((data[box.start : box.end] for box in boxes_at(data, (_CR3_XMP,))), b"")
-    return MetadataBlocks(notes.get(b"CMT1"), notes.get(b"CMT2"), notes.get(b"CMT4"), xmp)
+    )
+    return MetadataBlocks(main, exif, gps, _first_box(data, (_CR3_XMP,)))
+
+
+def _first_box(data: bytes, path: tuple[bytes, ...]) -> bytes:
+    box = next(boxes_at(data, path), None)
+    return b"" if box is None else data[box.start : min(box.end, box.start + _LARGEST)]
 
 
 def _of_pillow(data: bytes) -> MetadataBlocks:

@@ -12,6 +12,7 @@ _DESCRIPTION, _MAKE, _MODEL, _ORIENTATION, _ARTIST, _COPYRIGHT = 270, 271, 272, 
 _RATING, _XP_TITLE, _XP_COMMENT, _XP_KEYWORDS = 0x4746, 0x9C9B, 0x9C9C, 0x9C9E
 _TAKEN, _DIGITIZED, _TAKEN_ZONE, _DIGITIZED_ZONE, _LENS = 0x9003, 0x9004, 0x9011, 0x9012, 0xA434
 _LATITUDE, _LONGITUDE, _ALTITUDE = 2, 4, 6  # each has its sign in the tag before it
+_LARGEST = 1e6  # of degrees, minutes or seconds that somebody may have meant
 
 
 def exif_facts(blocks: MetadataBlocks) -> Facts:
@@ -75,8 +76,6 @@ def _windows(table: Ifd, tag: int) -> str:
 def _place(gps: Ifd) -> tuple[float | None, float | None, float | None]:
     latitude = _degrees(gps, _LATITUDE, "S")
     longitude = _degrees(gps, _LONGITUDE, "W")
-    if latitude == longitude == 0:  # what a receiver writes that has found no satellite
-        latitude = longitude = None
     altitude: float | None = None
     if numbers := gps.numbers(_ALTITUDE):
         altitude = float(numbers[0])
@@ -87,7 +86,7 @@ def _place(gps: Ifd) -> tuple[float | None, float | None, float | None]:
 
 def _degrees(gps: Ifd, tag: int, negative: str) -> float | None:
     numbers = [float(number) for number in gps.numbers(tag)]
-    if not numbers or len(numbers) > 3:
-        return None
+    if not 1 <= len(numbers) <= 3 or not all(abs(number) <= _LARGEST for number in numbers):
+        return None  # with infinities, `fsum` raises
     value = math.fsum(number / 60**position for position, number in enumerate(numbers))
     return -value if gps.text(tag - 1).upper().startswith(negative) else value

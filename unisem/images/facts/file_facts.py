@@ -107,8 +107,6 @@ def facts_of(data: bytes, sidecar: bytes = b"") -> FileFacts:
     agreed = _agreed(blocks, xmp, iptc)
     order = [beside, exif, *agreed, texts]
     found: dict[str, Any] = {name: _first(name, order) for name in _PLAIN}
-    if found["latitude"] is None or found["longitude"] is None:
-        found["latitude"] = found["longitude"] = None
     for name in ("taken", "creator", "copyright", "description"):
         found[name] = _first(name, order)
     found["taken"] = found["taken"] or exif.digitized
@@ -134,12 +132,12 @@ def _agreed(blocks: MetadataBlocks, xmp: Facts, iptc: Facts) -> tuple[Facts, Fac
 
 def _of_texts(blocks: MetadataBlocks) -> Facts:
     """A PNG's keywords; its specification, section 11.3.3.2."""
-    known = {keyword.casefold(): text for keyword, text in reversed(blocks.texts)}
+    said = dict(blocks.texts)
     return Facts(
-        title=known.get("title"),
-        description=known.get("description"),
-        creator=known.get("author"),
-        copyright=known.get("copyright"),
+        title=said.get("title"),
+        description=said.get("description"),
+        creator=said.get("author"),
+        copyright=said.get("copyright"),
     ).cleaned()
 
 

@@ -12,7 +12,8 @@ _MOST_KEYWORDS = 500
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]+")
 _MOMENT = re.compile(
     r"(\d{4})(?:[-:](\d\d)(?:[-:](\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d*)?)?)?)?)?"
-    r"\s*(Z|[+-]\d\d:?\d\d)?"
+    r"\s*(Z|[+-]\d\d:?\d\d)?",
+    re.ASCII,
 )
 
 
@@ -50,13 +51,14 @@ class Facts:
             rating = None
         elif rating is not None and rating == int(rating):
             rating = int(rating)
+        latitude, longitude = _place(self.latitude, self.longitude)
         return replace(
             self,
             **{name: _text(getattr(self, name)) for name in texts},
             keywords=tuple(dict.fromkeys(words)),
             orientation=self.orientation if self.orientation in range(1, 9) else None,
-            latitude=_within(self.latitude, 90),
-            longitude=_within(self.longitude, 180),
+            latitude=latitude,
+            longitude=longitude,
             altitude=_within(self.altitude, 1e6, 2),
             rating=rating,
         )
@@ -88,7 +90,7 @@ def moment(text: str, zone: str = "") -> str | None:
     zone = told or zone.strip()
     if zone == "Z":
         zone = "+00:00"
-    if re.fullmatch(r"[+-]\d\d:?\d\d", zone):
+    if re.fullmatch(r"[+-]\d\d:?\d\d", zone, re.ASCII):
         result += f"{zone[:3]}:{zone[-2:]}"
     return result
 
@@ -100,6 +102,16 @@ def _text(value: str | None) -> str | None:
         _CONTROL.sub(" ", value.replace("\r\n", "\n").replace("\r", "\n"))[:_LONGEST].strip()
         or None
     )
+
+
+def _place(
+    latitude: float | None, longitude: float | None
+) -> tuple[float, float] | tuple[None, None]:
+    """A place, whole or not at all; none is at 0, 0, which receivers without satellites write."""
+    north, east = _within(latitude, 90), _within(longitude, 180)
+    if north is None or east is None or latitude == longitude == 0:
+        return None, None
+    return north, east
 
 
 def _within(value: float | None, most: float, digits: int = 7) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -23,6 +24,8 @@ _AUX = "{http://ns.adobe.com/exif/1.0/aux/}"
 _PHOTOSHOP = "{http://ns.adobe.com/photoshop/1.0/}"
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 _MOST = 2000  # properties, and items of a list
+# Not all that a `Fraction` understands: the number of "1e30000000" has thirty million digits.
+_NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?(/[0-9]{1,12})?")
 
 
 def xmp_facts(data: bytes) -> Facts:
@@ -85,10 +88,12 @@ def _texts(element: Any) -> Iterator[str]:
 
 
 def _number(text: str) -> float | None:
-    try:
-        return float(Fraction(text.strip()))
-    except (ValueError, ZeroDivisionError, OverflowError):
+    """A decimal or a rational of at most twelve digits a part; ``None`` if it is none."""
+    if (found := _NUMBER.fullmatch(text.strip())) is None:
         return None
+    over, _, under = found.group().partition("/")
+    divisor = int(under or 1)
+    return float(Fraction(over) / divisor) if divisor else None
 
 
 def _whole(text: str) -> int | None:
