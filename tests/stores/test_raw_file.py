@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from contextlib import closing
@@ -13,12 +14,12 @@ import pytest
 from unisem import Record
 from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord, Vector
-from unisem.stores.faiss import FaissStore, IndexSettings
+from unisem.stores.faiss import FaissStore, IndexSettings, segment
 from unisem.stores.faiss.checking import check_store
 from unisem.stores.faiss.exact_scan import scan
-from unisem.stores.faiss.kinds import tuning
+from unisem.stores.faiss.kinds import flat, tuning
 from unisem.stores.faiss.raw_file import SUFFIX, DamagedVectorsError, Precision, RawFile
-from unisem.stores.faiss.segment import Segment
+from unisem.stores.faiss.segment import SEAL, Segment
 
 RNG = np.random.default_rng(3)
 
@@ -138,6 +139,79 @@ def test_what_auto_scans_after_all_is_not_rounded(
     (path,) = tmp_path.glob("vectors-*.f*[26]")
     assert path.suffix == ".f32"
     assert path.read_bytes() == vectors.tobytes()
+
+
+@pytest.fixture
+def rounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Vector, Path]:
+    """Vectors that a store has, and its file of them as they are rounded."""
+    monkeypatch.setattr(flat, "PAYS_FROM", 100)
+    vectors = unit(2500, 16)
+    filled(tmp_path, vectors, IndexSettings("flat"))
+    (path,) = tmp_path.glob("vectors-*.faiss")
+    return vectors, path
+
+
+@pytest.mark.parametrize("place", [0, 2499])
+def test_damaged_codes_are_not_searched(
+    tmp_path: Path, rounded: tuple[Vector, Path], place: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    vectors, path = rounded
+    data = bytearray(path.read_bytes())
+    data[len(data) - 16 * (2500 - place) : len(data) - 16 * (2499 - place)] = b"\x80" * 16
+    path.write_bytes(data)
+    assert Segment.load(tmp_path, 16) is not None  # opening does not look
+    (finding,) = check_store(tmp_path, ImageLibrary(tmp_path))
+    assert "does not agree with its seal" in finding.text
+    with closing(FaissStore(tmp_path, ImageLibrary(tmp_path))) as store:
+        with caplog.at_level(logging.WARNING):
+            (hits,) = store.search(vectors[place : place + 1], 3)
+        assert hits[0].record.id == str(place)
+        assert [message.split(": ")[1][:16] for message in caplog.messages] == ["the vector index"]
+        assert store.index_kind is None
+
+
+def test_all_but_codes_is_checked_at_opening(tmp_path: Path, rounded: tuple[Vector, Path]) -> None:
+    vectors, path = rounded
+    data, codes = path.read_bytes(), vectors.size
+    for at in (0, 40, len(data) - codes - 1):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        assert Segment.load(tmp_path, 16) is None
+    for other in (data[:-1], data + b"\0"):
+        path.write_bytes(other)
+        assert Segment.load(tmp_path, 16) is None
+    path.write_bytes(data)
+    found = Segment.load(tmp_path, 16)
+    assert found is not None
+    assert found.is_whole
+
+
+@pytest.mark.parametrize("late", [{"bytes": 40_001}, {"bytes": 39_999}, {"bytes": -1}, {}, None, 7])
+def test_a_seal_of_other_codes(tmp_path: Path, rounded: tuple[Vector, Path], late: object) -> None:
+    _, path = rounded
+    seal = json.loads((tmp_path / SEAL).read_text(encoding="utf-8"))
+    assert seal["late"]["bytes"] == 40_000
+    del seal["seal"]
+    seal["late"] = seal["late"] | late if late and isinstance(late, dict) else late
+    size = late["bytes"] if late and isinstance(late, dict) else 0
+    if size >= 0:
+        seal["files"][path.name] = segment._fingerprint(path, size)
+    text = json.dumps(seal | {"seal": segment._digest(seal)})
+    (tmp_path / SEAL).write_text(text, encoding="utf-8")
+    assert Segment.load(tmp_path, 16) is None
+
+
+def test_a_seal_without_late_bytes_is_of_the_whole_file(
+    tmp_path: Path, rounded: tuple[Vector, Path]
+) -> None:
+    _, path = rounded
+    seal = json.loads((tmp_path / SEAL).read_text(encoding="utf-8"))
+    del seal["seal"], seal["late"]
+    seal["files"][path.name] = segment._fingerprint(path)
+    text = json.dumps(seal | {"seal": segment._digest(seal)})
+    (tmp_path / SEAL).write_text(text, encoding="utf-8")
+    assert Segment.load(tmp_path, 16) is not None
+    path.write_bytes(path.read_bytes()[:-1] + b"\x55")
+    assert Segment.load(tmp_path, 16) is None
 
 
 @pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf_pq"])

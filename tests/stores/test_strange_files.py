@@ -16,7 +16,7 @@ from unisem import Record
 from unisem.filters import Field
 from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord
-from unisem.stores.faiss import FaissStore, column_file, indexer, segment
+from unisem.stores.faiss import FaissStore, column_file, indexer, raw_file, segment
 from unisem.stores.faiss.column_file import ColumnFile
 from unisem.stores.faiss.exact_scan import nearest_of
 from unisem.stores.faiss.index_settings import IndexSettings
@@ -85,7 +85,7 @@ def sealed_anew(seal: Path, changed: dict[str, Any]) -> None:
 def test_a_fingerprint_is_of_all_bytes(
     tmp_path: Path, length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segment, "_CHUNK", 64)
+    monkeypatch.setattr(raw_file, "_CHUNK", 64)
     data = np.random.default_rng(length).bytes(length)
     (tmp_path / "file").write_bytes(data)
     expected = {"bytes": length, "xxh3": xxhash.xxh3_128_hexdigest(data)}

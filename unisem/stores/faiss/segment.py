@@ -12,7 +12,8 @@ On disk a segment is, N being the transaction it reflects (``N-1`` where that na
 
 The others are written whole under temporary names and renamed, and never over others; the seal
 comes last, so it always names whole files. Files that do not agree with their seal are ignored and
-rebuilt. At opening that is found out of all but the vectors, which may be gigabytes.
+rebuilt. At opening that is found out of all but the vectors, which may be gigabytes, and the bytes
+at the end of an index's file that the seal names as late; those are checked when first read.
 
 A mapped Faiss index must never be added to (Faiss aborts the process); nothing here can.
 """
@@ -44,7 +45,7 @@ from unisem.stores.faiss.kinds.base import VectorIndex
 from unisem.stores.faiss.kinds.building import build_index, opened_index
 from unisem.stores.faiss.kinds.tuning import Tuning, samples_of
 from unisem.stores.faiss.moments import Moment
-from unisem.stores.faiss.raw_file import SUFFIX, DamagedVectorsError, RawFile
+from unisem.stores.faiss.raw_file import SUFFIX, DamagedVectorsError, RawFile, checksum_of
 from unisem.stores.faiss.rawvectors import VectorId
 
 SEAL = "vectors.json"
@@ -52,7 +53,6 @@ SEAL = "vectors.json"
 _SUFFIXES = ("f32", "f16", "sums", "npy", "faiss")
 _OLD = re.compile(rf"vectors-\d+(-\d+)?\.({'|'.join(_SUFFIXES)})")
 _UNFINISHED = re.compile(rf"\.vectors(-\d+)*\.({'|'.join(_SUFFIXES)}|json)\.tmp")
-_CHUNK = 1 << 24  # bytes that are hashed or written at a time
 
 
 class Segment:
@@ -155,9 +155,9 @@ class Segment:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all vectors agree with their checksums, which takes a look at each."""
+        """Whether all agrees with its checksums, which takes a look at each vector."""
         try:
-            self._index.vectors.all()
+            self._index.check()
         except DamagedVectorsError:
             return False
         return True
@@ -201,6 +201,7 @@ class Segment:
             names.append(f"{stem}.faiss")
             with _finished(directory / names[3]) as file:
                 self._index.write(file)
+        files = {name: _fingerprint(directory / name) for name in names[:3]}
         seal = {
             "kind": self.kind,
             "epoch": self.moment.epoch,
@@ -208,8 +209,12 @@ class Segment:
             "calibration": self.calibration,
             "reason": self.reason,
             "tuning": None if self.tuning is None else self.tuning.to_json(),
-            "files": {name: _fingerprint(directory / name) for name in names},
+            "files": files,
         }
+        if self._index.has_file:
+            late = self._index.late
+            files[names[3]] = _fingerprint(directory / names[3], late)
+            seal["late"] = _late(directory / names[3], late)
         with _finished(directory / SEAL) as file:
             file.write(json.dumps(seal | {"seal": _digest(seal)}, indent=2).encode() + b"\n")
         return tuple(names)
@@ -221,13 +226,14 @@ class Segment:
             seal = json.loads((directory / SEAL).read_text(encoding="utf-8"))
             if seal.pop("seal") != _digest(seal):
                 return None
+            late = seal.get("late", {"bytes": 0, "xxh3": None})
             paths = {Path(name).suffix: directory / Path(name).name for name in seal["files"]}
             for suffix, path in paths.items():
                 sealed = seal["files"][path.name]
                 if suffix in SUFFIX.values():  # checked where it is read
                     if path.stat().st_size != sealed["bytes"]:
                         return None
-                elif _fingerprint(path) != sealed:
+                elif _fingerprint(path, late["bytes"] if suffix == ".faiss" else 0) != sealed:
                     return None
             moment = Moment(str(seal["epoch"]), int(seal["transaction"]))
             calibration, said = seal["calibration"], seal["reason"]
@@ -241,7 +247,9 @@ class Segment:
             length = dimension if calibration is None else dimension + EXTRA
             raw_path = next(path for suffix, path in paths.items() if suffix in SUFFIX.values())
             vectors = RawFile.mapped(raw_path, len(vector_ids), length, paths[".sums"])
-            index = opened_index(seal["kind"], paths.get(".faiss"), vectors, tuning)
+            index = opened_index(seal["kind"], paths.get(".faiss"), vectors, tuning, late["xxh3"])
+            if late["bytes"] not in (0, index.late):
+                raise ValueError("other bytes are checked late than are sealed")
         except (OSError, ValueError, LookupError, OverflowError, MemoryError):
             return None
         except (TypeError, AttributeError, StopIteration):
@@ -251,20 +259,26 @@ class Segment:
         return cls(index, vector_ids, moment, calibration, reason)
 
 
-def _fingerprint(path: Path) -> dict[str, Any]:
-    """Size and XXH3 checksum: for damage, not for malice, at the speed of memory."""
-    digest = xxhash.xxh3_128()
-    if not path.stat().st_size:  # there is nothing to map
-        return {"bytes": 0, "xxh3": digest.hexdigest()}
-    with (
-        path.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-        memoryview(data) as whole,  # of which no part is copied
-    ):
-        for start in range(0, len(whole), _CHUNK):
-            with whole[start : start + _CHUNK] as part:
-                digest.update(part)
-        return {"bytes": len(whole), "xxh3": digest.hexdigest()}
+def _fingerprint(path: Path, late: int = 0) -> dict[str, Any]:
+    """Size, and the checksum of all but so many bytes at the end."""
+    with _mapped(path) as data, data[: len(data) - late] as part:
+        return {"bytes": len(data), "xxh3": checksum_of(part)}
+
+
+def _late(path: Path, late: int) -> dict[str, Any]:
+    """As `_fingerprint`, of the bytes at the end."""
+    with _mapped(path) as data, data[len(data) - late :] as part:
+        return {"bytes": late, "xxh3": checksum_of(part)}
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[memoryview]:
+    with path.open("rb") as file:
+        if not path.stat().st_size:  # there is nothing to map
+            yield memoryview(b"")
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
+            yield view
 
 
 def _digest(seal: dict[str, Any]) -> str:

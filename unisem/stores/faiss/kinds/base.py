@@ -41,6 +41,8 @@ class VectorIndex(ABC):
     kind: ClassVar[IndexKind]
     sparse: ClassVar[float] = _SPARSE
     tuning: Tuning | None = None
+    late: int = 0
+    """So many bytes at the end of its file are checked by itself, when it first reads them."""
 
     def __init__(self, vectors: RawFile, index: Any) -> None:
         if index is not None and (index.d, index.ntotal) != (vectors.dimension, len(vectors)):
@@ -97,6 +99,14 @@ class VectorIndex(ABC):
         settings: IndexSettings,
     ) -> list[Found]:
         """As `search`, of more than a few that may be found; fewer than asked for may come."""
+
+    def check(self) -> None:
+        """Look at all that is otherwise looked at when it is first read.
+
+        Raises:
+            DamagedVectorsError: Something does not agree with its checksum.
+        """
+        self.vectors.all()
 
     @property
     def has_file(self) -> bool:

@@ -57,9 +57,20 @@ def _of_kind(
 
 
 def opened_index(
-    kind: str, path: Path | None, vectors: RawFile, tuning: Tuning | None
+    kind: str,
+    path: Path | None,
+    vectors: RawFile,
+    tuning: Tuning | None,
+    late: str | None = None,
 ) -> VectorIndex:
     """An index of this kind from the file that it wrote, if it wrote any.
+
+    Args:
+        kind: Its name.
+        path: Of the file.
+        vectors: What it finds.
+        tuning: What was measured when it was built.
+        late: The checksum of the bytes that it checks itself, if there are any.
 
     Raises:
         OSError, RuntimeError, ValueError: There is none, or it is something else.
@@ -68,7 +79,7 @@ def opened_index(
         case "flat", None, _:
             return Flat(vectors, None)
         case "flat", Path(), _:
-            return Rounded.opened(path, vectors)
+            return Rounded.opened(path, vectors, late)
         case "hnsw", Path(), _:
             return Graph.opened(path, vectors)
         case "ivf_pq", Path(), Tuning():

@@ -14,7 +14,7 @@ from unisem.stores.faiss.exact_scan import TOGETHER, Found, best, scan
 from unisem.stores.faiss.index_settings import IndexKind, IndexSettings
 from unisem.stores.faiss.kinds.base import VectorIndex, checked, mapped, selector_of
 from unisem.stores.faiss.kinds.rotation import apart, behind
-from unisem.stores.faiss.raw_file import RawFile
+from unisem.stores.faiss.raw_file import DamagedVectorsError, RawFile, checksum_of
 
 PAYS_FROM = 10_000
 """Vectors from which on bytes are worth their file, a quarter of the vectors'."""
@@ -61,13 +61,20 @@ class Rounded(VectorIndex):
         longest: The length of the longest vector of whole numbers.
         index: Faiss's, of these. It multiplies whole numbers only where they are as many as a
             multiple of 16, so noughts follow.
+        checksum: Of its codes, which are compared with it before they are first read; ``None`` for
+            those that were just made.
     """
 
     kind: ClassVar[IndexKind] = "flat"
     sparse: ClassVar[float] = 0.02
 
     def __init__(
-        self, vectors: RawFile, steps: NDArray[np.float32], longest: float, index: Any
+        self,
+        vectors: RawFile,
+        steps: NDArray[np.float32],
+        longest: float,
+        index: Any,
+        checksum: str | None = None,
     ) -> None:
         matrix = np.zeros((index.d, len(steps)), np.float32)
         np.fill_diagonal(matrix, steps)
@@ -77,6 +84,8 @@ class Rounded(VectorIndex):
         self._steps = steps
         self._longest = longest
         self._bytes = index
+        self._unchecked = checksum
+        self.late = len(vectors) * int(index.code_size)
 
     @classmethod
     def build(cls, vectors: RawFile) -> Self:
@@ -101,8 +110,8 @@ class Rounded(VectorIndex):
         return cls(vectors, steps, longest, index)
 
     @classmethod
-    def opened(cls, path: Path, vectors: RawFile) -> Self:
-        """Map what was written.
+    def opened(cls, path: Path, vectors: RawFile, checksum: str | None) -> Self:
+        """Map what was written, whose codes are checked when they are first read.
 
         Raises:
             OSError, RuntimeError, ValueError: It is not there, or something else.
@@ -111,9 +120,27 @@ class Rounded(VectorIndex):
         matrix, index, shift = apart(whole)
         if checked(index, "IndexScalarQuantizer").sq.qtype != _bytes_of_faiss() or not len(shift):
             raise ValueError("an index of other codes")
-        found = cls(vectors, matrix.diagonal().copy(), float(shift[0]), index)
+        if index.codes.size() != len(vectors) * index.code_size:
+            raise ValueError("codes of other vectors")
+        found = cls(vectors, matrix.diagonal().copy(), float(shift[0]), index, checksum)
         found._index = whole  # which owns the other
         return found
+
+    def check(self) -> None:
+        """See the base; of the codes, too."""
+        super().check()
+        self._check_codes()
+
+    def _check_codes(self) -> None:
+        import faiss
+
+        if self._unchecked is None:
+            return
+        # What Faiss has mapped is looked at, so that the search finds its pages in place.
+        codes = faiss.rev_swig_ptr(self._bytes.codes.data(), self.late)
+        if checksum_of(codes.data) != self._unchecked:
+            raise DamagedVectorsError("the codes")
+        self._unchecked = None
 
     def _search(
         self,
@@ -126,6 +153,7 @@ class Rounded(VectorIndex):
         # For several queries one product of matrices is faster.
         if fetch > _MOST or (len(queries) >= TOGETHER and eligible is None):
             return scan(self.vectors, queries, fetch, eligible, count)
+        self._check_codes()
         return [self._nearest(query, fetch, eligible, count) for query in queries]
 
     def _nearest(
