@@ -8,10 +8,11 @@
 
 ``kinds`` asks for pictures by the name of something more general (`benchmarks.graph_kinds`), once
 with captions hidden, where all that is known of a picture is its pixels, and once with captions;
-and for pictures by their own captions, which must not get worse. ``terms`` says what narrower terms
-are worth where nothing has to be linked: the query's synset is known, and a picture counts by its
-cosine to the query and its best cosine to a narrower name, at most so many steps down. ``manual``
-asks for figures of a section by words of another one that links to it (`benchmarks.graph_manual`).
+and for pictures by their own titles and by their whole captions, which must not get worse.
+``terms`` says what narrower terms are worth where nothing has to be linked: the query's synset is
+known, and a picture counts by its cosine to the query and its best cosine to a narrower name, at
+most so many steps down. ``manual`` asks for figures of a section by words of another one that
+links to it (`benchmarks.graph_manual`).
 Intervals are of the differences, paired by query. Vectors are kept in ``--work``.
 """
 
@@ -42,21 +43,21 @@ from unisem.stores.selection import Selection
 WORDNET = "usr/share/wordnet"
 K = 10
 Way = tuple[Mode, GraphExpansion | None]
-_DEEP = GraphExpansion(method="taxonomy", depth=3, terms=64, limit=64, fusion=WeightedFusion(0.5))
+_TAXONOMY = GraphExpansion(method="taxonomy")
 KINDS: Mapping[str, Way] = {
     "vector": ("vector", None),
     "hybrid": ("hybrid", None),
-    "vector + taxonomy": ("vector", GraphExpansion(method="taxonomy")),
-    "… three steps, 64 terms, half and half": ("vector", _DEEP),
+    "vector + taxonomy": ("vector", _TAXONOMY),
+    "… three steps, 64 neighbours": ("vector", replace(_TAXONOMY, depth=3, limit=64)),
+    "… 16 terms": ("vector", replace(_TAXONOMY, terms=16)),
+    "… counting 0.3": ("vector", replace(_TAXONOMY, fusion=WeightedFusion(0.7))),
     "vector + PageRank": ("vector", GraphExpansion()),
     "… along broader, three steps": ("vector", GraphExpansion(depth=3, types=["broader"])),
-    "hybrid + taxonomy": ("hybrid", GraphExpansion(method="taxonomy")),
+    "hybrid + taxonomy": ("hybrid", _TAXONOMY),
     "hybrid + PageRank": ("hybrid", GraphExpansion()),
 }
 """How kind-of queries are asked; the first is what the others are compared with."""
 HIDDEN = tuple(name for name in KINDS if "hybrid" not in name)  # there are no words then
-UNEMBEDDED = ("vector", "vector + taxonomy", "… three steps, 64 terms, half and half")
-ORDINARY = ("vector", "vector + taxonomy", "vector + PageRank")
 _LINKS = GraphExpansion(types={"links_to": 1.0, "part_of": 0.3}, depth=1)
 MANUALS: Mapping[str, Way] = {
     "vector": ("vector", None),
@@ -103,23 +104,19 @@ def _kinds(options: argparse.Namespace, console: Console) -> None:
     for captioned in (False, True):
         with space_of(shown, encoder, captioned=captioned) as space:
             taxonomy.fill(space)
-            found: dict[str, Floats] = {}
-            if not captioned:  # words alone are linked while names have no vectors
-                found = {name: _by_kind(space, KINDS[name], queries) for name in UNEMBEDDED}
-                console.print(_table("captions hidden, linked by words alone", found))
-                space.graph.embed_names()
+            space.graph.embed_names()
             space.graph.link_records(texts=captioned, images=not captioned)
             console.print(repr(space.graph))
             ways = KINDS if captioned else HIDDEN
+            state = "captions shown" if captioned else "captions hidden"
             found = {name: _by_kind(space, KINDS[name], queries) for name in ways}
-            console.print(_table("captions shown" if captioned else "captions hidden", found))
-            if not captioned:
-                picked = np.random.default_rng(0).permutation(len(shown.captions))[: options.most]
-                own = {
-                    name: _by_caption(space, KINDS[name], shown.captions, picked)
-                    for name in ORDINARY
-                }
-                console.print(_table("by their own captions, which are hidden", own))
+            console.print(_table(f"{state}: kinds", found))
+            titles = [caption.partition(". ")[0] for caption in shown.captions]
+            picked = np.random.default_rng(0).permutation(len(titles))[: options.most]
+            asked = {"titles": titles} | ({} if captioned else {"whole captions": shown.captions})
+            for what, texts in asked.items():
+                own = {name: _by_own(space, KINDS[name], texts, picked) for name in ways}
+                console.print(_table(f"{state}: pictures by their own {what}", own))
         encoder.keep()
 
 
@@ -165,14 +162,12 @@ def _by_kind(space: SemanticSpace, way: Way, queries: Sequence[KindQuery]) -> Fl
     return np.array(values)
 
 
-def _by_caption(
-    space: SemanticSpace, way: Way, captions: Sequence[str], picked: Sequence[int]
-) -> Floats:
-    """nDCG@10 of captions; right are the pictures that have them."""
+def _by_own(space: SemanticSpace, way: Way, texts: Sequence[str], picked: Sequence[int]) -> Floats:
+    """nDCG@10 of titles or captions; right are the pictures that have the same."""
     values: list[float] = []
     for place in picked:
-        right = {_name(other) for other, said in enumerate(captions) if said == captions[place]}
-        values.append(_ndcg(_asked(space, way, captions[place], Selection()), right))
+        right = {_name(other) for other, said in enumerate(texts) if said == texts[place]}
+        values.append(_ndcg(_asked(space, way, texts[place], Selection()), right))
     return np.array(values)
 
 

@@ -86,6 +86,43 @@ def test_narrower_terms_are_those_of_what_the_words_name(known: SemanticSpace) -
     assert {hit.path[0] for hit in hits if hit.path} == {"instrument"}
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["instrument", "An Instrument", "kinds of instruments", "a picture of the instruments"],
+)
+def test_narrower_terms_are_looked_for_where_the_query_is_a_name(
+    known: SemanticSpace, text: str
+) -> None:
+    hits = known.search(text, k=20, graph=GraphExpansion(method="taxonomy"))
+    assert {hit.path for hit in hits if hit.path} == {
+        ("instrument", name) for name in ("banjo", "violin", "drum")
+    }
+
+
+@pytest.mark.parametrize("text", ["instrument number 2", "an old instrument", "a kind of", "the"])
+def test_a_query_that_says_more_than_a_name_is_left_alone(known: SemanticSpace, text: str) -> None:
+    known.graph.embed_names()
+    how = GraphExpansion(method="taxonomy", fusion=MOSTLY)
+    assert known.search(text, k=20, graph=how) == known.search(text, k=20)
+
+
+def test_a_record_counts_its_best_narrower_term(known: SemanticSpace, encoder: ToyEncoder) -> None:
+    how = GraphExpansion(method="taxonomy", fusion=WeightedFusion(0.0))  # no hits of its own
+    found = known.search("instrument", k=7, graph=how)
+    records = [record for record in known.store.select() if record.text is not None]
+    terms = encoder.encode_texts(["banjo", "violin", "drum"], role="query")
+    cosines = encoder.encode_texts([str(record.text) for record in records]) @ terms.T
+    best = {it.id: float(row.max()) for it, row in zip(records, cosines, strict=True)}
+    right = sorted(best, key=lambda name: (-round(best[name], 5), name))[:7]
+    assert [hit.record.id for hit in found] == right
+
+
+def test_each_method_is_fused_as_suits_it() -> None:
+    assert GraphExpansion().fused_by == WeightedFusion(0.7)
+    assert GraphExpansion(method="taxonomy").fused_by == WeightedFusion(0.5)
+    assert GraphExpansion(method="taxonomy", fusion=MOSTLY).fused_by == MOSTLY
+
+
 def test_an_empty_graph_gives_the_plain_answer(known: SemanticSpace, encoder: ToyEncoder) -> None:
     known.graph.clear()
     plain = known.search("banjo number 2", k=50)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,10 @@ LONGEST_NAME = 8
 SHARPNESS = 20.0
 """By how much a cosine counts among the entities that are nearest: ``exp(20 · cosine)``."""
 _SHORT = 3  # letters of a word that is linked inside a longer text; WordNet knows "a" and "in"
+_FRAME = re.compile(  # words before a name that say nothing of what is meant
+    r"(?:(?:an?|the|some|any|all|all the|different|various) "
+    r"|(?:picture|photo|photograph|image|drawing|kind|type|sort)s? of )+"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,22 @@ def by_words(reader: GraphReader, text: str) -> dict[int, float]:
                 break
         start += taken
     return weights
+
+
+def by_whole(reader: GraphReader, text: str) -> dict[int, float]:
+    """Entities whose name or alias is the whole text, by number, with equal weights.
+
+    Articles, and what *a picture of* and *kinds of* stand for, may come before it; a plural is
+    tried as in `by_words`. Empty where the text says more than a name.
+    """
+    whole = spoken(text[:MAX_CHARACTERS])
+    forms = [whole, *_singulars(whole)]
+    if frame := _FRAME.match(whole):
+        name = whole[frame.end() :]
+        forms += [name, *_singulars(name)]
+    found = reader.named([form for form in forms if form])
+    bearers = next((found[form] for form in forms if form in found), ())
+    return dict.fromkeys(bearers, 1 / max(1, len(bearers)))
 
 
 def by_vector(

@@ -101,6 +101,6 @@ class RemoteSearcher(Searcher):
 
 
 def _can_be_sent(query: Query) -> bool:
-    fusions = [query.fusion, *([] if query.graph is None else [query.graph.fusion])]
+    fusions = [query.fusion, *([] if query.graph is None else [query.graph.fused_by])]
     known = all(type(fusion) in (RankFusion, WeightedFusion) for fusion in fusions)
     return query.reranker is None and known

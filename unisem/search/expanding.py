@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from unisem.encoders import Encoder
-from unisem.graph.linking import by_vector, by_words, combined
+from unisem.graph.linking import by_vector, by_whole, by_words, combined
 from unisem.graph.walking import Reached, narrower, spread
 from unisem.records import Vector
 from unisem.search.graph_expansion import GraphExpansion
@@ -25,12 +25,12 @@ class Expander:
     """Adds to a query's hits what the graph leads to.
 
     1. **Link.** Entities that the query's words name, and, where names have vectors, those nearest
-       to its meaning; for a walk the entities of its first hits as well. Narrower terms are those
-       of what the words name, if they name anything.
+       to its meaning; for a walk the entities of its first hits as well. Narrower terms are looked
+       for only where the whole query is a name: where it says more, they lead away from that.
     2. **Walk** from there; see `unisem.graph.walking`.
     3. **Look up.** After a walk records count the weights of what they mention, times one more than
        their cosine, so that of a hundred pictures of banjos the likeliest come first. Narrower
-       terms are looked for as further texts; a record counts its best cosine.
+       terms are looked for as further texts, all in one search; a record counts its best cosine.
     4. **Fuse** with the query's own hits. The query's selection holds for every record.
 
     Args:
@@ -55,13 +55,14 @@ class Expander:
         """
         how = query.graph
         assert how is not None
-        by_terms = how.method == "taxonomy"
-        find = self._by_terms if by_terms else self._by_mentions
-        added = find(query, how, hits, vector)
+        if how.method == "taxonomy":
+            added = self._by_terms(query, how)
+        else:
+            added = self._by_mentions(query, how, hits, vector)
         if not added:
             return hits
         paths = {hit.record.id: hit.path for hit in added}
-        fused = how.fusion.fuse(hits, added)
+        fused = how.fused_by.fuse(hits, added)
         return [replace(hit, path=paths.get(hit.record.id, ())) for hit in fused]
 
     def _by_mentions(
@@ -93,16 +94,11 @@ class Expander:
             for number in [found[hit.record.id][1]]
         ]
 
-    def _by_terms(
-        self, query: Query, how: GraphExpansion, hits: list[Hit], vector: Vector | None
-    ) -> list[Hit]:
+    def _by_terms(self, query: Query, how: GraphExpansion) -> list[Hit]:
         if self._encoder is None:
             raise ValueError("without an encoder narrower terms cannot be looked for")
-        meaning = self._by_meaning(vector)
         with self._store.graph.reading() as reader:
-            # What is only near in meaning would take the places of the named thing's own terms.
-            named = self._links(reader, query, {})
-            seeds = dict(named or self._links(reader, query, meaning))
+            seeds = {} if query.text is None else by_whole(reader, query.text)
             most = len(seeds) + how.terms
             reached = narrower(reader, seeds, depth=how.depth, limit=how.limit, most=most)
             terms = [number for number, earlier in reached.before.items() if earlier is not None]
@@ -112,7 +108,9 @@ class Expander:
         texts = [paths[number][-1] for number in terms]
         vectors = self._encoder.encode_texts(texts, role="query")
         best: dict[str, Hit] = {}
-        lists = self._store.search(vectors, query.candidates, query.selection, query.match, "text")
+        # The best k of all terms are among the best k of each; the rest only fills up the list.
+        each = max(query.k, -(-query.candidates // len(terms)))
+        lists = self._store.search(vectors, each, query.selection, query.match, "text")
         for number, list_of_term in zip(terms, lists, strict=True):
             for hit in list_of_term:
                 known = best.get(hit.record.id)

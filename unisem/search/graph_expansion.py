@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from unisem.search.fusion import Fusion, WeightedFusion
@@ -19,11 +19,11 @@ class GraphExpansion:
     """Finds what a query's things have to do with, beside what is alike.
 
     ``"pagerank"``: from the entities that the query names, and those that its first hits mention,
-    a walk spreads along relations; records count by what they mention. ``"taxonomy"``: what the
-    query names has narrower terms, which are looked for as further texts; this needs no mentions,
-    and relations of the types ``"broader"`` or ``"narrower"``. Either list is fused with the
-    query's own hits. In a graph without entities the answer is the plain one. See
-    ``docs/concepts/graph.md``.
+    a walk spreads along relations; records count by what they mention. ``"taxonomy"``: where the
+    whole query is the name of something, articles and *kinds of* aside, its narrower terms are
+    looked for as further texts; this needs no mentions, and relations of the types ``"broader"`` or
+    ``"narrower"``. Either list is fused with the query's own hits. Where there is nothing to add,
+    as in a graph without entities, the answer is the plain one. See ``docs/concepts/graph.md``.
 
     Attributes:
         method: ``"pagerank"`` or ``"taxonomy"``.
@@ -34,7 +34,8 @@ class GraphExpansion:
         limit: Neighbours of an entity at most, the heaviest; a hub may have a hundred thousand.
         seed_hits: How many of the first hits say by their mentions where walks begin, too.
         terms: Narrower terms that are looked for at most.
-        fusion: How the query's own list, as the first, and the graph's become one.
+        fusion: How the query's own list, as the first, and the graph's become one; ``None`` as
+            suits the method, see `fused_by`.
     """
 
     method: Expansion = "pagerank"
@@ -43,8 +44,8 @@ class GraphExpansion:
     damping: float = 0.5
     limit: int = 32
     seed_hits: int = 5
-    terms: int = 16
-    fusion: Fusion = field(default_factory=lambda: WeightedFusion(0.7))
+    terms: int = 64
+    fusion: Fusion | None = None
 
     def __post_init__(self) -> None:
         if self.method not in ("pagerank", "taxonomy"):
@@ -61,7 +62,7 @@ class GraphExpansion:
                 raise ValueError(f"{name} must be from {least} to {most}, not {value!r}")
         if not 0 <= self.damping < 1:
             raise ValueError(f"damping must be from 0 to less than 1, not {self.damping!r}")
-        if not isinstance(self.fusion, Fusion):
+        if self.fusion is not None and not isinstance(self.fusion, Fusion):
             raise TypeError(f"fusion must be a unisem.search.fusion.Fusion, not {self.fusion!r}")
         self._check_types()
 
@@ -84,6 +85,13 @@ class GraphExpansion:
                     f"types: the weight of {name!r} must be from {LIGHTEST:g} to {HEAVIEST:g}, "
                     f"not {factor!r}"
                 )
+
+    @property
+    def fused_by(self) -> Fusion:
+        """`fusion`, or else by weight: what a walk led to counts 0.3, narrower terms count half."""
+        if self.fusion is not None:
+            return self.fusion
+        return WeightedFusion(0.5 if self.method == "taxonomy" else 0.7)
 
     @property
     def type_weights(self) -> dict[str, float] | None:

@@ -47,7 +47,7 @@ class WireGraph(WireModel):
     """How a space's knowledge graph takes part in a search."""
 
     method: Expansion = Field(
-        "pagerank", description="Walk from what the query names, or look for narrower terms, too."
+        "pagerank", description="Walk from what a query names, or look for its narrower terms, too."
     )
     depth: int = Field(2, description="Relations away from the query.", ge=1, le=MOST_STEPS)
     types: Annotated[dict[str, _Factor], Field(max_length=100)] | None = Field(
@@ -60,7 +60,7 @@ class WireGraph(WireModel):
     seed_hits: int = Field(
         5, description="How many of the first hits say where to begin, too.", ge=0, le=100
     )
-    terms: int = Field(16, description="Narrower terms at most.", ge=1, le=256)
+    terms: int = Field(64, description="Narrower terms at most.", ge=1, le=256)
     fusion: WireFusion | None = Field(
         None, description="How the query's list and the graph's become one; by weight if left out."
     )
@@ -74,7 +74,8 @@ class WireGraph(WireModel):
         """
         names = ("method", "depth", "damping", "limit", "seed_hits", "terms")
         parts = {name: getattr(how, name) for name in names}
-        return cls(**parts, types=how.type_weights, fusion=_wire_fusion(how.fusion))
+        fusion = None if how.fusion is None else _wire_fusion(how.fusion)
+        return cls(**parts, types=how.type_weights, fusion=fusion)
 
     def to_core(self) -> GraphExpansion:
         """Rebuild the expansion.
