@@ -101,6 +101,11 @@ def import_(
             f"(encoder {plain(space.encoder.name)})",
             soft_wrap=True,
         )
+        if report.graph is not None and not space.graph.counts.embedded:
+            note(
+                "the graph's names have no vectors here, so that links are by words only: "
+                f"`unisem graph link {plain(str(into))} --images` makes them"
+            )
         if report.calibrated:
             note("searched by the export's calibration; `unisem calibrate --off` ends that")
     for line in skipped_lines(report.skipped, most=_SHOWN, fate="skipped: "):

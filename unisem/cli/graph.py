@@ -41,6 +41,8 @@ def add(
         found = _source(source)
         report = opened.graph.add(found.entities(), found.relations(), found.mentions())
     _tell(report)
+    if found.unusable:
+        note(f"{amount(found.unusable, 'label')} left out: too long, or not to be kept as a name")
 
 
 @graph.command()

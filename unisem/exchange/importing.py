@@ -53,7 +53,8 @@ class ImportReport:
             cannot be used, or a knowledge graph, as the space's store keeps none; nothing else
             misses it.
         calibrated: Whether the space searches by the export's calibration now.
-        graph: What became of the export's knowledge graph; ``None`` if it has none.
+        graph: What became of the export's knowledge graph; ``None`` if it has none. Its names have
+            no vectors; `KnowledgeGraph.embed_names` makes them.
     """
 
     records: int

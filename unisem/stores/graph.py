@@ -316,6 +316,15 @@ class GraphStore(ABC):
         """The fingerprint of what made the vectors; ``None`` if there are none."""
 
 
+def is_name(text: str) -> bool:
+    """Whether a text can be an id, a name or a type."""
+    try:
+        _check_name(text, "a name")
+    except GraphError:
+        return False
+    return True
+
+
 def _check_name(value: object, what: str) -> None:
     if type(value) is str and value.isascii() and value.isprintable() and 0 < len(value) <= LONGEST:
         if value.isspace():

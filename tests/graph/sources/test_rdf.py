@@ -84,6 +84,15 @@ def test_names_are_in_the_language_that_is_asked_for(tmp_path: Path) -> None:
     assert german[T + "lute"].name == "lute"
 
 
+def test_labels_that_no_name_can_be_are_left_out_and_counted(tmp_path: Path) -> None:
+    label = "<http://www.w3.org/2000/01/rdf-schema#label>"
+    lines = [f'<urn:x:a> {label} "{said}" .' for said in ("x" * 1001, "a\\u0000b", "lute")]
+    lines.append(f'<urn:x:long> {label} "{"y" * 2000}" .')
+    source = RdfFile(written(tmp_path / "a.nt", "\n".join(lines) + "\n"))
+    assert list(source.entities()) == [Entity("urn:x:a", "lute"), Entity("urn:x:long", "long")]
+    assert source.unusable == 3
+
+
 def test_triples_come_in_the_same_order_every_time(tmp_path: Path) -> None:
     path = written(tmp_path / "things.ttl", TURTLE)
     assert list(RdfFile(path).relations()) == list(RdfFile(path).relations())

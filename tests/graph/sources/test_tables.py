@@ -47,8 +47,8 @@ def test_the_header_says_what_rows_are(tmp_path: Path) -> None:
     [
         ("banjo,broader,,", "object must not be empty"),
         ("banjo,broader,instrument,heavy", "weight must be a number, not 'heavy'"),
-        ("banjo,broader,instrument,-1", "weight must be above 0"),
-        ("banjo,broader,instrument,nan", "weight must be above 0"),
+        ("banjo,broader,instrument,-1", "weight must be from 1e-06"),
+        ("banjo,broader,instrument,nan", "weight must be from 1e-06"),
         ("banjo,broader,instrument,1,2,3", "more cells than the header"),
         ('"banjo,broader,instrument,1', "never closed"),
     ],

@@ -27,6 +27,11 @@ class GraphSource:
         """Entities with their names; those that are only named by relations may be left out."""
         return ()
 
+    @property
+    def unusable(self) -> int:
+        """How many names `entities` left out the last time, as they cannot be kept."""
+        return 0
+
     def relations(self) -> Iterable[Relation]:
         """Relations between entities."""
         return ()

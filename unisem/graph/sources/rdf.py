@@ -48,8 +48,9 @@ class RdfFile(GraphSource):
     ``skos:broader``, ``rdfs:subClassOf`` and ``rdf:type`` say what is broader, ``skos:narrower``
     the reverse. ``skos:prefLabel`` and ``rdfs:label`` give the name, in ``language`` if it is
     there, and with ``skos:altLabel``, in every language, the aliases; an entity without one is
-    called by the end of its IRI. Any other triple between two IRIs is a relation whose type is the
-    end of the predicate's IRI. Numbers, other texts and blank nodes are left out.
+    called by the end of its IRI. Labels that no name can be are left out and counted. Any other
+    triple between two IRIs is a relation whose type is the end of the predicate's IRI. Numbers,
+    other texts and blank nodes are left out.
 
     Args:
         path: The file; its suffix says what it is in: ``.nt``, ``.ttl``, ``.jsonld``, ``.rdf``.
@@ -70,6 +71,7 @@ class RdfFile(GraphSource):
         self._path = Path(path)
         self._language = language.casefold()
         self._records = records
+        self._unusable = 0
         suffix = self._path.suffix.casefold()
         if suffix not in FORMATS:
             raise GraphError(f"{path} must end with one of {', '.join(FORMATS)}, not {suffix!r}")
@@ -78,6 +80,7 @@ class RdfFile(GraphSource):
     def entities(self) -> Iterator[Entity]:
         """Everything that has a label or stands in a relation; all names are held in memory."""
         known: dict[str, Names | None] = {}
+        self._unusable = 0
         for where, triple in self._triples():
             if isinstance(triple.object, Literal):
                 if is_label(triple.predicate):
@@ -91,9 +94,15 @@ class RdfFile(GraphSource):
                 )
                 for end in ends:
                     known.setdefault(end, None)
+        self._unusable = sum(heard.unusable for heard in known.values() if heard)
         for iri, heard in known.items():
             if not iri.startswith(self._records):
                 yield self._entity(iri, heard or Names())
+
+    @property
+    def unusable(self) -> int:
+        """Labels that `entities` left out: over 1,000 characters, or none that can be kept."""
+        return self._unusable
 
     def relations(self) -> Iterator[Relation]:
         """Triples between entities."""

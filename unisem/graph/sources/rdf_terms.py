@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from unisem.stores.graph import BROADER, Mention, Relation
+from unisem.stores.graph import BROADER, Mention, Relation, is_name
 
 _SKOS = "http://www.w3.org/2004/02/skos/core#"
 _RDFS = "http://www.w3.org/2000/01/rdf-schema#"
@@ -66,15 +66,20 @@ class Names:
     Attributes:
         best: The name so far, after how good it is: smaller is better.
         others: All the names.
+        unusable: Labels that were left out, as no name can be so long, or hold a NUL.
     """
 
     best: tuple[int, int, str] | None = None
     others: dict[str, None] = field(default_factory=dict)
+    unusable: int = 0
 
     def hear(self, predicate: str, said: Literal, language: str) -> None:
         """Take in a label; others than those of `is_label` must not be given."""
         text = " ".join(said.text.split())
         if not text:
+            return
+        if not is_name(text):
+            self.unusable += 1
             return
         self.others[text] = None
         if predicate in _NAMES:
