@@ -3,6 +3,9 @@
 Two keys of a record's metadata say so: ``caption_generated_by``, the captioner's name, and
 ``caption_sha256``, the digest of the text that it wrote. A caption that a person has changed since
 has another digest, and is theirs.
+
+A caption that a person wrote and that no file has is marked in the record's payload, so that
+reading the file again does not take it away.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ GENERATED_BY = "caption_generated_by"
 CAPTION_SHA256 = "caption_sha256"
 """The metadata's key for the hex digest of the caption, in UTF-8."""
 MARKS = (GENERATED_BY, CAPTION_SHA256)
+_WRITTEN_HERE = "caption_written_here"  # key of payloads
 
 
 def marks_of(caption: str, captioner: str) -> dict[str, str]:
@@ -71,16 +75,34 @@ def without_caption(record: Record) -> Record:
     return replace(record, text=None, metadata=metadata)
 
 
-def keeping_caption(old: Record, new: Record) -> Record:
-    """What replaces a record: with its generated caption, if it is of the same picture, wordless.
+def with_own_caption(record: Record, caption: str | None, *, in_file: bool) -> Record:
+    """Return the same record with a person's caption, and no mark of a generated one.
 
     Args:
-        old: As it is stored, with a generated caption.
+        record: A picture's.
+        caption: The caption; ``None`` for a picture without words.
+        in_file: Whether a file has the caption, and says when it is there no more.
+    """
+    payload = {key: value for key, value in record.payload.items() if key != _WRITTEN_HERE}
+    if caption is not None and not in_file:
+        payload[_WRITTEN_HERE] = True
+    return replace(without_caption(record), text=caption, payload=payload)
+
+
+def keeping_caption(old: Record, new: Record) -> Record:
+    """What replaces a record: with the caption that no file has, if it is of the same picture.
+
+    Args:
+        old: As it is stored, with a generated caption, or one that a person wrote here.
         new: What its file says now, its picture inspected.
     """
-    writer = generated_by(old.text, old.metadata)
-    if writer is None or not lacks_caption(new) or old.image is None or new.image is None:
+    if not lacks_caption(new) or lacks_caption(old) or old.image is None or new.image is None:
         return new
     if old.image.sha256 != new.image.sha256:
         return new
-    return with_caption(new, old.text or "", writer)
+    writer = generated_by(old.text, old.metadata)
+    if writer is not None:
+        return with_caption(new, old.text or "", writer)
+    if _WRITTEN_HERE in old.payload:
+        return with_own_caption(new, old.text, in_file=False)
+    return new

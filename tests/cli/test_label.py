@@ -47,6 +47,21 @@ def test_a_conversation(run: Run, folder: Path, tmp_path: Path) -> None:
     assert "0 captions written; 2 pictures left to ask about" in again.stdout
 
 
+def test_captions_without_files_outlive_the_next_run(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    """Of the same command, and of ``unisem index``."""
+    place = tmp_path / "wordless.unisem"
+    for said in ("my card\n", "q\n"):
+        done = CliRunner().invoke(
+            application(), ["label", str(folder), "--no-files", "--budget", "1"], input=said
+        )
+        assert done.exit_code == 0, done.output
+    assert run("index", folder, "--into", place).exit_code == 0
+    with SemanticSpace.open(place, encoder=ToyEncoder()) as space:
+        assert [record.text for record in space.store.select() if record.text] == ["my card"]
+
+
 def test_refusals(run: Run, folder: Path) -> None:
     assert run("label", folder / "red.png").exit_code == 1
     done = run("label", folder, "--strategy", "best")

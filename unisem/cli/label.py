@@ -88,6 +88,8 @@ def label(
                 others=[load_encoder(it) for it in other_encoder or ()],
                 files=files,
             )
+            for reason in labelling.refused:
+                note(f"an answer waits: {plain(reason)}")
             written = _Conversation(labelling, budget).held()
         except ValueError as error:
             if isinstance(error, UniSemError):

@@ -149,6 +149,114 @@ def test_what_a_crash_interrupted_is_finished(
     assert len(table(folder)) == 1
 
 
+def caption_of(space: SemanticSpace, record_id: str) -> str | None:
+    (record,) = space.get([record_id])
+    assert record is not None
+    return record.text
+
+
+def test_a_caption_that_no_file_has_stays_until_a_file_says_something(
+    space: SemanticSpace, folder: Path
+) -> None:
+    labelling = Labelling(space, files=False)
+    question = labelling.next()
+    assert question is not None
+    labelling.answer(question.record_id, "a card")
+    picture = folder / question.record_id.removeprefix("cards/")
+    before = space.store.vectors([question.record_id])[0]
+    for _ in range(2):
+        assert space.add_folder(folder).unchanged == 7
+        assert caption_of(space, question.record_id) == "a card"
+    after = space.store.vectors([question.record_id])[0]
+    assert before is not None
+    assert after is not None
+    assert (before["text"] == after["text"]).all()
+    picture.with_suffix(".txt").write_text("what the file says")
+    space.add_folder(folder)
+    assert caption_of(space, question.record_id) == "what the file says"
+    picture.with_suffix(".txt").unlink()
+    space.add_folder(folder)
+    assert caption_of(space, question.record_id) is None, "a file's caption goes with the file"
+    labelling.answer(ask_for(labelling, question.record_id), "another card")
+    noise(2).save(picture)
+    space.add_folder(folder)
+    assert caption_of(space, question.record_id) is None, "it is of another picture"
+
+
+def ask_for(labelling: Labelling, record_id: str) -> str:
+    """Skip until a picture is asked about."""
+    while (question := labelling.next()) is not None and question.record_id != record_id:
+        labelling.skip(question.record_id)
+    assert question is not None
+    return question.record_id
+
+
+def test_a_caption_without_a_file_is_taken_back(space: SemanticSpace, folder: Path) -> None:
+    labelling = Labelling(space, files=False)
+    question = labelling.next()
+    assert question is not None
+    (before,) = space.get([question.record_id])
+    labelling.answer(question.record_id, "a card")
+    space.add_folder(folder)
+    labelling.undo()
+    assert space.get([question.record_id]) == [before]
+
+
+def test_what_is_interrupted_at_the_file_is_finished(
+    space: SemanticSpace, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C just before the file is written."""
+    labelling = Labelling(space)
+    question = labelling.next()
+    assert question is not None
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("unisem.pairs.labelling.labelling.write_caption", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            labelling.answer(question.record_id, "a card")
+    Labelling(space)
+    assert [row["text"] for row in table(folder)] == ["a card"]
+    assert caption_of(space, question.record_id) == "a card"
+
+
+def test_a_refused_caption_waits_and_touches_nothing(space: SemanticSpace, folder: Path) -> None:
+    labelling = Labelling(space)
+    question = labelling.next()
+    assert question is not None
+    sheet = folder / "metadata.csv"
+    sheet.write_text(f"file_name,text\n{question.record_id.removeprefix('cards/')},\n")
+    with pytest.raises(LabelError, match=r"metadata\.csv describes"):
+        labelling.answer(question.record_id, "a card")
+    assert caption_of(space, question.record_id) is None
+    other = labelling.next()
+    assert other is not None
+    assert other.record_id != question.record_id
+    assert labelling.left() == 6, "it is answered"
+    (reason,) = Labelling(space).refused
+    assert "metadata.csv describes" in reason
+    sheet.unlink()
+    assert Labelling(space).refused == ()
+    assert caption_of(space, question.record_id) == "a card"
+    assert [row["text"] for row in table(folder)] == ["a card"]
+
+
+def test_a_refused_caption_gives_way_to_another_door(space: SemanticSpace, folder: Path) -> None:
+    labelling = Labelling(space)
+    question = labelling.next()
+    assert question is not None
+    name = question.record_id.removeprefix("cards/")
+    (folder / "metadata.csv").write_text(f"file_name,text\n{name},\n")
+    with pytest.raises(LabelError):
+        labelling.answer(question.record_id, "a card")
+    (folder / f"{name}.txt").write_text("as the error advised")
+    space.add_folder(folder)
+    assert Labelling(space, files=False).refused == ()
+    assert caption_of(space, question.record_id) == "as the error advised"
+
+
 def test_what_is_gone_is_not_asked_about(space: SemanticSpace) -> None:
     labelling = Labelling(space)
     question = labelling.next()

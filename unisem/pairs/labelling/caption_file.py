@@ -1,8 +1,8 @@
-"""`write_caption`: a caption into the ``metadata.jsonl`` beside the pictures.
+"""`write_caption`: a caption into the ``metadata.jsonl`` beside the pictures, and out again.
 
 What `unisem.readers.FolderReader` reads is written so that it reads it: into the line that
 describes the picture already, wherever in the folder that is, or at the end of the folder's own
-file. All other lines stay, byte for byte, and the file is replaced whole.
+file. All else stays, byte for byte, and the file is replaced whole.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,32 +23,28 @@ from unisem.readers.captions import METADATA_FILES, read_metadata
 _OWN = "metadata.jsonl"
 _LARGEST = 1 << 28  # bytes, as of pictures
 _BOM = b"\xef\xbb\xbf"
+_DECODER = json.JSONDecoder()
 
 
-def write_caption(picture: Path, folder: Path, caption: str | None) -> Path | None:
-    """Write a picture's caption down, or take it out again.
+def write_caption(picture: Path, folder: Path, caption: str) -> Path:
+    """Write a picture's caption down.
 
     Args:
         picture: The picture, in the folder.
         folder: Where the files of metadata are looked for, from here down to the picture.
-        caption: The caption; ``None`` takes it out, and the line if nothing else is in it.
+        caption: The caption.
 
     Returns:
-        The file that has it now; ``None`` if it is in no ``.jsonl`` and there is nothing to take
-        out.
+        The file that has it now.
 
     Raises:
         LabelError: A ``metadata.csv`` describes the picture, or the file cannot be read or written.
     """
-    inside = picture.relative_to(folder)
-    places = [folder, *(folder / part for part in list(inside.parents)[-2::-1])]
     with _locked(folder):
-        for table in (place / name for place in places for name in sorted(METADATA_FILES)):
-            if not os.path.lexists(table):
-                continue
-            name = picture.relative_to(table.parent).as_posix()
+        for table in _tables(picture, folder):
             if table.suffix.lower() == ".csv":
-                if caption is not None and _csv_names(table, picture):
+                if _csv_names(table, picture):
+                    name = picture.relative_to(table.parent).as_posix()
                     raise LabelError(
                         f"{table} describes {name}, and a table is not written to; make a "
                         f"{_OWN} of it, or write the caption into {name}.txt"
@@ -55,49 +52,136 @@ def write_caption(picture: Path, folder: Path, caption: str | None) -> Path | No
                 continue
             lines = _lines(table)
             for number, line in enumerate(lines):
-                row = _row(line)
-                if row is not None and _same(row, table.parent, picture):
-                    lines[number] = _changed(row, caption, line)
-                    _replace(table, lines)
+                if (row := _row(line, table.parent, picture)) is not None:
+                    if row.get(_column(row)) != caption:
+                        lines[number] = _with(line, _column(row), caption)
+                        _replace(table, lines)
                     return table
-        if caption is None:
-            return None
         table = folder / _OWN
         lines = _lines(table) if os.path.lexists(table) else []
+        row = {"file_name": picture.relative_to(folder).as_posix(), "text": caption}
+        added = json.dumps(row, ensure_ascii=False).encode()
         if lines and not lines[-1].endswith(b"\n"):
-            lines[-1] += b"\n"
-        row = {"file_name": inside.as_posix(), "text": caption}
-        _replace(table, [*lines, _line(row)])
+            lines[-1] += b"\n"  # and the new line has none, so that it leaves no trace
+        else:
+            added += b"\n"
+        _replace(table, [*lines, added])
         return table
 
 
-def _changed(row: dict[str, Any], caption: str | None, line: bytes) -> bytes:
-    column = "text" if "text" in row or "caption" not in row else "caption"
-    if caption is not None:
-        row[column] = caption
-    else:
-        row.pop(column, None)
-        if row.keys() <= {"file_name"}:
-            return b""
-    start = _BOM if line.startswith(_BOM) else b""
-    return start + _line(row)
+def remove_caption(picture: Path, folder: Path, caption: str) -> None:
+    """Take a picture's caption out again, and its line if only the picture's name is left of it.
+
+    Args:
+        picture: The picture, in the folder.
+        folder: As for `write_caption`.
+        caption: What was written; any other caption stays.
+
+    Raises:
+        LabelError: The file cannot be read or written.
+    """
+    with _locked(folder):
+        for table in _tables(picture, folder):
+            if table.suffix.lower() == ".csv":
+                continue
+            lines = _lines(table)
+            for number, line in enumerate(lines):
+                if (row := _row(line, table.parent, picture)) is None:
+                    continue
+                column = _column(row)
+                if row.get(column) == caption:
+                    if row.keys() <= {"file_name", column}:
+                        _drop(lines, number)
+                    else:
+                        lines[number] = _without(line, column)
+                    _replace(table, lines)
+                return
 
 
-def _line(row: dict[str, Any]) -> bytes:
-    return json.dumps(row, ensure_ascii=False).encode() + b"\n"
+def _tables(picture: Path, folder: Path) -> Iterator[Path]:
+    """The files of metadata that may describe a picture, from the folder down to it."""
+    parents = list(picture.relative_to(folder).parents)
+    for place in [folder, *(folder / part for part in parents[-2::-1])]:
+        for name in sorted(METADATA_FILES):
+            if os.path.lexists(place / name):
+                yield place / name
 
 
-def _row(line: bytes) -> dict[str, Any] | None:
+def _column(row: dict[str, Any]) -> str:
+    return "text" if "text" in row or "caption" not in row else "caption"
+
+
+def _with(line: bytes, column: str, caption: str) -> bytes:
+    """The line with this caption and, byte for byte, what else is in it."""
+    text, written = line.decode(), json.dumps(caption, ensure_ascii=False)
+    members = list(_members(text))
+    for member in reversed(members):  # of several of one name, the last counts
+        if member.name == column:
+            return f"{text[: member.value]}{written}{text[member.end :]}".encode()
+    end = members[-1].end
+    return f'{text[:end]}, "{column}": {written}{text[end:]}'.encode()
+
+
+def _without(line: bytes, column: str) -> bytes:
+    """The line without this member and its comma; something else is in it."""
+    text = line.decode()
+    names = [member.name for member in _members(text)]
+    for number in reversed([place for place, name in enumerate(names) if name == column]):
+        members = list(_members(text))
+        if number:
+            text = text[: members[number - 1].end] + text[members[number].end :]
+        else:
+            text = text[: members[0].start] + text[members[1].start :]
+    return text.encode()
+
+
+def _drop(lines: list[bytes], number: int) -> None:
+    """Take a line out; a file that ended without a line's end does so again."""
+    gone = lines.pop(number)
+    if number and number == len(lines) and not gone.endswith(b"\n"):
+        lines[-1] = lines[-1].removesuffix(b"\n")
+    if gone.startswith(_BOM):
+        lines[:1] = [_BOM + line for line in lines[:1]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """Where a name and its value stand in a line."""
+
+    name: str
+    start: int
+    value: int
+    end: int
+
+
+def _members(line: str) -> Iterator[_Member]:
+    """The members of the object in a line that is known to be JSON."""
+    at = _after_blanks(line, line.index("{") + 1)
+    while line[at] != "}":
+        name, end = _DECODER.raw_decode(line, at)
+        value = _after_blanks(line, line.index(":", end) + 1)
+        _, end = _DECODER.raw_decode(line, value)
+        yield _Member(name, at, value, end)
+        at = _after_blanks(line, end)
+        if line[at] == ",":
+            at = _after_blanks(line, at + 1)
+
+
+def _after_blanks(line: str, at: int) -> int:
+    while line[at] in " \t\r\n":
+        at += 1
+    return at
+
+
+def _row(line: bytes, folder: Path, picture: Path) -> dict[str, Any] | None:
+    """What a line says, if it describes the picture."""
     try:
         row = json.loads(line.removeprefix(_BOM))
     except (ValueError, RecursionError):
         return None
-    return row if isinstance(row, dict) else None
-
-
-def _same(row: dict[str, Any], folder: Path, picture: Path) -> bool:
-    name = row.get("file_name")
-    return isinstance(name, str) and os.path.normpath(folder / name) == str(picture)
+    name = row.get("file_name") if isinstance(row, dict) else None
+    is_same = isinstance(name, str) and os.path.normpath(folder / name) == str(picture)
+    return row if is_same else None
 
 
 def _csv_names(table: Path, picture: Path) -> bool:
@@ -119,6 +203,10 @@ def _lines(table: Path) -> list[bytes]:
         raise LabelError(f"{table} is larger than the limit of {_LARGEST:,} bytes")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise LabelError(f"{table} is UTF-16, which is not written to; save it as UTF-8")
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        raise LabelError(f"{table} is not UTF-8, and is not written to; save it as UTF-8") from None
     parts = content.split(b"\n")
     return [part + b"\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])
 

@@ -7,17 +7,18 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from unisem.captioners import CachedCaptioner, Captioner
 from unisem.captioners.cached import CAPTIONS_FILE
-from unisem.captions import MARKS, is_generated, lacks_caption
+from unisem.captions import is_generated, lacks_caption, with_own_caption
 from unisem.encoders.base import Encoder, rows_of
 from unisem.errors import ImageError, LabelError
-from unisem.pairs.labelling.caption_file import write_caption
+from unisem.pairs.labelling.caption_file import remove_caption, write_caption
 from unisem.pairs.labelling.question import Question
 from unisem.pairs.labelling.state import LABELS_FILE, Answer, LabelState
 from unisem.pairs.labelling.strategies import DEFAULT, Head, Pool, Strategy, load_strategy
@@ -80,8 +81,14 @@ class Labelling:
             captioner = captioner.at(space.path)
             captioner = CachedCaptioner(captioner, space.path / CAPTIONS_FILE)
         self._suggester = Suggester(space, captioner)
+        self._refused: list[str] = []
         for answer in self._state.unfinished():
-            self._apply(answer)
+            self._finish_later(answer)
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """Why answers of before, that are kept, can still not be written beside their pictures."""
+        return tuple(self._refused)
 
     def for_person(self, who: str) -> Self:
         """The same for somebody else's questions; what was computed for suggestions is shared."""
@@ -122,9 +129,9 @@ class Labelling:
 
         Raises:
             LabelError: The caption is empty or not Unicode, or the question is another's. Or the
-                file beside the picture cannot be written: then the caption is in the space.
-            StoreError: The space cannot be written to; the answer is kept, and goes into the space
-                when it is opened for labelling again.
+                file beside the picture cannot be written: then the space is not, either; the answer
+                is kept, and is tried again when the space is opened for labelling again.
+            StoreError: The space cannot be written to; the answer is kept in the same way.
         """
         caption = " ".join(caption.split())
         if not caption:
@@ -156,16 +163,19 @@ class Labelling:
         if answer is None:
             return None
         (record,) = self._space.get([answer.record_id])
-        if record is not None and answer.caption is not None and record.text == answer.caption:
-            self._write_beside(record, None)
-            before = json.loads(answer.before)
-            self._store(record, before["text"], before["metadata"])
+        if record is not None and answer.caption is not None:
+            if (place := self._place_beside(record)) is not None:
+                remove_caption(*place, answer.caption)
+            if record.text == answer.caption:
+                before = json.loads(answer.before)
+                bare = with_own_caption(record, before["text"], in_file=True)
+                self._store(replace(bare, metadata=before["metadata"]))
         self._state.take_back(answer, self._who, self._clock() + LEASE)
         return self.next()
 
     def left(self) -> int:
         """How many pictures there are to ask about."""
-        return len(self._open_records(self._state.skipped()))
+        return len(self._open_records(self._state.settled()))
 
     def _write(self, record_id: str, caption: str | None) -> None:
         (record,) = self._space.get([record_id])
@@ -175,37 +185,46 @@ class Labelling:
         before = json.dumps({"text": record.text, "metadata": dict(record.metadata)})
         self._apply(self._state.answer(record_id, self._who, caption, before))
 
+    def _finish_later(self, answer: Answer) -> None:
+        """Finish an answer of before, unless another door has given a caption since."""
+        (record,) = self._space.get([answer.record_id])
+        if record is not None and not _is_open(record) and record.text != answer.caption:
+            self._state.finish(answer)
+            return
+        try:
+            self._apply(answer)
+        except LabelError as error:
+            self._refused.append(str(error))
+
     def _apply(self, answer: Answer) -> None:
-        """Bring an answer where it belongs; twice does no harm."""
+        """Bring an answer where it belongs; twice does no harm.
+
+        1. The file beside the picture; if that is refused, nothing else is touched.
+        2. The space, where the caption is marked if no file has it.
+        3. The answer is finished.
+        """
         (record,) = self._space.get([answer.record_id])
         if answer.caption is not None and record is not None:
-            kept = {key: value for key, value in record.metadata.items() if key not in MARKS}
-            self._store(record, answer.caption, kept)
-            self._state.finish(answer)
-            self._write_beside(record, answer.caption)
-        else:
-            self._state.finish(answer)
+            place = self._place_beside(record)
+            if place is not None:
+                write_caption(*place, answer.caption)
+            self._store(with_own_caption(record, answer.caption, in_file=place is not None))
+        self._state.finish(answer)
 
-    def _store(self, record: Record, text: str | None, metadata: dict[str, Any]) -> None:
-        """Replace a record's caption and its vector; the picture's stays."""
-        (vectors,) = self._space.store.vectors([record.id])
+    def _store(self, changed: Record) -> None:
+        """Replace a record and its caption's vector; the picture's stays."""
+        (vectors,) = self._space.store.vectors([changed.id])
         if vectors is None:
             return
         rows: dict[Modality, Vector] = {k: v for k, v in vectors.items() if k != "text"}
-        if text is not None:
+        if changed.text is not None:
             encoder = self._space.encoder
-            rows["text"] = rows_of(encoder, encoder.encode_texts([text]))[0]
-        changed = Record.restored(
-            **{name: getattr(record, name) for name in record.__dataclass_fields__}
-            | {"text": text, "metadata": metadata}
-        )
+            rows["text"] = rows_of(encoder, encoder.encode_texts([changed.text]))[0]
         self._space.store.add([EmbeddedRecord(changed, rows)])
 
-    def _write_beside(self, record: Record, caption: str | None) -> None:
-        place = _folder_of(record, self._space.path) if self._files else None
-        if place is not None:
-            picture, folder = place
-            write_caption(picture, folder, caption)
+    def _place_beside(self, record: Record) -> tuple[Path, Path] | None:
+        """The picture's file and its folder, where captions are written beside pictures."""
+        return _folder_of(record, self._space.path) if self._files else None
 
     def _open_records(self, skipped: set[str]) -> list[Record]:
         records = self._space.store.select(Selection(modality="image"))
@@ -213,7 +232,7 @@ class Labelling:
 
     def _ask_more(self) -> bool:
         """Choose the next round's questions; whether there are any."""
-        known = self._state.skipped() | self._state.waiting()
+        known = self._state.settled() | self._state.waiting()
         waiting, labelled = [], []
         for record in self._space.store.select(Selection(modality="image")):
             if not _is_open(record):

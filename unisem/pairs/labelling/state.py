@@ -157,10 +157,12 @@ class LabelState:
                 (answer.record_id, first - 1, "taken back", who, until),
             )
 
-    def skipped(self) -> set[str]:
-        """Ids of records that somebody has skipped."""
+    def settled(self) -> set[str]:
+        """Ids of records that somebody has skipped, or whose caption is not everywhere yet."""
         with self._opened() as connection:
-            rows = connection.execute("SELECT record FROM answers WHERE caption IS NULL")
+            rows = connection.execute(
+                "SELECT record FROM answers WHERE caption IS NULL OR done = 0"
+            )
             return {str(name) for (name,) in rows}
 
     def waiting(self) -> set[str]:
