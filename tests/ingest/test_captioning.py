@@ -118,7 +118,8 @@ def test_indexing_again_keeps_what_was_generated(space: SemanticSpace, photos: P
     found = records(space)
     assert found["photos/blue.png"].text == "a blue card"
     assert found["photos/blue.png"].metadata == {
-        "file_name": "blue.png", "year": 2024, **marks_of("a blue card", "colours"),
+        "file_name": "blue.png", "width": 40, "height": 30, "year": 2024,
+        **marks_of("a blue card", "colours"),
     }  # fmt: skip
     assert found["photos/green.png"].text == "a lawn, by Ada"
     assert not found["photos/green.png"].metadata.keys() & set(MARKS)
