@@ -108,8 +108,18 @@ def test_what_may_be_found_is_far_from_the_query(segment: Segment) -> None:
     eligible[nearest(query, None, ROWS)[0, -ROWS // 2 :]] = True
     ((_, places),) = segment.search(query, K, eligible, ROWS // 2)
     assert eligible[places].all()
-    if segment.kind != "ivf_pq":  # which looks near the query
-        assert np.isin(nearest(query, eligible, K)[0], places).mean() >= 0.8
+    assert np.isin(nearest(query, eligible, K)[0], places).mean() >= 0.8
+
+
+@pytest.mark.parametrize("fetch", [200, 600, 2_000])
+def test_no_less_is_found_where_much_is_asked_for(segment: Segment, fetch: int) -> None:
+    queries = corpus()[1][:10]
+    found = segment.search(queries, fetch, None, ROWS)
+    shares = [
+        np.isin(true, places).mean()
+        for true, (_, places) in zip(nearest(queries, None, fetch), found, strict=True)
+    ]
+    assert np.mean(shares) >= (0.97 if segment.kind == "hnsw" else 0.99)
 
 
 def test_rounding_misses_none_of_many_that_tie() -> None:

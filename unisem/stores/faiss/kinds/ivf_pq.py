@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.records import Vector
-from unisem.stores.faiss.exact_scan import Found, nearest_of
+from unisem.stores.faiss.exact_scan import Found, nearest_of, scan
 from unisem.stores.faiss.index_settings import IndexKind, IndexSettings
 from unisem.stores.faiss.kinds.base import FEW, VectorIndex, checked, mapped, selector_of
 from unisem.stores.faiss.kinds.rotation import Rotation
@@ -31,6 +31,8 @@ _USUAL = 8  # times as many are scored where there was nothing to measure
 _NEXT_TO_NOTHING = 0.002  # recall that is not worth scoring more vectors
 _AS_MANY = 45  # codes that are gone through while a vector is fetched and scored
 _SCANNED = 1_000  # vectors that are scored as fast as any lists are looked at
+_WIDER = 4  # times the lists that so many vectors would fill
+_LATE = 0.12  # of the nearest, that may be in the less likely half
 _OF_A_LIST = 32  # vectors from which a centre is found
 _LEARNT_FROM = 10_000  # vectors at least from which the pairs are found
 _PAIRS = 16  # that four bits tell apart
@@ -54,6 +56,8 @@ class IvfPQ(VectorIndex):
         self._rotation = rotation
         self._codes = index
         self.tuning: Tuning = tuning
+        self._list_of: NDArray[np.int32] | None = None  # of each vector, once a filter asks
+        self._counted: tuple[NDArray[np.bool_], NDArray[np.int64]] | None = None
 
     @classmethod
     def build(cls, vectors: RawFile, samples: list[Samples]) -> Self:
@@ -119,11 +123,21 @@ class IvfPQ(VectorIndex):
     ) -> list[Found]:
         times = settings.effort * (settings.oversampling or self.tuning.oversampling)
         depth = min(count, max(fetch, math.ceil(fetch * times)))
-        probes = max(1, math.ceil(settings.effort * self.tuning.probes))
+        if depth > count / 2:  # to score them all takes no longer
+            return scan(self.vectors, queries, fetch, eligible, count)
+        # What was measured is of the ten nearest; more of them lie in more lists.
+        more = int(_WIDER * (fetch - K - MARGIN) * self.lists / count)
+        probes = max(1, math.ceil(settings.effort * self.tuning.probes) + max(0, more))
         places = self.likely(queries, depth, probes, eligible, min(depth, 2 * fetch))
-        return [
+        found = [
             nearest_of(self.vectors, query, at, fetch)
             for query, at in zip(queries, places, strict=True)
+        ]
+        if eligible is None:
+            return found
+        return [
+            (best[:0], nearest[:0]) if _is_blurred(at, nearest) else (best, nearest)
+            for at, (best, nearest) in zip(places, found, strict=True)
         ]
 
     def likely(
@@ -143,11 +157,58 @@ class IvfPQ(VectorIndex):
             eligible: ``(n,)`` which may be found; ``None`` for all.
             least: How many are enough.
         """
-        import faiss
-
         turned, selector = self._rotation.of(queries), selector_of(eligible)
         found: list[NDArray[np.int64]] = [np.empty(0, np.int64)] * len(turned)
-        missing = np.arange(len(turned))
+        needed = self._needed(turned, probes, eligible)
+        for lists in np.unique(needed).tolist():
+            alike = np.flatnonzero(needed == lists)
+            self._look(turned, alike, depth, lists, selector, least, found)
+        return found
+
+    def _needed(
+        self, turned: Vector, probes: int, eligible: NDArray[np.bool_] | None
+    ) -> NDArray[np.int64]:
+        """For each query the lists in which as many may be found as in so many usual ones."""
+        probes = min(probes, self.lists)
+        if eligible is None or probes == self.lists:
+            return np.full(len(turned), probes)
+        counts = self._counts(eligible)
+        _, order = self._codes.quantizer.search(turned, self.lists)
+        enough = min(counts.sum(), math.ceil(probes * counts.sum() / self.lists))
+        there = np.cumsum(counts[order], axis=1) < enough
+        lists: NDArray[np.int64] = np.clip(there.sum(axis=1) + 1, probes, self.lists)
+        return lists
+
+    def _counts(self, eligible: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """``(lists,)`` how many of each may be found; those of the last selection are kept."""
+        import faiss
+
+        if self._counted is not None and self._counted[0] is eligible:
+            return self._counted[1]
+        if self._list_of is None:
+            list_of, inverted = np.empty(len(self.vectors), np.int32), self._codes.invlists
+            for number in range(self.lists):
+                size = inverted.list_size(number)
+                if size:
+                    list_of[faiss.rev_swig_ptr(inverted.get_ids(number), size)] = number
+            self._list_of = list_of
+        counts = np.bincount(self._list_of[eligible], minlength=self.lists)
+        self._counted = eligible, counts
+        return counts
+
+    def _look(
+        self,
+        turned: Vector,
+        missing: NDArray[np.int64],
+        depth: int,
+        probes: int,
+        selector: Any | None,
+        least: int,
+        found: list[NDArray[np.int64]],
+    ) -> None:
+        """Fill in what some of the queries find, in more lists where less than enough is found."""
+        import faiss
+
         while len(missing):
             probes = min(probes, self.lists)
             parameters = faiss.SearchParametersIVF(sel=selector, nprobe=probes)
@@ -158,7 +219,16 @@ class IvfPQ(VectorIndex):
                 break
             missing = missing[(places >= 0).sum(axis=1) < least]  # what may be found is not near
             probes *= 4
-        return found
+
+
+def _is_blurred(likely: NDArray[np.int64], nearest: NDArray[np.int64]) -> bool:
+    """Whether codes do not tell which of the likely ones are nearest, so that more are elsewhere.
+
+    Of what is far from the query very many are nearly as far: those that prove nearest lie anywhere
+    among those that codes hold likely. Then all that may be found are compared.
+    """
+    late = np.isin(likely[len(likely) // 2 :], nearest).sum()
+    return bool(late > _LATE * len(nearest))
 
 
 def tuned(built: IvfPQ, samples: list[Samples]) -> Tuning:
