@@ -104,7 +104,7 @@ def test_nul_is_refused_where_things_are_looked_for(parts: dict[str, Any], named
 def test_what_is_taken_without_a_second_look_would_pass_it(key: Any) -> None:
     for value in VALUES:
         if records._is_plain({"first": 1, key: value}):
-            records._check_json({key: value}, "metadata")
+            records.check_json({key: value}, "metadata")
             records._check_findable({key: value}, "metadata")
 
 
