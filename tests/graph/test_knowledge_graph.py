@@ -218,6 +218,16 @@ def test_records_are_linked_by_words_and_by_pictures(card_space: SemanticSpace) 
         assert shown <= named
 
 
+def test_pictures_mention_only_what_stands_out(card_space: SemanticSpace) -> None:
+    graph = card_space.graph
+    graph.add([Entity(name, name) for name in ("banjo", "musical instrument", "red")])
+    graph.embed_names()
+    graph.link_records(texts=False, images=True)
+    with card_space.store.graph.reading() as reader:
+        found = {it.entity_id for it in reader.every_mention()}
+    assert found == {"red"}
+
+
 def test_another_process_sees_it_and_a_copy_has_it(
     tmp_path: Path, encoder: ToyEncoder, known: SemanticSpace
 ) -> None:

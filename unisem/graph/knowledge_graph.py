@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from unisem.encoders import Encoder
 from unisem.errors import GraphError
-from unisem.graph.linking import Link, by_vector, by_words, combined
+from unisem.graph.linking import RIVALS, Link, by_vector, by_words, combined, shown
 from unisem.records import EmbeddedRecord, Vector
 from unisem.stores import Store
 from unisem.stores.graph import (
@@ -252,7 +252,8 @@ class KnowledgeGraph:
 
         Args:
             texts: By the words of a record's text.
-            images: By its picture's vector: the names nearest to it. `embed_names` comes first.
+            images: By its picture's vector: the names nearest to it that stand out from what any
+                picture may show. `embed_names` comes first.
             limit: Mentions of a record at most, by each way.
             progress: Called with (records done, records in all).
 
@@ -261,7 +262,10 @@ class KnowledgeGraph:
         """
         if images and not self._has_vectors():
             raise GraphError("names have no vectors to compare pictures with; call embed_names()")
-        names = self._graph.name_vectors() if images else None
+        names: tuple[NDArray[np.int64], Vector, Vector] | None = None
+        if images:
+            rivals = self._need_encoder().encode_texts(RIVALS, role="document")
+            names = (*self._graph.name_vectors(), rivals)
         records, total, done = self._store.embedded(), len(self._store), 0
         kept: list[Mention] = []
         while page := list(islice(records, _PAGE)):
@@ -280,7 +284,7 @@ class KnowledgeGraph:
         reader: GraphReader,
         item: EmbeddedRecord,
         texts: bool,
-        names: tuple[NDArray[np.int64], Vector] | None,
+        names: tuple[NDArray[np.int64], Vector, Vector] | None,
         limit: int,
     ) -> dict[int, float]:
         weights: dict[int, float] = {}
@@ -289,7 +293,7 @@ class KnowledgeGraph:
             weights |= dict(best)
         if names is not None and "image" in item.vectors:
             vector = np.atleast_2d(item.vectors["image"])[0]
-            for number, weight in by_vector(*names, vector, limit).items():
+            for number, weight in shown(*names, vector, limit).items():
                 weights[number] = max(weights.get(number, 0.0), weight)
         return {number: weight for number, weight in weights.items() if weight >= LIGHTEST}
 

@@ -21,6 +21,14 @@ LONGEST_NAME = 8
 """Words of the longest name that is looked for."""
 SHARPNESS = 20.0
 """By how much a cosine counts among the entities that are nearest: ``exp(20 · cosine)``."""
+RIVALS = (
+    *("a picture", "a photo", "something", "a thing", "an object", "a person", "an animal"),
+    *("a plant", "food", "a building", "a landscape", "a vehicle", "a tool", "clothing"),
+    *("furniture", "a device", "a text", "a symbol", "a pattern", "the sky", "water", "a toy"),
+)
+"""What any picture may be said to show; a name has to stand out from these."""
+STANDS_OUT = 3.0
+"""By how many standard deviations of the rivals' cosines a name is above their mean."""
 _SHORT = 3  # letters of a word that is linked inside a longer text; WordNet knows "a" and "in"
 _FRAME = re.compile(  # words before a name that say nothing of what is meant
     r"(?:(?:an?|the|some|any|all|all the|different|various) "
@@ -109,6 +117,23 @@ def by_vector(
     shares = np.exp(SHARPNESS * (cosines[best] - cosines[best].max()))
     shares /= shares.sum()
     return dict(zip(numbers[best].tolist(), shares.tolist(), strict=True))
+
+
+def shown(
+    numbers: NDArray[np.int64], names: Vector, rivals: Vector, vector: Vector, most: int
+) -> dict[int, float]:
+    """Entities that a picture shows, by number: as `by_vector`, of the names that stand out.
+
+    Args:
+        numbers: Of entities, ``(n,)``.
+        names: ``(n, d)`` float32 unit vectors of their names.
+        rivals: ``(m, d)`` float32 unit vectors of `RIVALS`.
+        vector: ``(d,)`` float32 unit vector of the picture.
+        most: How many.
+    """
+    others = rivals @ vector
+    stands_out = names @ vector > others.mean() + STANDS_OUT * others.std()
+    return by_vector(numbers[stands_out], names[stands_out], vector, most)
 
 
 def combined(
