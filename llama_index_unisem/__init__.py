@@ -15,6 +15,9 @@ require(__name__, "llama_index.core", "unisem[llama-index]")
 
 if TYPE_CHECKING:
     from llama_index_unisem.embeddings.embedding import UniSemEmbedding as UniSemEmbedding
+    from llama_index_unisem.graph_stores.property_graph import (
+        UniSemPropertyGraphStore as UniSemPropertyGraphStore,
+    )
     from llama_index_unisem.indices.index import UniSemIndex as UniSemIndex
     from llama_index_unisem.llm_captioner import LLMCaptioner as LLMCaptioner
     from llama_index_unisem.llm_extractor import LLMExtractor as LLMExtractor

@@ -123,7 +123,7 @@ def offer_of(node: BaseNode, opened: OpenStore, match: Match = "any") -> Offer:
 
 
 def _offer(node: BaseNode, image: ImageRef | None, match: Match) -> Offer:
-    record = _record(node, image)
+    record = record_of(node, image)
     caption = caption_vector(node)
     # A picture that is only a URL is found by its caption, unless its vectors say otherwise.
     kind: Modality = record.modality if caption is None else "image"
@@ -146,7 +146,16 @@ def _taken(node: BaseNode, item: Prepared, match: Match) -> EmbeddedRecord:
     return EmbeddedRecord(record, vectors or {})
 
 
-def _record(node: BaseNode, image: ImageRef | None) -> Record:
+def record_of(node: BaseNode, image: ImageRef | None) -> Record:
+    """A node as a record.
+
+    Args:
+        node: A ``TextNode`` or ``Node``.
+        image: Its picture, if there is one.
+
+    Raises:
+        RecordError: It cannot be kept; names the node.
+    """
     assert isinstance(node, TextNode | Node)  # see `listed`
     inline = image is not None and has_inline_image(node)
     try:
@@ -178,6 +187,11 @@ def _record(node: BaseNode, image: ImageRef | None) -> Record:
         )
     except RecordError as error:
         raise RecordError(f"cannot store node {node.node_id!r}: {error}") from None
+
+
+def is_node(record: Record) -> bool:
+    """Whether the record came as a node of LlamaIndex."""
+    return _KEY in record.payload
 
 
 def is_own_source(record: Record) -> bool:

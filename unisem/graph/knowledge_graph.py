@@ -24,6 +24,7 @@ from unisem.stores.graph import (
     Mention,
     Relation,
 )
+from unisem.stores.selection import EVERYTHING
 
 _PAGE = 1024
 _SHARE = 0.5  # of links by vector beside links by words
@@ -167,6 +168,52 @@ class KnowledgeGraph:
         return [
             Neighbour(found[edge.other], edge.type, edge.weight, edge.outward) for edge in edges
         ]
+
+    def relations(
+        self,
+        of: Sequence[str] | None = None,
+        types: Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> list[Relation]:
+        """Relations as they were added, each once.
+
+        Args:
+            of: Those with one of these entities at an end, of each entity the heaviest first; all
+                of the graph if ``None``.
+            types: Those of these types only.
+            limit: How many at most of each entity, or of the graph.
+        """
+        for name, given in (("of", of), ("types", types)):
+            if isinstance(given, str):
+                raise TypeError(f"{name} must be a list, for example [{given!r}]")
+        with self._graph.reading() as reader:
+            if of is None:
+                wanted = None if types is None else frozenset(types)
+                every = reader.every_relation()
+                return list(
+                    islice((it for it in every if wanted is None or it.type in wanted), limit)
+                )
+            numbers = reader.numbers(of)
+            found = [
+                relation
+                for name in of
+                if name in numbers
+                for relation in reader.relations_of(numbers[name], limit, types)
+            ]
+        keys = [(it.subject, it.type, it.object, it.record_id) for it in found]
+        return list(dict(zip(keys, found, strict=True)).values())
+
+    def mentioning(self, entity_id: str, limit: int = 64) -> list[str]:
+        """The records that mention an entity, the most certain first.
+
+        Args:
+            entity_id: The entity; nothing mentions an unknown one.
+            limit: How many at most.
+        """
+        with self._graph.reading() as reader:
+            number = reader.numbers([entity_id]).get(entity_id)
+            found = [] if number is None else reader.mentioning(number, limit, EVERYTHING)
+        return [record for record, _ in found]
 
     def link(self, text: str, *, limit: int = 8) -> list[Link]:
         """Which entities a text means, the likeliest first.

@@ -220,6 +220,12 @@ class GraphReader(ABC):
         """An entity's relations, the heaviest first, at most so many; a self-link comes once."""
 
     @abstractmethod
+    def relations_of(
+        self, number: int, most: int | None = None, types: Sequence[str] | None = None
+    ) -> list[Relation]:
+        """As `edges`, either way, as they were added."""
+
+    @abstractmethod
     def mentions_of(self, record_ids: Sequence[str]) -> list[tuple[str, int, float]]:
         """What records mention: record, entity's number, weight; heaviest first for each record."""
 

@@ -44,8 +44,20 @@ _OUTWARD, _INWARD = (
     )
 )
 
+_WHOLE = tuple(
+    f"""SELECT s.id, kinds.type, o.id, weight, record, relations.properties
+    FROM relations INDEXED BY {index}
+    CROSS JOIN relation_types AS kinds ON kinds.number = relations.type
+    CROSS JOIN entities AS s ON s.number = subject CROSS JOIN entities AS o ON o.number = object
+    WHERE {here} {{wanted}} ORDER BY weight DESC LIMIT ?"""  # noqa: S608 - constants
+    for here, index in (
+        ("subject = ?", "relations_outward"),
+        ("object = ? AND subject != object", "relations_inward"),
+    )
+)
 
-def _by_weight(edge: Edge) -> float:
+
+def _by_weight(edge: Edge | Relation) -> float:
     return -edge.weight
 
 
@@ -271,9 +283,7 @@ class GraphRows(GraphReader):
         way: Way = "both",
     ) -> list[Edge]:
         """See `GraphReader`."""
-        wanted, bound = "", []
-        if types is not None:
-            wanted, bound = f"AND kinds.type IN ({', '.join('?' * len(types))})", list(types)
+        wanted, bound = _of_types(types)
         found: list[Edge] = []
         for is_outward, statement in ((True, _OUTWARD), (False, _INWARD)):
             if way not in ("both", "outward" if is_outward else "inward"):
@@ -289,6 +299,20 @@ class GraphRows(GraphReader):
         if way == "both":
             found.sort(key=_by_weight)
         return found[:most]
+
+    def relations_of(
+        self, number: int, most: int | None = None, types: Sequence[str] | None = None
+    ) -> list[Relation]:
+        """See `GraphReader`."""
+        wanted, bound = _of_types(types)
+        found: list[Relation] = []
+        for statement in _WHOLE:
+            lines = self._db.execute(
+                statement.format(wanted=wanted), (number, *bound, -1 if most is None else most)
+            )
+            with self._decoding():
+                found += map(_relation, lines)
+        return sorted(found, key=_by_weight)[:most]
 
     def mentions_of(self, record_ids: Sequence[str]) -> list[tuple[str, int, float]]:
         """See `GraphReader`."""
@@ -362,10 +386,9 @@ class GraphRows(GraphReader):
             " JOIN entities AS s ON s.number = subject JOIN entities AS o ON o.number = object"
             " ORDER BY subject, type, object, record"
         )
-        for subject, kind, other, weight, record, properties in found:
+        for subject, kind, *rest in found:
             with self._decoding():
-                parts = {} if properties is None else _mapping(properties)
-                relation = Relation(subject, names[kind], other, weight, record or None, parts)
+                relation = _relation((subject, names[kind], *rest))
             yield relation
 
     def every_mention(self) -> Iterator[Mention]:
@@ -385,6 +408,19 @@ def _entity(line: tuple[Any, ...]) -> tuple[int, Entity]:
     return int(number), Entity(
         name_id, name, tuple(json.loads(aliases)), kind, _mapping(properties)
     )
+
+
+def _relation(line: tuple[Any, ...]) -> Relation:
+    subject, kind, other, weight, record, properties = line
+    parts = {} if properties is None else _mapping(properties)
+    return Relation(subject, kind, other, weight, record or None, parts)
+
+
+def _of_types(types: Sequence[str] | None) -> tuple[str, list[str]]:
+    """The condition that relations are of these types, and what is bound in it."""
+    if types is None:
+        return "", []
+    return f"AND kinds.type IN ({', '.join('?' * len(types))})", list(types)
 
 
 def _mapping(text: str) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""A space's knowledge graph, as a graph store for LlamaIndex."""
