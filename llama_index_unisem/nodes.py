@@ -297,6 +297,9 @@ def _put_way(node: BaseNode, path: Sequence[str]) -> None:
     node.excluded_embed_metadata_keys = [*node.excluded_embed_metadata_keys, key]
 
 
+_SIZES = ("width", "height", "orientation")  # as a box: numbers that no model reads anything from
+
+
 def node_of(record: Record) -> BaseNode:
     """Turn a record into a `FoundText`, or a `UniSemImageNode` if it has a picture."""
     relationships: dict[NodeRelationship, RelatedNodeType] = {
@@ -306,16 +309,17 @@ def node_of(record: Record) -> BaseNode:
     }
     if record.source_id is not None:
         relationships[NodeRelationship.SOURCE] = RelatedNodeInfo(node_id=record.source_id)
+    unread = [] if citation(record.metadata) is None else ["box"]
+    unread += [] if record.image is None else [key for key in _SIZES if key in record.metadata]
     parts: dict[str, Any] = {
         "id_": record.id,
         "text": record.text or "",
         "metadata": dict(record.metadata),
         "relationships": relationships,
-        **marks_hidden(record.metadata),
+        "excluded_embed_metadata_keys": unread,
+        "excluded_llm_metadata_keys": list(unread),
+        **marks_hidden(record.metadata, unread, unread),
     }
-    if citation(record.metadata) is not None:  # numbers that no model reads anything from
-        parts["excluded_llm_metadata_keys"] = ["box"]
-        parts["excluded_embed_metadata_keys"] = ["box"]
     if record.image is None:
         return FoundText(**parts)
     node = UniSemImageNode(

@@ -72,8 +72,10 @@ def test_text_for_a_model_is_fenced_and_any_other_is_not(card_space: SemanticSpa
         assert node.get_content(MetadataMode.LLM) == (
             f'<result id="cards/red.png">file_name: red.png\n\n{inner}</result>'
         )
-        for mode in (MetadataMode.EMBED, MetadataMode.ALL):
-            assert node.get_content(mode) == f"file_name: red.png\n\n{text}"
+        assert node.get_content(MetadataMode.EMBED) == f"file_name: red.png\n\n{text}"
+        assert node.get_content(MetadataMode.ALL) == (
+            f"file_name: red.png\nwidth: 40\nheight: 30\n\n{text}"
+        )
         assert node.get_content() == node.get_text() == text
 
 
