@@ -213,7 +213,7 @@ def test_codes_of_few_vectors_are_not_asked() -> None:
 
 def test_one_record_may_own_every_vector() -> None:
     """Nothing is left that its own could be asked to find."""
-    rows = corpus()[0][:2_100]
+    rows = corpus()[0][:2_040]
     ids = np.sort(np.arange(len(rows)) << 1 | (np.arange(len(rows)) % 3 == 0))
     for owners in (ids, np.append(ids[:-1], 1 << 12)):  # of two records, one has all but one
         made = Segment.build("ivf_pq", rows, owners, Moment("e", 1), None, IndexSettings("ivf_pq"))
