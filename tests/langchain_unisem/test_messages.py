@@ -25,6 +25,8 @@ from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.images.for_models import ImageLimits
 
+KINDS = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF or a camera's raw file"
+
 
 def texts(blocks: list[Any]) -> list[str]:
     return [block["text"] for block in blocks if block["type"] == "text"]
@@ -92,7 +94,7 @@ def test_missing_and_damaged_pictures_cost_their_own_place(
         blocks = format_documents(documents, space=retriever.space)
     for number, document, reason in (
         (1, gone, "does not exist"),
-        (2, damaged, "is not a picture: its bytes are none of JPEG, PNG, WebP, GIF, BMP, TIFF"),
+        (2, damaged, f"is not a picture: its bytes are none of {KINDS}"),
     ):
         label = f"[{number}] <result>{document.page_content}</result> (its picture {reason})"
         assert label in texts(blocks)
