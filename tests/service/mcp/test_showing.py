@@ -41,7 +41,7 @@ async def test_words_and_pictures_are_those_of_the_adapters_tools(
 ) -> None:
     tool = UniSemInlineRetrievalTool(
         retriever=UniSemRetriever(space=card_space, k=3),
-        fields={"file_name": "the file"},
+        fields={"file_name": "the file", "width": "of it", "height": "of it"},
         limits=ImageLimits(side=512, bytes=500_000),
     )
     async with connect() as client:
