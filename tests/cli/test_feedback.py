@@ -11,7 +11,8 @@ from tests.support.toy import ToyEncoder
 from unisem import SemanticSpace
 from unisem.errors import LabelError
 from unisem.pairs.labelling import pairs_of_space
-from unisem.pairs.labelling.feedback import FEEDBACK_FILE, Feedback
+from unisem.pairs.labelling.feedback import Feedback
+from unisem.stores.personal_files import FEEDBACK_FILE
 
 
 def test_from_a_search_to_pairs_and_back_to_nothing(run: Run, built: Path) -> None:

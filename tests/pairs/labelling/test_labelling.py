@@ -15,7 +15,7 @@ from unisem.captions import with_caption
 from unisem.errors import LabelError
 from unisem.pairs.labelling import Labelling, pairs_of_space
 from unisem.pairs.labelling.labelling import LEASE
-from unisem.pairs.labelling.state import LABELS_FILE
+from unisem.stores.personal_files import LABELS_FILE
 
 
 @pytest.fixture

@@ -19,9 +19,7 @@ from unisem.errors import LabelError
 from unisem.pairs.dataset import PairDataset
 from unisem.pairs.pair import Pair
 from unisem.space import SemanticSpace
-
-FEEDBACK_FILE = "feedback.sqlite"
-"""The file in a space's directory; searches are kept only while it is there."""
+from unisem.stores.personal_files import FEEDBACK_FILE
 
 _LARGEST = 1 << 20  # bytes of a row
 _TABLE = """CREATE TABLE IF NOT EXISTS searches (

@@ -20,11 +20,12 @@ from unisem.encoders.base import Encoder, rows_of
 from unisem.errors import ImageError, LabelError
 from unisem.pairs.labelling.caption_file import remove_caption, write_caption
 from unisem.pairs.labelling.question import Question
-from unisem.pairs.labelling.state import LABELS_FILE, Answer, LabelState
+from unisem.pairs.labelling.state import Answer, LabelState
 from unisem.pairs.labelling.strategies import DEFAULT, Head, Pool, Strategy, load_strategy
 from unisem.pairs.labelling.suggesting import Suggester, image_row
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.space import SemanticSpace
+from unisem.stores.personal_files import LABELS_FILE
 from unisem.stores.selection import Selection
 
 LEASE = 600.0

@@ -16,9 +16,6 @@ from pathlib import Path
 from unisem.common.cache_file import opened_cache
 from unisem.errors import LabelError
 
-LABELS_FILE = "labels.sqlite"
-"""The file in a space's directory."""
-
 _LARGEST = 1 << 24  # bytes of a row: a caption, and the metadata before it
 _QUESTIONS = """CREATE TABLE IF NOT EXISTS questions (
     record TEXT PRIMARY KEY, place INTEGER NOT NULL, reason TEXT NOT NULL,

@@ -24,13 +24,14 @@ from unisem.stores.faiss.readonly import read_only
 from unisem.stores.faiss.recordrows import RecordRows
 from unisem.stores.faiss.segment import SEAL, Segment
 from unisem.stores.faiss.upgrades import FORMAT, copy_database
+from unisem.stores.personal_files import copy_personal_files
 
 _log = logging.getLogger(__name__)
 _TRIES = 4  # states that are copied where files vanish meanwhile, because somebody compacts
 
 
 def back_up(directory: Path, destination: Path) -> None:
-    """Copy a store: catalogue, index, manifest, and the pictures inside it.
+    """Copy a store: catalogue, index, manifest, the pictures inside it, and what people have said.
 
     The copy has its name once it is whole and safe from a power cut. Pictures that lie elsewhere
     are not copied; those beside the store are looked for beside the copy.
@@ -49,6 +50,9 @@ def back_up(directory: Path, destination: Path) -> None:
     temporary = destination.absolute().with_name(f".{destination.name}.{secrets.token_hex(8)}.tmp")
     try:
         temporary.mkdir(parents=True)
+        # Before the catalogue: a caption that comes in between is then in that, if not in these.
+        if unread := copy_personal_files(directory, temporary):
+            _log.warning("%s: not in the copy, as damaged: %s", directory, unread)
         for left in reversed(range(_TRIES)):
             missing = _copy_state(directory, temporary)
             if not missing or not left:
