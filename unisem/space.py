@@ -209,6 +209,8 @@ class SemanticSpace(Enrichable, Searchable):
         prune: bool = False,
         location: bool = True,
         recognizer: str | TextRecognizer | None = None,
+        exclude: Sequence[str] = (),
+        include: Sequence[str] = (),
         ray: RayIngestion | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> IngestReport:
@@ -219,6 +221,8 @@ class SemanticSpace(Enrichable, Searchable):
             prune: Remove records whose files are gone, unless all are; else the report names them.
             location: Whether the place where a picture was taken becomes metadata.
             recognizer: Reads words in pictures and on scanned pages; as of `load_recognizer`.
+            exclude: Patterns of files and folders that are left out, ``["drafts", "*-old.*"]``.
+            include: Patterns of what is taken in although it is usually left out.
             ray: Embed on the machines of a Ray cluster.
             progress: Called now and then with (done, in all): files, and pages as they are read.
 
@@ -231,7 +235,13 @@ class SemanticSpace(Enrichable, Searchable):
 
         place, whole = self.image_library.locate, self.encoder.reads_whole
         reader = FolderReader(
-            folder, locate=place, reads_whole=whole, location=location, recognizer=recognizer
+            folder,
+            locate=place,
+            reads_whole=whole,
+            location=location,
+            recognizer=recognizer,
+            exclude=exclude,
+            include=include,
         )
         self.image_library.allow(reader.folder)
         found = reader.recognizer

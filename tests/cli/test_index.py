@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,44 @@ def test_what_is_not_read_and_what_has_gone_is_said(run: Run, cards: Path) -> No
     emptied = run("index", cards, "--into", "s.unisem", "--prune").output
     assert counts(emptied)["removed"] == 0
     assert "kept, as the folder is empty; is its drive mounted?" in emptied
+
+
+def test_what_is_left_out_is_said_and_may_be_chosen(run: Run, cards: Path) -> None:
+    (cards / "node_modules").mkdir()
+    (cards / "red.png").rename(cards / "node_modules" / "red.png")
+    first = run("index", cards, "--into", "s.unisem", "--exclude", "blue.*").output
+    assert "left out: 2 blue.*, 1 node_modules" in first
+    second = run("index", cards, "--into", "s.unisem", "--include", "node_modules").output
+    assert "left out" not in second
+    assert counts(second)["added"] == 2
+    wrong = run("index", cards, "--into", "s.unisem", "--exclude", "/etc")
+    assert wrong.exit_code == 2
+    assert "no pattern of files" in wrong.stderr
+
+
+def test_the_report_as_json(run: Run, cards: Path) -> None:
+    (cards / "broken.png").write_bytes(b"no picture")
+    (cards / "a.mov").touch()
+    found = json.loads(run("index", cards, "--into", "s.unisem", "--json").stdout)
+    assert (found["added"], found["ignored"], found["records"]) == (7, {".mov": 1}, 7)
+    assert [it["name"] for it in found["skipped"]] == [str(cards / "broken.png")]
+    for command in (
+        ["store", "stats", "s.unisem"],
+        ["store", "check", "s.unisem"],
+        ["store", "compact", "s.unisem"],
+        ["store", "export", "s.unisem", "out"],
+        ["store", "import", "out", "--into", "s.unisem"],
+        ["store", "backup", "s.unisem", "copy.unisem"],
+        ["store", "publish", "s.unisem", "published"],
+        ["graph", "stats", "s.unisem"],
+        ["graph", "link", "s.unisem"],
+        ["feedback", "list", "s.unisem"],
+        ["caption", "s.unisem", "--undo"],
+        ["search", "s.unisem", "red"],
+    ):
+        done = run(*command, "--json")
+        assert done.exit_code == 0, (command, done.output)
+        assert isinstance(json.loads(done.stdout), dict | list), command
 
 
 def test_captions_that_are_read_in_part_are_said(

@@ -11,10 +11,12 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.cli.conftest import Run
 from tests.support.pictures import solid
 from unisem import __version__
+from unisem.cli.app import application
 from unisem.cli.filtering import parse_filter
 from unisem.cli.terminal import amount
 from unisem.common.printable import plain, shortened
@@ -281,3 +283,29 @@ def test_shortened_and_amount() -> None:
 )
 def test_parse_filter(text: str, metadata: dict[str, object], expected: bool) -> None:
     assert matches(parse_filter(text), metadata) is expected
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_installed_by_the_documented_command(
+    shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
+    done = CliRunner().invoke(application(), ["--install-completion", shell], prog_name="unisem")
+    assert done.exit_code == 0
+    scripts = [path for path in tmp_path.rglob("*unisem*") if path.is_file()]
+    assert len(scripts) == 1
+    assert f"_UNISEM_COMPLETE=complete_{shell}" in scripts[0].read_text()
+    asked = {"bash": "COMP_WORDS", "zsh": "_TYPER_COMPLETE_ARGS", "fish": "_TYPER_COMPLETE_ARGS"}
+    told = CliRunner().invoke(
+        application(),
+        [],
+        prog_name="unisem",
+        env={
+            "_UNISEM_COMPLETE": f"complete_{shell}",
+            asked[shell]: "unisem index --pru",
+            "COMP_CWORD": "2",
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        },
+    )
+    assert "--prune" in told.output

@@ -309,6 +309,51 @@ def test_what_systems_and_tools_keep_is_left_out(folder: Path) -> None:
     reader = FolderReader(folder)
     assert list(reader) == []
     assert reader.ignored == {}
+    assert reader.left_out == {
+        "#recycle": 1,
+        ".git": 1,
+        "@eaDir": 1,
+        "Thumbs.db": 1,
+        "__MACOSX": 1,
+        "node_modules": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("exclude", "include", "kept"),
+    [
+        ([], [], ["a.png", "b.png", "drafts/a.png", "deep/drafts/c.png"]),
+        (["Drafts"], [], ["a.png", "b.png"]),
+        (["drafts/"], [], ["a.png", "b.png"]),
+        (["./deep/drafts"], [], ["a.png", "b.png", "drafts/a.png"]),
+        (["a.*"], [], ["b.png", "deep/drafts/c.png"]),
+        (["drafts/a.png"], [], ["a.png", "b.png", "deep/drafts/c.png"]),
+        (["drafts"], ["@EADIR"], ["a.png", "b.png", "@eaDir/t.png"]),
+        (["drafts", "@*"], ["@eaDir"], ["a.png", "b.png"]),
+        (["*"], [".*"], []),
+    ],
+)
+def test_what_is_left_out_and_taken_in_by_patterns(
+    folder: Path, exclude: list[str], include: list[str], kept: list[str]
+) -> None:
+    places = ("a.png", "b.png", "drafts/a.png", "deep/drafts/c.png", "@eaDir/t.png", ".h/h.png")
+    for place in places:
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        solid("red").save(folder / place)
+    reader = FolderReader(folder, exclude=exclude, include=include)
+    assert {it.id for it in reader if isinstance(it, Record)} == {
+        f"{folder.name}/{it}" for it in kept
+    }
+    for pattern in exclude:
+        assert reader.left_out[pattern.rstrip("/").removeprefix("./")]
+
+
+@pytest.mark.parametrize("pattern", ["", "/", ".", "../x", "/etc", "a/../.."])
+def test_a_pattern_that_is_none_is_refused(folder: Path, pattern: str) -> None:
+    with pytest.raises(ValueError, match="is no pattern of files in the folder"):
+        FolderReader(folder, exclude=[pattern])
+    with pytest.raises(TypeError, match="must be a list of patterns"):
+        FolderReader(folder, exclude="drafts")
 
 
 def test_kinds_that_nothing_reads_are_counted(folder: Path) -> None:

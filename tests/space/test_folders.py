@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Sequence
@@ -125,6 +126,36 @@ def test_a_space_inside_its_folder_finds_what_is_gone(folder: Path, encoder: Toy
         space.add_folder(folder)
         (folder / "bell.png").unlink()
         assert space.add_folder(folder, prune=True).gone == ("photos/bell.png",)
+
+
+def test_what_is_left_out_from_now_on_is_gone(folder: Path, space: SemanticSpace) -> None:
+    space.add_folder(folder)
+    report = space.add_folder(folder, exclude=["bell.*"], prune=True)
+    assert (report.gone, report.removed) == (("photos/bell.png",), 1)
+    assert report.left_out == {"bell.*": 2}
+    report = space.add_folder(folder)
+    assert (report.added, report.left_out) == (1, {})
+
+
+def test_a_name_in_other_letters_is_the_same_file_where_letters_do_not_matter(
+    folder: Path, space: SemanticSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space.add_folder(folder)
+    (folder / "anchor.png").rename(folder / "Anchor.PNG")
+    (folder / "anchor.txt").rename(folder / "Anchor.txt")
+    lstat = Path.lstat
+
+    def in_any_letters(path: Path) -> os.stat_result:
+        try:
+            return lstat(path)
+        except FileNotFoundError:
+            names = {it.name.casefold(): it for it in path.parent.iterdir()}
+            return lstat(names.get(path.name.casefold(), path))
+
+    monkeypatch.setattr(Path, "lstat", in_any_letters)
+    report = space.add_folder(folder)
+    assert (report.renamed, report.gone) == (1, ())
+    assert ids(space) == {"photos/Anchor.PNG", "photos/bell.png", "photos/about.txt"}
 
 
 def test_kinds_that_are_not_read_are_reported(folder: Path, space: SemanticSpace) -> None:

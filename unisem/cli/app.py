@@ -125,7 +125,6 @@ def application(only: str | None = None) -> typer.Typer:
     app = typer.Typer(
         cls=_Commands,
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unisem.cli.options import Space
+from unisem.cli.options import AsJson, Space
 from unisem.cli.progress import progress_bar
 from unisem.cli.search import open_existing
-from unisem.cli.terminal import note, results
+from unisem.cli.terminal import note, print_json, results
 
 if TYPE_CHECKING:
     from unisem.calibration import Calibration
@@ -43,6 +44,7 @@ def calibrate(
             help="Held-out queries with the ids of what is relevant: .jsonl, .csv or .tsv.",
         ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Fit a calibration to what a space holds, and search by it from now on."""
     if (reranker is None) != (queries is None) or (off and reranker is not None):
@@ -57,6 +59,9 @@ def calibrate(
             return
         with progress_bar("reading records") as advance:
             fitted = opened.calibrate(seed=seed, progress=advance)
+    if as_json:
+        print_json(_as_json(fitted))
+        return
     for line in described(fitted):
         results().print(line, soft_wrap=True)
 
@@ -74,6 +79,12 @@ def _calibrate_reranker(space: SemanticSpace, directory: Path, queries: Path) ->
         f"for each standard deviation of a list's cosines, {fitted.offset:.3g} at 0 and their mean",
         soft_wrap=True,
     )
+
+
+def _as_json(calibration: Calibration) -> dict[str, object]:
+    pairs = {" to ".join(kinds): asdict(it) for kinds, it in calibration.pairs.items()}
+    counts = {kind: side.count for kind, side in calibration.documents_of.items()}
+    return {"fitted_to": counts, "choices": asdict(calibration.choices), "pairs": pairs}
 
 
 def described(calibration: Calibration) -> list[str]:

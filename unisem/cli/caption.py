@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,10 +10,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from unisem.cli.options import ImageRoots, Space
+from unisem.cli.options import AsJson, ImageRoots, Space
 from unisem.cli.progress import progress_bar
 from unisem.cli.search import open_existing
-from unisem.cli.terminal import amount, notices, results, skipped_lines
+from unisem.cli.terminal import amount, notices, print_json, results, skipped_lines
 from unisem.common.printable import plain
 
 if TYPE_CHECKING:
@@ -52,13 +53,14 @@ def caption(
         bool, typer.Option("--show-skipped", help="List every picture that was skipped.")
     ] = False,
     image_roots: ImageRoots = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write captions for pictures that have none, marked as generated."""
     if undo:
         if vocabulary is not None or prompt is not None:
             raise typer.BadParameter("goes with --captioner only", param_hint="--undo")
         with open_existing(space) as opened:
-            _remove(opened, captioner)
+            _remove(opened, captioner, as_json=as_json)
         return
     if captioner is None:
         raise typer.BadParameter(
@@ -70,7 +72,10 @@ def caption(
             opened.image_library.allow(root)
         loaded = captioner_for(opened, captioner, vocabulary=vocabulary, prompt=prompt)
         report = fill(opened, loaded)
-    print_report(report, show_skipped=show_skipped)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        print_report(report, show_skipped=show_skipped)
 
 
 def captioner_for(
@@ -132,9 +137,12 @@ def print_report(report: CaptionReport, *, show_skipped: bool) -> None:
         out.print(line, soft_wrap=True)
 
 
-def _remove(space: SemanticSpace, captioner: str | None) -> None:
+def _remove(space: SemanticSpace, captioner: str | None, *, as_json: bool) -> None:
     with progress_bar("removing captions") as advance:
         report = space.remove_captions(captioner, progress=advance)
+    if as_json:
+        print_json(asdict(report))
+        return
     out = results()
     out.print(f"removed {amount(report.removed, 'generated caption')}")
     if report.changed:

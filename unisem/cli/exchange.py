@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from unisem.cli.options import ImageRoots, Into, NewEncoder, NewStore, Space
+from unisem.cli.options import AsJson, ImageRoots, Into, NewEncoder, NewStore, Space
 from unisem.cli.progress import progress_bar
-from unisem.cli.terminal import amount, note, results, skipped_lines
+from unisem.cli.terminal import amount, note, print_json, results, skipped_lines
 from unisem.common.printable import plain
 
 _SHOWN = 10  # skipped inputs that are listed
@@ -28,6 +29,7 @@ def export_(
     salvage: Annotated[
         bool, typer.Option("--salvage", help="Save what can be read of a damaged space.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write records, vectors and pictures as plain files."""
     from unisem.exchange import export_space, salvage_space
@@ -38,6 +40,9 @@ def export_(
     write = salvage_space if salvage else export_space
     with progress_bar("exporting") as advance:
         report = write(space, directory, layout=layout, copy_images=copy_images, progress=advance)
+    if as_json:
+        print_json(asdict(report))
+        return
     results().print(
         f"exported {amount(report.records, 'record')}, {amount(report.vectors, 'vector')} and "
         f"{amount(report.images, 'picture')} to {plain(str(directory))}",
@@ -68,6 +73,7 @@ def import_(
         typer.Option(help="Keep the export's vectors, or embed everything, or all texts, anew."),
     ] = "keep",
     image_roots: ImageRoots = None,
+    as_json: AsJson = False,
 ) -> None:
     """Add an export's records to a space, replacing those of the same id."""
     from unisem.encoders import load_encoder
@@ -95,6 +101,10 @@ def import_(
         report = import_space(
             directory, space, vectors=vectors, image_roots=image_roots or (), progress=advance
         )
+        if as_json:
+            graph = None if report.graph is None else asdict(report.graph)
+            print_json(asdict(report) | {"graph": graph, "held": len(space)})
+            return
         results().print(
             f"imported {amount(report.records, 'record')}, {report.embedded:,} embedded anew; "
             f"{plain(str(into))} holds {amount(len(space), 'record')} "

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from unisem.cli.options import Space
-from unisem.cli.terminal import results
+from unisem.cli.options import AsJson, Space
+from unisem.cli.terminal import print_json, results
 from unisem.common.printable import plain
 from unisem.errors import LabelError
 
@@ -57,9 +58,12 @@ def none(space: Space, search: Number = None) -> None:
 
 
 @feedback.command("list")
-def list_(space: Space) -> None:
+def list_(space: Space, as_json: AsJson = False) -> None:
     """Print the searches that are kept, and what was right."""
     found = _of(space)
+    if as_json:
+        print_json([asdict(it) for it in found.searches()])
+        return
     table = Table("search", "query", "hits", "right")
     for it in found.searches():
         right = "" if it.chosen is None else ", ".join(it.chosen) or "none"

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from unisem.cli.options import Space
+from unisem.cli.options import AsJson, Space
 from unisem.cli.progress import progress_bar
 from unisem.cli.search import open_existing
-from unisem.cli.terminal import amount, note, results
+from unisem.cli.terminal import amount, note, print_json, results
 from unisem.common.printable import plain
 
 if TYPE_CHECKING:
@@ -35,11 +34,15 @@ def add(
             help="Triples as CSV or RDF, or the folder of WordNet's dictionary.",
         ),
     ],
+    as_json: AsJson = False,
 ) -> None:
     """Add a file's entities, relations and mentions, all of them or none."""
     with open_existing(space) as opened:
         found = _source(source)
         report = opened.graph.add(found.entities(), found.relations(), found.mentions())
+    if as_json:
+        print_json(asdict(report) | {"unusable": found.unusable})
+        return
     _tell(report)
     if found.unusable:
         note(f"{amount(found.unusable, 'label')} left out: too long, or not to be kept as a name")
@@ -51,6 +54,7 @@ def link(
     images: Annotated[
         bool, typer.Option("--images", help="By what pictures show, too, as the encoder sees it.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find out which entities the space's texts, and its pictures, are about, and keep it."""
     with open_existing(space) as opened:
@@ -59,20 +63,23 @@ def link(
                 opened.graph.embed_names(progress=advance)
         with progress_bar("linking records") as advance:
             report = opened.graph.link_records(images=images, progress=advance)
-    _tell(report)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        _tell(report)
 
 
 @graph.command()
 def stats(
     space: Space,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say how much the graph holds."""
     with open_existing(space) as opened:
         counts = opened.graph.counts
     parts = {name: getattr(counts, name) for name in counts.__dataclass_fields__}
     if as_json:
-        sys.stdout.write(json.dumps(parts | {"types": dict(counts.types)}, indent=2) + "\n")
+        print_json(parts | {"types": dict(counts.types)})
         return
     out = results()
     out.print(f"{counts.entities:,} entities, {counts.embedded:,} of them with a vector")

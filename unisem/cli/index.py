@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from unisem.cli.caption import captioner_for, fill, print_report
-from unisem.cli.options import Into, NewEncoder, NewStore
+from unisem.cli.folder_report import folder_report_as_json, print_folder_report
+from unisem.cli.options import (
+    AsJson,
+    Exclude,
+    Include,
+    Into,
+    NewEncoder,
+    NewStore,
+    check_patterns,
+)
 from unisem.cli.progress import progress_bar
-from unisem.cli.terminal import amount, notices, results, skipped_lines
+from unisem.cli.terminal import amount, notices, print_json, results
 from unisem.cli.tokens import make_tokens, print_tokens
 from unisem.common.lazy import require
 from unisem.common.printable import plain
@@ -25,9 +32,7 @@ if TYPE_CHECKING:
     from unisem.recognition import TextRecognizer
     from unisem.space import SemanticSpace
 
-_SHOWN = 10  # skipped inputs that are listed unasked
 _MACHINES = "Many machines"
-_NAMED = 3  # records that are named where something is said of many
 
 
 def index(
@@ -44,6 +49,8 @@ def index(
     no_location: Annotated[
         bool, typer.Option("--no-location", help="Leave out where pictures were taken.")
     ] = False,
+    exclude: Exclude = None,
+    include: Include = None,
     caption: Annotated[
         str | None,
         typer.Option(
@@ -68,6 +75,7 @@ def index(
             help="Make the tokens of this reranker of all pictures; see unisem tokens.",
         ),
     ] = None,
+    as_json: AsJson = False,
     ray: Annotated[
         str | None,
         typer.Option(
@@ -110,6 +118,7 @@ def index(
 
     cluster = _cluster(ray, ray_actors, ray_gpus, ray_shared)
     recognizer = None if ocr is None else load_recognizer(ocr)
+    check_patterns(exclude, include)
     if not folder.is_dir():  # before a space is made for nothing
         raise NotADirectoryError(f"{folder} is not a folder")
     with SemanticSpace.open(into, encoder=encoder, store=store, tokens_for=tokens_for) as space:
@@ -120,26 +129,29 @@ def index(
             prune=prune,
             location=not no_location,
             recognizer=recognizer,
+            exclude=exclude,
+            include=include,
             ray=cluster,
         )
-        out = results()
-        out.print(_counts(report))
-        inside = f"{folder.resolve()}/"
-        skipped = [replace(it, name=it.name.removeprefix(inside)) for it in report.skipped]
-        most = len(skipped) if show_skipped else _SHOWN
-        if (found := _documents(report)) is not None:
-            out.print(found, soft_wrap=True)
-        for line in skipped_lines(skipped, most=most, remedy="; --show-skipped lists all"):
-            out.print(line, soft_wrap=True)
-        for remark in _remarks(report, prune=prune):
-            out.print(remark, soft_wrap=True)
+        if not as_json:
+            print_folder_report(report, folder, prune=prune, show_skipped=show_skipped)
+        told = folder_report_as_json(report)
         if captioner is not None:
-            print_report(fill(space, captioner), show_skipped=show_skipped)
+            captions = fill(space, captioner)
+            told["captions"] = asdict(captions)
+            if not as_json:
+                print_report(captions, show_skipped=show_skipped)
         if tokens_for is not None:
             tokens = make_tokens(space, tokens_for)  # of what was in the space before, too
-            kept = f"keeps tokens of {amount(tokens.made + tokens.present, 'picture')}"
-            print_tokens(kept, tokens, show_skipped=show_skipped)
-        out.print(
+            told["tokens"] = asdict(tokens)
+            if not as_json:
+                kept = f"keeps tokens of {amount(tokens.made + tokens.present, 'picture')}"
+                print_tokens(kept, tokens, show_skipped=show_skipped)
+        told |= {"space": str(into), "records": len(space), "encoder": space.encoder.name}
+        if as_json:
+            print_json(told)
+            return
+        results().print(
             f"{plain(str(into))} holds {amount(len(space), 'record')} "
             f"(encoder {plain(space.encoder.name)})",
             soft_wrap=True,
@@ -153,6 +165,8 @@ def add_folder(
     prune: bool = False,
     location: bool = True,
     recognizer: TextRecognizer | None = None,
+    exclude: Sequence[str] | None = None,
+    include: Sequence[str] | None = None,
     ray: RayIngestion | None = None,
 ) -> IngestReport:
     """Add a folder to a space under a progress bar; see `SemanticSpace.add_folder`.
@@ -167,6 +181,8 @@ def add_folder(
                 prune=prune,
                 location=location,
                 recognizer=recognizer,
+                exclude=exclude or (),
+                include=include or (),
                 ray=ray,
                 progress=advance,
             )
@@ -199,56 +215,3 @@ def _cluster(
         raise typer.BadParameter(str(error), param_hint="--ray") from None
     require("unisem index --ray", "ray", "unisem[ray]")  # before a space is made for nothing
     return cluster
-
-
-def _counts(report: IngestReport) -> Table:
-    table = Table.grid(padding=(0, 1))
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_row(Text("added", style="green"), f"{report.added:,}")
-    table.add_row("unchanged", f"{report.unchanged:,}")
-    table.add_row("removed", f"{report.removed:,}")
-    if report.renamed:
-        table.add_row("renamed", f"{report.renamed:,}")
-    if report.words_read:
-        table.add_row("words read in", amount(report.words_read, "picture"))
-    table.add_row(
-        Text("skipped", style="yellow" if report.skipped else ""), f"{len(report.skipped):,}"
-    )
-    return table
-
-
-def _documents(report: IngestReport) -> str | None:
-    counts = report.documents
-    if not counts.documents:
-        return None
-    parts = ((counts.pages, "page"), (counts.figures, "figure"), (counts.tables, "table"))
-    inside = ", ".join(amount(number, what) for number, what in parts if number)
-    return f"{amount(counts.documents, 'document')}{' with ' if inside else ''}{inside}"
-
-
-def _remarks(report: IngestReport, *, prune: bool) -> list[str]:
-    """What was passed over, by kind or in part, and which records have lost their file."""
-    remarks: list[str] = []
-    if report.ignored:
-        kinds = [
-            f"{count:,} {kind or 'without a suffix'}" for kind, count in report.ignored.items()
-        ]
-        remarks.append(plain(f"ignored: {', '.join(kinds)}"))
-    if long := report.long_captions:
-        captions = f"{amount(len(long), 'caption')} ({_named(long)})"
-        end = "longer than the encoder reads, whose end is found by keyword only"
-        remarks.append(plain(f"read in part: {captions} {end}"))
-    lost = report.gone
-    if lost and not (prune and report.removed):
-        remedy = (
-            "kept, as the folder is empty; is its drive mounted?"
-            if prune
-            else "found until --prune removes them"
-        )
-        remarks.append(plain(f"gone: {amount(len(lost), 'file')} ({_named(lost)}), {remedy}"))
-    return remarks
-
-
-def _named(ids: Sequence[str]) -> str:
-    return ", ".join(ids[:_NAMED]) + (" …" if len(ids) > _NAMED else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,6 +44,24 @@ NewEncoder = Annotated[
 NewStore = Annotated[
     str | None,
     typer.Option("--store", metavar="KIND", help="faiss, or another kind, for a new space."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="PATTERN",
+        help="Leave out files and folders of this name (drafts, '*.tmp') or path (2023/drafts); "
+        "may be repeated.",
+    ),
+]
+Include = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--include",
+        metavar="PATTERN",
+        help="Take in what is usually left out (node_modules, '.*'); may be repeated.",
+    ),
 ]
 ImageRoots = Annotated[
     list[Path] | None,
@@ -138,3 +157,17 @@ def share_or_number(held_out: float) -> float | int:
         return meant(held_out)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--held-out") from None
+
+
+def check_patterns(exclude: Sequence[str] | None, include: Sequence[str] | None) -> None:
+    """Look at patterns before anything is opened.
+
+    Raises:
+        typer.BadParameter: One is none.
+    """
+    from unisem.readers.walking import FileChoice
+
+    try:
+        FileChoice(exclude or (), include or ())
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--exclude, --include") from None

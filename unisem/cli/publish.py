@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from unisem.cli.options import ImageRoots, Space
+from unisem.cli.options import AsJson, ImageRoots, Space
 from unisem.cli.progress import progress_bar
-from unisem.cli.terminal import amount, note, results, skipped_lines
+from unisem.cli.terminal import amount, note, print_json, results, skipped_lines
 from unisem.common.printable import plain
 
 _SHOWN = 10  # pictures that are listed
@@ -36,7 +34,7 @@ def publish(
         bool, typer.Option("--check", help="Read what is there, and send anew what is damaged.")
     ] = False,
     image_roots: ImageRoots = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Publish a space, as it is now, for servers that only read it; only changes are sent."""
     from unisem.exchange.replicas import publish_space
@@ -63,7 +61,7 @@ def publish(
             "removed": report.removed,
             "remark": report.remark,
         }
-        sys.stdout.write(json.dumps(told, indent=2) + "\n")
+        print_json(told)
     elif report.is_new:
         results().print(
             f"published version {version.number} at {plain(destination)}: "

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from unisem.cli.exchange import export_, import_
-from unisem.cli.options import Space
+from unisem.cli.options import AsJson, Space
 from unisem.cli.progress import progress_bar
 from unisem.cli.publish import fetch, publish
-from unisem.cli.terminal import amount, results
+from unisem.cli.terminal import amount, print_json, results
 from unisem.common.printable import plain
 from unisem.errors import StoreError, UniSemError
 
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     from unisem.rerank.token_store import TokenFile
     from unisem.stores.kind import Place
     from unisem.stores.maintenance import Finding, Maintenance, Statistics
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 store = typer.Typer(
     no_args_is_help=True,
@@ -58,7 +54,7 @@ def stats(space: Space, as_json: AsJson = False) -> None:
                 {"file": it.path.name, "pictures": it.pictures, "bytes": it.size} for it in kept
             ],
         }
-        sys.stdout.write(json.dumps(parts, indent=2) + "\n")
+        print_json(parts)
     else:
         results().print(_stats_table(manifest, found, kept))
 
@@ -94,7 +90,7 @@ def check(
             findings += check_images(keeper, progress=advance)
     problems = len([finding for finding in findings if finding.is_problem])
     if as_json:
-        sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
+        print_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
             _print_finding(finding)
@@ -111,6 +107,7 @@ def check(
 def backup(
     space: Space,
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="A new directory.")],
+    as_json: AsJson = False,
 ) -> None:
     """Copy a space while others read and write it; the copy is a space of its own."""
     from unisem.manifest import Manifest
@@ -118,6 +115,9 @@ def backup(
     manifest = Manifest.existing(space)
     maintenance_of(space, manifest).backup(destination)
     count = sum(maintenance_of(destination, manifest).statistics().records.values())
+    if as_json:
+        print_json({"space": str(destination), "records": count})
+        return
     results().print(f"{plain(str(destination))} holds {amount(count, 'record')}", soft_wrap=True)
 
 
@@ -127,6 +127,7 @@ def compact(
     index: Annotated[
         str, typer.Option(metavar="KIND", help="Kind of index; auto chooses by size.")
     ] = "auto",
+    as_json: AsJson = False,
 ) -> None:
     """Index vectors and words anew, drop what was removed, and give disk space back."""
     from unisem.manifest import Manifest
@@ -139,11 +140,15 @@ def compact(
         raise
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--index") from None
+    after = keeper.statistics().sizes
+    if as_json:
+        print_json({"done": list(done), "sizes_before": dict(before), "sizes": dict(after)})
+        return
     out = results()
     for sentence in done:
         out.print(plain(sentence), soft_wrap=True)
     table = Table.grid(padding=(0, 2))
-    for name, size in keeper.statistics().sizes.items():
+    for name, size in after.items():
         table.add_row(name, _size(before.get(name, 0)), "→", _size(size))
     out.print(table)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -29,6 +31,11 @@ def results() -> Console:
 def notices() -> Console:
     """Standard error: progress, notes, errors."""
     return _console(stderr=True)
+
+
+def print_json(value: object) -> None:
+    """Print a result for other programs; ASCII, so that no encoding is needed."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
 def complain(message: str) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unisem.cli.options import ImageRoots, Space
+from unisem.cli.options import AsJson, ImageRoots, Space
 from unisem.cli.progress import progress_bar
 from unisem.cli.search import open_existing
-from unisem.cli.terminal import amount, notices, results, skipped_lines
+from unisem.cli.terminal import amount, notices, print_json, results, skipped_lines
 
 if TYPE_CHECKING:
     from unisem.ingest.token_making import TokenReport
@@ -27,12 +28,16 @@ def tokens(
         bool, typer.Option("--show-skipped", help="List every picture that was skipped.")
     ] = False,
     image_roots: ImageRoots = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make a reranker's tokens of a space's pictures, so that it need not look at them again."""
     with open_existing(space) as opened:
         for root in image_roots or ():
             opened.image_library.allow(root)
         report = make_tokens(opened, reranker)
+    if as_json:
+        print_json(asdict(report))
+        return
     made = f"made tokens of {amount(report.made, 'picture')}; {report.present:,} had theirs"
     print_tokens(made, report, show_skipped=show_skipped)
 

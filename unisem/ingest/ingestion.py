@@ -42,6 +42,8 @@ class IngestReport:
         renamed: Records that were removed because what they hold is there under another name.
         gone: Ids of the records whose files are there no more.
         ignored: How many files there are of each kind that nothing reads, by suffix.
+        left_out: How many files and folders were passed over unseen, by the pattern of their names:
+            what is hidden or kept by systems and tools (``@eaDir``), and what you have excluded.
         words_read: Pictures in which words were read.
         documents: What the reader's documents have given, in this run and before.
         long_captions: Ids of what was added with a caption longer than the encoder reads: what
@@ -55,6 +57,7 @@ class IngestReport:
     renamed: int = 0
     gone: tuple[str, ...] = ()
     ignored: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
     words_read: int = 0
     documents: DocumentCounts = field(default_factory=DocumentCounts)
     long_captions: tuple[str, ...] = ()
@@ -134,6 +137,7 @@ class Ingestion:
             renamed=renamed,
             gone=gone,
             ignored=reader.ignored,
+            left_out=reader.left_out,
             words_read=words_read,
             documents=self._documents,
             long_captions=tuple(self._long_captions),

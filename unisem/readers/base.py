@@ -30,6 +30,11 @@ class Reader(ABC):
         """How many files there are of each kind that nothing reads, by suffix (``.mov``)."""
         return {}
 
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """How many files and folders were passed over unseen, by what tells them (``.git``)."""
+        return {}
+
     def described(self, record: Record, data: bytes) -> Record:
         """Give a record that came from here what its picture's file knows of it.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from unisem.common.lazy_property import lazy_property
@@ -26,7 +26,7 @@ from unisem.readers.documents.document import Document
 from unisem.readers.documents.elements import Source
 from unisem.readers.documents.formats import FORMATS
 from unisem.readers.texts import read_text
-from unisem.readers.walking import walked
+from unisem.readers.walking import FileChoice, Walk, folded, walked
 from unisem.recognition import TextRecognizer, load_recognizer
 from unisem.recognition.recognizer_run import RecognizerRun
 from unisem.records import Record
@@ -51,8 +51,8 @@ class FolderReader(Reader):
     A document (see `unisem.readers.documents.formats`) is yielded unread; pictures that it links to
     are its figures and not also read for themselves.
 
-    Passed over are hidden files, what Office writes beside a file that is open (``~$…``), other
-    spaces, and folders of systems and tools (``@eaDir``, ``node_modules`` …). What cannot
+    Passed over are other spaces, and what is hidden or kept by systems and tools (``@eaDir``,
+    ``node_modules`` …, see `unisem.readers.walking`), which is counted in `left_out`. What cannot
     be read, links to other folders among it, is yielded as `Skipped`; files of
     kinds that nothing reads are counted in `ignored`. What belongs to a picture
     (`unisem.readers.companions`) is neither.
@@ -66,9 +66,12 @@ class FolderReader(Reader):
         documents: Whether documents are read, or passed over like files of other kinds.
         location: Whether the place where a picture was taken becomes metadata.
         recognizer: Reads the words on scanned pages of documents; as of `load_recognizer`.
+        exclude: Patterns of files and folders that are left out, too; see `FileChoice`.
+        include: Patterns of what is taken in although it is usually left out; likewise.
 
     Raises:
         NotADirectoryError: There is no such folder.
+        ValueError: A pattern is none.
     """
 
     def __init__(
@@ -81,7 +84,10 @@ class FolderReader(Reader):
         documents: bool = True,
         location: bool = True,
         recognizer: str | TextRecognizer | None = None,
+        exclude: Sequence[str] = (),
+        include: Sequence[str] = (),
     ) -> None:
+        self._choice = FileChoice(exclude, include)
         self.folder = Path(os.path.realpath(folder))
         if not self.folder.is_dir():
             raise NotADirectoryError(f"{folder} is not a folder")
@@ -102,7 +108,7 @@ class FolderReader(Reader):
         )
 
     def __iter__(self) -> Iterator[Record | Skipped | Document]:
-        yield from self._walked[1]
+        yield from self._walked.closed
         described: dict[Path, Description] = {}
         for path in self._files:
             if path.name in METADATA_FILES:
@@ -179,6 +185,10 @@ class FolderReader(Reader):
         kinds = Counter(path.suffix.lower() for path in others)
         return {kind: kinds[kind] for kind in sorted(kinds) if kind not in read}
 
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        return dict(sorted(self._walked.left_out.items()))
+
     def gone(self, stored: Iterable[Record]) -> Iterator[Record]:
         sources, ids = self._locate(self.folder / "x")[:-1], f"{self.folder.name}/"
         for record in stored:
@@ -189,16 +199,30 @@ class FolderReader(Reader):
                 places = [self.folder / path for path in (name, whole) if path]
                 others = self._figures if record.image is not None else self._captions
                 passed_over = self._empty | others
-                if not any(_is_there(path) and path not in passed_over for path in places):
+                if not any(self._is_here(path) and path not in passed_over for path in places):
                     yield record
+
+    def _is_here(self, path: Path) -> bool:
+        """Whether a file is there by this very name, and no file that is left out."""
+        if path in self._known:
+            return True
+        if not _is_there(path) or self._choice.leaves_out(path.relative_to(self.folder)):
+            return False
+        other = self._folded.get(folded(path.as_posix()))  # its name in other letters
+        return other is None or not _is_same(path, other)
 
     @property
     def _files(self) -> list[Path]:
-        return self._walked[0]
+        return self._walked.files
 
     @lazy_property
-    def _walked(self) -> tuple[list[Path], list[Skipped]]:
-        return walked(self.folder)
+    def _walked(self) -> Walk:
+        return walked(self.folder, self._choice)
+
+    @lazy_property
+    def _folded(self) -> dict[str, Path]:
+        """Files by their names as some file systems compare them."""
+        return {folded(path.as_posix()): path for path in self._files}
 
     @lazy_property
     def _known(self) -> set[Path]:
@@ -372,6 +396,13 @@ def _name_fault(name: str) -> str | None:
     except UnicodeEncodeError:
         return "has a name that is not Unicode, as old disks and archives have; rename it"
     return None
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return os.path.samestat(path.lstat(), other.lstat())
+    except OSError:
+        return False
 
 
 def _is_there(path: Path) -> bool:
