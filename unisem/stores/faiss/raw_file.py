@@ -6,7 +6,7 @@ a checksum, and is compared with it when something of it is read for the first t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -72,7 +72,8 @@ class RawFile:
             raise ValueError(f"{path.name} is of another size")
         if not count:
             return cls(np.empty((0, dimension), kind), kept)
-        return cls(np.memmap(path, kind, "r", shape=(count, dimension)), kept)
+        mapped = np.memmap(path, kind, "r", shape=(count, dimension))
+        return cls(mapped.view(np.ndarray), kept)  # whose rows are taken in a third of the time
 
     def __len__(self) -> int:
         return len(self._vectors)
@@ -100,7 +101,9 @@ class RawFile:
         """
         if len(positions) and not 0 <= positions.min() <= positions.max() < len(self):
             raise DamagedVectorsError(f"a position outside {len(self)} vectors")
-        self._check(positions // _BLOCK)
+        if self._checksums is not None:
+            blocks = positions // _BLOCK
+            self._check(set(blocks[self._unchecked[blocks]].tolist()), self._checksums)
 
     def all(self) -> NDArray[np.floating]:
         """``(n, d)`` as they are kept.
@@ -108,7 +111,8 @@ class RawFile:
         Raises:
             DamagedVectorsError: Some do not agree with their checksums.
         """
-        self._check(np.arange(len(self._unchecked)))
+        if self._checksums is not None:
+            self._check(np.flatnonzero(self._unchecked).tolist(), self._checksums)
         return self._vectors
 
     @property
@@ -134,12 +138,10 @@ class RawFile:
         for start in range(0, len(self), rows):
             yield self._vectors[start : start + rows]
 
-    def _check(self, blocks: NDArray[np.int64]) -> None:
-        if self._checksums is None:
-            return
-        for number in np.unique(blocks[self._unchecked[blocks]]).tolist():
+    def _check(self, unchecked: Iterable[int], checksums: NDArray[np.uint64]) -> None:
+        for number in unchecked:
             block = self._vectors[number * _BLOCK : (number + 1) * _BLOCK]
-            if _checksum(block, number) != int(self._checksums[number]):
+            if _checksum(block, number) != int(checksums[number]):
                 raise DamagedVectorsError(f"block {number} of {len(self._unchecked)}")
             self._unchecked[number] = False
 

@@ -160,7 +160,7 @@ class IvfPQ(VectorIndex):
         turned, selector = self._rotation.of(queries), selector_of(eligible)
         found: list[NDArray[np.int64]] = [np.empty(0, np.int64)] * len(turned)
         needed = self._needed(turned, probes, eligible)
-        for lists in np.unique(needed).tolist():
+        for lists in set(needed.tolist()):
             alike = np.flatnonzero(needed == lists)
             self._look(turned, alike, depth, lists, selector, least, found)
         return found
