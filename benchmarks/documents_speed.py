@@ -22,7 +22,7 @@ from pathlib import Path
 from rich.table import Table
 
 from benchmarks.documents_books import BOOKS
-from unisem.pdfium.process import PDFIUM
+from unisem.pdfium.pdf_file import PDFIUM
 from unisem.readers.documents.document import Document
 from unisem.readers.documents.elements import Source
 from unisem.readers.documents.pdf import PDF

@@ -25,7 +25,7 @@ from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.images.for_models import ImageLimits
 
-KINDS = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF or a camera's raw file"
+KINDS = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF, JPEG XL, SVG or a camera's raw file"
 
 
 def texts(blocks: list[Any]) -> list[str]:

@@ -23,12 +23,12 @@ from tests.support.hostile_pdfs import (
 )
 from tests.support.manuals import manual
 from tests.support.processes import script
+from unisem.common.limits import COUNTS_WORK, OVERTIME, limit_memory
+from unisem.common.process_apart import ProcessApart
 from unisem.common.skipped import Skipped
 from unisem.errors import DocumentError, ImageError
 from unisem.images.region import Region
-from unisem.pdfium.limits import COUNTS_WORK, OVERTIME, limit_memory
-from unisem.pdfium.pdf_file import PdfFile
-from unisem.pdfium.process import PDFIUM, PdfiumProcess
+from unisem.pdfium.pdf_file import PDFIUM, PdfFile
 from unisem.readers.documents.elements import Element, Source
 from unisem.readers.documents.pdf import PDF
 
@@ -92,7 +92,7 @@ def test_a_document_of_pages_that_never_end_costs_three_of_them() -> None:
 def test_waiting_is_no_work_and_ends_nothing_before_the_clock_does(
     limits: str, work: str, status: int
 ) -> None:
-    program = f"import time; from unisem.pdfium.limits import limited\nwith limited({limits}):"
+    program = f"import time; from unisem.common.limits import limited\nwith limited({limits}):"
     ran = subprocess.run(
         [sys.executable, "-c", f"{program}\n    {work}\ntime.sleep(0.3); raise SystemExit(7)"],
         stderr=subprocess.DEVNULL,
@@ -103,7 +103,7 @@ def test_waiting_is_no_work_and_ends_nothing_before_the_clock_does(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a limit of memory is the system's")
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unisem.pdfium.process.MEMORY", 150 << 20)
+    monkeypatch.setattr("unisem.common.process_apart.MEMORY", 150 << 20)
     PDFIUM.end()
     with pytest.raises(ImageError, match="takes more than 150 MiB of memory"):
         says(many_rectangles(600_000))  # which take far more
@@ -183,7 +183,7 @@ def test_a_process_that_was_ended_by_others_is_started_again() -> None:
 
 def test_a_frozen_program_is_not_started_instead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "frozen", True, raising=False)
-    process = PdfiumProcess()
+    process = ProcessApart("unisem.pdfium.worker", "PDFium", "UNISEM_PDF_SECONDS")
     with pytest.raises(ImageError, match="a frozen program cannot start"):
         process.ask(manual(), "", "x.pdf", "pages")
 
@@ -218,8 +218,7 @@ def test_a_fork_starts_its_own_and_leaves_its_parents_alone() -> None:
     said = script(
         """
         from tests.support.manuals import manual
-        from unisem.pdfium.pdf_file import PdfFile
-        from unisem.pdfium.process import PDFIUM
+        from unisem.pdfium.pdf_file import PDFIUM, PdfFile
         data = manual()
         def first():
             return PdfFile(data, "x.pdf").page(1).lines[1].text
@@ -244,8 +243,7 @@ def test_a_fork_starts_its_own_and_leaves_its_parents_alone() -> None:
 _HANGS = """
 import sys
 from tests.support.hostile_pdfs import nested_forms
-from unisem.pdfium.pdf_file import PdfFile
-from unisem.pdfium.process import PDFIUM
+from unisem.pdfium.pdf_file import PDFIUM, PdfFile
 pdf = PdfFile(nested_forms(), "x.pdf")
 print(PDFIUM._process.pid, flush=True)
 pdf.page(1)

@@ -6,6 +6,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+JPEG_XL_BOX = b"\0\0\0\x0cJXL \r\n\x87\n"
+"""The first box of a JPEG XL that has boxes (ISO/IEC 18181-2)."""
+
 _MOST = 1000  # boxes beside each other
 
 
@@ -62,3 +65,13 @@ def brands_of(data: bytes) -> tuple[bytes, ...]:
         return ()
     end = min(int.from_bytes(data[:4]), 256, len(data))
     return data[8:12], *(data[at : at + 4] for at in range(16, end - 3, 4))
+
+
+def codestream_of(data: bytes) -> bytes:
+    """Where a JPEG XL's picture begins: its first part, if it has boxes; else all of it."""
+    if not data.startswith(JPEG_XL_BOX):
+        return data
+    for box in boxes_of(data):
+        if box.kind in (b"jxlc", b"jxlp"):  # a part has a number before it
+            return data[box.start + 4 * (box.kind == b"jxlp") : box.end]
+    return b""

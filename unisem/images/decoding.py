@@ -117,6 +117,8 @@ def decode_image(
                 pixels = _converted(image, _spare(image.size, min_side))
                 image.close()  # lets go of the samples before the pixels are turned
                 return pixels if turn is None else pixels.transpose(turn)
+            except ImageError:  # of a process that draws
+                raise
             except Exception as error:
                 # Pillow's decoders raise almost anything on damaged bytes: OSError, SyntaxError,
                 # struct.error, IndexError, zlib.error …; all of it means the same to the caller.
@@ -201,7 +203,7 @@ def _plan(opened: OpenedImage, name: str, min_side: int | None) -> tuple[int, in
         cost += 16 * pixels  # libwebp has two canvases, and its answer is copied twice
     elif image.format == "TIFF":
         cost += len(data) + 8 * max(pixels, _tile_of(image))
-    elif image.format == "BMP":
+    elif image.format in ("BMP", "JXL"):
         cost += 4 * pixels
     elif image.format in ("AVIF", "HEIF"):
         cost += 12 * pixels  # the decoder's planes, with more bits than eight, and its answer

@@ -23,7 +23,11 @@ from PIL import (
 )
 
 from unisem.errors import ImageError
-from unisem.images.boxes import brands_of
+from unisem.images.apart_image import ApartImage
+from unisem.images.boxes import JPEG_XL_BOX, brands_of, codestream_of
+from unisem.images.codecs import jpeg_xl, svg
+from unisem.images.codecs.jpeg_xl import JpegXl
+from unisem.images.codecs.svg import Svg
 from unisem.images.raw import RAW_TYPES, preview_of
 from unisem.images.tiff import byte_order
 
@@ -37,6 +41,8 @@ _MIME_TYPES = {
     "TIFF": "image/tiff",
     "AVIF": "image/avif",
     "HEIF": "image/heic",
+    "JXL": "image/jxl",
+    "SVG": "image/svg+xml",
 }
 SUFFIXES = {
     "image/jpeg": ".jpg",
@@ -47,11 +53,13 @@ SUFFIXES = {
     "image/tiff": ".tiff",
     "image/avif": ".avif",
     "image/heic": ".heic",
+    "image/jxl": ".jxl",
+    "image/svg+xml": ".svg",
     **RAW_TYPES,
 }
 """How files of each type are named."""
 
-PHOTOGRAPHS = {"image/jpeg", "image/avif", "image/heic", *RAW_TYPES}
+PHOTOGRAPHS = {"image/jpeg", "image/avif", "image/heic", "image/jxl", *RAW_TYPES}
 """Types whose pixels were seldom kept exactly: where one is encoded anew, it becomes a JPEG."""
 
 _TIFF = TiffImagePlugin.TiffImageFile
@@ -127,20 +135,31 @@ def _reader_of(data: bytes, name: str) -> Callable[[BytesIO], Image.Image]:
         return AvifImagePlugin.AvifImageFile
     if brands and not _HEIC.isdisjoint(brands):
         return _heic(name)
+    if data.startswith((jpeg_xl.START, JPEG_XL_BOX)):
+        _require("JPEG XL", jpeg_xl.NEEDS, name)
+        picture = JpegXl.of(data, codestream_of(data), name)
+        return lambda _: ApartImage("JXL", (picture.width, picture.height), picture.draw)
     reader = next((reader for start, reader in _READERS if data.startswith(start)), None)
+    if reader is None and (drawing := Svg.of(data, name)) is not None:
+        _require("SVG", svg.NEEDS, name)
+        return lambda _: ApartImage("SVG", (drawing.width, drawing.height), drawing.draw)
     if reader is None or (data[:4] == b"RIFF" and data[8:12] != b"WEBP"):
         raise ImageError(
             name,
-            "is not a picture: its bytes are none of JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF "
-            "or a camera's raw file",
+            "is not a picture: its bytes are none of JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF, "
+            "JPEG XL, SVG or a camera's raw file",
         )
     return reader
 
 
 def _heic(name: str) -> Callable[[BytesIO], Image.Image]:
-    if find_spec("pillow_heif") is None:
-        raise ImageError(name, "is HEIC, which needs: pip install 'unisem[photos]'")
+    _require("HEIC", "pillow_heif", name)
     from pillow_heif import HeifImageFile
 
     reader: Callable[[BytesIO], Image.Image] = HeifImageFile
     return reader
+
+
+def _require(kind: str, library: str, name: str) -> None:
+    if find_spec(library) is None:
+        raise ImageError(name, f"is {kind}, which needs: pip install 'unisem[photos]'")

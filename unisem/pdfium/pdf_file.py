@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 from unisem.common.box import Box
 from unisem.common.lazy import require
+from unisem.common.process_apart import ProcessApart
 from unisem.errors import ImageError
 from unisem.pdfium.page_content import PageContent
-from unisem.pdfium.process import PDFIUM
 
 if TYPE_CHECKING:
     from PIL import Image
 
 _AT_LEAST, _A_PAGE, _AT_MOST = 60.0, 0.5, 1800.0  # seconds of a processor's for a document
+
+
+PDFIUM = ProcessApart("unisem.pdfium.worker", "PDFium", "UNISEM_PDF_SECONDS")
+"""This process's."""
 
 
 class PdfFile:

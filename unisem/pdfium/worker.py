@@ -6,14 +6,10 @@ long to import is imported here.
 
 from __future__ import annotations
 
-import os
-import sys
-import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from unisem.pdfium.frames import receive, send
-from unisem.pdfium.limits import limit_memory, limited
+from unisem.common.answering import Answer, answer_requests
 from unisem.pdfium.page_content import PageContent
 
 if TYPE_CHECKING:
@@ -25,25 +21,13 @@ MOST_ENTRIES = 50_000
 _OPENED_ANEW = 32  # pages, after which what PDFium has kept of a document is let go
 _DEEPEST = 8  # level of a table of contents
 
-Answer = tuple[Any, bytes]
-
 
 def main() -> None:
-    """Answer what comes on standard input until there is no more."""
-    requests = sys.stdin.buffer
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a library's chatter is no answer
-    limit_memory(int(sys.argv[1]))
+    """Answer what is asked of documents."""
+    from pypdfium2 import PdfiumError
+
     desk = _Desk()
-    while True:
-        try:
-            request, data = receive(requests)
-        except EOFError:
-            return
-        began = time.process_time()
-        with limited(request["seconds"], request["clock"]):
-            answer, pixels = desk.answer(request, data)
-        send(answers, answer | {"seconds": time.process_time() - began}, pixels)
+    answer_requests(desk.open, desk.tasks, (PdfiumError,))
 
 
 class _Desk:
@@ -53,7 +37,7 @@ class _Desk:
         self._data = b""
         self._document: PdfDocument | None = None
         self._read = 0
-        self._tasks: Mapping[str, Callable[..., Answer]] = {
+        self.tasks: Mapping[str, Callable[..., Answer]] = {
             "pages": self._pages,
             "outline": self._outline,
             "page": self._page,
@@ -61,21 +45,8 @@ class _Desk:
             "render": self._render,
         }
 
-    def answer(self, request: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
-        """Do as a request says. What is no error of the document's ends this process."""
-        from pypdfium2 import PdfiumError
-
-        try:
-            if request["task"] == "open":
-                self._open(data)
-                value, pixels = None, b""
-            else:
-                value, pixels = self._tasks[request["task"]](*request["arguments"])
-        except PdfiumError as error:
-            return {"error": str(error)}, b""
-        return {"value": value}, pixels
-
-    def _open(self, data: bytes) -> None:
+    def open(self, data: bytes) -> None:
+        """Take a document."""
         from pypdfium2 import PdfDocument
 
         self._close()
@@ -111,7 +82,7 @@ class _Desk:
 
     def _page(self, number: int) -> Answer:
         if self._read == _OPENED_ANEW:
-            self._open(self._data)
+            self.open(self._data)
         self._read += 1
         return PageContent.read(self._opened(), number).to_json(), b""
 

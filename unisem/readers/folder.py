@@ -34,7 +34,7 @@ from unisem.records import Record
 _OF_CAMERAS = {".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf"}
 PICTURES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp"),
-    *(".tif", ".tiff", ".heic", ".heif", ".hif", ".avif"),
+    *(".tif", ".tiff", ".heic", ".heif", ".hif", ".avif", ".jxl", ".svg"),
     *_OF_CAMERAS,
 }
 TEXTS = {".txt"}

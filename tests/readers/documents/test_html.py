@@ -176,7 +176,7 @@ def test_a_picture_inside_the_page_comes_as_bytes(folder: Path) -> None:
         ("/etc/passwd", "leads outside"),
         ("gone.png", "does not exist"),
         ("a%00.png", "leads outside"),
-        ("a.svg", "is an SVG drawing"),
+        ("a.svgz", "is a packed SVG drawing"),
         ("data:image/png;base64,A", "is damaged"),
         ("data:text/html,x", "is no picture"),
     ],

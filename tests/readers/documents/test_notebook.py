@@ -17,6 +17,7 @@ from tests.support.pictures import encoded, solid
 from unisem.common.skipped import Skipped
 from unisem.errors import DocumentError
 from unisem.images.reference import ImageRef
+from unisem.readers.documents import linked_picture
 from unisem.readers.documents.elements import Element, Source
 from unisem.readers.documents.notebook import NOTEBOOK
 
@@ -96,7 +97,10 @@ def test_an_attachment_that_is_shown_often_is_held_once(tmp_path: Path) -> None:
     assert all(image is images[0] for image in images)
 
 
-def test_what_is_printed_is_bounded_and_what_is_no_picture_told(tmp_path: Path) -> None:
+def test_what_is_printed_is_bounded_and_what_is_no_picture_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linked_picture, "find_spec", lambda name: None)
     long = {"output_type": "stream", "text": "x" * 100_000}
     found = read(
         tmp_path, code("", long, shown(**{"image_svg+xml": "<svg/>"}), shown(image_png="A"))
@@ -105,6 +109,10 @@ def test_what_is_printed_is_bounded_and_what_is_no_picture_told(tmp_path: Path) 
     assert len(found[0].text) == 2000
     reasons = [item.reason for item in found if isinstance(item, Skipped)]
     assert ["SVG" in reasons[0], "damaged" in reasons[1]] == [True, True]
+    monkeypatch.setattr(linked_picture, "find_spec", lambda name: "there")
+    _, figure = read(tmp_path, code("x", shown(**{"image_svg+xml": "<svg/>"})))
+    assert isinstance(figure, Element)
+    assert figure.image == ImageRef(data=b"<svg/>")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -16,7 +15,7 @@ from unisem.readers.documents.archive import Archive
 from unisem.readers.documents.elements import Element, Format, Source
 from unisem.readers.documents.html import html_elements
 from unisem.readers.documents.html_tree import tag_of, words_of
-from unisem.readers.documents.linked_picture import linked_picture
+from unisem.readers.documents.linked_picture import drawing_fault, linked_picture
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -122,8 +121,8 @@ class _Book:
 
     def _unpacked(self, target: str) -> ImageRef | Skipped:
         name = f"{self.source.path}: {target[:200]}"
-        if PurePosixPath(target).suffix.lower() in (".svg", ".svgz"):
-            return Skipped(name, "is an SVG drawing, which is not supported")
+        if (fault := drawing_fault(target)) is not None:
+            return Skipped(name, fault)
         try:
             data = self.archive.read(target)
         except DocumentError as error:

@@ -15,7 +15,7 @@ from unisem.common.skipped import Skipped
 from unisem.errors import DocumentError
 from unisem.images.reference import ImageRef
 from unisem.readers.documents.elements import Element, Format, Source
-from unisem.readers.documents.linked_picture import linked_picture
+from unisem.readers.documents.linked_picture import drawing_fault, linked_picture
 from unisem.readers.documents.markdown import MARKDOWN, markdown_elements
 
 _PICTURES = ("image/png", "image/jpeg", "image/webp", "image/gif")  # the best first
@@ -103,8 +103,9 @@ def _picture(shown: Mapping[str, Any], place: str) -> ImageRef | Skipped | None:
             except (binascii.Error, ValueError) as error:
                 return Skipped(place, f"has a picture that is damaged ({error})")
             return ImageRef(data=data) if data else None
-    if "image/svg+xml" in shown:
-        return Skipped(place, "shows an SVG drawing, which is not supported; show it as PNG")
+    if drawing := _text(shown.get("image/svg+xml")):
+        fault = drawing_fault(".svg")
+        return ImageRef(data=drawing.encode()) if fault is None else Skipped(place, fault)
     return None
 
 

@@ -1,4 +1,4 @@
-"""`PdfiumProcess`: a process for PDFium, which is ended when it takes too long."""
+"""`ProcessApart`: a process for a library in native code, which is ended when it takes too long."""
 
 from __future__ import annotations
 
@@ -13,16 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from unisem.common.forks import Carried, undisturbed
+from unisem.common.frames import receive, send
+from unisem.common.limits import COUNTS_WORK, OVERTIME
 from unisem.errors import ImageError
-from unisem.pdfium.frames import receive, send
-from unisem.pdfium.limits import COUNTS_WORK, OVERTIME
 
 SECONDS = 20.0
-"""Of a processor's that PDFium may take for one page, unless the environment says otherwise."""
-VARIABLE = "UNISEM_PDF_SECONDS"
-"""The environment variable."""
+"""Of a processor's that a task may take, unless the environment says otherwise."""
 MEMORY = 2 << 30
-"""Bytes that PDFium's process may have."""
+"""Bytes that such a process may have."""
 
 _LONGEST = 86_400  # seconds that may be granted
 _PATIENCE = 10  # seconds of the clock for each of a processor's: a busy machine is nobody's fault
@@ -31,14 +29,20 @@ _REPRIEVE = 600  # seconds after the last of them
 _REMEMBERED = 1000  # documents with strikes
 
 
-class PdfiumProcess(Carried):
+class ProcessApart(Carried):
     """Starts when it is first asked, and again after it was ended. One thread's turn at a time.
 
     A fork's child starts one of its own. It ends with this process, however that ends: its pipe is
     closed then, and what it is in the middle of is bounded.
+
+    Args:
+        worker: The module that is run there; it calls `unisem.common.limits.answer_requests`.
+        library: What people call what works there.
+        variable: The environment variable that grants it more seconds than `SECONDS`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, worker: str, library: str, variable: str) -> None:
+        self._worker, self._library, self._variable = worker, library, variable
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._held: str | None = None  # digest of the document that it has
@@ -52,24 +56,24 @@ class PdfiumProcess(Carried):
         """Have something done with a document.
 
         Args:
-            data: The PDF.
+            data: The document, or the picture.
             digest: Of ``data``.
             name: What to call it in an error.
-            task: As in `unisem.pdfium.worker`.
+            task: One that the worker knows.
             arguments: The task's, as JSON can hold them.
 
         Returns:
             A ``value`` or an ``error``, and the ``seconds`` that it took a processor; pixels.
 
         Raises:
-            ImageError: It takes PDFium too long or too much memory, or crashes it; or has done so
-                three times in the last minutes.
+            ImageError: It takes the library too long or too much memory, or crashes it; or has done
+                so three times in the last minutes.
         """
-        seconds = _seconds(name)
+        seconds = self._seconds(name)
         limits = {"seconds": seconds, "clock": seconds * (_PATIENCE if COUNTS_WORK else 1)}
         with self._lock:
             if self.gives_up(digest):
-                summary = f"is left alone, as PDFium was ended over it {_STRIKES} times"
+                summary = f"is left alone, as {self._library} was ended over it {_STRIKES} times"
                 raise ImageError(name, summary, again=True)
             process = self._started(name)
             began = time.monotonic()
@@ -85,17 +89,17 @@ class PdfiumProcess(Carried):
                 status = self._ended(patience=1)
                 self._strike(digest)
                 late = status == OVERTIME or time.monotonic() - began >= limits["clock"]
-                raise _died(name, status, seconds if late else None) from None
+                raise self._died(name, status, seconds if late else None) from None
             except BaseException:  # Ctrl-C: what it answers later is nobody's answer
                 self._ended()
                 raise
 
     def forgive(self, digest: str) -> None:
-        """Forget how often PDFium was ended over a document, as it is read from its beginning."""
+        """Forget how often it was ended over a document, as that is read from its beginning."""
         self._strikes.pop(digest, None)
 
     def gives_up(self, digest: str) -> bool:
-        """Whether PDFium was ended over a document too often."""
+        """Whether it was ended over a document too often."""
         count, last = self._strikes.get(digest, (0, 0.0))
         return count >= _STRIKES and time.monotonic() - last < _REPRIEVE
 
@@ -118,7 +122,7 @@ class PdfiumProcess(Carried):
             return self._process
         self._ended()
         if getattr(sys, "frozen", False):  # its program is no Python; it would start itself
-            summary = "cannot be read: a frozen program cannot start a process for PDFium"
+            summary = f"cannot be read: a frozen program cannot start one for {self._library}"
             raise ImageError(name, summary)
         places = [place for place in sys.path if place]
         places.append(str(Path(__file__).parents[2]))  # if it was found by the current folder
@@ -127,7 +131,7 @@ class PdfiumProcess(Carried):
                 # Not by `multiprocessing`, which would run the user's own script again. -P: what
                 # lies in the current folder is not imported.
                 self._process = subprocess.Popen(
-                    [get_executable(), "-P", "-m", "unisem.pdfium.worker", str(MEMORY)],
+                    [get_executable(), "-P", "-m", self._worker, str(MEMORY)],
                     bufsize=0,  # nothing that a fork could copy half written
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
@@ -137,7 +141,7 @@ class PdfiumProcess(Carried):
                     creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
                 )
         except OSError as error:
-            summary = "cannot be read: the process for PDFium does not start"
+            summary = f"cannot be read: the process for {self._library} does not start"
             raise ImageError(name, summary, f" ({error})", again=True) from error
         return self._process
 
@@ -153,6 +157,27 @@ class PdfiumProcess(Carried):
             process.wait()
         _close(process)
         return process.returncode
+
+    def _died(self, name: str, status: int | None, seconds: float | None) -> ImageError:
+        if seconds is not None:
+            summary = f"takes {self._library} longer than {seconds:g} s"
+            detail = f"; {self._variable} in the environment may grant it more"
+            return ImageError(name, summary, detail, again=True)
+        summary = f"crashes {self._library}, or takes more than {MEMORY >> 20:,} MiB of memory"
+        detail = f" (status {status}); save it anew with another program"
+        return ImageError(name, summary, detail, again=True)
+
+    def _seconds(self, name: str) -> float:
+        variable = self._variable
+        said = os.environ.get(variable, "")
+        try:
+            seconds = float(said or SECONDS)
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds <= _LONGEST:
+            why = f"cannot be read: {variable} must be 1 to {_LONGEST}, not {said!r}"
+            raise ImageError(name, why)
+        return seconds
 
     def _strike(self, digest: str) -> None:
         count, _ = self._strikes.pop(digest, (0, 0.0))
@@ -174,28 +199,3 @@ def _close(process: subprocess.Popen[bytes]) -> None:
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             pipe.close()
-
-
-def _died(name: str, status: int | None, seconds: float | None) -> ImageError:
-    if seconds is not None:
-        summary = f"takes PDFium longer than {seconds:g} s"
-        detail = f"; {VARIABLE} in the environment may grant it more"
-        return ImageError(name, summary, detail, again=True)
-    summary = f"crashes PDFium, or takes more than {MEMORY >> 20:,} MiB of memory"
-    detail = f" (status {status}); save it anew with another program"
-    return ImageError(name, summary, detail, again=True)
-
-
-def _seconds(name: str) -> float:
-    said = os.environ.get(VARIABLE, "")
-    try:
-        seconds = float(said or SECONDS)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= _LONGEST:
-        raise ImageError(name, f"cannot be read: {VARIABLE} must be 1 to {_LONGEST}, not {said!r}")
-    return seconds
-
-
-PDFIUM = PdfiumProcess()
-"""This process's."""

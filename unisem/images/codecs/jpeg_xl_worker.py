@@ -1,0 +1,40 @@
+"""What runs in libjxl's process: ``python -m unisem.images.codecs.jpeg_xl_worker``.
+
+It opens no file and writes none: pictures come, and pixels go, through pipes.
+"""
+
+from __future__ import annotations
+
+from unisem.common.answering import Answer, answer_requests
+
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+
+
+def main() -> None:
+    """Answer what is asked of pictures."""
+    import numpy as np
+    from imagecodecs import JpegxlError, jpegxl_decode
+
+    data = b""
+
+    def take(given: bytes) -> None:
+        nonlocal data
+        data = given
+
+    def decode() -> Answer:
+        pixels = jpegxl_decode(data, index=0, numthreads=1)
+        if pixels.dtype == np.uint16:
+            pixels = (pixels >> 8).astype(np.uint8)
+        elif pixels.dtype != np.uint8:
+            pixels = (np.nan_to_num(pixels).clip(0, 1) * 255).round().astype(np.uint8)
+        height, width = pixels.shape[:2]
+        planes = 1 if pixels.ndim == 2 else pixels.shape[2]
+        if planes not in _MODES:
+            raise ValueError(f"{planes} channels")
+        return (_MODES[planes], width, height), pixels.tobytes()
+
+    answer_requests(take, {"decode": decode}, (JpegxlError, ValueError))
+
+
+if __name__ == "__main__":
+    main()
