@@ -44,6 +44,19 @@ def test_there_and_back(exported: Path, space: SemanticSpace, encoder: ToyEncode
                 assert list(there.every_mention()) == list(here.every_mention())
 
 
+def test_what_linking_found_is_known_for_that_after_an_import(
+    tmp_path: Path, exported: Path, space: SemanticSpace, encoder: ToyEncoder
+) -> None:
+    del exported
+    assert space.graph.link_records().mentions == 1
+    export_space(space, tmp_path / "linked")
+    with SemanticSpace.open(None, encoder=encoder) as other:
+        import_space(tmp_path / "linked", other)
+        assert {it.entity.id for it in other.graph.mentioned_by("a")} == {"banjo", "man"}
+        other.add([Record(id="a", text="a red car")])
+        assert {it.entity.id for it in other.graph.mentioned_by("a")} == {"banjo"}
+
+
 def test_a_store_without_a_graph_takes_the_records(exported: Path, encoder: ToyEncoder) -> None:
     with SemanticSpace.open(None, encoder=encoder, store=ListKind()) as other:
         report = import_space(exported, other)

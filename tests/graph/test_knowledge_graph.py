@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.list_store import ListKind
+from tests.support.pictures import solid
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.errors import GraphError, StoreError
@@ -216,6 +217,49 @@ def test_records_are_linked_by_words_and_by_pictures(card_space: SemanticSpace) 
         named = {link.entity.id for link in graph.mentioned_by(record.id)}
         shown = {colour for colour in ("red", "green", "blue") if colour in record.id}
         assert shown <= named
+
+
+def test_linking_again_replaces_what_linking_found_and_nothing_else(
+    card_space: SemanticSpace,
+) -> None:
+    graph = card_space.graph
+    graph.add([Entity(name, name) for name in ("red", "green", "blue", "card")])
+    (named, *_) = [it for it in card_space.store.select() if "red" in (it.text or "")]
+    graph.add(mentions=[Mention(named.id, "red", 0.5), Mention(named.id, "blue", 0.25)])
+    graph.embed_names()
+    several = graph.link_records(images=True).mentions
+    assert graph.counts.mentions == several + 2
+    fewer = graph.link_records(limit=1).mentions
+    assert 0 < fewer < several
+    assert graph.counts.mentions == fewer + 2
+    weights = {it.entity.id: it.weight for it in graph.mentioned_by(named.id)}
+    assert (weights["red"], weights["blue"]) == (0.5, 0.25)  # as they were written
+    graph.add(mentions=[Mention(named.id, "card", 0.75)])  # found before, written now
+    graph.link_records(texts=False, images=True)
+    weights = {it.entity.id: it.weight for it in graph.mentioned_by(named.id)}
+    assert weights["card"] == 0.75
+
+
+def test_a_record_that_becomes_another_lets_go_of_what_linking_found(
+    known: SemanticSpace, tmp_path: Path
+) -> None:
+    def mentioned() -> set[str]:
+        return {link.entity.id for link in known.graph.mentioned_by("a")}
+
+    known.graph.link_records()
+    assert mentioned() == {"banjo", "man"}
+    known.update({"a": {"year": 2026}})
+    known.add([Record(id="a", text="a man plays", metadata={"year": 2027})])
+    assert mentioned() == {"banjo", "man"}
+    known.add([Record(id="a", text="a red car")])
+    assert mentioned() == {"banjo"}
+    for colour in ("red", "blue"):
+        solid(colour).save(tmp_path / "a.png")
+        known.add([Record(id="a", text="a man plays", image=tmp_path / "a.png")])
+        assert mentioned() == {"banjo"}
+        known.graph.link_records()
+        known.add([Record(id="a", text="a man plays", image=tmp_path / "a.png")])
+        assert mentioned() == {"banjo", "man"}
 
 
 def test_pictures_mention_only_what_stands_out(card_space: SemanticSpace) -> None:

@@ -71,7 +71,7 @@ def test_a_whole_store_is_clean_and_untouched(path: Path, encoder: ToyEncoder) -
     looked: list[str] = []
     assert list(check_store(path, ImageLibrary(path), progress=looked.append)) == []
     assert list(check_images(FaissKind().maintenance(path, ImageLibrary(path)))) == []
-    assert looked == ["catalogue", "records", "vectors", "segment", "columns", "words"]
+    assert looked == ["catalogue", "records", "vectors", "segment", "columns", "words", "graph"]
     StoreStatistics.of(path)
     assert files(path) == before
     with SemanticSpace.open(path, encoder=encoder) as space:  # while somebody writes, too

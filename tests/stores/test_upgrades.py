@@ -18,7 +18,7 @@ from unisem.stores.faiss import graph_schema, upgrades
 from unisem.stores.faiss.checking import check_store
 from unisem.stores.faiss.statistics import StoreStatistics
 from unisem.stores.faiss.upgrades import FORMAT, Upgrade
-from unisem.stores.graph import Entity, Mention
+from unisem.stores.graph import Entity, Mention, Relation
 
 OLD = FORMAT - 1
 
@@ -130,6 +130,12 @@ def test_formats_without_a_way_are_refused(
     assert not list(old.glob("catalog.format-*"))
 
 
+def take_format_6_away(database: sqlite3.Connection) -> None:
+    for table in ("entities", "entity_vectors", "relations", "mentions"):
+        database.execute(f"ALTER TABLE {table} DROP COLUMN checksum")
+    database.execute("ALTER TABLE mentions DROP COLUMN linked")
+
+
 def take_format_5_away(database: sqlite3.Connection) -> None:
     for statement in graph_schema.TABLES:
         if found := re.match(r"CREATE TABLE IF NOT EXISTS (\w+)", statement):
@@ -219,6 +225,29 @@ def test_format_4_that_kept_no_graph(tmp_path: Path, encoder: ToyEncoder) -> Non
     with SemanticSpace.open(path, encoder=encoder) as space:
         space.graph.add([Entity("tiger", "tiger")], mentions=[Mention("a", "tiger")])
         assert [hit.record.id for hit in space.search("a teapot")] == ["b", "a"]
+    assert list(check_store(path, ImageLibrary(path))) == []
+
+
+def test_format_5_whose_graphs_had_no_checksums(tmp_path: Path, encoder: ToyEncoder) -> None:
+    path = tmp_path / "old.unisem"
+    with SemanticSpace.open(path, encoder=encoder) as space:
+        space.add([Record(id="a", text="a tiger"), Record(id="b", text="a teapot")])
+        cat = Relation("tiger", "broader", "cat", record_id="a", properties={"page": 3})
+        space.graph.add([Entity("cat", "cat")], [cat], [Mention("a", "tiger", 0.25)])
+        space.graph.embed_names()
+    database = sqlite3.connect(path / "catalog.sqlite")
+    take_format_6_away(database)
+    database.execute("UPDATE facts SET value = 5 WHERE name = 'format'")
+    database.commit()
+    database.close()
+    assert [finding.text for finding in check_store(path, ImageLibrary(path))] == [
+        "has format 5; opening it upgrades it"
+    ]
+    with SemanticSpace.open(path, encoder=encoder) as space:
+        assert list(space.graph.relations()) == [cat]
+        assert space.graph.counts.embedded == 2 == len(space.store.graph.name_vectors()[0])
+        space.graph.link_records()  # what it was told before is not known to be found by linking
+        assert [it.weight for it in space.graph.mentioned_by("a")] == [0.25]
     assert list(check_store(path, ImageLibrary(path))) == []
 
 

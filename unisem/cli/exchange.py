@@ -54,6 +54,9 @@ def export_(
             "vectors, which importing makes anew",
             soft_wrap=True,
         )
+        if report.lost_of_graph:
+            listed = ", ".join(f"{count:,} {kind}" for kind, count in report.lost_of_graph.items())
+            results().print(f"of the knowledge graph are lost: {listed}", soft_wrap=True)
         if report.may_be_removed:
             note(
                 "which records were removed could not be read: some of them may be in the export; "

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from secrets import token_hex
@@ -15,7 +15,7 @@ from unisem.calibration import Calibration, save_calibration
 from unisem.common.skipped import Skipped
 from unisem.errors import CorruptStoreError, ExchangeError, ImageError, StoreError
 from unisem.exchange.entries import EntryWriter
-from unisem.exchange.graph_file import write_graph
+from unisem.exchange.graph_file import write_graph, write_salvaged
 from unisem.exchange.image_places import copied, reference_of
 from unisem.exchange.info import (
     CALIBRATION,
@@ -33,6 +33,7 @@ from unisem.records import EmbeddedRecord
 from unisem.space import SemanticSpace
 from unisem.stores import Store
 from unisem.stores.graph import GraphStore
+from unisem.stores.maintenance import SalvagedGraph
 from unisem.stores.registry import kind_at, place_of
 
 Progress = Callable[[int, int], None]
@@ -51,6 +52,7 @@ class ExportReport:
         without_vectors: Records of it whose vectors could not be read; their import embeds them.
         may_be_removed: Whether removed records of it may be among them, as the list of these could
             not be read.
+        lost_of_graph: Entities, relations and mentions of it that could not be read, by kind.
     """
 
     records: int
@@ -60,6 +62,7 @@ class ExportReport:
     lost: int = 0
     without_vectors: int = 0
     may_be_removed: bool = False
+    lost_of_graph: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -71,7 +74,7 @@ class _Source:
     encoder: str | None
     fingerprint: str | None
     calibration: Calibration | None = None
-    graph: GraphStore | None = None
+    graph: GraphStore | SalvagedGraph | None = None
 
 
 def export_space(
@@ -148,6 +151,7 @@ def salvage_space(
             salvage.dimension,
             None if manifest is None else manifest.encoder,
             None if manifest is None else manifest.fingerprint,
+            graph=salvage.graph,
         )
         report = _write(source, Path(directory), check_layout(layout), copy_images, progress)
         return replace(
@@ -155,6 +159,9 @@ def salvage_space(
             lost=salvage.lost,
             without_vectors=salvage.without_vectors,
             may_be_removed=salvage.may_be_removed,
+            lost_of_graph={}
+            if salvage.graph is None
+            else {kind: len(lost) for kind, lost in salvage.graph.lost.items() if lost},
         )
 
 
@@ -269,8 +276,10 @@ def _fill(
     vectors = writer.vectors
     if source.calibration is not None:
         save_calibration(source.calibration, unfinished / CALIBRATION)
-    if source.graph is not None:
+    if isinstance(source.graph, GraphStore):
         write_graph(source.graph, unfinished / GRAPH)
+    elif source.graph is not None:
+        write_salvaged(source.graph, unfinished / GRAPH)
     info = ExportInfo(
         layout=layout,
         encoder=source.encoder,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from unisem.errors import ExchangeError, GraphError
 from unisem.exchange.jsonl import line_of, objects
-from unisem.stores.graph import Entity, GraphReport, GraphStore, Mention, Relation
+from unisem.stores.graph import Entity, GraphReader, GraphReport, GraphStore, Mention, Relation
+from unisem.stores.maintenance import SalvagedGraph
 
 _PAGE = 1024
 _KINDS: tuple[tuple[str, type[Entity] | type[Relation] | type[Mention]], ...] = (
@@ -19,19 +20,35 @@ _KINDS: tuple[tuple[str, type[Entity] | type[Relation] | type[Mention]], ...] = 
 )
 
 
-def write_graph(graph: GraphStore, path: Path) -> bool:
-    """Write one state of a graph; nothing, and ``False``, if there are no entities."""
+def write_graph(graph: GraphStore, path: Path) -> None:
+    """Write one state of a graph; no file if there is nothing in it."""
     with graph.reading() as reader:
-        if not reader.every_entity(0, 1):
-            return False
-        with path.open("wb") as file:
-            after = 0
-            while page := reader.every_entity(after, _PAGE):
-                after = page[-1][0]
-                file.writelines(_line("entity", entity) for _, entity in page)
-            file.writelines(_line("relation", relation) for relation in reader.every_relation())
-            file.writelines(_line("mention", mention) for mention in reader.every_mention())
-    return True
+        _write(path, _every_entity(reader), reader.every_relation(), reader.every_mention())
+
+
+def write_salvaged(graph: SalvagedGraph, path: Path) -> None:
+    """Write what can be read of a graph; no file if that is nothing."""
+    _write(path, graph.entities(), graph.relations(), graph.mentions())
+
+
+def _write(
+    path: Path,
+    entities: Iterable[Entity],
+    relations: Iterable[Relation],
+    mentions: Iterable[Mention],
+) -> None:
+    with path.open("wb") as file:
+        for kind, things in (("entity", entities), ("relation", relations), ("mention", mentions)):
+            file.writelines(_line(kind, one) for one in things)
+    if not path.stat().st_size:
+        path.unlink()
+
+
+def _every_entity(reader: GraphReader) -> Iterator[Entity]:
+    after = 0
+    while page := reader.every_entity(after, _PAGE):
+        after = page[-1][0]
+        yield from (entity for _, entity in page)
 
 
 def read_graph(path: Path, graph: GraphStore) -> GraphReport:
@@ -75,4 +92,6 @@ class _Lines:
 
 def _line(kind: str, value: Entity | Relation | Mention) -> bytes:
     parts = {name: getattr(value, name) for name in value.__dataclass_fields__}
-    return line_of({kind: {name: part for name, part in parts.items() if part not in (None, {})}})
+    return line_of(
+        {kind: {name: part for name, part in parts.items() if part not in (None, {}, False)}}
+    )

@@ -51,7 +51,8 @@ class KnowledgeGraph:
     """Entities and relations over a space's records; ``space.graph`` is one.
 
     It is kept with the records, and in step with them: a record that is deleted takes its mentions
-    and the relations found in it along. See ``docs/concepts/graph.md``.
+    and the relations found in it along; one whose text or picture becomes another lets go of what
+    linking found. See ``docs/concepts/graph.md``.
 
     Args:
         store: Keeps records and graph.
@@ -294,8 +295,8 @@ class KnowledgeGraph:
     ) -> GraphReport:
         """Find out which entities the space's records mention, and keep that as mentions.
 
-        Records that have mentions already are looked at again, and their mentions replaced where
-        the same entity is found.
+        What linking found before is replaced, in one transaction; mentions that somebody wrote
+        stay as they are.
 
         Args:
             texts: By the words of a record's text.
@@ -324,7 +325,7 @@ class KnowledgeGraph:
             done += len(page)
             if progress is not None:
                 progress(done, total)
-        return self._graph.add(mentions=kept)
+        return self._graph.relink(kept)
 
     def _of_record(
         self,

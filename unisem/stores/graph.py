@@ -119,6 +119,8 @@ class Mention:
         record_id: The record, with which it goes.
         entity_id: The entity; of none yet, it becomes one of that name.
         weight: How certain it is, from `LIGHTEST` to `HEAVIEST`.
+        linked: Whether linking found it. It goes when the record's text or picture becomes
+            another, or when records are linked again, and gives way to one that somebody wrote.
 
     Raises:
         GraphError: A part is empty, too long, or nothing that can be kept.
@@ -127,12 +129,15 @@ class Mention:
     record_id: str
     entity_id: str
     weight: float = 1.0
+    linked: bool = False
 
     def __post_init__(self) -> None:
         _check_record(self.record_id, "a mention")
         what = f"a mention in {self.record_id!r:.80}"
         _check_name(self.entity_id, f"{what}: the entity")
         _check_weight(self.weight, what)
+        if not isinstance(self.linked, bool):
+            raise GraphError(f"{what}: linked must be true or false, not {self.linked!r:.80}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,8 +262,8 @@ class GraphReader(ABC):
 class GraphStore(ABC):
     """Keeps a graph beside a store's records, and in step with them.
 
-    A record that is deleted takes its mentions and the relations found in it along; one that is
-    replaced keeps them.
+    A record that is deleted takes its mentions and the relations found in it along. One that is
+    replaced keeps them, but for mentions that linking found in another text or picture.
     """
 
     @abstractmethod
@@ -280,6 +285,17 @@ class GraphStore(ABC):
             GraphError: Something cannot be kept; nothing was added.
             StoreError: The disk refused; nothing was added.
             StoreLockedError: Another process is writing.
+        """
+
+    @abstractmethod
+    def relink(self, mentions: Iterable[Mention]) -> GraphReport:
+        """Replace all mentions that linking found before by these; others stay as they are.
+
+        Returns:
+            Its ``mentions`` are those that are new: somebody had not written them already.
+
+        Raises:
+            GraphError, StoreError, StoreLockedError: As `add`.
         """
 
     @abstractmethod

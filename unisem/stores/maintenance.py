@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Protocol
 from unisem.errors import ImageError, StoreError
 from unisem.images.reference import CHANGED, ImageRef
 from unisem.records import EmbeddedRecord, Record
+from unisem.stores.graph import Entity, Mention, Relation
 
 _LISTED = 5  # examples named in one finding
 
@@ -58,6 +59,23 @@ class Statistics:
         return {}
 
 
+class SalvagedGraph(Protocol):
+    """One pass over a graph that may be damaged: entities, relations, mentions, in this order."""
+
+    @property
+    def lost(self) -> Mapping[str, Sequence[str]]:
+        """What could not be read so far, by kind, each by some name."""
+
+    def entities(self) -> Iterator[Entity]:
+        """Yield entities that can be read."""
+
+    def relations(self) -> Iterator[Relation]:
+        """Yield relations that can be read."""
+
+    def mentions(self) -> Iterator[Mention]:
+        """Yield mentions that can be read."""
+
+
 class Salvage(Protocol):
     """One pass over a store that may be damaged, which is not changed.
 
@@ -76,6 +94,10 @@ class Salvage(Protocol):
     without_vectors: int
     lost: int
     may_be_removed: bool
+
+    @property
+    def graph(self) -> SalvagedGraph | None:
+        """Reads what can be read of its knowledge graph; ``None`` if it has none."""
 
     def __iter__(self) -> Iterator[EmbeddedRecord]:
         """Yield what can be read, oldest first, with their vectors where those are whole."""

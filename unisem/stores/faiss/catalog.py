@@ -31,7 +31,7 @@ from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.faiss import words
 from unisem.stores.faiss.column_file import ColumnMaker
 from unisem.stores.faiss.database import DAMAGED, Database
-from unisem.stores.faiss.graph_rows import GraphRows
+from unisem.stores.faiss.graph_writing import GraphWriter
 from unisem.stores.faiss.moments import Moment, Moments, can_follow
 from unisem.stores.faiss.rawvectors import RawVectors, VectorId
 from unisem.stores.faiss.recordrows import RecordRows
@@ -87,7 +87,7 @@ class Catalog(Database):
         self._words = words.WordIndex(self._db)
         self._raw = RawVectors(self._db)
         self._moments = Moments(self._db)
-        self.graph = GraphRows(self._db)
+        self.graph = GraphWriter(self._db)
         if self._is_blank():
             self._create()
         check_schema(self._db, self._name, word_for_word=False)
@@ -173,6 +173,7 @@ class Catalog(Database):
             kept.pop(item.record.id, None)
             kept[item.record.id] = item
         number = self.transaction_number + 1
+        self._unlink([item.record for item in kept.values()], number)
         removed = self._make_way(list(kept), number)
         first = self._records.first_free()
         records = [item.record for item in kept.values()]
@@ -219,6 +220,11 @@ class Catalog(Database):
         self.set_fact("graph", number)
         none = np.empty(0, np.int64)
         return Changes(self._advance(number), none, none, np.empty((0, 0), np.float32))
+
+    def _unlink(self, records: Sequence[Record], number: int) -> None:
+        """Let go of what linking found in records that say or show something else now."""
+        if self.graph.version and self.graph.unlink(self._records.changed(records)):
+            self.set_fact("graph", number)
 
     def _make_way(self, ids: Sequence[str], at: int) -> NDArray[np.int64]:
         """Remove and erase what has these ids; the rows that were not removed before."""

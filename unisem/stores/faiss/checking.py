@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from unisem.stores.calibration_file import CalibrationFile
 from unisem.stores.faiss import checksums, words
 from unisem.stores.faiss.columncheck import damaged_columns
 from unisem.stores.faiss.database import DAMAGED
+from unisem.stores.faiss.graphcheck import damaged_graph
 from unisem.stores.faiss.moments import can_follow
 from unisem.stores.faiss.rawvectors import (
     READ,
@@ -90,6 +92,8 @@ def check_store(
             yield from _columns(database, directory, image_library, facts)
             say("words")
             yield from _words(database, facts)
+            say("graph")
+            yield from _graph(database, facts)
     except CorruptStoreError as error:
         yield Finding("catalogue", True, f"{error}; nothing can be saved from it")
     except (sqlite3.Error, *DAMAGED) as error:
@@ -120,10 +124,15 @@ def _salvageable(database: sqlite3.Connection, image_library: ImageLibrary) -> F
         pass
     if not salvage.read:
         return Finding("catalogue", True, "no record can be read; restore a copy of the space")
+    things = 0
+    if (graph := salvage.graph) is not None:
+        things = sum(1 for _ in chain(graph.entities(), graph.relations(), graph.mentions()))
+    also = f"; of its graph {things:,} entities, relations and mentions can" if things else ""
     text = (
         f"{salvage.read:,} records can be read, {salvage.without_vectors:,} of them without all "
-        f"their vectors; {salvage.lost:,} cannot. Restore a copy of the space, or save these: "
-        "`unisem store export --salvage SPACE DIR`, then `unisem store import DIR --into NEW`"
+        f"their vectors; {salvage.lost:,} cannot{also}. Restore a copy of the space, or save "
+        "these: `unisem store export --salvage SPACE DIR`, then "
+        "`unisem store import DIR --into NEW`"
     )
     if salvage.may_be_removed:
         text += (
@@ -279,6 +288,11 @@ def _words(database: sqlite3.Connection, facts: dict[str, Any]) -> Iterator[Find
         return
     for fault in damaged_word_indexes(database):
         yield Finding("words", True, f"{fault}; export the space and import it into a new one")
+
+
+def _graph(database: sqlite3.Connection, facts: dict[str, Any]) -> Iterator[Finding]:
+    if facts.get("format") == FORMAT:
+        yield from damaged_graph(database)
 
 
 def _numbers(database: sqlite3.Connection, query: str) -> NDArray[np.int64]:

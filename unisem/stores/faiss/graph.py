@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from unisem.errors import CorruptStoreError
 from unisem.records import Vector
-from unisem.stores.faiss.graph_rows import GraphRows
+from unisem.stores.faiss.graph_writing import GraphWriter
 from unisem.stores.faiss.open_files import OpenFiles
 from unisem.stores.graph import Entity, GraphReader, GraphReport, GraphStore, Mention, Relation
 
@@ -57,6 +58,14 @@ class FaissGraph(GraphStore):
                 tuple(homeless.missing),
             )
 
+    def relink(self, mentions: Iterable[Mention]) -> GraphReport:
+        """See `GraphStore`."""
+        with self._writing() as graph:
+            graph.unlink()
+            homeless, found = _Homeless(graph), (replace(it, linked=True) for it in mentions)
+            written = _written(map(homeless.housed, _batches(found, Mention)), graph.add_mentions)
+            return GraphReport(0, 0, written, homeless.count, tuple(homeless.missing))
+
     def remove(
         self,
         entities: Sequence[str] = (),
@@ -96,7 +105,7 @@ class FaissGraph(GraphStore):
         return None if found is None else str(found)
 
     @contextmanager
-    def _writing(self) -> Iterator[GraphRows]:
+    def _writing(self) -> Iterator[GraphWriter]:
         """One transaction; a numbered one, so that copies of the space know it for a change."""
         files, snapshots = self._files, self._files.snapshots
         with files.mutex:
@@ -116,7 +125,7 @@ class FaissGraph(GraphStore):
 class _Homeless:
     """What belongs to no record that is there, counted while it is left out."""
 
-    def __init__(self, graph: GraphRows) -> None:
+    def __init__(self, graph: GraphWriter) -> None:
         self._graph = graph
         self.count = 0
         self.missing: dict[str, None] = {}
@@ -145,9 +154,5 @@ def _batches(given: Iterable[_One], kind: type[_One]) -> Iterator[list[_One]]:
         yield batch
 
 
-def _written(batches: Iterable[list[_One]], write: Callable[[Sequence[_One]], None]) -> int:
-    count = 0
-    for batch in batches:
-        write(batch)
-        count += len(batch)
-    return count
+def _written(batches: Iterable[list[_One]], write: Callable[[Sequence[_One]], int]) -> int:
+    return sum(write(batch) for batch in batches)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.errors import CorruptStoreError, GraphError
-from unisem.records import Vector, to_json
+from unisem.errors import CorruptStoreError
+from unisem.records import Vector
+from unisem.stores.faiss import checksums
 from unisem.stores.faiss.database import DAMAGED
 from unisem.stores.faiss.sql import compile_selection
-from unisem.stores.faiss.unerased import LIVING
 from unisem.stores.graph import (
     Edge,
     Entity,
@@ -31,9 +31,9 @@ from unisem.stores.graph import (
 from unisem.stores.selection import Selection
 from unisem.stores.spoken import spoken
 
-_ENTITY = "number, id, name, aliases, kind, properties"
-_ALL = ("entities", "entity_names", "entity_vectors", "relation_types", "relations", "mentions")
-_MOST_TYPES = 10_000
+_ENTITY = f"number, checksum, {checksums.ENTITY_PARTS}"
+_RELATION = f"relations.checksum, {checksums.RELATION_PARTS}"
+_MENTION = f"mentions.checksum, {checksums.MENTION_PARTS}"
 _OUTWARD, _INWARD = (
     f"""SELECT {there}, kinds.type, weight FROM relations INDEXED BY {index}
     CROSS JOIN relation_types AS kinds ON kinds.number = relations.type
@@ -45,8 +45,7 @@ _OUTWARD, _INWARD = (
 )
 
 _WHOLE = tuple(
-    f"""SELECT s.id, kinds.type, o.id, weight, record, relations.properties
-    FROM relations INDEXED BY {index}
+    f"""SELECT {_RELATION} FROM relations INDEXED BY {index}
     CROSS JOIN relation_types AS kinds ON kinds.number = relations.type
     CROSS JOIN entities AS s ON s.number = subject CROSS JOIN entities AS o ON o.number = object
     WHERE {here} {{wanted}} ORDER BY weight DESC LIMIT ?"""  # noqa: S608 - constants
@@ -62,7 +61,10 @@ def _by_weight(edge: Edge | Relation) -> float:
 
 
 class GraphRows(GraphReader):
-    """Entities, their names, relations and mentions; writes belong to the caller's transaction.
+    """Entities, their names, relations and mentions.
+
+    Whatever is read as a row is held against its checksum. Walks read indexes, which are derived
+    from the rows, and which a check holds against them.
 
     Args:
         database: The catalogue's connection.
@@ -78,7 +80,8 @@ class GraphRows(GraphReader):
             yield
         except DAMAGED as error:
             raise CorruptStoreError(
-                f"the graph of this space is damaged ({error}); restore the space from a copy"
+                f"the graph of this space is damaged ({error}); restore the space from a copy, or "
+                "save the rest: `unisem store export --salvage`"
             ) from error
 
     @property
@@ -87,164 +90,8 @@ class GraphRows(GraphReader):
         found = self._db.execute("SELECT value FROM facts WHERE name = 'graph'").fetchone()
         return 0 if found is None else int(found[0])
 
-    def add_entities(self, entities: Sequence[Entity]) -> None:
-        """Insert entities, or replace them; what else is about them stays."""
-        once = {it.id: it for it in entities}.values()  # of an id that comes again, the last
-        lines = [
-            (it.id, it.name, json.dumps(it.aliases), it.kind, to_json(it.properties)) for it in once
-        ]
-        known = list(self.numbers([line[0] for line in lines]).values())
-        self._drop_names(known)
-        self._db.executemany(
-            "INSERT INTO entities (id, name, aliases, kind, properties) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT (id) DO UPDATE SET name = excluded.name, aliases = excluded.aliases,"
-            " kind = excluded.kind, properties = excluded.properties",
-            lines,
-        )
-        numbers = self.numbers([line[0] for line in lines])
-        self._add_names((numbers[it.id], name) for it in once for name in (it.name, *it.aliases))
-
-    def add_relations(self, relations: Sequence[Relation]) -> None:
-        """Insert relations, or replace them; their records must be there."""
-        ends = (end for it in relations for end in (it.subject, it.object))
-        numbers = self._numbers_of_all(ends)
-        types = self._types_of_all({it.type for it in relations})
-        self._db.executemany(
-            "INSERT OR REPLACE INTO relations VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                (
-                    numbers[it.subject],
-                    types[it.type],
-                    numbers[it.object],
-                    it.record_id or "",
-                    float(it.weight),
-                    to_json(it.properties) if it.properties else None,
-                )
-                for it in relations
-            ),
-        )
-
-    def add_mentions(self, mentions: Sequence[Mention]) -> None:
-        """Insert mentions, or replace them; their records must be there."""
-        numbers = self._numbers_of_all(it.entity_id for it in mentions)
-        self._db.executemany(
-            "INSERT OR REPLACE INTO mentions VALUES (?, ?, ?)",
-            ((it.record_id, numbers[it.entity_id], float(it.weight)) for it in mentions),
-        )
-
-    def known_records(self, ids: set[str]) -> set[str]:
-        """Those of these ids that are of records."""
-        found = self._db.execute(
-            f"SELECT id FROM records WHERE id IN (SELECT value FROM json_each(?)) AND {LIVING}",  # noqa: S608
-            (json.dumps(list(ids)),),
-        )
-        return {name for (name,) in found}
-
-    def _numbers_of_all(self, ids: Iterable[str]) -> dict[str, int]:
-        """The numbers of ids, of which those of no entity become one of that name."""
-        wanted = list(dict.fromkeys(ids))
-        numbers = self.numbers(wanted)
-        missing = [name for name in wanted if name not in numbers]
-        if missing:
-            self.add_entities([Entity(name, name) for name in missing])
-            numbers |= self.numbers(missing)
-        return numbers
-
-    def _types_of_all(self, types: set[str]) -> dict[str, int]:
-        known = {name: number for number, name in self._types().items()}
-        missing = sorted(types - known.keys())
-        if len(known) + len(missing) > _MOST_TYPES:
-            raise GraphError(
-                f"a graph has at most {_MOST_TYPES:,} types of relations; {missing[0]!r} is one "
-                "too many. Put what differs from relation to relation into properties"
-            )
-        for number, name in enumerate(missing, max(known.values(), default=0) + 1):
-            self._db.execute("INSERT INTO relation_types VALUES (?, ?)", (number, name))
-            known[name] = number
-        return known
-
     def _types(self) -> dict[int, str]:
         return dict(self._db.execute("SELECT number, type FROM relation_types"))
-
-    def _add_names(self, names: Iterable[tuple[int, str]]) -> None:
-        lines = ((spoken(name), number) for number, name in names)
-        self._db.executemany(
-            "INSERT OR IGNORE INTO entity_names VALUES (?, ?)", (line for line in lines if line[0])
-        )
-
-    def _drop_names(self, numbers: Sequence[int]) -> None:
-        """Take names, and their vectors, out."""
-        for table in ("entity_names", "entity_vectors"):
-            self._db.executemany(
-                f"DELETE FROM {table} WHERE entity = ?",  # noqa: S608 - constants
-                ((number,) for number in numbers),
-            )
-
-    def remove_entities(self, ids: Sequence[str]) -> int:
-        """Remove entities with all that is about them; how much that was."""
-        numbers = list(self.numbers(ids).values())
-        before = self._db.total_changes
-        for number in numbers:
-            self._db.execute("DELETE FROM relations WHERE subject = ?", (number,))
-            self._db.execute("DELETE FROM relations WHERE object = ?", (number,))
-            self._db.execute("DELETE FROM mentions WHERE entity = ?", (number,))
-            self._db.execute("DELETE FROM entities WHERE number = ?", (number,))
-        removed = self._db.total_changes - before
-        self._drop_names(numbers)
-        return removed
-
-    def remove_relations(self, relations: Sequence[Relation]) -> int:
-        """Remove relations by subject, type, object and record; how many there were."""
-        numbers = self.numbers([end for it in relations for end in (it.subject, it.object)])
-        types = {name: number for number, name in self._types().items()}
-        before = self._db.total_changes
-        self._db.executemany(
-            "DELETE FROM relations WHERE subject = ? AND type = ? AND object = ? AND record = ?",
-            (
-                (numbers[it.subject], types[it.type], numbers[it.object], it.record_id or "")
-                for it in relations
-                if it.subject in numbers and it.object in numbers and it.type in types
-            ),
-        )
-        return self._db.total_changes - before
-
-    def forget(self, record_ids: Sequence[str]) -> int:
-        """Remove what records say: their mentions, and relations found in them; how many."""
-        before = self._db.total_changes
-        for table in ("mentions", "relations"):
-            self._db.executemany(
-                f"DELETE FROM {table} WHERE record = ?",  # noqa: S608 - constants
-                ((name,) for name in record_ids if name),
-            )
-        return self._db.total_changes - before
-
-    def forget_rows(self, rows: Sequence[int]) -> int:
-        """As `forget`, of records that are still there, by row."""
-        return self.forget(
-            [
-                name
-                for (name,) in self._db.execute(
-                    "SELECT id FROM records WHERE row IN (SELECT value FROM json_each(?))",
-                    (json.dumps(list(rows)),),
-                )
-            ]
-        )
-
-    def clear(self) -> None:
-        """Remove everything."""
-        for table in _ALL:
-            self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
-
-    def set_vectors(self, vectors: Mapping[int, Vector]) -> None:
-        """Keep vectors of names, by entity."""
-        self._db.executemany(
-            "INSERT OR REPLACE INTO entity_vectors VALUES (?, ?)",
-            ((number, vector.astype("<f4").tobytes()) for number, vector in vectors.items()),
-        )
-
-    def drop_vectors(self) -> None:
-        """Let go of all vectors of names."""
-        self._db.execute("DELETE FROM entity_vectors")
 
     def numbers(self, ids: Sequence[str]) -> dict[str, int]:
         """See `GraphReader`."""
@@ -262,7 +109,7 @@ class GraphRows(GraphReader):
             (json.dumps(list(numbers)),),
         )
         with self._decoding():
-            return dict(map(_entity, found))
+            return {int(number): entity_of(line) for number, *line in found}
 
     def named(self, names: Sequence[str]) -> dict[str, list[int]]:
         """See `GraphReader`."""
@@ -311,18 +158,20 @@ class GraphRows(GraphReader):
                 statement.format(wanted=wanted), (number, *bound, -1 if most is None else most)
             )
             with self._decoding():
-                found += map(_relation, lines)
+                found += map(relation_of, lines)
         return sorted(found, key=_by_weight)[:most]
 
     def mentions_of(self, record_ids: Sequence[str]) -> list[tuple[str, int, float]]:
         """See `GraphReader`."""
         found = self._db.execute(
-            "SELECT record, entity, weight FROM mentions WHERE record IN"
-            " (SELECT value FROM json_each(?)) ORDER BY record, weight DESC, entity",
+            f"SELECT entity, {_MENTION} FROM mentions JOIN entities ON number = entity"  # noqa: S608
+            " WHERE record IN (SELECT value FROM json_each(?))"
+            " ORDER BY record, weight DESC, entity",
             (json.dumps(list(record_ids)),),
         )
         with self._decoding():
-            return [(record, int(entity), _weight(weight)) for record, entity, weight in found]
+            lines = [(int(entity), mention_of(line)) for entity, *line in found]
+        return [(it.record_id, number, it.weight) for number, it in lines]
 
     def mentioning(self, number: int, most: int, selection: Selection) -> list[tuple[str, float]]:
         """See `GraphReader`."""
@@ -341,15 +190,13 @@ class GraphRows(GraphReader):
     def vectors(self) -> tuple[NDArray[np.int64], Vector]:
         """See `GraphReader`."""
         lines = self._db.execute(
-            "SELECT entity, vector FROM entity_vectors ORDER BY entity"
+            "SELECT entity, vector, checksum FROM entity_vectors ORDER BY entity"
         ).fetchall()
-        with self._decoding():
-            numbers = np.fromiter((line[0] for line in lines), np.int64, len(lines))
-            data = b"".join(line[1] for line in lines)
-            matrix: Vector = np.frombuffer(data, "<f4").reshape(len(lines), -1 if lines else 0)
-            if not np.isfinite(matrix).all():
-                raise ValueError("a vector of a name is not finite")
-            return numbers, matrix
+        with self._decoding():  # what is damaged is left out, and made anew with what is missing
+            whole = [line for line in lines if is_vector(*line)]
+            numbers = np.fromiter((line[0] for line in whole), np.int64, len(whole))
+            data = b"".join(line[1] for line in whole)
+            return numbers, np.frombuffer(data, "<f4").reshape(len(whole), -1 if whole else 0)
 
     def counts(self) -> GraphCounts:
         """See `GraphReader`."""
@@ -376,44 +223,66 @@ class GraphRows(GraphReader):
             (after, most),
         )
         with self._decoding():
-            return list(map(_entity, found))
+            return [(int(number), entity_of(line)) for number, *line in found]
 
     def every_relation(self) -> Iterator[Relation]:
         """See `GraphReader`."""
-        names = self._types()
         found = self._db.execute(
-            "SELECT s.id, type, o.id, weight, record, relations.properties FROM relations"
-            " JOIN entities AS s ON s.number = subject JOIN entities AS o ON o.number = object"
-            " ORDER BY subject, type, object, record"
+            f"SELECT {_RELATION} FROM relations"  # noqa: S608 - a constant
+            " CROSS JOIN relation_types AS kinds ON kinds.number = relations.type"
+            " CROSS JOIN entities AS s ON s.number = subject"
+            " CROSS JOIN entities AS o ON o.number = object"
+            " ORDER BY subject, relations.type, object, record"
         )
-        for subject, kind, *rest in found:
+        for line in found:
             with self._decoding():
-                relation = _relation((subject, names[kind], *rest))
+                relation = relation_of(line)
             yield relation
 
     def every_mention(self) -> Iterator[Mention]:
         """See `GraphReader`."""
         found = self._db.execute(
-            "SELECT record, id, weight FROM mentions JOIN entities ON number = entity"
+            f"SELECT {_MENTION} FROM mentions JOIN entities ON number = entity"  # noqa: S608
             " ORDER BY record, weight DESC, entity"
         )
-        for record, entity, weight in found:
+        for line in found:
             with self._decoding():
-                mention = Mention(record, entity, weight)
+                mention = mention_of(line)
             yield mention
 
 
-def _entity(line: tuple[Any, ...]) -> tuple[int, Entity]:
-    number, name_id, name, aliases, kind, properties = line
-    return int(number), Entity(
-        name_id, name, tuple(json.loads(aliases)), kind, _mapping(properties)
-    )
+def entity_of(line: Sequence[Any]) -> Entity:
+    """An entity from its checksum and `checksums.ENTITY_PARTS`.
+
+    Raises:
+        ValueError: It does not agree with its checksum; or one of `DAMAGED`.
+    """
+    name_id, name, aliases, kind, properties = _agreeing("entity", *line)
+    return Entity(name_id, name, tuple(json.loads(aliases)), kind, _mapping(properties))
 
 
-def _relation(line: tuple[Any, ...]) -> Relation:
-    subject, kind, other, weight, record, properties = line
+def relation_of(line: Sequence[Any]) -> Relation:
+    """A relation from its checksum and `checksums.RELATION_PARTS`; raises likewise."""
+    subject, kind, other, weight, record, properties = _agreeing("relation of", *line)
     parts = {} if properties is None else _mapping(properties)
     return Relation(subject, kind, other, weight, record or None, parts)
+
+
+def mention_of(line: Sequence[Any]) -> Mention:
+    """A mention from its checksum and `checksums.MENTION_PARTS`; raises likewise."""
+    record, entity, weight, linked = _agreeing("mention in", *line)
+    return Mention(record, entity, weight, bool(linked))
+
+
+def is_vector(number: int, blob: object, checksum: int) -> bool:
+    """Whether a name's vector agrees with its checksum."""
+    return isinstance(blob, bytes) and checksum == checksums.of_vector(number, blob)
+
+
+def _agreeing(what: str, checksum: int, *parts: Any) -> tuple[Any, ...]:
+    if checksum != checksums.of_parts(*parts):
+        raise ValueError(f"{what} {parts[0]!r:.80} does not agree with its checksum")
+    return parts
 
 
 def _of_types(types: Sequence[str] | None) -> tuple[str, list[str]]:

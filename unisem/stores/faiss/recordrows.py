@@ -115,6 +115,16 @@ class RecordRows:
         )
         return np.fromiter((row for (row,) in found), np.int64)
 
+    def changed(self, records: Sequence[Record]) -> list[str]:
+        """The ids of those that are stored with another text or picture."""
+        by_id = {record.id: record for record in records}
+        found = self._db.execute(
+            f"SELECT id, {as_bytes('text')}, {as_bytes('image')} FROM records"  # noqa: S608
+            " WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(by_id)),),
+        )
+        return [name for name, *parts in found if not _shows(by_id[name], *parts)]
+
     def chosen(self, selection: Selection) -> NDArray[np.int64]:
         """Row numbers of the selected records, ascending."""
         condition, parameters = compile_selection(selection)
@@ -225,6 +235,15 @@ class RecordRows:
             links=_mapping(links),
             payload=_mapping(payload),
         )
+
+
+def _shows(record: Record, text: bytes | None, image: bytes | None) -> bool:
+    """Whether a record has the text, and the picture by its digest, that columns say."""
+    if (None if record.text is None else record.text.encode()) != text:
+        return False
+    if record.image is None or image is None:
+        return record.image is None and image is None
+    return record.image.sha256 is not None and record.image.sha256.encode() in image
 
 
 _parse = json.JSONDecoder().decode  # without the choices of `json.loads`, at each of a hit's parts

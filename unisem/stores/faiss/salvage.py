@@ -17,6 +17,7 @@ from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.faiss import checksums
 from unisem.stores.faiss.database import DAMAGED
+from unisem.stores.faiss.graph_salvage import GraphSalvage
 from unisem.stores.faiss.rawvectors import RawVectors
 from unisem.stores.faiss.unerased import unerased_rows
 from unisem.stores.vectors import are_unit
@@ -54,6 +55,7 @@ class Salvage:
             may count although they were deleted before.
         may_be_removed: Whether removed records that wait to be erased may be among those that were
             read, as the list of them cannot be read.
+        graph: As much of its graph; ``None`` if it has none.
     """
 
     def __init__(self, database: sqlite3.Connection, image_library: ImageLibrary) -> None:
@@ -65,6 +67,8 @@ class Salvage:
         self.dimension = self._first(_DIMENSION)
         self.read = self.without_vectors = self.lost = 0
         self.may_be_removed = False
+        graph = GraphSalvage(database)
+        self.graph = graph if graph.is_there else None
 
     def __iter__(self) -> Iterator[EmbeddedRecord]:
         """Yield what can be read, oldest first, with their vectors where those are whole."""

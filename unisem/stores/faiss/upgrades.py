@@ -5,7 +5,7 @@ writer:
 
 1. The writer's lock is taken.
 2. The catalogue is copied to ``catalog.format-N.sqlite`` by SQLite's backup, whole and fsynced.
-3. ``BEGIN IMMEDIATE``; every step from N on, in order; all checksums, if rows are others then; the
+3. ``BEGIN IMMEDIATE``; every step from N on, in order; checksums of what is another row then; the
    new format's number.
 4. ``COMMIT``: the point at which the catalogue has the new format. A crash before it leaves the
    old one.
@@ -29,7 +29,7 @@ from unisem.errors import CorruptStoreError, StoreError, StoreLockedError
 from unisem.stores.faiss import checksums, graph_schema
 from unisem.stores.faiss.writerlock import WriterLock
 
-FORMAT = 5
+FORMAT = 6
 """The format that this version reads and writes."""
 
 
@@ -43,12 +43,14 @@ class Upgrade:
         apply: Does it, inside a transaction that it must neither commit nor roll back (and
             ``executescript`` commits).
         keeps_rows: Whether all rows of records and vectors stay as they are, with their checksums.
+        keeps_graph: Whether those of the graph do.
     """
 
     number: int
     summary: str
     apply: Callable[[sqlite3.Connection], None]
     keeps_rows: bool = False
+    keeps_graph: bool = True
 
 
 def _let_vectors_wait(database: sqlite3.Connection) -> None:
@@ -71,6 +73,17 @@ def _make_room_for_a_graph(database: sqlite3.Connection) -> None:
         database.execute(statement)
 
 
+def _add_checksums_to_the_graph(database: sqlite3.Connection) -> None:
+    for table, column in (
+        *((table, "checksum") for table in ("entities", "entity_vectors", "relations")),
+        *(("mentions", column) for column in ("linked", "checksum")),
+    ):
+        columns = [line[1] for line in database.execute(f"PRAGMA table_info({table})")]
+        if column not in columns:  # else the step before has just made the table
+            database.execute(f"ALTER TABLE {table} ADD COLUMN {column} INTEGER")
+    database.execute("UPDATE mentions SET linked = 0")
+
+
 UPGRADES: tuple[Upgrade, ...] = (
     Upgrade(2, "vectors of removed records leave the disk later", _let_vectors_wait),
     Upgrade(
@@ -82,6 +95,13 @@ UPGRADES: tuple[Upgrade, ...] = (
         "entities, relations and mentions are kept beside the records",
         _make_room_for_a_graph,
         keeps_rows=True,
+    ),
+    Upgrade(
+        6,
+        "what a graph says has checksums, and mentions say whether linking found them",
+        _add_checksums_to_the_graph,
+        keeps_rows=True,
+        keeps_graph=False,
     ),
 )
 """Every step there is, ascending, without gaps."""
@@ -146,6 +166,8 @@ def _apply(database: sqlite3.Connection, steps: list[Upgrade]) -> None:
                 raise AssertionError(f"upgrade {step.number} ended the transaction")
         if not all(step.keeps_rows for step in steps):
             checksums.renew(database)
+        if not all(step.keeps_graph for step in steps):
+            checksums.renew_graph(database)
         database.execute("UPDATE facts SET value = ? WHERE name = 'format'", (FORMAT,))
         database.execute("COMMIT")
     except BaseException:

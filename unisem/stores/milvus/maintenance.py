@@ -99,6 +99,7 @@ class MilvusSalvage:
         self.dimension = store.dimension
         self.read = self.without_vectors = self.lost = 0
         self.may_be_removed = False
+        self.graph = None
 
     def __iter__(self) -> Iterator[EmbeddedRecord]:
         for found in self._store.salvaged():
