@@ -1,11 +1,13 @@
-"""Codes in memory, vectors as float16 on the disk: what each part of a search takes.
+"""The store's codes over more vectors than memory holds: what each part of a search takes.
 
     python -m benchmarks.codes --rows 10000000 --out codes-10000000.json [--work DIR]
 
-Vectors are drawn block by block and never together in memory: ten million of them are a file of
-7.7 GB and codes of .6 GB. Every query is scored exactly against every block as it is drawn, so
-recall is against the float32 vectors. The file and the codes are removed at the end.
-`benchmarks.scale_simulation` takes the parts and puts them together for other sizes.
+The index is the store's own (`IvfPQ`), over vectors that are drawn block by block and never
+together in memory: ten million of them are a file of 7.7 GB as float16, and codes of 1 GB. Every
+query is scored exactly against every block as it is drawn, so recall is against the float32
+vectors. What lies in ``--work`` is kept and not made again, so that a run that was ended goes on;
+without it all is removed. `benchmarks.scale_simulation` takes the parts and puts them together for
+other sizes.
 """
 
 from __future__ import annotations
@@ -13,125 +15,40 @@ from __future__ import annotations
 import argparse
 import json
 import mmap
+import multiprocessing
 import os
-import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from benchmarks.peers.bare_faiss import codes, lists_for
+from benchmarks.codes_parts import FETCH, Built, Parts, Timed
 from benchmarks.peers.base import Vector
 from benchmarks.peers.data import BLOCK, FromSpectrum, Source
 from benchmarks.peers.worker import memory
+from unisem.stores.faiss.exact_scan import nearest_of
+from unisem.stores.faiss.index_settings import IndexSettings
+from unisem.stores.faiss.kinds.base import mapped
+from unisem.stores.faiss.kinds.ivf_pq import IvfPQ, tuned
+from unisem.stores.faiss.kinds.rotation import Rotation
+from unisem.stores.faiss.kinds.tuning import K, Tuning, samples_of
+from unisem.stores.faiss.raw_file import RawFile
 
-K = 10
 TAIL = 2_000
 """Exact scores of each query that are kept, to see how they thin out."""
-SETTINGS: dict[str, tuple[tuple[int, int], ...]] = {
-    "rabitq": ((200, 0), (500, 0), (1000, 0), (2000, 0), (5000, 0)),
-    "ivf_rabitq": ((2000, 16), (2000, 64), (2000, 256), (5000, 256)),
-}
-"""By kind: how many are rescored, and how many lists are looked through."""
+SETTINGS = tuple((times, probes) for probes in (16, 64, 256, 1024) for times in (2, 8, 32))
+"""How many times `FETCH` are rescored, and how many lists are looked through."""
 _WIDE = 4_096  # found by codes, to see by how much codes err about the nearest
-_NEAR = 100
-_TRAINED = 50_000
+_SHORTEST = 30  # from so manieth on a shortlist ends
+_ASSIGNED = 20_000  # vectors by which the choice of a list is timed
 _ROUNDS = 3
-
-
-@dataclass(frozen=True)
-class Timed:
-    """One setting's queries; medians in milliseconds.
-
-    They are the asking thread's processor time, which other work on the machine lengthens little;
-    only `first_read_ms` is by the clock, as waiting for a disk is no processor's time.
-
-    Attributes:
-        shortlist: Vectors read and scored exactly.
-        probes: Lists looked through; 0 where there are none.
-        recall: ``ann_recall@10``.
-        find_ms: Codes.
-        lists_ms: The part of it that chooses the lists.
-        read_ms: Reading the shortlist's vectors and scoring them, pages in memory.
-        first_read_ms: The same when the file's pages were dropped before.
-        total_ms: Both, as a whole.
-        p95_ms: The 95th percentile of the whole.
-    """
-
-    shortlist: int
-    probes: int
-    recall: float
-    find_ms: float
-    lists_ms: float
-    read_ms: float
-    first_read_ms: float
-    total_ms: float
-    p95_ms: float
-
-
-@dataclass(frozen=True)
-class KindParts:
-    """One kind of codes.
-
-    Attributes:
-        lists: How many inverted lists; 0 for none.
-        train_s: Once, processor time.
-        encode_us: Microseconds of processor a vector.
-        file_bytes: The codes' file.
-        private_mb: Held after opening it and asking.
-        noise: Standard deviation of a code's score about the exact one, among the nearest.
-        bias: Its mean.
-        timed: Every setting.
-    """
-
-    lists: int
-    train_s: float
-    encode_us: float
-    file_bytes: int
-    private_mb: float
-    noise: float
-    bias: float
-    timed: list[Timed]
-
-
-@dataclass(frozen=True)
-class Parts:
-    """One size.
-
-    Attributes:
-        tails: For each query the line ``(a, b)`` of its best scores against the normal quantile of
-            their rank: ``a + b * z(rank / rows)``.
-        load: The machine's load average of a minute, at the beginning, and after each step.
-    """
-
-    rows: int
-    dimension: int
-    queries: int
-    threads: int
-    tails: list[tuple[float, float]]
-    kinds: dict[str, KindParts] = field(default_factory=dict)
-    load: list[float] = field(default_factory=list)
-
-    @classmethod
-    def load_file(cls, path: Path) -> Self:
-        """Read what `save` wrote."""
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        kinds = {
-            name: KindParts(**{**kind, "timed": [Timed(**each) for each in kind["timed"]]})
-            for name, kind in raw.pop("kinds").items()
-        }
-        tails = [(a, b) for a, b in raw.pop("tails")]
-        return cls(**raw, tails=tails, kinds=kinds)
-
-    def save(self, path: Path) -> None:
-        """Write as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -139,84 +56,149 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=100)
-    parser.add_argument("--kinds", nargs="+", default=list(SETTINGS), choices=SETTINGS)
-    parser.add_argument("--out", type=Path, help="JSON, written after every kind")
-    where = "where vectors and codes lie meanwhile; 9 GB at ten million"
-    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()), help=where)
+    parser.add_argument("--out", type=Path, help="JSON")
+    where = "where vectors and codes are kept, to go on from; 9 GB at ten million"
+    parser.add_argument("--work", type=Path, help=where)
     options = parser.parse_args()
-    console = Console()
-    with tempfile.TemporaryDirectory(prefix="codes-", dir=options.work) as folder:
-        for parts in measured(
-            FromSpectrum(), options.rows, options.queries, options.kinds, Path(folder)
-        ):
-            if options.out:
-                parts.save(options.out)
-            for name, kind in parts.kinds.items():
-                console.print(name, asdict(kind))
+    with tempfile.TemporaryDirectory(prefix="codes-") as folder:
+        parts = measured(
+            FromSpectrum(), options.rows, options.queries, options.work or Path(folder)
+        )
+    if options.out:
+        parts.save(options.out)
+    Console().print(asdict(replace(parts, tails=[], ranks=[])))
 
 
-def measured(
-    source: Source, rows: int, queries: int, kinds: list[str], folder: Path
-) -> Iterator[Parts]:
-    """What was measured, after each kind.
+def measured(source: Source, rows: int, queries: int, folder: Path) -> Parts:
+    """Draw, build and ask, each in a process of its own, unless the folder has it already.
 
     Args:
         source: Where vectors and queries come from.
         rows: How many vectors.
         queries: How many are asked.
-        kinds: Of `SETTINGS`.
         folder: For files.
     """
-    import faiss
-
-    faiss.omp_set_num_threads(1)
     asked = source.queries(queries)
-    load = [os.getloadavg()[0]]
-    vectors, scores, numbers = drawn(source, rows, asked, folder / "vectors.npy")
-    load.append(os.getloadavg()[0])
-    parts = Parts(rows, source.dimension, len(asked), 1, tails_of(scores, rows), load=load)
-    for kind in kinds:
-        parts.kinds[kind] = _Kind(kind, vectors, asked, scores, numbers, folder).parts()
-        load.append(os.getloadavg()[0])
-        yield parts
-
-
-def drawn(
-    source: Source, rows: int, queries: Vector, file: Path
-) -> tuple[Any, Vector, NDArray[np.int64]]:
-    """Write the vectors as ``(n, d)`` float16; the best exact scores and numbers, descending.
-
-    Returns:
-        The mapped vectors, and ``(q, TAIL)`` scores of float32 vectors, and their rows.
-    """
-    vectors = np.lib.format.open_memmap(
-        file, mode="w+", dtype=np.float16, shape=(rows, source.dimension)
+    files = Files(folder, rows, source.dimension)
+    _apart(drawn, source, asked, files)
+    _apart(built, files)
+    found: dict[str, Any] = _apart(answered, asked, files)
+    return Parts(
+        rows=rows,
+        dimension=source.dimension,
+        queries=len(asked),
+        tails=tails_of(files.truth()[0], rows, K),
+        built=files.built(),
+        file_bytes=files.codes.stat().st_size,
+        load=os.getloadavg()[0],
+        **found,
     )
+
+
+def _apart(step: Callable[..., Any], *arguments: Any) -> Any:
+    """Take a step in a process of its own, whose memory is that step's."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
+        return apart.submit(step, *arguments).result()
+
+
+@dataclass(frozen=True)
+class Files:
+    """One size's files, as a segment has them; each is there once it is whole.
+
+    Args:
+        folder: Where they lie.
+        rows: How many vectors.
+        dimension: Their length.
+    """
+
+    folder: Path
+    rows: int
+    dimension: int
+
+    @property
+    def codes(self) -> Path:
+        """Faiss's."""
+        return self._of("faiss")
+
+    def vectors(self) -> RawFile:
+        """Mapped, and checked as they are read."""
+        return RawFile.mapped(self._of("f16"), self.rows, self.dimension, self._of("sums"))
+
+    def unchecked(self) -> NDArray[np.float16]:
+        """Mapped."""
+        return np.memmap(self._of("f16"), "<f2", "r", shape=(self.rows, self.dimension))
+
+    def truth(self) -> tuple[Vector, NDArray[np.int64]]:
+        """``(q, TAIL)`` best exact scores and rows of each query, descending."""
+        with np.load(self._of("truth.npz")) as found:
+            return found["scores"], found["numbers"]
+
+    def built(self) -> Built:
+        """What building took."""
+        raw: dict[str, Any] = json.loads(self._of("json").read_text(encoding="utf-8"))
+        return Built(**raw)
+
+    def index(self) -> IvfPQ:
+        """Opened, with what the store found that a search needs."""
+        return IvfPQ.opened(self.codes, self.vectors(), Tuning.from_json(self.built().tuning))
+
+    def has(self, suffix: str) -> bool:
+        """Whether a file is there."""
+        return self._of(suffix).exists()
+
+    def write(self, suffix: str, fill: Callable[[Any], object]) -> None:
+        """Write one whole."""
+        unfinished = self._of(f"{suffix}.tmp")
+        with unfinished.open("wb") as file:
+            fill(file)
+        unfinished.rename(self._of(suffix))
+
+    def drop_pages(self, vectors: RawFile) -> None:
+        """Have the next reads come from the disk, where the system allows it."""
+        vectors.kept._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+        with self._of("f16").open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def _of(self, suffix: str) -> Path:
+        return self.folder / f"{self.rows}.{suffix}"
+
+
+def drawn(source: Source, queries: Vector, files: Files) -> None:
+    """Write the vectors, their checksums, and what each query's best exact scores are."""
+    if files.has("truth.npz"):
+        return
+    files.folder.mkdir(parents=True, exist_ok=True)
+    rows = files.rows
     kept = min(TAIL, rows)
     best = np.full((len(queries), kept), -np.inf, np.float32)
     numbers = np.full((len(queries), kept), -1, np.int64)
-    for at, start in enumerate(range(0, rows, BLOCK)):
-        block = source.block(at)[: rows - start]
-        vectors[start : start + len(block)] = block
-        scores = np.concatenate([best, queries @ block.T], axis=1)
-        found = np.broadcast_to(np.arange(start, start + len(block)), (len(queries), len(block)))
-        found = np.concatenate([numbers, found], axis=1)
-        places = np.argpartition(-scores, kept - 1, axis=1)[:, :kept]
-        best = np.take_along_axis(scores, places, axis=1)
-        numbers = np.take_along_axis(found, places, axis=1)
-    vectors.flush()
+
+    def fill(file: Any) -> None:
+        nonlocal best, numbers
+        for at, start in enumerate(range(0, rows, BLOCK)):
+            block = source.block(at)[: rows - start]
+            RawFile.of(block, "float16").write(file)
+            scores = np.concatenate([best, queries @ block.T], axis=1)
+            these = np.broadcast_to(
+                np.arange(start, start + len(block)), (len(queries), len(block))
+            )
+            places = np.argpartition(-scores, kept - 1, axis=1)[:, :kept]
+            best = np.take_along_axis(scores, places, axis=1)
+            found = np.concatenate([numbers, these], axis=1)
+            numbers = np.take_along_axis(found, places, axis=1)
+
+    files.write("f16", fill)
+    files.write("sums", lambda file: np.save(file, RawFile(files.unchecked(), None).checksums()))
     order = np.argsort(-best, axis=1, kind="stable")
     best, numbers = np.take_along_axis(best, order, 1), np.take_along_axis(numbers, order, 1)
-    mapped = np.load(file, mmap_mode="r")
-    mapped._mmap.madvise(mmap.MADV_RANDOM)  # a vector is not followed by those read next
-    return mapped, best, numbers
+    files.write("truth.npz", lambda file: np.savez(file, scores=best, numbers=numbers))
 
 
-def tails_of(scores: Vector, rows: int) -> list[tuple[float, float]]:
-    """The line of each query's best scores over the normal quantiles of their ranks."""
+def tails_of(scores: Vector, rows: int, first: int) -> list[tuple[float, float]]:
+    """The line of each query's best scores, from so manieth on, over their ranks' quantiles."""
     from scipy.special import ndtri
 
-    ranks = np.unique(np.geomspace(K, scores.shape[1], 40).astype(int))
+    ranks = np.unique(np.geomspace(first, scores.shape[1], 40).astype(int))
     quantiles = -ndtri((ranks - 0.5) / rows)
     return [
         (float(a), float(b))
@@ -224,144 +206,181 @@ def tails_of(scores: Vector, rows: int) -> list[tuple[float, float]]:
     ]
 
 
-class _Kind:
-    """Builds, opens and asks one kind of codes."""
+def built(files: Files) -> None:
+    """Build the index as the store does, write it, and note what its parts took."""
+    if files.has("json"):
+        return
+    import faiss
 
-    def __init__(
-        self,
-        kind: str,
-        vectors: Any,
-        queries: Vector,
-        scores: Vector,
-        numbers: NDArray[np.int64],
-        folder: Path,
-    ) -> None:
-        self._kind = kind
-        self._vectors = vectors
+    faiss.omp_set_num_threads(1)
+    before = memory().anonymous_mb
+    raw = files.unchecked()
+    vectors = _Watched(raw, None)
+    began = time.thread_time()
+    index = IvfPQ.build(vectors, [])
+    ended = time.thread_time()
+    held = memory().anonymous_mb - before
+    _, encoding, *_ = vectors.read  # first a sample of them is, then all are
+    files.write("faiss", index.write)
+    assign_us = _assigning(files.codes, vectors)
+    mark = time.thread_time()
+    images = np.arange(files.rows, dtype=np.int64) << 12 | 1
+    tuning = tuned(index, samples_of(vectors, images, cast(Vector, raw), None))
+    parts = Built(
+        lists=index.lists,
+        train_s=encoding - began,
+        encode_us=1e6 * (ended - encoding) / files.rows,
+        assign_us=assign_us,
+        tune_s=time.thread_time() - mark,
+        tuning=tuning.to_json(),
+        private_mb=held,
+        load=os.getloadavg()[0],
+    )
+    files.write("json", lambda file: file.write(json.dumps(asdict(parts)).encode()))
+
+
+class _Watched(RawFile):
+    """Notes when it is read, in seconds of this thread's processor time."""
+
+    def __init__(self, vectors: NDArray[np.floating], checksums: NDArray[np.uint64] | None) -> None:
+        super().__init__(vectors, checksums)
+        self.read: list[float] = []
+
+    def at(self, positions: NDArray[np.int64]) -> Vector:
+        self.read.append(time.thread_time())
+        return super().at(positions)
+
+
+def _assigning(path: Path, vectors: RawFile) -> float:
+    """Microseconds to choose a vector's list."""
+    written = mapped(path)  # which owns what is split off
+    rotation, index = Rotation.split(written)
+    turned = rotation.of(vectors.at(np.arange(min(_ASSIGNED, len(vectors)))))
+    mark = time.thread_time()
+    index.quantizer.search(turned, 1)
+    return 1e6 * (time.thread_time() - mark) / len(turned)
+
+
+def answered(queries: Vector, files: Files) -> dict[str, Any]:
+    """What asking found, and took: the rest of `Parts`."""
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    asked = _Asked(queries, files)
+    return asked.parts()
+
+
+class _Asked:
+    """Asks an index that another process has built."""
+
+    def __init__(self, queries: Vector, files: Files) -> None:
         self._queries = queries
-        self._scores = scores
-        self._numbers = numbers
-        self._file = folder / f"{kind}.faiss"
-        self._folder = folder
+        self._files = files
+        self._scores, self._numbers = files.truth()
+        self._written = mapped(files.codes)  # which owns what is split off
+        rotation, self._codes = Rotation.split(self._written)
+        lists = self._codes.nlist
+        self._turned = rotation.of(queries)
+        _, self._order = self._codes.quantizer.search(self._turned, lists)
+        best = files.vectors().at(self._numbers[:, :K].ravel())
+        _, self._owners = self._codes.quantizer.search(rotation.of(best), 1)
+        self._sizes = np.array([self._codes.invlists.list_size(at) for at in range(lists)])
 
-    def parts(self) -> KindParts:
+    def parts(self) -> dict[str, Any]:
         """Measure everything."""
-        import faiss
-
-        lists, train_s, encode_us = self._build()
         before = memory().anonymous_mb
-        index = faiss.read_index(str(self._file))
-        noise, bias = self._noise(index)
-        timed = [self._timed(index, *setting) for setting in SETTINGS[self._kind]]
+        own = self._files.index().tuning
+        settings = [*SETTINGS, (own.oversampling, own.probes)]
+        timed = [self._timed(*setting) for setting in settings]
         held = memory().anonymous_mb - before
-        return KindParts(
-            lists, train_s, encode_us, self._file.stat().st_size, held, noise, bias, timed
-        )
+        return {"timed": timed, "private_mb": held, "ranks": self._ranks(), **self._told()}
 
-    def _build(self) -> tuple[int, float, float]:
-        """Write the codes; lists, seconds of training, microseconds a vector."""
-        import faiss
-
-        rows, dimension = self._vectors.shape
-        lists = lists_for(rows) if self._kind == "ivf_rabitq" else 0
-        index = codes(dimension, lists)
-        wanted = min(rows, max(_TRAINED, 64 * lists))
-        mark = time.thread_time()
-        index.train(self._vectors[:: rows // wanted][:wanted].astype(np.float32))
-        trained = time.thread_time() - mark
-        spent = 0.0
-        for start in range(0, rows, BLOCK):
-            block = self._vectors[start : start + BLOCK].astype(np.float32)
-            mark = time.thread_time()
-            index.add(block)
-            spent += time.thread_time() - mark
-        faiss.write_index(index, str(self._file))
-        return lists, trained, 1e6 * spent / rows
-
-    def _noise(self, index: Any) -> tuple[float, float]:
-        """By how much codes err about each query's nearest: standard deviation and mean."""
-        errors = []
-        for query, exact, numbers in zip(self._queries, self._scores, self._numbers, strict=True):
-            wide = min(_WIDE, len(self._vectors))
-            told, found = index.search(query[None], wide, params=self._parameters(index, 256))
-            said = dict(zip(found[0].tolist(), told[0].tolist(), strict=True))
-            errors += [
-                said[number] - score
-                for number, score in zip(numbers[:_NEAR].tolist(), exact[:_NEAR], strict=False)
-                if number in said
-            ]
-        return float(np.std(errors)), float(np.mean(errors))
-
-    def _timed(self, index: Any, shortlist: int, probes: int) -> Timed:
-        parameters = self._parameters(index, probes)
-        shortlist = min(shortlist, len(self._vectors))
-        self._drop_pages()
-        clock, spent = time.perf_counter, time.thread_time
-        first = [self._ask(index, query, shortlist, parameters, clock) for query in self._queries]
+    def _timed(self, oversampling: int, probes: int) -> Timed:
+        """One setting, of an index that was opened anew, so that its vectors are checked again."""
+        index = self._files.index()
+        index.tuning = Tuning(oversampling, min(probes, index.lists), {}, 0)
+        self._files.drop_pages(index.vectors)
+        first = [self._parted(index, query, time.perf_counter) for query in self._queries]
         rounds = [
-            self._ask(index, query, shortlist, parameters, spent)
+            (*self._parted(index, query, time.thread_time)[:2], self._whole(index, query))
             for _ in range(_ROUNDS)
             for query in self._queries
         ]
-        find, read = (np.array([each[part] for each in rounds]) for part in (0, 1))
+        recalls = self._recalls([each[2] for each in first])
+        find, read, total = np.median(np.array(rounds), axis=0).tolist()
         return Timed(
-            shortlist=shortlist,
-            probes=probes,
-            recall=self._recall([each[2] for each in first]),
-            find_ms=float(np.median(find)),
-            lists_ms=self._lists_ms(index, probes) if probes else 0.0,
-            read_ms=float(np.median(read)),
-            first_read_ms=statistics.median(each[1] for each in first),
-            total_ms=float(np.median(find + read)),
-            p95_ms=float(np.percentile(find + read, 95)),
+            oversampling=oversampling,
+            probes=index.tuning.probes,
+            recall=float(recalls.mean()),
+            recall_error=float(recalls.std(ddof=1) / len(recalls) ** 0.5),
+            looked_at=float(self._sizes[self._order[:, : index.tuning.probes]].sum(axis=1).mean()),
+            find_ms=find,
+            lists_ms=self._lists_ms(index.tuning.probes),
+            read_ms=read,
+            first_read_ms=float(np.median([each[1] for each in first])),
+            total_ms=total,
+            p95_ms=float(np.percentile([each[2] for each in rounds], 95)),
         )
 
-    def _ask(
-        self, index: Any, query: Vector, shortlist: int, parameters: Any, now: Callable[[], float]
+    def _parted(
+        self, index: IvfPQ, query: Vector, now: Callable[[], float]
     ) -> tuple[float, float, NDArray[np.int64]]:
-        """Milliseconds by codes, milliseconds of rescoring, and the ten best."""
+        """Milliseconds of codes, of rescoring, and the ten best."""
+        depth, probes = FETCH * index.tuning.oversampling, index.tuning.probes
         mark = now()
-        found = index.search(query[None], shortlist, params=parameters)[1][0]
+        (likely,) = index.likely(query[None], depth, probes, None, min(depth, 2 * FETCH))
         coded = now()
-        found = np.sort(found[found >= 0])
-        scores = self._vectors[found].astype(np.float32) @ query
-        best = found[np.argsort(-scores, kind="stable")[:K]]
+        _, best = nearest_of(index.vectors, query, likely, FETCH)
         done = now()
-        return 1000 * (coded - mark), 1000 * (done - coded), best
+        return 1000 * (coded - mark), 1000 * (done - coded), best[:K]
 
-    def _lists_ms(self, index: Any, probes: int) -> float:
-        import faiss
+    def _whole(self, index: IvfPQ, query: Vector) -> float:
+        mark = time.thread_time()
+        index.search(query[None], FETCH, None, self._files.rows, IndexSettings())
+        return 1000 * (time.thread_time() - mark)
 
-        lists = faiss.downcast_index(faiss.extract_index_ivf(index).quantizer)
-        spent = []
-        for query in self._queries:
-            mark = time.thread_time()
-            lists.search(query[None], min(probes, lists.ntotal))
-            spent.append(1000 * (time.thread_time() - mark))
-        return statistics.median(spent)
-
-    def _parameters(self, index: Any, probes: int) -> Any:
-        import faiss
-
-        if self._kind == "rabitq":
-            return None
-        inner = faiss.IVFRaBitQSearchParameters()
-        inner.nprobe = min(probes, faiss.extract_index_ivf(index).nlist)
-        return faiss.SearchParametersPreTransform(index_params=inner)
-
-    def _recall(self, found: list[NDArray[np.int64]]) -> float:
+    def _recalls(self, found: list[NDArray[np.int64]]) -> NDArray[np.float64]:
+        """Of each query."""
         wanted = min(K, self._numbers.shape[1])
         right = [
             len(set(one.tolist()) & set(exact[:wanted].tolist()))
             for one, exact in zip(found, self._numbers, strict=True)
         ]
-        return float(np.mean(right) / wanted)
+        recalls: NDArray[np.float64] = np.array(right) / wanted
+        return recalls
 
-    def _drop_pages(self) -> None:
-        """Have the next reads come from the disk, where the system allows it."""
-        self._vectors._mmap.madvise(mmap.MADV_DONTNEED)
-        with (self._folder / "vectors.npy").open("rb") as file:
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    def _lists_ms(self, probes: int) -> float:
+        spent = []
+        for query in self._turned:
+            mark = time.thread_time()
+            self._codes.quantizer.search(query[None], probes)
+            spent.append(1000 * (time.thread_time() - mark))
+        return float(np.median(spent))
+
+    def _ranks(self) -> list[list[int]]:
+        """Of each query's ten best vectors: how many lists are nearer to it than theirs."""
+        owners = self._owners.reshape(len(self._queries), -1)
+        places = np.argsort(self._order, axis=1)
+        ranks: list[list[int]] = np.take_along_axis(places, owners, axis=1).tolist()
+        return ranks
+
+    def _told(self) -> dict[str, Any]:
+        """How codes' scores thin out, and by how much they err about each query's ten best."""
+        import faiss
+
+        errors, tails, wide = [], [], min(_WIDE, self._files.rows)
+        everywhere = faiss.SearchParametersIVF(nprobe=len(self._sizes))
+        for query, exact, numbers in zip(self._turned, self._scores, self._numbers, strict=True):
+            told, found = self._codes.search(query[None], wide, params=everywhere)
+            tails += tails_of(told[:, :TAIL], self._files.rows, _SHORTEST)
+            said = dict(zip(found[0].tolist(), told[0].tolist(), strict=True))
+            errors += [
+                said[number] - score
+                for number, score in zip(numbers[:K].tolist(), exact[:K], strict=True)
+                if number in said
+            ]
+        noise, bias = float(np.std(errors)), float(np.mean(errors))
+        return {"told_tails": tails, "noise": noise, "bias": bias}
 
 
 if __name__ == "__main__":

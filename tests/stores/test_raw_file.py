@@ -14,7 +14,7 @@ import pytest
 from unisem import Record
 from unisem.images.library import ImageLibrary
 from unisem.records import EmbeddedRecord, Vector
-from unisem.stores.faiss import FaissStore, IndexSettings, segment
+from unisem.stores.faiss import FaissStore, IndexSettings, exact_scan, segment
 from unisem.stores.faiss.checking import check_store
 from unisem.stores.faiss.exact_scan import scan
 from unisem.stores.faiss.kinds import flat, tuning
@@ -81,7 +81,10 @@ def test_damage_is_found_where_it_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 @pytest.mark.parametrize("share", [None, 0.5, 0.01])
 @pytest.mark.parametrize("queries", [1, 3, 9])
-def test_a_scan_is_brute_force(precision: Precision, share: float | None, queries: int) -> None:
+def test_a_scan_is_brute_force(
+    monkeypatch: pytest.MonkeyPatch, precision: Precision, share: float | None, queries: int
+) -> None:
+    monkeypatch.setattr(exact_scan, "_CHUNK", 700 * 4 * 16)
     vectors, asked = unit(3000, 16), unit(queries, 16)
     eligible = None if share is None else RNG.random(3000) < share
     count = 3000 if eligible is None else int(eligible.sum())

@@ -44,6 +44,8 @@ def scan(
     """
     if vectors.precision == "float16" or fetch > _MANY:
         positions = np.arange(len(vectors)) if eligible is None else np.flatnonzero(eligible)
+        if len(queries) >= TOGETHER and fetch <= _MANY:
+            return _in_one_pass(vectors, queries, fetch, positions)
         return [_sorted(vectors, query, fetch, positions) for query in queries]
     if eligible is None or count > _SPARSE * len(vectors):
         return _by_bits(vectors.all(), queries, fetch, eligible)
@@ -81,6 +83,21 @@ def _sorted(vectors: RawFile, query: Vector, fetch: int, positions: NDArray[np.i
     for start in range(0, len(positions), rows):
         scores[start : start + rows] = vectors.at(positions[start : start + rows]) @ query
     return best(scores, positions, fetch)
+
+
+def _in_one_pass(
+    vectors: RawFile, queries: Vector, fetch: int, positions: NDArray[np.int64]
+) -> list[Found]:
+    """As `_sorted`; to make numbers of float32 takes longer than to compare them with a query."""
+    found: list[Found] = [(np.empty(0, np.float32), np.empty(0, np.int64))] * len(queries)
+    rows = max(1, _CHUNK // (4 * queries.shape[1]))
+    for start in range(0, len(positions), rows):
+        these = positions[start : start + rows]
+        scores = queries @ vectors.at(these).T
+        for number, (told, places) in enumerate(found):
+            among = np.concatenate([told, scores[number]]), np.concatenate([places, these])
+            found[number] = best(*among, fetch)
+    return found
 
 
 def _by_list(
