@@ -167,7 +167,8 @@ class KnowledgeGraph:
             edges = [] if number is None else reader.edges(number, limit, types)
             found = reader.entities([edge.other for edge in edges])
         return [
-            Neighbour(found[edge.other], edge.type, edge.weight, edge.outward) for edge in edges
+            Neighbour(found[edge.other], edge.type, edge.weight, bool(edge.outward))
+            for edge in edges
         ]
 
     def relations(
@@ -213,8 +214,9 @@ class KnowledgeGraph:
         """
         with self._graph.reading() as reader:
             number = reader.numbers([entity_id]).get(entity_id)
-            found = [] if number is None else reader.mentioning(number, limit, EVERYTHING)
-        return [record for record, _ in found]
+            numbers = [] if number is None else [number]
+            found = reader.mentioning(numbers, limit, EVERYTHING)
+        return [record for records in found for record, _ in records]
 
     def link(self, text: str, *, limit: int = 8) -> list[Link]:
         """Which entities a text means, the likeliest first.

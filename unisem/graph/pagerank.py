@@ -43,13 +43,12 @@ def pagerank(
     both = np.concatenate([weights, weights[~is_loop]])
     leaving = np.bincount(sources, both, minlength=count)
     shares = damping * (both / leaving[sources])  # in this order nothing vanishes above the line
-    is_end = leaving == 0
+    ends = np.flatnonzero(leaving == 0)
     rank: NDArray[np.float64] = start
     for _ in range(_MOST_ROUNDS):
         arrived = np.bincount(targets, rank[sources] * shares, minlength=count)
-        follows: NDArray[np.float64] = (
-            arrived + (damping * rank[is_end].sum() + 1 - damping) * start
-        )
+        anew = damping * float(rank[ends].sum() if len(ends) else 0.0) + 1 - damping
+        follows: NDArray[np.float64] = arrived + anew * start
         change = np.abs(follows - rank).sum()
         rank = follows
         if change < tolerance:

@@ -69,11 +69,10 @@ def spread(
         for number in frontier:
             if len(walked) == MOST_WALKED:
                 break
-            told: dict[tuple[int, int], float] = {}
+            told: dict[int, float] = {}
             for other, kind, weight, _ in reader.edges(number, limit, names):
-                pair = (number, other) if number < other else (other, number)
                 factor = 1.0 if types is None else types[kind]
-                told[pair] = told.get(pair, 0.0) + weight * factor
+                told[other] = told.get(other, 0.0) + weight * factor
                 if other not in before:
                     following.append(other)
                 elif before[other] is not None or other in rooted or number not in rooted:
@@ -81,12 +80,14 @@ def spread(
                 before[other] = number
                 if number in rooted:
                     rooted.add(other)
-            for pair, weight in told.items():
-                pairs.setdefault(pair, weight)  # what the first of both ends said
+            for other, weight in told.items():
+                if (other, number) not in pairs:  # what the first of both ends said
+                    pairs[number, other] = weight
             walked.add(number)
         frontier = following
     places = {number: place for place, number in enumerate(before)}
-    edges = np.array([(places[one], places[other]) for one, other in pairs], np.int64)
+    ends = (places[number] for pair in pairs for number in pair)
+    edges = np.fromiter(ends, np.int64, 2 * len(pairs))
     weights = np.fromiter(pairs.values(), np.float64, len(pairs))
     start = np.array([seeds.get(number, 0.0) for number in before])
     rank = pagerank(edges.reshape(-1, 2), weights, start, damping=damping)

@@ -163,9 +163,11 @@ def _mentioned(reader: GraphReader, reached: Reached, query: Query) -> dict[str,
     heaviest = sorted(reached.weights, key=lambda number: (-reached.weights[number], number))
     weights: dict[str, float] = {}
     best: dict[str, tuple[float, int]] = {}
-    for number in heaviest[:_MOST_ENTITIES]:
+    looked_up = heaviest[:_MOST_ENTITIES]
+    mentioning = reader.mentioning(looked_up, query.candidates, query.selection)
+    for number, records in zip(looked_up, mentioning, strict=True):
         rank = reached.weights[number]
-        for record, weight in reader.mentioning(number, query.candidates, query.selection):
+        for record, weight in records:
             share = rank * weight
             weights[record] = weights.get(record, 0.0) + share
             if record not in best or share > best[record][0]:

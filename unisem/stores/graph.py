@@ -185,13 +185,13 @@ class Edge(NamedTuple):
         other: The number of the entity at the other end.
         type: Which relation.
         weight: Its weight.
-        outward: Whether the end it is seen from is the subject.
+        outward: 1 if the end it is seen from is the subject, else 0.
     """
 
     other: int
     type: str
     weight: float
-    outward: bool
+    outward: int
 
 
 class GraphReader(ABC):
@@ -235,8 +235,16 @@ class GraphReader(ABC):
         """What records mention: record, entity's number, weight; heaviest first for each record."""
 
     @abstractmethod
-    def mentioning(self, number: int, most: int, selection: Selection) -> list[tuple[str, float]]:
-        """The selected records that mention an entity, with weights, the heaviest first."""
+    def mentioning(
+        self, numbers: Sequence[int], most: int, selection: Selection
+    ) -> list[list[tuple[str, float]]]:
+        """The selected records that mention each entity, with weights, the heaviest first.
+
+        Args:
+            numbers: Of entities.
+            most: How many records at most of each.
+            selection: Which records.
+        """
 
     @abstractmethod
     def vectors(self) -> tuple[NDArray[np.int64], Vector]:

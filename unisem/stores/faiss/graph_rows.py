@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -34,16 +35,13 @@ from unisem.stores.spoken import spoken
 _ENTITY = f"number, checksum, {checksums.ENTITY_PARTS}"
 _RELATION = f"relations.checksum, {checksums.RELATION_PARTS}"
 _MENTION = f"mentions.checksum, {checksums.MENTION_PARTS}"
-_OUTWARD, _INWARD = (
-    f"""SELECT {there}, kinds.type, weight FROM relations INDEXED BY {index}
+_ONE_WAY: Mapping[str, str] = {
+    way: f"""SELECT {there}, kinds.type, weight, {way == "outward":d}
+    FROM relations INDEXED BY relations_{way}
     CROSS JOIN relation_types AS kinds ON kinds.number = relations.type
-    WHERE {here} = ? {{wanted}} {{once}} ORDER BY weight DESC LIMIT ?"""  # noqa: S608 - constants
-    for here, there, index in (
-        ("subject", "object", "relations_outward"),
-        ("object", "subject", "relations_inward"),
-    )
-)
-
+    WHERE {here} = ? {{wanted}} ORDER BY weight DESC LIMIT ?"""  # noqa: S608 - constants
+    for way, here, there in (("outward", "subject", "object"), ("inward", "object", "subject"))
+}
 _WHOLE = tuple(
     f"""SELECT {_RELATION} FROM relations INDEXED BY {index}
     CROSS JOIN relation_types AS kinds ON kinds.number = relations.type
@@ -56,8 +54,15 @@ _WHOLE = tuple(
 )
 
 
-def _by_weight(edge: Edge | Relation) -> float:
-    return -edge.weight
+@lru_cache(64)
+def _edges_statement(way: Way, types: int | None) -> str:
+    """How an entity's edges are asked for; of so many types, or of all if ``None``."""
+    wanted = _wanted(types)
+    if way != "both":
+        return _ONE_WAY[way].format(wanted=wanted)
+    outward = _ONE_WAY["outward"].format(wanted=wanted)
+    inward = _ONE_WAY["inward"].format(wanted=f"{wanted} AND subject != object")
+    return f"SELECT * FROM ({outward}) UNION ALL SELECT * FROM ({inward})"  # noqa: S608
 
 
 class GraphRows(GraphReader):
@@ -130,36 +135,27 @@ class GraphRows(GraphReader):
         way: Way = "both",
     ) -> list[Edge]:
         """See `GraphReader`."""
-        wanted, bound = _of_types(types)
-        found: list[Edge] = []
-        for is_outward, statement in ((True, _OUTWARD), (False, _INWARD)):
-            if way not in ("both", "outward" if is_outward else "inward"):
-                continue
-            once = "AND subject != object" if way == "both" and not is_outward else ""
-            lines = self._db.execute(
-                statement.format(wanted=wanted, once=once), (number, *bound, most)
-            )
-            with self._decoding():
-                found += [
-                    Edge(other, kind, _weight(weight), is_outward) for other, kind, weight in lines
-                ]
-        if way == "both":
-            found.sort(key=_by_weight)
-        return found[:most]
+        statement = _edges_statement(way, None if types is None else len(types))
+        bound = (number, *(types or ()), most)
+        lines = self._db.execute(statement, bound * (2 if way == "both" else 1)).fetchall()
+        with self._decoding():
+            lines.sort(key=itemgetter(2), reverse=True)  # equal ones stay as they are
+            del lines[most:]
+            for line in lines[:1] + lines[-1:]:  # what is between these is as well
+                _weight(line[2])
+            return list(map(Edge._make, lines))
 
     def relations_of(
         self, number: int, most: int | None = None, types: Sequence[str] | None = None
     ) -> list[Relation]:
         """See `GraphReader`."""
-        wanted, bound = _of_types(types)
+        wanted = _wanted(None if types is None else len(types))
+        bound = (number, *(types or ()), -1 if most is None else most)
         found: list[Relation] = []
         for statement in _WHOLE:
-            lines = self._db.execute(
-                statement.format(wanted=wanted), (number, *bound, -1 if most is None else most)
-            )
             with self._decoding():
-                found += map(relation_of, lines)
-        return sorted(found, key=_by_weight)[:most]
+                found += map(relation_of, self._db.execute(statement.format(wanted=wanted), bound))
+        return sorted(found, key=lambda it: -it.weight)[:most]
 
     def mentions_of(self, record_ids: Sequence[str]) -> list[tuple[str, int, float]]:
         """See `GraphReader`."""
@@ -173,19 +169,22 @@ class GraphRows(GraphReader):
             lines = [(int(entity), mention_of(line)) for entity, *line in found]
         return [(it.record_id, number, it.weight) for number, it in lines]
 
-    def mentioning(self, number: int, most: int, selection: Selection) -> list[tuple[str, float]]:
+    def mentioning(
+        self, numbers: Sequence[int], most: int, selection: Selection
+    ) -> list[list[tuple[str, float]]]:
         """See `GraphReader`."""
         condition, parameters = compile_selection(selection)
         joined = "CROSS JOIN records ON records.id = record"
         if selection.is_everything:  # mentions are of records that are there
             joined, condition, parameters = "", "TRUE", []
-        found = self._db.execute(
-            f"""SELECT record, weight FROM mentions {joined}
-            WHERE entity = ? AND {condition} ORDER BY weight DESC LIMIT ?""",  # noqa: S608 - bound
-            (number, *parameters, most),
-        )
-        with self._decoding():
-            return [(record, _weight(weight)) for record, weight in found]
+        statement = f"""SELECT record, weight FROM mentions {joined}
+            WHERE entity = ? AND {condition} ORDER BY weight DESC LIMIT ?"""  # noqa: S608 - bound
+        found: list[list[tuple[str, float]]] = []
+        for number in numbers:
+            lines = self._db.execute(statement, (number, *parameters, most))
+            with self._decoding():
+                found.append([(record, _weight(weight)) for record, weight in lines])
+        return found
 
     def vectors(self) -> tuple[NDArray[np.int64], Vector]:
         """See `GraphReader`."""
@@ -285,11 +284,9 @@ def _agreeing(what: str, checksum: int, *parts: Any) -> tuple[Any, ...]:
     return parts
 
 
-def _of_types(types: Sequence[str] | None) -> tuple[str, list[str]]:
-    """The condition that relations are of these types, and what is bound in it."""
-    if types is None:
-        return "", []
-    return f"AND kinds.type IN ({', '.join('?' * len(types))})", list(types)
+def _wanted(types: int | None) -> str:
+    """The condition that relations are of so many types; none if ``None``."""
+    return "" if types is None else f"AND kinds.type IN ({', '.join('?' * types)})"
 
 
 def _mapping(text: str) -> dict[str, Any]:
