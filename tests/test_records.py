@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 from tests.support.pictures import solid
 from unisem import Record, records
 from unisem.errors import RecordError
-from unisem.records import to_json
 
 TEXTS = ["", "a", "é", "\0", "b\0", "\ud800"]
 VALUES = [*TEXTS, 1, 2**2000, 0.5, math.nan, -math.inf, None, True, ["\0"], b"x", {"\0": 1}]
@@ -106,11 +104,3 @@ def test_what_is_taken_without_a_second_look_would_pass_it(key: Any) -> None:
         if records._is_plain({"first": 1, key: value}):
             records.check_json({key: value}, "metadata")
             records._check_findable({key: value}, "metadata")
-
-
-@pytest.mark.parametrize(
-    "value", [2**63, -(2**63) - 1, 2**64, 2**999, 1e16, 5e-324, -0.0, "é\u2028\x7f\x01", [[{}]]]
-)
-def test_json_is_read_back_as_it_was(value: Any) -> None:
-    read = json.loads(to_json(Record(text="x", metadata={"k": value}).metadata))
-    assert repr(read) == repr({"k": value})

@@ -281,6 +281,10 @@ class SemanticSpace(Enrichable, Searchable):
         """See `Searchable`."""
         return self._searcher.search_many(queries)
 
+    def iterate(self, query: Query) -> Iterator[Hit]:
+        """See `Searchable`."""
+        return self._searcher.iterate(query)
+
     def embed_query(self, query: Query) -> Vector:
         """The ``(d,)`` float32 unit vector of a query; text and picture are averaged by weight."""
         return self._searcher.embed([query])[0]

@@ -36,10 +36,11 @@ from llama_index_unisem.embeddings.node_vectors import caption_vector, put_capti
 from llama_index_unisem.node_images import has_inline_image, image_of
 from llama_index_unisem.nodes import RELATIONS, UniSemImageNode, marks_hidden, node_of
 from llama_index_unisem.vector_stores.open_stores import OpenStore
+from unisem.common.json_text import to_json
 from unisem.errors import ImageError, RecordError, VectorError
 from unisem.images.reference import ImageRef
 from unisem.ingest.intake import Offer, Prepared
-from unisem.records import EmbeddedRecord, Modality, Record, to_json
+from unisem.records import EmbeddedRecord, Modality, Record
 from unisem.stores import Store
 from unisem.stores.selection import Match
 from unisem.stores.vectors import unit

@@ -16,7 +16,6 @@ read if it lies, links resolved, in a folder that whoever opened the space has n
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from unisem.common.atomic_files import fsync_folder, publish
+from unisem.common.json_text import from_json, to_json
 from unisem.common.owned import is_own_file, is_own_folder
 from unisem.common.scratch import ScratchFolder
 from unisem.errors import ImageError, StoreError
@@ -71,6 +71,7 @@ class ImageLibrary:
             roots = [root for root in usual if root != Path(root.anchor)]
             roots += [] if directory is None else remembered(self._own)
         self._roots = [Path(root).resolve() for root in roots]
+        self._root_names = {root.name for root in self._roots}
         self._real: dict[Path, bool] = {}
         self._known: dict[tuple[str, str, str], tuple[Path, Path]] = {}
         self._lease = BlobLease(directory)
@@ -92,6 +93,7 @@ class ImageLibrary:
             if self._confined:
                 raise ImageError(str(folder), "is outside the allowed folders", f" {self._shown}")
             self._roots.append(folder)
+            self._root_names.add(folder.name)
             self._known.clear()
             if self._beside is not None:
                 remember(self._own, folder)
@@ -200,11 +202,11 @@ class ImageLibrary:
         }
         if image.region is not None:
             place["region"] = image.region.to_json()
-        return json.dumps(place, ensure_ascii=False, separators=(",", ":"))
+        return to_json(place)
 
     def from_json(self, text: str) -> ImageRef:
         """Rebuild a picture's reference; whether the path may be read is checked when it is."""
-        place: dict[str, Any] = json.loads(text)
+        place = from_json(text)
         facts = {name: place[name] for name in ("sha256", "mime_type", "width", "height")}
         if "region" in place:
             facts["region"] = Region.from_json(place["region"])
@@ -216,7 +218,7 @@ class ImageLibrary:
             start, inside, given = place["folder"], place["path"], ""
         name = inside.rpartition("/")[2]
         key = (start, inside[: len(inside) - len(name)], given)
-        is_usual = name not in ("", ".", "..") and name not in self._named(given or start)
+        is_usual = name not in ("", ".", "..") and not self._is_folder(name, given or start)
         if is_usual and (known := self._known.get(key)) is not None:
             return ImageRef(path=known[0] / name, root=known[1], **facts)
         beside = Path(start) if start else self._beside or Path("/nonexistent")
@@ -225,9 +227,9 @@ class ImageLibrary:
             self._known[key] = path.parent, root
         return ImageRef(path=path, root=root, **facts)
 
-    def _named(self, narrower: str) -> set[str]:
-        """What folders are called that a file would have to stay inside, were it one of them."""
-        return {narrower.rstrip("/").rpartition("/")[2], *(root.name for root in self._roots)}
+    def _is_folder(self, name: str, narrower: str) -> bool:
+        """Whether a folder is called so that a file would have to stay inside, were it that one."""
+        return name == narrower.rstrip("/").rpartition("/")[2] or name in self._root_names
 
     def _found(self, path: Path, narrower: Path) -> tuple[Path, Path]:
         """A stored path, and the folder that it must stay inside: one for all files of a folder."""

@@ -53,7 +53,8 @@ class ImageRef:
     height: int | None = None
 
     def __post_init__(self) -> None:
-        if sum(part is not None for part in (self.path, self.data, self.elsewhere)) != 1:
+        given = (self.path is not None) + (self.data is not None) + (self.elsewhere is not None)
+        if given != 1:
             raise ImageError("image", "needs exactly one of a path and bytes")
         if self.region is not None and self.data is not None:
             raise ImageError("image", "is a region of a document, which needs the path of its PDF")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from unisem.filters import Filter
 from unisem.images.reference import ImageSource
@@ -26,6 +26,14 @@ class Searchable(ABC):
 
         Returns:
             For each query its hits, best first; with diversity, in the order they were chosen.
+        """
+
+    @abstractmethod
+    def iterate(self, query: Query) -> Iterator[Hit]:
+        """As `search_iterator`, of one `Query`.
+
+        Raises:
+            ValueError: It asks for what is known only once all hits are.
         """
 
     def search(
@@ -105,3 +113,56 @@ class Searchable(ABC):
     def search_query(self, query: Query) -> list[Hit]:
         """Run one `Query`."""
         return self.search_many([query])[0]
+
+    def search_iterator(
+        self,
+        text: str | None = None,
+        image: ImageSource | None = None,
+        *,
+        k: int,
+        filter: Filter | None = None,
+        modality: Modality | None = None,
+        ids: Sequence[str] | None = None,
+        source_ids: Sequence[str] | None = None,
+        match: Match = "any",
+        text_weight: float = 0.5,
+        min_score: float | None = None,
+        min_relevance: float | None = None,
+    ) -> Iterator[Hit]:
+        """Find what `search` finds, and give hits one after the other, in the same order.
+
+        For very many of them: the first comes early, and memory holds two numbers for each, and the
+        records of a page. They are ranked when the first is asked for; records that are removed or
+        replaced after that are left out. Milvus, and a service, give all hits at once.
+
+        Args:
+            text: As of `search`; so are the others.
+            image: A picture.
+            k: At most how many hits.
+            filter: Condition on metadata.
+            modality: Only records with, or without, a picture.
+            ids: Only these records.
+            source_ids: Only records cut from these sources.
+            match: Which vectors are compared.
+            text_weight: Share of the text, if both are given.
+            min_score: The least cosine.
+            min_relevance: The least probability.
+
+        Returns:
+            Hits, best first, ties by id.
+
+        Raises:
+            ImageError: The query's picture cannot be used.
+            ValueError: What is given suits not the calibration, or is out of range.
+        """
+        query = Query(
+            text=text,
+            image=image,
+            text_weight=text_weight,
+            k=k,
+            selection=Selection(ids, source_ids, filter, modality),
+            match=match,
+            min_score=min_score,
+            min_relevance=min_relevance,
+        )
+        return self.iterate(query)

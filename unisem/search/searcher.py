@@ -21,6 +21,7 @@ from unisem.search.query import Query
 from unisem.search.reranking import Reranking
 from unisem.search.searchable import Searchable
 from unisem.search.shown import pictures_shown, shown_id
+from unisem.search.streaming import check_streams, passes, streamed
 from unisem.stores import Store
 from unisem.stores.hits import Hit
 from unisem.stores.vectors import unit
@@ -73,6 +74,12 @@ class Searcher(Searchable):
             with_neighbors(self._store, hits, query.neighbors, query.selection)
             for query, hits in zip(queries, chosen, strict=True)
         ]
+
+    def iterate(self, query: Query) -> Iterator[Hit]:
+        """See `Searchable`."""
+        check_streams(query)
+        self._check_relevance(query)
+        return streamed(self._store, query, self.embed([query])[0])
 
     def embed(self, queries: Sequence[Query]) -> list[Vector]:
         """Each query's ``(d,)`` float32 unit vector; text and picture are averaged by weight.
@@ -136,7 +143,7 @@ class Searcher(Searchable):
                 query, query.vector_candidates, partial(self._by_vectors, query, vectors)
             )
             for (place, _), hits in zip(group, lists, strict=True):
-                found[place] = [hit for hit in hits if _passes(hit, queries[place])]
+                found[place] = [hit for hit in hits if passes(hit, queries[place])]
         return embedded, found
 
     def _check_relevance(self, query: Query) -> None:
@@ -229,14 +236,6 @@ def _seen(calibration: Calibration, rows: Vector, kind: Modality) -> Vector:
     given = np.atleast_2d(rows)
     searched = calibration.documents(given, np.full(len(given), kind == "image"))
     return searched[:, : calibration.dimension]
-
-
-def _passes(hit: Hit, query: Query) -> bool:
-    """Whether a hit by vector is as good as its query wants."""
-    if query.min_score is not None and hit.score < query.min_score:
-        return False
-    least = query.min_relevance
-    return least is None or (hit.relevance is not None and hit.relevance >= least)
 
 
 def _candidates(

@@ -66,6 +66,38 @@ class Store(ABC):
             For each query its hits, best first, ties by id.
         """
 
+    def search_pages(
+        self,
+        vector: Vector,
+        first: int,
+        selection: Selection = EVERYTHING,
+        match: Match = "any",
+        asked: QueryKind = "text",
+    ) -> Iterator[list[Hit]]:
+        """Yield all that may be found for one query vector, page by page, best first, ties by id.
+
+        A store that can reads a page when it is asked for; here the first is all that `search`
+        finds.
+
+        Args:
+            vector: ``(d,)`` float32 unit row.
+            first: How many are likely to be wanted; these come as `search` gives them. Who asks
+                for the page after them gets what further searches find, each four times as many.
+            selection: As of `search`.
+            match: Likewise.
+            asked: Likewise.
+        """
+        count, last = first, (-float("inf"), "")
+        while count:
+            hits = self.search(vector[None], count, selection, match, asked)[0]
+            page = [hit for hit in hits if (-hit.score, hit.record.id) > last]
+            if page:
+                yield page
+                last = (-page[-1].score, page[-1].record.id)
+            if len(hits) < count:
+                return
+            count *= 4
+
     def search_words(self, text: str, k: int, selection: Selection = EVERYTHING) -> list[Hit]:
         """Find the best records by the words of a text.
 

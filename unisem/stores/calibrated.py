@@ -52,11 +52,23 @@ class Question:
 
     def relevance(self, score: float, kind: DocumentKind) -> float | None:
         """The probability that a hit of this score is relevant; ``None`` if not known."""
-        if self.lines is None:
-            return None
-        line = self.lines[kind]
-        found = line.relevance(np.array([score * line.spread + line.middle]))
-        return None if found is None else float(found[0])
+        return self.relevances(np.array([score]), np.array([kind == "image"]))[0]
+
+    def relevances(
+        self, scores: NDArray[np.float64], are_images: NDArray[np.bool_]
+    ) -> list[float | None]:
+        """The same of many hits."""
+        found: list[float | None] = [None] * len(scores)
+        for is_image, kind in enumerate(KINDS):
+            places = np.flatnonzero(are_images == bool(is_image))
+            if self.lines is None or not len(places):
+                continue
+            line = self.lines[kind]
+            chances = line.relevance(scores[places] * line.spread + line.middle)
+            if chances is not None:
+                for place, chance in zip(places.tolist(), chances.tolist(), strict=True):
+                    found[place] = chance
+        return found
 
 
 class Calibrated:

@@ -71,3 +71,8 @@ def assert_agree(store: Store, oracle: BruteForce, seed: int = 0) -> None:
                 assert [hit.score for hit in hits] == pytest.approx(
                     [found[1] for found in expected], abs=1e-6
                 )
+        first = store.search(query(seed)[None], 3, selection)[0]
+        pages = [hit for page in store.search_pages(query(seed), 3, selection) for hit in page]
+        assert pages[:3] == first
+        every = oracle.search(query(seed), len(oracle.items), selection, "any")
+        assert [hit.record.id for hit in pages] == [found[0] for found in every]

@@ -9,6 +9,7 @@ from typing import Any
 from mcp_types import Annotations, ContentBlock, ImageContent, ResourceLink, TextContent
 
 from unisem.captions import MARKS
+from unisem.common.json_text import to_json
 from unisem.presentation.citation import citation, told
 from unisem.presentation.contents import Item
 from unisem.presentation.fence import quoted
@@ -21,7 +22,7 @@ from unisem.presentation.parts import (
     whole_worded,
     worded,
 )
-from unisem.records import Record, to_json
+from unisem.records import Record
 from unisem.service.mcp.addresses import Addresses
 from unisem.service.mcp.answers import record_parts
 from unisem.service.mcp.settings import McpSettings

@@ -18,7 +18,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,7 +31,7 @@ from unisem.stores.faiss import words
 from unisem.stores.faiss.column_file import ColumnMaker
 from unisem.stores.faiss.database import DAMAGED, Database
 from unisem.stores.faiss.graph_writing import GraphWriter
-from unisem.stores.faiss.moments import Moment, Moments, can_follow
+from unisem.stores.faiss.moments import Changes, Moment, Moments, can_follow
 from unisem.stores.faiss.rawvectors import RawVectors, VectorId
 from unisem.stores.faiss.recordrows import RecordRows
 from unisem.stores.faiss.schema import TABLES, check_schema
@@ -46,16 +45,6 @@ Items = Generator[Item, None, None]
 
 _LARGEST = 1 << 16  # numbers in a vector; a damaged figure must not cost all memory
 _PAGE = 256
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Changes:
-    """What happened between two moments: rows removed, vectors added; and the later moment."""
-
-    moment: Moment
-    removed_rows: NDArray[np.int64]
-    vector_ids: NDArray[np.int64]
-    vectors: Vector
 
 
 class Catalog(Database):
@@ -284,6 +273,11 @@ class Catalog(Database):
         """The records of these rows, by row; without those that are no longer there."""
         with self._decoding("a record"):
             return self._records.of(rows)
+
+    def in_order_of_ids(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """As `RecordRows.in_order_of_ids`."""
+        with self.reading():
+            return self._records.in_order_of_ids(rows)
 
     def selected(self, selection: Selection, page: int) -> Items[Record]:
         """The selected records of one committed state, oldest first, by way of a copy.

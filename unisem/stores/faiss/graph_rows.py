@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unisem.common.json_text import from_json
 from unisem.errors import CorruptStoreError
 from unisem.records import Vector
 from unisem.stores.faiss import checksums
@@ -257,13 +258,13 @@ def entity_of(line: Sequence[Any]) -> Entity:
         ValueError: It does not agree with its checksum; or one of `DAMAGED`.
     """
     name_id, name, aliases, kind, properties = _agreeing("entity", *line)
-    return Entity(name_id, name, tuple(json.loads(aliases)), kind, _mapping(properties))
+    return Entity(name_id, name, tuple(json.loads(aliases)), kind, from_json(properties))
 
 
 def relation_of(line: Sequence[Any]) -> Relation:
     """A relation from its checksum and `checksums.RELATION_PARTS`; raises likewise."""
     subject, kind, other, weight, record, properties = _agreeing("relation of", *line)
-    parts = {} if properties is None else _mapping(properties)
+    parts = {} if properties is None else from_json(properties)
     return Relation(subject, kind, other, weight, record or None, parts)
 
 
@@ -287,13 +288,6 @@ def _agreeing(what: str, checksum: int, *parts: Any) -> tuple[Any, ...]:
 def _wanted(types: int | None) -> str:
     """The condition that relations are of so many types; none if ``None``."""
     return "" if types is None else f"AND kinds.type IN ({', '.join('?' * types)})"
-
-
-def _mapping(text: str) -> dict[str, Any]:
-    parsed = json.loads(text) if text != "{}" else {}
-    if not isinstance(parsed, dict):
-        raise ValueError("what should be a JSON object is none")
-    return parsed
 
 
 def _weight(value: Any) -> float:

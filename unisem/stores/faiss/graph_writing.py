@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
+from unisem.common.json_text import to_json
 from unisem.errors import GraphError
-from unisem.records import Vector, to_json
+from unisem.records import Vector
 from unisem.stores.faiss.checksums import of_parts, of_vector
 from unisem.stores.faiss.graph_rows import GraphRows
 from unisem.stores.faiss.unerased import LIVING

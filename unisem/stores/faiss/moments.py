@@ -12,6 +12,11 @@ import secrets
 import sqlite3
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from unisem.records import Vector
+
 _LARGEST = (1 << 63) - 1  # that SQLite can be asked about
 
 
@@ -26,6 +31,16 @@ class Moment:
 
     epoch: str
     transaction: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Changes:
+    """What happened between two moments: rows removed, vectors added; and the later moment."""
+
+    moment: Moment
+    removed_rows: NDArray[np.int64]
+    vector_ids: NDArray[np.int64]
+    vectors: Vector
 
 
 class Moments:

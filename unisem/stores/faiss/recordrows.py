@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unisem.common.json_text import from_json, to_json
 from unisem.filters import SOURCE, look_up
 from unisem.images.library import ImageLibrary
-from unisem.records import Record, to_json
+from unisem.records import Record
 from unisem.stores.faiss import checksums
 from unisem.stores.faiss.bulk import insert
 from unisem.stores.faiss.column_file import Line
@@ -105,7 +106,7 @@ class RecordRows:
             if checksum != checksums.of_stored_record(row, parts):
                 raise ValueError(f"row {row} does not agree with its checksum")
             text, metadata = (parts[place] for place in _SEARCHED)
-            yield row, None if text is None else text.decode(), _mapping(metadata.decode())
+            yield row, None if text is None else text.decode(), from_json(metadata.decode())
 
     def named(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """Row numbers of records with these ids, removed ones that wait to be erased, too."""
@@ -142,6 +143,14 @@ class RecordRows:
             (json.dumps(rows.tolist()),),
         )
         return {line[0]: self._record(line) for line in found}
+
+    def in_order_of_ids(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The same rows in the order of their records' ids, without those that are gone."""
+        found = self._db.execute(
+            "SELECT row FROM records WHERE row IN (SELECT value FROM json_each(?)) ORDER BY id",
+            (json.dumps(rows.tolist()),),
+        )
+        return np.fromiter((row for (row,) in found), np.int64)
 
     def hold(self, selection: Selection) -> None:
         """Copy the selected records aside, as they are now, for `held`; once a connection."""
@@ -187,7 +196,7 @@ class RecordRows:
                 f" WHERE row > ? AND row <= ? AND {LIVING} ORDER BY row",
                 (after, last),
             )
-            parts = [(row, *look_up(_parse(text), field)) for row, text in found]
+            parts = [(row, *look_up(from_json(text), field)) for row, text in found]
             there = [(row, value) for row, present, value in parts if present]
             return np.array([row for row, _ in there], np.int64), [value for _, value in there]
         else:
@@ -207,7 +216,7 @@ class RecordRows:
             f"SELECT row, modality, source_id, metadata FROM records WHERE {LIVING} ORDER BY row"  # noqa: S608
         )
         for row, modality, source_id, metadata in found:
-            yield row, modality, source_id, _mapping(metadata)
+            yield row, modality, source_id, from_json(metadata)
 
     def blobs(self) -> set[str]:
         """The places inside ``blobs/`` that any record refers to."""
@@ -230,10 +239,10 @@ class RecordRows:
             id=record_id,
             text=text,
             image=None if image is None else self._image_library.from_json(image),
-            metadata=_mapping(metadata),
+            metadata=from_json(metadata),
             source_id=source_id,
-            links=_mapping(links),
-            payload=_mapping(payload),
+            links=from_json(links),
+            payload=from_json(payload),
         )
 
 
@@ -246,23 +255,14 @@ def _shows(record: Record, text: bytes | None, image: bytes | None) -> bool:
     return record.image.sha256 is not None and record.image.sha256.encode() in image
 
 
-_parse = json.JSONDecoder().decode  # without the choices of `json.loads`, at each of a hit's parts
-
-
-def _mapping(text: str) -> dict[str, Any]:
-    parsed: dict[str, Any] = _parse(text) if text != "{}" else {}
-    if not isinstance(parsed, dict):
-        raise ValueError("what should be a JSON object is none")
-    return parsed
-
-
 def _decode(name: str, value: Any, field: str | None) -> Any:
     """A JSON value from its type and SQLite's rendering of it; of a large integer all metadata."""
     match name:
         case "integer" if isinstance(value, str):
-            return _parse(value)[field]
+            assert field is not None  # a record's modality is no integer
+            return from_json(value)[field]
         case "true" | "false":
             return name == "true"
         case "array" | "object":
-            return _parse(value)
+            return json.loads(value)
     return value

@@ -19,12 +19,11 @@ from numpy.typing import NDArray
 from unisem.calibration import EXTRA
 from unisem.records import Vector
 from unisem.stores.calibrated import Calibrated, Question
-from unisem.stores.faiss.catalog import Changes
 from unisem.stores.faiss.exact_scan import Found, best
 from unisem.stores.faiss.growing_array import GrowingArray
 from unisem.stores.faiss.growing_rows import GrowingRows
 from unisem.stores.faiss.index_settings import IndexKind
-from unisem.stores.faiss.moments import Moment
+from unisem.stores.faiss.moments import Changes, Moment
 from unisem.stores.faiss.rawvectors import VectorId
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.selection import Match

@@ -12,9 +12,10 @@ from unisem.calibration import QueryKind
 from unisem.records import Vector
 from unisem.stores.calibrated import KINDS, Calibrated, Question, digest_of
 from unisem.stores.calibration_file import CalibrationFile
-from unisem.stores.faiss.catalog import Catalog, Changes
+from unisem.stores.faiss.catalog import Catalog
 from unisem.stores.faiss.columns import RecordTable
 from unisem.stores.faiss.index_settings import IndexSettings
+from unisem.stores.faiss.moments import Changes
 from unisem.stores.faiss.segment import Segment
 from unisem.stores.faiss.snapshot import Eligible, Snapshot
 from unisem.stores.selection import Match, Selection

@@ -18,14 +18,13 @@ from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores.base import Store
 from unisem.stores.calibrated import Question
 from unisem.stores.faiss.catalog import Catalog
-from unisem.stores.faiss.exact_scan import Found
 from unisem.stores.faiss.graph import FaissGraph
 from unisem.stores.faiss.index_settings import Index, IndexKind, IndexSettings
 from unisem.stores.faiss.indexer import Indexer
 from unisem.stores.faiss.open_files import OpenFiles
+from unisem.stores.faiss.ranking import Ranking
 from unisem.stores.faiss.raw_file import DamagedVectorsError
-from unisem.stores.faiss.rawvectors import VectorId
-from unisem.stores.faiss.snapshot import Snapshot
+from unisem.stores.faiss.snapshot import Eligible, Snapshot
 from unisem.stores.faiss.words import Words
 from unisem.stores.hits import Hit
 from unisem.stores.selection import EVERYTHING, Match, Selection
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
 
 _PAGE = 1024  # records that `select` reads at a time
 _CURSOR = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})")  # rows, which SQLite counts in 63 bits
+_State = tuple[Snapshot, list[Question], list[Eligible]]
+"""A committed state, queries as it compares them, and what may be found, searched part by part."""
 _PATIENCE = 5  # how often a search starts over because records vanished under it
 
 
@@ -183,39 +184,106 @@ class FaissStore(Store):
         with self._files.reading():  # writes are faster than this search; they wait for it
             found = self._search(queries, k, selection, match, asked)
         if found is None:
-            raise CorruptStoreError(
-                f"{self._files.directory}: there are vectors of records that are not there; "
-                "restore it from a copy"
-            )
+            raise self._incomplete()
         return found
 
     def _search(
         self, queries: Vector, k: int, selection: Selection, match: Match, asked: QueryKind
     ) -> list[list[Hit]] | None:
         """Search the newest state; ``None`` to try again, as the state or its index has changed."""
+        state = self._state(queries, selection, match, asked)
+        if state is None or k < 1:
+            return [[] for _ in queries]
+        found = self._rankings(*state, k)
+        if found is None:
+            return None
+        kept = [ranking.part(0, k) for ranking in found]
+        rows = np.unique(np.concatenate([ranking.rows for ranking in kept]))
+        with self._files.alone(), self._files.catalog.reading():
+            records = self._files.catalog.records(rows)
+        if len(records) < len(rows):
+            return None
+        return [ranking.hits(records) for ranking in kept]
+
+    def _state(
+        self, queries: Vector, selection: Selection, match: Match, asked: QueryKind
+    ) -> _State | None:
+        """The newest state, and queries as it compares them; ``None`` if nothing can be found."""
         files, snapshots = self._files, self._files.snapshots
         with files.alone():
             snapshot = snapshots.newest()
             if snapshot is None or snapshot.is_empty or not len(queries):
-                return [[] for _ in queries]
+                return None
             # What a selection holds is read from the catalogue, in the state of the snapshot.
             with nullcontext() if selection.is_everything else files.catalog.snapshot():
                 snapshot = snapshots.newest() or snapshot
                 check_dimension(queries, "query vectors", snapshot.dimension)
-                questions, parts = snapshots.asked(snapshot, queries, asked, selection, match)
+                return snapshot, *snapshots.asked(snapshot, queries, asked, selection, match)
+
+    def _rankings(
+        self, snapshot: Snapshot, questions: list[Question], parts: list[Eligible], k: int
+    ) -> list[Ranking] | None:
+        """What a state has for each query; ``None`` if its index is damaged: do without it."""
+        files = self._files
         try:
             found = snapshot.search(questions, k, parts)
         except DamagedVectorsError:
             with files.reading():
-                snapshots.do_without(snapshot.segment)
+                files.snapshots.do_without(snapshot.segment)
             return None
-        of_all = np.concatenate([VectorId.rows(ids) for _, ids in found])
-        rows = np.array(sorted(set(of_all.tolist())), np.int64)
-        with files.alone(), files.catalog.reading():
-            records = files.catalog.records(rows)
-        if len(records) < len(rows):
-            return None
-        return [_hits(*one, records, k) for one in zip(questions, found, strict=True)]
+        with files.alone():
+            by_id = files.catalog.in_order_of_ids
+            return [Ranking.of(*one, k, by_id) for one in zip(questions, found, strict=True)]
+
+    def _incomplete(self) -> CorruptStoreError:
+        return CorruptStoreError(
+            f"{self._files.directory}: there are vectors of records that are not there; "
+            "restore it from a copy"
+        )
+
+    def search_pages(
+        self,
+        vector: Vector,
+        first: int,
+        selection: Selection = EVERYTHING,
+        match: Match = "any",
+        asked: QueryKind = "text",
+    ) -> Iterator[list[Hit]]:
+        """As `Store.search_pages`: what is ranked is numbers, and a page of records is read.
+
+        The ranking is of the state when the first page was asked for. What has been removed or
+        replaced since is left out.
+        """
+        queries, count, score = query_rows(vector[None]), first, float("inf")
+        state: _State | None = None
+        while count:
+            with undisturbed():
+                state = state or self._state(queries, selection, match, asked)
+                found = self._rankings(*state, count) if state else []
+            if found is None:
+                state = None
+                continue
+            ranking = found[0].below(score) if found else None
+            if state is None or not ranking:
+                return
+            for start in range(0, len(ranking), _PAGE):
+                with undisturbed():
+                    page = self._page(state[0], ranking.part(start, start + _PAGE))
+                yield page
+            score, count = float(ranking.scores[-1]), 4 * count
+
+    def _page(self, snapshot: Snapshot, ranking: Ranking) -> list[Hit]:
+        """The hits whose records are still there.
+
+        Raises:
+            CorruptStoreError: Some are not, though nothing has been written since.
+        """
+        with self._files.reading():
+            catalog = self._files.catalog
+            records = catalog.records(ranking.rows)
+            if len(records) < len(ranking) and catalog.moment == snapshot.moment:
+                raise self._incomplete()
+        return ranking.hits(records)
 
     def search_words(self, text: str, k: int, selection: Selection = EVERYTHING) -> list[Hit]:
         with self._files.reading():
@@ -328,27 +396,3 @@ def _cursor(text: str) -> tuple[int, int]:
         if last < newest:
             return last, newest
     raise ValueError(f"{text!r} is no cursor; begin without one")
-
-
-def _hits(question: Question, found: Found, records: dict[int, Record], k: int) -> list[Hit]:
-    """The best ``k`` hits, ties by id.
-
-    Args:
-        question: What was asked.
-        found: Scores and numbers of one vector of each record.
-        records: By catalogue row.
-        k: How many at most.
-    """
-    scores, vector_ids = found
-    owners = VectorId.rows(vector_ids).tolist()
-    images = VectorId.are_images(vector_ids).tolist()
-    hits = []
-    for owner, is_image, score in zip(owners, images, scores.tolist(), strict=True):
-        matched: Modality = "image" if is_image else "text"
-        if question.lines is None:
-            hits.append(Hit(records[owner], min(1.0, max(-1.0, score)), matched))
-        else:
-            chance = question.relevance(score, matched)
-            hits.append(Hit(records[owner], score, matched, chance))
-    hits.sort(key=lambda hit: (-hit.score, hit.record.id))
-    return hits[:k]
