@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import mmap
 import multiprocessing
 import os
 import tempfile
@@ -153,9 +152,11 @@ class Files:
             fill(file)
         unfinished.rename(self._of(suffix))
 
-    def drop_pages(self, vectors: RawFile) -> None:
-        """Have the next reads come from the disk, where the system allows it."""
-        vectors.kept._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+    def drop_pages(self) -> None:
+        """Have the next reads come from the disk, where the system allows it.
+
+        It does of pages that no process has looked at in a map that is still there.
+        """
         with self._of("f16").open("rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
@@ -297,9 +298,9 @@ class _Asked:
 
     def _timed(self, oversampling: int, probes: int) -> Timed:
         """One setting, of an index that was opened anew, so that its vectors are checked again."""
+        self._files.drop_pages()
         index = self._files.index()
         index.tuning = Tuning(oversampling, min(probes, index.lists), {}, 0)
-        self._files.drop_pages(index.vectors)
         first = [self._parted(index, query, time.perf_counter) for query in self._queries]
         rounds = [
             (*self._parted(index, query, time.thread_time)[:2], self._whole(index, query))
