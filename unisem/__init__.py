@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from unisem.encoders import Encoder as Encoder
     from unisem.encoders import load_encoder as load_encoder
     from unisem.images.reference import ImageRef as ImageRef
-    from unisem.ingest.ingestion import IngestReport as IngestReport
+    from unisem.ingest.ingest_report import IngestReport as IngestReport
     from unisem.records import Record as Record
     from unisem.rerank import Reranker as Reranker
     from unisem.rerank import load_reranker as load_reranker

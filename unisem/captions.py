@@ -89,6 +89,11 @@ def with_own_caption(record: Record, caption: str | None, *, in_file: bool) -> R
     return replace(without_caption(record), text=caption, payload=payload)
 
 
+def is_of_no_file(record: Record) -> bool:
+    """Whether a picture's caption was generated, or written by a person here."""
+    return is_generated(record) or (record.image is not None and _WRITTEN_HERE in record.payload)
+
+
 def keeping_caption(old: Record, new: Record) -> Record:
     """What replaces a record: with the caption that no file has, if it is of the same picture.
 

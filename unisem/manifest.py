@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unisem._version import __version__
 from unisem.common.atomic_files import publish
@@ -33,6 +33,7 @@ class Manifest:
         store: The kind of store that keeps the records.
         format: Layout of the space's directory.
         unisem: Version that created the space.
+        pruned: The folders whose records go with their files, as `ImageLibrary.locate` names them.
     """
 
     encoder: str
@@ -40,6 +41,7 @@ class Manifest:
     store: str = DEFAULT
     format: int = FORMAT
     unisem: str = __version__
+    pruned: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, place: Place) -> Manifest | None:
@@ -96,12 +98,16 @@ class Manifest:
             manifest = cls(**json.loads(text))
         except (ValueError, TypeError, RecursionError) as error:
             raise CorruptStoreError(f"{name} cannot be read ({error})") from error
-        texts = (manifest.encoder, manifest.fingerprint, manifest.store)
-        if not all(isinstance(text, str) for text in texts):
+        texts: list[Any] = [manifest.encoder, manifest.fingerprint, manifest.store]
+        pruned: Any = manifest.pruned
+        if not isinstance(pruned, list | tuple) or not all(
+            isinstance(it, str) for it in (*texts, *pruned)
+        ):
             raise CorruptStoreError(
-                f"{name} is damaged: encoder, fingerprint and store must be strings; restore it "
-                "from a copy of the space"
+                f"{name} is damaged: encoder, fingerprint and store must be strings, and pruned a "
+                "list of strings; restore it from a copy of the space"
             )
+        manifest = replace(manifest, pruned=tuple(pruned))
         if manifest.format != FORMAT or type(manifest.format) is not int:
             raise CorruptStoreError(
                 f"{name} has format {manifest.format!r}; this version of unisem reads format "
@@ -151,7 +157,10 @@ class Manifest:
 
     def write(self, place: Place) -> None:
         """Write the manifest, whole or not at all."""
-        text = (json.dumps(asdict(self), indent=2) + "\n").encode()
+        parts = asdict(self)
+        if not self.pruned:
+            del parts["pruned"]  # which earlier versions do not know
+        text = (json.dumps(parts, indent=2) + "\n").encode()
         if isinstance(place, str):
             kind_named(self.store)().write_manifest(place, text)
             return

@@ -26,7 +26,8 @@ from unisem.stores.selection import Selection
 from unisem.stores.vectors import admit
 
 if TYPE_CHECKING:  # what a search does without is imported where it is used
-    from unisem.ingest.ingestion import IngestReport
+    from unisem.ingest.ingest_report import IngestReport
+    from unisem.ingest.pruning import Pruning
     from unisem.ingest.ray import RayIngestion
     from unisem.readers import Reader
     from unisem.recognition import TextRecognizer
@@ -206,7 +207,7 @@ class SemanticSpace(Enrichable, Searchable):
         self,
         folder: str | os.PathLike[str],
         *,
-        prune: bool = False,
+        prune: bool | None = None,
         location: bool = True,
         recognizer: str | TextRecognizer | None = None,
         exclude: Sequence[str] = (),
@@ -218,7 +219,8 @@ class SemanticSpace(Enrichable, Searchable):
 
         Args:
             folder: Its pictures are referred to, or copied if ``copy_images=True``.
-            prune: Remove records whose files are gone, unless all are; else the report names them.
+            prune: Remove records whose files are gone, in this run and, until you say ``False``, in
+                later ones, which keep all if it would be more than half. The report names them.
             location: Whether the place where a picture was taken becomes metadata.
             recognizer: Reads words in pictures and on scanned pages; as of `load_recognizer`.
             exclude: Patterns of files and folders that are left out, ``["drafts", "*-old.*"]``.
@@ -245,7 +247,11 @@ class SemanticSpace(Enrichable, Searchable):
         )
         self.image_library.allow(reader.folder)
         found = reader.recognizer
-        return self.ingest(reader, prune=prune, recognizer=found, ray=ray, progress=progress)
+        pruning = self._parts.pruning(reader.folder, prune)
+        report = self._ingest(reader, pruning, found, ray, progress)
+        if prune is not None:
+            self._parts.remember_pruning(reader.folder, prune)
+        return report
 
     def ingest(
         self,
@@ -260,13 +266,27 @@ class SemanticSpace(Enrichable, Searchable):
 
         What has not changed since the last time is left alone, what cannot be used is skipped and
         reported, and chunks that a changed source no longer has are removed. Each batch is
-        committed by itself: after an interruption the same call goes on. Else see `add_folder`.
+        committed by itself: after an interruption the same call goes on. Else see `add_folder`;
+        ``prune`` is of this run only.
         """
+        from unisem.ingest.pruning import Pruning
+
+        pruning = Pruning.NOW if prune else Pruning.NEVER
+        return self._ingest(reader, pruning, recognizer, ray, progress)
+
+    def _ingest(
+        self,
+        reader: Reader,
+        pruning: Pruning,
+        recognizer: str | TextRecognizer | None,
+        ray: RayIngestion | None,
+        progress: Callable[[int, int], None] | None,
+    ) -> IngestReport:
         from unisem.ingest.ingestion import Ingestion
 
         intake = self._intake if ray is None else ray.intake(self._intake)
         parts = intake, self.encoder, self.store, self.image_library, progress
-        return Ingestion(*parts, prune=prune, recognizer=recognizer).run(reader)
+        return Ingestion(*parts, pruning=pruning, recognizer=recognizer).run(reader)
 
     def embed(self, records: Iterable[Record]) -> Iterator[EmbeddedRecord]:
         """Give records their vectors, a captioned picture two, without storing them.

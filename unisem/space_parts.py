@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
@@ -17,6 +17,7 @@ from unisem.stores.kind import Place, StoreKind
 from unisem.stores.registry import place_of
 
 if TYPE_CHECKING:
+    from unisem.ingest.pruning import Pruning
     from unisem.ingest.token_making import TokenMaker
     from unisem.rerank import Reranker
 
@@ -52,6 +53,7 @@ class SpaceParts:
         place: Its directory or URI; ``None`` in memory.
         tokens: What makes a reranker's tokens of pictures that are added, if anything does.
         searcher: What runs queries; the usual one over encoder and store if ``None``.
+        has_manifest: Whether there is a manifest at its place.
     """
 
     encoder: Encoder
@@ -60,6 +62,7 @@ class SpaceParts:
     place: Place | None
     tokens: TokenMaker | None = None
     searcher: Searcher | None = None
+    has_manifest: bool = False
 
     @classmethod
     def at(
@@ -97,7 +100,12 @@ class SpaceParts:
         if place is not None and manifest is None:  # after the store, which it vouches for
             Manifest(loaded.name, loaded.fingerprint, kind.name).write(place)
         return cls(
-            encoder=loaded, store=opened, image_library=image_library, place=place, tokens=tokens
+            encoder=loaded,
+            store=opened,
+            image_library=image_library,
+            place=place,
+            tokens=tokens,
+            has_manifest=place is not None,
         )
 
     @classmethod
@@ -123,3 +131,33 @@ class SpaceParts:
             place=there.place,
             searcher=RemoteSearcher(there, encoder, store),
         )
+
+    def pruning(self, folder: Path, prune: bool | None) -> Pruning:
+        """Whether a folder's records go with their files.
+
+        Args:
+            folder: The folder.
+            prune: What is said in this run; ``None``: nothing, so what was said before counts.
+        """
+        from unisem.ingest.pruning import Pruning
+
+        if prune is not None:
+            return Pruning.NOW if prune else Pruning.NEVER
+        manifest = self._manifest()
+        is_known = manifest is not None and self.image_library.locate(folder) in manifest.pruned
+        return Pruning.STANDING if is_known else Pruning.NEVER
+
+    def remember_pruning(self, folder: Path, prune: bool) -> None:
+        """Have the space know for the next runs whether a folder's records go with their files."""
+        manifest = self._manifest()
+        if manifest is None or self.place is None:
+            return
+        others = tuple(it for it in manifest.pruned if it != self.image_library.locate(folder))
+        pruned = (*others, self.image_library.locate(folder)) if prune else others
+        if set(pruned) != set(manifest.pruned):
+            replace(manifest, pruned=pruned).write(self.place)
+
+    def _manifest(self) -> Manifest | None:
+        if not self.has_manifest or self.place is None:
+            return None
+        return Manifest.read(self.place)

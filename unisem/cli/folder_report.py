@@ -14,15 +14,13 @@ from unisem.cli.terminal import amount, results, skipped_lines
 from unisem.common.printable import plain
 
 if TYPE_CHECKING:
-    from unisem.ingest.ingestion import IngestReport
+    from unisem.ingest.ingest_report import IngestReport
 
 _SHOWN = 10  # skipped inputs that are listed unasked
 _NAMED = 3  # records that are named where something is said of many
 
 
-def print_folder_report(
-    report: IngestReport, folder: Path, *, prune: bool, show_skipped: bool
-) -> None:
+def print_folder_report(report: IngestReport, folder: Path, *, show_skipped: bool) -> None:
     """Print what is known of a run: counts, then what needs a look."""
     out = results()
     out.print(_counts(report))
@@ -33,13 +31,13 @@ def print_folder_report(
     most = len(skipped) if show_skipped else _SHOWN
     for line in skipped_lines(skipped, most=most, remedy="; --show-skipped lists all"):
         out.print(line, soft_wrap=True)
-    for remark in _remarks(report, prune=prune):
+    for remark in _remarks(report):
         out.print(remark, soft_wrap=True)
 
 
 def folder_report_as_json(report: IngestReport) -> dict[str, Any]:
     """The whole report under its own names."""
-    return asdict(report) | {"ignored": dict(report.ignored), "left_out": dict(report.left_out)}
+    return asdict(report) | {"renamed": report.renamed}
 
 
 def _counts(report: IngestReport) -> Table:
@@ -68,7 +66,7 @@ def _documents(report: IngestReport) -> str | None:
     return f"{amount(counts.documents, 'document')}{' with ' if inside else ''}{inside}"
 
 
-def _remarks(report: IngestReport, *, prune: bool) -> list[str]:
+def _remarks(report: IngestReport) -> list[str]:
     """What was passed over, by kind or in part, and which records have lost their file."""
     remarks: list[str] = []
     if report.ignored:
@@ -79,14 +77,9 @@ def _remarks(report: IngestReport, *, prune: bool) -> list[str]:
         captions = f"{amount(len(long), 'caption')} ({_named(long)})"
         end = "longer than the encoder reads, whose end is found by keyword only"
         remarks.append(f"read in part: {captions} {end}")
-    lost = report.gone
-    if lost and not (prune and report.removed):
-        remedy = (
-            "kept, as the folder is empty; is its drive mounted?"
-            if prune
-            else "found until --prune removes them"
-        )
-        remarks.append(f"gone: {amount(len(lost), 'file')} ({_named(lost)}), {remedy}")
+    if report.withheld is not None:
+        lost = f"{amount(len(report.gone), 'file')} ({_named(report.gone)})"
+        remarks.append(f"gone: {lost}, {report.withheld}")
     return [plain(remark) for remark in remarks]
 
 

@@ -18,6 +18,7 @@ from unisem.cli.options import (
     Into,
     NewEncoder,
     NewStore,
+    Prune,
     check_patterns,
 )
 from unisem.cli.progress import progress_bar
@@ -27,7 +28,7 @@ from unisem.common.lazy import require
 from unisem.common.printable import plain
 
 if TYPE_CHECKING:
-    from unisem.ingest.ingestion import IngestReport
+    from unisem.ingest.ingest_report import IngestReport
     from unisem.ingest.ray import RayIngestion
     from unisem.recognition import TextRecognizer
     from unisem.space import SemanticSpace
@@ -43,9 +44,7 @@ def index(
     show_skipped: Annotated[
         bool, typer.Option("--show-skipped", help="List every input that was skipped.")
     ] = False,
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Remove records whose files have gone.")
-    ] = False,
+    prune: Prune = None,
     no_location: Annotated[
         bool, typer.Option("--no-location", help="Leave out where pictures were taken.")
     ] = False,
@@ -134,7 +133,7 @@ def index(
             ray=cluster,
         )
         if not as_json:
-            print_folder_report(report, folder, prune=prune, show_skipped=show_skipped)
+            print_folder_report(report, folder, show_skipped=show_skipped)
         told = folder_report_as_json(report)
         if captioner is not None:
             captions = fill(space, captioner)
@@ -162,7 +161,7 @@ def add_folder(
     space: SemanticSpace,
     folder: Path,
     *,
-    prune: bool = False,
+    prune: bool | None = None,
     location: bool = True,
     recognizer: TextRecognizer | None = None,
     exclude: Sequence[str] | None = None,

@@ -46,6 +46,13 @@ NewStore = Annotated[
     typer.Option("--store", metavar="KIND", help="faiss, or another kind, for a new space."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Prune = Annotated[
+    bool | None,
+    typer.Option(
+        "--prune/--no-prune",
+        help="Remove records whose files have gone, now and in later runs; or no more.",
+    ),
+]
 Exclude = Annotated[
     list[str] | None,
     typer.Option(

@@ -222,6 +222,8 @@ class Intake:
         record, for_tokens = offer.record, None
         try:
             if record.image is None:
+                if offer.completed is not None:
+                    record = offer.completed(record)
                 wanted = _is_wanted(offer, record)
                 return Prepared(offer, record, _vectors(offer, record, wanted), is_wanted=wanted)
             image = record.image

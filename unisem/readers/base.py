@@ -54,7 +54,23 @@ class Reader(ABC):
             for kind, count in self.ignored.items()
         ]
 
+    def knows(self, record: Record) -> bool:
+        """Whether a space's record came from here, by whatever name its file, or this folder, had.
+
+        Its vectors are used again for a file of the same content.
+        """
+        del record
+        return False
+
+    def folder_before(self, record: Record) -> str | None:
+        """The name of a folder that is there no more, if a record came from that, not from here."""
+        del record
+        return None
+
     def gone(self, stored: Iterable[Record]) -> Iterator[Record]:
-        """Yield those of a space's records that came from here and whose file is there no more."""
+        """Yield those of a space's records that came from here and whose file is there no more.
+
+        And those of which there is a `folder_before`.
+        """
         del stored
         return iter(())

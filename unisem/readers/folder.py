@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,8 +24,9 @@ from unisem.readers.describing import described
 from unisem.readers.documents.document import Document
 from unisem.readers.documents.elements import Source
 from unisem.readers.documents.formats import FORMATS
+from unisem.readers.presence import FolderPresence
 from unisem.readers.texts import read_text
-from unisem.readers.walking import FileChoice, Walk, folded, walked
+from unisem.readers.walking import FileChoice, Walk, walked
 from unisem.recognition import TextRecognizer, load_recognizer
 from unisem.recognition.recognizer_run import RecognizerRun
 from unisem.records import Record
@@ -189,27 +189,32 @@ class FolderReader(Reader):
     def left_out(self) -> Mapping[str, int]:
         return dict(sorted(self._walked.left_out.items()))
 
+    def knows(self, record: Record) -> bool:
+        """See `Reader.knows`."""
+        return self._presence.is_of(record) or self._presence.folder_before(record) is not None
+
+    def folder_before(self, record: Record) -> str | None:
+        """See `Reader.folder_before`."""
+        return self._presence.folder_before(record)
+
     def gone(self, stored: Iterable[Record]) -> Iterator[Record]:
-        sources, ids = self._locate(self.folder / "x")[:-1], f"{self.folder.name}/"
+        presence = self._presence
         for record in stored:
-            if (record.source_id or "").startswith(sources) and record.id.startswith(ids):
-                name = record.id.removeprefix(ids)
+            if presence.is_of(record):
+                name = record.id.removeprefix(f"{self.folder.name}/")
                 is_part = record.image is None or "kind" in record.metadata
                 whole = name.rpartition("#")[0] if is_part else ""
                 places = [self.folder / path for path in (name, whole) if path]
                 others = self._figures if record.image is not None else self._captions
                 passed_over = self._empty | others
-                if not any(self._is_here(path) and path not in passed_over for path in places):
+                if not any(presence.has(path) and path not in passed_over for path in places):
                     yield record
+            elif presence.folder_before(record) is not None:
+                yield record
 
-    def _is_here(self, path: Path) -> bool:
-        """Whether a file is there by this very name, and no file that is left out."""
-        if path in self._known:
-            return True
-        if not _is_there(path) or self._choice.leaves_out(path.relative_to(self.folder)):
-            return False
-        other = self._folded.get(folded(path.as_posix()))  # its name in other letters
-        return other is None or not _is_same(path, other)
+    @lazy_property
+    def _presence(self) -> FolderPresence:
+        return FolderPresence(self.folder, self._files, self._choice, self._locate)
 
     @property
     def _files(self) -> list[Path]:
@@ -218,11 +223,6 @@ class FolderReader(Reader):
     @lazy_property
     def _walked(self) -> Walk:
         return walked(self.folder, self._choice)
-
-    @lazy_property
-    def _folded(self) -> dict[str, Path]:
-        """Files by their names as some file systems compare them."""
-        return {folded(path.as_posix()): path for path in self._files}
 
     @lazy_property
     def _known(self) -> set[Path]:
@@ -396,20 +396,3 @@ def _name_fault(name: str) -> str | None:
     except UnicodeEncodeError:
         return "has a name that is not Unicode, as old disks and archives have; rename it"
     return None
-
-
-def _is_same(path: Path, other: Path) -> bool:
-    try:
-        return os.path.samestat(path.lstat(), other.lstat())
-    except OSError:
-        return False
-
-
-def _is_there(path: Path) -> bool:
-    """Whether there is a file; where nobody can say (no permission, a lost drive), there is."""
-    try:
-        return not stat.S_ISDIR(path.lstat().st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except (OSError, ValueError):
-        return True

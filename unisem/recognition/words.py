@@ -30,8 +30,36 @@ _OF_THE_PICTURE = {"label", "caption", *MARKS}  # metadata that say nothing of i
 def words_of(record: Record) -> list[str]:
     """The ids of what was read in a picture."""
     return [
-        target for name, target in record.links.items() if name.partition(":")[0] == _LINK
+        target for name, target in record.links.items() if is_of_words(name)
     ] if record.image is not None else []  # fmt: skip
+
+
+def is_of_words(link: str) -> bool:
+    """Whether a link of a picture leads to what was read in it."""
+    return link.partition(":")[0] == _LINK
+
+
+def is_read(picture: Record) -> bool:
+    """Whether some recogniser has read this picture, whatever it found."""
+    return picture.image is not None and _READ_BY in picture.payload
+
+
+def still_words(picture: Record, words: Sequence[Record]) -> list[Record]:
+    """Those of some words that were read in this picture as it is."""
+    return [it for it in words if image_of(it) == picture.id and belong(it, picture)]
+
+
+def words_again(
+    picture: Record, old: Record, words: Sequence[Record]
+) -> tuple[Record, list[Record]]:
+    """As `with_words`, of a picture that has been read under another id.
+
+    Args:
+        picture: As it is called now.
+        old: As it was called.
+        words: What was read in it then.
+    """
+    return with_words(picture, [it.text or "" for it in words], old.payload[_READ_BY])
 
 
 def image_of(record: Record) -> str | None:
@@ -67,7 +95,7 @@ def with_words(
     assert picture.image is not None
     kept = passages[:MOST_PASSAGES]
     ids = [f"{picture.id}#words-{number}" for number in range(1, len(kept) + 1)]
-    links = {name: to for name, to in picture.links.items() if name.partition(":")[0] != _LINK}
+    links = {name: to for name, to in picture.links.items() if not is_of_words(name)}
     links |= {_LINK if number == 1 else f"{_LINK}:{number}": to for number, to in enumerate(ids, 1)}
     read = replace(picture, links=links, payload={**picture.payload, _READ_BY: fingerprint})
     words = []
@@ -107,6 +135,6 @@ def keeping_words(old: Record, new: Record) -> Record:
         return new
     if _READ_BY not in old.payload:
         return new
-    links = {name: to for name, to in old.links.items() if name.partition(":")[0] == _LINK}
+    links = {name: to for name, to in old.links.items() if is_of_words(name)}
     payload = {**new.payload, _READ_BY: old.payload[_READ_BY]}
     return replace(new, links={**new.links, **links}, payload=payload)

@@ -325,6 +325,15 @@ class GraphStore(ABC):
         """
 
     @abstractmethod
+    def rename(self, records: Mapping[str, str], forgotten: Sequence[str] = ()) -> None:
+        """Let what records say be said by others from now on, all of it or nothing.
+
+        Args:
+            records: Old ids, each with its new one; two may change places.
+            forgotten: What these say goes before, unless they are among the old ids.
+        """
+
+    @abstractmethod
     def clear(self) -> None:
         """Remove all of the graph; records stay."""
 

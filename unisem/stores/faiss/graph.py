@@ -77,6 +77,14 @@ class FaissGraph(GraphStore):
             removed = graph.remove_relations(relations) + graph.forget(records)
             return removed + graph.remove_entities(entities)
 
+    def rename(self, records: Mapping[str, str], forgotten: Sequence[str] = ()) -> None:
+        """See `GraphStore`."""
+        if not self._files.catalog.graph.version:
+            return  # there never was one
+        with self._writing() as graph:
+            graph.forget([name for name in forgotten if name not in records])
+            graph.rename(records)
+
     def clear(self) -> None:
         """See `GraphStore`."""
         with self._writing() as graph:

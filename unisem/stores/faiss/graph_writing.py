@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from unisem.common.json_text import to_json
 from unisem.errors import GraphError
 from unisem.records import Vector
-from unisem.stores.faiss.checksums import of_parts, of_vector
+from unisem.stores.faiss.checksums import MENTION_PARTS, RELATION_PARTS, of_parts, of_vector
 from unisem.stores.faiss.graph_rows import GraphRows
 from unisem.stores.faiss.unerased import LIVING
 from unisem.stores.graph import Entity, Mention, Relation
@@ -175,6 +176,42 @@ class GraphWriter(GraphRows):
                 ((name,) for name in record_ids),
             )
         return self._db.total_changes - before
+
+    def rename(self, records: Mapping[str, str]) -> None:
+        """Let what records say be said by others; two may change places. What is damaged stays so.
+
+        Args:
+            records: Old ids, each with its new one.
+        """
+        old = (json.dumps(list(records)),)
+        mentions = self._db.execute(
+            f"""SELECT entity, mentions.checksum, {MENTION_PARTS} FROM mentions
+            CROSS JOIN entities ON number = entity
+            WHERE record IN (SELECT value FROM json_each(?))""",  # noqa: S608 - constants
+            old,
+        ).fetchall()
+        relations = self._db.execute(
+            f"""SELECT subject, relations.type, object, relations.checksum, {RELATION_PARTS}
+            FROM relations CROSS JOIN relation_types AS kinds ON kinds.number = relations.type
+            CROSS JOIN entities AS s ON s.number = subject
+            CROSS JOIN entities AS o ON o.number = object
+            WHERE record > '' AND record IN (SELECT value FROM json_each(?))""",  # noqa: S608
+            old,
+        ).fetchall()
+        self.forget(list(records))
+        lines: list[tuple[Any, ...]] = []
+        for entity, checksum, *parts in mentions:
+            new = [records[parts[0]], *parts[1:]]
+            sound = checksum == of_parts(*parts)
+            lines.append((new[0], entity, *new[2:], of_parts(*new) if sound else checksum))
+        self._db.executemany("INSERT OR REPLACE INTO mentions VALUES (?, ?, ?, ?, ?)", lines)
+        lines = []
+        for subject, kind, other, checksum, *parts in relations:
+            new = [*parts[:4], records[parts[4]], parts[5]]
+            sound = checksum == of_parts(*parts)
+            own = new[4], new[3], new[5], of_parts(*new) if sound else checksum
+            lines.append((subject, kind, other, *own))
+        self._db.executemany("INSERT OR REPLACE INTO relations VALUES (?, ?, ?, ?, ?, ?, ?)", lines)
 
     def forget_rows(self, rows: Sequence[int]) -> int:
         """As `forget`, of records that are still there, by row."""

@@ -1,0 +1,450 @@
+"""A folder that is changed as people change folders: what is embedded, kept and removed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.captioners import ColourCaptioner
+from tests.support.examples import examples
+from tests.support.pictures import noise, solid
+from tests.support.recognizers import ColourRecognizer
+from tests.support.toy import COLOURS, ToyEncoder
+from unisem import IngestReport, Record, SemanticSpace
+from unisem.stores.graph import Entity, Mention, Relation
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Kept:
+    """What a person has added to a picture, as far as it is there."""
+
+    album: object
+    entities: list[str]
+    relations: list[str]
+    caption: str | None
+
+
+@dataclass
+class Step:
+    """A folder, its space, and what happened since it was indexed."""
+
+    folder: Path
+    space: SemanticSpace
+    encoder: ToyEncoder
+
+    def index(self, prune: bool | None = True) -> tuple[IngestReport, int]:
+        """Index again; the report, and how many pictures were embedded."""
+        before = self.encoder.images_encoded
+        report = self.space.add_folder(self.folder, prune=prune)
+        return report, self.encoder.images_encoded - before
+
+    def add_by_hand(self, name: str, album: str) -> None:
+        """Give a picture an album, a mention and a relation."""
+        (record,) = self.space.get([name])
+        assert record is not None
+        self.space.update({name: {**record.metadata, "album": album}})
+        self.space.graph.add(
+            [Entity(album, album), Entity("thing", "thing")],
+            [Relation(album, "shows", "thing", record_id=name)],
+            [Mention(name, album)],
+        )
+
+    def by_hand(self, name: str) -> Kept | None:
+        """What is there of that."""
+        (record,) = self.space.get([name])
+        if record is None:
+            return None
+        with self.space.store.graph.reading() as graph:
+            numbers = [number for _, number, _ in graph.mentions_of([name])]
+            entities = [it.id for it in graph.entities(numbers).values()]
+            relations = [it.subject for it in graph.every_relation() if it.record_id == name]
+        return Kept(record.metadata.get("album"), entities, relations, record.text)
+
+
+@pytest.fixture
+def step(tmp_path: Path) -> Iterator[Step]:
+    """Three pictures, of which two have something that was added by hand."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, name in enumerate(("a", "b", "c")):
+        noise(number).save(folder / f"{name}.png")
+    encoder = ToyEncoder()
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder) as space:
+        step = Step(folder, space, encoder)
+        assert step.index()[1] == 3
+        for name in ("a", "b"):
+            step.add_by_hand(f"photos/{name}.png", f"album {name}")
+        yield step
+
+
+def whole(album: str | None) -> Kept:
+    """All that `Step.add_by_hand` adds."""
+    return Kept(album, [] if album is None else [album], [] if album is None else [album], None)
+
+
+def swapped(folder: Path, one: str, other: str) -> None:
+    (folder / one).rename(folder / "aside")
+    (folder / other).rename(folder / one)
+    (folder / "aside").rename(folder / other)
+
+
+def renamed(folder: Path) -> None:
+    (folder / "a.png").rename(folder / "tom.png")
+
+
+def moved(folder: Path) -> None:
+    (folder / "cats").mkdir()
+    (folder / "a.png").rename(folder / "cats" / "a.png")
+
+
+def moved_folder(folder: Path) -> None:
+    for name in ("a", "b", "c"):
+        (folder / "old").mkdir(exist_ok=True)
+        (folder / f"{name}.png").rename(folder / "old" / f"{name}.png")
+
+
+def other_letters(folder: Path) -> None:
+    (folder / "a.png").rename(folder / "A.PNG")
+
+
+def two_swapped(folder: Path) -> None:
+    swapped(folder, "a.png", "b.png")
+
+
+def turned_round(folder: Path) -> None:
+    swapped(folder, "a.png", "b.png")
+    swapped(folder, "a.png", "c.png")
+
+
+def moved_over(folder: Path) -> None:
+    (folder / "a.png").rename(folder / "b.png")
+
+
+def moved_on(folder: Path) -> None:
+    (folder / "b.png").rename(folder / "d.png")
+    (folder / "a.png").rename(folder / "b.png")
+
+
+def edited(folder: Path) -> None:
+    noise(7).save(folder / "a.png")
+
+
+def replaced(folder: Path) -> None:
+    (folder / "a.png").rename(folder / "kept.png")
+    noise(8).save(folder / "a.png")
+
+
+def touched(folder: Path) -> None:
+    os.utime(folder / "a.png", (1, 1))
+
+
+def deleted(folder: Path) -> None:
+    (folder / "a.png").unlink()
+
+
+def copied(folder: Path) -> None:
+    shutil.copy(folder / "a.png", folder / "z.png")
+
+
+A, B, NONE = whole("album a"), whole("album b"), whole(None)
+Change = Callable[[Path], None]
+TABLE: list[tuple[str, Change, int, int, dict[str, Kept]]] = [
+    # what, how, pictures embedded, records removed, what is where
+    ("renamed", renamed, 0, 0, {"tom.png": A, "b.png": B}),
+    ("moved to another folder", moved, 0, 0, {"cats/a.png": A, "b.png": B}),
+    ("its folder renamed or moved", moved_folder, 0, 0, {"old/a.png": A, "old/b.png": B}),
+    ("renamed, small letters to capitals", other_letters, 0, 0, {"A.PNG": A, "b.png": B}),
+    ("two files swap names", two_swapped, 0, 0, {"a.png": B, "b.png": A}),
+    ("three files swap names", turned_round, 0, 0, {"a.png": NONE, "b.png": A, "c.png": B}),
+    ("renamed over another file", moved_over, 0, 0, {"b.png": A}),
+    (
+        "renamed to what another was called, which was renamed, too",
+        *(moved_on, 0, 0, {"b.png": A, "d.png": B}),
+    ),
+    ("edited", edited, 1, 0, {"a.png": A, "b.png": B}),
+    ("renamed, and another one put in its place", replaced, 1, 0, {"a.png": NONE, "kept.png": A}),
+    ("touched", touched, 0, 0, {"a.png": A, "b.png": B}),
+    ("copied", copied, 0, 0, {"a.png": A, "z.png": NONE}),
+    ("deleted", deleted, 0, 1, {"b.png": B}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "embedded", "removed", "there"), [row[1:] for row in TABLE])
+def test_what_becomes_of_a_file_and_of_what_was_added_by_hand(
+    step: Step, change: Change, embedded: int, removed: int, there: dict[str, Kept]
+) -> None:
+    change(step.folder)
+    report, count = step.index()
+    assert (count, report.removed, report.skipped) == (embedded, removed, ())
+    files = {f"photos/{it.relative_to(step.folder).as_posix()}" for it in pictures(step.folder)}
+    assert {record.id for record in step.space.store.select()} == files
+    for name, kept in there.items():
+        assert step.by_hand(f"photos/{name}") == kept, name
+    again, count = step.index()
+    assert (again.added, again.removed, again.moved, again.gone, count) == (0, 0, {}, (), 0)
+    for name, kept in there.items():
+        assert step.by_hand(f"photos/{name}") == kept, name
+    assert not [it for it in step.space.store.maintenance().check() if it.is_problem]
+
+
+def test_the_table_in_the_guide_says_what_this_test_asserts() -> None:
+    text = (ROOT / "docs" / "guides" / "folders.md").read_text()
+    rows = re.findall(r"^\| ([^|]+?) \| (\d) \| (\d) \| ", text, flags=re.MULTILINE)
+    assert [(what, int(n), int(m)) for what, n, m in rows] == [
+        (what, embedded, removed) for what, _, embedded, removed, _ in TABLE
+    ]
+
+
+def pictures(folder: Path) -> list[Path]:
+    return sorted(it for it in folder.rglob("*") if it.is_file())
+
+
+def test_a_folder_that_was_renamed_itself(step: Step, tmp_path: Path) -> None:
+    step.folder.rename(tmp_path / "pictures")
+    (tmp_path / "pictures" / "c.png").unlink()
+    step.folder = tmp_path / "pictures"
+    report, count = step.index()
+    assert (count, report.renamed, report.gone) == (0, 2, ("photos/c.png",))
+    assert {it.id for it in step.space.store.select()} == {"pictures/a.png", "pictures/b.png"}
+    assert step.by_hand("pictures/a.png") == A
+
+
+def test_a_copy_of_some_of_a_folder_that_is_not_mounted_takes_nothing_away(
+    step: Step, tmp_path: Path
+) -> None:
+    (tmp_path / "copies").mkdir()
+    shutil.copy(step.folder / "a.png", tmp_path / "copies" / "a.png")
+    step.folder.rename(tmp_path / "elsewhere.unmounted")
+    (tmp_path / "elsewhere.unmounted").rename(tmp_path / "photos.away")
+    report = step.space.add_folder(tmp_path / "copies", prune=True)
+    assert (report.moved, report.gone, report.removed, step.encoder.images_encoded) == (
+        {},
+        (),
+        0,
+        3,
+    )
+    assert step.by_hand("photos/a.png") == A
+    assert step.by_hand("copies/a.png") == NONE
+
+
+def test_columns_go_with_their_table_and_what_was_added_stays(step: Step) -> None:
+    (step.folder / "metadata.csv").write_text("file_name,year,place\na.png,2024,Rome\n")
+    step.index()
+    (step.folder / "metadata.csv").write_text("file_name,year\na.png,2025\n")
+    step.index()
+    (record,) = step.space.get(["photos/a.png"])
+    assert record is not None
+    assert {key: record.metadata.get(key) for key in ("year", "place", "album")} == {
+        "year": 2025,
+        "place": None,
+        "album": "album a",
+    }
+    (step.folder / "metadata.csv").write_text("file_name,album\na.png,of the file\n")
+    step.index()
+    assert step.space.get(["photos/a.png"])[0].metadata["album"] == "of the file"  # type: ignore[union-attr]
+
+
+def test_what_is_added_as_a_record_stays(step: Step) -> None:
+    name = "photos/c.png"
+    (record,) = step.space.get([name])
+    assert record is not None
+    further = {**record.metadata, "stars": 5}
+    step.space.add(
+        [Record(id=name, image=record.image, metadata=further, source_id=record.source_id)]
+    )
+    step.index()
+    renamed_to = step.folder / "d.png"
+    (step.folder / "c.png").rename(renamed_to)
+    step.index()
+    (record,) = step.space.get(["photos/d.png"])
+    assert record is not None
+    assert record.metadata["stars"] == 5
+
+
+def test_captions_and_words_that_no_file_has_follow_their_picture(step: Step) -> None:
+    space = step.space
+    said = {COLOURS["red"]: ["stop here"], COLOURS["green"]: ["go on, and on"]}
+    for colour in ("red", "green"):
+        solid(colour).save(step.folder / f"{colour}.png")
+    space.add_folder(step.folder, recognizer=ColourRecognizer(said))
+    space.caption(ColourCaptioner())
+    before = {it.id: it for it in space.store.select()}
+    texts = step.encoder.texts_encoded
+    swapped(step.folder, "red.png", "green.png")
+    (step.folder / "b.png").rename(step.folder / "q.png")
+    report, count = step.index()
+    assert (count, step.encoder.texts_encoded - texts) == (0, 0)
+    moved = {
+        "photos/red.png": "photos/green.png",
+        "photos/green.png": "photos/red.png",
+        "photos/b.png": "photos/q.png",
+    }
+    assert report.moved == moved
+    after = {it.id: it for it in space.store.select()}
+    assert len(after) == len(before)
+    for old, new in {**moved, "photos/c.png": "photos/c.png"}.items():
+        assert after[new].text == before[old].text
+        for link, target in before[old].links.items():
+            assert after[after[new].links[link]].text == before[target].text
+            assert after[after[new].links[link]].links["image"] == new
+
+
+def test_documents_and_texts_that_were_renamed_are_not_embedded_again(step: Step) -> None:
+    (step.folder / "long.txt").write_text("\n\n".join(f"{n} " + "word " * 150 for n in range(4)))
+    (step.folder / "page.html").write_text(
+        "<h1>A page</h1>" + "".join(f"<p>{n} {'word ' * 150}</p>" for n in range(4))
+    )
+    step.index()
+    parts = [it.id for it in step.space.store.select() if "page.html" in it.id]
+    assert len(parts) > 2
+    step.add_by_hand(parts[1], "album p")
+    step.add_by_hand("photos/long.txt#2", "album t")
+    texts = step.encoder.texts_encoded
+    (step.folder / "page.html").rename(step.folder / "seite.html")
+    (step.folder / "long.txt").rename(step.folder / "lang.txt")
+    report, _ = step.index()
+    assert (report.gone, report.removed, step.encoder.texts_encoded - texts) == ((), 0, 0)
+    for name, album in (
+        (parts[1].replace("page", "seite"), "album p"),
+        ("photos/lang.txt#2", "album t"),
+    ):
+        kept = step.by_hand(name)
+        assert kept is not None
+        assert (kept.album, kept.entities) == (album, [album])
+    assert not [it.id for it in step.space.store.select() if "page" in it.id or "long" in it.id]
+
+
+def test_pruning_is_remembered_and_forgotten(step: Step, tmp_path: Path) -> None:
+    (step.folder / "a.png").unlink()
+    assert step.index(prune=None)[0].pruned  # as in the first run
+    step.space.close()
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=step.encoder) as step.space:
+        (step.folder / "b.png").unlink()
+        noise(9).save(step.folder / "d.png")
+        report = step.index(prune=None)[0]
+        assert (report.gone, report.pruned, report.withheld) == (("photos/b.png",), True, None)
+        for name in ("c.png", "d.png"):
+            (step.folder / name).unlink()
+        noise(10).save(step.folder / "e.png")
+        report = step.index(prune=None)[0]
+        assert (len(report.gone), report.pruned, report.removed) == (2, False, 0)
+        assert "more than half" in str(report.withheld)
+        assert not step.index(prune=False)[0].pruned
+        noise(11).save(step.folder / "f.png")
+        assert not step.index(prune=None)[0].pruned
+        assert step.index(prune=True)[0].removed == 2
+        assert len(step.space) == 2
+
+
+NAMES = ("a.png", "b.png", "A.PNG", "x/a.png", "x/b.png", "y/c.png")
+
+
+@dataclass(frozen=True)
+class Action:
+    """One change: what, which name, which other name or picture."""
+
+    kind: str
+    name: str
+    other: str
+    picture: int
+
+
+ACTIONS = st.builds(
+    Action,
+    st.sampled_from(
+        ("write", "delete", "rename", "rename", "swap", "copy", "touch", "caption", "index")
+    ),
+    st.sampled_from(NAMES),
+    st.sampled_from(NAMES),
+    st.integers(0, 4),
+)  # fmt: skip
+
+
+def done(folder: Path, action: Action) -> None:
+    """Change a folder; what is not possible is nothing."""
+    path, other = folder / action.name, folder / action.other
+    for it in (path, other):
+        it.parent.mkdir(exist_ok=True)
+    match action.kind:
+        case "write":
+            noise(action.picture).save(path)
+        case "delete" if path.exists():
+            path.unlink()
+        case "rename" if path.exists():
+            path.rename(other)
+        case "swap" if path.exists() and other.exists() and path != other:
+            swapped(folder, action.name, action.other)
+        case "copy" if path.exists() and path != other:
+            shutil.copy(path, other)
+        case "touch" if path.exists():
+            os.utime(path, (action.picture, action.picture))
+        case "caption":
+            path.with_suffix(".txt").write_text(f"caption {action.picture}")
+
+
+def contents(space: SemanticSpace) -> dict[str, tuple[object, ...]]:
+    """All of every record that a store gives back."""
+    return {
+        it.id: (it.text, it.image, it.metadata, it.source_id, it.links, it.payload)
+        for it in space.store.select()
+    }
+
+
+def compare(tmp_path: Path, actions: list[Action]) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    encoder = ToyEncoder()
+    with SemanticSpace.open(None, encoder=encoder) as space:
+        for action in (*actions, Action("index", "", "", 0)):
+            if action.kind == "index":
+                before = {it.image.sha256 for it in space.store.select() if it.image is not None}
+                count = encoder.images_encoded
+                space.add_folder(folder, prune=True)
+                now = {it.image.sha256 for it in space.store.select() if it.image is not None}
+                new = [
+                    it for it in space.store.select() if it.image and it.image.sha256 not in before
+                ]
+                assert now - before <= {it.image.sha256 for it in new if it.image}
+                assert encoder.images_encoded - count <= len(new)  # what was there is not embedded
+            else:
+                done(folder, action)
+        if not pictures(folder):
+            return  # an empty folder prunes nothing
+        with SemanticSpace.open(None, encoder=ToyEncoder()) as fresh:
+            fresh.add_folder(folder)
+            assert contents(space) == contents(fresh)
+            ids = sorted(contents(fresh))
+            for one, other in zip(space.store.vectors(ids), fresh.store.vectors(ids), strict=True):
+                assert one is not None
+                assert other is not None
+                assert one.keys() == other.keys()
+                for kind in one:
+                    np.testing.assert_allclose(one[kind], other[kind], atol=1e-6)
+
+
+@given(st.lists(ACTIONS, max_size=12))
+@settings(max_examples=examples(8), suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_changes_end_in_what_a_fresh_index_has(
+    tmp_path_factory: pytest.TempPathFactory, actions: list[Action]
+) -> None:
+    compare(tmp_path_factory.mktemp("step"), actions)
+
+
+@pytest.mark.slow
+@given(st.lists(ACTIONS, min_size=5, max_size=40))
+@settings(max_examples=examples(400), suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_many_changes_end_in_what_a_fresh_index_has(
+    tmp_path_factory: pytest.TempPathFactory, actions: list[Action]
+) -> None:
+    compare(tmp_path_factory.mktemp("step"), actions)

@@ -1,0 +1,78 @@
+"""What a person has added to a file's record, told from what the file says.
+
+The payload of a record that was read from a file names the metadata that come from there, as far as
+they are not those of every file. So a column that a table has lost goes, and what somebody has
+added stays, whatever becomes of the file's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from unisem.captions import MARKS
+from unisem.images.facts.file_facts import FileFacts
+from unisem.readers.companions import VIDEO
+from unisem.recognition.words import is_of_words
+from unisem.records import Record
+
+_SAID = "said_by_file"  # key of payloads
+_ALWAYS = {"file_name", "width", "height", "recognized", *MARKS}
+_OF_FACTS = {*(it.name for it in fields(FileFacts)), VIDEO}
+
+
+def noting_file(record: Record) -> Record:
+    """A record as its file says it, which names what of its metadata comes from there.
+
+    >>> noting_file(Record(id="a", text="x", metadata={"file_name": "a", "camera": "K"})).payload
+    {'said_by_file': ['camera']}
+    """
+    said = sorted(record.metadata.keys() - _ALWAYS)
+    payload = {key: value for key, value in record.payload.items() if key != _SAID}
+    return replace(record, payload=payload | ({_SAID: said} if said else {}))
+
+
+def added_to(record: Record) -> dict[str, Any]:
+    """The metadata of a stored record that no file has said."""
+    said = record.payload.get(_SAID)
+    known = _ALWAYS | (set(said) if isinstance(said, list) else _OF_FACTS)
+    return {key: value for key, value in record.metadata.items() if key not in known}
+
+
+def with_added(record: Record, added: Mapping[str, Any]) -> Record:
+    """A record with what somebody has added; where its file says something, that counts."""
+    new = {key: value for key, value in added.items() if key not in record.metadata}
+    return replace(record, metadata={**record.metadata, **new}) if new else record
+
+
+def keeping_added(old: Record, new: Record) -> Record:
+    """What replaces a record: with what somebody has added to it.
+
+    Args:
+        old: As it is stored.
+        new: What its file says now.
+    """
+    if new.image is not None and old.image is not None:
+        links = {
+            name: to
+            for name, to in old.links.items()
+            if name not in new.links and not is_of_words(name)
+        }
+        if links:
+            new = replace(new, links={**new.links, **links})
+    return with_added(new, added_to(old))
+
+
+def without_added(record: Record, old: Record) -> Record:
+    """A record without what had been added to another one in its place."""
+    added, links = added_to(old), old.links
+    metadata = {
+        key: value
+        for key, value in record.metadata.items()
+        if key not in added or key not in added_to(record)
+    }
+    own = {
+        name: to for name, to in record.links.items() if links.get(name) != to or is_of_words(name)
+    }
+    return replace(record, metadata=metadata, links=own)

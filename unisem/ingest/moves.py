@@ -1,0 +1,125 @@
+"""`Moves`: what was added by hand follows its content, when files have changed their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from unisem.captions import keeping_caption
+from unisem.errors import StoreError
+from unisem.ingest.by_hand import keeping_added, without_added
+from unisem.recognition.words import is_read, still_words, words_again, words_of
+from unisem.records import EmbeddedRecord, Modality, Record, Vector
+from unisem.stores import Store
+from unisem.stores.selection import Selection
+
+_TOGETHER = 256  # records that are written at once
+
+
+class Moves:
+    """Records whose content is to be found under other ids now.
+
+    What a person has added to them goes along: metadata, links, captions that no file has, the
+    words that were read in a picture, and what the graph says of them. The last step lets go of the
+    old ids, so that an interruption loses nothing and the next run does the rest.
+
+    Args:
+        store: Keeps the records.
+        gone: Those whose files are there no more, and which id has their content.
+        replaced: All in whose place there is another content, by id.
+        elsewhere: Which id has the content of those.
+        captions: Vectors of the captions of those in `replaced`, by id.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        gone: Sequence[tuple[Record, str]],
+        replaced: Mapping[str, Record],
+        elsewhere: Mapping[str, str],
+        captions: Mapping[str, Vector],
+    ) -> None:
+        self._store = store
+        self._gone = gone
+        self._replaced = replaced
+        self._elsewhere = elsewhere
+        self._captions = captions
+        self.ids = {record.id: name for record, name in gone} | dict(elsewhere)
+        """What each old id is now."""
+
+    def settle(self) -> None:
+        """Give each content what is its own, wherever it is now, and let the old ids go."""
+        if not self.ids:
+            return
+        givers: dict[str, list[Record]] = {name: [] for name in self._elsewhere}
+        for old, name in self._gone:
+            givers.setdefault(name, []).append(old)
+        for name, to in self._elsewhere.items():
+            givers.setdefault(to, []).append(self._replaced[name])
+        words = {
+            old.id: self._words(old) for some in givers.values() for old in some if is_read(old)
+        }  # all of them before any is written: files may have changed places
+        renamed = dict(self.ids)
+        names = list(givers)
+        for start in range(0, len(names), _TOGETHER):
+            items: list[EmbeddedRecord] = []
+            some = names[start : start + _TOGETHER]
+            stored = zip(self._store.get(some), self._store.vectors(some), strict=True)
+            for record, vectors in stored:
+                if record is not None and vectors is not None:
+                    items += self._given(record, vectors, givers[record.id], words, renamed)
+            self._store.add(items)
+        try:
+            graph = self._store.graph
+        except StoreError:  # this store keeps none
+            pass
+        else:
+            graph.rename(renamed, [name for name in givers if name in self._replaced])
+        if self._gone:
+            self._store.delete(Selection(ids=tuple(old.id for old, _ in self._gone)))
+
+    def _given(
+        self,
+        record: Record,
+        vectors: dict[Modality, Vector],
+        givers: Sequence[Record],
+        words: Mapping[str, list[EmbeddedRecord]],
+        renamed: dict[str, str],
+    ) -> list[EmbeddedRecord]:
+        """A record with what belongs to its content, and the words that were read in it."""
+        new, own = record, dict(vectors)
+        if record.id in self._replaced:  # what was added to another content stays with that
+            new = without_added(new, self._replaced[record.id])
+        found: list[EmbeddedRecord] = []
+        for old in givers:
+            captioned = keeping_caption(old, keeping_added(old, new))
+            if captioned.text != new.text:
+                caption = self._caption(old)
+                if caption is None:
+                    captioned = keeping_added(old, new)
+                else:
+                    own["text"] = caption
+            new = captioned
+            if is_read(old) and not is_read(new):
+                new, again = words_again(new, old, [it.record for it in words[old.id]])
+                found = [
+                    EmbeddedRecord(word, it.vectors)
+                    for word, it in zip(again, words[old.id], strict=True)
+                ]
+                renamed |= {
+                    it.record.id: word.id for word, it in zip(again, words[old.id], strict=True)
+                }
+        if new == record and not found:
+            return []
+        return [*found, EmbeddedRecord(new, own)]
+
+    def _words(self, old: Record) -> list[EmbeddedRecord]:
+        there = [it for it in self._store.get(words_of(old)) if it is not None]
+        own = still_words(old, there)
+        vectors = self._store.vectors([it.id for it in own])
+        return [EmbeddedRecord(it, rows) for it, rows in zip(own, vectors, strict=True) if rows]
+
+    def _caption(self, old: Record) -> Vector | None:
+        """The vector of a caption that no file has."""
+        if old.id in self._captions:
+            return self._captions[old.id]
+        return (self._store.vectors([old.id])[0] or {}).get("text")
