@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # what a search does without is imported where it is used
     from unisem.ingest.ingest_report import IngestReport
     from unisem.ingest.pruning import Pruning
     from unisem.ingest.ray import RayIngestion
+    from unisem.ingest.seen_files import SeenFiles
     from unisem.readers import Reader
     from unisem.recognition import TextRecognizer
     from unisem.rerank import Reranker
@@ -51,6 +52,7 @@ class SemanticSpace(Enrichable, Searchable):
     def __init__(self, parts: SpaceParts) -> None:
         self._parts = parts
         self._intake = Intake(parts.image_library, parts.encoder, parts.tokens)
+        self._seen: SeenFiles | None = None  # made when a folder is first added
         self._searcher = parts.searcher or Searcher(parts.encoder, parts.store, self.path)
 
     @classmethod
@@ -207,9 +209,10 @@ class SemanticSpace(Enrichable, Searchable):
         self,
         folder: str | os.PathLike[str],
         *,
-        prune: bool | None = None,
+        prune: bool | Pruning | None = None,
         location: bool = True,
         recognizer: str | TextRecognizer | None = None,
+        read_all: bool = False,
         exclude: Sequence[str] = (),
         include: Sequence[str] = (),
         ray: RayIngestion | None = None,
@@ -221,8 +224,10 @@ class SemanticSpace(Enrichable, Searchable):
             folder: Its pictures are referred to, or copied if ``copy_images=True``.
             prune: Remove records whose files are gone, in this run and, until you say ``False``, in
                 later ones, which keep all if it would be more than half. The report names them.
+                A `Pruning` is of this run only.
             location: Whether the place where a picture was taken becomes metadata.
             recognizer: Reads words in pictures and on scanned pages; as of `load_recognizer`.
+            read_all: Read every file, also those whose size and times are what they were last time.
             exclude: Patterns of files and folders that are left out, ``["drafts", "*-old.*"]``.
             include: Patterns of what is taken in although it is usually left out.
             ray: Embed on the machines of a Ray cluster.
@@ -233,8 +238,11 @@ class SemanticSpace(Enrichable, Searchable):
             RecognizerError: It does not load, or has failed on 16 pictures running.
             ClusterError: The Ray cluster cannot be used. What is done is kept.
         """
+        from unisem.ingest.seen_files import SeenFiles
         from unisem.readers import FolderReader
 
+        if self._seen is None:
+            self._seen = SeenFiles(self._parts.seen_file)
         place, whole = self.image_library.locate, self.encoder.reads_whole
         reader = FolderReader(
             folder,
@@ -248,8 +256,9 @@ class SemanticSpace(Enrichable, Searchable):
         self.image_library.allow(reader.folder)
         found = reader.recognizer
         pruning = self._parts.pruning(reader.folder, prune)
-        report = self._ingest(reader, pruning, found, ray, progress)
-        if prune is not None:
+        seen = self._seen.unread() if read_all else self._seen
+        report = self._ingest(reader, pruning, found, ray, progress, seen)
+        if isinstance(prune, bool):
             self._parts.remember_pruning(reader.folder, prune)
         return report
 
@@ -281,12 +290,13 @@ class SemanticSpace(Enrichable, Searchable):
         recognizer: str | TextRecognizer | None,
         ray: RayIngestion | None,
         progress: Callable[[int, int], None] | None,
+        seen: SeenFiles | None = None,
     ) -> IngestReport:
         from unisem.ingest.ingestion import Ingestion
 
         intake = self._intake if ray is None else ray.intake(self._intake)
         parts = intake, self.encoder, self.store, self.image_library, progress
-        return Ingestion(*parts, pruning=pruning, recognizer=recognizer).run(reader)
+        return Ingestion(*parts, pruning=pruning, seen=seen, recognizer=recognizer).run(reader)
 
     def embed(self, records: Iterable[Record]) -> Iterator[EmbeddedRecord]:
         """Give records their vectors, a captioned picture two, without storing them.

@@ -13,6 +13,7 @@ from unisem.images.library import ImageLibrary, listed_folders
 from unisem.manifest import Manifest, kind_for
 from unisem.search.searcher import Searcher
 from unisem.stores import Store
+from unisem.stores.frozen import is_frozen
 from unisem.stores.kind import Place, StoreKind
 from unisem.stores.registry import place_of
 
@@ -132,7 +133,7 @@ class SpaceParts:
             searcher=RemoteSearcher(there, encoder, store),
         )
 
-    def pruning(self, folder: Path, prune: bool | None) -> Pruning:
+    def pruning(self, folder: Path, prune: bool | Pruning | None) -> Pruning:
         """Whether a folder's records go with their files.
 
         Args:
@@ -141,6 +142,8 @@ class SpaceParts:
         """
         from unisem.ingest.pruning import Pruning
 
+        if isinstance(prune, Pruning):
+            return prune
         if prune is not None:
             return Pruning.NOW if prune else Pruning.NEVER
         manifest = self._manifest()
@@ -150,12 +153,22 @@ class SpaceParts:
     def remember_pruning(self, folder: Path, prune: bool) -> None:
         """Have the space know for the next runs whether a folder's records go with their files."""
         manifest = self._manifest()
-        if manifest is None or self.place is None:
+        frozen = isinstance(self.place, Path) and is_frozen(self.place)
+        if manifest is None or self.place is None or frozen:
             return
         others = tuple(it for it in manifest.pruned if it != self.image_library.locate(folder))
         pruned = (*others, self.image_library.locate(folder)) if prune else others
         if set(pruned) != set(manifest.pruned):
             replace(manifest, pruned=pruned).write(self.place)
+
+    @property
+    def seen_file(self) -> Path | None:
+        """Where it is kept what files looked like; ``None`` where nothing is to be written."""
+        from unisem.ingest.seen_files import SEEN_FILE
+
+        if not isinstance(self.place, Path) or not self.has_manifest or is_frozen(self.place):
+            return None
+        return self.place / SEEN_FILE
 
     def _manifest(self) -> Manifest | None:
         if not self.has_manifest or self.place is None:

@@ -20,6 +20,7 @@ from tests.support.pictures import noise, solid
 from tests.support.recognizers import ColourRecognizer
 from tests.support.toy import COLOURS, ToyEncoder
 from unisem import IngestReport, Record, SemanticSpace
+from unisem.images.reference import ImageRef
 from unisem.stores.graph import Entity, Mention, Relation
 
 ROOT = Path(__file__).parents[2]
@@ -72,9 +73,19 @@ class Step:
         return Kept(record.metadata.get("album"), entities, relations, record.text)
 
 
-@pytest.fixture
-def step(tmp_path: Path) -> Iterator[Step]:
-    """Three pictures, of which two have something that was added by hand."""
+@pytest.fixture(params=["read", pytest.param("seen", marks=pytest.mark.slow)])
+def step(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Step]:
+    """Three pictures, of which two have something that was added by hand.
+
+    Once all files are read by each run, once only those that look different.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "seen":
+            patch.setattr("unisem.readers.looks._YOUNG", 0)
+        yield from _step(tmp_path)
+
+
+def _step(tmp_path: Path) -> Iterator[Step]:
     folder = tmp_path / "photos"
     folder.mkdir()
     for number, name in enumerate(("a", "b", "c")):
@@ -347,6 +358,53 @@ def test_pruning_is_remembered_and_forgotten(step: Step, tmp_path: Path) -> None
         assert len(step.space) == 2
 
 
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are read, of those whose looks are relied upon at once."""
+    monkeypatch.setattr("unisem.readers.looks._YOUNG", 0)
+    names: list[str] = []
+    read = ImageRef._file
+
+    def reading(self: ImageRef, start: int | None = None) -> bytes:
+        names.append(self.path.name if self.path else "")
+        return read(self, start)
+
+    monkeypatch.setattr(ImageRef, "_file", reading)
+    return names
+
+
+def test_what_looks_as_it_did_is_not_read_again(tmp_path: Path, reads: list[str]) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, name in enumerate(("a", "b", "c")):
+        noise(number).save(folder / f"{name}.png")
+    (folder / "page.html").write_text("<h1>A page</h1><p>of words</p>")
+    where = tmp_path / "s.unisem"
+    everything = {"a.png", "b.png", "c.png", "page.html"}
+    with SemanticSpace.open(where, encoder=ToyEncoder()) as space:
+        space.add_folder(folder)
+    for expected, all_of_them in ((set(), False), (everything, True), (set(), False)):
+        with SemanticSpace.open(where, encoder=ToyEncoder()) as space:
+            reads.clear()
+            report = space.add_folder(folder, read_all=all_of_them)
+            assert (report.added, report.unchanged, report.documents.documents) == (0, 4, 1)
+            assert {*reads} - {"page.html"} | ({"page.html"} & expected) == expected
+    with SemanticSpace.open(where, encoder=ToyEncoder()) as space:
+        status = (folder / "a.png").stat()
+        pixels = bytearray((folder / "b.png").read_bytes())
+        (folder / "new.png").write_bytes(pixels)
+        (folder / "new.png").replace(folder / "a.png")
+        os.utime(folder / "a.png", ns=(status.st_atime_ns, status.st_mtime_ns))
+        (folder / "b.xmp").write_text("<x/>")
+        space.update({"photos/c.png": {"file_name": "c.png", "mine": 1}})
+        reads.clear()
+        report = space.add_folder(folder)
+        assert {"a.png", "b.png", "c.png"} <= {*reads}
+        assert report.added == 2  # another picture, and what the file says of c
+        (space.path / "seen.sqlite").write_bytes(b"no database")  # type: ignore[operator]
+        assert space.add_folder(folder).unchanged == 4
+
+
 NAMES = ("a.png", "b.png", "A.PNG", "x/a.png", "x/b.png", "y/c.png")
 
 
@@ -442,9 +500,15 @@ def test_any_changes_end_in_what_a_fresh_index_has(
 
 
 @pytest.mark.slow
-@given(st.lists(ACTIONS, min_size=5, max_size=40))
-@settings(max_examples=examples(400), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("young", [0, 2_000_000_000])
 def test_many_changes_end_in_what_a_fresh_index_has(
-    tmp_path_factory: pytest.TempPathFactory, actions: list[Action]
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, young: int
 ) -> None:
-    compare(tmp_path_factory.mktemp("step"), actions)
+    monkeypatch.setattr("unisem.readers.looks._YOUNG", young)
+
+    @given(st.lists(ACTIONS, min_size=5, max_size=40))
+    @settings(max_examples=examples(400))
+    def any_of_them(actions: list[Action]) -> None:
+        compare(tmp_path_factory.mktemp("step"), actions)
+
+    any_of_them()

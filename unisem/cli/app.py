@@ -23,6 +23,7 @@ from unisem.errors import UniSemError
 
 COMMANDS = (
     "index",
+    "watch",
     "search",
     "caption",
     "label",

@@ -24,10 +24,16 @@ def print_folder_report(report: IngestReport, folder: Path, *, show_skipped: boo
     """Print what is known of a run: counts, then what needs a look."""
     out = results()
     out.print(_counts(report))
-    inside = f"{folder.resolve()}/"
-    skipped = [replace(it, name=it.name.removeprefix(inside)) for it in report.skipped]
     if (found := _documents(report)) is not None:
         out.print(found, soft_wrap=True)
+    print_remarks(report, folder, show_skipped=show_skipped)
+
+
+def print_remarks(report: IngestReport, folder: Path, *, show_skipped: bool = False) -> None:
+    """Print what needs a look: what was skipped, what was passed over, what has gone."""
+    out = results()
+    inside = f"{folder.resolve()}/"
+    skipped = [replace(it, name=it.name.removeprefix(inside)) for it in report.skipped]
     most = len(skipped) if show_skipped else _SHOWN
     for line in skipped_lines(skipped, most=most, remedy="; --show-skipped lists all"):
         out.print(line, soft_wrap=True)

@@ -29,6 +29,7 @@ from unisem.common.printable import plain
 
 if TYPE_CHECKING:
     from unisem.ingest.ingest_report import IngestReport
+    from unisem.ingest.pruning import Pruning
     from unisem.ingest.ray import RayIngestion
     from unisem.recognition import TextRecognizer
     from unisem.space import SemanticSpace
@@ -47,6 +48,9 @@ def index(
     prune: Prune = None,
     no_location: Annotated[
         bool, typer.Option("--no-location", help="Leave out where pictures were taken.")
+    ] = False,
+    read_all: Annotated[
+        bool, typer.Option("--read-all", help="Read every file, also those that look unchanged.")
     ] = False,
     exclude: Exclude = None,
     include: Include = None,
@@ -128,6 +132,7 @@ def index(
             prune=prune,
             location=not no_location,
             recognizer=recognizer,
+            read_all=read_all,
             exclude=exclude,
             include=include,
             ray=cluster,
@@ -161,9 +166,10 @@ def add_folder(
     space: SemanticSpace,
     folder: Path,
     *,
-    prune: bool | None = None,
+    prune: bool | Pruning | None = None,
     location: bool = True,
     recognizer: TextRecognizer | None = None,
+    read_all: bool = False,
     exclude: Sequence[str] | None = None,
     include: Sequence[str] | None = None,
     ray: RayIngestion | None = None,
@@ -180,6 +186,7 @@ def add_folder(
                 prune=prune,
                 location=location,
                 recognizer=recognizer,
+                read_all=read_all,
                 exclude=exclude or (),
                 include=include or (),
                 ray=ray,

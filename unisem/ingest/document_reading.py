@@ -9,9 +9,15 @@ from unisem.common.skipped import Skipped
 from unisem.errors import DocumentError
 from unisem.ingest.document_counts import DocumentCounts
 from unisem.ingest.intake import Prepared
-from unisem.ingest.likeness import differ_by_mark_only, mark_of, without_mark
+from unisem.ingest.likeness import (
+    differ_by_mark_only,
+    digest_of_document,
+    mark_of,
+    without_mark,
+)
 from unisem.ingest.predecessors import Predecessors
 from unisem.ingest.run_progress import RunProgress
+from unisem.ingest.seen_files import SeenFiles
 from unisem.readers.documents.document import Document, without_end
 from unisem.recognition.words import image_of
 from unisem.records import EmbeddedRecord, Record
@@ -38,6 +44,7 @@ class DocumentReading:
     Args:
         store: Keeps their records.
         before: Is given the vectors of what is about to be replaced.
+        seen: Knows what documents looked like.
         progress: Is told of pages, and of records that nobody could announce.
 
     Attributes:
@@ -48,7 +55,10 @@ class DocumentReading:
         removed: Records that a changed document has no more.
     """
 
-    def __init__(self, store: Store, before: Predecessors, progress: RunProgress) -> None:
+    def __init__(
+        self, store: Store, before: Predecessors, progress: RunProgress, seen: SeenFiles
+    ) -> None:
+        self._seen = seen
         self._store = store
         self._before = before
         self._progress = progress
@@ -60,14 +70,28 @@ class DocumentReading:
         self._unseen: set[str] = set()  # of documents with pictures to be tried again
         self._marked: dict[str, Record] = {}  # as they were stored before their documents are read
 
-    def of(self, document: Document) -> Iterator[Record | Skipped | Present]:
-        """A document's records; none if all are stored, and those that are stay if it fails."""
+    def of(
+        self, document: Document, look: bytes | None = None
+    ) -> Iterator[Record | Skipped | Present]:
+        """A document's records; none if all are stored, and those that are stay if it fails.
+
+        Args:
+            document: The document.
+            look: What it looks like; if that is what it was, it is not read.
+        """
         items: list[Record | Skipped] = []
         try:
+            stored = list(self._store.select(Selection(source_ids=(document.source_id,))))
+            if look is not None and (known := self._unread(document, look, stored)):
+                yield Present(stored, are_all=True)
+                self.digests[document.source_id] = known
+                self.counts += DocumentCounts.of_one(record.metadata for record in stored)
+                return
             data = document.read()
             mark = document.mark(data)
-            stored = list(self._store.select(Selection(source_ids=(document.source_id,))))
             self.digests[document.source_id] = mark["sha256"]
+            if look is not None:
+                self._seen.note(_key(document), look, bytes.fromhex(mark["sha256"])[:16])
             if any(document.is_read(mark, mark_of(record)) for record in stored):
                 self.counts += DocumentCounts.of_one(record.metadata for record in stored)
                 yield Present(stored, are_all=True)
@@ -91,6 +115,16 @@ class DocumentReading:
             self.unread.add(document.source_id)
             yield from items
             yield Skipped(str(document.source.path), str(error))
+
+    def _unread(self, document: Document, look: bytes, stored: list[Record]) -> str | None:
+        """The digest of a document that looks as it did when all that is stored was read."""
+        known = self._seen.of([_key(document)]).get(_key(document))
+        for record in stored if known is not None and known[0] == look else ():
+            digest = digest_of_document(record)
+            is_same = digest is not None and digest[:32] == known[1].hex() if known else False
+            if digest and is_same and document.is_read(document.mark_of(digest), mark_of(record)):
+                return digest
+        return None
 
     def settled(self, item: Prepared) -> Prepared:
         """Have a document not pass for read if one of its pictures is to be tried again."""
@@ -130,6 +164,11 @@ class DocumentReading:
             self._store.add(marked)
         stale = tuple(it.id for it in stored if it.id not in ids and image_of(it) is None)
         self.removed += self._store.delete(Selection(ids=stale)) if stale else 0
+
+
+def _key(document: Document) -> str:
+    """What a document is called among files that were seen; no record is called so."""
+    return f"{document.name}\0"
 
 
 def _of_the_same(records: list[Record], digest: str) -> list[Record]:

@@ -21,6 +21,7 @@ from unisem.ingest.likeness import (
     content_of,
     differ,
     digest_of_document,
+    digest_of_record,
     mark_of,
     whole_content_of,
 )
@@ -28,6 +29,7 @@ from unisem.ingest.moves import Moves
 from unisem.ingest.predecessors import Predecessors, Vectors, noted
 from unisem.ingest.pruning import Pruning
 from unisem.ingest.run_progress import RunProgress
+from unisem.ingest.seen_files import SeenFiles
 from unisem.ingest.word_reading import read_words, remove_orphans, retell_words
 from unisem.readers.base import Reader
 from unisem.readers.documents.document import Document
@@ -51,6 +53,7 @@ class Ingestion:
         progress: Called with (inputs done, inputs in all). A document's pages count as they are
             read, and then its records, so that the sum grows while its length is not known.
         pruning: Whether the reader's records go whose files are there no more.
+        seen: Knows what files looked like that need not be read again; without it all are read.
         recognizer: Reads the words in the reader's pictures, once they are stored.
     """
 
@@ -63,6 +66,7 @@ class Ingestion:
         progress: Callable[[int, int], None] | None = None,
         *,
         pruning: Pruning = Pruning.NEVER,
+        seen: SeenFiles | None = None,
         recognizer: str | TextRecognizer | None = None,
     ) -> None:
         self._intake = intake
@@ -72,6 +76,8 @@ class Ingestion:
         self._told = progress
         self._pruning = pruning
         self._recognizer = None if recognizer is None else load_recognizer(recognizer)
+        self._seen = SeenFiles() if seen is None else seen
+        self._looks: dict[str, bytes] = {}  # of files whose records are on their way
         self._told_anew: list[Record] = []  # pictures whose words are stored
         self._added = self._unchanged = 0
         self._skipped: list[Skipped] = []
@@ -86,14 +92,17 @@ class Ingestion:
         """Read everything; see `SemanticSpace.ingest`."""
         self._progress = RunProgress(len(reader), self._told)
         self._before = Predecessors(self._store, reader)
-        self._documents = DocumentReading(self._store, self._before, self._progress)
+        self._documents = DocumentReading(self._store, self._before, self._progress, self._seen)
         offers = self._offers(reader)
         taken_in = self._intake.committed(offers, self._store, settled=self._settled)
         with closing(taken_in) as batches:
-            for batch in batches:
-                for item in batch:
-                    self._note(item)
-                self._progress.advance(len(batch))
+            try:
+                for batch in batches:
+                    for item in batch:
+                        self._note(item)
+                    self._progress.advance(len(batch))
+            finally:
+                self._seen.write()
         self._progress.end()
         removed = self._documents.removed + self._remove_stale_chunks()
         gone, moves = self._look_for_gone(reader)
@@ -150,7 +159,14 @@ class Ingestion:
                 else:
                     self._ids.add(item.id)
                     records.append(item)
-            for record, old in zip(records, self._stored(records), strict=True):
+            looks = [reader.look(record) for record in records]
+            seen = self._seen.of([it.id for it, look in zip(records, looks, strict=True) if look])
+            for record, old, look in zip(records, self._stored(records), looks, strict=True):
+                if look is not None:
+                    if old is not None and seen.get(record.id) == (look, digest_of_record(old)):
+                        self._leave(old)
+                        continue
+                    self._looks[record.id] = look
                 is_part = record.source_id in self._documents.digests
                 if record.image is None and record.source_id is not None:
                     self._text_sources.add(record.source_id)
@@ -176,13 +192,19 @@ class Ingestion:
                         fills=True,  # of a picture with other words, that of the words
                     )
 
+    def _leave(self, record: Record) -> None:
+        """A stored record stays, as its file looks as it did."""
+        noted(self._here, content_of(record), record.id)
+        self._unchanged += 1
+        self._progress.advance(1)
+
     def _read(self, reader: Reader) -> Iterator[Record | Skipped]:
         """What the reader yields, documents as their records."""
         for item in reader:
             if not isinstance(item, Document):
                 yield item
                 continue
-            for part in self._documents.of(item):
+            for part in self._documents.of(item, reader.look(item)):
                 if not isinstance(part, Present):
                     yield part
                     continue
@@ -212,6 +234,8 @@ class Ingestion:
             )
             return
         noted(self._here, content_of(item.record), item.record.id)
+        if (look := self._looks.pop(item.record.id, None)) is not None:
+            self._seen.note(item.record.id, look, digest_of_record(item.record))
         if item.is_wanted and not self._documents.is_as_before(item.record):
             self._added += 1
             if _is_captioned(item.record) and not self._encoder.reads_whole(item.record.text or ""):

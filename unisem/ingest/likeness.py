@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from unisem.readers.looks import digest_of_json
 from unisem.records import Record
 
 
@@ -15,6 +16,13 @@ def content_of(record: Record) -> bytes:
     image = record.image
     said = f"text {record.text}" if image is None else f"image {image.sha256}"
     return hashlib.blake2b(said.encode(), digest_size=16).digest()
+
+
+def digest_of_record(record: Record) -> bytes:
+    """A digest of all that a stored record says, 16 bytes."""
+    sha256 = None if record.image is None else record.image.sha256
+    parts = record.text, sha256, record.metadata, record.source_id, record.links, record.payload
+    return digest_of_json(parts)
 
 
 def whole_content_of(record: Record) -> tuple[str | None, str | None]:

@@ -67,6 +67,15 @@ class Reader(ABC):
         del record
         return None
 
+    def look(self, item: Record | Document) -> bytes | None:
+        """What tells without reading it that a file is as it was; ``None`` if nothing does.
+
+        Args:
+            item: As it was yielded.
+        """
+        del item
+        return None
+
     def gone(self, stored: Iterable[Record]) -> Iterator[Record]:
         """Yield those of a space's records that came from here and whose file is there no more.
 

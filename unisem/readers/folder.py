@@ -22,8 +22,9 @@ from unisem.readers.chunks import ReadsWhole, chunk_text, everything
 from unisem.readers.companions import VIDEO, Find, among, caption_of, film_of, xmp_of
 from unisem.readers.describing import described
 from unisem.readers.documents.document import Document
-from unisem.readers.documents.elements import Source
+from unisem.readers.documents.elements import Source, no_links
 from unisem.readers.documents.formats import FORMATS
+from unisem.readers.looks import look_at
 from unisem.readers.presence import FolderPresence
 from unisem.readers.texts import read_text
 from unisem.readers.walking import FileChoice, Walk, walked
@@ -189,6 +190,16 @@ class FolderReader(Reader):
     def left_out(self) -> Mapping[str, int]:
         return dict(sorted(self._walked.left_out.items()))
 
+    def look(self, item: Record | Document) -> bytes | None:
+        """See `Reader.look`."""
+        if isinstance(item, Document):
+            return look_at([item.source.path], item.chunk_size)
+        if item.image is None or item.image.path is None or item.image.region is not None:
+            return None
+        path = item.image.path
+        said = item.text, item.metadata, item.source_id, str(path), self._location
+        return look_at([path, xmp_of(path, self._find)], *said)
+
     def knows(self, record: Record) -> bool:
         """See `Reader.knows`."""
         return self._presence.is_of(record) or self._presence.folder_before(record) is not None
@@ -254,7 +265,7 @@ class FolderReader(Reader):
         """The pictures that documents link to."""
         found: set[Path] = set()
         for document in self._documents.values():
-            if _name_fault(document.name):
+            if _name_fault(document.name) or document.format.links is no_links:
                 continue
             try:
                 links = list(document.format.links(document.read()))

@@ -74,8 +74,12 @@ class Document:
 
     def mark(self, data: bytes) -> dict[str, Any]:
         """What one record of the document says when these bytes have been read to the end."""
+        return self.mark_of(digest_of(data))
+
+    def mark_of(self, digest: str) -> dict[str, Any]:
+        """As `mark`, of bytes with this SHA-256 in hex."""
         how = f"{self.format.name}/{self.format.version}/{_CUT}/{self.chunk_size}"
-        mark = {"sha256": digest_of(data), _READ_AS: how}
+        mark = {"sha256": digest, _READ_AS: how}
         if self.recognizer is not None and self.format.has_scans:
             mark[_WORDS_READ_BY] = self.recognizer.recognizer.fingerprint
         return mark

@@ -1,0 +1,111 @@
+"""``unisem watch``: a space in step with a folder, while it runs."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import orjson
+import typer
+
+from unisem.cli.folder_report import folder_report_as_json, print_folder_report, print_remarks
+from unisem.cli.index import add_folder
+from unisem.cli.options import (
+    Exclude,
+    Include,
+    Into,
+    NewEncoder,
+    NewStore,
+    Prune,
+    check_patterns,
+)
+from unisem.cli.terminal import amount, note, results
+from unisem.common.lazy import require
+from unisem.common.printable import plain
+
+if TYPE_CHECKING:
+    from unisem.ingest.ingest_report import IngestReport
+
+
+def watch(
+    folder: Annotated[Path, typer.Argument(help="Pictures, captions and texts.")],
+    into: Into,
+    encoder: NewEncoder = None,
+    store: NewStore = None,
+    prune: Prune = None,
+    no_location: Annotated[
+        bool, typer.Option("--no-location", help="Leave out where pictures were taken.")
+    ] = False,
+    exclude: Exclude = None,
+    include: Include = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, one line for each time.")
+    ] = False,
+) -> None:
+    """Keep a space in step with a folder until Ctrl-C, as unisem index does once."""
+    from unisem.ingest.folder_watch import FolderWatch
+    from unisem.ingest.pruning import Pruning
+    from unisem.space import SemanticSpace
+
+    require("unisem watch", "watchfiles", "unisem[watch]")  # before a space is made for nothing
+    check_patterns(exclude, include)
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is not a folder")
+    times = 0
+    with SemanticSpace.open(into, encoder=encoder, store=store) as space:
+
+        def changed() -> None:
+            nonlocal times
+            # Unless somebody has said so, whatever is gone goes, as long as that is not most of it.
+            asked = prune if prune is False or (prune and not times) else Pruning.STANDING
+            report = add_folder(
+                space,
+                folder,
+                prune=asked,
+                location=not no_location,
+                exclude=exclude,
+                include=include,
+            )
+            times += 1
+            if as_json:
+                sys.stdout.buffer.write(orjson.dumps(folder_report_as_json(report), default=dict))
+                sys.stdout.buffer.write(b"\n")
+                sys.stdout.buffer.flush()
+            elif times == 1:
+                print_folder_report(report, folder, show_skipped=False)
+                note(f"watching {folder}; Ctrl-C ends")
+            else:
+                _tell(report, folder)
+
+        def missing() -> None:
+            note(f"{folder} is not there; nothing is removed, and it is waited for")
+
+        watching = FolderWatch(
+            folder,
+            changed,
+            missing=missing,
+            space=space.path,
+            exclude=tuple(exclude or ()),
+            include=tuple(include or ()),
+        )
+        with suppress(KeyboardInterrupt):
+            watching.run(threading.Event())
+        note(f"ended; {into} holds {amount(len(space), 'record')}")
+
+
+def _tell(report: IngestReport, folder: Path) -> None:
+    """One line for what has changed, and what needs a look."""
+    counts = (
+        (report.added, "added"),
+        (report.renamed, "renamed"),
+        (report.removed, "removed"),
+        (len(report.skipped), "skipped"),
+    )
+    told = ", ".join(f"{count:,} {what}" for count, what in counts if count)
+    if told:
+        results().print(f"{time.strftime('%H:%M:%S')}  {plain(told)}")
+        print_remarks(report, folder)
