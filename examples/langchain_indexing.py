@@ -10,25 +10,16 @@ what changed is embedded anew, what is gone is removed. Nothing leaves this mach
 import argparse
 from pathlib import Path
 
-from langchain_core.indexing import InMemoryRecordManager, index
+from langchain_core.indexing import index
 
-from langchain_unisem import ImageFolderLoader, UniSemVectorStore, image_key
+from langchain_unisem import (
+    ImageFolderLoader,
+    SpaceRecordManager,
+    UniSemVectorStore,
+    image_key,
+)
 from unisem import SemanticSpace
 from unisem.common.skipped import Skipped
-
-
-def known(store: UniSemVectorStore) -> InMemoryRecordManager:
-    """What the store holds, as LangChain's record manager has it.
-
-    LangChain's SQLRecordManager keeps this in a database of its own. Here the store itself is
-    asked, so that the two can never differ: with `image_key` a document's id is its key. What
-    did not come from a loader is not the index's to remove.
-    """
-    manager = InMemoryRecordManager("pictures")
-    manager.create_schema()
-    loaded = [r for r in store.space.store.select() if "unisem_image" in r.metadata]
-    manager.update([r.id for r in loaded], group_ids=[r.metadata["source"] for r in loaded])
-    return manager
 
 
 def main() -> None:
@@ -44,7 +35,7 @@ def main() -> None:
         store = UniSemVectorStore(space=space)
         done = index(
             ImageFolderLoader(args.folder, on_skip=skipped.append),
-            known(store),
+            SpaceRecordManager(space),
             store,
             cleanup="full",
             source_id_key="source",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from langchain_unisem.parsed_documents import ParsedDocuments as ParsedDocuments
     from langchain_unisem.prompts import MultimodalPrompt as MultimodalPrompt
     from langchain_unisem.queries import ImageQuery as ImageQuery
+    from langchain_unisem.record_manager import SpaceRecordManager as SpaceRecordManager
     from langchain_unisem.retrievers import UniSemRetriever as UniSemRetriever
     from langchain_unisem.splitting import TextsOnly as TextsOnly
     from langchain_unisem.structured_queries import UniSemTranslator as UniSemTranslator

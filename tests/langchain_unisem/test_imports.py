@@ -22,6 +22,7 @@ NAMES = [
     "DocumentLoader",
     "ImageFolderLoader",
     "ParsedDocuments",
+    "SpaceRecordManager",
     "TextsOnly",
     "UniSemEmbeddings",
     "UniSemInlineRetrievalTool",

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
-from langchain_core.indexing import InMemoryRecordManager, aindex, index
+from langchain_core.indexing import InMemoryRecordManager, RecordManager, aindex, index
 
 from langchain_unisem import (
     ImageBlobParser,
     ImageFolderLoader,
     ImageQuery,
+    SpaceRecordManager,
     UniSemRetriever,
     UniSemVectorStore,
     image_document,
@@ -22,12 +23,14 @@ from langchain_unisem import (
 )
 from tests.support.pictures import encoded, solid
 from tests.support.toy import ToyEncoder
-from unisem import SemanticSpace
+from unisem import Record, SemanticSpace
 from unisem.common.skipped import Skipped
 
 
-@pytest.fixture
-def records() -> InMemoryRecordManager:
+@pytest.fixture(params=["LangChain's", "the space's"])
+def records(request: pytest.FixtureRequest, space: SemanticSpace) -> RecordManager:
+    if request.param == "the space's":
+        return SpaceRecordManager(space)
     manager = InMemoryRecordManager("pictures")
     manager.create_schema()
     return manager
@@ -60,7 +63,7 @@ def looking(store: UniSemVectorStore, colour: str) -> list[str]:
 def test_a_picture_that_changed(
     cards: Path,
     store: UniSemVectorStore,
-    records: InMemoryRecordManager,
+    records: RecordManager,
     encoder: ToyEncoder,
     cleanup: Any,
     batch_size: int,
@@ -103,7 +106,7 @@ def test_a_picture_that_changed(
 
 
 def test_what_the_default_misses(
-    cards: Path, store: UniSemVectorStore, records: InMemoryRecordManager
+    cards: Path, store: UniSemVectorStore, records: RecordManager
 ) -> None:
     """A document with path and caption only is skipped when the bytes change; ours is not."""
 
@@ -121,7 +124,7 @@ def test_what_the_default_misses(
 
 
 def test_texts_and_pictures_together(
-    cards: Path, store: UniSemVectorStore, records: InMemoryRecordManager
+    cards: Path, store: UniSemVectorStore, records: RecordManager
 ) -> None:
     notes = [Document("Cards are paper.", metadata={"source": "notes"})]
 
@@ -137,7 +140,7 @@ def test_texts_and_pictures_together(
 
 
 def test_a_bad_picture_costs_itself_only(
-    cards: Path, store: UniSemVectorStore, records: InMemoryRecordManager
+    cards: Path, store: UniSemVectorStore, records: RecordManager
 ) -> None:
     (cards / "bad.png").write_bytes(encoded(solid("red", (90, 90)))[:60])
     skipped: list[Skipped] = []
@@ -150,7 +153,7 @@ def test_a_bad_picture_costs_itself_only(
 
 
 def test_pictures_kept_in_the_space(
-    space: SemanticSpace, store: UniSemVectorStore, records: InMemoryRecordManager
+    space: SemanticSpace, store: UniSemVectorStore, records: RecordManager
 ) -> None:
     parser = ImageBlobParser(space=space)
 
@@ -211,3 +214,26 @@ class TestKey:
     def test_incomplete_reference(self) -> None:
         with pytest.raises(ValueError, match="without its digest"):
             image_key(Document("a", metadata={"unisem_image": "/x.png"}))
+
+
+def test_the_space_s_own_manager_remembers_and_leaves_alone_what_is_not_its(
+    cards: Path, store: UniSemVectorStore
+) -> None:
+    store.space.add([Record(id="mine", text="a note", metadata={"source": str(cards / "red.png")})])
+    store.add_documents([Document("another", metadata={"source": "somewhere"})])
+
+    def run() -> dict[str, int]:
+        options: dict[str, Any] = {"cleanup": "full", "source_id_key": "source"}
+        options["key_encoder"] = image_key
+        manager = SpaceRecordManager(store.space)  # a new one each time, as after a restart
+        return dict(index(ImageFolderLoader(cards), manager, store, **options))
+
+    assert run() == result(6, 0, 0)
+    assert run() == result(0, 6, 0)
+    (cards / "red.png").unlink()
+    assert run() == result(0, 5, 1)
+    store.delete(ids=[it.id for it in store.space.store.select() if it.text == "a blue card"])
+    assert run() == result(1, 4, 0)  # what the store has lost comes back
+    assert len(store) == 7
+    with pytest.raises(ValueError, match="the clock was set back"):
+        SpaceRecordManager(store.space).update(["a"], time_at_least=4e9)
