@@ -204,14 +204,23 @@ class GraphWriter(GraphRows):
             new = [records[parts[0]], *parts[1:]]
             sound = checksum == of_parts(*parts)
             lines.append((new[0], entity, *new[2:], of_parts(*new) if sound else checksum))
-        self._db.executemany("INSERT OR REPLACE INTO mentions VALUES (?, ?, ?, ?, ?)", lines)
+        self._db.executemany(
+            "INSERT OR REPLACE INTO mentions (record, entity, weight, linked, checksum)"
+            " VALUES (?, ?, ?, ?, ?)",
+            lines,
+        )
         lines = []
         for subject, kind, other, checksum, *parts in relations:
             new = [*parts[:4], records[parts[4]], parts[5]]
             sound = checksum == of_parts(*parts)
             own = new[4], new[3], new[5], of_parts(*new) if sound else checksum
             lines.append((subject, kind, other, *own))
-        self._db.executemany("INSERT OR REPLACE INTO relations VALUES (?, ?, ?, ?, ?, ?, ?)", lines)
+        self._db.executemany(
+            "INSERT OR REPLACE INTO relations"
+            " (subject, type, object, record, weight, properties, checksum)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            lines,
+        )
 
     def forget_rows(self, rows: Sequence[int]) -> int:
         """As `forget`, of records that are still there, by row."""
