@@ -80,6 +80,8 @@ def hit_to_document(
         details["judged"] = hit.judged
     if hit.path:
         details["path"] = list(hit.path)
+    if hit.copies:
+        details["copies"] = [copy.id for copy in hit.copies]
     if record.source_id is not None and not _is_place(record.source_id):
         details["source_id"] = record.source_id
     score = None if scale is None else scale(hit.score)

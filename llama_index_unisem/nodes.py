@@ -61,6 +61,8 @@ RELATIONS = {
     "parent": NodeRelationship.PARENT,
 }
 """A record's links as LlamaIndex names them."""
+COPIES = "copies"
+"""Under which key a node's metadata has the ids of other records with the same picture."""
 WAY = "way"
 """Under which key a node's metadata says by which way through a knowledge graph it was found."""
 
@@ -270,7 +272,8 @@ def nodes_of(hits: Sequence[Hit], limits: ImageLimits) -> list[NodeWithScore]:
 
     A node resolves its picture alone, without knowing the others, so the limits are shared out
     here: the best-ranked ``limits.count`` pictures are sent, each with an equal part of
-    ``limits.bytes``. A hit's way through the knowledge graph goes into the metadata, as `WAY`.
+    ``limits.bytes``. A hit's way through the knowledge graph goes into the metadata, as `WAY`, and
+    the ids of its copies, as `COPIES`, which models do not read.
     """
     room = limits.count
     items = [Item(text="", image=hit.record.image) for hit in hits]
@@ -279,7 +282,10 @@ def nodes_of(hits: Sequence[Hit], limits: ImageLimits) -> list[NodeWithScore]:
     for hit in hits:
         node = node_of(hit.record)
         if hit.path:
-            _put_way(node, hit.path)
+            _put(node, WAY, " → ".join(hit.path))  # models read it with the rest of the metadata
+        if hit.copies:
+            key = _put(node, COPIES, [copy.id for copy in hit.copies])
+            node.excluded_llm_metadata_keys = [*node.excluded_llm_metadata_keys, key]
         if isinstance(node, UniSemImageNode):
             node.image_side, node.image_bytes = limits.side, share
             node.image_shown = limits.regions
@@ -290,11 +296,12 @@ def nodes_of(hits: Sequence[Hit], limits: ImageLimits) -> list[NodeWithScore]:
     return found
 
 
-def _put_way(node: BaseNode, path: Sequence[str]) -> None:
-    """Models read it with the rest of the metadata; the record's own of that name stays."""
-    key = next(name for n in count() if (name := WAY + "_" * n) not in node.metadata)
-    node.metadata[key] = " → ".join(path)
+def _put(node: BaseNode, name: str, value: str | list[str]) -> str:
+    """Add to a node's metadata, under which key it says; the record's own of that name stays."""
+    key = next(free for n in count() if (free := name + "_" * n) not in node.metadata)
+    node.metadata[key] = value
     node.excluded_embed_metadata_keys = [*node.excluded_embed_metadata_keys, key]
+    return key
 
 
 _SIZES = ("width", "height", "orientation")  # as a box: numbers that no model reads anything from

@@ -44,7 +44,8 @@ ARROWS = {
     "common",
     "ingest": "graph captioners rerank encoders readers recognition stores calibration captions "
     "filters records images common",
-    "search": "graph rerank encoders stores calibration recognition records images filters common",
+    "search": "graph rerank encoders stores calibration recognition captions records images "
+    "filters common",
     "graph": "encoders models readers stores presentation records images filters common",
     "manifest": "encoders stores common",
     "rerank": "encoders models records images common",

@@ -699,9 +699,13 @@ public final class UniSemClient {
             return with("fetch_words", candidates);
         }
 
-        /** Of records whose pictures are the same only the best. */
-        public Query distinct() {
-            return with("distinct", true);
+        /**
+         * Which records with the same picture make way for the best: with the {@code same} bytes,
+         * as if nothing is said, {@code near} for those that look nearly the same as well, or none,
+         * {@code keep}.
+         */
+        public Query duplicates(String which) {
+            return with("duplicates", which);
         }
 
         /** How many records before and after each hit come with it, by its links. */

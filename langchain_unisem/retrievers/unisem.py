@@ -31,6 +31,7 @@ from langchain_unisem.vectorstores.options import (
 from unisem.filters import matches
 from unisem.records import Modality, Record
 from unisem.rerank import Reranker
+from unisem.search.duplicates import Duplicates
 from unisem.search.fusion import Fusion
 from unisem.search.graph_expansion import GraphExpansion
 from unisem.search.query import Mode
@@ -74,6 +75,9 @@ class UniSemRetriever(BaseRetriever):
         fusion: How the two lists of ``"hybrid"`` become one.
         reranker: A `unisem.rerank.Reranker` that orders the candidates anew, or a
             `unisem.search.Reranking` of one, which also says what is judged and for how long.
+        duplicates: Of records with the ``"same"`` picture only the best is found, and the ids of
+            the others are ``copies`` in ``metadata["unisem"]``; with ``"near"`` also of those that
+            look nearly the same; with ``"keep"`` all are found.
         neighbors: How many records before and after each hit come with it, by its links; ``k``
             does not count them.
         graph: A `unisem.search.GraphExpansion`: how the space's knowledge graph takes part. The
@@ -131,6 +135,7 @@ class UniSemRetriever(BaseRetriever):
     fetch_k: int | None = Field(default=None, ge=1, strict=True)
     fusion: Fusion | None = None
     reranker: Reranker | InstanceOf[Reranking] | None = None
+    duplicates: Duplicates = "same"
     neighbors: int = Field(default=0, ge=0, strict=True)
     graph: InstanceOf[GraphExpansion] | None = None
     scores: bool = True

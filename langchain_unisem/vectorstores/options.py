@@ -19,6 +19,7 @@ from unisem.filters import And, Filter, matches
 from unisem.images.reference import ImageSource
 from unisem.records import Modality, Record, Vector
 from unisem.rerank import Reranker
+from unisem.search.duplicates import Duplicates
 from unisem.search.fusion import Fusion, RankFusion
 from unisem.search.graph_expansion import GraphExpansion
 from unisem.search.query import Mode, Query
@@ -45,6 +46,8 @@ class CommonOptions(TypedDict, total=False):
         score_threshold: The least relevance, from 0 to 1, of a hit by vector.
         min_relevance: The least probability that one is relevant; of a calibrated space.
         neighbors: How many records before and after each hit come with it, by its links.
+        duplicates: Of records with the ``"same"`` picture only the best is found; with ``"near"``
+            also of those that look nearly the same; with ``"keep"`` all are.
         graph: A `unisem.search.GraphExpansion`: how the space's knowledge graph takes part.
     """
 
@@ -57,6 +60,7 @@ class CommonOptions(TypedDict, total=False):
     fetch_k: int | None
     score_threshold: float | None
     min_relevance: float | None
+    duplicates: Duplicates
     neighbors: int
     graph: GraphExpansion | None
 
@@ -126,6 +130,7 @@ def search(
             min_relevance=options.get("min_relevance"),
             diversity=None if lambda_mult is None else 1 - lambda_mult,
             reranker=reranker,
+            duplicates=options.get("duplicates", "same"),
             neighbors=neighbors,
             graph=options.get("graph"),
         )

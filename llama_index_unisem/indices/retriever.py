@@ -43,6 +43,7 @@ from unisem.images.reference import ImageRef, ImageSource
 from unisem.records import Modality, Vector
 from unisem.rerank import Reranker
 from unisem.search.composition import composed, mean_of
+from unisem.search.duplicates import Duplicates
 from unisem.search.query import Query
 from unisem.search.reranking import Reranking
 from unisem.stores import Store
@@ -53,7 +54,15 @@ if TYPE_CHECKING:
     from llama_index_unisem.indices.index import UniSemIndex
 
 
-_SETTINGS = ("text_weight", "min_score", "min_relevance", "reranker", "fetch_k", "neighbors")
+_SETTINGS = (
+    "text_weight",
+    "min_score",
+    "min_relevance",
+    "reranker",
+    "fetch_k",
+    "duplicates",
+    "neighbors",
+)
 
 
 class UniSemIndexRetriever(VectorIndexRetriever):
@@ -82,6 +91,7 @@ class UniSemIndexRetriever(VectorIndexRetriever):
         min_relevance: float | None = None,
         reranker: Reranker | Reranking | None = None,
         fetch_k: int | None = None,
+        duplicates: Duplicates = "same",
         neighbors: int = 0,
         image_limits: ImageLimits | None = None,
         vector_store_kwargs: dict[str, Any] | None = None,
@@ -108,6 +118,7 @@ class UniSemIndexRetriever(VectorIndexRetriever):
             min_relevance: The least probability that one is relevant; of a calibrated space.
             reranker: What orders the candidates anew; with more to say, a `Reranking` of it.
             fetch_k: How many candidates hybrid search, reranker and mode ``"mmr"`` choose from.
+            duplicates: Which nodes with the same picture make way, as in `UniSemRetriever`.
             neighbors: How many records before and after each hit come with it, as in
                 `UniSemRetriever`.
             image_limits: What one retrieval's pictures may amount to when shown to a model.
@@ -141,6 +152,7 @@ class UniSemIndexRetriever(VectorIndexRetriever):
             min_relevance=min_relevance,
             reranker=reranker,
             fetch_k=fetch_k,
+            duplicates=duplicates,
             neighbors=neighbors,
         )
         options = dict(vector_store_kwargs or {})

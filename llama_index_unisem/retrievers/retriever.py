@@ -21,6 +21,7 @@ from unisem.filters import And, Filter
 from unisem.images.for_models import ImageLimits
 from unisem.records import Modality
 from unisem.rerank import Reranker
+from unisem.search.duplicates import Duplicates
 from unisem.search.fusion import Fusion, RankFusion
 from unisem.search.graph_expansion import GraphExpansion
 from unisem.search.query import Mode, Query
@@ -51,6 +52,7 @@ _SETTINGS = {
             "diversity",
             "reranker",
             "fetch_k",
+            "duplicates",
             "neighbors",
             "graph",
         )
@@ -92,6 +94,7 @@ class UniSemRetriever(MultiModalRetriever):
         diversity: float | None = None,
         reranker: Reranker | Reranking | None = None,
         fetch_k: int | None = None,
+        duplicates: Duplicates = "same",
         neighbors: int = 0,
         graph: GraphExpansion | None = None,
         image_limits: ImageLimits | None = None,
@@ -118,6 +121,9 @@ class UniSemRetriever(MultiModalRetriever):
             diversity: From 0, the best hits, to 1, the least alike; ``1 - mmr_threshold``.
             reranker: What orders the candidates anew; with more to say, a `Reranking` of it.
             fetch_k: How many candidates hybrid search, reranker and diversity choose from.
+            duplicates: Of records with the ``"same"`` picture only the best is found, and the ids
+                of the others are ``copies`` in its node's metadata; with ``"near"`` also of those
+                that look nearly the same; with ``"keep"`` all are found.
             neighbors: How many records before and after each hit come with it, by its links. They
                 are not counted by ``similarity_top_k``; see `unisem.search.neighbors` for their
                 order and score.
@@ -161,6 +167,7 @@ class UniSemRetriever(MultiModalRetriever):
             diversity=diversity,
             reranker=reranker,
             fetch_k=fetch_k,
+            duplicates=duplicates,
             neighbors=neighbors,
             graph=graph,
         )

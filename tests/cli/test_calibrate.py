@@ -57,7 +57,9 @@ def test_calibrate(run: Run, things: Path) -> None:
     assert "relevant" in run(*by_picture).stdout
     nothing = run(*by_picture, "--min-relevance", "1")
     assert nothing.exit_code == 0
-    assert nothing.stderr == "Nothing here is really like that.\n"
+    assert nothing.stderr == (
+        "Nothing here is really like that. Try a lower --min-relevance or no --match.\n"
+    )
     assert run("search", things, "thing 3", "--min-relevance", "0.2").exit_code == 0
     assert run("search", things, "thing 3", "--min-relevance", "2").exit_code == 2
     off = run("calibrate", things, "--off")
@@ -102,7 +104,7 @@ def test_a_doubt_is_said_on_the_terminal_and_on_the_page(run: Run, things: Path)
     assert doubt([replace(hits[0], relevance=None)]) == doubt([]) == ""
     run("search", things, "thing 3", "--min-relevance", "1", "--html", "page.html")
     seen = read(Path("page.html"))
-    assert "Nothing here is really like that." in seen.texts
+    assert "Nothing here is really like that. Try a lower --min-relevance." in seen.texts
     assert "relevant with a probability of 100% or more" in seen.texts
     assert "Nothing found." not in seen.texts
 

@@ -19,6 +19,7 @@ from tests.support.manuals import manual
 from tests.support.pictures import noise, solid
 from tests.support.toy import COLOURS, ToyEncoder
 from unisem import Record, SemanticSpace
+from unisem.cli.page import script, script_digest
 
 _LOADING = {"src", "href", "srcset", "data", "action", "formaction", "poster", "background", "ping"}
 _VOID = {"meta", "img", "br", "link", "circle"}
@@ -31,6 +32,7 @@ class Seen(HTMLParser):
     tags: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
+    scripts: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -45,7 +47,9 @@ class Seen(HTMLParser):
             assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if data.strip() and self.open[-1:] != ["style"]:
+        if self.open[-1:] == ["script"]:
+            self.scripts.append(data)
+        elif data.strip() and self.open[-1:] != ["style"]:
             self.texts.append(data.strip())
 
     def named(self, tag: str) -> list[dict[str, str]]:
@@ -58,7 +62,9 @@ def read(path: Path) -> Seen:
     seen.feed(text)
     seen.close()
     assert seen.open == []
-    assert {name for name, _ in seen.tags}.isdisjoint({"script", "iframe", "object", "link"})
+    assert {name for name, _ in seen.tags}.isdisjoint({"iframe", "object", "link"})
+    assert seen.named("script") == [{}]  # ours, which the policy knows by its digest
+    assert seen.scripts == [script()]
     for tag, attributes in seen.tags:
         assert not any(name.startswith("on") for name in attributes), (tag, attributes)
         if tag == "a":  # leads to a file, by a way that starts from the page
@@ -69,6 +75,7 @@ def read(path: Path) -> Seen:
     assert "@import" not in text
     policy = [meta for meta in seen.named("meta") if "http-equiv" in meta]
     assert policy[0]["content"].startswith("default-src 'none'; img-src data:")
+    assert f"script-src '{script_digest()}';" in policy[0]["content"]
     return seen
 
 
@@ -154,7 +161,7 @@ def test_hostile_text_is_text(run: Run, tmp_path: Path, toy: ToyEncoder, text: s
 
 def test_nothing_found_is_said(run: Run, built: Path) -> None:
     run("search", built, "red", "--filter", "year = 1", "--html", "page.html")
-    assert "Nothing found." in read(Path("page.html")).texts
+    assert "Nothing found. Try fewer filters." in read(Path("page.html")).texts
 
 
 def test_a_page_that_cannot_be_written_is_one_line(run: Run, built: Path) -> None:
@@ -187,7 +194,7 @@ def test_the_page_of_a_figure_is_shown_framed(run: Run, tmp_path: Path) -> None:
     run("search", "m.unisem", "the cover", "-k", "9", "--html", "found.html")
     page = Path("found.html").read_text("utf-8")
     assert page.count("Show the page") == 3  # of two figures and a table
-    assert "<script" not in page
+    assert page.count("<script") == 1
 
 
 def test_a_passage_of_a_pdf_links_to_its_page(run: Run, tmp_path: Path) -> None:
@@ -200,7 +207,10 @@ def test_a_passage_of_a_pdf_links_to_its_page(run: Run, tmp_path: Path) -> None:
     run(*search, "found.html", "-k", 9)
     read(Path("found.html"))
     links = re.findall('<a href="([^"]*)"', Path("found.html").read_text("utf-8"))
-    assert sorted(links) == [f"../manuals/machine.pdf#page={page}" for page in (1, 2, 3, 4)]
+    pages = [f"../manuals/machine.pdf#page={page}" for page in (1, 2, 3, 4)]
+    assert sorted(links) == [*pages, "../manuals/page.html"]
     (folder / "machine.pdf").unlink()
     run(*search, "found.html")
-    assert read(Path("found.html")).named("a") == []
+    seen = read(Path("found.html"))
+    assert len(seen.named("a")) == 1  # of the other
+    assert seen.texts.count("its file is gone") == 4

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.cli.conftest import Run
 from tests.support.checkpoints import save_picture_cross_encoder
 from tests.support.pictures import solid
 from tests.support.toy import ToyEncoder
-from unisem import Record, SemanticSpace
+from unisem import Query, Record, SemanticSpace
+from unisem.cli.advice import unknown_language
+from unisem.cli.app import application
 from unisem.search import RerankCalibration, Reranking
 
 
@@ -85,7 +90,9 @@ def test_min_score(run: Run, built: Path) -> None:
     found = json.loads(run("search", built, "red", "--min-score", "0.6", "--json").stdout)["hits"]
     assert found
     assert all(hit["score"] >= 0.6 for hit in found)
-    assert run("search", built, "red", "--min-score", "1.1").stderr == "nothing found\n"
+    assert run("search", built, "red", "--min-score", "1.1").stderr == (
+        "Nothing found. Try a lower --min-score.\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -157,7 +164,7 @@ def test_what_is_no_filter_is_a_usage_error(run: Run, years: Path, condition: st
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], [""], ["  "], ["\udcff"], ["x", "-k", "0"], ["x", "--modality", "sound"], ["x", "y"]],
+    [[""], ["  "], ["\udcff"], ["x", "-k", "0"], ["x", "--modality", "sound"], ["x", "y"]],
 )
 def test_usage_errors(run: Run, built: Path, arguments: list[str]) -> None:
     result = run("search", built, *arguments)
@@ -196,7 +203,8 @@ def test_a_bad_query_picture_is_one_line(
 
 def test_nothing_found_is_no_error(run: Run, built: Path) -> None:
     result = run("search", built, "red", "--filter", "year > 3000")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "nothing found\n")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "Nothing found. Try fewer filters.\n"
     assert json.loads(run("search", built, "x", "--filter", "y=1", "--json").stdout)["hits"] == []
 
 
@@ -218,11 +226,16 @@ def test_copies_of_a_picture_take_one_place(run: Run, cards: Path) -> None:
         (cards / f"copy{number}.png").write_bytes((cards / "red.png").read_bytes())
     run("index", cards, "--into", "s.unisem")
     look = ("search", "s.unisem", "--image", cards / "red.png", "-k", 3, "--json")
-    pictures = [
-        [Path(hit["image"]).read_bytes() for hit in json.loads(run(*arguments).stdout)["hits"]]
-        for arguments in (look, (*look, "--distinct"))
+    answers = [
+        json.loads(run(*look, "--duplicates", which).stdout)["hits"] for which in ("keep", "same")
     ]
-    assert [len(set(found)) for found in pictures] == [1, 3]
+    pictures = [{Path(hit["image"]).read_bytes() for hit in hits} for hits in answers]
+    assert [len(found) for found in pictures] == [1, 3]
+    names = {str(cards / f"copy{number}.png") for number in range(6)} | {str(cards / "red.png")}
+    first = answers[1][0]
+    assert {first["image"], *(copy["image"] for copy in first["copies"])} == names
+    table = run(*look[:-1]).stdout
+    assert "and 6 copies" in table
 
 
 def test_a_hit_comes_with_what_belongs_to_it(run: Run, tmp_path: Path, toy: ToyEncoder) -> None:
@@ -278,3 +291,113 @@ def test_a_reranker_with_its_calibration_and_what_it_judges(
     mixed = run("search", built, "red", "--reranker", model, "--mode", "hybrid")
     assert mixed.exit_code == 2
     assert run("search", built, "red", "--reranker", tmp_path / "nowhere").exit_code == 1
+
+
+def test_a_prompt_answers_line_by_line(built: Path, toy: ToyEncoder) -> None:
+    asked = (
+        "red\n\n:k 1\nblue\n:mode keyword\ngreen\n:filter nothing = 1\n:filter\n:like 9\n:what\n"
+    )
+    done = CliRunner().invoke(application("search"), ["search", str(built), "-k", "2"], input=asked)
+    assert done.exit_code == 0
+    assert [line.split()[:2] for line in done.stderr.splitlines() if " ms" in line] == [
+        ["2", "hits"],
+        ["1", "hit"],
+        ["1", "hit"],
+    ]
+    for said in ("nothing = 1", "no filter", "error: the last answer has no hit 9", ":like 3"):
+        assert said in done.stderr
+    assert done.stdout.count("score") == 3
+
+
+def test_the_prompt_goes_on_from_a_hit_and_from_a_picture(built: Path, cards: Path) -> None:
+    asked = f":image {cards / 'red.png'}\n:like 1\n:image {cards / 'nothing.png'}\n:k 0\n:q\nred\n"
+    done = CliRunner().invoke(application("search"), ["search", str(built), "-k", "1"], input=asked)
+    assert done.exit_code == 0
+    assert done.stdout.count("red.png") == 2
+    assert "nothing.png: does not exist" in done.stderr
+    assert ":k needs a whole number" in done.stderr
+    assert done.stderr.count(" ms") == 2
+
+
+def test_a_batch_answers_every_line(run: Run, built: Path, cards: Path) -> None:
+    Path("asked.txt").write_text("red\n\n  blue \n", encoding="utf-8-sig")
+    answers = [
+        json.loads(line)
+        for line in run("search", built, "--batch", "asked.txt").stdout.splitlines()
+    ]
+    assert [answer["query"]["text"] for answer in answers] == ["red", "blue"]
+    for answer in answers:
+        alone = json.loads(run("search", built, answer["query"]["text"], "--json").stdout)
+        assert answer == alone
+    picture = {"image": str(cards / "red.png")}
+    lines = [json.dumps(it) for it in (picture, {"text": "red"}, picture | {"text": "red"})]
+    Path("asked.jsonl").write_text("\n".join(lines))
+    answers = [
+        json.loads(line)
+        for line in run("search", built, "--batch", "asked.jsonl").stdout.splitlines()
+    ]
+    assert [(it["query"]["text"], it["query"]["image"]) for it in answers] == [
+        (None, picture["image"]),
+        ("red", None),
+        ("red", picture["image"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "line 2"),
+        ("[]", "must be an object"),
+        ('{"text": 1}', "must be strings"),
+        ('{"k": 1}', "must be an object"),
+        ('{"image": "nowhere.png"}', "nowhere.png"),
+        ('{"image": "https://x/y.png"}', "fetches nothing"),
+    ],
+)
+def test_a_line_that_is_no_question_is_named(run: Run, built: Path, line: str, said: str) -> None:
+    Path("asked.jsonl").write_text(f'{{"text": "red"}}\n{line}\n')
+    done = run("search", built, "--batch", "asked.jsonl")
+    assert done.exit_code == 1
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert run("search", built, "red", "--batch", "asked.jsonl").exit_code == 2
+    assert run("search", built, "--json").exit_code == 2
+
+
+def test_a_file_that_is_gone_is_marked(run: Run, built: Path, cards: Path) -> None:
+    (cards / "red.png").unlink()
+    shown = run("search", built, "red", "-k", 20).stdout
+    assert shown.count("gone") == 1
+
+
+def test_hits_may_be_unlike_each_other(run: Run, built: Path, toy: ToyEncoder) -> None:
+    found = json.loads(run("search", built, "red", "-k", 3, "--diversity", 1, "--json").stdout)
+    with SemanticSpace.open(built, encoder=toy) as space:
+        expected = space.search("red", k=3, diversity=1, duplicates="near")
+    assert [hit["id"] for hit in found["hits"]] == [hit.record.id for hit in expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a red card", ""),
+        ("La La Land", ""),
+        ("los angeles and las vegas", ""),
+        ("crème brûlée", ""),
+        ("Rio de Janeiro", ""),
+        ("eine rote Karte", "another language"),
+        ("un chat sur le lit", "another language"),
+        ("gatos en la playa", "another language"),
+        ("красная карта", "Cyrillic"),
+        ("红色的卡片", "Chinese"),
+        ("🐱 42", ""),
+    ],
+)
+def test_a_language_that_the_encoder_does_not_know_is_said(text: str, said: str) -> None:
+    query = Query(text=text)
+    mini = SimpleNamespace(name="mini")
+    remark = unknown_language(query, mini)  # type: ignore[arg-type]
+    assert bool(remark) == bool(said)
+    assert said in remark
+    assert not unknown_language(query, ToyEncoder())
+    assert not unknown_language(replace(query, mode="keyword"), mini)  # type: ignore[arg-type]

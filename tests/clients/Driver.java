@@ -212,7 +212,7 @@ public final class Driver {
                 case "fetch_k" -> query = query.fetchK(((Long) value).intValue());
                 case "fetch_vectors" -> query = query.fetchVectors(((Long) value).intValue());
                 case "fetch_words" -> query = query.fetchWords(((Long) value).intValue());
-                case "distinct" -> query = query.distinct();
+                case "duplicates" -> query = query.duplicates((String) value);
                 case "neighbors" -> query = query.neighbors(((Long) value).intValue());
                 default -> throw new IllegalStateException(part.getKey());
             }

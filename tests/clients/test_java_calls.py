@@ -62,7 +62,7 @@ def test_a_query_with_every_setting(java: JavaClient, server: ScriptedServer) ->
         "fetch_k": 60,
         "fetch_vectors": 50,
         "fetch_words": 0,
-        "distinct": True,
+        "duplicates": "near",
         "neighbors": 2,
     }
     picture = base64.b64encode(RED).decode()

@@ -78,7 +78,7 @@ def test_what_is_added_is_as_if_added_there(
         for query in (
             Query(text="a red card", k=9),
             Query(text="red", image=folder / "blue.png", k=9, text_weight=0.3),
-            Query(text="noise", mode="hybrid", k=9, distinct=True),
+            Query(text="noise", mode="hybrid", k=9, duplicates="keep"),
             Query(text="red", mode="keyword"),
             Query(text="red", diversity=0.5, k=3),
             Query(text="red", k=9, neighbors=1),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,10 @@ def hits_of(space: SemanticSpace, answer: Any) -> list[Hit]:
         assert found.image is not None
         return found.image
 
-    return [WireHit.model_validate(hit).to_core(image) for hit in answer["hits"]]
+    return [
+        WireHit.model_validate(hit).to_core(lambda record: record.to_core(image))
+        for hit in answer["hits"]
+    ]
 
 
 NAMED = Field("file_name").matches_text("e") & ~(Field("file_name") == "red.png")
@@ -58,7 +62,7 @@ QUERIES = [
         selection=Selection(filter=Field("file").matches_text("e") & ~(Field("x") == 1)),
     ),
     Query(text="card", min_score=0.3, k=10),
-    Query(text="card", diversity=0.5, distinct=True, neighbors=1),
+    Query(text="card", diversity=0.5, duplicates="near", neighbors=1),
     Query(text="card", k=0),
 ]
 
@@ -216,7 +220,7 @@ def test_hits_are_written_beside_the_event_loop(
 ) -> None:
     written: list[bool] = []
 
-    def of(hit: Hit, url: str) -> WireHit:
+    def of(hit: Hit, url: Callable[[Record], str]) -> WireHit:
         try:
             asyncio.get_running_loop()
             written.append(False)

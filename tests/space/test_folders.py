@@ -22,6 +22,7 @@ from unisem.images.reference import ImageSource
 from unisem.readers import FolderReader
 from unisem.records import Vector
 from unisem.search.fusion import WeightedFusion
+from unisem.stores.selection import Selection
 
 
 @pytest.fixture
@@ -250,19 +251,30 @@ def copies(tmp_path: Path, space: SemanticSpace) -> SemanticSpace:
         {"text": "red", "filter": Field("file_name") != "copy1.png"},
     ],
 )
-def test_distinct_hits_are_those_of_a_space_without_the_copies(
+def test_hits_are_those_of_a_space_without_the_copies_which_are_told_of(
     copies: SemanticSpace, asked: dict[str, Any], k: int
 ) -> None:
     expected: list[tuple[str, float]] = []
+    of_picture: dict[str, set[str]] = {}
+    allowed = {it.id for it in copies.store.select(Selection(filter=asked.get("filter")))}
+    for record in copies.store.select():
+        if record.image is not None and record.id in allowed:
+            of_picture.setdefault(str(record.image.sha256), set()).add(record.id)
     seen: set[str] = set()
-    for hit in copies.search(**asked, k=100):
+    for hit in copies.search(**asked, k=100, duplicates="keep"):
         digest = hit.record.image.sha256 if hit.record.image else hit.record.id
         assert digest is not None
         if digest not in seen:
             seen.add(digest)
             expected.append((hit.record.id, hit.score))
-    found = [(hit.record.id, hit.score) for hit in copies.search(**asked, k=k, distinct=True)]
+    hits = copies.search(**asked, k=k)
+    found = [(hit.record.id, hit.score) for hit in hits]
     assert found == [(name, pytest.approx(score)) for name, score in expected[:k]]
+    for hit in hits:
+        digest = None if hit.record.image is None else hit.record.image.sha256
+        others = sorted(of_picture.get(str(digest), set()) - {hit.record.id})
+        assert [copy.id for copy in hit.copies] == others
+        assert len(hit.places) == (0 if digest is None else 1 + len(others))
 
 
 @pytest.mark.parametrize(
@@ -274,17 +286,19 @@ def test_distinct_hits_are_those_of_a_space_without_the_copies(
         {"min_score": 0.2},
     ],
 )
-def test_distinct_with_every_way_of_choosing(
+def test_each_picture_is_one_hit_with_every_way_of_choosing(
     copies: SemanticSpace, options: dict[str, Any]
 ) -> None:
-    hits = copies.search(text="a red card", k=4, distinct=True, **options)
+    hits = copies.search(text="a red card", k=4, **options)
     digests = [hit.record.image.sha256 for hit in hits if hit.record.image]
     assert len(set(digests)) == len(digests)
     assert len(hits) == 4 or "min_score" in options
 
 
 def test_queries_that_want_copies_and_that_do_not_share_a_call(copies: SemanticSpace) -> None:
-    plain, distinct = (Query(text="red", k=5, match="image", distinct=d) for d in (False, True))
+    plain, distinct = (
+        Query(text="red", k=5, match="image", duplicates=which) for which in ("keep", "same")
+    )
     both = copies.search_many([plain, distinct])
     assert both == [copies.search_query(plain), copies.search_query(distinct)]
     assert len({hit.record.image.sha256 for hit in both[0] if hit.record.image}) == 1

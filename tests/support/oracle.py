@@ -33,6 +33,10 @@ class BruteForce:
             for record_id, item in self.items.items()
             if (selection.ids is None or record_id in selection.ids)
             and (selection.source_ids is None or item.record.source_id in selection.source_ids)
+            and (
+                selection.digests is None
+                or (item.record.image is not None and item.record.image.sha256 in selection.digests)
+            )
             and (selection.modality in (None, item.record.modality))
             and (selection.filter is None or matches(selection.filter, item.record.metadata))
         ]

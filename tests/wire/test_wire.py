@@ -102,9 +102,15 @@ def test_hits_come_back_to_the_bit(score: float, relevance: float | None) -> Non
         links={"next": "c"},
         payload={"p": [True]},
     )
-    hit = Hit(record, score, "image", relevance, judged=None)
-    sent = WireHit.of(hit, "/there").model_dump_json()
-    assert WireHit.model_validate_json(sent).to_core(lambda wire: image) == hit
+    copy = Record(id="copy", image=image, metadata={"x": 2})
+    hit = Hit(record, score, "image", relevance, judged=None, copies=(copy,))
+    sent = WireHit.of(hit, lambda it: f"/{it.id}").model_dump_json()
+    received = WireHit.model_validate_json(sent)
+    assert received.to_core(lambda wire: wire.to_core(lambda _: image)) == hit
+    assert [it.image and it.image.url for it in (received.record, *received.copies)] == [
+        "/a/b",
+        "/copy",
+    ]
 
 
 def test_a_region_comes_back_without_its_path() -> None:

@@ -25,6 +25,7 @@ COMMANDS = (
     "index",
     "watch",
     "search",
+    "duplicates",
     "caption",
     "label",
     "feedback",

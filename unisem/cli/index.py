@@ -116,6 +116,7 @@ def index(
     ] = False,
 ) -> None:
     """Add a folder's pictures, captions and texts to a space, or bring it up to date."""
+    from unisem.ingest.looking import remember_looks
     from unisem.recognition import load_recognizer
     from unisem.space import SemanticSpace
 
@@ -140,6 +141,7 @@ def index(
         if not as_json:
             print_folder_report(report, folder, show_skipped=show_skipped)
         told = folder_report_as_json(report)
+        remember_looks(space.store)  # of pictures that were taken in before looks were kept
         if captioner is not None:
             captions = fill(space, captioner)
             told["captions"] = asdict(captions)

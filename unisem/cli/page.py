@@ -1,19 +1,23 @@
 """`Page`: results as one HTML file that needs nothing else.
 
 Pictures are inside as small copies in ``data:`` URLs, and a hit links to its picture's file, or to
-the page of a PDF that it stands on, by the way that leads there from the page. There is no script
-and no foreign resource, and the page's own content policy forbids them, whatever a caption says.
+the page of a PDF that it stands on, by the way that leads there from the page. A button copies its
+path. There is no other script and no foreign resource, and the page's own content policy forbids
+them, whatever a caption says.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from base64 import b64encode
 from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
-from unisem.cli.hit_table import found_by, score_of
+from unisem.cli.hit_table import found_by, is_gone, score_of
 from unisem.common.pages import render_page
 from unisem.graph.knowledge_graph import KnowledgeGraph
 from unisem.graph.neighbourhood import Neighbourhood
@@ -83,9 +87,13 @@ class Page:
             "unisem.cli",
             "page.html.j2",
             page=self,
+            script=script(),
+            script_digest=script_digest(),
+            is_gone=lambda record: is_gone(record, self.library),
+            path_of=lambda record: path_of(record, self.library),
             thumbnail=lambda image: copies.of(ImageRef.of(image)),
             page_of=lambda record: copies.of_page(record.image),
-            link_of=lambda record: self._link(record, place),
+            link_of=lambda record: link_of(record, self.library, place),
             drawing_of=self._drawing,
             citation=citation,
             found_by=found_by,
@@ -105,19 +113,42 @@ class Page:
         """What is known of a record, as markup that holds no other's; empty if nothing is."""
         return "" if self.graph is None else Neighbourhood.of(self.graph, record.id).svg()
 
-    def _link(self, record: Record, place: Path) -> str | None:
-        """The URL of a picture's file, or of the page of a PDF that a text stands on.
 
-        A PDF is opened at the page (RFC 8118, section 3).
-        """
-        if record.image is not None:
-            region = record.image.region
-            return _url(record.image.path, None if region is None else region.page, place)
-        page, source = record.metadata.get("page"), record.source_id
-        if self.library is None or source is None or not isinstance(page, int):
-            return None
-        file = self.library.found(source)
-        return _url(file, page, place) if file and file.suffix.casefold() == ".pdf" else None
+def link_of(record: Record, library: ImageLibrary | None, place: Path) -> str | None:
+    """The URL of a picture's file, or of the page of a PDF that a text stands on.
+
+    A PDF is opened at the page (RFC 8118, section 3).
+
+    Args:
+        record: The record.
+        library: Knows the files that texts are from; without one, texts link nowhere.
+        place: The folder where the link starts from.
+    """
+    if record.image is not None:
+        region = record.image.region
+        return _url(record.image.path, None if region is None else region.page, place)
+    source, page = record.source_id, record.metadata.get("page")
+    file = None if library is None or source is None else library.found(source)
+    is_paged = file is not None and file.suffix.casefold() == ".pdf" and isinstance(page, int)
+    return _url(file, page if is_paged else None, place)
+
+
+def script() -> str:
+    """What makes the buttons of a page work."""
+    return (files("unisem.cli") / "page.js").read_text(encoding="utf-8")
+
+
+def script_digest() -> str:
+    """By what a page's content policy knows its one script."""
+    return "sha256-" + b64encode(sha256(script().encode()).digest()).decode()
+
+
+def path_of(record: Record, library: ImageLibrary | None = None) -> str | None:
+    """The file that a record is from, to be copied; ``None`` if none is known."""
+    if record.image is not None:
+        return None if record.image.path is None else str(record.image.path)
+    found = None if library is None or not record.source_id else library.found(record.source_id)
+    return None if found is None else str(found)
 
 
 def _url(file: Path | None, page: int | None, place: Path) -> str | None:

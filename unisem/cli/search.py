@@ -7,25 +7,22 @@ import sys
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from unisem.cli.options import ImageRoots, Space
-from unisem.cli.terminal import amount, note, results
 from unisem.errors import FilterError, ImageError
 
 if TYPE_CHECKING:
     from unisem.filters import Filter
-    from unisem.graph import KnowledgeGraph
     from unisem.records import Modality
-    from unisem.search.query import Query
     from unisem.search.reranking import RerankReport
     from unisem.space import SemanticSpace
-    from unisem.stores.hits import Hit
     from unisem.stores.kind import Place
 
 
+_NONE_YET = "(none yet)"  # what the prompt's questions stand in the place of
 _MODALITIES: tuple[Modality, ...] = ("text", "image")
 _Kind = StrEnum("_Kind", ["text", "image"])  # typer takes no list of literals
 
@@ -86,9 +83,19 @@ def search(
             metavar="N", min=0, help="Bring so many records before and after each hit, and its own."
         ),
     ] = 0,
-    distinct: Annotated[
-        bool, typer.Option("--distinct", help="Copies of a picture take one place.")
-    ] = False,
+    duplicates: Annotated[
+        Literal["keep", "same", "near"],
+        typer.Option(
+            help="One hit for what is the same picture, byte for byte, or nearly the same; or keep "
+            "all."
+        ),
+    ] = "near",
+    diversity: Annotated[
+        float | None,
+        typer.Option(
+            metavar="D", min=0, max=1, help="From 0, the best hits, to 1, those least alike."
+        ),
+    ] = None,
     graph: Annotated[
         Literal["pagerank", "taxonomy"] | None,
         typer.Option(help="Walk the space's knowledge graph, or go down its taxonomy, too."),
@@ -108,13 +115,26 @@ def search(
     page: Annotated[
         Path | None, typer.Option("--html", metavar="PAGE", help="Write the hits to a page, too.")
     ] = None,
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Answer every line of a file, or of - for standard input: texts, or JSON in a "
+            ".jsonl; prints a line of JSON for each.",
+        ),
+    ] = None,
     image_roots: ImageRoots = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Find the records nearest to a text, a picture, or both."""
+    """Find the records nearest to a text, a picture, or both; without either, ask one by one."""
     text = (query or "").strip() or None
-    if text is None and image is None:
+    asks_once = text is not None or image is not None
+    if query is not None and not asks_once:
         raise typer.BadParameter("give a text, a picture with --image FILE, or both")
+    if batch is not None and (asks_once or page is not None):
+        raise typer.BadParameter("goes without QUERY, --image and --html", param_hint="--batch")
+    if as_json and not asks_once and batch is None:
+        raise typer.BadParameter("needs QUERY or --image FILE", param_hint="--json")
     if words == "parts" and mode == "vector":
         raise typer.BadParameter(
             "parts of words are looked for with --mode keyword or --mode hybrid only",
@@ -140,7 +160,7 @@ def search(
 
     try:
         asked = Query(
-            text=text,
+            text=text if asks_once else _NONE_YET,
             image=image,
             text_weight=text_weight,
             k=top,
@@ -149,7 +169,8 @@ def search(
             mode=mode,
             min_score=min_score,
             min_relevance=min_relevance,
-            distinct=distinct,
+            duplicates=duplicates,
+            diversity=diversity,
             neighbors=neighbors,
             graph=None if graph is None else GraphExpansion(method=graph),
             reranker=reranking,
@@ -173,26 +194,24 @@ def search(
 
             judge = load_reranker(reranker, encoder=opened.encoder)
             asked = replace(asked, reranker=replace(reranking, reranker=judge))
-        hits = opened.search_query(asked)
-        if text is not None and image is None and opened.path is not None:
-            _keep(opened.path, text, hits)
-        if page is not None:
-            _write_page(page, opened, asked, hits, conditions or [])
-            note(f"wrote {page}")
-    for report in reports:
-        note(
-            f"reranked {report.judged:,} of {amount(report.candidates, 'candidate')} in "
-            f"{report.seconds:.1f} s" + (f", no time for {report.left:,}" if report.left else "")
-        )
-    if as_json:
-        sys.stdout.write(json.dumps(_as_json(asked, image, hits, reports), indent=2) + "\n")
-        return
-    from unisem.cli.hit_table import doubt, hits_table
+        from unisem.cli.answering import Answering
 
-    if hits:
-        results().print(hits_table(hits))
-    if said := doubt(hits, min_relevance=min_relevance) or ("" if hits else "nothing found"):
-        note(said)
+        answering = Answering(opened, asked, conditions or [], page, reports)
+        if batch is not None:
+            from unisem.cli.batch import answer_all
+
+            answer_all(answering, batch)
+        elif not asks_once:
+            from unisem.cli.prompt import Prompt
+
+            Prompt(answering).run()
+        else:
+            hits = answering.answer(asked)
+            if as_json:
+                answer = answering.as_json(asked, hits)
+                sys.stdout.write(json.dumps(answer, indent=2) + "\n")
+            else:
+                answering.show(asked, hits)
 
 
 def open_existing(path: Place, words: Literal["whole", "parts"] = "whole") -> SemanticSpace:
@@ -215,16 +234,6 @@ def open_existing(path: Place, words: Literal["whole", "parts"] = "whole") -> Se
     return SemanticSpace.open(path, store=kind)
 
 
-def _keep(directory: Path, text: str, hits: list[Hit]) -> None:
-    """Keep the search where somebody wants that; see `unisem feedback`."""
-    from unisem.pairs.labelling.feedback import Feedback
-
-    kept = Feedback(directory)
-    if kept.is_on:
-        number = kept.keep(text, [hit.record.id for hit in hits])
-        note(f"kept as search {number}; which was right? unisem feedback good {directory} RANK")
-
-
 def _condition(conditions: list[str]) -> Filter | None:
     from unisem.cli.filtering import parse_filters
 
@@ -232,80 +241,3 @@ def _condition(conditions: list[str]) -> Filter | None:
         return parse_filters(conditions)
     except FilterError as error:
         raise typer.BadParameter(str(error), param_hint="--filter") from None
-
-
-def _as_json(
-    query: Query, image: Path | None, hits: list[Hit], reports: list[RerankReport]
-) -> dict[str, Any]:
-    return {
-        "query": {
-            "text": query.text,
-            "image": None if image is None else str(image),
-            "k": query.k,
-            "mode": query.mode,
-        },
-        "reranking": reports[0]._asdict() if reports else None,
-        "hits": [
-            {
-                "rank": rank,
-                "score": hit.score,
-                "relevance": hit.relevance,
-                "judged": hit.judged,
-                "id": hit.record.id,
-                "modality": hit.record.modality,
-                "matched": hit.matched,
-                "path": list(hit.path),
-                "text": hit.record.text,
-                "image": None if hit.record.image is None else str(hit.record.image.path),
-                "metadata": dict(hit.record.metadata),
-            }
-            for rank, hit in enumerate(hits, start=1)
-        ],
-    }
-
-
-def _write_page(
-    page: Path, space: SemanticSpace, query: Query, hits: list[Hit], conditions: list[str]
-) -> None:
-    from unisem.cli.hit_table import doubt
-    from unisem.cli.page import Page, Section
-
-    kinds = {"image": "records with a picture", "text": "records without a picture"}
-    compared = {"image": "compared with pictures", "text": "compared with texts and captions"}
-    modes = {"keyword": "by keyword", "hybrid": "by meaning and keyword"}
-    remarks = [
-        modes.get(query.mode),
-        kinds.get(query.selection.modality or ""),
-        compared.get(query.match),
-        "copies of a picture once" if query.distinct else None,
-        None
-        if query.min_relevance is None
-        else f"relevant with a probability of {query.min_relevance:.0%} or more",
-        *conditions,
-    ]
-    Page(
-        title=query.text or "Like this picture",
-        sections=(
-            Section(
-                text=query.text,
-                image=query.image,
-                hits=tuple(hits),
-                remark=" · ".join(filter(None, remarks)),
-                doubt=doubt(hits, min_relevance=query.min_relevance),
-            ),
-        ),
-        footer=f"{amount(len(space), 'record')} · encoder {space.encoder.name}",
-        library=space.image_library,
-        graph=_graph_of(space),
-    ).write(page)
-
-
-def _graph_of(space: SemanticSpace) -> KnowledgeGraph | None:
-    """The space's graph, if its store keeps one and records mention something."""
-    from unisem.errors import StoreError
-
-    try:
-        graph = space.graph
-    except StoreError:
-        return None
-    return graph if graph.counts.mentions else None

@@ -163,7 +163,8 @@ class _Examination:
         found: list[list[Hit] | None] = []
         for start in range(0, len(queries), _AT_ONCE):
             raise_if_interrupted()
-            some = queries[start : start + _AT_ONCE]
+            # Of records with one picture each is looked for.
+            some = [replace(it, duplicates="keep") for it in queries[start : start + _AT_ONCE]]
             try:
                 found += self.space.search_many(some)
             except ImageError:

@@ -42,7 +42,7 @@ def calibrate_reranker(
         raise CalibrationError("no query says which records are relevant to it; `relevant` does")
     judged, own, relevant = [], [], []
     for done, query in enumerate(known, start=1):
-        hits = space.search_query(Query(text=query.text, k=candidates))
+        hits = space.search_query(Query(text=query.text, k=candidates, duplicates="keep"))
         scores = reranker.score(query.text, None, [hit.record for hit in hits])
         judged.append(np.asarray(scores, np.float64))
         own.append(np.array([hit.score for hit in hits], np.float64))

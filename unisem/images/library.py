@@ -30,6 +30,7 @@ from unisem.common.scratch import ScratchFolder
 from unisem.errors import ImageError, StoreError
 from unisem.images.formats import SUFFIXES
 from unisem.images.lease import BlobLease
+from unisem.images.looks import is_look
 from unisem.images.named_folders import remember, remembered
 from unisem.images.reference import ImageRef
 from unisem.images.region import Region
@@ -37,6 +38,8 @@ from unisem.images.region import Region
 _SUFFIX = "|".join(suffix[1:] for suffix in SUFFIXES.values())
 BLOB = re.compile(rf"([0-9a-f]{{2}})/\.?\1[0-9a-f]{{62}}\.({_SUFFIX})(\.[0-9a-f]{{16}})?")
 """Files that may be deleted: pictures, and what a process left that was killed while it wrote."""
+
+_FACTS = ("sha256", "mime_type", "width", "height")
 
 
 class ImageLibrary:
@@ -194,12 +197,7 @@ class ImageLibrary:
                 place["root"] = root.relative_to(self._beside).as_posix()
         else:
             place = {"folder": root.as_posix(), "path": image.path.relative_to(root).as_posix()}
-        place |= {
-            "sha256": image.sha256,
-            "mime_type": image.mime_type,
-            "width": image.width,
-            "height": image.height,
-        }
+        place |= facts_in(image)
         if image.region is not None:
             place["region"] = image.region.to_json()
         return to_json(place)
@@ -207,7 +205,7 @@ class ImageLibrary:
     def from_json(self, text: str) -> ImageRef:
         """Rebuild a picture's reference; whether the path may be read is checked when it is."""
         place = from_json(text)
-        facts = {name: place[name] for name in ("sha256", "mime_type", "width", "height")}
+        facts = facts_of(place)
         if "region" in place:
             facts["region"] = Region.from_json(place["region"])
         if "blob" in place:
@@ -309,6 +307,24 @@ class ImageLibrary:
         if path.is_relative_to(self._blobs):
             holding.append(self._own)
         return max(holding, key=lambda root: len(root.parts), default=None)
+
+
+def facts_in(image: ImageRef) -> dict[str, Any]:
+    """What is kept of a picture, beside where it is."""
+    facts: dict[str, Any] = {name: getattr(image, name) for name in _FACTS}
+    return facts if image.look is None else facts | {"look": image.look}
+
+
+def facts_of(place: dict[str, Any]) -> dict[str, Any]:
+    """Read `facts_in`, which may come from a stranger.
+
+    Raises:
+        KeyError: A part is missing.
+    """
+    facts = {name: place[name] for name in _FACTS}
+    if is_look(look := place.get("look")):
+        facts["look"] = look
+    return facts
 
 
 def listed_folders(folders: Iterable[str | os.PathLike[str]]) -> list[Path]:

@@ -40,6 +40,7 @@ class ImageRef:
         mime_type: By content, for example ``image/jpeg``; known once inspected.
         width: Pixels, before EXIF rotation; known once inspected.
         height: Pixels, before EXIF rotation; known once inspected.
+        look: What `unisem.images.looks.look_of` says of the picture, known once prepared.
     """
 
     path: Path | None = None
@@ -51,6 +52,7 @@ class ImageRef:
     mime_type: str | None = None
     width: int | None = None
     height: int | None = None
+    look: str | None = None
 
     def __post_init__(self) -> None:
         given = (self.path is not None) + (self.data is not None) + (self.elsewhere is not None)

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +30,7 @@ from unisem.encoders.base import Encoder, rows_of
 from unisem.errors import ImageError
 from unisem.images.decoding import decode_image
 from unisem.images.library import ImageLibrary
+from unisem.images.looks import look_of
 from unisem.images.reference import ImageRef
 from unisem.records import EmbeddedRecord, Modality, Record, Vector
 from unisem.stores import Store
@@ -245,6 +246,9 @@ class Intake:
             record, vectors = inspected, _vectors(offer, inspected, wanted)
             if wanted and _lacks(offer, vectors, "image"):
                 pixels, carried = self._for_encoder(data)
+            if pixels is not None:
+                placed = replace(placed, look=look_of(pixels))
+                record = record.with_image(placed)
             if wanted and self.tokens is not None:
                 for_tokens = self.tokens.prepared(placed, data, pixels, self.encoder)
             if wanted and offer.whole and pixels is None and for_tokens is None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from unisem.errors import ImageError, ServiceError
 from unisem.images.decoding import inspect_image
+from unisem.images.looks import is_look
 from unisem.images.reference import ImageRef
 from unisem.records import Record
 from unisem.remote.connection import Connection, segment
@@ -172,7 +173,7 @@ class RemoteSpace:
 
     def hit_of(self, wire: WireHit) -> Hit:
         """A hit, likewise."""
-        return wire.to_core(partial(self._reference, wire.record.id))
+        return wire.to_core(self.record_of)
 
     def _reference(self, record_id: str, wire: WireImage) -> ImageRef:
         region = wire.to_region()
@@ -189,6 +190,7 @@ class RemoteSpace:
             mime_type=wire.mime_type,
             width=wire.width,
             height=wire.height,
+            look=wire.look if is_look(wire.look) else None,
         )
 
 

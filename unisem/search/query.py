@@ -11,6 +11,7 @@ from unisem.calibration.kinds import QUERY_KINDS
 from unisem.images.reference import ImageRef, ImageSource
 from unisem.records import check_unicode
 from unisem.rerank.base import Reranker
+from unisem.search.duplicates import Duplicates
 from unisem.search.fusion import Fusion, RankFusion
 from unisem.search.graph_expansion import GraphExpansion
 from unisem.search.reranking import Reranking
@@ -57,8 +58,10 @@ class Query:
             from each list; ``max(50, 4 * k)`` if ``None``, and never fewer than ``k``.
         fetch_vectors: How many by vector exactly, in a hybrid search; by ``fetch_k`` if ``None``.
         fetch_words: How many by keyword exactly, likewise.
-        distinct: Of records whose pictures are the same, byte for byte, only the best is found;
-            the next records take the others' places.
+        duplicates: Of records whose pictures are the ``"same"``, byte for byte, only the best is a
+            hit, which tells of the others as its copies, and the next records take their places.
+            With ``"near"`` also of those that look nearly the same, see `unisem.images.looks`; with
+            ``"keep"`` every record is a hit.
         neighbors: How many records before and after each hit come with it, by its links; ``k``
             does not count them. See `unisem.search.neighbors` for their order and score.
         graph: How the space's knowledge graph takes part; not at all if ``None``. Its hits have no
@@ -82,7 +85,7 @@ class Query:
     fetch_k: int | None = None
     fetch_vectors: int | None = None
     fetch_words: int | None = None
-    distinct: bool = False
+    duplicates: Duplicates = "same"
     neighbors: int = 0
     graph: GraphExpansion | None = None
 
@@ -110,6 +113,10 @@ class Query:
             raise ValueError(f"text_weight must be between 0 and 1, not {self.text_weight!r}")
         if self.match not in ("any", "text", "image"):
             raise ValueError(f'match must be "any", "text" or "image", not {self.match!r}')
+        if self.duplicates not in ("keep", "same", "near"):
+            raise ValueError(
+                f'duplicates must be "keep", "same" or "near", not {self.duplicates!r}'
+            )
         if self.vector_kind not in QUERY_KINDS:
             raise ValueError(
                 f'vector_kind must be "text", "image" or "both", not {self.vector_kind!r}'

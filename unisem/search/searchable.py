@@ -9,6 +9,7 @@ from unisem.filters import Filter
 from unisem.images.reference import ImageSource
 from unisem.records import Modality
 from unisem.rerank.base import Reranker
+from unisem.search.duplicates import Duplicates
 from unisem.search.fusion import Fusion, RankFusion
 from unisem.search.graph_expansion import GraphExpansion
 from unisem.search.query import Mode, Query
@@ -55,7 +56,7 @@ class Searchable(ABC):
         diversity: float | None = None,
         reranker: Reranker | Reranking | None = None,
         fetch_k: int | None = None,
-        distinct: bool = False,
+        duplicates: Duplicates = "same",
         neighbors: int = 0,
         graph: GraphExpansion | None = None,
     ) -> list[Hit]:
@@ -64,7 +65,8 @@ class Searchable(ABC):
         Args:
             text: Text as written; a string that looks like a path or URL is still text.
             image: A path, bytes, a Pillow picture or an `ImageRef`.
-            k: At most how many hits; exactly ``min(k, matching records)`` come back.
+            k: At most how many hits; exactly ``min(k, matching records)`` come back, records
+                with the same picture counting once.
             filter: Condition on metadata, for example ``Field("year") >= 2020``.
             modality: ``"image"`` for records with a picture, ``"text"`` for those without.
             ids: Only these records.
@@ -78,7 +80,9 @@ class Searchable(ABC):
             diversity: From 0, the best hits, to 1, the least alike.
             reranker: What orders the candidates anew; with more to say, a `Reranking` of it.
             fetch_k: How many candidates hybrid search, reranker and diversity choose from.
-            distinct: Of records with the same picture, byte for byte, find only the best.
+            duplicates: Of records with the ``"same"`` picture, byte for byte, the best is a hit and
+                tells of the others; with ``"near"`` also of those that look nearly the same; with
+                ``"keep"`` every record is a hit.
             neighbors: How many records before and after each hit come with it, by its links;
                 ``k`` does not count them.
             graph: How the space's knowledge graph takes part; see `GraphExpansion`.
@@ -104,7 +108,7 @@ class Searchable(ABC):
             diversity=diversity,
             reranker=reranker,
             fetch_k=fetch_k,
-            distinct=distinct,
+            duplicates=duplicates,
             neighbors=neighbors,
             graph=graph,
         )

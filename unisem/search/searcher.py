@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from unisem.images.reference import ImageRef, ImageSource
 from unisem.records import Modality, Vector
 from unisem.search.composition import composed
 from unisem.search.diversity import choose, likeness_of
+from unisem.search.duplicates import with_copies, without_duplicates
 from unisem.search.neighbors import with_neighbors
 from unisem.search.query import Query
 from unisem.search.reranking import Reranking
@@ -37,8 +39,8 @@ class Searcher(Searchable):
        their pictures.
     2. **Fetch.** Queries of the same selection, match and number of candidates are one search of
        the store; `Query.min_score` and `Query.min_relevance` cut their lists. Keywords are looked
-       up query by query. With `Query.distinct` copies of a picture go, and as many more hits are
-       fetched.
+       up query by query. Copies of a picture make way, see `Query.duplicates`, and as many more
+       hits are fetched.
     3. **Fuse.** A hybrid query's two lists become one.
     4. **Expand.** With `Query.graph` what a knowledge graph leads to is fused in; see `Expander`.
     5. **Rerank.** `Query.reranker` orders the candidates anew, query by query; see `Reranking`.
@@ -48,7 +50,8 @@ class Searcher(Searchable):
        The choice weighs the cosine to the query against the cosines among the hits, in a calibrated
        space both as that sees them; scores that are no cosines count as their share of the best
        one, and a reranker's from 0, the least, to 1, the best.
-    8. **Surround.** With `Query.neighbors` each hit brings the records around it.
+    8. **Tell.** Each hit is given the other records that have its picture.
+    9. **Surround.** With `Query.neighbors` each hit brings the records around it.
 
     Args:
         encoder: Makes vectors of texts and pictures; ``None`` if all queries have ready ones.
@@ -65,15 +68,25 @@ class Searcher(Searchable):
 
     def search_many(self, queries: Sequence[Query]) -> list[list[Hit]]:
         """See `Searchable`."""
+        return [
+            with_neighbors(
+                self._store, self._telling(query, hits), query.neighbors, query.selection
+            )
+            for query, hits in zip(queries, self._chosen(queries), strict=True)
+        ]
+
+    def _chosen(self, queries: Sequence[Query]) -> list[list[Hit]]:
+        """The hits of each query, by themselves."""
         vectors, by_vector = self._by_vector(queries)
-        chosen = [
+        return [
             self._choose(query, self._candidates(query, hits, vector))[: query.k]
             for query, hits, vector in zip(queries, by_vector, vectors, strict=True)
         ]
-        return [
-            with_neighbors(self._store, hits, query.neighbors, query.selection)
-            for query, hits in zip(queries, chosen, strict=True)
-        ]
+
+    def _telling(self, query: Query, hits: list[Hit]) -> list[Hit]:
+        if query.duplicates == "keep":
+            return hits
+        return with_copies(self._store, hits, query.selection)
 
     def iterate(self, query: Query) -> Iterator[Hit]:
         """See `Searchable`."""
@@ -132,7 +145,7 @@ class Searcher(Searchable):
                 query.match,
                 query.kind,
                 query.vector_candidates,
-                query.distinct,
+                query.duplicates,
                 len(vector),
             )
             groups.setdefault(key, []).append((place, vector))
@@ -184,7 +197,7 @@ class Searcher(Searchable):
         if query.mode == "keyword":
             return by_keyword
         fused = query.fusion.fuse(by_vector, by_keyword)
-        return _distinct(fused) if query.distinct else fused
+        return without_duplicates(fused, query.duplicates)
 
     def _by_words(self, query: Query, text: str, count: int) -> list[list[Hit]]:
         return [self._store.search_words(text, count, query.selection)]
@@ -196,8 +209,17 @@ class Searcher(Searchable):
         reranking = Reranking.of(query.reranker).at(self._directory)
         return reranking.reorder(query.text, query.image, hits)
 
-    def _candidates(self, query: Query, by_vector: list[Hit], vector: Vector | None) -> list[Hit]:
-        """What a query chooses from, best first."""
+    def _candidates(
+        self, query: Query, by_vector: list[Hit], vector: Vector | None, before: int = 0
+    ) -> list[Hit]:
+        """What a query chooses from, best first.
+
+        Args:
+            query: The query.
+            by_vector: Its hits by vector.
+            vector: Its vector.
+            before: How many were fetched when it was asked for fewer.
+        """
         fetched = self._fetched(query, by_vector)
         if query.graph is not None:
             from unisem.search.expanding import Expander  # what most searches do without
@@ -205,7 +227,13 @@ class Searcher(Searchable):
             fetched = Expander(self._store, self._encoder).expanded(query, fetched, vector)
         reranked = self._reranked(query, fetched)
         shown = pictures_shown(self._store, reranked, query.selection)
-        return _distinct(shown) if query.distinct else shown
+        found = without_duplicates(shown, query.duplicates)
+        if len(found) < min(query.k, len(shown)) and len(fetched) > before:
+            # Words that were read in copies have become copies.
+            wider = replace(query, k=4 * query.k)
+            vectors, (more,) = self._by_vector([wider])
+            return self._candidates(wider, more, vectors[0], len(fetched))
+        return found
 
     def _choose(self, query: Query, hits: list[Hit]) -> list[Hit]:
         if not query.diversity or len(hits) < 2:
@@ -243,7 +271,7 @@ def _candidates(
 ) -> list[list[Hit]]:
     """As many hits as a query needs to choose from.
 
-    Copies are not counted where it wants none, and a picture with its words counts once.
+    Copies of a picture count once, unless it keeps them, and a picture with its words counts once.
 
     Args:
         query: The query, or one of several that want alike.
@@ -253,7 +281,7 @@ def _candidates(
     count = wanted
     while True:
         lists = fetch(count)
-        found = [_distinct(hits) if query.distinct else hits for hits in lists]
+        found = [without_duplicates(hits, query.duplicates) for hits in lists]
         ends = [_end(hits, wanted) for hits in found]
         if all(end is not None or len(hits) < count for end, hits in zip(ends, lists, strict=True)):
             return [hits[:end] for end, hits in zip(ends, found, strict=True)]
@@ -268,16 +296,3 @@ def _end(hits: list[Hit], wanted: int) -> int | None:
             return place
         shown.add(shown_id(hit))
     return len(hits) if len(shown) == wanted else None
-
-
-def _distinct(hits: list[Hit]) -> list[Hit]:
-    """The first hit of each picture; hits without a picture all."""
-    seen: set[str] = set()
-    found: list[Hit] = []
-    for hit in hits:
-        digest = None if hit.record.image is None else hit.record.image.sha256
-        if digest is None or digest not in seen:
-            found.append(hit)
-        if digest is not None:
-            seen.add(digest)
-    return found

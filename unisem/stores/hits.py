@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from unisem.records import Modality, Record
 
@@ -21,6 +22,9 @@ class Hit:
             where the space has no calibration that tells, and for hits by keyword.
         judged: What a reranker gave it, before any calibration of the reranker; ``None`` where none
             was asked, or it did not judge this record.
+        copies: Other records that show the same picture, in order of id, a hundred at most: of
+            those that were asked for all with the same bytes, and where near duplicates make way,
+            those that did. Empty where every record is a hit.
         path: Names of entities that lead from the query to the record, where a knowledge graph did:
             ``("musical instrument", "string instrument", "banjo")``; else empty.
     """
@@ -31,3 +35,18 @@ class Hit:
     relevance: float | None = None
     judged: float | None = None
     path: tuple[str, ...] = ()
+    copies: tuple[Record, ...] = ()
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Every file on this machine that has the picture: the record's, and those of its copies.
+
+        A figure's is its document.
+        """
+        images = [record.image for record in (self.record, *self.copies)]
+        found = [image.path for image in images if image is not None and image.path is not None]
+        return tuple(dict.fromkeys(found))
+
+    def stands_for(self, record_id: str) -> bool:
+        """Whether it is this record, or tells of it as a copy."""
+        return any(record_id == it.id for it in (self.record, *self.copies))

@@ -22,15 +22,18 @@ class Selection:
         source_ids: Cut from one of these sources. An empty tuple selects nothing.
         filter: Its metadata matches.
         modality: ``"text"`` (no picture) or ``"image"`` (a picture, with or without caption).
+        digests: It has a picture with one of these SHA-256 digests, in hex. An empty tuple selects
+            nothing.
     """
 
     ids: Sequence[str] | None = None
     source_ids: Sequence[str] | None = None
     filter: Filter | None = None
     modality: Modality | None = None
+    digests: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("ids", "source_ids"):
+        for name in ("ids", "source_ids", "digests"):
             object.__setattr__(self, name, as_ids(getattr(self, name)))
         if self.filter is not None and not isinstance(self.filter, Filter):
             raise TypeError(

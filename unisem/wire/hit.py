@@ -7,11 +7,10 @@ from typing import Self
 
 from pydantic import Field
 
-from unisem.images.reference import ImageRef
-from unisem.records import Modality
+from unisem.records import Modality, Record
 from unisem.stores.hits import Hit
 from unisem.wire.base import WireModel
-from unisem.wire.record import WireImage, WireRecord
+from unisem.wire.record import WireRecord
 
 
 class WireHit(WireModel):
@@ -34,19 +33,32 @@ class WireHit(WireModel):
         "record; empty where it had no part.",
     )
 
+    copies: list[WireRecord] = Field(
+        default_factory=list,
+        description="Other records that show the same picture, a hundred at most.",
+    )
+
     @classmethod
-    def of(cls, hit: Hit, url: str) -> Self:
-        """Write a hit; ``url`` is where its picture is, if it has one."""
+    def of(cls, hit: Hit, url: Callable[[Record], str]) -> Self:
+        """Write a hit; ``url`` tells where a record's picture is, if it has one."""
         return cls.model_construct(
-            record=WireRecord.of(hit.record, url),
+            record=WireRecord.of(hit.record, url(hit.record)),
             score=hit.score,
             matched=hit.matched,
             relevance=hit.relevance,
             judged=hit.judged,
             path=list(hit.path),
+            copies=[WireRecord.of(record, url(record)) for record in hit.copies],
         )
 
-    def to_core(self, image: Callable[[WireImage], ImageRef]) -> Hit:
-        """Rebuild the hit; ``image`` makes the reference to a picture that the service holds."""
-        record = self.record.to_core(image)
-        return Hit(record, self.score, self.matched, self.relevance, self.judged, tuple(self.path))
+    def to_core(self, record: Callable[[WireRecord], Record]) -> Hit:
+        """Rebuild the hit; ``record`` rebuilds a record whose picture the service holds."""
+        return Hit(
+            record(self.record),
+            self.score,
+            self.matched,
+            self.relevance,
+            self.judged,
+            tuple(self.path),
+            tuple(map(record, self.copies)),
+        )

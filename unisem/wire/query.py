@@ -12,6 +12,7 @@ from pydantic import Field
 
 from unisem.images.reference import ImageRef
 from unisem.records import Modality, Vector
+from unisem.search.duplicates import Duplicates
 from unisem.search.fusion import Fusion, RankFusion, WeightedFusion
 from unisem.search.graph_expansion import MOST_STEPS, Expansion, GraphExpansion
 from unisem.search.query import Mode, Query
@@ -150,8 +151,13 @@ class WireQuery(WireModel):
     fetch_words: int | None = Field(
         None, description="How many of them by keyword exactly, in a hybrid search.", ge=0
     )
-    distinct: bool = Field(
-        False, description="Of records with the same picture find only the best."
+    digests: Items[str] | None = Field(
+        None, description="Only records with a picture of one of these SHA-256 digests, in hex."
+    )
+    duplicates: Duplicates = Field(
+        "same",
+        description="Of records with the same picture, byte for byte, the best is a hit and tells "
+        "of the others; of those nearly the same, too (`near`); or every record is one (`keep`).",
     )
     neighbors: int = Field(
         0, description="How many records before and after each hit come with it.", ge=0
@@ -196,7 +202,8 @@ class WireQuery(WireModel):
             fetch_k=query.fetch_k,
             fetch_vectors=query.fetch_vectors,
             fetch_words=query.fetch_words,
-            distinct=query.distinct,
+            digests=None if selection.digests is None else list(selection.digests),
+            duplicates=query.duplicates,
             neighbors=query.neighbors,
             graph=None if query.graph is None else WireGraph.of(query.graph),
         )
@@ -235,7 +242,7 @@ class WireQuery(WireModel):
             fetch_k=self.fetch_k,
             fetch_vectors=self.fetch_vectors,
             fetch_words=self.fetch_words,
-            distinct=self.distinct,
+            duplicates=self.duplicates,
             neighbors=self.neighbors,
             graph=None if self.graph is None else self.graph.to_core(),
         )
@@ -243,7 +250,7 @@ class WireQuery(WireModel):
     def selection(self) -> Selection:
         """Which records may be found."""
         condition = None if self.filter is None else filter_of(self.filter)
-        return Selection(self.ids, self.source_ids, condition, self.modality)
+        return Selection(self.ids, self.source_ids, condition, self.modality, self.digests)
 
 
 def vector_text(vector: Any) -> str:

@@ -52,6 +52,9 @@ class WireImage(WireModel):
     mime_type: str | None = Field(description="Its type, by its content.", examples=["image/png"])
     width: int | None = Field(description="Pixels.", examples=[640])
     height: int | None = Field(description="Pixels.", examples=[480])
+    look: str | None = Field(
+        None, description="How it looks, by which nearly the same pictures are known; hex digits."
+    )
     region: WireRegion | None = Field(description="Of a part of a page: which.")
     url: str = Field(
         description="Where the picture is, from the service's root; `?size=thumbnail` for a small "
@@ -68,6 +71,7 @@ class WireImage(WireModel):
             mime_type=image.mime_type,
             width=image.width,
             height=image.height,
+            look=image.look,
             region=None
             if region is None
             else WireRegion(

@@ -89,6 +89,9 @@ class WireSelection(WireModel):
     source_ids: Items[str] | None = Field(None, description="Cut from one of these sources.")
     filter: WireFilter | None = Field(None, description="A condition on metadata.")
     modality: Modality | None = Field(None, description="With a picture, or without.")
+    digests: Items[str] | None = Field(
+        None, description="With a picture of one of these SHA-256 digests, in hex."
+    )
 
     @classmethod
     def of(cls, selection: Selection) -> Self:
@@ -99,6 +102,7 @@ class WireSelection(WireModel):
             source_ids=None if selection.source_ids is None else list(selection.source_ids),
             filter=None if condition is None else wire_filter(condition),
             modality=selection.modality,
+            digests=None if selection.digests is None else list(selection.digests),
         )
 
     def to_core(self) -> Selection:
@@ -108,7 +112,7 @@ class WireSelection(WireModel):
             FilterError: As `filter_of`.
         """
         condition = None if self.filter is None else filter_of(self.filter)
-        return Selection(self.ids, self.source_ids, condition, self.modality)
+        return Selection(self.ids, self.source_ids, condition, self.modality, self.digests)
 
 
 class StoreLimits(WireModel):

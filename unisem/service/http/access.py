@@ -123,8 +123,10 @@ def wire_record(request: Request, view: SpaceView, record: Record) -> WireRecord
 
 def wire_hit(request: Request, view: SpaceView, hit: Hit) -> WireHit:
     """A hit, likewise."""
-    told = replace(hit, record=view.told(hit.record))
-    return WireHit.of(told, _image_url(request, view, hit.record.id))
+    told = replace(
+        hit, record=view.told(hit.record), copies=tuple(view.told(copy) for copy in hit.copies)
+    )
+    return WireHit.of(told, lambda record: _image_url(request, view, record.id))
 
 
 def _image_url(request: Request, view: SpaceView, record_id: str) -> str:

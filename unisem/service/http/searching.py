@@ -77,7 +77,7 @@ async def search_batch(
 
 def _found(request: Request, view: SpaceView, query: WireQuery, hits: list[Hit]) -> Found:
     if query.like is not None:
-        hits = [hit for hit in hits if hit.record.id != query.like][: query.k]
+        hits = [hit for hit in hits if not hit.stands_for(query.like)][: query.k]
     return Found.model_construct(hits=[wire_hit(request, view, hit) for hit in hits])
 
 

@@ -78,6 +78,7 @@ class FoundAnswer(RecordAnswer):
     score: float = Field(description="Higher is better.")
     matched: Modality = Field(description="Whether its text or its picture is what is alike.")
     relevance: float | None = Field(description="The probability that it is relevant, if known.")
+    copies: list[str] = Field(description="Ids of other records that have the same picture.")
 
 
 class SearchAnswer(Answer):
@@ -127,7 +128,12 @@ def record_parts(
 
 def found_parts(hit: Hit) -> dict[str, Any]:
     """The fields that a `FoundAnswer` has beside those of the record."""
-    return {"score": hit.score, "matched": hit.matched, "relevance": hit.relevance}
+    return {
+        "score": hit.score,
+        "matched": hit.matched,
+        "relevance": hit.relevance,
+        "copies": [copy.id for copy in hit.copies],
+    }
 
 
 def _all_fenced(value: Any) -> Any:

@@ -185,7 +185,9 @@ class Tools:
         except ValueError as error:  # what is given does not go together
             raise ToolError(f"Nothing was searched: {error}.") from error
         hits = [
-            hit for hit in caller.view.search([query]).result()[0] if hit.record.id != asked.like
+            hit
+            for hit in caller.view.search([query]).result()[0]
+            if asked.like is None or not hit.stands_for(asked.like)
         ]
         if not asked.neighbors:  # which are not counted
             hits = hits[: asked.k]

@@ -11,6 +11,7 @@ has its own, equality goes through a dictionary and order through one NumPy comp
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -211,8 +212,8 @@ class RecordTable:
         """``(records,)``: which of a snapshot's living records a selection chooses."""
         length = len(snapshot.rows)
         mask: Mask = snapshot.alive.copy()
-        if selection.ids is not None or selection.source_ids is not None:
-            named = Selection(ids=selection.ids, source_ids=selection.source_ids)
+        named = replace(selection, filter=None, modality=None)
+        if not named.is_everything:
             listed = np.zeros(length, np.bool_)
             listed[snapshot.ordinals(self._catalog.rows(named))] = True
             mask &= listed

@@ -17,7 +17,7 @@ from unisem.records import Record
 from unisem.stores.faiss import checksums
 from unisem.stores.faiss.bulk import insert
 from unisem.stores.faiss.column_file import Line
-from unisem.stores.faiss.sql import compile_selection, is_large
+from unisem.stores.faiss.sql import PICTURE, compile_selection, is_large
 from unisem.stores.faiss.unerased import LIVING
 from unisem.stores.faiss.words import Entry, as_bytes
 from unisem.stores.selection import Selection
@@ -54,6 +54,8 @@ class RecordRows:
 )""",
         "CREATE INDEX IF NOT EXISTS records_by_source"
         " ON records (source_id) WHERE source_id IS NOT NULL",
+        f"CREATE INDEX IF NOT EXISTS records_by_picture ON records ({PICTURE})"
+        " WHERE image IS NOT NULL",
     )
 
     def __init__(self, database: sqlite3.Connection, image_library: ImageLibrary) -> None:

@@ -29,7 +29,7 @@ from unisem.errors import CorruptStoreError, StoreError, StoreLockedError
 from unisem.stores.faiss import checksums, graph_schema
 from unisem.stores.faiss.writerlock import WriterLock
 
-FORMAT = 6
+FORMAT = 7
 """The format that this version reads and writes."""
 
 
@@ -84,6 +84,15 @@ def _add_checksums_to_the_graph(database: sqlite3.Connection) -> None:
     database.execute("UPDATE mentions SET linked = 0")
 
 
+def _find_by_picture(database: sqlite3.Connection) -> None:
+    database.execute("DROP INDEX IF EXISTS records_by_picture")
+    database.execute(
+        "CREATE INDEX records_by_picture ON records"
+        ' (substr(image, instr(image, \'"sha256":"\') + 10, 16))'
+        " WHERE image IS NOT NULL"
+    )
+
+
 UPGRADES: tuple[Upgrade, ...] = (
     Upgrade(2, "vectors of removed records leave the disk later", _let_vectors_wait),
     Upgrade(
@@ -103,6 +112,7 @@ UPGRADES: tuple[Upgrade, ...] = (
         keeps_rows=True,
         keeps_graph=False,
     ),
+    Upgrade(7, "records are found by their pictures", _find_by_picture, keeps_rows=True),
 )
 """Every step there is, ascending, without gaps."""
 

@@ -19,10 +19,8 @@ from unisem.common.lazy import require
 from unisem.errors import ImageError, StoreError
 from unisem.images.elsewhere import Elsewhere
 from unisem.images.formats import SUFFIXES
-from unisem.images.library import BLOB, ImageLibrary
+from unisem.images.library import BLOB, ImageLibrary, facts_in, facts_of
 from unisem.images.reference import CHANGED, MAX_BYTES, ImageRef
-
-_FACTS = ("sha256", "mime_type", "width", "height")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +158,7 @@ class BlobLibrary(ImageLibrary):
         """As `ImageLibrary.to_json`."""
         if not isinstance(blob := image.elsewhere, Blob):
             return super().to_json(image)
-        facts = {name: getattr(image, name) for name in _FACTS}
-        return json.dumps({"blob": blob.object, **facts}, separators=(",", ":"))
+        return json.dumps({"blob": blob.object, **facts_in(image)}, separators=(",", ":"))
 
     def from_json(self, text: str) -> ImageRef:
         """As `ImageLibrary.from_json`.
@@ -175,7 +172,7 @@ class BlobLibrary(ImageLibrary):
         name, digest = str(place["blob"]), place["sha256"]
         if (found := BLOB.fullmatch(name)) is None or found[3] or name[3:67] != digest:
             raise ValueError(f"{name!r:.100} is no picture's name")
-        return ImageRef(elsewhere=self._blob(name), **{fact: place[fact] for fact in _FACTS})
+        return ImageRef(elsewhere=self._blob(name), **facts_of(place))
 
     def settle(self, images: Iterable[ImageRef | None]) -> None:
         """Nothing to do: objects are never collected."""

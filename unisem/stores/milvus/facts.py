@@ -60,6 +60,8 @@ def facts_of(record: Record) -> Facts:
     always = {_fact("", "modality", record.modality)}
     if record.source_id is not None:
         always |= _of_value(SOURCE, record.source_id)
+    if record.image is not None and record.image.sha256 is not None:
+        always.add(_fact("", "picture", record.image.sha256))
     facts, order, is_whole = set(always), dict[str, float | str](), True
     for field, value in _reachable(record.metadata):
         facts |= _of_value(field, value)
@@ -78,6 +80,11 @@ def facts_of(record: Record) -> Facts:
 def is_of_modality(modality: str) -> str:
     """The expression for records of a modality."""
     return _has(_fact("", "modality", modality))
+
+
+def is_of_pictures(digests: Iterable[str]) -> str:
+    """The expression for records that have one of some pictures."""
+    return _any(_fact("", "picture", digest) for digest in digests)
 
 
 def is_of_sources(source_ids: Iterable[str]) -> str:

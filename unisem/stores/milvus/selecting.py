@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 from unisem.filters import Filter, matches
 from unisem.records import Record
-from unisem.stores.milvus.facts import EVERY, NONE, OTHER, is_of_modality, is_of_sources, said
+from unisem.stores.milvus.facts import (
+    EVERY,
+    NONE,
+    OTHER,
+    is_of_modality,
+    is_of_pictures,
+    is_of_sources,
+    said,
+)
 from unisem.stores.milvus.rows import key_of
 from unisem.stores.milvus.server import one_of
 from unisem.stores.selection import Selection
@@ -50,7 +58,7 @@ def chosen(selection: Selection, narrow: Narrow) -> Chosen:
         selection: Which records.
         narrow: Reads.
     """
-    if selection.ids == () or selection.source_ids == ():
+    if () in (selection.ids, selection.source_ids, selection.digests):
         return Chosen(NONE, None, is_nothing=True)
     parts = []
     if selection.ids is not None:
@@ -58,6 +66,8 @@ def chosen(selection: Selection, narrow: Narrow) -> Chosen:
         parts.append(f"({one_of('key', list(keys))})")
     if selection.source_ids is not None:
         parts.append(is_of_sources(selection.source_ids))
+    if selection.digests is not None:
+        parts.append(is_of_pictures(selection.digests))
     if selection.modality is not None:
         parts.append(is_of_modality(selection.modality))
     if (condition := selection.filter) is None:

@@ -168,6 +168,7 @@ export class App {
         const filter = filterOf(search.conditions, this.spaces.fields);
         const rest = {
             k,
+            duplicates: "near",
             ...(search.modality === "" ? {} : { modality: search.modality }),
             ...(filter === null ? {} : { filter }),
         };

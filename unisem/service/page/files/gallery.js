@@ -38,7 +38,17 @@ export class Gallery {
         const like = button("More like this", "quiet", () => this.actions.like(record));
         like.setAttribute("aria-label", `More like this: ${titleOf(record)}`);
         const picture = record.image === null ? null : this.pictures.of(space, record, "thumbnail", signal);
-        return make("li", { class: record.image === null ? "card words" : "card" }, picture, make("div", { class: "body" }, isHit(found) ? facts(found, rank) : null, record.image === null ? quote(record, link) : caption(record, link), make("p", { class: "where" }, make("span", { dir: "auto" }, whereOf(record)), like)));
+        return make("li", { class: record.image === null ? "card words" : "card" }, picture, make("div", { class: "body" }, isHit(found) ? facts(found, rank) : null, isHit(found) && found.copies.length > 0 ? this.copies(found) : null, record.image === null ? quote(record, link) : caption(record, link), make("p", { class: "where" }, make("span", { dir: "auto" }, whereOf(record)), like)));
+    }
+    /** Where else the picture is. */
+    copies(hit) {
+        const count = hit.copies.length;
+        const links = hit.copies.map((record) => {
+            const link = make("a", { dir: "auto" }, whereOf(record));
+            link.href = this.actions.addressOf(record);
+            return make("li", {}, link);
+        });
+        return make("details", { class: "copies" }, make("summary", {}, `and ${count} ${count === 1 ? "copy" : "copies"}`), make("ul", {}, ...links));
     }
 }
 /** How well it was found and why, for a card and for the detail view. */

@@ -174,6 +174,7 @@ export class App {
     const filter = filterOf(search.conditions, this.spaces.fields);
     const rest = {
       k,
+      duplicates: "near" as const,
       ...(search.modality === "" ? {} : { modality: search.modality }),
       ...(filter === null ? {} : { filter }),
     };

@@ -66,9 +66,26 @@ export class Gallery {
         "div",
         { class: "body" },
         isHit(found) ? facts(found, rank) : null,
+        isHit(found) && found.copies.length > 0 ? this.copies(found) : null,
         record.image === null ? quote(record, link) : caption(record, link),
         make("p", { class: "where" }, make("span", { dir: "auto" }, whereOf(record)), like),
       ),
+    );
+  }
+
+  /** Where else the picture is. */
+  private copies(hit: Hit): HTMLElement {
+    const count = hit.copies.length;
+    const links = hit.copies.map((record) => {
+      const link = make("a", { dir: "auto" }, whereOf(record));
+      link.href = this.actions.addressOf(record);
+      return make("li", {}, link);
+    });
+    return make(
+      "details",
+      { class: "copies" },
+      make("summary", {}, `and ${count} ${count === 1 ? "copy" : "copies"}`),
+      make("ul", {}, ...links),
     );
   }
 }

@@ -38,6 +38,8 @@ export interface Hit {
   readonly matched: Modality;
   readonly relevance: number | null;
   readonly judged: number | null;
+  /** Other records that show the same picture. */
+  readonly copies: readonly SpaceRecord[];
 }
 
 /** A record of a listing has not been compared with anything. */
@@ -66,6 +68,7 @@ export interface Query {
   readonly mode?: Mode;
   readonly modality?: Modality;
   readonly filter?: Json;
+  readonly duplicates?: "keep" | "same" | "near";
 }
 
 export interface Listing {

@@ -1,0 +1,186 @@
+"""`Answering`: a space that stays open, and how its answers are shown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unisem.cli.advice import advice, unknown_language
+from unisem.cli.hit_table import doubt, hits_table
+from unisem.cli.terminal import amount, note, results
+
+if TYPE_CHECKING:
+    from unisem.graph import KnowledgeGraph
+    from unisem.images.reference import ImageSource
+    from unisem.search.query import Query
+    from unisem.search.reranking import RerankReport
+    from unisem.space import SemanticSpace
+    from unisem.stores.hits import Hit
+
+
+@dataclass
+class Answering:
+    """Asks one space, and shows what it finds.
+
+    Attributes:
+        space: The space.
+        query: What every question has in common.
+        conditions: The filters, as they were typed.
+        page: Where each answer is written as a page; nowhere if ``None``.
+        reports: What a reranker says of the last answer.
+    """
+
+    space: SemanticSpace
+    query: Query
+    conditions: list[str]
+    page: Path | None = None
+    reports: list[RerankReport] = field(default_factory=list)
+
+    def asked(self, text: str | None, image: ImageSource | None = None) -> Query:
+        """A question.
+
+        Raises:
+            ImageError: The picture is none.
+            ValueError: The mode cannot ask so.
+        """
+        return replace(self.query, text=text, image=image)
+
+    def answer(self, query: Query) -> list[Hit]:
+        """What is found, once; its page is written, and the search is kept where that is wanted."""
+        self.reports.clear()
+        hits = self.space.search_query(query)
+        if query.text is not None and query.image is None and self.space.path is not None:
+            _keep(self.space.path, query.text, hits)
+        if self.page is not None:
+            self._write_page(self.page, query, hits)
+            note(f"wrote {self.page}")
+        for report in self.reports:
+            note(
+                f"reranked {report.judged:,} of {amount(report.candidates, 'candidate')} in "
+                f"{report.seconds:.1f} s"
+                + (f", no time for {report.left:,}" if report.left else "")
+            )
+        return hits
+
+    def answer_all(self, queries: Sequence[Query]) -> list[list[Hit]]:
+        """What each finds, in less time than one by one; nothing is written or kept."""
+        self.reports.clear()
+        return self.space.search_many(queries)
+
+    def show(self, query: Query, hits: list[Hit], *, started: float | None = None) -> None:
+        """Print an answer as a table, with what is to be said of it.
+
+        Args:
+            query: The question.
+            hits: What was found.
+            started: When it was asked, by `time.perf_counter`, where that is to be told.
+        """
+        seconds = None if started is None else time.perf_counter() - started
+        if hits:
+            results().print(hits_table(hits, self.space.image_library))
+        for said in self.remarks(query, hits):
+            note(said)
+        if seconds is not None:
+            note(f"{amount(len(hits), 'hit')} in {1000 * seconds:,.0f} ms")
+
+    def remarks(self, query: Query, hits: list[Hit]) -> list[str]:
+        """Sentences on an answer that may be none."""
+        nothing = "" if hits else "Nothing found."
+        said = doubt(hits, min_relevance=query.min_relevance) or nothing
+        tries = "" if hits else advice(query, self.space)
+        whole = " ".join(filter(None, [said, tries]))
+        return list(filter(None, [whole, unknown_language(query, self.space.encoder)]))
+
+    def as_json(self, query: Query, hits: list[Hit]) -> dict[str, Any]:
+        """An answer for programs."""
+        from unisem.images.reference import ImageRef
+
+        image = query.image if isinstance(query.image, ImageRef) else None
+        return {
+            "query": {
+                "text": query.text,
+                "image": None if image is None else str(image.path),
+                "k": query.k,
+                "mode": query.mode,
+            },
+            "reranking": self.reports[0]._asdict() if len(self.reports) == 1 else None,
+            "hits": [_hit_as_json(rank, hit) for rank, hit in enumerate(hits, start=1)],
+        }
+
+    def _write_page(self, page: Path, query: Query, hits: list[Hit]) -> None:
+        from unisem.cli.page import Page, Section
+
+        kinds = {"image": "records with a picture", "text": "records without a picture"}
+        compared = {"image": "compared with pictures", "text": "compared with texts and captions"}
+        modes = {"keyword": "by keyword", "hybrid": "by meaning and keyword"}
+        remarks = [
+            modes.get(query.mode),
+            kinds.get(query.selection.modality or ""),
+            compared.get(query.match),
+            "copies, too" if query.duplicates == "keep" else None,
+            None if not query.diversity else f"diversity {query.diversity:g}",
+            None
+            if query.min_relevance is None
+            else f"relevant with a probability of {query.min_relevance:.0%} or more",
+            *self.conditions,
+        ]
+        Page(
+            title=query.text or "Like this picture",
+            sections=(
+                Section(
+                    text=query.text,
+                    image=query.image,
+                    hits=tuple(hits),
+                    remark=" · ".join(filter(None, remarks)),
+                    doubt=" ".join(self.remarks(query, hits)),
+                ),
+            ),
+            footer=f"{amount(len(self.space), 'record')} · encoder {self.space.encoder.name}",
+            library=self.space.image_library,
+            graph=_graph_of(self.space),
+        ).write(page)
+
+
+def _hit_as_json(rank: int, hit: Hit) -> dict[str, Any]:
+    image = hit.record.image
+    return {
+        "rank": rank,
+        "score": hit.score,
+        "relevance": hit.relevance,
+        "judged": hit.judged,
+        "id": hit.record.id,
+        "modality": hit.record.modality,
+        "matched": hit.matched,
+        "path": list(hit.path),
+        "text": hit.record.text,
+        "image": None if image is None else str(image.path),
+        "copies": [
+            {"id": copy.id, "image": None if copy.image is None else str(copy.image.path)}
+            for copy in hit.copies
+        ],
+        "metadata": dict(hit.record.metadata),
+    }
+
+
+def _keep(directory: Path, text: str, hits: list[Hit]) -> None:
+    """Keep the search where somebody wants that; see `unisem feedback`."""
+    from unisem.pairs.labelling.feedback import Feedback
+
+    kept = Feedback(directory)
+    if kept.is_on:
+        number = kept.keep(text, [hit.record.id for hit in hits])
+        note(f"kept as search {number}; which was right? unisem feedback good {directory} RANK")
+
+
+def _graph_of(space: SemanticSpace) -> KnowledgeGraph | None:
+    """The space's graph, if its store keeps one and records mention something."""
+    from unisem.errors import StoreError
+
+    try:
+        graph = space.graph
+    except StoreError:
+        return None
+    return graph if graph.counts.mentions else None

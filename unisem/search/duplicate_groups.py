@@ -1,0 +1,216 @@
+"""`DuplicateGroup`: records that show one picture, and which of them to keep."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from unisem.captions import is_generated
+from unisem.images.looks import Floats, are_near, is_look, rows_of
+from unisem.records import Record
+
+_BLOCK = 512  # looks that are compared with the first ones of the groups together
+_AT_ONCE = 4096  # of those
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One place of a picture.
+
+    Attributes:
+        record: The record.
+        pixels: Width times height; 0 if that is not known.
+        size: The file's bytes; 0 if it is gone, or lies elsewhere.
+        modified: When the file was changed last; ``None`` likewise.
+        is_gone: Whether the file is there no more.
+        merits: In what it is the best one of its group, or not worse than any other.
+    """
+
+    record: Record
+    pixels: int
+    size: int
+    modified: datetime | None
+    is_gone: bool
+    merits: tuple[Literal["largest", "oldest", "best captioned"], ...] = ()
+
+    @classmethod
+    def of(cls, record: Record) -> Copy:
+        """Look at a record's file, which is not opened."""
+        image = record.image
+        assert image is not None
+        pixels = (image.width or 0) * (image.height or 0)
+        if image.path is None:
+            return cls(record, pixels, 0, None, is_gone=False)
+        status = _status(image.path)
+        if status is None:
+            return cls(record, pixels, 0, None, is_gone=True)
+        modified = datetime.fromtimestamp(status.st_mtime, UTC)
+        return cls(record, pixels, status.st_size, modified, is_gone=False)
+
+    @property
+    def caption_rank(self) -> tuple[bool, int]:
+        """Better captioned is more: words of a person before generated ones, then more words."""
+        text = self.record.text or ""
+        return bool(text) and not is_generated(self.record), len(text.split())
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateGroup:
+    """Records that show one picture.
+
+    Attributes:
+        copies: The one to keep first: of files that are there the one with the most pixels, then
+            the best captioned, then the one with the most bytes, the oldest, the first by id.
+        kind: ``"same"`` if all have the same bytes, else ``"near"``.
+    """
+
+    copies: tuple[Copy, ...]
+    kind: Literal["same", "near"]
+
+    @property
+    def spare(self) -> int:
+        """The bytes of all files but the one to keep."""
+        files = {it.record.image.path: it.size for it in self.copies if it.record.image}
+        return sum(files.values()) - self.copies[0].size
+
+
+def duplicate_groups(
+    records: Iterable[Record], *, near: bool, looks: Mapping[str, str] | None = None
+) -> list[DuplicateGroup]:
+    """Which records show one picture; largest groups first.
+
+    Records of the same digest are one. With ``near``, pictures are gone through from the one that
+    is most worth keeping to the one that is least: each joins the first of those before it that
+    it is near to and that has joined no other, see `unisem.images.looks`. So no chain of pictures
+    that are each near the next makes a group.
+
+    Args:
+        records: Those without an inspected picture are passed over.
+        near: Whether pictures count that look nearly the same.
+        looks: By digest, of pictures whose records have none.
+    """
+    copies: dict[str, list[Copy]] = {}
+    for record in records:
+        if record.image is not None and record.image.sha256 is not None:
+            copies.setdefault(record.image.sha256, []).append(Copy.of(record))
+    for some in copies.values():
+        some.sort(key=_worth)
+    ordered = sorted(copies.values(), key=lambda some: _worth(some[0]))
+    known = dict(looks or {})
+    found = [_look(some, known) if near else None for some in ordered]
+    first = _joined(found)
+    groups: dict[int, list[Copy]] = {}
+    for place, some in enumerate(ordered):
+        groups.setdefault(first[place], []).extend(some)
+    joined = {place for place, owner in enumerate(first) if owner != place}
+    owners = {first[place] for place in joined}
+    made = [
+        DuplicateGroup(_judged(sorted(some, key=_worth)), "near" if place in owners else "same")
+        for place, some in groups.items()
+        if len(some) > 1
+    ]
+    return sorted(made, key=lambda it: (-len(it.copies), _worth(it.copies[0])))
+
+
+def _look(copies: Sequence[Copy], known: Mapping[str, str]) -> str | None:
+    for copy in copies:
+        image = copy.record.image
+        if image is not None and (look := image.look or known.get(image.sha256 or "")):
+            return look if is_look(look) else None
+    return None
+
+
+def _joined(looks: Sequence[str | None]) -> list[int]:
+    """For each picture the place of the one that stands for it; its own if it does itself."""
+    first = list(range(len(looks)))
+    places = [place for place, look in enumerate(looks) if look is not None]
+    rows = rows_of([look for look in looks if look is not None])
+    kept = _Kept(rows.shape[1])
+    for start in range(0, len(places), _BLOCK):
+        block, here = rows[start : start + _BLOCK], places[start : start + _BLOCK]
+        owners = kept.first_near(block)
+        among = are_near(block, block)
+        new: list[int] = []
+        for number, place in enumerate(here):
+            if owners[number] >= 0:
+                first[place] = owners[number]
+            elif earlier := [it for it in new if among[number, it]]:
+                first[place] = here[earlier[0]]
+            else:
+                new.append(number)
+        kept.add(block[new], [here[number] for number in new])
+    return first
+
+
+@dataclass
+class _Kept:
+    """The looks of pictures that stand for themselves, in the order of their worth."""
+
+    width: int
+    blocks: list[Floats] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+
+    def add(self, rows: Floats, places: Sequence[int]) -> None:
+        if self.blocks and len(self.blocks[-1]) + len(rows) <= _AT_ONCE:
+            self.blocks[-1] = np.concatenate([self.blocks[-1], rows])
+        else:
+            self.blocks.append(rows)
+        self.places += places
+
+    def first_near(self, rows: Floats) -> list[int]:
+        """The place of the first that each is near to; -1 if it is near none."""
+        found = np.full(len(rows), -1)
+        start = 0
+        for block in self.blocks:
+            open_ = np.flatnonzero(found < 0)
+            near = are_near(rows[open_], block)
+            hit = near.any(1)
+            found[open_[hit]] = near[hit].argmax(1) + start
+            start += len(block)
+        return [self.places[number] if number >= 0 else -1 for number in found.tolist()]
+
+
+def _worth(copy: Copy) -> tuple[object, ...]:
+    """Less is more worth keeping."""
+    is_written, words = copy.caption_rank
+    age = copy.modified.timestamp() if copy.modified is not None else float("inf")
+    return (
+        copy.is_gone,
+        -copy.pixels,
+        not is_written,
+        -words,
+        -copy.size,
+        age,
+        copy.record.id,
+    )
+
+
+def _judged(copies: Sequence[Copy]) -> tuple[Copy, ...]:
+    there = [copy for copy in copies if not copy.is_gone]
+    largest = max((copy.pixels for copy in there), default=0)
+    oldest = min((it.modified for it in there if it.modified is not None), default=None)
+    captioned = max(copy.caption_rank for copy in copies)
+    judged = []
+    for copy in copies:
+        merits: list[Literal["largest", "oldest", "best captioned"]] = []
+        if copy in there and copy.pixels == largest > 0:
+            merits.append("largest")
+        if copy in there and oldest is not None and copy.modified == oldest:
+            merits.append("oldest")
+        if captioned[1] and copy.caption_rank == captioned:
+            merits.append("best captioned")
+        judged.append(replace(copy, merits=tuple(merits)))
+    return tuple(judged)
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,109 @@
+"""Which hits show the same picture, and what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from unisem.images.looks import Looks
+from unisem.records import Record
+from unisem.stores import Store
+from unisem.stores.hits import Hit
+from unisem.stores.selection import Selection
+
+Duplicates = Literal["keep", "same", "near"]
+"""Keep all hits; one for the same picture, byte for byte; or one for nearly the same, too."""
+MOST_COPIES = 100
+"""How many copies a hit tells of."""
+
+
+def without_duplicates(hits: Sequence[Hit], duplicates: Duplicates) -> list[Hit]:
+    """The first hit of each picture; hits without a picture all.
+
+    A hit that nearly the same ones made way for tells of them.
+
+    Args:
+        hits: Best first.
+        duplicates: What counts as one picture.
+    """
+    if duplicates == "keep":
+        return list(hits)
+    found: list[Hit] = []
+    places: dict[str, int] = {}  # of each picture
+    looks = Looks()
+    for hit in hits:
+        image = hit.record.image
+        if image is None or image.sha256 is None:
+            found.append(hit)
+            continue
+        place = places.get(image.sha256)
+        if place is None and duplicates == "near" and image.look is not None:
+            if (near := looks.first_near(image.look)) is not None:
+                place = places[image.sha256] = near
+                kept = found[place]
+                others = (*kept.copies, hit.record, *hit.copies)
+                found[place] = replace(kept, copies=others)
+            else:
+                looks.add(image.look, len(found))
+        if place is None:
+            places[image.sha256] = len(found)
+            found.append(hit)
+    return found
+
+
+def with_copies(store: Store, hits: Sequence[Hit], selection: Selection) -> list[Hit]:
+    """Give each hit the records that have its picture, byte for byte, beside its near ones.
+
+    Args:
+        store: Where the records are.
+        hits: One for each picture.
+        selection: What a record must meet to be told of.
+    """
+    digests = list(dict.fromkeys(d for hit in hits for d in _digests((hit.record, *hit.copies))))
+    known = len({it.id for hit in hits for it in (hit.record, *hit.copies) if it.image is not None})
+    if not digests or store.count(replace(selection, digests=tuple(digests))) <= known:
+        return [hit if not hit.copies else _telling(hit, ()) for hit in hits]
+    records = _found(store, digests, selection, known)
+    return [
+        _telling(
+            hit, [it for d in _digests((hit.record, *hit.copies)) for it in records.get(d, ())]
+        )
+        for hit in hits
+    ]
+
+
+def _found(
+    store: Store, digests: Sequence[str], selection: Selection, known: int
+) -> dict[str, list[Record]]:
+    """Records by their pictures, so many that each has as many as are told of."""
+    chosen = replace(selection, digests=tuple(digests))
+    records, following = store.page(chosen, None, known + MOST_COPIES)
+    if following is not None:  # one picture of very many records hides those of the others
+        records = [
+            record
+            for digest in digests
+            for record in store.page(replace(selection, digests=(digest,)), None, MOST_COPIES + 1)[
+                0
+            ]
+        ]
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        for digest in _digests((record,)):
+            found.setdefault(digest, []).append(record)
+    return found
+
+
+def _telling(hit: Hit, records: Iterable[Record]) -> Hit:
+    others = {record.id: record for record in (*hit.copies, *records)}
+    others.pop(hit.record.id, None)
+    ordered = [others[name] for name in sorted(others)]
+    return replace(hit, copies=tuple(ordered[:MOST_COPIES]))
+
+
+def _digests(records: Iterable[Record]) -> list[str]:
+    return [
+        record.image.sha256
+        for record in records
+        if record.image is not None and record.image.sha256 is not None
+    ]
