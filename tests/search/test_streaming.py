@@ -70,7 +70,9 @@ def said(hits: Any) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("asked", ASKED)
 def test_hits_are_those_of_search(space: SemanticSpace, asked: dict[str, Any]) -> None:
     for k in (0, 1, 7, 8, 40, 1000):
-        assert said(space.search_iterator(**asked, k=k)) == said(space.search(**asked, k=k))
+        assert said(space.search_iterator(**asked, k=k)) == said(
+            space.search(**asked, k=k, duplicates="keep")
+        )
 
 
 def test_ties_go_by_id_across_pages(space: SemanticSpace) -> None:
@@ -87,7 +89,7 @@ def test_probabilities_come_along() -> None:
         space.calibrate()
         for asked in ({}, {"min_relevance": 0.3}, {"match": "image", "min_score": 0.1}):
             for k in (5, 50):
-                hits = space.search("thing 130", k=k, **asked)  # type: ignore[arg-type]
+                hits = space.search("thing 130", k=k, duplicates="keep", **asked)  # type: ignore[arg-type]
                 found = space.search_iterator("thing 130", k=k, **asked)  # type: ignore[arg-type]
                 assert said(found) == said(hits)
         assert any(hit.relevance is not None for hit in hits)
@@ -107,11 +109,13 @@ def test_words_become_their_picture_once(tmp_path: Path) -> None:
             for k in (1, 3, 8, 13, 50):
                 for modality in (None, "text", "image"):
                     asked: Any = {"text": text, "k": k, "modality": modality}
-                    assert said(space.search_iterator(**asked)) == said(space.search(**asked))
+                    assert said(space.search_iterator(**asked)) == said(
+                        space.search(**asked, duplicates="keep")
+                    )
 
 
 def test_what_is_removed_or_replaced_meanwhile_is_left_out(space: SemanticSpace) -> None:
-    whole = space.search("red", k=1000)
+    whole = space.search("red", k=1000, duplicates="keep")
     hits = space.search_iterator("red", k=1000)
     given = [next(hits) for _ in range(7)]
     removed = {hit.record.id for hit in whole[10:30]}
@@ -145,7 +149,7 @@ def test_records_that_are_missing_are_damage_where_nobody_wrote(tmp_path: Path) 
 def test_a_damaged_index_is_done_without(
     space: SemanticSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected, search = space.search("red", k=1000), Snapshot.search
+    expected, search = space.search("red", k=1000, duplicates="keep"), Snapshot.search
     broken = [True]
 
     def damaged(*arguments: Any) -> Any:
@@ -179,7 +183,7 @@ def test_a_page_is_read_when_it_is_asked_for(
 def test_who_asks_for_more_gets_it(space: SemanticSpace) -> None:
     vector = space.embed_query(Query(text="red house"))
     pages = list(space.store.search_pages(vector, 3))
-    hits = space.search("red house", k=1000)
+    hits = space.search("red house", k=1000, duplicates="keep")
     assert said(hit for page in pages for hit in page) == said(hits)
 
 
@@ -189,7 +193,7 @@ def test_who_asks_for_more_gets_it(space: SemanticSpace) -> None:
         ({"mode": "hybrid"}, "hybrid"),
         ({"diversity": 0.0}, "diversity"),
         ({"reranker": LengthReranker()}, "reranker"),
-        ({"distinct": True}, "distinct"),
+        ({"duplicates": "near"}, "duplicates"),
         ({"neighbors": 1}, "neighbors"),
         ({"graph": GraphExpansion()}, "graph"),
     ],
@@ -197,6 +201,6 @@ def test_who_asks_for_more_gets_it(space: SemanticSpace) -> None:
 def test_what_looks_at_all_hits_is_refused(asked: dict[str, Any], name: str) -> None:
     with SemanticSpace.open(None, encoder=ToyEncoder()) as space:
         with pytest.raises(ValueError, match=rf"{name}.*use search"):
-            space.iterate(Query(text="a", **asked))
+            space.iterate(Query(text="a", **{"duplicates": "keep"} | asked))
         with pytest.raises(ValueError, match="k must be"):
             space.search_iterator("a", k=-1)

@@ -133,7 +133,7 @@ class Searchable(ABC):
         min_score: float | None = None,
         min_relevance: float | None = None,
     ) -> Iterator[Hit]:
-        """Find what `search` finds, and give hits one after the other, in the same order.
+        """Find what `search` finds, copies too, and give hits one by one, in the same order.
 
         For very many of them: the first comes early, and memory holds two numbers for each, and the
         records of a page. They are ranked when the first is asked for; records that are removed or
@@ -168,5 +168,6 @@ class Searchable(ABC):
             match=match,
             min_score=min_score,
             min_relevance=min_relevance,
+            duplicates="keep",
         )
         return self.iterate(query)

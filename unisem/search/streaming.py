@@ -22,7 +22,7 @@ def check_streams(query: Query) -> None:
         f'mode "{query.mode}"': query.mode != "vector",
         "diversity": query.diversity is not None,
         "a reranker": query.reranker is not None,
-        "distinct": query.distinct,
+        f'duplicates="{query.duplicates}"': query.duplicates != "keep",
         "neighbors": query.neighbors > 0,
         "graph": query.graph is not None,
     }
