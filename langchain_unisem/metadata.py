@@ -7,6 +7,7 @@ from typing import Any
 
 from langchain_core.documents import Document
 
+from unisem.presentation.citation import way
 from unisem.records import Record
 
 SCORE_KEY = "relevance_score"
@@ -116,7 +117,7 @@ def way_of(metadata: Mapping[str, Any]) -> dict[str, str]:
     path = (details_of(metadata) or {}).get("path")
     if not isinstance(path, list) or not all(isinstance(step, str) for step in path):
         return {}
-    return {"way": " → ".join(path)} if path else {}
+    return way(path)
 
 
 def own_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:

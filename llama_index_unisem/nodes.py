@@ -48,7 +48,7 @@ from unisem.errors import ImageError
 from unisem.images.for_models import ImageLimits, ModelImage, Regions
 from unisem.images.reference import ImageRef
 from unisem.images.region import Region
-from unisem.presentation.citation import citation
+from unisem.presentation.citation import citation, way
 from unisem.presentation.contents import Content, Item, byte_share, contents, left_out
 from unisem.presentation.fence import result
 from unisem.presentation.written import written
@@ -63,8 +63,6 @@ RELATIONS = {
 """A record's links as LlamaIndex names them."""
 COPIES = "copies"
 """Under which key a node's metadata has the ids of other records with the same picture."""
-WAY = "way"
-"""Under which key a node's metadata says by which way through a knowledge graph it was found."""
 
 _PARTS = (
     "metadata",
@@ -272,7 +270,7 @@ def nodes_of(hits: Sequence[Hit], limits: ImageLimits) -> list[NodeWithScore]:
 
     A node resolves its picture alone, without knowing the others, so the limits are shared out
     here: the best-ranked ``limits.count`` pictures are sent, each with an equal part of
-    ``limits.bytes``. A hit's way through the knowledge graph goes into the metadata, as `WAY`, and
+    ``limits.bytes``. A hit's way through the knowledge graph goes into the metadata, as `way`, and
     the ids of its copies, as `COPIES`, which models do not read.
     """
     room = limits.count
@@ -281,8 +279,8 @@ def nodes_of(hits: Sequence[Hit], limits: ImageLimits) -> list[NodeWithScore]:
     found: list[NodeWithScore] = []
     for hit in hits:
         node = node_of(hit.record)
-        if hit.path:
-            _put(node, WAY, " → ".join(hit.path))  # models read it with the rest of the metadata
+        for name, said in way(hit.path).items():  # models read it with the rest of the metadata
+            _put(node, name, said)
         if hit.copies:
             key = _put(node, COPIES, [copy.id for copy in hit.copies])
             node.excluded_llm_metadata_keys = [*node.excluded_llm_metadata_keys, key]

@@ -137,6 +137,7 @@ def _langchain_settings(question: Question) -> dict[str, Any] | None:
         "filter": None if condition is None else conditions.core(condition),
         "neighbors": question.neighbors,
         "reranker": question.reranker,
+        "graph": question.graph,
         **further,
     }
     if question.mode == "hybrid":
@@ -261,7 +262,10 @@ def core_index_retriever(space: SemanticSpace, question: Question) -> Answer:
 
 def _plain(question: Question) -> bool:
     """Whether LlamaIndex's own query has a word for each of its parts."""
-    rich = (question.image, question.min_score, question.reranker, question.neighbors or None)
+    rich = (
+        *(question.image, question.min_score, question.reranker),
+        *(question.neighbors or None, question.graph),
+    )
     return all(part is None for part in rich)
 
 
@@ -281,6 +285,7 @@ def _llama_index(space: SemanticSpace, question: Question) -> llama_index_unisem
         fetch_k=question.fetch_k,
         reranker=question.reranker,
         neighbors=question.neighbors,
+        graph=question.graph,
     )
 
 
@@ -339,6 +344,15 @@ def _nodes(found: Sequence[NodeWithScore]) -> Found:
     return [(one.node_id, one.score) for one in found]
 
 
+def graphless(door: Door) -> Door:
+    """A door that asks by LlamaIndex's own query, which has no word for a graph."""
+
+    def ask(space: SemanticSpace, question: Question) -> Answer:
+        return None if question.graph is not None else door(space, question)
+
+    return ask
+
+
 DOORS: dict[str, Door] = {
     "LangChain retriever": langchain_retriever,
     "LangChain retriever, at the call and async": langchain_retriever_async,
@@ -350,12 +364,12 @@ DOORS: dict[str, Door] = {
     "LlamaIndex retriever, async": llama_index_retriever_async,
     "LlamaIndex query engine": llama_index_engine,
     "LlamaIndex tool": llama_index_tool,
-    "index's retriever": index_retriever,
-    "index's retriever, async": index_retriever_async,
-    "index's query engine and its tool": index_engine,
-    "index's chat engine, context": index_chat("context"),
-    "index's chat engine, condense_plus_context": index_chat("condense_plus_context"),
-    "index's chat engine, condense_question": index_chat("condense_question"),
+    "index's retriever": graphless(index_retriever),
+    "index's retriever, async": graphless(index_retriever_async),
+    "index's query engine and its tool": graphless(index_engine),
+    "index's chat engine, context": graphless(index_chat("context")),
+    "index's chat engine, condense_plus_context": graphless(index_chat("condense_plus_context")),
+    "index's chat engine, condense_question": graphless(index_chat("condense_question")),
     "LlamaIndex store": store_query,
     "LlamaIndex's own index over the store": core_index_retriever,
 }

@@ -22,6 +22,7 @@ from unisem import Record, SemanticSpace
 from unisem.records import Modality
 from unisem.rerank import Reranker
 from unisem.search.fusion import Fusion, RankFusion, WeightedFusion
+from unisem.search.graph_expansion import GraphExpansion
 from unisem.search.query import Mode, Query
 from unisem.search.reranking import Reranking
 from unisem.stores.selection import Match
@@ -49,6 +50,7 @@ class Question:
     fetch_k: int | None = None
     reranker: Reranker | Reranking | None = None
     neighbors: int = 0
+    graph: GraphExpansion | None = None
 
     @property
     def fusion(self) -> Fusion:
@@ -95,6 +97,7 @@ class Core(Front):
             fetch_k=question.fetch_k,
             reranker=question.reranker,
             neighbors=question.neighbors,
+            graph=question.graph,
         )
         return [[(hit.record.id, hit.score) for hit in hits]]
 

@@ -45,7 +45,9 @@ def add(
         return
     _tell(report)
     if found.unusable:
-        note(f"{amount(found.unusable, 'label')} left out: too long, or not to be kept as a name")
+        note(
+            f"{found.unusable:,} labels or triples left out: too long, or not to be kept as a name"
+        )
 
 
 @graph.command()

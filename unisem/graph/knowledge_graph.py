@@ -138,7 +138,7 @@ class KnowledgeGraph:
         if name is not None:
             with self._graph.reading() as reader:
                 numbers = [number for group in reader.named([name]).values() for number in group]
-                found = reader.entities(numbers)
+                found = reader.ends(numbers)
             yield from (found[number] for number in numbers)
             return
         after = 0
@@ -165,7 +165,7 @@ class KnowledgeGraph:
         with self._graph.reading() as reader:
             number = reader.numbers([entity_id]).get(entity_id)
             edges = [] if number is None else reader.edges(number, limit, types)
-            found = reader.entities([edge.other for edge in edges])
+            found = reader.ends([edge.other for edge in edges])
         return [
             Neighbour(found[edge.other], edge.type, edge.weight, bool(edge.outward))
             for edge in edges
@@ -246,7 +246,8 @@ class KnowledgeGraph:
         self, reader: GraphReader, weights: Sequence[tuple[int, float]], limit: int
     ) -> list[Link]:
         found = reader.entities([number for number, _ in weights[:limit]])
-        return [Link(found[number], weight) for number, weight in weights[:limit]]
+        # One whose name was near a moment ago may have been removed.
+        return [Link(found[n], weight) for n, weight in weights[:limit] if n in found]
 
     def embed_names(
         self, *, batch: int = 256, progress: Callable[[int, int], None] | None = None
@@ -323,7 +324,11 @@ class KnowledgeGraph:
                 for item in page:
                     weights = self._of_record(reader, item, texts, names, limit)
                     found = reader.entities(list(weights))
-                    kept += [Mention(item.record.id, found[n].id, w) for n, w in weights.items()]
+                    kept += [
+                        Mention(item.record.id, found[n].id, weight)
+                        for n, weight in weights.items()
+                        if n in found
+                    ]
             done += len(page)
             if progress is not None:
                 progress(done, total)

@@ -1,8 +1,8 @@
-"""`citation`: where in a document a record stands, as people write it; `told` of its metadata."""
+"""What is said of a record beside its text: `citation`, `told` of its metadata, `way` to it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -50,3 +50,12 @@ def told(metadata: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
     place = citation(metadata)
     shown = {} if place is None else {"place": place}
     return shown | {name: metadata[name] for name in fields if name in metadata}
+
+
+def way(path: Sequence[str]) -> dict[str, str]:
+    """What a model is told of the way through a knowledge graph to a record, if there is one.
+
+    >>> way(("string instrument", "banjo"))
+    {'way': 'string instrument → banjo'}
+    """
+    return {"way": " → ".join(path)} if path else {}

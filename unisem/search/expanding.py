@@ -70,6 +70,8 @@ class Expander:
     ) -> list[Hit]:
         meaning = self._by_meaning(vector)
         with self._store.graph.reading() as reader:
+            near = reader.entities(list(meaning))  # without those that were removed just now
+            meaning = {number: share for number, share in meaning.items() if number in near}
             seeds = _shares(self._links(reader, query, meaning), 1.0)
             named = list(seeds)
             told = _told_by(reader, [hit.record.id for hit in hits[: how.seed_hits]])
@@ -181,5 +183,5 @@ def _named(
 ) -> dict[int, tuple[str, ...]]:
     """The paths to entities, as names."""
     paths = {number: reached.path(number) for number in numbers}
-    found = reader.entities(sorted({step for path in paths.values() for step in path}))
+    found = reader.ends(sorted({step for path in paths.values() for step in path}))
     return {number: tuple(found[step].name for step in path) for number, path in paths.items()}

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.errors import GraphError, RecordError
+from unisem.errors import CorruptStoreError, GraphError, RecordError
 from unisem.records import Vector, check_json, check_unicode
 from unisem.stores.selection import Selection
 
@@ -209,6 +209,20 @@ class GraphReader(ABC):
     @abstractmethod
     def entities(self, numbers: Sequence[int]) -> dict[int, Entity]:
         """Entities by number; unknown numbers are left out."""
+
+    def ends(self, numbers: Sequence[int]) -> dict[int, Entity]:
+        """Entities that this state's relations and mentions lead to, so that they must be there.
+
+        Raises:
+            CorruptStoreError: One is not.
+        """
+        found = self.entities(numbers)
+        if len(found) < len(set(numbers)):
+            raise CorruptStoreError(
+                "the graph of this space is damaged (it leads to an entity that is not there); "
+                "restore the space from a copy, or save the rest: `unisem store export --salvage`"
+            )
+        return found
 
     @abstractmethod
     def named(self, names: Sequence[str]) -> dict[str, list[int]]:

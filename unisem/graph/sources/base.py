@@ -29,7 +29,7 @@ class GraphSource:
 
     @property
     def unusable(self) -> int:
-        """How many names `entities` left out the last time, as they cannot be kept."""
+        """How many names and triples `entities` left out the last time, as they cannot be kept."""
         return 0
 
     def relations(self) -> Iterable[Relation]:

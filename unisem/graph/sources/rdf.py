@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,7 +24,7 @@ from unisem.graph.sources.rdf_terms import (
     local_name,
     statements_of,
 )
-from unisem.stores.graph import MOST_ALIASES, Entity, Mention, Relation
+from unisem.stores.graph import MOST_ALIASES, Entity, Mention, Relation, is_name
 
 FORMATS = {
     ".nt": "nt",
@@ -48,7 +49,8 @@ class RdfFile(GraphSource):
     ``skos:broader``, ``rdfs:subClassOf`` and ``rdf:type`` say what is broader, ``skos:narrower``
     the reverse. ``skos:prefLabel`` and ``rdfs:label`` give the name, in ``language`` if it is
     there, and with ``skos:altLabel``, in every language, the aliases; an entity without one is
-    called by the end of its IRI. Labels that no name can be are left out and counted. Any other
+    called by the end of its IRI. Labels that no name can be are left out and counted, and so
+    are triples of such an IRI. Any other
     triple between two IRIs is a relation whose type is the end of the predicate's IRI. Numbers,
     other texts and blank nodes are left out.
 
@@ -80,28 +82,36 @@ class RdfFile(GraphSource):
     def entities(self) -> Iterator[Entity]:
         """Everything that has a label or stands in a relation; all names are held in memory."""
         known: dict[str, Names | None] = {}
-        self._unusable = 0
-        for where, triple in self._triples():
+        self._unusable = left_out = 0
+        for triple in self._triples():
             if isinstance(triple.object, Literal):
                 if is_label(triple.predicate):
+                    if not is_name(triple.subject):
+                        left_out += 1
+                        continue
                     names = known.get(triple.subject) or Names()
                     known[triple.subject] = names
                     names.hear(triple.predicate, triple.object, self._language)
                 continue
-            for said in self._said(where, triple):
+            try:
+                found = list(statements_of(triple, self._records))
+            except GraphError:  # an IRI that is too long
+                left_out += 1
+                continue
+            for said in found:
                 ends = (
                     (said.entity_id,) if isinstance(said, Mention) else (said.subject, said.object)
                 )
                 for end in ends:
                     known.setdefault(end, None)
-        self._unusable = sum(heard.unusable for heard in known.values() if heard)
+        self._unusable = left_out + sum(heard.unusable for heard in known.values() if heard)
         for iri, heard in known.items():
             if not iri.startswith(self._records):
                 yield self._entity(iri, heard or Names())
 
     @property
     def unusable(self) -> int:
-        """Labels that `entities` left out: over 1,000 characters, or none that can be kept."""
+        """Labels and triples that `entities` left out: over 1,000 characters, or not to keep."""
         return self._unusable
 
     def relations(self) -> Iterator[Relation]:
@@ -117,36 +127,25 @@ class RdfFile(GraphSource):
                 yield one
 
     def _statements(self) -> Iterator[Relation | Mention]:
-        for where, triple in self._triples():
+        for triple in self._triples():
             if not isinstance(triple.object, Literal):
-                yield from self._said(where, triple)
-
-    def _said(self, where: str, triple: Triple) -> list[Relation | Mention]:
-        try:
-            return list(statements_of(triple, self._records))
-        except GraphError as error:
-            raise GraphError(f"{where}: {error}; nothing of the file is added") from None
+                with suppress(GraphError):  # which `entities` counts
+                    yield from list(statements_of(triple, self._records))
 
     def _entity(self, iri: str, names: Names) -> Entity:
         name = names.best[2] if names.best else next(iter(names.others), local_name(iri))
-        aliases = tuple(other for other in names.others if other != name)[:MOST_ALIASES]
-        try:
-            return Entity(iri, name, aliases)
-        except GraphError as error:
-            raise GraphError(f"{self._path}: {error}; nothing of the file is added") from None
+        return Entity(iri, name, tuple(one for one in names.others if one != name)[:MOST_ALIASES])
 
-    def _triples(self) -> Iterator[tuple[str, Triple]]:
-        """Each triple with where it stands."""
+    def _triples(self) -> Iterator[Triple]:
         if self._format == "nt":
             with opened(self._path) as file:
                 yield from self._lines(file)
             return
         with opened(self._path, largest=_LARGEST) as file:
             data = file.read(_LARGEST + 1)
-        for triple in self._parsed(data):
-            yield str(self._path), triple
+        yield from self._parsed(data)
 
-    def _lines(self, file: BinaryIO) -> Iterator[tuple[str, Triple]]:
+    def _lines(self, file: BinaryIO) -> Iterator[Triple]:
         from rdflib.exceptions import ParserError
         from rdflib.plugins.parsers.ntriples import W3CNTriplesParser
 
@@ -164,8 +163,7 @@ class RdfFile(GraphSource):
                 raise GraphError(
                     f"{where}: is no triple ({str(error)[:200]}); nothing of the file is added"
                 ) from None
-            for triple in sink.taken():
-                yield where, triple
+            yield from sink.taken()
 
     def _parsed(self, data: bytes) -> list[Triple]:
         from rdflib import Graph

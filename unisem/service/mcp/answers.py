@@ -79,6 +79,10 @@ class FoundAnswer(RecordAnswer):
     matched: Modality = Field(description="Whether its text or its picture is what is alike.")
     relevance: float | None = Field(description="The probability that it is relevant, if known.")
     copies: list[str] = Field(description="Ids of other records that have the same picture.")
+    path: list[str] = Field(
+        default_factory=list,
+        description="What leads to it from what was asked for, where the graph found it.",
+    )
 
 
 class SearchAnswer(Answer):
@@ -133,6 +137,7 @@ def found_parts(hit: Hit) -> dict[str, Any]:
         "matched": hit.matched,
         "relevance": hit.relevance,
         "copies": [copy.id for copy in hit.copies],
+        "path": _all_fenced(hit.path),
     }
 
 

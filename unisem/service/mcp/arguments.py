@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic.json_schema import GenerateJsonSchema
 
 from unisem.records import Modality, check_unicode
+from unisem.search.graph_expansion import Expansion
 from unisem.search.query import Mode
 from unisem.service.mcp.settings import McpSettings
 from unisem.wire.filters import WireFilter
@@ -75,6 +76,7 @@ class SearchArguments(Arguments):
     mode: Mode
     min_score: float | None
     neighbors: int
+    graph: Expansion | None
 
 
 class ShowArguments(Arguments):
@@ -169,6 +171,16 @@ def search_arguments(settings: McpSettings) -> type[SearchArguments]:
                 ge=0,
                 le=settings.most_neighbors,
                 description="How many passages before and after each result come with it.",
+            ),
+        ),
+        graph=(
+            Annotated[Expansion | None, BeforeValidator(_none_if_empty)],
+            Field(
+                None,
+                description="Use what the collection knows of how things are related. "
+                '"pagerank": what has to do with what is asked for; "taxonomy": kinds of it, where '
+                'the text is nothing but a name, as "string instrument". Results say by which way '
+                "they were found.",
             ),
         ),
     )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from mcp_types import Annotations, ContentBlock, ImageContent, ResourceLink, TextContent
 
 from unisem.captions import MARKS
 from unisem.common.json_text import to_json
-from unisem.presentation.citation import citation, told
+from unisem.presentation.citation import citation, told, way
 from unisem.presentation.contents import Item
 from unisem.presentation.fence import quoted
 from unisem.presentation.parts import (
@@ -46,9 +47,23 @@ class Showing:
     settings: McpSettings
     addresses: Addresses
 
-    def several(self, records: Sequence[Record], order: Order) -> list[ContentBlock]:
-        """Several records, each cut to a passage, with small pictures."""
-        items = [self._item(it, self.settings.passage, self.settings.metadata) for it in records]
+    def several(
+        self,
+        records: Sequence[Record],
+        order: Order,
+        ways: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> list[ContentBlock]:
+        """Several records, each cut to a passage, with small pictures.
+
+        Args:
+            records: The records.
+            order: Theirs.
+            ways: By which way through a knowledge graph some of them were found, by id.
+        """
+        items = [
+            self._item(it, self.settings.passage, self.settings.metadata, ways.get(it.id, ()))
+            for it in records
+        ]
         parts: list[Part] = [worded(items, order=order)]
         if self.settings.images:
             parts = listed(items, self.settings.thumbnails, by="id", order=order)
@@ -84,8 +99,10 @@ class Showing:
             self.addresses.uri(record.id, "image"),
         )
 
-    def _item(self, record: Record, most_text: int, most_metadata: int) -> Item:
-        item = Item.of(record, self._told(record, most_metadata))
+    def _item(
+        self, record: Record, most_text: int, most_metadata: int, path: Sequence[str] = ()
+    ) -> Item:
+        item = Item.of(record, self._told(record, most_metadata) | way(path))
         if len(item.text) <= most_text:
             return item
         return replace(item, text=f"{item.text[:most_text]}{_CUT}")

@@ -23,6 +23,7 @@ from unisem.filters import Filter, fields_of
 from unisem.images.decoding import inspect_image
 from unisem.presentation.fence import quoted
 from unisem.records import Record
+from unisem.search.graph_expansion import GraphExpansion
 from unisem.search.query import Query
 from unisem.service.likeness import likeness
 from unisem.service.mcp.answers import (
@@ -181,6 +182,7 @@ class Tools:
                 mode=asked.mode,
                 min_score=asked.min_score,
                 neighbors=asked.neighbors,
+                graph=None if asked.graph is None else GraphExpansion(method=asked.graph),
             )
         except ValueError as error:  # what is given does not go together
             raise ToolError(f"Nothing was searched: {error}.") from error
@@ -194,7 +196,8 @@ class Tools:
         answers = [
             FoundAnswer(**self._showing.passage(hit.record), **found_parts(hit)) for hit in hits
         ]
-        content = self._showing.several([hit.record for hit in hits], "rank")
+        ways = {hit.record.id: hit.path for hit in hits}
+        content = self._showing.several([hit.record for hit in hits], "rank", ways)
         return _result(content, SearchAnswer(results=answers))
 
     def _show(self, caller: Caller, asked: ShowArguments) -> types.CallToolResult:
