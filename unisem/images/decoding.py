@@ -83,7 +83,7 @@ def inspect_image(data: bytes, name: str) -> ImageInfo:
 def decode_image(
     data: bytes, name: str, *, min_side: int | None = None, page: int = 1
 ) -> Image.Image:
-    """Decode a picture's first frame, or a page of a TIFF, to upright RGB, alpha on white.
+    """Decode a picture's first frame, or another one or a page, to upright RGB, alpha on white.
 
     Threads wait for one another while there is no memory left in ``BUDGET``.
 
@@ -95,7 +95,7 @@ def decode_image(
             transform), others of more than 4 megapixels as they are converted, very oblong ones
             among them to about 16 times ``min_side`` squared pixels. ``None`` keeps every pixel,
             of a JPEG over ``MAX_PIXELS`` a half, fourth or eighth of each side.
-        page: Which of several, from 1.
+        page: Which of several pages or frames, from 1.
 
     Returns:
         A picture of mode ``RGB`` that owns its pixels.
@@ -105,10 +105,15 @@ def decode_image(
     """
     opened = open_header(data, name)
     with opened.image as image:
-        if page > 1:
+        moves = page > 1 and image.format != "TIFF"
+        if page > 1 and not moves:  # whose pages are of different sizes
             _turn_to(image, page, name)
         scale, cost = _plan(opened, name, min_side)
+        if moves:  # frames are drawn one upon the other, and what was there before is kept
+            cost = min(cost + 12 * image.width * image.height, BUDGET)
         with _budget.taken(cost):
+            if moves:
+                _turn_to(image, page, name)
             try:
                 if scale > 1:
                     image.draft("RGB", (image.width // scale, image.height // scale))

@@ -29,6 +29,7 @@ from unisem.common.threads import finished, in_order, workers
 from unisem.encoders.base import Encoder, rows_of
 from unisem.errors import ImageError
 from unisem.images.decoding import decode_image
+from unisem.images.frames import decode_middle, side_by_side
 from unisem.images.library import ImageLibrary
 from unisem.images.looks import look_of
 from unisem.images.reference import ImageRef
@@ -98,7 +99,8 @@ class Prepared:
         offer: What was offered.
         record: The record with its picture inspected and kept; as offered if it cannot be.
         vectors: Those that it came with, or that are recalled.
-        pixels: The picture as the encoder wants it, if its vector is to be made here.
+        pixels: The picture as the encoder wants it, if its vectors are to be made here; of an
+            animation its first frame and its middle one.
         for_tokens: The picture as the reranker wants it, if its tokens are to be made.
         is_wanted: What the offer says of the record.
         error: Why the picture cannot be used.
@@ -108,7 +110,7 @@ class Prepared:
     offer: Offer
     record: Record
     vectors: dict[Modality, Vector] | None = None
-    pixels: Image.Image | None = None
+    pixels: tuple[Image.Image, ...] = ()
     for_tokens: Image.Image | None = None
     is_wanted: bool = True
     error: ImageError | None = None
@@ -242,16 +244,19 @@ class Intake:
                 inspected = offer.described(inspected, data)
             if offer.completed is not None:
                 inspected = offer.completed(inspected)
-            wanted, pixels, carried = _is_wanted(offer, inspected), None, None
+            wanted, carried = _is_wanted(offer, inspected), None
+            pixels: tuple[Image.Image, ...] = ()
             record, vectors = inspected, _vectors(offer, inspected, wanted)
             if wanted and _lacks(offer, vectors, "image"):
                 pixels, carried = self._for_encoder(data)
-            if pixels is not None:
-                placed = replace(placed, look=look_of(pixels))
+            if pixels:
+                placed = replace(placed, look=look_of(side_by_side(pixels)))
                 record = record.with_image(placed)
             if wanted and self.tokens is not None:
-                for_tokens = self.tokens.prepared(placed, data, pixels, self.encoder)
-            if wanted and offer.whole and pixels is None and for_tokens is None:
+                for_tokens = self.tokens.prepared(
+                    placed, data, pixels[0] if pixels else None, self.encoder
+                )
+            if wanted and offer.whole and not pixels and for_tokens is None:
                 decode_image(data, "picture", min_side=_PROBE)
             is_moved = (placed.path, placed.elsewhere) != (image.path, image.elsewhere)
             if self.image_library is not None and is_moved:
@@ -325,7 +330,7 @@ class Intake:
     def _embed(self, batch: Sequence[Prepared]) -> Iterator[EmbeddedRecord]:
         self._keep_tokens(batch)
         texts = [item.record.text or "" for item in batch if item.wants_text]
-        images = [item.pixels for item in batch if item.pixels is not None]
+        images = [frame for item in batch for frame in item.pixels]
         text_rows = image_rows = iter(np.empty((0, 0), np.float32))
         if (encoder := self.encoder) is not None and texts:
             text_rows = iter(rows_of(encoder, encoder.encode_texts(texts)))
@@ -335,8 +340,8 @@ class Intake:
             vectors = dict(item.vectors or {})
             if item.wants_text:
                 vectors["text"] = next(text_rows)
-            if item.pixels is not None:
-                vectors["image"] = next(image_rows)
+            if item.pixels:
+                vectors["image"] = one_or_several([next(image_rows) for _ in item.pixels])
             yield EmbeddedRecord(item.record, vectors)
 
     def _keep_tokens(self, batch: Sequence[Prepared]) -> None:
@@ -348,14 +353,27 @@ class Intake:
         if self.tokens is not None and seen:
             self.tokens.keep({digest: image for digest, image in seen.items() if digest})
 
-    def _for_encoder(self, data: bytes) -> tuple[Image.Image | None, bytes | None]:
-        """What is kept of a picture whose vector is to be made: its pixels, or its bytes."""
-        return self._decoded(data), None
-
-    def _decoded(self, data: bytes) -> Image.Image:
+    def _for_encoder(self, data: bytes) -> tuple[tuple[Image.Image, ...], bytes | None]:
+        """What is kept of a picture whose vectors are to be made: its pixels, or its bytes."""
         if self.encoder is None:
-            return decode_image(data, "picture", min_side=_PROBE)
-        return self.encoder.prepare_image(data)
+            return (decode_image(data, "picture", min_side=_PROBE),), None
+        return tuple(frames_for(self.encoder, data)), None
+
+
+def frames_for(encoder: Encoder, data: bytes) -> Iterator[Image.Image]:
+    """A picture as an encoder wants it; of an animation its middle frame, too.
+
+    Raises:
+        ImageError: The picture, or the first frame, cannot be used.
+    """
+    yield encoder.prepare_image(data)
+    if (middle := decode_middle(data, "picture")) is not None:
+        yield encoder.prepare_image(middle)
+
+
+def one_or_several(rows: Sequence[Vector]) -> Vector:
+    """A record's vectors of one modality, as a store takes them."""
+    return rows[0] if len(rows) == 1 else np.stack(rows)
 
 
 def with_digest(sha256: str | None, *fault: str) -> Callable[[Record], bool]:
@@ -398,7 +416,7 @@ def next_batch(items: Iterator[Prepared], most: int) -> list[Prepared]:
     pictures = carried = 0
     for item in items:
         batch.append(item)
-        pictures += item.pixels is not None or item.for_tokens is not None
+        pictures += len(item.pixels) or item.for_tokens is not None
         carried += len(item.data or b"")
         if len(batch) >= most or pictures >= BATCH or carried >= _CARRIED:
             break

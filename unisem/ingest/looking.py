@@ -11,6 +11,7 @@ from itertools import islice
 from unisem.common.interrupts import raise_if_interrupted
 from unisem.common.threads import in_order, workers
 from unisem.errors import ImageError
+from unisem.images.frames import decode_middle, side_by_side
 from unisem.images.looks import look_of
 from unisem.records import EmbeddedRecord, Record
 from unisem.stores import Store
@@ -74,7 +75,8 @@ def _looked_at(record: Record) -> Record | None:
     image = record.image
     assert image is not None
     try:
-        look = look_of(image.open(min_side=_ENOUGH))
+        frames = [image.open(min_side=_ENOUGH), decode_middle(image.read_verified(), image.name)]
+        look = look_of(side_by_side([frame for frame in frames if frame is not None]))
     except ImageError:
         return None
     return record.with_image(replace(image, look=look))

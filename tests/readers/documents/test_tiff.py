@@ -16,7 +16,13 @@ from unisem.images.region import Region
 COLOURS = ("red", "green", "blue")
 
 
-def scan(path: Path, colours: tuple[str, ...], *, preview: bool = False) -> None:
+def scan(
+    path: Path,
+    colours: tuple[str, ...],
+    *,
+    preview: bool = False,
+    said: tuple[dict[int, str], ...] = (),
+) -> None:
     pages: list[Image.Image] = [
         solid(colour, (40, 30 + 10 * at)) for at, colour in enumerate(colours)
     ]
@@ -25,6 +31,9 @@ def scan(path: Path, colours: tuple[str, ...], *, preview: bool = False) -> None
         pages.append(solid("white", (8, 8)))
         tags.append(TiffImagePlugin.ImageFileDirectory_v2())
         tags[-1][254] = 1
+    for tag, words in zip(tags, said, strict=False):
+        for number, text in words.items():
+            tag[number] = text
     for page, tag in zip(pages, tags, strict=True):
         page.encoderinfo = {"tiffinfo": tag}
     pages[0].save(path, save_all=True, append_images=pages[1:])
@@ -60,6 +69,26 @@ def test_each_page_is_a_picture(tmp_path: Path, space: SemanticSpace) -> None:
     scan(folder / "letter.tif", COLOURS[:2])
     space.add_folder(folder)
     assert pages(space) == list(enumerate(COLOURS[:2], 1))
+
+
+def test_a_page_has_what_it_says_of_itself_and_what_the_first_one_says(
+    tmp_path: Path, space: SemanticSpace
+) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    maker, model, description, artist = 271, 272, 270, 315
+    said = (
+        {maker: "Epson", model: "V600", description: "a letter home", artist: "Ida"},
+        {description: "its second page"},
+        {description: "its second page", artist: "Max"},
+    )
+    scan(folder / "letter.tif", COLOURS, said=said)
+    space.add_folder(folder)
+    found = sorted(space.store.select(), key=lambda it: int(it.metadata["page"]))
+    assert [it.metadata["camera"] for it in found] == ["Epson V600"] * 3
+    assert [it.metadata["creator"] for it in found] == ["Ida", "Ida", "Max"]
+    assert [it.metadata["description"] for it in found] == [it[description] for it in said]
+    assert [it.text for it in found] == ["a letter home", "its second page", None]
 
 
 def test_a_page_that_is_not_there_is_an_error(tmp_path: Path) -> None:

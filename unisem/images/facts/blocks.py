@@ -54,11 +54,12 @@ class MetadataBlocks:
     texts: tuple[tuple[str, str], ...] = ()
 
 
-def blocks_of(data: bytes) -> MetadataBlocks:
+def blocks_of(data: bytes, page: int = 1) -> MetadataBlocks:
     """Find what a picture's file says of it; what is damaged is not there.
 
     Args:
         data: The file's bytes, of any format of `unisem.images.formats`.
+        page: Of a TIFF, which page, from 1.
     """
     if data.startswith(b"\xff\xd8"):
         return _of_jpeg(data)
@@ -68,7 +69,7 @@ def blocks_of(data: bytes) -> MetadataBlocks:
         chunks = dict(_riff_chunks(data))
         return _blocks(chunks.get(b"EXIF", b""), chunks.get(b"XMP ", b""))
     if byte_order(data):
-        return _of_tables(tables_of(data))
+        return _of_tables(tables_of(data)[page - 1 :])
     if data.startswith(b"FUJIFILM"):
         preview = preview_of(data)
         return MetadataBlocks() if preview is None else _of_jpeg(preview.jpeg)

@@ -93,14 +93,15 @@ class FileFacts:
         return "\n".join(lines) or None
 
 
-def facts_of(data: bytes, sidecar: bytes = b"") -> FileFacts:
+def facts_of(data: bytes, sidecar: bytes = b"", *, page: int = 1) -> FileFacts:
     """Read what a picture's file knows of it; what is damaged is passed over.
 
     Args:
         data: The file's bytes.
         sidecar: The bytes of an XMP file beside it.
+        page: Of a TIFF, which page, from 1.
     """
-    blocks = blocks_of(data)
+    blocks = blocks_of(data, page)
     beside = xmp_facts(sidecar)
     exif, xmp, iptc = exif_facts(blocks), xmp_facts(blocks.xmp), iptc_facts(blocks.iptc)
     texts = _of_texts(blocks)

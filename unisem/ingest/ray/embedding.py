@@ -15,6 +15,7 @@ from unisem.common.threads import in_order, workers
 from unisem.encoders.base import Encoder, rows_of
 from unisem.errors import EncoderMismatchError, ImageError
 from unisem.images.reference import ImageRef
+from unisem.ingest.intake import frames_for, one_or_several
 from unisem.records import Vector
 
 _AHEAD = 16  # pictures that are read and decoded at once
@@ -39,13 +40,13 @@ class EmbeddedParcel:
 
     Attributes:
         texts: ``(n, d)`` float32 unit rows, one a text.
-        images: Likewise of the pictures that can be used, in order.
+        images: Of the pictures that can be used, in order: ``(d,)``, of several frames ``(n, d)``.
         faults: What is wrong with the others, by their positions.
         seconds: How long it took.
     """
 
     texts: Vector
-    images: Vector
+    images: list[Vector]
     faults: dict[int, ImageError]
     seconds: float
 
@@ -91,35 +92,37 @@ class ParcelEmbedder:
         encoder = self._encoder
         assert encoder is not None
         faults: dict[int, ImageError] = {}
-        ready: list[Image.Image] = []
+        ready: list[list[Image.Image]] = []
         for position, found in enumerate(_prepared(encoder, parcel.images)):
             if isinstance(found, ImageError):
                 faults[position] = found
             else:
                 ready.append(found)
-        texts = images = np.empty((0, encoder.dimension), np.float32)
+        texts = np.empty((0, encoder.dimension), np.float32)
+        rows = iter(texts)
         if parcel.texts:
             texts = rows_of(encoder, encoder.encode_texts(parcel.texts))
-        if ready:
-            images = rows_of(encoder, encoder.encode_prepared(ready))
+        if frames := [frame for image in ready for frame in image]:
+            rows = iter(rows_of(encoder, encoder.encode_prepared(frames)))
+        images = [one_or_several([next(rows) for _ in image]) for image in ready]
         return EmbeddedParcel(texts, images, faults, time.perf_counter() - started)
 
 
 def _prepared(
     encoder: Encoder, images: list[bytes | ImageRef]
-) -> Iterator[Image.Image | ImageError]:
-    """Each picture as the encoder wants it, or why it cannot be used, in order."""
+) -> Iterator[list[Image.Image] | ImageError]:
+    """Each picture's frames as the encoder wants them, or why it cannot be used, in order."""
 
-    def prepare(image: bytes | ImageRef) -> Image.Image | ImageError:
+    def prepare(image: bytes | ImageRef) -> list[Image.Image] | ImageError:
         try:
             data = image if isinstance(image, bytes) else image.read_verified()
-            return encoder.prepare_image(data)
+            return list(frames_for(encoder, data))
         except ImageError as error:
             return error
 
     with workers("unisem-decode") as pool:
 
-        def job(image: bytes | ImageRef) -> Future[Image.Image | ImageError]:
+        def job(image: bytes | ImageRef) -> Future[list[Image.Image] | ImageError]:
             return pool.submit(prepare, image)
 
         yield from in_order(map(job, images), _AHEAD)

@@ -34,8 +34,8 @@ class RayIntake(Intake):
         super().__init__(image_library, encoder)
         self._actors = actors
 
-    def _for_encoder(self, data: bytes) -> tuple[Image.Image | None, bytes | None]:
-        return None, data
+    def _for_encoder(self, data: bytes) -> tuple[tuple[Image.Image, ...], bytes | None]:
+        return (), data
 
     def committed(
         self,

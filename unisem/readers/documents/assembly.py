@@ -9,7 +9,8 @@ The metadata of every record, where they are known:
 * ``section``: the headings above, ``2 Install > 2.1 Linux``;
 * ``part``, from 2, of a long table's rows that did not fit with those before them;
 * ``label`` and ``caption`` of a figure or a table: ``Figure 3``, and all that is written under it;
-* ``recognized``: true where words were read from pixels.
+* ``recognized``: true where words were read from pixels;
+* what the file knows of a page that is a picture (`unisem.images.facts`).
 
 And links, each to the id of a record of the same document:
 
@@ -330,6 +331,7 @@ def _metadata(draft: _Draft, file_name: str) -> dict[str, Any]:
     label = label_of(element.caption)
     kind = "text" if element.kind in ("list", "heading") else element.kind
     known: dict[str, Any] = {
+        **element.facts,
         "file_name": file_name,
         "kind": kind,
         "page": element.page,

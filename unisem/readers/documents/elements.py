@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from unisem.common.box import Box
@@ -37,6 +37,7 @@ class Element:
         anchors: Names that links of the same document point to it by.
         references: Names that links inside its words point to.
         recognized: Its words were read from pixels.
+        facts: What the file knows of it otherwise, as metadata.
     """
 
     kind: Kind
@@ -50,6 +51,7 @@ class Element:
     anchors: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     recognized: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from unisem.images.facts.file_facts import facts_of
 from unisem.images.raw import preview_of
 from unisem.images.reference import ImageRef
 from unisem.images.region import Region
@@ -14,10 +15,25 @@ _MAY_BE_SMALLER, _IS_MASK = 1, 4  # of the tag that says what a page is for
 
 
 def _elements(data: bytes, source: Source) -> Iterator[Element]:
+    """Its pages; what one does not say of itself, the first one says for all.
+
+    No places: they would stay behind when they are wanted no more, as a document is read once.
+    """
+    of_all = facts_of(data).metadata(location=False)
+    said = ""
     for number, table in enumerate(tables_of(data), 1):
         if _is_page(table):
             image = ImageRef(path=source.path, root=source.root, region=Region(page=number))
-            yield Element(kind="page", page=number, image=image)
+            own = facts_of(data, page=number)
+            words = "" if own.words == said else own.words or ""
+            said = words or said
+            yield Element(
+                kind="page",
+                page=number,
+                image=image,
+                text=words,
+                facts=of_all | own.metadata(location=False),
+            )
 
 
 def _is_page(table: Ifd) -> bool:
@@ -35,5 +51,10 @@ def has_pages(data: bytes) -> bool:
 
 
 TIFF = Format(
-    "TIFF", frozenset({".tif", ".tiff"}), _elements, recognizes=has_pages, recognized_by_all=True
+    "TIFF",
+    frozenset({".tif", ".tiff"}),
+    _elements,
+    version=2,
+    recognizes=has_pages,
+    recognized_by_all=True,
 )
