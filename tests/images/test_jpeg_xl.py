@@ -15,6 +15,7 @@ from unisem.errors import ImageError
 from unisem.images import formats
 from unisem.images.codecs.jpeg_xl import JpegXl
 from unisem.images.decoding import MAX_PIXELS, decode_image, inspect_image
+from unisem.images.facts.file_facts import facts_of
 from unisem.images.for_models import image_for_model
 from unisem.images.reference import ImageRef
 
@@ -113,3 +114,32 @@ def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     for data, kind in ((b"\xff\x0a1234", "JPEG XL"), (b"<svg/>", "SVG")):
         with pytest.raises(ImageError, match=rf"is {kind}, which needs: pip install 'unisem\[ph"):
             inspect_image(data, "t")
+
+
+def test_its_container_tells_when_and_where_packed_or_not() -> None:
+    codecs = pytest.importorskip("imagecodecs")
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110] = "Canon", "Canon EOS R6"
+    exif.get_ifd(0x8769)[0x9003] = "2024:06:01 22:30:05"
+    known = {"camera": "Canon EOS R6", "taken": "2024-06-01T22:30:05"}
+    jpeg = encoded(Image.fromarray(rgb()), "JPEG", exif=exif)
+    transcoded = bytes(codecs.jpegxl_encode_jpeg(jpeg))
+    assert b"brob" in transcoded  # as libjxl writes it
+    assert facts_of(transcoded).metadata() == known
+
+    def box(kind: bytes, content: bytes) -> bytes:
+        return (8 + len(content)).to_bytes(4, "big") + kind + content
+
+    plain = exif.tobytes().removeprefix(b"Exif\0\0")
+    data = encode(rgb(), usecontainer=True)
+    assert facts_of(data + box(b"Exif", bytes(4) + plain)).metadata() == known
+    behind = (2).to_bytes(4, "big") + b"xx" + plain
+    assert facts_of(data + box(b"Exif", behind)).metadata() == known
+    bomb = bytes(codecs.brotli_encode(bytes(64 << 20)))
+    damaged = (bomb, b"no brotli", b"")
+    for content in damaged:
+        assert facts_of(data + box(b"brob", b"Exif" + content)).metadata() == {}
+    xmp = b"<x xmlns:r='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><r:Description "
+    xmp += b"xmlns:x='http://ns.adobe.com/xap/1.0/' x:Rating='4'/></x>"
+    packed = box(b"brob", b"xml " + bytes(codecs.brotli_encode(xmp)))
+    assert facts_of(data + packed).rating == 4

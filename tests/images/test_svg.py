@@ -17,6 +17,7 @@ from tests.support.pictures import encoded
 from unisem.errors import ImageError
 from unisem.images.codecs.svg import SIDE, Svg
 from unisem.images.decoding import decode_image, inspect_image
+from unisem.images.facts.file_facts import facts_of
 from unisem.images.for_models import image_for_model
 from unisem.images.reference import ImageRef
 
@@ -201,3 +202,28 @@ def test_a_drawing_of_any_bytes_is_an_error_and_nothing_else() -> None:
         with suppress(ImageError):
             found = Svg.of(bytes(broken), "t")
             assert found is None or found.draw().size == (found.width, found.height)
+
+
+def test_a_drawing_says_what_it_is() -> None:
+    rdf = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+    dublin = "http://purl.org/dc/elements/1.1/"
+    work = (
+        f"<metadata><r:RDF xmlns:r='{rdf}' xmlns:d='{dublin}' xmlns:c='urn:c'><c:Work>"
+        "<d:title>Bull</d:title><d:description>A black\n bull</d:description>"
+        "<d:creator><c:Agent><d:title>Ida</d:title></c:Agent></d:creator>"
+        "<d:publisher><c:Agent><d:title>A library</d:title></c:Agent></d:publisher>"
+        "<d:subject><r:Bag><r:li>animal</r:li><r:li>bull</r:li></r:Bag></d:subject>"
+        "</c:Work></r:RDF></metadata>"
+    )
+    inside = f"<g><title>not this</title></g>{work}{rect()}"
+    facts = facts_of(svg(inside))
+    assert facts.metadata() == {
+        "title": "Bull",
+        "description": "A black bull",
+        "creator": "Ida",
+        "keywords": ["animal", "bull"],
+    }
+    own = facts_of(svg(f"<title>A <b>x</b>plan</title>{work}"))
+    assert (own.title, own.description) == ("A", "A black bull")
+    assert facts_of(b"<html><title>no</title></html>").metadata() == {}
+    assert facts_of(svg(work)[:-60]).title == "Bull"

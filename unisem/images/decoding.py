@@ -127,7 +127,8 @@ def decode_image(
             except Exception as error:
                 # Pillow's decoders raise almost anything on damaged bytes: OSError, SyntaxError,
                 # struct.error, IndexError, zlib.error …; all of it means the same to the caller.
-                raise ImageError(name, "is damaged or truncated", f" ({error})") from error
+                why = " ".join(str(error).split())  # some say it in several lines
+                raise ImageError(name, "is damaged or truncated", f" ({why})") from error
 
 
 def to_rgb(image: Image.Image, *, min_side: int | None = None) -> Image.Image:

@@ -79,6 +79,20 @@ class JpegXl:
         return Image.frombytes(mode, (self.width, self.height), pixels)
 
 
+def unpacked(data: bytes, most: int) -> bytes:
+    """What a box of a container holds that is packed; nothing if that is damaged or too large.
+
+    Args:
+        data: The box's content.
+        most: Bytes that it may be.
+    """
+    try:
+        answer, found = _LIBJXL.ask(data, sha256(data).hexdigest(), "picture", "unpack", most)
+    except ImageError:
+        return b""
+    return b"" if "error" in answer else found
+
+
 class _Bits:
     """Reads bits, the least of each byte first; behind the end there are zeros."""
 

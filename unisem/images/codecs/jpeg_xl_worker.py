@@ -1,6 +1,7 @@
 """What runs in libjxl's process: ``python -m unisem.images.codecs.jpeg_xl_worker``.
 
-It opens no file and writes none: pictures come, and pixels go, through pipes.
+It opens no file and writes none: pictures come, and pixels go, through pipes. What else a picture's
+container holds may be packed by Brotli.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 def main() -> None:
     """Answer what is asked of pictures."""
     import numpy as np
-    from imagecodecs import JpegxlError, jpegxl_decode
+    from imagecodecs import BrotliError, JpegxlError, brotli_decode, jpegxl_decode
 
     data = b""
 
@@ -33,7 +34,11 @@ def main() -> None:
             raise ValueError(f"{planes} channels")
         return (_MODES[planes], width, height), pixels.tobytes()
 
-    answer_requests(take, {"decode": decode}, (JpegxlError, ValueError))
+    def unpack(most: int) -> Answer:
+        return None, bytes(brotli_decode(data, out=most))
+
+    faults = (BrotliError, JpegxlError, ValueError)
+    answer_requests(take, {"decode": decode, "unpack": unpack}, faults)
 
 
 if __name__ == "__main__":

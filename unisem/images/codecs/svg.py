@@ -8,9 +8,11 @@ resvg sees it, in the process where it is drawn, which can be ended: see
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from unisem.common.process_apart import ProcessApart
@@ -25,7 +27,9 @@ SIDE = 1024
 """Pixels of the longer side that a drawing is drawn with, whatever it says of its size."""
 
 _RESVG = ProcessApart("unisem.images.codecs.svg_worker", "resvg", "UNISEM_IMAGE_SECONDS")
-_NAMESPACE = "{http://www.w3.org/2000/svg}svg"
+_SVG = "{http://www.w3.org/2000/svg}"
+_DC = "{http://purl.org/dc/elements/1.1/}"
+_RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _STARTS = (b"<", b"\xef\xbb\xbf", b"\xff\xfe<", b"\xfe\xff\0<")
 _BEGINNING = 1 << 16  # bytes in which the outermost element must begin
 _LENGTH = re.compile(r"\s*\+?([0-9.]{1,20}(?:e[-+]?[0-9]{1,2})?)\s*(px|pt|pc|mm|cm|in|)\s*", re.I)
@@ -87,19 +91,51 @@ class Svg:
         return whole
 
 
+def words_in(data: bytes) -> dict[str, str]:
+    """What a drawing says of itself where it begins; nothing if the bytes are none.
+
+    ``title`` and ``description``, its own or in Dublin Core, as drawing programs write it; of the
+    latter also ``author``, ``copyright``, and ``keywords``, one a line.
+    """
+    found: dict[str, list[str]] = {}
+    for element in _elements(data, "end") if _root(data) is not None else ():
+        text = " ".join((element.text or "").split())
+        if text and (name := _said(element)) is not None:
+            found.setdefault(name, []).append(text)
+    return {name: "\n".join(it if name == "keywords" else it[:1]) for name, it in found.items()}
+
+
+def _said(element: Any) -> str | None:
+    """What an element's text is: of the outermost, of the work, of a person or a list in that."""
+    tag, above = element.tag, [it.tag for it in islice(element.iterancestors(), 2)]
+    if len(above) == 1:
+        return {_SVG + "title": "title", _SVG + "desc": "description"}.get(tag)
+    if above and above[0].endswith("}Work"):
+        return {_DC + "title": "title", _DC + "description": "description"}.get(tag)
+    if len(above) == 2 and tag == _DC + "title":
+        return {_DC + "creator": "author", _DC + "rights": "copyright"}.get(above[1])
+    return "keywords" if tag == _RDF + "li" and above[1:] == [_DC + "subject"] else None
+
+
 def _root(data: bytes) -> Any:
     """The outermost element's start, if it is a drawing's."""
+    root = next(iter(_elements(data, "start")), None)
+    return root if root is not None and root.tag in (_SVG + "svg", "svg") else None
+
+
+def _elements(data: bytes, event: str) -> Iterator[Any]:
+    """The elements that begin, or end, where a file begins."""
     if not data[:1024].lstrip().startswith(_STARTS):
-        return None
+        return
     from lxml import etree  # of pictures that may be drawings
 
     parser = etree.XMLPullParser(
-        events=("start",), resolve_entities="internal", no_network=True, load_dtd=False
+        events=(event,), resolve_entities="internal", no_network=True, load_dtd=False
     )
     with suppress(etree.XMLSyntaxError):  # somewhere behind it, or everywhere
         parser.feed(data[:_BEGINNING])
-    root = next((element for _, element in parser.read_events()), None)
-    return root if root is not None and root.tag in (_NAMESPACE, "svg") else None
+    for _, element in parser.read_events():
+        yield element
 
 
 def _ratio(root: Any) -> tuple[float, float]:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from unisem.errors import ImageError
-from unisem.images.boxes import boxes_at, brands_of
+from unisem.images.boxes import JPEG_XL_BOX, boxes_at, boxes_of, brands_of
+from unisem.images.codecs.jpeg_xl import unpacked
+from unisem.images.codecs.svg import words_in
 from unisem.images.formats import open_header
 from unisem.images.raw import preview_of
 from unisem.images.tiff import Ifd, byte_order, tables_of, text_of
@@ -41,8 +43,8 @@ class MetadataBlocks:
         xmp: XMP as XML, in UTF-8.
         iptc: IPTC's data sets.
         iptc_digest: MD5 of the IPTC that the XMP agrees with, if the file says so.
-        texts: A PNG's own texts by keyword, in small letters: of what `FileFacts` knows, the
-            first of each.
+        texts: A PNG's own texts by keyword, in small letters, or what an SVG says of itself: of
+            what `FileFacts` knows, the first of each.
     """
 
     main: Ifd | None = None
@@ -75,6 +77,10 @@ def blocks_of(data: bytes, page: int = 1) -> MetadataBlocks:
         return MetadataBlocks() if preview is None else _of_jpeg(preview.jpeg)
     if brands_of(data)[:1] == (b"crx ",):
         return _of_cr3(data)
+    if data.startswith(JPEG_XL_BOX):
+        return _of_jpeg_xl(data)
+    if said := words_in(data):
+        return MetadataBlocks(texts=tuple(said.items()))
     return _of_pillow(data)
 
 
@@ -169,6 +175,21 @@ def _of_cr3(data: bytes) -> MetadataBlocks:
         for kind in (b"CMT1", b"CMT2", b"CMT4")
     )
     return MetadataBlocks(main, exif, gps, _first_box(data, (_CR3_XMP,)))
+
+
+def _of_jpeg_xl(data: bytes) -> MetadataBlocks:
+    """ISO/IEC 18181-2, sections 9.4 to 9.8: boxes, packed or not."""
+    found: dict[bytes, bytes] = {}
+    for box in boxes_of(data):
+        kind, content = box.kind, data[box.start : min(box.end, box.start + _LARGEST)]
+        is_packed = kind == b"brob"
+        if is_packed:
+            kind, content = content[:4], content[4:]
+        if kind in (b"Exif", b"xml ") and kind not in found:
+            found[kind] = unpacked(content, _LARGEST) if is_packed else content
+    exif = found.get(b"Exif", b"")
+    start = 4 + int.from_bytes(exif[:4])  # behind which it begins is said first
+    return _blocks(exif[start:], found.get(b"xml ", b""))
 
 
 def _first_box(data: bytes, path: tuple[bytes, ...]) -> bytes:

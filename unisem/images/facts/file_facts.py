@@ -132,13 +132,14 @@ def _agreed(blocks: MetadataBlocks, xmp: Facts, iptc: Facts) -> tuple[Facts, Fac
 
 
 def _of_texts(blocks: MetadataBlocks) -> Facts:
-    """A PNG's keywords; its specification, section 11.3.3.2."""
+    """A PNG's keywords (its specification, section 11.3.3.2), or what an SVG says."""
     said = dict(blocks.texts)
     return Facts(
         title=said.get("title"),
         description=said.get("description"),
         creator=said.get("author"),
         copyright=said.get("copyright"),
+        keywords=tuple(said.get("keywords", "").split("\n")),
     ).cleaned()
 
 
