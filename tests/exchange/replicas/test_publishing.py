@@ -107,6 +107,35 @@ def test_older_versions_are_removed_and_never_the_newest(space: SemanticSpace, p
     assert depot.sizes(OBJECTS).keys() == used
 
 
+def test_what_was_removed_is_nowhere_in_what_is_published_nor_in_a_replica(
+    space: SemanticSpace, tmp_path: Path
+) -> None:
+    """Neither its words nor its metadata nor its id, once no version that is kept has it."""
+    place, cache = tmp_path / "published", tmp_path / "cache"
+    space.add([Record(id="goner", text="a zanzibar", metadata={"name": "quetzalcoatl"})])
+    space.compact("flat")
+
+    def left() -> set[str]:
+        files = [path for folder in (place, cache) for path in folder.rglob("*") if path.is_file()]
+        return {
+            word
+            for word in ("zanzibar", "quetzalcoatl", "goner")
+            if any(word.encode() in path.read_bytes() for path in files)
+        }
+
+    publish_space(space, place)
+    with replica_of(str(place), cache) as replica:
+        assert left() == {"zanzibar", "quetzalcoatl", "goner"}
+        space.delete(["goner"])
+        publish_space(space, place, keep=1)
+        assert replica.refresh()
+        with replica.held() as there:
+            assert there.get(["goner", "a"])[0] is None
+            assert len(there) == 4
+    with replica_of(str(place), cache):
+        assert left() == set()
+
+
 def test_a_picture_that_is_gone_is_told_and_its_record_stays(
     space: SemanticSpace, place: str, tmp_path: Path
 ) -> None:

@@ -89,6 +89,7 @@ class Database:
             self._db.execute(f"PRAGMA journal_size_limit = {largest_log(self._path)}")
         self._db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self._db.execute("PRAGMA trusted_schema = OFF")
+        self._db.execute("PRAGMA secure_delete = ON")  # as some builds have it: copies copy pages
         self._db.execute("PRAGMA cell_size_check = ON")  # notices more kinds of damage
 
     def _use_log(self) -> None:

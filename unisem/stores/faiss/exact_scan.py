@@ -79,6 +79,13 @@ def best(scores: NDArray[np.floating[Any]], positions: NDArray[np.int64], fetch:
 
 def _sorted(vectors: RawFile, query: Vector, fetch: int, positions: NDArray[np.int64]) -> Found:
     scores = np.empty(len(positions), np.float32)
+    if vectors.precision == "float32" and len(positions):
+        import faiss
+
+        vectors.check(positions)
+        pointers = map(faiss.swig_ptr, (scores, query, vectors.kept, positions))
+        faiss.fvec_inner_products_by_idx(*pointers, len(query), 1, len(positions))
+        return best(scores, positions, fetch)
     rows = max(1, _CHUNK // (4 * len(query)))
     for start in range(0, len(positions), rows):
         scores[start : start + rows] = vectors.at(positions[start : start + rows]) @ query

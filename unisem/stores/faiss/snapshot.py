@@ -30,7 +30,7 @@ from unisem.stores.selection import Match
 
 Mask = NDArray[np.bool_]
 _FEW_DEAD = 1000  # removed records that are not worth folding
-_AT_ONCE = 4096  # vectors that are widened together, however many are scored
+_AT_ONCE = 256  # vectors that are widened together, so that they stay in a core's cache
 _MARGIN = 1e-5  # how far Faiss and BLAS may be off in float32, and then some
 
 

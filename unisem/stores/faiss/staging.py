@@ -148,6 +148,8 @@ def _erase(database: sqlite3.Connection, there: _Copy) -> None:
         else:
             words.rebuild()
             database.execute("INSERT OR REPLACE INTO facts VALUES ('words', ?)", (VERSION,))
+    elif records.first_free() > len(records) + 1:  # words of those that were erased at once
+        words.merge()
     columns = ColumnFile.load(there.folder)
     if columns is not None and not np.isin(columns.rows, records.chosen(EVERYTHING)).all():
         (number,) = database.execute(

@@ -31,6 +31,7 @@ _USUAL = 8  # times as many are scored where there was nothing to measure
 _NEXT_TO_NOTHING = 0.002  # recall that is not worth scoring more vectors
 _AS_MANY = 45  # codes that are gone through while a vector is fetched and scored
 _SCANNED = 1_000  # vectors that are scored as fast as any lists are looked at
+_OF_A_HIT = 64  # vectors that are compared while a record is read and becomes a hit
 _WIDER = 4  # times the lists that so many vectors would fill
 _LATE = 0.12  # of the nearest, that may be in the less likely half
 _OF_A_LIST = 32  # vectors from which a centre is found
@@ -123,7 +124,7 @@ class IvfPQ(VectorIndex):
     ) -> list[Found]:
         times = settings.effort * (settings.oversampling or self.tuning.oversampling)
         depth = min(count, max(fetch, math.ceil(fetch * times)))
-        if depth > count / 2:  # to score them all takes no longer
+        if depth > count / 2 or _OF_A_HIT * fetch > count:  # to score them all takes no longer
             return scan(self.vectors, queries, fetch, eligible, count)
         # What was measured is of the ten nearest; more of them lie in more lists.
         more = int(_WIDER * (fetch - K - MARGIN) * self.lists / count)
