@@ -18,7 +18,8 @@ import numpy as np
 
 _DC = "{http://purl.org/dc/elements/1.1/}"
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
-_LEFT_OUT = ("shapes/", "gradients", "patterns", "buttons", "led", "icons")
+LEFT_OUT = ("shapes/", "gradients", "patterns", "buttons", "led", "icons")
+"""What is in the paths of pictures that are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def described_pictures(library: Path) -> Iterator[tuple[Path, str]]:
     """Yield the pictures that have a caption, sorted by path."""
     for path in sorted((library / "png").rglob("*.png")):
         name = path.relative_to(library / "png")
-        if any(part in name.as_posix() for part in _LEFT_OUT):
+        if any(part in name.as_posix() for part in LEFT_OUT):
             continue
         svg = (library / "svg" / name).with_suffix(".svg")
         if svg.exists() and (caption := read_caption(svg)):

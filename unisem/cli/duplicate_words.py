@@ -19,8 +19,13 @@ def summary(pictures: int, groups: Sequence[DuplicateGroup]) -> str:
     size = sum(group.spare for group in groups)
     return (
         f"{amount(len(groups), 'group')} among {amount(pictures, 'picture')}: "
-        f"{spare:,} {'copy' if spare == 1 else 'copies'} could go, {size / 1e6:,.1f} MB"
+        f"{spare:,} {'copy' if spare == 1 else 'copies'} could go, {size_of(size)}"
     )
+
+
+def size_of(size: int) -> str:
+    """Bytes, as people read them."""
+    return f"{size / 1e6:,.1f} MB" if size >= 1_000_000 else f"{size / 1000:,.0f} kB"
 
 
 def name_of(copy: Copy) -> str:
@@ -38,7 +43,7 @@ def facts_of(copy: Copy) -> list[str]:
     assert image is not None
     found = [f"{image.width} × {image.height}"] if image.width and image.height else []
     if copy.size:
-        found.append(f"{copy.size / 1000:,.0f} kB")
+        found.append(size_of(copy.size))
     if copy.modified is not None:
         found.append(f"{copy.modified.astimezone():%Y-%m-%d}")
     return [*found, *copy.merits]

@@ -94,7 +94,7 @@ def _lines(number: int, group: DuplicateGroup, most: int) -> list[Text]:
         if copy.is_gone:
             line.append("  its file is gone", style="red")
         lines.append(line)
-    if left := len(group.copies) - most:
+    if (left := len(group.copies) - most) > 0:
         lines.append(Text(f"         and {left:,} more", style="dim"))
     return lines
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from unisem.cli.duplicate_words import facts_of, name_of, summary
+from unisem.cli.duplicate_words import facts_of, name_of, size_of, summary
 from unisem.cli.page import link_of, script, script_digest
 from unisem.common.pages import render_page
 from unisem.images.reference import ImageRef
@@ -50,6 +50,7 @@ class DuplicatesPage:
             link_of=lambda record: link_of(record, None, place),
             facts_of=lambda copy: [it for it in facts_of(copy) if it not in copy.merits],
             name_of=name_of,
+            size_of=size_of,
             script=script(),
             script_digest=script_digest(),
         )

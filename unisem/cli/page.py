@@ -90,6 +90,7 @@ class Page:
             script=script(),
             script_digest=script_digest(),
             is_gone=lambda record: is_gone(record, self.library),
+            image_of=lambda hit: _image_of(hit, self.library),
             path_of=lambda record: path_of(record, self.library),
             thumbnail=lambda image: copies.of(ImageRef.of(image)),
             page_of=lambda record: copies.of_page(record.image),
@@ -131,6 +132,15 @@ def link_of(record: Record, library: ImageLibrary | None, place: Path) -> str | 
     file = None if library is None or source is None else library.found(source)
     is_paged = file is not None and file.suffix.casefold() == ".pdf" and isinstance(page, int)
     return _url(file, page if is_paged else None, place)
+
+
+def _image_of(hit: Hit, library: ImageLibrary | None) -> ImageRef | None:
+    """The picture of a hit; of one whose file is gone, that of a copy with the same bytes."""
+    image = hit.record.image
+    if image is None or not is_gone(hit.record, library):
+        return image
+    there = (copy.image for copy in hit.copies if not is_gone(copy, library))
+    return next((it for it in there if it is not None and it.sha256 == image.sha256), image)
 
 
 def script() -> str:

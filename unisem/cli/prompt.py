@@ -11,9 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from rich.text import Text
+
 from unisem.cli.answering import Answering
 from unisem.cli.filtering import parse_filters
-from unisem.cli.terminal import amount, complain, note
+from unisem.cli.terminal import amount, complain, note, notices
 from unisem.errors import UniSemError
 
 if TYPE_CHECKING:
@@ -49,7 +51,9 @@ class Prompt:
         talks = sys.stdin.isatty()
         if talks:
             note(f"{amount(len(self._answering.space), 'record')}; :help says more, Ctrl-D ends")
-        self._answering.space.encoder.encode_texts(["ready"], role="query")  # before one waits
+        # What the first search has to read and to load, before a person waits for it.
+        warm = replace(self._answering.asked("ready"), k=1, reranker=None, graph=None)
+        self._answering.space.search_query(warm)
         with _history() if talks else nullcontext():
             for line in _lines(_PROMPT if talks else ""):
                 try:
@@ -87,12 +91,16 @@ class Prompt:
             case "like":
                 self._ask_like(_number(rest, "like"))
             case _:
-                note(_HELP, lines=True)
+                notices().print(Text(_HELP, style="dim"))
         return True
 
-    def _ask(self, query: Query) -> None:
+    def _ask(self, query: Query, unlike: str | None = None) -> None:
+        """Answer; without the record of this id, for which one hit more has been asked for."""
         started = time.perf_counter()
-        self._hits = self._answering.answer(query)
+        hits = self._answering.answer(query)
+        if unlike is not None:
+            hits = [hit for hit in hits if not hit.stands_for(unlike)][: query.k - 1]
+        self._hits = hits
         self._answering.show(query, self._hits, started=started)
 
     def _ask_like(self, rank: int) -> None:
@@ -100,11 +108,12 @@ class Prompt:
             raise ValueError(f"the last answer has no hit {rank}; ask first, then :like RANK")
         record = self._hits[rank - 1].record
         image: ImageRef | None = record.image
-        mode = self._answering.query.mode
-        if image is None or mode == "keyword":
-            self._ask(replace(self._answering.query, text=record.text or record.id, image=None))
+        query = replace(self._answering.query, k=self._answering.query.k + 1)
+        if image is None or query.mode == "keyword":
+            query = replace(query, text=record.text or record.id, image=None)
         else:
-            self._ask(replace(self._answering.query, text=None, image=image, mode="vector"))
+            query = replace(query, text=None, image=image, mode="vector")
+        self._ask(query, record.id)
 
     def _filter(self, condition: str) -> None:
         answering = self._answering

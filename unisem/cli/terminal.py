@@ -44,9 +44,9 @@ def complain(message: str) -> None:
     notices().print(line.append(plain(message), style="not bold default"), soft_wrap=True)
 
 
-def note(message: str, *, lines: bool = False) -> None:
-    """Print a remark as one line, or with the breaks that it has."""
-    notices().print(Text(plain(message, lines=lines), style="dim"), soft_wrap=True)
+def note(message: str) -> None:
+    """Print a remark as one line."""
+    notices().print(Text(plain(message), style="dim"), soft_wrap=True)
 
 
 def amount(number: int, noun: str) -> str:

@@ -18,6 +18,8 @@ from unisem.records import Record
 _BLOCK = 512  # looks that are compared with the first ones of the groups together
 _AT_ONCE = 4096  # of those
 
+Merit = Literal["largest", "oldest", "best captioned"]
+
 
 @dataclass(frozen=True, slots=True)
 class Copy:
@@ -29,7 +31,7 @@ class Copy:
         size: The file's bytes; 0 if it is gone, or lies elsewhere.
         modified: When the file was changed last; ``None`` likewise.
         is_gone: Whether the file is there no more.
-        merits: In what it is the best one of its group, or not worse than any other.
+        merits: In what none of its group is better, and some are worse.
     """
 
     record: Record
@@ -37,7 +39,7 @@ class Copy:
     size: int
     modified: datetime | None
     is_gone: bool
-    merits: tuple[Literal["largest", "oldest", "best captioned"], ...] = ()
+    merits: tuple[Merit, ...] = ()
 
     @classmethod
     def of(cls, record: Record) -> Copy:
@@ -193,17 +195,17 @@ def _worth(copy: Copy) -> tuple[object, ...]:
 
 def _judged(copies: Sequence[Copy]) -> tuple[Copy, ...]:
     there = [copy for copy in copies if not copy.is_gone]
-    largest = max((copy.pixels for copy in there), default=0)
-    oldest = min((it.modified for it in there if it.modified is not None), default=None)
-    captioned = max(copy.caption_rank for copy in copies)
+    ages = [copy.modified for copy in there if copy.modified is not None]
+    sizes = [copy.pixels for copy in there]
+    captions = [copy.caption_rank for copy in copies]
     judged = []
     for copy in copies:
-        merits: list[Literal["largest", "oldest", "best captioned"]] = []
-        if copy in there and copy.pixels == largest > 0:
+        merits: list[Merit] = []
+        if copy in there and min(sizes) < copy.pixels == max(sizes):
             merits.append("largest")
-        if copy in there and oldest is not None and copy.modified == oldest:
+        if copy.modified is not None and copy.modified == min(ages) < max(ages):
             merits.append("oldest")
-        if captioned[1] and copy.caption_rank == captioned:
+        if min(captions) < copy.caption_rank == max(captions):
             merits.append("best captioned")
         judged.append(replace(copy, merits=tuple(merits)))
     return tuple(judged)
