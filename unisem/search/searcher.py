@@ -285,7 +285,14 @@ def _candidates(
         ends = [_end(hits, wanted) for hits in found]
         if all(end is not None or len(hits) < count for end, hits in zip(ends, lists, strict=True)):
             return [hits[:end] for end, hits in zip(ends, found, strict=True)]
-        count *= 4
+        # As many more as by the share of those that count, and some; where few do, four times.
+        counted = min(_shown(hits) for hits, end in zip(found, ends, strict=True) if end is None)
+        count = min(4 * count, count * wanted * 5 // (4 * max(counted, 1)) + 8)
+
+
+def _shown(hits: list[Hit]) -> int:
+    """How many records are shown for so many hits."""
+    return len({shown_id(hit) for hit in hits})
 
 
 def _end(hits: list[Hit], wanted: int) -> int | None:
