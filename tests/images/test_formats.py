@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import zlib
 from contextlib import suppress
 
 import numpy as np
@@ -16,7 +17,7 @@ from unisem.errors import ImageError
 from unisem.images import formats
 from unisem.images.decoding import decode_image, inspect_image
 from unisem.images.for_models import image_for_model
-from unisem.images.formats import SUFFIXES
+from unisem.images.formats import SUFFIXES, open_header
 from unisem.images.raw import RAW_TYPES, preview_of
 from unisem.images.reference import ImageRef
 
@@ -116,3 +117,34 @@ def test_a_plain_tiff_is_no_raw_file() -> None:
         data = encoded(smooth(), "TIFF", **options)
         assert preview_of(data) is None
         assert inspect_image(data, "t").mime_type == "image/tiff"
+
+
+def test_metadata_of_a_heic_that_are_packed_are_left_packed() -> None:
+    """Some builds of libheif unpack them as a header is read: a gigabyte out of a megabyte."""
+    kind, packed = b"application/rdf+xml\0", b"deflate"
+    data = bytearray(heic(smooth(), xmp=b"<x>words</x>"))
+    at = data.index(kind) + len(kind)
+
+    def put(place: int, number: int) -> None:
+        data[place : place + 4] = number.to_bytes(4, "big")
+
+    def number(place: int) -> int:
+        return int.from_bytes(data[place : place + 4], "big")
+
+    for name in (b"meta", b"iinf", b"infe"):
+        start = data.rindex(name, 0, at) - 4
+        put(start, number(start) + len(packed))
+    data[at:at] = packed
+    items = data.index(b"iloc") + 12
+    for item in (items, items + 18):  # what is behind lies further on
+        put(item + 4, number(item + 4) + len(packed))
+    bomb = zlib.compress(b"<x>" + bytes(96 << 20), 9)
+    start = number(items + 22)
+    put(items + 32, len(bomb))
+    data[start:] = bomb
+    box = data.rindex(b"mdat", 0, start) - 4
+    put(box, len(data) - box)
+    assert decode_image(bytes(data), "t").size == SIZE
+    with open_header(bytes(data), "t").image as image:
+        assert not image.info.get("xmp")
+        assert not image.info.get("metadata")
