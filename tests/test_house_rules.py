@@ -31,7 +31,7 @@ ARROWS = {
     "recognition stores presentation images captions records filters common",
     "llama_index_unisem": "graph space search rerank captioners encoders ingest readers "
     "recognition stores calibration presentation images captions records filters common",
-    "service": "pairs.labelling wire exchange space manifest search rerank encoders stores "
+    "service": "pairs.labelling wire exchange space manifest search graph rerank encoders stores "
     "calibration presentation captions records images filters readers ingest common",
     "wire": "search stores encoders calibration records images filters common",
     "exchange": "space ingest encoders stores calibration manifest records images common",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 from llama_index.core.schema import MetadataMode
+from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from langchain_unisem import UniSemRetrievalTool as LangChainTool
@@ -20,11 +23,14 @@ from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.cli.app import application
 from unisem.errors import StoreError
+from unisem.filters import Field
 from unisem.graph import Mention, Relation
+from unisem.graph.neighbourhood import Neighbourhood
 from unisem.search import GraphExpansion
 from unisem.search.fusion import RankFusion
 from unisem.search.query import Query
 from unisem.service.http.app import create_app
+from unisem.service.principals import Principal, Tokens
 from unisem.wire.query import WireQuery
 
 HOW = GraphExpansion(depth=1, types={"broader": 2.0}, fusion=RankFusion(10))
@@ -84,6 +90,29 @@ def test_a_service_answers_as_the_core(known: SemanticSpace) -> None:
             )
         with pytest.raises(StoreError, match="is searched there"):
             _ = far.graph
+
+
+def test_a_service_draws_what_is_known_of_a_record(known: SemanticSpace) -> None:
+    known.add([Record(id="bare", text="nothing")])
+    bound = Principal("read", frozenset({"cards"}), Field("year") > 0)
+    principals = {"whole": Principal("read"), "part": bound}
+    tokens = Tokens({sha256(name.encode()).hexdigest(): one for name, one in principals.items()})
+    client = TestClient(create_app({"cards": known}, tokens=tokens))
+
+    def asked(path: str, token: str = "whole") -> Any:
+        return client.get(f"/v1/{path}", headers={"Authorization": f"Bearer {token}"})
+
+    drawn = asked("spaces/cards/records/banjo/graph").json()["drawing"]
+    assert drawn["title"] == "What is known of it: banjo"
+    assert [it["text"] for it in drawn["labels"]] == ["banjo", "broader →", "instrument"]
+    assert drawn == json.loads(json.dumps(asdict(Neighbourhood.of(known.graph, "banjo").drawing())))
+    assert asked("spaces/cards/records/bare/graph").json() == {"drawing": None}
+    assert asked("spaces/cards/records/none/graph").status_code == 404
+    assert asked("spaces").json()["spaces"][0]["graph"] is True
+    known.update({"banjo": {"year": 2026}})
+    assert asked("spaces/cards/records/banjo", "part").status_code == 200
+    assert asked("spaces/cards/records/banjo/graph", "part").status_code == 403
+    assert asked("spaces", "part").json()["spaces"][0]["graph"] is False
 
 
 @pytest.mark.parametrize("how", [HOW, GraphExpansion(method="taxonomy", depth=3, terms=4)])

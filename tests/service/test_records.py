@@ -340,6 +340,7 @@ def test_what_there_is(client: TestClient, card_space: SemanticSpace) -> None:
         "records": 7,
         "encoder": "toy-0",
         "writable": True,
+        "graph": False,
         "limits": {"k": 1000, "records": 256},
     }
     stats = client.get("/v1/spaces/cards/stats").json()

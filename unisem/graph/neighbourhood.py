@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from typing import Self
 
 from unisem.common.printable import plain
 from unisem.graph.knowledge_graph import KnowledgeGraph
 
 _ROW, _WIDTH, _HEIGHT = 28, 560, 16  # pixels: between rows, of the drawing, of a row's text
 _COLUMNS = (12, 60, 380)  # where the record, its entities and their neighbours begin
+_LEFT, _RIGHT = _COLUMNS[1] + 160, _COLUMNS[2] - 6  # where lines to neighbours begin and end
 _LONGEST = 24  # characters of a label that are shown; its title has them all
+Line = tuple[float, float, float, float]
+"""Where it begins and where it ends: x and y of each, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,72 @@ class Tie:
     type: str
     name: str
     outward: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A word or a few in a drawing.
+
+    Attributes:
+        x: Where it begins, in pixels from the left.
+        y: Where its line is, in pixels from the top.
+        text: As much of it as there is room for, without characters that would show otherwise.
+        whole: All of it.
+        size: How large, in pixels.
+        bold: Whether it stands out.
+    """
+
+    x: float
+    y: float
+    text: str
+    whole: str
+    size: int
+    bold: bool
+
+    @classmethod
+    def of(
+        cls, x: float, middle: float, name: str, *, bold: bool = False, size: int = 12,
+        longest: int = _LONGEST,
+    ) -> Self:  # fmt: skip
+        """A label whose words stand around a line."""
+        said = plain(name)
+        short = said if len(said) <= longest else f"{said[: longest - 1]}…"
+        return cls(x, middle + 4, short, said, size, bold)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Lines, labels, and a dot for the record, which whoever shows it renders.
+
+    Attributes:
+        title: What it shows, in words.
+        width: In pixels.
+        height: In pixels.
+        dot: Where the record's middle is.
+        lines: Between the dot, entities and their neighbours.
+        labels: What entities, relations and neighbours are called.
+    """
+
+    title: str
+    width: int
+    height: int
+    dot: tuple[float, float]
+    lines: tuple[Line, ...]
+    labels: tuple[Label, ...]
+
+    def svg(self) -> str:
+        """As an element of HTML or XML, whatever names say."""
+        paths = (
+            f'<path d="M{x1:g} {y1:g}L{x2:g} {y2:g}" stroke="currentColor" stroke-opacity=".35" '
+            'fill="none"/>'
+            for x1, y1, x2, y2 in self.lines
+        )
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" '
+            f'role="img" font-size="12" fill="currentColor"><title>{escape(self.title)}</title>'
+            f"{''.join(paths)}{''.join(map(_text, self.labels))}"
+            f'<circle cx="{self.dot[0]:g}" cy="{self.dot[1]:g}" r="5" fill="currentColor"/></svg>'
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,68 +129,57 @@ class Neighbourhood:
             found.append((link.entity.name, ties))
         return cls(record_id, tuple(found))
 
-    def svg(self) -> str:
+    def drawing(self) -> Drawing | None:
         """Draw it in three columns: the record, its entities, their neighbours.
 
-        The same neighbourhood gives the same drawing. There is no script and no style of its own
-        in it; names are escaped, and may say anything. It has the colour of the words around it.
-        Empty if there is nothing to draw.
+        The same neighbourhood gives the same drawing; ``None`` if there is nothing to draw.
         """
         if not self.entities:
-            return ""
-        lines: list[str] = []
+            return None
+        lines: list[Line] = []
+        labels: list[Label] = []
         row, starts = 0, []
         for name, ties in self.entities:
             height = max(1, len(ties))
             middle = _y(row + (height - 1) / 2)
             starts.append(middle)
-            lines.append(_label(_COLUMNS[1], middle, name, bold=True))
+            labels.append(Label.of(_COLUMNS[1], middle, name, bold=True))
             for place, tie in enumerate(ties):
-                lines += _tie(middle, _y(row + place), tie)
+                end = _y(row + place)
+                lines += [(_LEFT, middle, _LEFT + 30, end), (_LEFT + 30, end, _RIGHT, end)]
+                sign = f"{tie.type} →" if tie.outward else f"← {tie.type}"
+                labels.append(Label.of(_LEFT + 34, end - 8, sign, size=10, longest=18))
+                labels.append(Label.of(_COLUMNS[2], end, tie.name))
             row += height
         record = (min(starts) + max(starts)) / 2
-        lines += [_line(_COLUMNS[0] + 6, record, _COLUMNS[1] - 6, start) for start in starts]
-        dot = f'<circle cx="{_COLUMNS[0]}" cy="{record:g}" r="5" fill="currentColor"/>'
-        told = ", ".join(name for name, _ in self.entities)
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {row * _ROW + 8}" '
-            f'role="img" font-size="12" fill="currentColor">'
-            f"<title>{_text(f'What is known of it: {told}')}</title>"
-            f"{''.join(lines)}{dot}</svg>"
+        lines += [(_COLUMNS[0] + 6, record, _COLUMNS[1] - 6, start) for start in starts]
+        told = ", ".join(plain(name) for name, _ in self.entities)
+        return Drawing(
+            f"What is known of it: {told}",
+            _WIDTH,
+            row * _ROW + 8,
+            (_COLUMNS[0], record),
+            tuple(lines),
+            tuple(labels),
         )
 
+    def svg(self) -> str:
+        """`drawing` as SVG, empty if there is nothing to draw.
 
-def _tie(start: float, end: float, tie: Tie) -> list[str]:
-    """The line to a neighbour, its type above it, read from the arrow's tail to its head."""
-    left, right = _COLUMNS[1] + 160, _COLUMNS[2] - 6
-    sign = f"{tie.type} →" if tie.outward else f"← {tie.type}"
-    return [
-        _line(left, start, left + 30, end),
-        _line(left + 30, end, right, end),
-        _label(left + 34, end - 8, sign, size=10, longest=18),
-        _label(_COLUMNS[2], end, tie.name),
-    ]
+        There is no script and no style of its own in it; names are escaped, and may say anything.
+        It has the colour of the words around it.
+        """
+        drawn = self.drawing()
+        return "" if drawn is None else drawn.svg()
 
 
-def _label(
-    x: float, y: float, name: str, *, bold: bool = False, size: int = 12, longest: int = _LONGEST
-) -> str:
-    said = plain(name)
-    short = said if len(said) <= longest else f"{said[: longest - 1]}…"
-    weight = ' font-weight="600"' if bold else ""
-    whole = "" if short == said else f"<title>{_text(said)}</title>"
-    return f'<text x="{x:g}" y="{y + 4:g}" font-size="{size}"{weight}>{whole}{_text(short)}</text>'
-
-
-def _line(x1: float, y1: float, x2: float, y2: float) -> str:
+def _text(label: Label) -> str:
+    weight = ' font-weight="600"' if label.bold else ""
+    whole = "" if label.text == label.whole else f"<title>{escape(label.whole)}</title>"
     return (
-        f'<path d="M{x1:g} {y1:g}L{x2:g} {y2:g}" stroke="currentColor" stroke-opacity=".35" '
-        'fill="none"/>'
+        f'<text x="{label.x:g}" y="{label.y:g}" font-size="{label.size}"{weight}>{whole}'
+        f"{escape(label.text)}</text>"
     )
-
-
-def _text(said: str) -> str:
-    return escape(plain(said))
 
 
 def _y(row: float) -> float:

@@ -7,9 +7,10 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from unisem.errors import FilterError
+from unisem.errors import FilterError, StoreError
 from unisem.exchange.replicas.version import Version
 from unisem.filters import Filter, conditions_in, fields_of, matches, narrows
+from unisem.graph.neighbourhood import Drawing, Neighbourhood
 from unisem.ingest.word_reading import delete_with_words
 from unisem.records import Record
 from unisem.search.neighbors import with_neighbors
@@ -97,15 +98,32 @@ class SpaceView:
                 whose names its paths would tell (403).
         """
         if self._principal.filter is not None and any(query.graph for query in queries):
-            raise RefusedError(
-                403,
-                "the knowledge graph tells of records that you may not see",
-                field="graph",
-                remedy="leave it out",
-            )
+            raise _no_graph()
         return self._hosted.search(
             [replace(query, selection=self.bound(query.selection)) for query in queries]
         )
+
+    @property
+    def has_graph(self) -> bool:
+        """Whether a knowledge graph may take part in this principal's searches, and is there."""
+        if self._principal.filter is not None:
+            return False
+        try:
+            with self._space.store.graph.reading() as reader:
+                return reader.version > 0
+        except StoreError:  # it keeps none
+            return False
+
+    def drawing(self, record_id: str) -> Drawing | None:
+        """What is known of the things that a record is about; ``None`` if that is nothing.
+
+        Raises:
+            RefusedError: There is no such record (404), or no graph for this principal (403).
+        """
+        record = self.record(record_id)
+        if not self.has_graph:
+            raise _no_graph()
+        return Neighbourhood.of(self._space.graph, record.id).drawing()
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
         """The record of each id, in order; ``None`` where there is none."""
@@ -310,3 +328,12 @@ def _check_seen(record: Record, bound: Filter) -> None:
             field="metadata",
             remedy="add what the token's filter asks for",
         )
+
+
+def _no_graph() -> RefusedError:
+    return RefusedError(
+        403,
+        "the knowledge graph tells of records that you may not see",
+        field="graph",
+        remedy="leave it out",
+    )

@@ -62,7 +62,38 @@ class SpaceEntry(WireModel):
     records: int = Field(description="How many records.", examples=[440])
     encoder: str = Field(description="What embeds its records and queries.", examples=["mini"])
     writable: bool = Field(description="Whether records may be added and removed.")
+    graph: bool = Field(description="Whether a knowledge graph may take part in searches.")
     limits: SpaceLimits = Field(description="How much it gives at once.")
+
+
+class WireLabel(WireModel):
+    """A word or a few in a drawing."""
+
+    x: float = Field(description="Where it begins, in pixels from the left.")
+    y: float = Field(description="Where its line is, in pixels from the top.")
+    text: str = Field(description="As much of it as there is room for.")
+    whole: str = Field(description="All of it.")
+    size: int = Field(description="How large, in pixels.")
+    bold: bool = Field(description="Whether it stands out.")
+
+
+class WireDrawing(WireModel):
+    """A drawing of lines, labels and one dot, which stands for the record."""
+
+    title: str = Field(description="What it shows, in words.")
+    width: int = Field(description="Pixels.")
+    height: int = Field(description="Pixels.")
+    dot: tuple[float, float] = Field(description="Where the record's middle is.")
+    lines: list[tuple[float, float, float, float]] = Field(
+        description="x and y of the beginning, x and y of the end."
+    )
+    labels: list[WireLabel] = Field(description="What things are called.")
+
+
+class Drawn(WireModel):
+    """What is known of a record."""
+
+    drawing: WireDrawing | None = Field(description="`null` if that is nothing.")
 
 
 class SpaceList(WireModel):

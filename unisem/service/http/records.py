@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -25,7 +26,7 @@ from unisem.service.http.uploads import upload_route
 from unisem.service.refusal import RefusedError, too_many
 from unisem.service.settings import ServiceSettings
 from unisem.stores.selection import Selection
-from unisem.wire.answers import Added, Deleted, Got, Listing
+from unisem.wire.answers import Added, Deleted, Drawn, Got, Listing, WireDrawing, WireLabel
 from unisem.wire.filters import filter_of
 from unisem.wire.record import WireRecord
 from unisem.wire.requests import Deletion, NewRecords, RecordIds, Update
@@ -67,6 +68,17 @@ async def add_records(new: NewRecords, view: View, service: TheService) -> Added
     records = await run_in_threadpool(_taken, new, service.settings)
     (ids,) = await committed(view.add(records), service)
     return Added(ids=ids)
+
+
+@router.get(f"{_ROOT}/{{record_id}}/graph", summary="Draw what is known of a record")
+async def draw_record(record_id: RecordId, view: View, service: TheService) -> Drawn:
+    """The things that the record is about, by the space's knowledge graph, and their relations."""
+    (found,) = await awaited(view.read(lambda: view.drawing(record_id)), service)
+    if found is None:
+        return Drawn(drawing=None)
+    parts = asdict(found) | {"lines": list(found.lines)}
+    labels = [WireLabel(**asdict(label)) for label in found.labels]
+    return Drawn(drawing=WireDrawing(**parts | {"labels": labels}))
 
 
 @router.post(f"{_ROOT}/get", summary="Give records by id", response_model=Got)

@@ -30,6 +30,7 @@ def list_spaces(service: TheService, principal: ThePrincipal) -> SpaceList:
                     records=view.count(),
                     encoder=view.encoder,
                     writable=view.writable,
+                    graph=view.has_graph,
                     limits=limits,
                 )
                 for view in views

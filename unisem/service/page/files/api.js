@@ -66,6 +66,11 @@ export class Api {
         const answer = await this.answer(path, {}, signal);
         return answer.blob();
     }
+    /** What is known of the things that a record is about, drawn; null if that is nothing. */
+    async drawing(space, id, signal) {
+        const path = `${at(space)}/records/${encodeURIComponent(id)}/graph`;
+        return (await this.json(path, undefined, signal)).drawing;
+    }
     async asked(space, what, said) {
         const path = `${at(space)}/label/${what}`;
         return (await this.json(path, said)).question;

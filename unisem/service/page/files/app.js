@@ -128,7 +128,7 @@ export class App {
                 search.like === "" ? null : await this.api.record(this.spaces.name, search.like, signal);
             if (signal.aborted)
                 return;
-            this.bar.show(this.spaces.name, search, this.liked);
+            this.bar.show(this.spaces.name, search, this.liked, this.spaces.served?.graph ?? false);
             const found = await this.find(this.step, signal);
             if (signal.aborted)
                 return;
@@ -141,7 +141,7 @@ export class App {
                 return;
             clearTimeout(wait);
             this.found = [];
-            this.bar.show(this.spaces.name, search, this.liked);
+            this.bar.show(this.spaces.name, search, this.liked, this.spaces.served?.graph ?? false);
             this.fail(Problem.from(error));
         }
         finally {
@@ -174,7 +174,9 @@ export class App {
         };
         if (search.like !== "")
             return { like: search.like, ...rest };
-        const text = search.text === "" ? {} : { text: search.text, mode: modeOf(search) };
+        const related = search.related && this.spaces.served?.graph === true;
+        const graph = related ? { graph: { method: "pagerank" } } : {};
+        const text = search.text === "" ? {} : { text: search.text, mode: modeOf(search), ...graph };
         if (search.picture === 0)
             return { ...text, ...rest };
         const picture = pictureNumber(search.picture);

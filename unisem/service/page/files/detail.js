@@ -1,5 +1,6 @@
 /** The dialog that shows one record large, with where it is from and what stands beside it. */
 import { citation, isHit, relationOf, titleOf, valueOf, whereOf } from "./describe.js";
+import { figureOf } from "./drawing.js";
 import { button, make, paragraphs, part, plain, shortened } from "./dom.js";
 import { facts } from "./gallery.js";
 import { Problem } from "./problem.js";
@@ -86,10 +87,21 @@ export class Detail {
     fill(space, found, signal) {
         const { record } = found;
         const neighbors = make("section", { class: "neighbors", hidden: true });
+        const known = make("section", { class: "known", hidden: true });
         this.shown.classList.toggle("has-picture", record.image !== null);
-        this.shown.replaceChildren(...(record.image === null ? [] : [this.picture(space, record, signal)]), make("div", { class: "told" }, make("h2", { id: "detail-title", class: "hidden" }, titleOf(record)), ...this.words(record), make("p", { class: "where", dir: "auto" }, whereOf(record)), isHit(found) ? facts(found, null) : null, make("p", { class: "actions" }, button("More like this", "plain", () => this.actions.like(record))), neighbors, metadata(record)));
+        this.shown.replaceChildren(...(record.image === null ? [] : [this.picture(space, record, signal)]), make("div", { class: "told" }, make("h2", { id: "detail-title", class: "hidden" }, titleOf(record)), ...this.words(record), make("p", { class: "where", dir: "auto" }, whereOf(record)), isHit(found) ? facts(found, null) : null, make("p", { class: "actions" }, button("More like this", "plain", () => this.actions.like(record))), known, neighbors, metadata(record)));
         this.shown.scrollTop = 0;
         void this.fillNeighbors(space, record, neighbors, signal);
+        if (isHit(found) && found.path.length > 0)
+            void this.fillKnown(space, record, known, signal);
+    }
+    /** Of a record that the knowledge graph has led to: what is known of it. */
+    async fillKnown(space, record, section, signal) {
+        const drawing = await this.api.drawing(space, record.id, signal).catch(() => null);
+        if (signal.aborted || drawing === null)
+            return; // the record itself is there
+        section.replaceChildren(make("h3", {}, "What is known of it"), figureOf(drawing));
+        section.hidden = false;
     }
     words(record) {
         const lines = paragraphs(record.text ?? "").map((line) => make("p", { dir: "auto" }, line));

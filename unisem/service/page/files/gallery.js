@@ -1,6 +1,6 @@
 /** What was found, as cards in order. */
 import { foundBy, isHit, percent, scoreOf, titleOf, whereOf } from "./describe.js";
-import { button, make, paragraphs, shortened } from "./dom.js";
+import { button, make, paragraphs, plain, shortened } from "./dom.js";
 const LONGEST_CAPTION = 160; // characters; the alternative text has all of it
 const LONGEST_TEXT = 300;
 const LEAST_LINE = 20; // less of a line says nothing
@@ -54,7 +54,11 @@ export class Gallery {
 /** How well it was found and why, for a card and for the detail view. */
 export function facts(hit, rank) {
     const by = foundBy(hit);
-    return make("div", { class: "facts" }, rank === null ? null : make("span", { class: "rank" }, String(rank)), make("span", { class: `badge ${hit.matched}`, title: "What was compared with what you asked for" }, by === "text" ? "by its words" : `by its ${by}`), hit.relevance === null ? null : relevance(hit.relevance), make("span", { class: "score", title: "Score" }, scoreOf(hit)));
+    return make("div", { class: "facts" }, rank === null ? null : make("span", { class: "rank" }, String(rank)), make("span", { class: `badge ${hit.matched}`, title: "What was compared with what you asked for" }, by === "text" ? "by its words" : `by its ${by}`), hit.path.length === 0 ? null : wayOf(hit.path), hit.relevance === null ? null : relevance(hit.relevance), make("span", { class: "score", title: "Score" }, scoreOf(hit)));
+}
+function wayOf(path) {
+    const title = "What leads to it from what you asked for";
+    return make("span", { class: "way", dir: "auto", title }, path.map(plain).join(" → "));
 }
 function relevance(share) {
     const filled = make("i");

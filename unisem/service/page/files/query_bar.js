@@ -11,6 +11,8 @@ export class QueryBar {
     asked = part("asked", HTMLElement);
     modes = part("modes", HTMLFieldSetElement);
     modalities = part("modalities", HTMLFieldSetElement);
+    relating = part("relating", HTMLElement);
+    related = part("related", HTMLInputElement);
     weighing = part("weighing", HTMLElement);
     weight = part("weight", HTMLInputElement);
     drop = part("drop", HTMLElement);
@@ -39,6 +41,7 @@ export class QueryBar {
             if (modality === "" || modality === "image" || modality === "text")
                 actions.choose({ modality });
         });
+        this.related.addEventListener("change", () => actions.choose({ related: this.related.checked }));
         this.weight.addEventListener("change", () => actions.choose({ weight: Number(this.weight.value) }));
         this.listenForPictures();
         document.addEventListener("keydown", (event) => {
@@ -55,7 +58,7 @@ export class QueryBar {
         return this.text.value.trim();
     }
     /** Show what is looked for; `liked` is the record that others should be like. */
-    show(space, search, liked) {
+    show(space, search, liked, hasGraph) {
         this.loading.abort();
         this.loading = new AbortController();
         this.text.value = search.text;
@@ -63,6 +66,8 @@ export class QueryBar {
         this.modalities.hidden = !asks(search);
         this.weighing.hidden = search.picture === 0 || search.text === "";
         this.weight.value = String(search.weight);
+        this.relating.hidden = search.text === "" || !hasGraph;
+        this.related.checked = search.related;
         check(this.modes, modeOf(search));
         check(this.modalities, search.modality);
         for (const input of this.modes.querySelectorAll("input")) {

@@ -8,6 +8,7 @@ export const NOTHING = {
     weight: 0.5,
     mode: "vector",
     modality: "",
+    related: false,
     conditions: new Map(),
     record: "",
 };
@@ -38,6 +39,8 @@ export function addressOf(search) {
         parameters.set("mode", search.mode);
     if (search.modality !== "")
         parameters.set("modality", search.modality);
+    if (search.related)
+        parameters.set("related", "1");
     written(search.conditions, parameters);
     if (search.record !== "")
         parameters.set("record", search.record);
@@ -60,6 +63,7 @@ export function searchAt(address) {
         weight: weight >= 0 && weight <= 1 ? weight : NOTHING.weight,
         mode: mode === "keyword" || mode === "hybrid" ? mode : "vector",
         modality: modality === "image" || modality === "text" ? modality : "",
+        related: said("related") === "1",
         conditions: read(parameters),
         record: said("record"),
     };

@@ -2,6 +2,7 @@
 
 import { Problem } from "./problem.js";
 import type {
+  Drawing,
   Field,
   Hit,
   Json,
@@ -113,6 +114,12 @@ export class Api {
     const path = `${at(space)}/records/${encodeURIComponent(record.id)}/image?size=${size}${digest}`;
     const answer = await this.answer(path, {}, signal);
     return answer.blob();
+  }
+
+  /** What is known of the things that a record is about, drawn; null if that is nothing. */
+  async drawing(space: string, id: string, signal: AbortSignal): Promise<Drawing | null> {
+    const path = `${at(space)}/records/${encodeURIComponent(id)}/graph`;
+    return (await this.json<{ drawing: Drawing | null }>(path, undefined, signal)).drawing;
   }
 
   private async asked(space: string, what: string, said: Json): Promise<Question | null> {

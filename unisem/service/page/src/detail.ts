@@ -2,6 +2,7 @@
 
 import type { Api } from "./api.js";
 import { citation, isHit, relationOf, titleOf, valueOf, whereOf } from "./describe.js";
+import { figureOf } from "./drawing.js";
 import { button, make, paragraphs, part, plain, shortened } from "./dom.js";
 import { facts } from "./gallery.js";
 import type { Pictures } from "./picture.js";
@@ -100,6 +101,7 @@ export class Detail {
   private fill(space: string, found: Found, signal: AbortSignal): void {
     const { record } = found;
     const neighbors = make("section", { class: "neighbors", hidden: true });
+    const known = make("section", { class: "known", hidden: true });
     this.shown.classList.toggle("has-picture", record.image !== null);
     this.shown.replaceChildren(
       ...(record.image === null ? [] : [this.picture(space, record, signal)]),
@@ -115,12 +117,27 @@ export class Detail {
           { class: "actions" },
           button("More like this", "plain", () => this.actions.like(record)),
         ),
+        known,
         neighbors,
         metadata(record),
       ),
     );
     this.shown.scrollTop = 0;
     void this.fillNeighbors(space, record, neighbors, signal);
+    if (isHit(found) && found.path.length > 0) void this.fillKnown(space, record, known, signal);
+  }
+
+  /** Of a record that the knowledge graph has led to: what is known of it. */
+  private async fillKnown(
+    space: string,
+    record: SpaceRecord,
+    section: HTMLElement,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const drawing = await this.api.drawing(space, record.id, signal).catch(() => null);
+    if (signal.aborted || drawing === null) return; // the record itself is there
+    section.replaceChildren(make("h3", {}, "What is known of it"), figureOf(drawing));
+    section.hidden = false;
   }
 
   private words(record: SpaceRecord): HTMLElement[] {

@@ -1,7 +1,7 @@
 /** What was found, as cards in order. */
 
 import { foundBy, isHit, percent, scoreOf, titleOf, whereOf } from "./describe.js";
-import { button, make, paragraphs, shortened } from "./dom.js";
+import { button, make, paragraphs, plain, shortened } from "./dom.js";
 import type { Pictures } from "./picture.js";
 import type { Found, Hit, SpaceRecord } from "./wire.js";
 
@@ -102,9 +102,15 @@ export function facts(hit: Hit, rank: number | null): HTMLElement {
       { class: `badge ${hit.matched}`, title: "What was compared with what you asked for" },
       by === "text" ? "by its words" : `by its ${by}`,
     ),
+    hit.path.length === 0 ? null : wayOf(hit.path),
     hit.relevance === null ? null : relevance(hit.relevance),
     make("span", { class: "score", title: "Score" }, scoreOf(hit)),
   );
+}
+
+function wayOf(path: readonly string[]): HTMLElement {
+  const title = "What leads to it from what you asked for";
+  return make("span", { class: "way", dir: "auto", title }, path.map(plain).join(" → "));
 }
 
 function relevance(share: number): HTMLElement {

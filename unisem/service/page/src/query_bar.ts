@@ -25,6 +25,8 @@ export class QueryBar {
   private readonly asked = part("asked", HTMLElement);
   private readonly modes = part("modes", HTMLFieldSetElement);
   private readonly modalities = part("modalities", HTMLFieldSetElement);
+  private readonly relating = part("relating", HTMLElement);
+  private readonly related = part("related", HTMLInputElement);
   private readonly weighing = part("weighing", HTMLElement);
   private readonly weight = part("weight", HTMLInputElement);
   private readonly drop = part("drop", HTMLElement);
@@ -53,6 +55,9 @@ export class QueryBar {
       if (modality === "" || modality === "image" || modality === "text")
         actions.choose({ modality });
     });
+    this.related.addEventListener("change", () =>
+      actions.choose({ related: this.related.checked }),
+    );
     this.weight.addEventListener("change", () =>
       actions.choose({ weight: Number(this.weight.value) }),
     );
@@ -73,7 +78,7 @@ export class QueryBar {
   }
 
   /** Show what is looked for; `liked` is the record that others should be like. */
-  show(space: string, search: Search, liked: SpaceRecord | null): void {
+  show(space: string, search: Search, liked: SpaceRecord | null, hasGraph: boolean): void {
     this.loading.abort();
     this.loading = new AbortController();
     this.text.value = search.text;
@@ -81,6 +86,8 @@ export class QueryBar {
     this.modalities.hidden = !asks(search);
     this.weighing.hidden = search.picture === 0 || search.text === "";
     this.weight.value = String(search.weight);
+    this.relating.hidden = search.text === "" || !hasGraph;
+    this.related.checked = search.related;
     check(this.modes, modeOf(search));
     check(this.modalities, search.modality);
     for (const input of this.modes.querySelectorAll("input")) {

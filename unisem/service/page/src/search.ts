@@ -15,6 +15,8 @@ export interface Search {
   readonly weight: number;
   readonly mode: Mode;
   readonly modality: Modality | "";
+  /** Whether what the space knows of how things are related takes part. */
+  readonly related: boolean;
   readonly conditions: Conditions;
   /** Id of the record that is open; empty for none. */
   readonly record: string;
@@ -28,6 +30,7 @@ export const NOTHING: Search = {
   weight: 0.5,
   mode: "vector",
   modality: "",
+  related: false,
   conditions: new Map(),
   record: "",
 };
@@ -53,6 +56,7 @@ export function addressOf(search: Search): string {
   if (search.weight !== NOTHING.weight) parameters.set("weight", String(search.weight));
   if (search.mode !== NOTHING.mode) parameters.set("mode", search.mode);
   if (search.modality !== "") parameters.set("modality", search.modality);
+  if (search.related) parameters.set("related", "1");
   written(search.conditions, parameters);
   if (search.record !== "") parameters.set("record", search.record);
   const said = parameters.toString();
@@ -75,6 +79,7 @@ export function searchAt(address: string): Search {
     weight: weight >= 0 && weight <= 1 ? weight : NOTHING.weight,
     mode: mode === "keyword" || mode === "hybrid" ? mode : "vector",
     modality: modality === "image" || modality === "text" ? modality : "",
+    related: said("related") === "1",
     conditions: read(parameters),
     record: said("record"),
   };

@@ -12,6 +12,7 @@ export interface Space {
   readonly records: number;
   readonly encoder: string;
   readonly writable: boolean;
+  readonly graph: boolean;
   readonly limits: { readonly k: number; readonly records: number };
 }
 
@@ -38,6 +39,8 @@ export interface Hit {
   readonly matched: Modality;
   readonly relevance: number | null;
   readonly judged: number | null;
+  /** Names that lead from what was asked for to this; empty if the graph had no part. */
+  readonly path: readonly string[];
   /** Other records that show the same picture. */
   readonly copies: readonly SpaceRecord[];
 }
@@ -68,6 +71,7 @@ export interface Query {
   readonly mode?: Mode;
   readonly modality?: Modality;
   readonly filter?: Json;
+  readonly graph?: { readonly method: "pagerank" };
   readonly duplicates?: "keep" | "same" | "near";
 }
 
@@ -80,6 +84,23 @@ export interface NewRecord {
   readonly text: string | null;
   readonly image: string | null;
   readonly metadata: { readonly [key: string]: Json };
+}
+
+/** Lines, labels, and a dot for the record; lengths in pixels. */
+export interface Drawing {
+  readonly title: string;
+  readonly width: number;
+  readonly height: number;
+  readonly dot: readonly [number, number];
+  readonly lines: readonly (readonly [number, number, number, number])[];
+  readonly labels: readonly {
+    readonly x: number;
+    readonly y: number;
+    readonly text: string;
+    readonly whole: string;
+    readonly size: number;
+    readonly bold: boolean;
+  }[];
 }
 
 /** A picture that somebody is asked about. */
