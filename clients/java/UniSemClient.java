@@ -408,7 +408,10 @@ public final class UniSemClient {
             for (Object item : answer.list("hits")) {
                 Answer hit = Answer.of(item);
                 hits.add(new Hit(StoredRecord.of(hit.object("record")), hit.number("score").doubleValue(),
-                        hit.string("matched"), hit.doubleOrNull("relevance"), hit.doubleOrNull("judged")));
+                        hit.string("matched"), hit.doubleOrNull("relevance"), hit.doubleOrNull("judged"),
+                        hit.parts.get("path") == null
+                                ? List.of()
+                                : hit.list("path").stream().map(String.class::cast).toList()));
             }
             return hits;
         }
@@ -433,8 +436,10 @@ public final class UniSemClient {
      * @param matched {@code "text"} or {@code "image"}: which of its vectors was the nearest
      * @param relevance the probability that it is relevant; {@code null} if the space cannot tell
      * @param judged what a reranker gave it; {@code null} if none did
+     * @param path names that lead from what was asked for to it; empty if the graph had no part
      */
-    public record Hit(StoredRecord record, double score, String matched, Double relevance, Double judged) {}
+    public record Hit(StoredRecord record, double score, String matched, Double relevance, Double judged,
+            List<String> path) {}
 
     /** Some records; {@code cursor} is where the next page begins, {@code null} after the last. */
     public record Page(List<StoredRecord> records, String cursor) {}
@@ -572,6 +577,9 @@ public final class UniSemClient {
 
     /** By meaning, by the words themselves, or by both. */
     public enum Mode { VECTOR, KEYWORD, HYBRID }
+
+    /** A walk from what a query names, or its narrower terms. */
+    public enum Expansion { PAGERANK, TAXONOMY }
 
     /** What to look for, and how. Immutable: every setting returns another query. */
     public static final class Query {
@@ -711,6 +719,16 @@ public final class UniSemClient {
         /** How many records before and after each hit come with it, by its links. */
         public Query neighbors(int neighbors) {
             return with("neighbors", neighbors);
+        }
+
+        /** Have the space's knowledge graph take part; a hit's path says by which way it came. */
+        public Query graph(Expansion method) {
+            return with("graph", Map.of("method", word(method)));
+        }
+
+        /** As {@link #graph(Expansion)}, so many relations away from the query, from 1 to 4. */
+        public Query graph(Expansion method, int depth) {
+            return with("graph", Map.of("method", word(method), "depth", depth));
         }
 
         private Query with(String name, Object value) {

@@ -214,6 +214,10 @@ public final class Driver {
                 case "fetch_words" -> query = query.fetchWords(((Long) value).intValue());
                 case "duplicates" -> query = query.duplicates((String) value);
                 case "neighbors" -> query = query.neighbors(((Long) value).intValue());
+                case "graph" -> query = query.graph(UniSemClient.Expansion.valueOf(
+                        ((String) value).toUpperCase(Locale.ROOT)));
+                case "deep_graph" -> query = query.graph(UniSemClient.Expansion.valueOf(
+                        ((String) value).toUpperCase(Locale.ROOT)), 3);
                 default -> throw new IllegalStateException(part.getKey());
             }
         }
@@ -293,6 +297,7 @@ public final class Driver {
             parts.put("matched", hit.matched());
             parts.put("relevance", hit.relevance());
             parts.put("judged", hit.judged());
+            parts.put("path", hit.path());
             plain.add(parts);
         }
         return plain;

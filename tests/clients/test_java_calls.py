@@ -70,6 +70,10 @@ def test_a_query_with_every_setting(java: JavaClient, server: ScriptedServer) ->
     java("search", query=asked | {"weighted_fusion": 0.75})
     java("search", query=asked | {"rank_fusion": 30.0, "rerank": True})
     sent = {"text": "红色 🎻", "image": f"data:image/png;base64,{picture}", **settings}
+    java("search", query={"text": "a", "graph": "taxonomy"})
+    java("search", query={"text": "a", "deep_graph": "pagerank"})
+    assert server.asked[2].json == {"text": "a", "graph": {"method": "taxonomy"}}
+    assert server.asked[3].json["graph"] == {"method": "pagerank", "depth": 3}
     assert server.asked[0].json == sent | {"fusion": {"kind": "weighted", "vector": 0.75}}
     assert server.asked[1].json == sent | {"fusion": {"kind": "rank", "k": 30.0}, "rerank": True}
     assert server.asked[0].path == "/v1/spaces/cards/search"

@@ -17,6 +17,8 @@ from tests.support.pictures import encoded, noise, solid
 from tests.support.toy import COLOURS
 from unisem import Hit, Record, SemanticSpace
 from unisem.filters import Field
+from unisem.graph import Mention, Relation
+from unisem.search import GraphExpansion
 from unisem.search.query import Query
 from unisem.service.http.app import create_app
 from unisem.wire.filters import wire_filter
@@ -76,6 +78,7 @@ def plain(hits: list[Hit]) -> list[dict[str, Any]]:
             "matched": hit.matched,
             "relevance": hit.relevance,
             "judged": hit.judged,
+            "path": list(hit.path),
         }
         for hit in hits
     ]
@@ -106,6 +109,19 @@ SEARCHES: list[tuple[dict[str, Any], Callable[[SemanticSpace], list[Hit]]]] = [
         lambda space: space.search(text="card", filter=~(Field("file_name") == "red.png")),
     ),
 ]
+
+
+def test_a_knowledge_graph_takes_part(
+    java: JavaClient, service: str, card_space: SemanticSpace
+) -> None:
+    card_space.graph.add(
+        relations=[Relation(colour, "broader", "colour") for colour in ("red", "blue")],
+        mentions=[Mention("cards/red.png", "red"), Mention("cards/blue.png", "blue")],
+    )
+    for method in ("pagerank", "taxonomy"):
+        expected = plain(card_space.search("colour", graph=GraphExpansion(method=method)))
+        assert any(hit["path"] for hit in expected)
+        assert java("search", query={"text": "colour", "graph": method}) == expected
 
 
 def weighted(share: float) -> Any:

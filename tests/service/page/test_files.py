@@ -136,6 +136,7 @@ def test_every_script_is_asked_for_at_once() -> None:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_scripts_make_no_html_and_load_nothing_from_elsewhere(name: str) -> None:
     code = (HOME / "files" / name).read_text("utf-8")
+    code = code.replace('"http://www.w3.org/2000/svg"', "")  # a name, which nobody fetches
     for sink in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(",
                  "new Function", "DOMParser", "createContextualFragment", "srcdoc", "localStorage",
                  "http://", "https://"):  # fmt: skip
