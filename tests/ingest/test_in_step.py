@@ -198,6 +198,7 @@ def test_what_becomes_of_a_file_and_of_what_was_added_by_hand(
     change(step.folder)
     report, count = step.index()
     assert (count, report.removed, report.skipped) == (embedded, removed, ())
+    assert report.added == embedded + (change is copied)
     files = {f"photos/{it.relative_to(step.folder).as_posix()}" for it in pictures(step.folder)}
     assert {record.id for record in step.space.store.select()} == files
     for name, kept in there.items():
@@ -219,6 +220,26 @@ def test_the_table_in_the_guide_says_what_this_test_asserts() -> None:
 
 def pictures(folder: Path) -> list[Path]:
     return sorted(it for it in folder.rglob("*") if it.is_file())
+
+
+def test_an_interruption_before_the_end_loses_nothing(step: Step) -> None:
+    renamed(step.folder)
+    for method in ("add", "delete"):  # of the graph and of the store, one after the other
+        with pytest.MonkeyPatch.context() as patch:
+            if method == "add":
+                patch.setattr("unisem.ingest.moves.Moves.settle", _interrupt)
+            else:
+                patch.setattr(step.space.store, "delete", _interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                step.index()
+    report, count = step.index()
+    assert (report.moved, count) == ({"photos/a.png": "photos/tom.png"}, 0)
+    assert step.by_hand("photos/tom.png") == A
+    assert step.by_hand("photos/a.png") is None
+
+
+def _interrupt(*parts: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_folder_that_was_renamed_itself(step: Step, tmp_path: Path) -> None:

@@ -181,9 +181,11 @@ def add_folder(
     Raises:
         typer.Exit: Ctrl-C; the person has been told what is kept.
     """
+    from unisem.pairs.labelling.renaming import follow_renames
+
     try:
         with progress_bar("indexing") as advance:
-            return space.add_folder(
+            report = space.add_folder(
                 folder,
                 prune=prune,
                 location=location,
@@ -194,6 +196,9 @@ def add_folder(
                 ray=ray,
                 progress=advance,
             )
+        if space.path is not None:
+            follow_renames(space.path, report.moved)
+        return report
     except KeyboardInterrupt:
         notices().print(
             f"Interrupted. What is done is kept: {amount(len(space), 'record')} in "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,9 +91,11 @@ def watch(
             exclude=tuple(exclude or ()),
             include=tuple(include or ()),
         )
-        with suppress(KeyboardInterrupt):
+        try:
             watching.run(threading.Event())
-        note(f"ended; {into} holds {amount(len(space), 'record')}")
+        except KeyboardInterrupt:
+            note(f"Ended. What is done is kept: {amount(len(space), 'record')} in {into}.")
+            raise typer.Exit(130) from None
 
 
 def _tell(report: IngestReport, folder: Path) -> None:

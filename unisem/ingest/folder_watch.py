@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 _LOOK = 2.0  # seconds between two looks at whether the folder is still the same
 _LONGEST = 10  # times the quiet that is waited for, while changes go on
-_SHARE = 2  # a run is followed by so many times its own seconds of rest
+_SHARE, _MOST = 2, 10.0  # a run is followed by so many times its own seconds of rest, at most
 _IN_ANY_CASE = 600.0  # seconds after which it is done though nothing was told, as by network drives
 
 
@@ -85,22 +86,9 @@ class FolderWatch:
 
     def _watch(self, identity: tuple[int, int], stop: threading.Event) -> None:
         """Watch as long as the folder is the same one."""
-        from watchfiles import watch
-
-        real = self._folder.resolve()
-        due = True  # what happened before anybody watched
+        due = is_first = True  # for what happened before anybody watched
         rested = done = time.monotonic()
-        try:
-            told = watch(
-                real,
-                watch_filter=lambda change, path: self._counts(real, change, path),
-                step=max(1, round(self._quiet * 1000)),
-                debounce=round(_LONGEST * self._quiet * 1000),
-                stop_event=stop,
-                rust_timeout=round(1000 * min(_LOOK, max(self._quiet, 0.05))),
-                yield_on_timeout=True,
-                ignore_permission_denied=True,
-            )
+        with closing(self._changes(stop)) as told:
             for changes in told:
                 now = time.monotonic()
                 due = due or bool(changes) or now - done > _IN_ANY_CASE
@@ -110,7 +98,26 @@ class FolderWatch:
                     due = False
                     self._run()
                     done = time.monotonic()
-                    rested = done + _SHARE * (done - now)
+                    if not is_first:  # which may have embedded thousands
+                        rested = done + min(_SHARE * (done - now), _MOST)
+                    is_first = False
+
+    def _changes(self, stop: threading.Event) -> Generator[set[tuple[Change, str]], None, None]:
+        """What has changed each time that the folder has come to rest; nothing, now and then."""
+        from watchfiles import watch
+
+        real = self._folder.resolve()
+        try:
+            yield from watch(
+                real,
+                watch_filter=lambda change, path: self._counts(real, change, path),
+                step=max(1, round(self._quiet * 1000)),
+                debounce=round(_LONGEST * self._quiet * 1000),
+                stop_event=stop,
+                rust_timeout=round(1000 * min(_LOOK, max(self._quiet, 0.05))),
+                yield_on_timeout=True,
+                ignore_permission_denied=True,
+            )
         except OSError as error:
             if isinstance(error, FileNotFoundError):
                 raise
@@ -121,6 +128,7 @@ class FolderWatch:
             ) from error
 
     def _run(self) -> None:
+        """Have the changes taken in."""
         try:
             self._changed()
         except NotADirectoryError:

@@ -14,7 +14,7 @@ class IngestReport:
     """What became of a reader's records.
 
     Attributes:
-        added: Records stored, new or replaced.
+        added: Records stored, new or replaced, but for those in `moved`.
         unchanged: Records that were stored already, content and all.
         removed: Chunks that a changed source no longer has, and the records in ``gone`` if they
             were `pruned`.

@@ -118,8 +118,9 @@ class Ingestion:
             removed += self._store.delete(Selection(ids=gone))
         words_read = self._read_words()
         removed += remove_orphans(self._store)
+        placed = {it for it in moves.ids.values() if it in self._new or it in self._before.replaced}
         return IngestReport(
-            added=self._added,
+            added=self._added - len(placed),
             unchanged=self._unchanged,
             removed=removed,
             skipped=tuple(self._skipped),

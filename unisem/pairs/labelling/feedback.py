@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,6 +125,28 @@ class Feedback:
             LabelError: The file is damaged.
         """
         return self._searches(None, last=False) if self.is_on else []
+
+    def rename(self, moved: Mapping[str, str]) -> None:
+        """Have searches name records that have other ids now.
+
+        Args:
+            moved: Old ids, each with its new one; two may change places.
+
+        Raises:
+            LabelError: The file is damaged, or cannot be written.
+        """
+        lines: list[tuple[str, str | None, int]] = []
+        for it in self.searches():
+            shown, chosen = (
+                None if ids is None else json.dumps([moved.get(name, name) for name in ids])
+                for ids in (it.shown, it.chosen)
+            )
+            if not moved.keys().isdisjoint(it.shown):
+                lines.append((shown or "[]", chosen, it.number))
+        with self._opened(must_be_on=True) as connection:
+            connection.executemany(
+                "UPDATE searches SET shown = ?, chosen = ? WHERE number = ?", lines
+            )
 
     def pairs(self, space: SemanticSpace) -> PairDataset:
         """Queries with their right pictures, and with the wrong ones that were shown above.

@@ -8,7 +8,7 @@ marked when it is everywhere: what a crash has interrupted is finished later.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,6 +166,21 @@ class LabelState:
         """Ids of records that are in the queue."""
         with self._opened() as connection:
             return {str(name) for (name,) in connection.execute("SELECT record FROM questions")}
+
+    def rename(self, moved: Mapping[str, str]) -> None:
+        """Have questions and answers follow records that have other ids now.
+
+        Args:
+            moved: Old ids, each with its new one; two may change places.
+        """
+        away = [(f"\0{number}", name) for number, name in enumerate(moved)]
+        there = [(name, f"\0{number}") for number, name in enumerate(moved.values())]
+        with self._opened() as connection:
+            for table in ("questions", "answers"):
+                connection.executemany(
+                    f"UPDATE OR REPLACE {table} SET record = ? WHERE record = ?",  # noqa: S608
+                    [*away, *there],
+                )
 
     def rounds(self) -> int:
         """How many captions were written here; what a round's seed is made of."""

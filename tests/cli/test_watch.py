@@ -1,0 +1,79 @@
+"""``unisem watch``: as a program, with its end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.cli.test_program import start
+from tests.support.pictures import noise
+from tests.support.waiting import until
+from unisem.ingest.folder_watch import FolderWatch
+
+pytest.importorskip("watchfiles")
+
+
+def test_what_is_told_while_a_folder_changes(
+    run: Run, cards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def three_times(self: FolderWatch, stop: object) -> None:
+        self._changed()
+        (cards / "red.png").rename(cards / "rot.png")
+        (cards / "red.txt").rename(cards / "rot.txt")
+        (cards / "blue.png").unlink()
+        (cards / "blue.txt").unlink()
+        self._changed()
+        self._missing()
+        self._changed()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FolderWatch, "run", three_times)
+    done = run("watch", cards, "--into", "s.unisem")
+    assert done.exit_code == 130
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["added", "7"]
+    assert [line.split("  ", 1)[1] for line in lines[4:]] == ["1 renamed, 1 removed"]
+    told = done.stderr.splitlines()
+    assert told[0] == f"watching {cards}; Ctrl-C ends"
+    assert told[1].endswith("is not there; nothing is removed, and it is waited for")
+    assert told[2] == "Ended. What is done is kept: 6 records in s.unisem."
+
+
+def test_what_has_gone_may_stay(run: Run, cards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def twice(self: FolderWatch, stop: object) -> None:
+        self._changed()
+        (cards / "red.png").unlink()
+        (cards / "red.txt").unlink()
+        self._changed()
+
+    monkeypatch.setattr(FolderWatch, "run", twice)
+    done = run("watch", cards, "--into", "s.unisem", "--no-prune", "--json")
+    reports = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [it["gone"] for it in reports] == [[], ["cards/red.png"]]
+    assert [it["removed"] for it in reports] == [0, 0]
+
+
+def test_a_folder_that_is_none_is_one_line(run: Run, tmp_path: Path) -> None:
+    done = run("watch", tmp_path / "none", "--into", "s.unisem")
+    assert (done.exit_code, len(done.stderr.splitlines())) == (1, 1)
+    assert not (tmp_path / "home" / "s.unisem").exists()
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_it_within_two_seconds(cards: Path, tmp_path: Path) -> None:
+    watch = start("watch", cards, "--into", "s.unisem", "--json", cwd=tmp_path)
+    assert watch.stdout is not None
+    assert json.loads(watch.stdout.readline())["added"] == 7
+    noise(1).save(cards / "new.png")
+    until(lambda: json.loads(watch.stdout.readline())["added"] == 1)  # type: ignore[union-attr]
+    began = time.monotonic()
+    watch.send_signal(signal.SIGINT)
+    _, errors = watch.communicate(timeout=60)
+    assert time.monotonic() - began < 2
+    assert watch.returncode == 130
+    assert errors.splitlines()[-1] == "Ended. What is done is kept: 8 records in s.unisem."
