@@ -410,6 +410,10 @@ def test_what_looks_as_it_did_is_not_read_again(tmp_path: Path, reads: list[str]
             report = space.add_folder(folder, read_all=all_of_them)
             assert (report.added, report.unchanged, report.documents.documents) == (0, 4, 1)
             assert {*reads} - {"page.html"} | ({"page.html"} & expected) == expected
+    for copied in (True, False):
+        with SemanticSpace.open(where, encoder=ToyEncoder(), copy_images=copied) as space:
+            assert space.add_folder(folder).added == 3  # which lie elsewhere now
+            assert space.add_folder(folder).added == 0
     with SemanticSpace.open(where, encoder=ToyEncoder()) as space:
         status = (folder / "a.png").stat()
         pixels = bytearray((folder / "b.png").read_bytes())

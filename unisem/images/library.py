@@ -182,6 +182,10 @@ class ImageLibrary:
         """Whether a picture lies inside the space, and so goes when that goes."""
         return image.path is not None and image.path.is_relative_to(self._blobs)
 
+    def is_placed(self, image: ImageRef) -> bool:
+        """Whether a kept picture of a file lies where `placed` would have it lie now."""
+        return image.elsewhere is not None or self.holds(image) == self._copy
+
     def to_json(self, image: ImageRef) -> str:
         """Describe a kept picture by its place."""
         assert image.path is not None

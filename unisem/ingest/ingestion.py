@@ -29,7 +29,7 @@ from unisem.ingest.moves import Moves
 from unisem.ingest.predecessors import Predecessors, Vectors, noted
 from unisem.ingest.pruning import Pruning
 from unisem.ingest.run_progress import RunProgress
-from unisem.ingest.seen_files import SeenFiles
+from unisem.ingest.seen_files import Seen, SeenFiles
 from unisem.ingest.word_reading import read_words, remove_orphans, retell_words
 from unisem.readers.base import Reader
 from unisem.readers.documents.document import Document
@@ -164,7 +164,7 @@ class Ingestion:
             seen = self._seen.of([it.id for it, look in zip(records, looks, strict=True) if look])
             for record, old, look in zip(records, self._stored(records), looks, strict=True):
                 if look is not None:
-                    if old is not None and seen.get(record.id) == (look, digest_of_record(old)):
+                    if old is not None and self._is_seen(old, look, seen.get(record.id)):
                         self._leave(old)
                         continue
                     self._looks[record.id] = look
@@ -192,6 +192,12 @@ class Ingestion:
                         recall=partial(self._recall, old),
                         fills=True,  # of a picture with other words, that of the words
                     )
+
+    def _is_seen(self, old: Record, look: bytes, seen: Seen | None) -> bool:
+        """Whether a file looks as it did when its record was stored, which is as it was."""
+        if seen != (look, digest_of_record(old)) or old.image is None:
+            return False
+        return self._image_library.is_placed(old.image)
 
     def _leave(self, record: Record) -> None:
         """A stored record stays, as its file looks as it did."""
