@@ -203,6 +203,7 @@ def test_what_becomes_of_a_file_and_of_what_was_added_by_hand(
     assert {record.id for record in step.space.store.select()} == files
     for name, kept in there.items():
         assert step.by_hand(f"photos/{name}") == kept, name
+    assert all(it.image and it.image.look for it in step.space.store.select())
     again, count = step.index()
     assert (again.added, again.removed, again.moved, again.gone, count) == (0, 0, {}, (), 0)
     for name, kept in there.items():

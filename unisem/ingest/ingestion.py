@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import PurePosixPath
@@ -225,10 +226,23 @@ class Ingestion:
     def _settled(self, item: Prepared) -> Prepared:
         """What is known of an item when all that were offered before it are stored."""
         old = self._in_flight.pop(item.offer.record.id, None)
-        is_replaced = old is not None and item.error is None and item.is_wanted
-        if old is not None and is_replaced and content_of(old) != content_of(item.record):
-            self._before.replace(old)
+        if item.error is None and item.is_wanted:
+            if old is not None and content_of(old) != content_of(item.record):
+                self._before.replace(old)
+            item = self._with_look(item, old)
         return self._documents.settled(item)
+
+    def _with_look(self, item: Prepared, old: Record | None) -> Prepared:
+        """How its picture looks is known of one with the same bytes, if it was not decoded."""
+        image = item.record.image
+        if image is None or image.look is not None or image.sha256 is None:
+            return item
+        look = self._before.looks.get(image.sha256)
+        if look is None and old is not None and old.image is not None:
+            look = old.image.look if old.image.sha256 == image.sha256 else None
+        if look is None:
+            return item
+        return replace(item, record=item.record.with_image(replace(image, look=look)))
 
     def _note(self, item: Prepared) -> None:
         if item.error is not None:

@@ -40,6 +40,8 @@ class Predecessors:
         self._let_go: OrderedDict[bytes, tuple[Record, Vectors]] = OrderedDict()
         self.replaced: dict[str, Record] = {}
         """The stored records in whose place there is another content now, by id."""
+        self.looks: dict[str, str] = {}
+        """How pictures look whose vectors were found, by digest: they are not decoded again."""
         self.captions: dict[str, Vector] = {}
         """The vectors of their captions, of those whose caption no file has."""
 
@@ -71,6 +73,9 @@ class Predecessors:
         """
         best: Vectors | None = None
         for found, vectors in self._alike(content_of(record)):
+            image = found.image
+            if image is not None and image.sha256 is not None and image.look is not None:
+                self.looks[image.sha256] = image.look
             if whole_content_of(found) == whole_content_of(record):
                 return vectors
             if "image" in vectors:
