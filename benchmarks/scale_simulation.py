@@ -1,10 +1,11 @@
 """From what the parts of a search take at two sizes to other sizes, on one machine or many.
 
-    python -m benchmarks.scale_simulation [--parts FEW.json MANY.json]
-        [--against codes-10000000.json] [--markdown docs/measured/scale.md]
+    python -m benchmarks.scale_simulation [--parts FEW.json MORE.json MOST.json]
+        [--markdown docs/measured/scale.md]
 
-`benchmarks.codes` measures the parts, `Model` puts them together, and ``docs/measured/scale.md``
-names every assumption.
+`benchmarks.codes` measures the parts, `Model` puts them together. What the first two say of the
+third is held against it; what the last two say of other sizes is what is predicted.
+``docs/measured/scale.md`` names every assumption.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from benchmarks.scale_model import Model
 from unisem.stores.faiss.kinds.tuning import K
 
 PARTS = tuple(
-    Path(__file__).with_name(f"scale_parts_{rows}.json") for rows in ("100000", "1000000")
+    Path(__file__).with_name(f"scale_parts_{rows}.json") for rows in (10**5, 10**6, 10**7)
 )
 SIZES = (10**6, 10**7, 10**8, 10**9)
 LIMIT = 0.25  # by how much a prediction may be off
@@ -30,18 +31,13 @@ LIMIT = 0.25  # by how much a prediction may be off
 def main() -> None:
     """Print or write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    told = "two sizes, the smaller first, measured by benchmarks.codes"
-    parser.add_argument("--parts", type=Path, nargs=2, default=PARTS, help=told)
-    told = "another size, measured likewise"
-    parser.add_argument("--against", type=Path, help=told)
+    told = "three sizes, the least first, measured by benchmarks.codes"
+    parser.add_argument("--parts", type=Path, nargs=3, default=PARTS, help=told)
     parser.add_argument("--markdown", type=Path, help="a page, or the marked part of one")
     options = parser.parse_args()
-    few, many = map(Parts.load_file, options.parts)
-    model = Model(few, many)
-    measured = [few, many, *([Parts.load_file(options.against)] if options.against else [])]
-    sheets = [*map(measured_sheet, measured), built_sheet(measured), predictions(model)]
-    for other in measured[2:]:
-        sheets += comparison(model, other)
+    few, more, most = measured = [Parts.load_file(path) for path in options.parts]
+    sheets = [*map(measured_sheet, measured), built_sheet(measured)]
+    sheets += [*comparison(Model(few, more), most), predictions(Model(more, most))]
     for sheet in sheets:
         Console(width=150).print(sheet.as_rich())
     if options.markdown:
@@ -120,7 +116,8 @@ def predictions(model: Model) -> Sheet:
     columns = ("records", "rescored, lists, of a shard", "shards", "p50 ms", "p99 ms", "recall@10",
                "searches/s, all cores busy", "codes GB", "disk GB", "index's core hours",
                "pictures' core hours", "$ a month")  # fmt: skip
-    return Sheet("Predicted", columns, rows)
+    title = f"Predicted from {model.smaller.rows:,} and {model.parts.rows:,}"
+    return Sheet(title, columns, rows)
 
 
 def comparison(model: Model, other: Parts) -> tuple[Sheet, Sheet]:
