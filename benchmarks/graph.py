@@ -1,48 +1,41 @@
-"""Does a knowledge graph find more? Kind-of queries over drawings, two-hop questions over a manual.
+"""Does a knowledge graph find more? Queries for kinds of things over drawings and photographs.
 
-    apt-get download wordnet-base gcompris-qt-data openclipart-png openclipart-svg gimp-help-en
+    apt-get download wordnet-base gcompris-qt-data openclipart-png openclipart-svg
     for package in *.deb; do dpkg-deb -x "$package" packages; done
     OMP_NUM_THREADS=1 python -m benchmarks.graph kinds packages --work build/graph
     OMP_NUM_THREADS=1 python -m benchmarks.graph terms packages --work build/graph
-    OMP_NUM_THREADS=1 python -m benchmarks.graph manual packages --work build/graph [--most 200]
 
 ``kinds`` asks for pictures by the name of something more general (`benchmarks.graph_kinds`), once
 with captions hidden, where all that is known of a picture is its pixels, and once with captions;
 and for pictures by their own titles and by their whole captions, which must not get worse.
 ``terms`` says what narrower terms are worth where nothing has to be linked: the query's synset is
 known, and a picture counts by its cosine to the query and its best cosine to a narrower name, at
-most so many steps down. ``manual`` asks for figures of a section by words of another one that
-links to it (`benchmarks.graph_manual`).
+most so many steps down. Two hops over manuals are `benchmarks.graph_two_hops`.
 Intervals are of the differences, paired by query. Vectors are kept in ``--work``.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks.graph_asking import Way, asked, table
 from benchmarks.graph_data import Remembering, pictures_of, space_of
 from benchmarks.graph_kinds import KindQuery, Taxonomy, kind_queries
-from benchmarks.graph_manual import MANUAL, Question, first_pages, questions
 from unisem import SemanticSpace
-from unisem.evaluation.ranking import Floats, bootstrap_interval
-from unisem.graph.sources.record_links import RecordLinks
+from unisem.evaluation.ranking import Floats
 from unisem.records import Vector
-from unisem.search.fusion import RankFusion, WeightedFusion
+from unisem.search.fusion import WeightedFusion
 from unisem.search.graph_expansion import GraphExpansion
-from unisem.search.query import Mode, Query
 from unisem.stores.selection import Selection
 
 WORDNET = "usr/share/wordnet"
 K = 10
-Way = tuple[Mode, GraphExpansion | None]
 _TAXONOMY = GraphExpansion(method="taxonomy")
 KINDS: Mapping[str, Way] = {
     "vector": ("vector", None),
@@ -58,19 +51,6 @@ KINDS: Mapping[str, Way] = {
 }
 """How kind-of queries are asked; the first is what the others are compared with."""
 HIDDEN = tuple(name for name in KINDS if "hybrid" not in name)  # there are no words then
-_LINKS = GraphExpansion(types={"links_to": 1.0, "part_of": 0.3}, depth=1)
-MANUALS: Mapping[str, Way] = {
-    "vector": ("vector", None),
-    "hybrid": ("hybrid", None),
-    "vector + PageRank": ("vector", GraphExpansion()),
-    "… one step": ("vector", GraphExpansion(depth=1)),
-    "… along links, one step": ("vector", _LINKS),
-    "… half and half": ("vector", replace(_LINKS, fusion=WeightedFusion(0.5))),
-    "… by ranks": ("vector", replace(_LINKS, fusion=RankFusion())),
-    "hybrid + PageRank": ("hybrid", GraphExpansion()),
-    "… along links, one step, by ranks": ("hybrid", replace(_LINKS, fusion=RankFusion())),
-}
-"""How questions about a manual are asked."""
 
 
 def main() -> None:
@@ -80,14 +60,11 @@ def main() -> None:
     for name, run, words in (
         ("kinds", _kinds, "kind-of queries over drawings and photographs"),
         ("terms", _terms, "what narrower terms are worth, without a space"),
-        ("manual", _manual, "two-hop questions over a manual"),
     ):
         command = commands.add_parser(name, help=words)
         command.add_argument("packages", type=Path, help="where the packages are unpacked")
         command.add_argument("--work", type=Path, default=Path("build/graph"))
         command.add_argument("--most", type=int, default=200, help="questions, or captions")
-        if run is _manual:
-            command.add_argument("--pages", type=int, help="only the first so many, by name")
         command.set_defaults(run=run)
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -110,13 +87,13 @@ def _kinds(options: argparse.Namespace, console: Console) -> None:
             ways = KINDS if captioned else HIDDEN
             state = "captions shown" if captioned else "captions hidden"
             found = {name: _by_kind(space, KINDS[name], queries) for name in ways}
-            console.print(_table(f"{state}: kinds", found))
+            console.print(table(f"{state}: kinds", found))
             titles = [caption.partition(". ")[0] for caption in shown.captions]
             picked = np.random.default_rng(0).permutation(len(titles))[: options.most]
-            asked = {"titles": titles} | ({} if captioned else {"whole captions": shown.captions})
-            for what, texts in asked.items():
+            sought = {"titles": titles} | ({} if captioned else {"whole captions": shown.captions})
+            for what, texts in sought.items():
                 own = {name: _by_own(space, KINDS[name], texts, picked) for name in ways}
-                console.print(_table(f"{state}: pictures by their own {what}", own))
+                console.print(table(f"{state}: pictures by their own {what}", own))
         encoder.keep()
 
 
@@ -125,20 +102,20 @@ def _terms(options: argparse.Namespace, console: Console) -> None:
     taxonomy = Taxonomy(options.packages / WORDNET)
     queries = kind_queries(taxonomy, shown.captions)
     encoder = Remembering(options.work / "texts.npz")
-    asked = shown.vectors @ encoder.encode_texts([one.text for one in queries]).T
-    found = {"query alone": _ranked(asked, queries)}
+    alone = shown.vectors @ encoder.encode_texts([one.text for one in queries]).T
+    found = {"query alone": _ranked(alone, queries)}
     for steps in (1, 2, 3):
-        best = asked.copy()
+        best = alone.copy()
         for place, query in enumerate(queries):
             names = [taxonomy.names[one][0] for one in taxonomy.narrower(query.synset, steps)]
             best[:, place] = (shown.vectors @ encoder.encode_texts(names).T).max(axis=1)
         found[f"best narrower term or query, {steps} down"] = _ranked(
-            np.maximum(asked, best), queries
+            np.maximum(alone, best), queries
         )
-        found[f"query + half of best, {steps} down"] = _ranked(asked + best / 2, queries)
-        found[f"query + best narrower term, {steps} down"] = _ranked(asked + best, queries)
+        found[f"query + half of best, {steps} down"] = _ranked(alone + best / 2, queries)
+        found[f"query + best narrower term, {steps} down"] = _ranked(alone + best, queries)
     encoder.keep()
-    console.print(_table(f"{len(queries)} kinds, captions hidden", found))
+    console.print(table(f"{len(queries)} kinds, captions hidden", found))
 
 
 def _ranked(scores: Vector, queries: Sequence[KindQuery]) -> Floats:
@@ -158,7 +135,7 @@ def _by_kind(space: SemanticSpace, way: Way, queries: Sequence[KindQuery]) -> Fl
     for query in queries:
         counted = tuple(_name(place) for place in range(total) if place not in query.literal)
         right = {_name(place) for place in query.relevant}
-        values.append(_ndcg(_asked(space, way, query.text, Selection(ids=counted)), right))
+        values.append(_ndcg(asked(space, way, query.text, Selection(ids=counted)), right))
     return np.array(values)
 
 
@@ -167,47 +144,8 @@ def _by_own(space: SemanticSpace, way: Way, texts: Sequence[str], picked: Sequen
     values: list[float] = []
     for place in picked:
         right = {_name(other) for other, said in enumerate(texts) if said == texts[place]}
-        values.append(_ndcg(_asked(space, way, texts[place], Selection()), right))
+        values.append(_ndcg(asked(space, way, texts[place]), right))
     return np.array(values)
-
-
-def _manual(options: argparse.Namespace, console: Console) -> None:
-    folder = options.packages / MANUAL
-    if options.pages is not None:
-        folder = first_pages(folder, options.work / "manual", options.pages)
-    with SemanticSpace.open(options.work / "manual.unisem") as space:
-        space.add_folder(folder)
-        links = RecordLinks(space.store, space.image_library)
-        report = space.graph.add(links.entities(), links.relations(), links.mentions())
-        asked = questions(folder.resolve(), list(space.store.select()), options.most)
-        console.print(f"{len(asked)} questions, {len(space):,} records, {report}")
-        (options.work / "questions.json").write_text(
-            json.dumps([[one.text, one.page, one.linked, sorted(one.right)] for one in asked])
-        )
-        found = {name: _by_figure(space, way, asked) for name, way in MANUALS.items()}
-    console.print(_table("figures among the first five", found))
-
-
-def _by_figure(space: SemanticSpace, way: Way, asked: Sequence[Question]) -> Floats:
-    """Whether one of the first five pictures among a hundred hits is right.
-
-    There is no filter for pictures: passages are where a walk begins.
-    """
-    pictured = {one.id for one in space.store.select(Selection(modality="image"))}
-    hits: list[float] = []
-    for one in asked:
-        found = _asked(space, way, one.text, Selection(), k=100)
-        figures = [name for name in found if name in pictured][:5]
-        hits.append(float(bool(one.right.intersection(figures))))
-    return np.array(hits)
-
-
-def _asked(
-    space: SemanticSpace, way: Way, text: str, selection: Selection, k: int = K
-) -> list[str]:
-    mode, graph = way
-    query = Query(text=text, k=k, mode=mode, selection=selection, graph=graph)
-    return [hit.record.id for hit in space.search_query(query)]
 
 
 def _ndcg(found: Sequence[str], right: set[str]) -> float:
@@ -218,20 +156,6 @@ def _ndcg(found: Sequence[str], right: set[str]) -> float:
 
 def _name(place: int) -> str:
     return f"{place:04d}"
-
-
-def _table(title: str, found: Mapping[str, Floats]) -> Table:
-    """Means, and how far each is from the first, with the interval of the difference."""
-    table = Table("asked by", "mean", "difference", "95 % interval", title=title)
-    first = next(iter(found.values()))
-    for name, values in found.items():
-        less = values - first
-        low, high = bootstrap_interval(less, rounds=2000)
-        told = (
-            ("", "") if values is first else (f"{less.mean():+.3f}", f"{low:+.3f} to {high:+.3f}")
-        )
-        table.add_row(name, f"{values.mean():.3f}", *told)
-    return table
 
 
 if __name__ == "__main__":

@@ -1,18 +1,23 @@
 """Two-hop questions over a manual: what one section says of another, whose figure is wanted.
 
-The manual is GIMP's (Debian's ``gimp-help-en``), indexed page by page with `add_folder`. A question
-is a sentence of a section that links to another page, without the words of the link: they name what
-the other page is about, and whoever has them needs no graph. Right is any figure of the section
-that the link leads to, or, if it leads to a page's beginning, of the page's first section that has
-one. Sentences of fewer than six words are left out; there is one question for each
-page and target, and each sentence is asked once.
+The manual is GIMP's (Debian's ``gimp-help-en``). A question is a sentence of a section that links
+to another page, without the words of the link: they name what the other page is about, and whoever
+has them needs no graph. A sentence that lost its link has often lost its subject, too, and whoever
+asks knows where they read it: the page's first heading and the section's are told before it. Right
+is any figure of the section that the link leads to, or, if it leads to a page's beginning, of the
+page's first section that has one. Left out are sentences of fewer than six words, and paragraphs of
+which more than half is links, as lists and the way on to the next page are. There is one question
+for each page and target, and each sentence is asked once.
+
+Half of them are for choosing how to ask: those whose target's file has a name with an even
+checksum, so that no figure answers questions of both halves.
 """
 
 from __future__ import annotations
 
 import random
 import re
-import shutil
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 MANUAL = "usr/share/gimp/2.0/help/en"
 _FEWEST_WORDS = 6
 _SENTENCE = re.compile(r"(?<=[.!?:])\s+(?=[A-Z])")
+_HEADINGS = frozenset(f"h{level}" for level in range(1, 7))
+_NUMBERING = re.compile(r"^[\d.]+\s+")
 _MARK = "\x00"
 
 
@@ -38,15 +45,29 @@ class Question:
 
     Attributes:
         text: The sentence without the link's words.
+        section: The page's heading, and that of the section in it.
         page: The file it is from.
+        target: The file that the link leads to.
         linked: What the link says.
         right: Ids of the figures that answer it.
     """
 
     text: str
+    section: str
     page: str
+    target: str
     linked: str
     right: frozenset[str]
+
+    @property
+    def told(self) -> str:
+        """What is asked: the sentence, and before it where it was read."""
+        return f"{self.section}: {self.text}" if self.section else self.text
+
+    @property
+    def is_for_choosing(self) -> bool:
+        """Whether it belongs to the half by which settings may be chosen."""
+        return zlib.crc32(self.target.encode()) % 2 == 0
 
 
 def questions(folder: Path, records: Sequence[Record], most: int, seed: int = 0) -> list[Question]:
@@ -74,29 +95,30 @@ def questions(folder: Path, records: Sequence[Record], most: int, seed: int = 0)
     return chosen[:most]
 
 
-def first_pages(folder: Path, place: Path, count: int) -> Path:
-    """A copy of a manual with its first pages only, and all its pictures."""
-    pages = sorted(path.name for path in folder.glob("*.html"))
-    dropped = set(pages[count:])
-    if not place.exists():
-        shutil.copytree(folder, place, ignore=lambda _, names: dropped.intersection(names))
-    return place
-
-
 def _questions(
     path: Path, folder: Path, figures: dict[tuple[str, str], list[str]]
 ) -> Iterator[Question]:
-    root = html_tree(path.read_bytes(), path.name)
-    for paragraph in root.iter("p"):
-        for link in paragraph.iter("a"):
-            href, words = link.get("href") or "", " ".join("".join(link.itertext()).split())
+    headings: list[str] = []
+    for node in html_tree(path.read_bytes(), path.name).iter():
+        if node.tag in _HEADINGS:
+            headings = [*headings[:1], _NUMBERING.sub("", _words(node))]
+        links = [] if node.tag != "p" else list(node.iter("a"))
+        if sum(len(_words(link)) for link in links) > len(_words(node)) / 2:
+            continue
+        for link in links:
+            href, words = link.get("href") or "", _words(link)
             target = Source(path, folder).beside(href.partition("#")[0])
             if target is None or target == path or not target.is_file() or len(words) < 3:
                 continue
             right = _shown(target, href.partition("#")[2], folder, figures)
-            sentence = _sentence(paragraph, link)
+            sentence = _sentence(node, link)
             if right and len(sentence.split()) >= _FEWEST_WORDS:
-                yield Question(sentence, path.name, words, right)
+                where = ", ".join(filter(None, headings))
+                yield Question(sentence, where, path.name, target.name, words, right)
+
+
+def _words(node: _Element) -> str:
+    return " ".join("".join(node.itertext()).split())
 
 
 def _shown(
