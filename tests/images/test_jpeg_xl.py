@@ -95,6 +95,7 @@ def test_what_is_cut_or_damaged_is_an_error_and_nothing_else() -> None:
 
 
 def test_more_pixels_than_are_decoded_are_refused_by_the_header() -> None:
+    pytest.importorskip("imagecodecs")
     width = MAX_PIXELS // 1000 + 1
     header = 0b10 << 1 | (999 << 3)  # a height of 1,000, in 18 bits
     header |= (0b10 << 24) | ((width - 1) << 26)  # no ratio, a width

@@ -327,8 +327,11 @@ class _Crew:
         for at, row in zip(part.texts, made.texts, strict=True):
             items[at] = _with(items[at], "text", row)
         good = [at for number, at in enumerate(part.images) if number not in made.faults]
-        for at, row in zip(good, made.images, strict=True):
-            items[at] = _with(items[at], "image", row)
+        for at, row, look in zip(good, made.images, made.looks, strict=True):
+            record = items[at].record
+            assert record.image is not None
+            record = record.with_image(replace(record.image, look=look))
+            items[at] = _with(replace(items[at], record=record), "image", row)
         again: dict[int, bytes] = {}
         for number, fault in made.faults.items():
             at = part.images[number]

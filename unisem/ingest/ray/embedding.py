@@ -14,6 +14,8 @@ from PIL import Image
 from unisem.common.threads import in_order, workers
 from unisem.encoders.base import Encoder, rows_of
 from unisem.errors import EncoderMismatchError, ImageError
+from unisem.images.frames import side_by_side
+from unisem.images.looks import look_of
 from unisem.images.reference import ImageRef
 from unisem.ingest.intake import frames_for, one_or_several
 from unisem.records import Vector
@@ -41,12 +43,14 @@ class EmbeddedParcel:
     Attributes:
         texts: ``(n, d)`` float32 unit rows, one a text.
         images: Of the pictures that can be used, in order: ``(d,)``, of several frames ``(n, d)``.
+        looks: How these look, see `unisem.images.looks`.
         faults: What is wrong with the others, by their positions.
         seconds: How long it took.
     """
 
     texts: Vector
     images: list[Vector]
+    looks: list[str]
     faults: dict[int, ImageError]
     seconds: float
 
@@ -105,7 +109,8 @@ class ParcelEmbedder:
         if frames := [frame for image in ready for frame in image]:
             rows = iter(rows_of(encoder, encoder.encode_prepared(frames)))
         images = [one_or_several([next(rows) for _ in image]) for image in ready]
-        return EmbeddedParcel(texts, images, faults, time.perf_counter() - started)
+        looks = [look_of(side_by_side(image)) for image in ready]
+        return EmbeddedParcel(texts, images, looks, faults, time.perf_counter() - started)
 
 
 def _prepared(
