@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.support.list_store import ListKind
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
+from unisem.cli.app import application
 from unisem.errors import ExchangeError
 from unisem.exchange import export_space, import_space
 from unisem.graph import Entity, Mention, Relation
@@ -55,6 +57,18 @@ def test_what_linking_found_is_known_for_that_after_an_import(
         assert {it.entity.id for it in other.graph.mentioned_by("a")} == {"banjo", "man"}
         other.add([Record(id="a", text="a red car")])
         assert {it.entity.id for it in other.graph.mentioned_by("a")} == {"banjo"}
+
+
+def test_importing_says_that_names_have_no_vectors(
+    tmp_path: Path, exported: Path, encoder: ToyEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unisem.encoders.load_encoder", lambda *_, **__: encoder)
+    asked = ["store", "import", str(exported), "--into", str(tmp_path / "new.unisem")]
+    result = CliRunner().invoke(application(), asked)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.output.split())
+    assert "the graph's names have no vectors here" in said
+    assert "--images` makes them" in said
 
 
 def test_a_store_without_a_graph_takes_the_records(exported: Path, encoder: ToyEncoder) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from llama_index.core.schema import MetadataMode
+from pydantic import ValidationError
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
@@ -24,7 +25,7 @@ from unisem import Record, SemanticSpace
 from unisem.cli.app import application
 from unisem.errors import StoreError
 from unisem.filters import Field
-from unisem.graph import Mention, Relation
+from unisem.graph import Entity, Mention, Relation
 from unisem.graph.neighbourhood import Neighbourhood
 from unisem.search import GraphExpansion
 from unisem.search.fusion import RankFusion
@@ -113,6 +114,26 @@ def test_a_service_draws_what_is_known_of_a_record(known: SemanticSpace) -> None
     assert asked("spaces/cards/records/banjo", "part").status_code == 200
     assert asked("spaces/cards/records/banjo/graph", "part").status_code == 403
     assert asked("spaces", "part").json()["spaces"][0]["graph"] is False
+
+
+@pytest.mark.parametrize("weight", [0, 9e-7, 2e6, -1, "much"])
+def test_a_weight_that_no_relation_can_have_is_refused_by_the_wire(weight: Any) -> None:
+    with pytest.raises(ValidationError, match="types"):
+        WireQuery.model_validate({"text": "a", "graph": {"types": {"broader": weight}}})
+
+
+@pytest.mark.parametrize("method", ["pagerank", "taxonomy"])
+def test_a_way_is_said_in_names_and_never_in_ids(space: SemanticSpace, method: Any) -> None:
+    names = {"banjo.n.01": "banjo", "s2": "string instrument", "s3": "musical instrument"}
+    space.add([Record(id="a", text="a banjo")])
+    space.graph.add(
+        [Entity(name, called) for name, called in names.items()],
+        [Relation("banjo.n.01", "broader", "s2"), Relation("s2", "broader", "s3")],
+        [Mention("a", "banjo.n.01")],
+    )
+    (hit,) = space.search("musical instrument", graph=GraphExpansion(method=method))
+    assert hit.path[0] == "musical instrument"
+    assert set(hit.path) <= set(names.values())
 
 
 @pytest.mark.parametrize("how", [HOW, GraphExpansion(method="taxonomy", depth=3, terms=4)])
