@@ -41,6 +41,20 @@ def ids(output: str) -> set[str]:
     return {hit["id"] for hit in json.loads(output)["hits"]}
 
 
+@pytest.mark.parametrize("duplicates", ["keep", "near"])
+def test_a_line_for_each_hit_is_what_json_says_of_it(
+    run: Run, built: Path, duplicates: str
+) -> None:
+    asked = ("search", built, "a red card", "-k", 100, "--duplicates", duplicates)
+    lines = run(*asked, "--jsonl").stdout.splitlines()
+    assert [json.loads(line) for line in lines] == json.loads(run(*asked, "--json").stdout)["hits"]
+    assert len(lines) > 3
+    for options in (("--json", "x"), ("--batch", "-"), ()):
+        refused = run("search", built, "--jsonl", *options)
+        assert refused.exit_code == 2
+        assert "--jsonl" in refused.stderr
+
+
 def test_a_text_finds_captions_and_pictures(run: Run, built: Path) -> None:
     result = run("search", built, "red", "-k", 2)
     assert result.exit_code == 0

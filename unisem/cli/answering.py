@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,6 +109,18 @@ class Answering:
             "reranking": self.reports[0]._asdict() if len(self.reports) == 1 else None,
             "hits": [_hit_as_json(rank, hit) for rank, hit in enumerate(hits, start=1)],
         }
+
+    def lines(self, query: Query) -> Iterator[dict[str, Any]]:
+        """Each hit for programs, while the next are read; all at once where the query needs all."""
+        from unisem.search.streaming import in_the_way
+
+        hits: Iterable[Hit]
+        if self.page is not None or in_the_way(query):
+            hits = self.answer(query)
+        else:
+            hits = self.space.iterate(query)
+        for rank, hit in enumerate(hits, start=1):
+            yield _hit_as_json(rank, hit)
 
     def _write_page(self, page: Path, query: Query, hits: list[Hit]) -> None:
         from unisem.cli.page import Page, Section

@@ -125,6 +125,9 @@ def search(
     ] = None,
     image_roots: ImageRoots = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_lines: Annotated[
+        bool, typer.Option("--jsonl", help="Print a line of JSON for each hit, as it comes.")
+    ] = False,
 ) -> None:
     """Find the records nearest to a text, a picture, or both; without either, ask one by one."""
     text = (query or "").strip() or None
@@ -135,6 +138,10 @@ def search(
         raise typer.BadParameter("goes without QUERY, --image and --html", param_hint="--batch")
     if as_json and not asks_once and batch is None:
         raise typer.BadParameter("needs QUERY or --image FILE", param_hint="--json")
+    if as_lines and (as_json or not asks_once):
+        raise typer.BadParameter(
+            "goes with QUERY or --image FILE, and without --json", param_hint="--jsonl"
+        )
     if words == "parts" and mode == "vector":
         raise typer.BadParameter(
             "parts of words are looked for with --mode keyword or --mode hybrid only",
@@ -205,6 +212,9 @@ def search(
             from unisem.cli.prompt import Prompt
 
             Prompt(answering).run()
+        elif as_lines:
+            for line in answering.lines(asked):
+                sys.stdout.write(json.dumps(line) + "\n")
         else:
             hits = answering.answer(asked)
             if as_json:

@@ -12,12 +12,8 @@ from unisem.stores import Store
 from unisem.stores.hits import Hit
 
 
-def check_streams(query: Query) -> None:
-    """Refuse a query that looks at all its hits before it gives the first.
-
-    Raises:
-        ValueError: Says what of it does.
-    """
+def in_the_way(query: Query) -> str | None:
+    """What of a query looks at all its hits before the first is known; ``None`` if nothing does."""
     asked = {
         f'mode "{query.mode}"': query.mode != "vector",
         "diversity": query.diversity is not None,
@@ -26,9 +22,18 @@ def check_streams(query: Query) -> None:
         "neighbors": query.neighbors > 0,
         "graph": query.graph is not None,
     }
-    if found := [name for name, is_asked in asked.items() if is_asked]:
+    return next((name for name, is_asked in asked.items() if is_asked), None)
+
+
+def check_streams(query: Query) -> None:
+    """Refuse a query whose hits cannot be given one after the other.
+
+    Raises:
+        ValueError: Says what of it is in the way.
+    """
+    if (what := in_the_way(query)) is not None:
         raise ValueError(
-            f"hits cannot be given one after the other with {found[0]}, which looks at all of "
+            f"hits cannot be given one after the other with {what}, which looks at all of "
             "them first; use search"
         )
 
