@@ -44,10 +44,10 @@ def label(
         str,
         typer.Option(
             metavar="NAME",
-            help="What is asked first: typical, combined, uncertainty, disagreement, diversity, "
-            "rarest or random.",
+            help="What is asked first: coverage, typical, combined, uncertainty, disagreement, "
+            "diversity, rarest or random.",
         ),
-    ] = "typical",
+    ] = "coverage",
     other_encoder: Annotated[
         list[str] | None,
         typer.Option(

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unisem.pairs.labelling.strategies import STRATEGIES, Head, Pool, Strategy, load_strategy
+from unisem.pairs.labelling.strategies import (
+    STRATEGIES,
+    Coverage,
+    Head,
+    Pool,
+    Strategy,
+    load_strategy,
+)
 from unisem.pairs.labelling.strategies.combined import plus_plus
 from unisem.pairs.labelling.strategies.pool import TEMPERATURE
 from unisem.records import Vector
@@ -79,6 +86,45 @@ def test_rarest_takes_turns_among_classes() -> None:
     assert classes == [1, 0, 2, 1, 0, 0]
 
 
+def test_coverage_is_the_greedy_choice_written_out(pool: Pool) -> None:
+    """By the definition, picture by picture: what each candidate adds to the weighted sum."""
+    given = np.concatenate([pool.head.images, pool.labelled]).astype(np.float64)
+    given -= given.mean(axis=0)
+    given /= np.linalg.norm(given, axis=1, keepdims=True)
+    squares = ((given[:, None] - given[None]) ** 2).sum(axis=2)
+    likeness, series = np.exp(-squares), np.exp(-squares / 0.2)
+    weights = 1 / series.sum(axis=1)
+
+    def covered(centres: list[int]) -> float:
+        return float(sum(weights[n] * max(likeness[n, c] for c in centres) for n in range(80)))
+
+    centres = list(range(80, 87))
+    for _ in range(10):
+        free = [n for n in range(80) if n not in centres]
+        centres.append(max(free, key=lambda n: covered([*centres, n])))
+    assert load_strategy("coverage").choose(pool, 10).tolist() == centres[7:]
+
+
+def test_coverage_counts_a_series_once() -> None:
+    """Forty copies of a picture are one; five alike ones that are no copies come before."""
+    rng = np.random.default_rng(0)
+    axes = np.eye(8)
+    drawn = np.concatenate([axes[[0] * 40], axes[1] + 0.3 * rng.standard_normal((5, 8))])
+    images = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+    first, second = Coverage().choose(Pool(Head(images, rows(2, 1, 8)), rows(0, 0, 8)), 2)
+    assert first >= 40
+    assert second < 40
+
+
+def test_coverage_looks_at_a_part_of_very_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unisem.pairs.labelling.strategies.coverage._COVERED", 50)
+    many = Pool(Head(rows(400, 0), rows(2, 1)), rows(7, 2))
+    chosen = Coverage().choose(many, 20, seed=1).tolist()
+    assert len(set(chosen)) == 20
+    assert max(chosen) >= 50, "all may be asked about"
+    assert Coverage().choose(many, 20, seed=1).tolist() == chosen
+
+
 def test_typical_takes_the_middle_of_the_largest_group_without_captions() -> None:
     """Two groups and a stray: who is nearest to its group's others is asked about first."""
     rng = np.random.default_rng(0)
@@ -109,5 +155,5 @@ def test_combined_is_k_means_plus_plus_over_gradients() -> None:
 
 
 def test_a_strategy_that_is_not_there_is_named() -> None:
-    with pytest.raises(ValueError, match="no strategy 'best'; there are typical, combined"):
+    with pytest.raises(ValueError, match="no strategy 'best'; there are coverage, typical"):
         load_strategy("best")

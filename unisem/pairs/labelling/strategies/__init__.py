@@ -2,6 +2,7 @@
 
 from unisem.pairs.labelling.strategies.base import Strategy
 from unisem.pairs.labelling.strategies.combined import Combined
+from unisem.pairs.labelling.strategies.coverage import Coverage
 from unisem.pairs.labelling.strategies.diversity import Diversity
 from unisem.pairs.labelling.strategies.draw import Random
 from unisem.pairs.labelling.strategies.loading import DEFAULT, STRATEGIES, load_strategy
@@ -14,6 +15,7 @@ __all__ = [
     "DEFAULT",
     "STRATEGIES",
     "Combined",
+    "Coverage",
     "Disagreement",
     "Diversity",
     "Head",

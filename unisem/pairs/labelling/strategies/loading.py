@@ -6,6 +6,7 @@ from typing import Literal
 
 from unisem.pairs.labelling.strategies.base import Strategy
 from unisem.pairs.labelling.strategies.combined import Combined
+from unisem.pairs.labelling.strategies.coverage import Coverage
 from unisem.pairs.labelling.strategies.diversity import Diversity
 from unisem.pairs.labelling.strategies.draw import Random
 from unisem.pairs.labelling.strategies.rarest import Rarest
@@ -13,10 +14,18 @@ from unisem.pairs.labelling.strategies.typical import Typical
 from unisem.pairs.labelling.strategies.uncertainty import Disagreement, Uncertainty
 
 StrategyName = Literal[
-    "typical", "combined", "uncertainty", "disagreement", "diversity", "rarest", "random"
+    "coverage",
+    "typical",
+    "combined",
+    "uncertainty",
+    "disagreement",
+    "diversity",
+    "rarest",
+    "random",
 ]
-DEFAULT: StrategyName = "typical"
+DEFAULT: StrategyName = "coverage"
 STRATEGIES: dict[StrategyName, type[Strategy]] = {
+    "coverage": Coverage,
     "typical": Typical,
     "combined": Combined,
     "uncertainty": Uncertainty,
