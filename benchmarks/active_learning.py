@@ -1,7 +1,7 @@
 """Which pictures are worth a caption: hit@10 against labels spent, on Open Clip Art.
 
     python -m benchmarks.active_learning [--base build/mini-base] [--library DIR] [--work DIR]
-        [--pool 2500] [--asked 1000] [--strategies random,typical …] [--seeds 5]
+        [--pool 2500] [--asked 1000] [--strategies random,coverage …] [--seeds 5] [--epochs 40]
 
 A person with a budget is played by the true captions. Round by round a strategy chooses among the
 pictures of `--pool` captions of the training part, by vectors of the head that the round before has
@@ -47,7 +47,7 @@ from unisem.training.model.modality_parts import default_parts, freeze, training
 from unisem.training.model.scale import Scale
 from unisem.training.run import trainable_encoder
 
-EPOCHS, RATE, SHARE = 10, 1e-3, 0.7
+EPOCHS, RATE, SHARE = 40, 1e-3, 0.7
 
 
 class Course:
@@ -58,6 +58,7 @@ class Course:
         train: The training part.
         held_out: What is asked.
         features: Where the frozen networks' outputs are kept.
+        epochs: Passes of each training.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Course:
         train: PairDataset,
         held_out: PairDataset,
         features: Path,
+        epochs: int = EPOCHS,
     ) -> None:
         freeze(encoder.model, default_parts(encoder.model))
         depths = stored_depths(encoder, augmented=False)
@@ -73,7 +75,7 @@ class Course:
         self._train = train
         self._start = trainable_state(encoder.model)
         self._view = training_view(encoder.model, depths)
-        self._depths, self._features = depths, features
+        self._depths, self._features, self._epochs = depths, features, epochs
         self._pool = prepare_pairs(encoder, train, depths, features)
         self._held_out = prepare_pairs(encoder, held_out, depths, features)
         names = [f"a picture of a {tag}" for tag in read_vocabulary(VOCABULARY)]
@@ -114,7 +116,7 @@ class Course:
         interpolate_weights(model, self._start, 0.0)
         pairs = prepare_pairs(self._encoder, part, self._depths, self._features)
         recipe = Recipe(
-            epochs=EPOCHS,
+            epochs=self._epochs,
             learning_rate=RATE,
             batch_size=min(128, len(part)),
             checkpoint_steps=1_000_000,  # none: nobody resumes a run of seconds
@@ -149,25 +151,27 @@ def main() -> None:
     parser.add_argument("--pool", type=int, default=2500, help="captions of the training part")
     parser.add_argument("--asked", type=int, default=1000, help="captions of the held-out part")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--docs", type=Path, default=Path("build/active-learning"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     names = options.strategies.split(",")
     with nullcontext(options.library) if options.library else fetched_library() as library:
         pool, asked = parts(library, options.pool, options.asked, options.work)
-        course = Course(trainable_encoder(str(options.base)), pool, asked, options.work)
+        base = trainable_encoder(str(options.base))
+        course = Course(base, pool, asked, options.work, options.epochs)
         start = course.start_hits()
         runs = [
-            done_or_run(course, name, seed, options.work)
+            done_or_run(course, name, seed, options.work / f"runs-{options.epochs}")
             for seed in range(options.seeds)
             for name in names
         ]
     write(start, runs, options.docs)
 
 
-def done_or_run(course: Course, name: str, seed: int, work: Path) -> Run:
+def done_or_run(course: Course, name: str, seed: int, runs: Path) -> Run:
     """A run, or what it gave before."""
-    kept = work / "runs" / f"{name}-{seed}.json"
+    kept = runs / f"{name}-{seed}.json"
     if not kept.exists():
         began = time.perf_counter()
         run = course.run(name, seed)

@@ -1,7 +1,7 @@
 """Which pictures are worth a caption, with a head that is fitted in closed form.
 
     python -m benchmarks.active_learning_least_squares [--base build/mini-base] [--library DIR]
-        [--work DIR] [--pool 500] [--asked 300] [--seeds 5]
+        [--work DIR] [--pool 2500] [--asked 1000] [--seeds 5]
 
 As `benchmarks.active_learning`, whose stored features it reads, at a small part of the cost: the
 head is `mini-base`'s and, added to its vectors, a ridge regression from the frozen network's
@@ -62,8 +62,8 @@ def main() -> None:
     parser.add_argument("--library", type=Path, help="unpacked library: a folder with png and svg")
     parser.add_argument("--work", type=Path, default=Path("build/active-learning"))
     parser.add_argument("--strategies", default=",".join(STRATEGIES), metavar="NAME,NAME …")
-    parser.add_argument("--pool", type=int, default=500, help="captions of the training part")
-    parser.add_argument("--asked", type=int, default=300, help="captions of the held-out part")
+    parser.add_argument("--pool", type=int, default=2500, help="captions of the training part")
+    parser.add_argument("--asked", type=int, default=1000, help="captions of the held-out part")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--ridge", type=float, default=RIDGE)
     parser.add_argument("--docs", type=Path, default=Path("docs/measured"))

@@ -101,7 +101,8 @@ def label(
     out.print(f"{amount(written, 'caption')} written; {amount(left, 'picture')} left to ask about")
     if written:
         out.print(
-            plain(f"train on them: unisem train --data {place} --output NAME"), soft_wrap=True
+            plain(f"train on them: unisem train --data {place} --output NAME --epochs 40"),
+            soft_wrap=True,
         )
 
 
