@@ -110,11 +110,19 @@ def test_a_record_counts_its_best_narrower_term(known: SemanticSpace, encoder: T
     how = GraphExpansion(method="taxonomy", fusion=WeightedFusion(0.0))  # no hits of its own
     found = known.search("instrument", k=7, graph=how)
     records = [record for record in known.store.select() if record.text is not None]
-    terms = encoder.encode_texts(["banjo", "violin", "drum"], role="query")
+    terms = encoder.encode_texts(["instrument", "banjo", "violin", "drum"], role="query")
     cosines = encoder.encode_texts([str(record.text) for record in records]) @ terms.T
     best = {it.id: float(row.max()) for it, row in zip(records, cosines, strict=True)}
     right = sorted(best, key=lambda name: (-round(best[name], 5), name))[:7]
     assert [hit.record.id for hit in found] == right
+
+
+def test_what_is_called_like_the_query_comes_before_its_kinds(known: SemanticSpace) -> None:
+    known.add([Record(id="itself", text="instrument"), Record(id="a kind", text="banjo")])
+    hits = known.search("an instrument", k=20, graph=GraphExpansion(method="taxonomy"))
+    assert hits[0].record.id == "itself"
+    assert hits[0].path == ()  # no relation led to it
+    assert "a kind" in [hit.record.id for hit in hits]
 
 
 def test_each_method_is_fused_as_suits_it() -> None:

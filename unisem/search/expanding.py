@@ -30,7 +30,8 @@ class Expander:
     2. **Walk** from there; see `unisem.graph.walking`.
     3. **Look up.** After a walk records count the weights of what they mention, times one more than
        their cosine, so that of a hundred pictures of banjos the likeliest come first. Narrower
-       terms are looked for as further texts, all in one search; a record counts its best cosine.
+       terms, and the name itself, as a guitar is a kind of guitar, are looked for as further
+       texts, all in one search; a record counts its best cosine.
     4. **Fuse** with the query's own hits. The query's selection holds for every record.
 
     Args:
@@ -103,11 +104,12 @@ class Expander:
             seeds = {} if query.text is None else by_whole(reader, query.text)
             most = len(seeds) + how.terms
             reached = narrower(reader, seeds, depth=how.depth, limit=how.limit, most=most)
-            terms = [number for number, earlier in reached.before.items() if earlier is not None]
+            if len(reached.before) == len(seeds):
+                return []
+            terms = list(reached.before)
             paths = _named(reader, reached, terms)
-        if not terms:
-            return []
         texts = [paths[number][-1] for number in terms]
+        paths |= dict.fromkeys(seeds, ())  # what the name itself finds, no relation led to
         vectors = self._encoder.encode_texts(texts, role="query")
         best: dict[str, Hit] = {}
         # The best k of all terms are among the best k of each; the rest only fills up the list.

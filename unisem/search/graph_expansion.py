@@ -20,10 +20,11 @@ class GraphExpansion:
 
     ``"pagerank"``: from the entities that the query names, and those that its first hits mention,
     a walk spreads along relations; records count by what they mention. ``"taxonomy"``: where the
-    whole query is the name of something, articles and *kinds of* aside, its narrower terms are
-    looked for as further texts; this needs no mentions, and relations of the types ``"broader"`` or
-    ``"narrower"``. Either list is fused with the query's own hits. Where there is nothing to add,
-    as in a graph without entities, the answer is the plain one. See ``docs/concepts/graph.md``.
+    whole query is the name of something, articles and *kinds of* aside, its narrower terms and
+    itself are looked for as further texts; this needs no mentions, and relations of the types
+    ``"broader"`` or ``"narrower"``. Either list is fused with the query's own hits. Where there is
+    nothing to add, as in a graph without entities, the answer is the plain one. See
+    ``docs/concepts/graph.md``.
 
     Attributes:
         method: ``"pagerank"`` or ``"taxonomy"``.
