@@ -80,6 +80,7 @@ def test_a_record_says_all_but_where_its_file_is(
             "width": 40,
             "height": 30,
             "region": None,
+            "look": record.image.look,
             "url": f"{RECORDS}/{RED}/image",
         },
     }
