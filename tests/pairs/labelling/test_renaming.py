@@ -33,6 +33,36 @@ def test_questions_answers_and_searches_follow_their_records(tmp_path: Path) -> 
     assert [(it.shown, it.chosen) for it in feedback.searches()] == searches
 
 
+def test_a_copy_that_becomes_one_with_its_picture_asks_nothing_again(tmp_path: Path) -> None:
+    state = LabelState(tmp_path / LABELS_FILE)
+    copies = {"skipped 2": "skipped", "asked 2": "asked", "new 2": "new", "new 3": "new"}
+    state.ask([(name, "first") for name in ("skipped", "asked")])
+    assert state.take("ann", 1, 10) == ("skipped", "first")
+    state.answer("skipped", "ann", None, "{}")
+    assert state.take("ann", 1, 10) == ("asked", "first")
+    state.ask([(name, "of a copy") for name in copies])
+    follow_renames(tmp_path, copies)
+    assert state.settled() == {"skipped"}
+    assert state.waiting() == {"asked", "new"}
+    assert state.take("ann", 2, 11) == ("asked", "first")
+    state.answer("asked", "ann", "a card", "{}")
+    assert state.take("bob", 2, 11) == ("new", "of a copy")
+
+
+def test_a_picture_that_was_skipped_as_its_copy_is_not_asked_about(tmp_path: Path) -> None:
+    state = LabelState(tmp_path / LABELS_FILE)
+    state.ask([(name, "typical") for name in ("copy", "picture", "held", "held 2")])
+    for name in ("copy", "picture", "held", "held 2"):
+        assert state.take(name, 1, 10) == (name, "typical")
+    for name in ("copy", "held 2"):
+        state.answer(name, name, None, "{}")
+    state.drop("picture")
+    state.ask([("picture", "typical")])
+    follow_renames(tmp_path, {"copy": "picture", "held 2": "held"})
+    assert state.settled() == {"picture", "held"}
+    assert state.waiting() == {"held"}, "somebody looks at it"
+
+
 def test_nothing_is_made_where_nothing_was_kept(tmp_path: Path) -> None:
     follow_renames(tmp_path, MOVED)
     assert list(tmp_path.iterdir()) == []

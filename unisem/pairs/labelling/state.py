@@ -25,6 +25,7 @@ _ANSWERS = """CREATE TABLE IF NOT EXISTS answers (
     caption TEXT, before TEXT NOT NULL, done INTEGER NOT NULL DEFAULT 0)"""
 
 _FIND = "SELECT number, record, caption, before FROM answers"
+_SETTLED = "SELECT record FROM answers WHERE caption IS NULL OR done = 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +158,7 @@ class LabelState:
     def settled(self) -> set[str]:
         """Ids of records that somebody has skipped, or whose caption is not everywhere yet."""
         with self._opened() as connection:
-            rows = connection.execute(
-                "SELECT record FROM answers WHERE caption IS NULL OR done = 0"
-            )
-            return {str(name) for (name,) in rows}
+            return {str(name) for (name,) in connection.execute(_SETTLED)}
 
     def waiting(self) -> set[str]:
         """Ids of records that are in the queue."""
@@ -170,17 +168,29 @@ class LabelState:
     def rename(self, moved: Mapping[str, str]) -> None:
         """Have questions and answers follow records that have other ids now.
 
+        Where two records are one now, its own question goes before the other's and stays with
+        whoever has it; if either was settled, nobody is asked anew.
+
         Args:
             moved: Old ids, each with its new one; two may change places.
         """
         away = [(f"\0{number}", name) for number, name in enumerate(moved)]
         there = [(name, f"\0{number}") for number, name in enumerate(moved.values())]
         with self._opened() as connection:
-            for table in ("questions", "answers"):
-                connection.executemany(
-                    f"UPDATE OR REPLACE {table} SET record = ? WHERE record = ?",  # noqa: S608
-                    [*away, *there],
-                )
+            many = connection.executemany
+            for rows in (away, there):
+                many("UPDATE answers SET record = ? WHERE record = ?", rows)
+            many("UPDATE questions SET record = ? WHERE record = ?", away)
+            many(
+                "UPDATE OR IGNORE questions SET record = ?1 WHERE record = ?2"  # noqa: S608
+                f" AND ?1 NOT IN ({_SETTLED})",
+                there,
+            )
+            many(
+                "DELETE FROM questions WHERE record = ?2 OR (record = ?1 AND until = 0"  # noqa: S608
+                f" AND ?1 IN ({_SETTLED}))",
+                there,
+            )
 
     def rounds(self) -> int:
         """How many captions were written here; what a round's seed is made of."""
