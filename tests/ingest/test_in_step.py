@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from tests.support.recognizers import ColourRecognizer
 from tests.support.toy import COLOURS, ToyEncoder
 from unisem import IngestReport, Record, SemanticSpace
 from unisem.images.reference import ImageRef
+from unisem.records import EmbeddedRecord
 from unisem.stores.graph import Entity, Mention, Relation
 
 ROOT = Path(__file__).parents[2]
@@ -286,6 +287,35 @@ def test_columns_go_with_their_table_and_what_was_added_stays(step: Step) -> Non
     (step.folder / "metadata.csv").write_text("file_name,album\na.png,of the file\n")
     step.index()
     assert step.space.get(["photos/a.png"])[0].metadata["album"] == "of the file"  # type: ignore[union-attr]
+
+
+def test_what_no_file_says_stays_whatever_it_is_called(step: Step) -> None:
+    by_hand = {"rating": 5, "title": "Gran", "keywords": ["family"], "creator": "Bo"}
+    (record,) = step.space.get(["photos/c.png"])
+    assert record is not None
+    step.space.update({record.id: {**record.metadata, **by_hand}})
+    (step.folder / "metadata.csv").write_text("file_name,place\na.png,Rome\n")
+    for _ in range(2):
+        step.index()
+        metadata = step.space.get(["photos/c.png"])[0].metadata  # type: ignore[union-attr]
+        assert by_hand.items() <= metadata.items()
+
+
+def test_records_of_an_older_space_are_as_they_were(step: Step) -> None:
+    """They do not say what their files say."""
+    (step.folder / "metadata.csv").write_text("file_name,title\na.png,Rome\n")
+    step.index()
+    stored = list(step.space.store.select())
+    older = [replace(it, payload={}) for it in stored]
+    vectors = step.space.store.vectors([it.id for it in stored])
+    step.space.store.add(
+        [EmbeddedRecord(it, rows) for it, rows in zip(older, vectors, strict=True) if rows]
+    )
+    report, count = step.index()
+    assert (report.added, report.unchanged, count) == (0, 3, 0)
+    assert {it.id: it.payload for it in step.space.store.select()} == {
+        it.id: it.payload for it in stored
+    }
 
 
 def test_what_is_added_as_a_record_stays(step: Step) -> None:

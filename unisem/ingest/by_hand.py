@@ -2,24 +2,23 @@
 
 The payload of a record that was read from a file names the metadata that come from there, as far as
 they are not those of every file. So a column that a table has lost goes, and what somebody has
-added stays, whatever becomes of the file's name.
+added stays, whatever becomes of the file's name. Where nothing is named, as in a record that
+somebody added, all of it may be a person's, and is kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from unisem.captions import MARKS
-from unisem.images.facts.file_facts import FileFacts
-from unisem.readers.companions import VIDEO
+from unisem.ingest.likeness import differ
 from unisem.recognition.words import is_of_words
 from unisem.records import Record
 
 _SAID = "said_by_file"  # key of payloads
 _ALWAYS = {"file_name", "width", "height", "recognized", *MARKS}
-_OF_FACTS = {*(it.name for it in fields(FileFacts)), VIDEO}
 
 
 def noting_file(record: Record) -> Record:
@@ -29,15 +28,21 @@ def noting_file(record: Record) -> Record:
     {'said_by_file': ['camera']}
     """
     said = sorted(record.metadata.keys() - _ALWAYS)
-    payload = {key: value for key, value in record.payload.items() if key != _SAID}
-    return replace(record, payload=payload | ({_SAID: said} if said else {}))
+    return replace(record, payload={**record.payload, _SAID: said})
+
+
+def is_newly_noted(old: Record, new: Record) -> bool:
+    """Whether nothing but the note of what its file says is new in a record, which had none."""
+    if _SAID in old.payload or _SAID not in new.payload:
+        return False
+    return not differ(old, replace(new, payload=without(new.payload, _SAID)))
 
 
 def added_to(record: Record) -> dict[str, Any]:
     """The metadata of a stored record that no file has said."""
     said = record.payload.get(_SAID)
-    known = _ALWAYS | (set(said) if isinstance(said, list) else _OF_FACTS)
-    return {key: value for key, value in record.metadata.items() if key not in known}
+    known = _ALWAYS | (set(said) if isinstance(said, list) else set())
+    return without(record.metadata, *known)
 
 
 def with_added(record: Record, added: Mapping[str, Any]) -> Record:
@@ -76,3 +81,8 @@ def without_added(record: Record, old: Record) -> Record:
         name: to for name, to in record.links.items() if links.get(name) != to or is_of_words(name)
     }
     return replace(record, metadata=metadata, links=own)
+
+
+def without(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Some values without those of these names."""
+    return {key: value for key, value in values.items() if key not in names}

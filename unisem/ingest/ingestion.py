@@ -14,7 +14,7 @@ from unisem.common.skipped import Skipped
 from unisem.encoders.base import Encoder
 from unisem.errors import CorruptStoreError
 from unisem.images.library import ImageLibrary
-from unisem.ingest.by_hand import keeping_added, noting_file
+from unisem.ingest.by_hand import is_newly_noted, keeping_added, noting_file
 from unisem.ingest.document_reading import DocumentReading, Present
 from unisem.ingest.ingest_report import IngestReport
 from unisem.ingest.intake import Intake, Offer, Prepared
@@ -87,6 +87,7 @@ class Ingestion:
         self._new: set[str] = set()  # those among the ids that were not stored before
         self._here: dict[bytes, str | list[str]] = {}  # which ids have which content
         self._text_sources: set[str] = set()
+        self._noted: set[str] = set()  # ids of which no more is new than what their files say
         self._in_flight: dict[str, Record] = {}  # as they were stored when they were offered
 
     def run(self, reader: Reader) -> IngestReport:
@@ -229,6 +230,8 @@ class Ingestion:
         if item.error is None and item.is_wanted:
             if old is not None and content_of(old) != content_of(item.record):
                 self._before.replace(old)
+            elif old is not None and is_newly_noted(old, item.record):
+                self._noted.add(old.id)
             item = self._with_look(item, old)
         return self._documents.settled(item)
 
@@ -257,7 +260,8 @@ class Ingestion:
         noted(self._here, content_of(item.record), item.record.id)
         if (look := self._looks.pop(item.record.id, None)) is not None:
             self._seen.note(item.record.id, look, digest_of_record(item.record))
-        if item.is_wanted and not self._documents.is_as_before(item.record):
+        is_as_before = item.record.id in self._noted or self._documents.is_as_before(item.record)
+        if item.is_wanted and not is_as_before:
             self._added += 1
             if _is_captioned(item.record) and not self._encoder.reads_whole(item.record.text or ""):
                 self._long_captions.append(item.record.id)
