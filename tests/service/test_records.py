@@ -73,7 +73,7 @@ def test_a_record_says_all_but_where_its_file_is(
         "metadata": {"file_name": "red.png", "width": 40, "height": 30},
         "source_id": "cards/red.png",
         "links": {},
-        "payload": {},
+        "payload": {"said_by_file": []},
         "image": {
             "sha256": record.image.sha256,
             "mime_type": "image/png",
