@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from tests.support.pictures import solid
 from tests.support.toy import ToyEncoder
 from unisem import SemanticSpace
 from unisem.images.reference import ImageSource
+from unisem.ingest import looking
 from unisem.ingest.intake import Intake
 from unisem.ingest.ray import RayIngestion
-from unisem.records import Vector
+from unisem.records import Record, Vector
 
 
 def counts(output: str) -> dict[str, int]:
@@ -173,6 +175,41 @@ def test_what_is_not_read_and_what_has_gone_is_said(run: Run, cards: Path) -> No
     emptied = run("index", cards, "--into", "s.unisem", "--prune").output
     assert counts(emptied)["removed"] == 0
     assert "kept, as the folder is empty; is its drive mounted?" in emptied
+
+
+def test_looks_are_made_up_for_in_the_folder_only_and_of_what_can_be_read(
+    run: Run, cards: Path, tmp_path: Path, toy: ToyEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(cards, tmp_path / "others")
+    for folder in (cards, tmp_path / "others"):
+        run("index", folder, "--into", "s.unisem")
+    with SemanticSpace.open("s.unisem", encoder=toy) as space:
+        items = list(space.store.embedded())
+        for item in items:
+            if item.record.image is not None:  # as in a space that is older
+                object.__setattr__(item.record.image, "look", None)
+        space.store.add(items)
+    (cards / "red.png").unlink()
+    (cards / "blue.png").write_bytes(b"no picture")
+    opened: list[str] = []
+    look_at = looking._looked_at
+
+    def looked_at(record: Record) -> Record | None:
+        opened.append(record.id)
+        return look_at(record)
+
+    monkeypatch.setattr(looking, "_looked_at", looked_at)
+    for _ in range(2):
+        assert run("index", cards, "--into", "s.unisem").exit_code == 0
+    names = {f"cards/{path.name}" for path in cards.glob("*.png")} - {"cards/blue.png"}
+    assert sorted(opened) == sorted(names)
+
+    def interrupted(*parts: object, **settings: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(looking, "remember_looks", interrupted)
+    done = run("index", cards, "--into", "s.unisem")
+    assert (done.exit_code, "What is done is kept" in done.stderr) == (130, True)
 
 
 def test_what_is_left_out_is_said_and_may_be_chosen(run: Run, cards: Path) -> None:

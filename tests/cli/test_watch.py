@@ -58,6 +58,19 @@ def test_what_has_gone_may_stay(run: Run, cards: Path, monkeypatch: pytest.Monke
     assert [it["removed"] for it in reports] == [0, 0]
 
 
+def test_a_name_that_is_no_unicode_is_told_as_json(
+    run: Run, cards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        (cards / "half\udcff.png").write_bytes(b"no picture")
+    except OSError:
+        pytest.skip("this disk has names in Unicode only")
+    monkeypatch.setattr(FolderWatch, "run", lambda self, stop: self._changed())
+    done = run("watch", cards, "--into", "s.unisem", "--json")
+    (line,) = done.stdout.splitlines()
+    assert json.loads(line)["skipped"][0]["name"].endswith("half\udcff.png")
+
+
 def test_a_folder_that_is_none_is_one_line(run: Run, tmp_path: Path) -> None:
     done = run("watch", tmp_path / "none", "--into", "s.unisem")
     assert (done.exit_code, len(done.stderr.splitlines())) == (1, 1)

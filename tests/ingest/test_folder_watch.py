@@ -99,6 +99,34 @@ def test_what_is_written_renamed_and_deleted_is_followed(tmp_path: Path) -> None
         assert len(it.reports) == times  # nor does what the space itself writes count
 
 
+def test_what_the_caller_raises_is_the_caller_s(tmp_path: Path) -> None:
+    def changed() -> None:
+        raise FileNotFoundError("the space's own")
+
+    with pytest.raises(FileNotFoundError, match="the space's own"):
+        FolderWatch(tmp_path, changed, quiet=0.05).run(threading.Event())
+
+
+def test_a_folder_that_goes_as_it_is_watched_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, tries, missing = threading.Event(), [], []
+
+    def gone(*parts: object, **settings: object) -> Iterator[set[object]]:
+        tries.append(parts)
+        if len(tries) == 2:
+            stop.set()
+        raise FileNotFoundError("no such folder")
+        yield set()
+
+    monkeypatch.setattr("watchfiles.watch", gone)
+    monkeypatch.setattr("unisem.ingest.folder_watch._LOOK", 0.2)
+    began = time.monotonic()
+    FolderWatch(tmp_path, lambda: None, missing=lambda: missing.append(1)).run(stop)
+    assert time.monotonic() - began >= 0.2
+    assert (len(tries), missing) == (2, [])
+
+
 def saved_beside(path: Path, number: int) -> None:
     """As vim, GIMP and most others save."""
     noise(number).save(path.with_name(f".{path.name}.tmp"), format="PNG")

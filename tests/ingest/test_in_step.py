@@ -246,19 +246,22 @@ def _interrupt(*parts: object) -> None:
 
 def test_a_folder_that_was_renamed_itself(step: Step, tmp_path: Path) -> None:
     step.folder.rename(tmp_path / "pictures")
-    (tmp_path / "pictures" / "c.png").unlink()
+    noise(9).save(tmp_path / "pictures" / "d.png")
     step.folder = tmp_path / "pictures"
     report, count = step.index()
-    assert (count, report.renamed, report.gone) == (0, 2, ("photos/c.png",))
-    assert {it.id for it in step.space.store.select()} == {"pictures/a.png", "pictures/b.png"}
+    assert (count, report.renamed, report.gone) == (1, 3, ())
+    names = {f"pictures/{name}.png" for name in "abcd"}
+    assert {it.id for it in step.space.store.select()} == names
     assert step.by_hand("pictures/a.png") == A
 
 
-def test_a_copy_of_some_of_a_folder_that_is_not_mounted_takes_nothing_away(
-    step: Step, tmp_path: Path
+@pytest.mark.parametrize("names", [("a.png",), ("a.png", "b.png")])
+def test_copies_of_some_of_a_folder_that_is_not_mounted_take_nothing_away(
+    step: Step, tmp_path: Path, names: tuple[str, ...]
 ) -> None:
     (tmp_path / "copies").mkdir()
-    shutil.copy(step.folder / "a.png", tmp_path / "copies" / "a.png")
+    for name in names:
+        shutil.copy(step.folder / name, tmp_path / "copies" / name)
     step.folder.rename(tmp_path / "elsewhere.unmounted")
     (tmp_path / "elsewhere.unmounted").rename(tmp_path / "photos.away")
     report = step.space.add_folder(tmp_path / "copies", prune=True)

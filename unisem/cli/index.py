@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from unisem.ingest.pruning import Pruning
     from unisem.ingest.ray import RayIngestion
     from unisem.recognition import TextRecognizer
+    from unisem.records import Record
     from unisem.space import SemanticSpace
 
 _MACHINES = "Many machines"
@@ -116,7 +117,6 @@ def index(
     ] = False,
 ) -> None:
     """Add a folder's pictures, captions and texts to a space, or bring it up to date."""
-    from unisem.ingest.looking import remember_looks
     from unisem.recognition import load_recognizer
     from unisem.space import SemanticSpace
 
@@ -141,7 +141,6 @@ def index(
         if not as_json:
             print_folder_report(report, folder, show_skipped=show_skipped)
         told = folder_report_as_json(report)
-        remember_looks(space.store)  # of pictures that were taken in before looks were kept
         if captioner is not None:
             captions = fill(space, captioner)
             told["captions"] = asdict(captions)
@@ -198,6 +197,7 @@ def add_folder(
             )
         if space.path is not None:
             follow_renames(space.path, report.moved)
+        _remember_looks(space, folder, report)
         return report
     except KeyboardInterrupt:
         notices().print(
@@ -206,6 +206,26 @@ def add_folder(
             soft_wrap=True,
         )
         raise typer.Exit(130) from None
+
+
+def _remember_looks(space: SemanticSpace, folder: Path, report: IngestReport) -> None:
+    """Look at the folder's pictures that were taken in before looks were kept.
+
+    Not at those that this very run could not read, or that are there no more.
+    """
+    from unisem.ingest.looking import remember_looks
+
+    inside = f"{folder.resolve().name}/"
+    unread = {*report.gone, *(it.name for it in report.skipped)}
+
+    def is_to_be_read(record: Record) -> bool:
+        image = record.image
+        if image is None or not record.id.startswith(inside):
+            return False
+        return unread.isdisjoint((record.id, image.name))
+
+    with progress_bar("looking") as advance:
+        remember_looks(space.store, among=is_to_be_read, progress=advance)
 
 
 def _cluster(

@@ -33,9 +33,16 @@ def notices() -> Console:
     return _console(stderr=True)
 
 
-def print_json(value: object) -> None:
-    """Print a result for other programs; ASCII, so that no encoding is needed."""
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+def print_json(value: object, *, indent: int | None = 2) -> None:
+    """Print a result for other programs; ASCII, so that no encoding is needed.
+
+    Args:
+        value: What is printed.
+        indent: ``None`` for one line, which is out at once.
+    """
+    sys.stdout.write(json.dumps(value, indent=indent) + "\n")
+    if indent is None:
+        sys.stdout.flush()
 
 
 def complain(message: str) -> None:

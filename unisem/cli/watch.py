@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 
 from unisem.cli.folder_report import folder_report_as_json, print_folder_report, print_remarks
@@ -22,7 +20,7 @@ from unisem.cli.options import (
     Prune,
     check_patterns,
 )
-from unisem.cli.terminal import amount, note, results
+from unisem.cli.terminal import amount, note, print_json, results
 from unisem.common.lazy import require
 from unisem.common.printable import plain
 
@@ -71,9 +69,7 @@ def watch(
             )
             times += 1
             if as_json:
-                sys.stdout.buffer.write(orjson.dumps(folder_report_as_json(report), default=dict))
-                sys.stdout.buffer.write(b"\n")
-                sys.stdout.buffer.flush()
+                print_json(folder_report_as_json(report), indent=None)
             elif times == 1:
                 print_folder_report(report, folder, show_skipped=False)
                 note(f"watching {folder}; Ctrl-C ends")

@@ -79,10 +79,7 @@ class FolderWatch:
                 stop.wait(_LOOK)
                 continue
             is_told = False
-            try:
-                self._watch(identity, stop)
-            except FileNotFoundError:  # it went just now
-                continue
+            self._watch(identity, stop)
 
     def _watch(self, identity: tuple[int, int], stop: threading.Event) -> None:
         """Watch as long as the folder is the same one."""
@@ -118,9 +115,9 @@ class FolderWatch:
                 yield_on_timeout=True,
                 ignore_permission_denied=True,
             )
+        except FileNotFoundError:  # it went just now
+            stop.wait(_LOOK)
         except OSError as error:
-            if isinstance(error, FileNotFoundError):
-                raise
             raise UniSemError(
                 f"{self._folder} cannot be watched ({error}); where the system watches no more "
                 "folders, allow more (sysctl fs.inotify.max_user_watches), or set "

@@ -374,18 +374,16 @@ class Ingestion:
 def _of_moved_folders(
     reader: Reader, gone: Iterable[Record], moved: Iterable[tuple[Record, str]]
 ) -> tuple[list[Record], list[tuple[Record, str]]]:
-    """Leave out what is of another folder, unless most of that is here, so that it was this one."""
-    lost = [(record, None) for record in gone]
-    folders: dict[str | None, list[tuple[Record, str | None]]] = {}
-    for record, name in (*lost, *moved):
-        folders.setdefault(reader.folder_before(record), []).append((record, name))
-    there = [
-        (record, name)
-        for folder, some in folders.items()
-        for record, name in some
-        if folder is None or 2 * sum(name is not None for _, name in some) > len(some)
-    ]
-    return [it for it, name in there if name is None], [(it, to) for it, to in there if to]
+    """Leave out what is of another folder, unless all of that is here, so that it was this one.
+
+    Else its drive may only be unplugged, and this be a folder with copies.
+    """
+    lost = [(reader.folder_before(record), record) for record in gone]
+    others = {folder for folder, _ in lost} - {None}
+    return (
+        [record for folder, record in lost if folder is None],
+        [(it, to) for it, to in moved if reader.folder_before(it) not in others],
+    )
 
 
 def _is_captioned(record: Record) -> bool:

@@ -38,19 +38,25 @@ def looked_at(records: Iterable[Record]) -> Generator[Record, None, None]:
         yield from (it for it in in_order(map(job, records), _AHEAD) if it is not None)
 
 
-def remember_looks(store: Store, *, progress: Callable[[int, int], None] | None = None) -> int:
+def remember_looks(
+    store: Store,
+    *,
+    among: Callable[[Record], bool] = lambda _: True,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
     """Give every picture that has none its look, batch by batch, as far as pictures can be read.
 
     Vectors stay, bit for bit.
 
     Args:
         store: Where the records are.
+        among: Whose pictures are looked at, of those without a look.
         progress: Called with (pictures done, pictures in all).
 
     Returns:
         How many pictures were given theirs.
     """
-    waiting = without_look(store)
+    waiting = [record for record in without_look(store) if among(record)]
     done = 0
     with closing(looked_at(waiting)) as found:
         while batch := list(islice(found, _BATCH)):
