@@ -289,7 +289,8 @@ def mend(folder: Path, way: str, *, indexed: bool) -> None:
         for file in folder.glob("vectors*"):
             file.unlink()
     with SemanticSpace.open(folder, encoder=ToyEncoder(D)) as space:
-        mended = Record(id="a5", text="tiger anew", metadata={"n": 5})
+        # All fields it had before: others would count as added by hand, and be kept if they can be.
+        mended = Record(id="a5", text="tiger anew", metadata={"n": 5, "mark": "anew"})
         match way:
             case "delete":
                 assert space.delete(["a5", "a6"]) == 2

@@ -103,9 +103,12 @@ class Predecessors:
         with self._lock:
             if self._ids is None:
                 self._ids = {}
-                for record in self._store.select() if len(self._store) else ():
-                    if self._reader.knows(record):
-                        noted(self._ids, content_of(record), record.id)
+                with suppress(
+                    CorruptStoreError
+                ):  # what is embedded anew may replace what is damaged
+                    for record in self._store.select() if len(self._store) else ():
+                        if self._reader.knows(record):
+                            noted(self._ids, content_of(record), record.id)
             return self._ids
 
 
