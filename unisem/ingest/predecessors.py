@@ -47,7 +47,9 @@ class Predecessors:
 
     def replace(self, old: Record) -> None:
         """Remember a record that is about to be replaced by one with another content."""
-        known = self._store.vectors([old.id])[0]
+        known: Vectors | None = None
+        with suppress(CorruptStoreError):  # which is what may be replaced for
+            known = self._store.vectors([old.id])[0]
         if known is not None:
             self.remember([(old, known)])
             if is_of_no_file(old) and "text" in known:
