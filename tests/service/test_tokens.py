@@ -77,6 +77,7 @@ ROUTES = [
     ("GET", f"{SPACE}/records"),
     ("GET", f"{SPACE}/records/red-1"),
     ("GET", f"{SPACE}/records/red-1/image"),
+    ("GET", f"{SPACE}/records/red-1/graph"),
     ("POST", f"{SPACE}/search"),
     ("POST", f"{SPACE}/search/batch"),
     ("POST", f"{SPACE}/records"),
