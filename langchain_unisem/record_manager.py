@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 from langchain_core.indexing import RecordManager
 
-from langchain_unisem.metadata import IMAGE_KEY
 from unisem.common.threads import in_thread
-from unisem.records import Record
+from unisem.records import EmbeddedRecord, Record
 from unisem.space import SemanticSpace
 
-_KEY = re.compile(
-    r"[0-9a-f]{64}|[0-9a-f]{128}"  # image_key, sha256; blake2b, sha512
-    r"|[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"  # sha1
-)
+_INDEXED = "indexed"  # key of payloads: the namespace and the source that a record is indexed for
 
 
 class SpaceRecordManager(RecordManager):
     """Keep a space in step with loaders, by ``index(loader, manager, store, cleanup="full")``.
 
     LangChain's own managers keep in another database what they believe to be in the store. This one
-    asks the space, so that the two cannot differ, and nothing need be kept beside it. It answers
-    for what ``index`` has brought there: what is called by a key (`image_key`, or one of
-    LangChain's encoders) and has a ``source`` in its metadata, or is a loader's picture. What came
-    by another way is not the index's to remove.
+    asks the space, so that the two cannot differ, and nothing need be kept beside it. A record says
+    for which namespace and which source it was indexed; those of other namespaces, and what came by
+    another way, are not the index's to remove.
 
     Setup:
         ``pip install "unisem[langchain]"``
 
     Key init args:
         space: The space of the `UniSemVectorStore` that is indexed into.
-        namespace: As of every record manager; it tells nothing apart here.
+        namespace: What is cleaned up together: ``"mail"``, ``"wiki"``. A document that two of them
+            have belongs to the one that was indexed last.
 
     Instantiate and use:
         ```python
@@ -82,16 +79,18 @@ class SpaceRecordManager(RecordManager):
         group_ids: Sequence[str | None] | None = None,
         time_at_least: float | None = None,
     ) -> None:
-        """Remember that these keys were met now.
+        """Remember that these keys were met now, and have their records say so.
 
         Raises:
             ValueError: There are not as many groups as keys, or the clock was set back.
+            StoreError: The space cannot be written to.
         """
         if group_ids is not None and len(group_ids) != len(keys):
             raise ValueError(f"{len(keys)} keys and {len(group_ids)} groups do not go together")
         now = self.get_time()
         if time_at_least is not None and time_at_least > now:
             raise ValueError("the clock was set back while documents were indexed; index again")
+        self._mark(dict(zip(keys, group_ids or [None] * len(keys), strict=True)))
         self._met.update(dict.fromkeys(keys, now))
 
     async def aupdate(
@@ -101,8 +100,8 @@ class SpaceRecordManager(RecordManager):
         group_ids: Sequence[str | None] | None = None,
         time_at_least: float | None = None,
     ) -> None:
-        """As `update`."""
-        self.update(keys, group_ids=group_ids, time_at_least=time_at_least)
+        """As `update`, in a thread."""
+        await in_thread(self.update, keys, group_ids=group_ids, time_at_least=time_at_least)
 
     def exists(self, keys: Sequence[str]) -> list[bool]:
         """Which of these keys are ids of records."""
@@ -120,7 +119,7 @@ class SpaceRecordManager(RecordManager):
         group_ids: Sequence[str] | None = None,
         limit: int | None = None,
     ) -> list[str]:
-        """The ids of what was indexed.
+        """The ids of what was indexed for this namespace.
 
         Args:
             before: Only those that were last met before this time.
@@ -132,8 +131,8 @@ class SpaceRecordManager(RecordManager):
         found = (
             record.id
             for record in self._space.store.select()
-            if _is_indexed(record)
-            and (wanted is None or record.metadata.get("source") in wanted)
+            if (mark := _mark_of(record))[0] == self.namespace
+            and (wanted is None or mark[1] in wanted)
             and (before is None or self._met.get(record.id, 0.0) < before)
             and (after is None or self._met.get(record.id, 0.0) > after)
         )
@@ -161,8 +160,25 @@ class SpaceRecordManager(RecordManager):
         """As `delete_keys`."""
         self.delete_keys(keys)
 
+    def _mark(self, groups: dict[str, str | None]) -> None:
+        """Have records say for which namespace and source they are; those that do are left."""
+        items: list[EmbeddedRecord] = []
+        ids, store = list(groups), self._space.store
+        for record, vectors in zip(store.get(ids), store.vectors(ids), strict=True):
+            if record is None or vectors is None:
+                continue
+            known = _mark_of(record)
+            mark = [self.namespace, groups[record.id] or known[1]]
+            if mark != known:
+                payload = {**record.payload, _INDEXED: mark}
+                items.append(EmbeddedRecord(replace(record, payload=payload), vectors))
+        store.add(items)
 
-def _is_indexed(record: Record) -> bool:
-    """Whether ``index`` has brought a record: its id is a key, and it says where it is from."""
-    is_told = IMAGE_KEY in record.metadata or "source" in record.metadata
-    return is_told and _KEY.fullmatch(record.id) is not None
+
+def _mark_of(record: Record) -> list[Any]:
+    """For which namespace and source a record was indexed; its metadata's, if it does not say."""
+    match record.payload.get(_INDEXED):
+        case [str() as namespace, str() | int() | None as group]:
+            return [namespace, group]
+    source = record.metadata.get("source")
+    return [None, source if isinstance(source, str | int) else None]

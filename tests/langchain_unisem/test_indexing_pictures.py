@@ -237,3 +237,19 @@ def test_the_space_s_own_manager_remembers_and_leaves_alone_what_is_not_its(
     assert len(store) == 7
     with pytest.raises(ValueError, match="the clock was set back"):
         SpaceRecordManager(store.space).update(["a"], time_at_least=4e9)
+
+
+@pytest.mark.parametrize("cleanup", ["incremental", "full", "scoped_full"])
+def test_a_namespace_is_cleaned_up_by_itself(store: UniSemVectorStore, cleanup: Any) -> None:
+    def run(namespace: str, *texts: str) -> dict[str, int]:
+        documents = [Document(text, metadata={"room": "one"}) for text in texts]
+        manager = SpaceRecordManager(store.space, namespace)
+        options: dict[str, Any] = {"cleanup": cleanup, "source_id_key": "room"}
+        return dict(index(documents, manager, store, key_encoder=image_key, **options))
+
+    assert run("wiki", "a", "b", "both") == result(3, 0, 0)
+    assert run("mail", "c", "d", "both") == result(2, 1, 0)
+    assert run("wiki", "a") == result(0, 1, 1), "both is the mail's"
+    assert run("mail", "c") == result(0, 1, 2)
+    assert sorted(str(it.text) for it in store.space.store.select()) == ["a", "c"]
+    assert [len(SpaceRecordManager(store.space, it).list_keys()) for it in ("wiki", "x")] == [1, 0]
