@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.images.test_looks import drawing
+from tests.support.length_reranker import LengthReranker
 from tests.support.pictures import solid
 from tests.support.recognizers import ColourRecognizer
 from tests.support.toy import ToyEncoder
@@ -183,6 +185,46 @@ def test_words_that_were_read_in_copies_are_one_hit(tmp_path: Path) -> None:
         for mode in ("vector", "keyword", "hybrid"):
             hits = space.search(text="ticket one gate", k=2, mode=mode)  # type: ignore[arg-type]
             assert [len(hit.copies) for hit in hits] == [5, 0]
+
+
+@pytest.mark.parametrize("options", [{}, {"reranker": LengthReranker()}])
+def test_two_copies_with_words_do_not_make_a_search_read_the_space(
+    tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "tickets"
+    folder.mkdir()
+    for number in range(2):
+        solid((1, 0, 0)).save(folder / f"copy{number}.png")
+    encoder = ToyEncoder()
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder) as space:
+        space.add_folder(folder, recognizer=ColourRecognizer({(1, 0, 0): ["ticket one gate"]}))
+        space.add(Record(id=f"t{n:04}", text=f"ticket {n} gate") for n in range(1000))
+        fetched, encoded, judged = [], [], []
+        search, encode = type(space.store).search, type(encoder).encode_texts
+        score = LengthReranker.score
+
+        def spied(store: Any, vectors: Any, k: int, *rest: Any) -> Any:
+            fetched.append(k)
+            return search(store, vectors, k, *rest)
+
+        def spied_encode(own: Any, texts: Any, **rest: Any) -> Any:
+            encoded.append(texts)
+            return encode(own, texts, **rest)
+
+        def spied_score(own: Any, *rest: Any) -> Any:
+            judged.append(rest)
+            return score(own, *rest)
+
+        monkeypatch.setattr(type(space.store), "search", spied)
+        monkeypatch.setattr(type(encoder), "encode_texts", spied_encode)
+        monkeypatch.setattr(LengthReranker, "score", spied_score)
+        k = 50 if options else 5
+        hits = space.search(text="ticket one gate", k=k, fetch_k=k, **options)
+        assert len(hits) == k
+        assert options or sum(len(hit.copies) for hit in hits) == 1
+        assert len(fetched) == 2
+        assert len(encoded) == 1
+        assert len(judged) == len(options)
 
 
 def test_looks_come_later_to_pictures_that_have_none(space: SemanticSpace, folder: Path) -> None:

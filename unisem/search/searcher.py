@@ -150,14 +150,17 @@ class Searcher(Searchable):
             )
             groups.setdefault(key, []).append((place, vector))
         for group in groups.values():
-            query = queries[group[0][0]]
             vectors = np.stack([vector for _, vector in group])
-            lists = _candidates(
-                query, query.vector_candidates, partial(self._by_vectors, query, vectors)
-            )
+            lists = self._nearest(queries[group[0][0]], vectors)
             for (place, _), hits in zip(group, lists, strict=True):
                 found[place] = [hit for hit in hits if passes(hit, queries[place])]
         return embedded, found
+
+    def _nearest(self, query: Query, vectors: Vector) -> list[list[Hit]]:
+        """The candidates by vector of queries that want alike, of any score."""
+        return _candidates(
+            query, query.vector_candidates, partial(self._by_vectors, query, vectors)
+        )
 
     def _check_relevance(self, query: Query) -> None:
         """Refuse a query for probabilities that nobody knows.
@@ -203,37 +206,43 @@ class Searcher(Searchable):
         return [self._store.search_words(text, count, query.selection)]
 
     def _reranked(self, query: Query, hits: list[Hit]) -> list[Hit]:
-        if query.reranker is None:
-            return hits
+        assert query.reranker is not None  # the caller checks that
         assert query.image is None or isinstance(query.image, ImageRef)  # a `Query` makes it one
         reranking = Reranking.of(query.reranker).at(self._directory)
         return reranking.reorder(query.text, query.image, hits)
 
-    def _candidates(
-        self, query: Query, by_vector: list[Hit], vector: Vector | None, before: int = 0
-    ) -> list[Hit]:
+    def _candidates(self, query: Query, by_vector: list[Hit], vector: Vector | None) -> list[Hit]:
         """What a query chooses from, best first.
 
         Args:
             query: The query.
             by_vector: Its hits by vector.
             vector: Its vector.
-            before: How many were fetched when it was asked for fewer.
         """
-        fetched = self._fetched(query, by_vector)
-        if query.graph is not None:
-            from unisem.search.expanding import Expander  # what most searches do without
+        wider, before = query, 0
+        while True:
+            fetched = self._fetched(wider, by_vector)
+            if query.graph is not None:
+                from unisem.search.expanding import Expander  # what most searches do without
 
-            fetched = Expander(self._store, self._encoder).expanded(query, fetched, vector)
-        reranked = self._reranked(query, fetched)
-        shown = pictures_shown(self._store, reranked, query.selection)
-        found = without_duplicates(shown, query.duplicates)
-        if len(found) < min(query.k, len(shown)) and len(fetched) > before:
+                fetched = Expander(self._store, self._encoder).expanded(wider, fetched, vector)
+            shown = self._pictures(query, fetched)
+            found = without_duplicates(shown, query.duplicates)
+            if len(found) >= min(query.k, len(shown)) or len(fetched) <= before:
+                break
             # Words that were read in copies have become copies.
-            wider = replace(query, k=4 * query.k)
-            vectors, (more,) = self._by_vector([wider])
-            return self._candidates(wider, more, vectors[0], len(fetched))
-        return found
+            wider, before = replace(wider, k=4 * wider.k), len(fetched)
+            if vector is not None:
+                (nearest,) = self._nearest(wider, vector[np.newaxis])
+                by_vector = [hit for hit in nearest if passes(hit, query)]
+        if query.reranker is None:
+            return found
+        return without_duplicates(
+            self._pictures(query, self._reranked(query, fetched)), query.duplicates
+        )
+
+    def _pictures(self, query: Query, hits: list[Hit]) -> list[Hit]:
+        return pictures_shown(self._store, hits, query.selection)
 
     def _choose(self, query: Query, hits: list[Hit]) -> list[Hit]:
         if not query.diversity or len(hits) < 2:
