@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from unisem import Record, SemanticSpace
 from unisem.filters import Field
 from unisem.images.looks import are_near, rows_of
 from unisem.images.reference import ImageRef
+from unisem.images.region import Region
 from unisem.ingest.looking import remember_looks, without_look
 from unisem.search.duplicate_groups import duplicate_groups
 from unisem.search.query import Query
@@ -91,6 +93,36 @@ def test_what_is_gone_is_not_kept(space: SemanticSpace, folder: Path) -> None:
     assert Path(first.copies[0].record.id).name == "a.png"
     assert first.copies[-1].is_gone
     assert "largest" in first.copies[0].merits
+
+
+def test_one_file_is_never_kept_and_spare(space: SemanticSpace, folder: Path) -> None:
+    os.link(folder / "d.png", folder / "d linked.png")
+    os.symlink(folder / "b.png", folder / "b linked.png")
+    part = Region(page=1, box=None, dpi=72)
+    seen = pictures(space)
+    by_hand = [
+        Record(id=name, text=name, image=replace(image, path=folder / file))
+        for name, file, like in (
+            ("mine", "d.png", "d.png"),
+            ("linked", "d linked.png", "d.png"),
+            ("twice", "b linked.png", "b.png"),
+        )
+        for image in [next(it.image for it in seen if it.image and it.id.endswith(f"/{like}"))]
+        if image is not None
+    ]
+    figure = [
+        Record(id=f"{number}", image=ImageRef(folder / name, region=part, sha256="0" * 64))
+        for number, name in enumerate(("one.pdf", "two.pdf"))
+    ]
+    for near in (False, True):
+        groups = duplicate_groups([*seen, *by_hand, *figure], near=near)
+        files = [copy.file for group in groups for copy in group.copies]
+        assert len(files) == len(set(files))
+        told = {copy.record.id for group in groups for copy in group.copies}
+        assert told.isdisjoint({"mine", "linked", "photos/d.png", "0", "1"})
+        (kept, spare), *_ = [it.copies for it in groups if it.copies[0].record.id == "twice"]
+        assert names([spare.record]) == ["c.png"]
+        assert "best captioned" in kept.merits
 
 
 def brute_force(looks: list[str]) -> list[int]:

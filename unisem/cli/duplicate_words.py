@@ -33,8 +33,7 @@ def name_of(copy: Copy) -> str:
     image = copy.record.image
     if image is None or image.path is None:
         return copy.record.id
-    part = "" if image.region is None else f" (page {image.region.page})"
-    return f"{image.path}{part}"
+    return str(image.path)
 
 
 def facts_of(copy: Copy) -> list[str]:

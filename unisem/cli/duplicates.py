@@ -18,6 +18,7 @@ from unisem.cli.terminal import amount, note, results
 from unisem.common.printable import plain
 
 if TYPE_CHECKING:
+    from unisem.records import Record
     from unisem.search.duplicate_groups import Copy, DuplicateGroup
     from unisem.space import SemanticSpace
 
@@ -47,16 +48,16 @@ def duplicates(
             opened.image_library.allow(root)
         looks = _looks(opened) if which == "near" else {}
         records = list(opened.store.select(Selection(modality="image")))
+        pictures = _files(records)
         groups = duplicate_groups(records, near=which == "near", looks=looks)
         if page is not None:
             from unisem.cli.duplicates_page import DuplicatesPage
 
-            DuplicatesPage(str(opened.place or "in memory"), len(records), tuple(groups)).write(
-                page
-            )
+            name = str(opened.place or "in memory")
+            DuplicatesPage(name, pictures, tuple(groups)).write(page)
             note(f"wrote {page}")
     if as_json:
-        sys.stdout.write(json.dumps(_as_json(len(records), groups), indent=2) + "\n")
+        sys.stdout.write(json.dumps(_as_json(pictures, groups), indent=2) + "\n")
         return
     out = results()
     shown = groups if show_all else groups[:_SHOWN]
@@ -65,7 +66,13 @@ def duplicates(
             out.print(line, soft_wrap=True)
     if left := len(groups) - len(shown):
         note(f"and {amount(left, 'more group')}; --all prints them, --html PAGE shows them")
-    out.print(summary(len(records), groups), soft_wrap=True)
+    out.print(summary(pictures, groups), soft_wrap=True)
+
+
+def _files(records: list[Record]) -> int:
+    """How many pictures are files of their own, or of no file, and no parts of documents."""
+    images = [(it.id, it.image) for it in records if it.image and it.image.region is None]
+    return len({name if image.path is None else image.path for name, image in images})
 
 
 def _looks(space: SemanticSpace) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`DuplicateGroup`: records that show one picture, and which of them to keep."""
+"""`DuplicateGroup`: files that show one picture, and which of them to keep."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ Merit = Literal["largest", "oldest", "best captioned"]
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One place of a picture.
+    """One file of a picture.
 
     Attributes:
-        record: The record.
+        record: Its record; of several the one that is most worth keeping.
         pixels: Width times height; 0 if that is not known.
         size: The file's bytes; 0 if it is gone, or lies elsewhere.
         modified: When the file was changed last; ``None`` likewise.
         is_gone: Whether the file is there no more.
+        file: What tells it from other files: names and links that lead to one file are one.
         merits: In what none of its group is better, and some are worse.
     """
 
@@ -39,6 +40,7 @@ class Copy:
     size: int
     modified: datetime | None
     is_gone: bool
+    file: object
     merits: tuple[Merit, ...] = ()
 
     @classmethod
@@ -48,12 +50,13 @@ class Copy:
         assert image is not None
         pixels = (image.width or 0) * (image.height or 0)
         if image.path is None:
-            return cls(record, pixels, 0, None, is_gone=False)
+            return cls(record, pixels, 0, None, is_gone=False, file=record.id)
         status = _status(image.path)
         if status is None:
-            return cls(record, pixels, 0, None, is_gone=True)
+            return cls(record, pixels, 0, None, is_gone=True, file=image.path)
         modified = datetime.fromtimestamp(status.st_mtime, UTC)
-        return cls(record, pixels, status.st_size, modified, is_gone=False)
+        file = status.st_dev, status.st_ino
+        return cls(record, pixels, status.st_size, modified, is_gone=False, file=file)
 
     @property
     def caption_rank(self) -> tuple[bool, int]:
@@ -64,7 +67,7 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class DuplicateGroup:
-    """Records that show one picture.
+    """Files that show one picture, two at least.
 
     Attributes:
         copies: The one to keep first: of files that are there the one with the most pixels, then
@@ -78,29 +81,30 @@ class DuplicateGroup:
     @property
     def spare(self) -> int:
         """The bytes of all files but the one to keep."""
-        files = {it.record.image.path: it.size for it in self.copies if it.record.image}
-        return sum(files.values()) - self.copies[0].size
+        return sum(copy.size for copy in self.copies[1:])
 
 
 def duplicate_groups(
     records: Iterable[Record], *, near: bool, looks: Mapping[str, str] | None = None
 ) -> list[DuplicateGroup]:
-    """Which records show one picture; largest groups first.
+    """Which files show one picture; largest groups first.
 
-    Records of the same digest are one. With ``near``, pictures are gone through from the one that
+    Those of the same digest are one. With ``near``, pictures are gone through from the one that
     is most worth keeping to the one that is least: each joins the first of those before it that
     it is near to and that has joined no other, see `unisem.images.looks`. So no chain of pictures
     that are each near the next makes a group.
 
     Args:
-        records: Those without an inspected picture are passed over.
+        records: Those without an inspected picture are passed over, and so are parts of documents,
+            whose file is no picture that could go.
         near: Whether pictures count that look nearly the same.
         looks: By digest, of pictures whose records have none.
     """
     copies: dict[str, list[Copy]] = {}
     for record in records:
-        if record.image is not None and record.image.sha256 is not None:
-            copies.setdefault(record.image.sha256, []).append(Copy.of(record))
+        image = record.image
+        if image is not None and image.region is None and image.sha256 is not None:
+            copies.setdefault(image.sha256, []).append(Copy.of(record))
     for some in copies.values():
         some.sort(key=_worth)
     ordered = sorted(copies.values(), key=lambda some: _worth(some[0]))
@@ -110,14 +114,18 @@ def duplicate_groups(
     groups: dict[int, list[Copy]] = {}
     for place, some in enumerate(ordered):
         groups.setdefault(first[place], []).extend(some)
-    joined = {place for place, owner in enumerate(first) if owner != place}
-    owners = {first[place] for place in joined}
-    made = [
-        DuplicateGroup(_judged(sorted(some, key=_worth)), "near" if place in owners else "same")
-        for place, some in groups.items()
-        if len(some) > 1
-    ]
-    return sorted(made, key=lambda it: (-len(it.copies), _worth(it.copies[0])))
+    made = [_group(some) for some in groups.values()]
+    found_twice = [group for group in made if len(group.copies) > 1]
+    return sorted(found_twice, key=lambda it: (-len(it.copies), _worth(it.copies[0])))
+
+
+def _group(copies: Sequence[Copy]) -> DuplicateGroup:
+    files: dict[object, Copy] = {}
+    for copy in sorted(copies, key=_worth):
+        files.setdefault(copy.file, copy)
+    images = [copy.record.image for copy in files.values()]
+    digests = {image.sha256 for image in images if image is not None}
+    return DuplicateGroup(_judged([*files.values()]), "near" if len(digests) > 1 else "same")
 
 
 def _look(copies: Sequence[Copy], known: Mapping[str, str]) -> str | None:
