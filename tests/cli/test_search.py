@@ -16,7 +16,11 @@ from tests.support.pictures import solid
 from tests.support.toy import ToyEncoder
 from unisem import Query, Record, SemanticSpace
 from unisem.cli.advice import unknown_language
+from unisem.cli.answering import Answering
 from unisem.cli.app import application
+from unisem.cli.search import search
+from unisem.errors import UniSemError
+from unisem.pairs.labelling.feedback import Feedback
 from unisem.search import RerankCalibration, Reranking
 
 
@@ -333,6 +337,74 @@ def test_the_prompt_goes_on_from_a_hit_and_from_a_picture(built: Path, cards: Pa
     assert done.stderr.count(" ms") == 2
 
 
+def test_what_is_kept_of_a_search_is_what_is_shown(run: Run, built: Path) -> None:
+    assert run("feedback", "on", built).exit_code == 0
+    asked = "red\n:like 1\n:like 1\n"
+    options = ["search", str(built), "-k", "3", "--mode", "keyword", "--html", "page.html"]
+    done = CliRunner().invoke(application("search"), options, input=asked)
+    assert done.exit_code == 0
+    _, like, again = Feedback(built).searches()
+    assert max(len(like.shown), len(again.shown)) <= 3
+    table = done.stdout.split("score")[2]
+    assert [line.split()[2] for line in table.splitlines() if line[:1].isdigit()] == [*like.shown]
+    text = Path("page.html").read_text(encoding="utf-8")
+    shown = [text.index(f">{name}<") for name in again.shown]
+    assert shown == sorted(shown)
+    alone = json.loads(run("search", built, like.query, *options[2:6], "--json").stdout)["hits"]
+    assert alone[0]["id"] not in like.shown
+
+    streamed = run("search", built, "a card", "-k", 4, "--jsonl", "--duplicates", "keep")
+    ids = [json.loads(line)["id"] for line in streamed.stdout.splitlines()]
+    assert len(ids) == 4
+    assert Feedback(built).searches()[-1].shown == tuple(ids)
+
+
+def test_what_surrounds_hits_does_not_count_where_more_is_asked_for(
+    built: Path, toy: ToyEncoder
+) -> None:
+    with SemanticSpace.open(built, encoder=toy) as space:
+        names = [f"c{number}" for number in range(12)]
+        for name, before, after in zip(names[1:-1], names, names[2:], strict=False):
+            space.add(
+                [Record(id=name, text=f"red {name}", links={"previous": before, "next": after})]
+            )
+        answering = Answering(space, Query(text="red c5", k=3, neighbors=1), [])
+        found = answering.answer(answering.query, unlike="c5")
+        alone = replace(answering.query, neighbors=0, k=4)
+        others = [hit.record.id for hit in space.search_query(alone) if hit.record.id != "c5"]
+    assert set(others[:3]) <= {hit.record.id for hit in found}
+    assert len(found) > 3
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (":image ~nosuchuser/x.png", "~nosuchuser"),
+        (":image", ":image needs a file"),
+        ("red \udcff", "Is a directory"),
+        ("red", "Is a directory"),
+    ],
+)
+def test_the_prompt_outlives_what_goes_wrong(built: Path, line: str, said: str) -> None:
+    asked = f"{line}\n:k 7\n:what\n".encode(errors="surrogateescape")
+    options = ["search", str(built), "--html", str(built.parent)]
+    done = CliRunner().invoke(application("search"), options, input=asked)
+    assert done.exit_code == 0, done.exception
+    errors = [it for it in done.stderr.splitlines() if it.startswith("error: ")]
+    assert len(errors) == 1
+    assert said in errors[0]
+    assert ":like 3" in done.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--batch", "-")])
+def test_a_closed_input_is_told(
+    built: Path, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UniSemError, match="standard input is closed"):
+        search(built, batch=next(iter(options[1:]), None))
+
+
 def test_a_batch_answers_every_line(run: Run, built: Path, cards: Path) -> None:
     Path("asked.txt").write_text("red\n\n  blue \n", encoding="utf-8-sig")
     answers = [
@@ -361,6 +433,8 @@ def test_a_batch_answers_every_line(run: Run, built: Path, cards: Path) -> None:
     ("line", "said"),
     [
         ("{", "line 2"),
+        ("[" * 100_000, "line 2: is nested too deeply"),
+        ("[" * (3 << 20), "line 2: has more than 1,048,576 characters"),
         ("[]", "must be an object"),
         ('{"text": 1}', "must be strings"),
         ('{"k": 1}', "must be an object"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from unisem.search.reranking import RerankReport
     from unisem.space import SemanticSpace
     from unisem.stores.hits import Hit
+
+_JUDGED = 1000  # hits of a search that are kept, of which somebody may say what was right
 
 
 @dataclass
@@ -48,12 +50,18 @@ class Answering:
         """
         return replace(self.query, text=text, image=image)
 
-    def answer(self, query: Query) -> list[Hit]:
-        """What is found, once; its page is written, and the search is kept where that is wanted."""
+    def answer(self, query: Query, *, unlike: str | None = None) -> list[Hit]:
+        """What is found, once; its page is written, and the search is kept where that is wanted.
+
+        Args:
+            query: The question.
+            unlike: Id of a record that is no answer, and neither is what it is a copy of.
+
+        Raises:
+            OSError: The page cannot be written.
+        """
         self.reports.clear()
-        hits = self.space.search_query(query)
-        if query.text is not None and query.image is None and self.space.path is not None:
-            _keep(self.space.path, query.text, hits)
+        hits = self.space.search_query(query) if unlike is None else self._others(query, unlike)
         if self.page is not None:
             self._write_page(self.page, query, hits)
             note(f"wrote {self.page}")
@@ -63,7 +71,28 @@ class Answering:
                 f"{report.seconds:.1f} s"
                 + (f", no time for {report.left:,}" if report.left else "")
             )
+        self._keep(query, [hit.record.id for hit in hits])
         return hits
+
+    def _others(self, query: Query, unlike: str) -> list[Hit]:
+        """The hits but for one record, as many as if it were not there, and what surrounds them."""
+        from unisem.search.neighbors import with_neighbors
+
+        hits = self.space.search_query(replace(query, k=query.k + 1, neighbors=0))
+        others = [hit for hit in hits if not hit.stands_for(unlike)][: query.k]
+        return with_neighbors(self.space.store, others, query.neighbors, query.selection)
+
+    def _keep(self, query: Query, shown: Sequence[str]) -> None:
+        """Keep a search by words where somebody wants that; see `unisem feedback`."""
+        if query.text is None or query.image is not None or self.space.path is None:
+            return
+        from unisem.pairs.labelling.feedback import Feedback
+
+        kept = Feedback(self.space.path)
+        if kept.is_on:
+            number = kept.keep(query.text, shown[:_JUDGED])
+            place = self.space.path
+            note(f"kept as search {number}; which was right? unisem feedback good {place} RANK")
 
     def answer_all(self, queries: Sequence[Query]) -> list[list[Hit]]:
         """What each finds, in less time than one by one; nothing is written or kept."""
@@ -114,13 +143,16 @@ class Answering:
         """Each hit for programs, while the next are read; all at once where the query needs all."""
         from unisem.search.streaming import in_the_way
 
-        hits: Iterable[Hit]
         if self.page is not None or in_the_way(query):
-            hits = self.answer(query)
-        else:
-            hits = self.space.iterate(query)
-        for rank, hit in enumerate(hits, start=1):
+            for rank, hit in enumerate(self.answer(query), start=1):
+                yield _hit_as_json(rank, hit)
+            return
+        shown: list[str] = []
+        for rank, hit in enumerate(self.space.iterate(query), start=1):
             yield _hit_as_json(rank, hit)
+            if rank <= _JUDGED:
+                shown.append(hit.record.id)
+        self._keep(query, shown)
 
     def _write_page(self, page: Path, query: Query, hits: list[Hit]) -> None:
         from unisem.cli.page import Page, Section
@@ -175,16 +207,6 @@ def _hit_as_json(rank: int, hit: Hit) -> dict[str, Any]:
         ],
         "metadata": dict(hit.record.metadata),
     }
-
-
-def _keep(directory: Path, text: str, hits: list[Hit]) -> None:
-    """Keep the search where somebody wants that; see `unisem feedback`."""
-    from unisem.pairs.labelling.feedback import Feedback
-
-    kept = Feedback(directory)
-    if kept.is_on:
-        number = kept.keep(text, [hit.record.id for hit in hits])
-        note(f"kept as search {number}; which was right? unisem feedback good {directory} RANK")
 
 
 def _graph_of(space: SemanticSpace) -> KnowledgeGraph | None:

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from unisem import __version__
-from unisem.cli.terminal import complain, note
+from unisem.cli.terminal import complain, note, told
 from unisem.common.interrupts import notice_interrupts
 from unisem.common.lazy import TORCH, needs_torch
 from unisem.common.printable import plain
@@ -80,7 +80,7 @@ class _Commands(TyperGroup):
             complain(words)
             raise typer.Exit(1) from None
         except OSError as error:
-            complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+            complain(told(error))
             raise typer.Exit(1) from None
 
 

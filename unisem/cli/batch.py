@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from itertools import count, islice
+from typing import TYPE_CHECKING, Any, TextIO
 
 from unisem.cli.answering import Answering
 from unisem.errors import UniSemError
@@ -34,6 +34,8 @@ def answer_all(answering: Answering, name: str) -> None:
             32 lines before it are answered.
         OSError: The file cannot be read.
     """
+    if name == "-" and sys.stdin is None:
+        raise UniSemError("standard input is closed; --batch FILE reads a file")
     is_json = name.endswith(".jsonl")
     with nullcontext(sys.stdin) if name == "-" else open(name, encoding="utf-8-sig") as lines:
         questions = _questions(answering, lines, name, is_json)
@@ -44,17 +46,14 @@ def answer_all(answering: Answering, name: str) -> None:
             sys.stdout.flush()
 
 
-def _questions(
-    answering: Answering, lines: Iterable[str], name: str, is_json: bool
-) -> Iterator[Query]:
-    numbered = enumerate(lines, start=1)
-    while True:
+def _questions(answering: Answering, lines: TextIO, name: str, is_json: bool) -> Iterator[Query]:
+    for number in count(1):
         try:
-            number, line = next(numbered)
-        except StopIteration:
-            return
+            line = lines.readline(_LONGEST + 1)
         except UnicodeDecodeError as error:
             raise UniSemError(f"{name} is not UTF-8 ({error.reason})") from None
+        if not line:
+            return
         if not line.strip():
             continue
         try:
@@ -67,7 +66,10 @@ def _questions(
 
 
 def _parsed(line: str) -> tuple[str | None, str | None]:
-    found: Any = json.loads(line)
+    try:
+        found: Any = json.loads(line)
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
     if not isinstance(found, dict) or not found or set(found) - {"text", "image"}:
         raise ValueError('must be an object with "text", "image" or both')
     if not all(isinstance(value, str) for value in found.values()):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -15,7 +16,7 @@ from rich.text import Text
 
 from unisem.cli.answering import Answering
 from unisem.cli.filtering import parse_filters
-from unisem.cli.terminal import amount, complain, note, notices
+from unisem.cli.terminal import amount, complain, note, notices, told
 from unisem.errors import UniSemError
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ class Prompt:
 
     def run(self) -> None:
         """Answer until the input ends."""
+        if sys.stdin is None:
+            raise UniSemError("standard input is closed; give QUERY, --image FILE or --batch FILE")
+        if isinstance(sys.stdin, TextIOWrapper):
+            sys.stdin.reconfigure(errors="replace")  # what is no text is not found, and no end
         talks = sys.stdin.isatty()
         if talks:
             note(f"{amount(len(self._answering.space), 'record')}; :help says more, Ctrl-D ends")
@@ -61,8 +66,10 @@ class Prompt:
                         return
                 except KeyboardInterrupt:
                     note("stopped")
-                except (UniSemError, ValueError) as error:
-                    complain(str(error))
+                except BrokenPipeError:
+                    raise
+                except (UniSemError, ValueError, OSError) as error:
+                    complain(told(error))
 
     def _take(self, line: str) -> bool:
         """Do what one line says; whether to go on."""
@@ -87,7 +94,7 @@ class Prompt:
             case "filter":
                 self._filter(rest)
             case "image":
-                self._ask(self._answering.asked(None, Path(rest).expanduser()))
+                self._ask(self._answering.asked(None, _picture(rest)))
             case "like":
                 self._ask_like(_number(rest, "like"))
             case _:
@@ -95,12 +102,9 @@ class Prompt:
         return True
 
     def _ask(self, query: Query, unlike: str | None = None) -> None:
-        """Answer; without the record of this id, for which one hit more has been asked for."""
+        """Answer; without the record of this id."""
         started = time.perf_counter()
-        hits = self._answering.answer(query)
-        if unlike is not None:
-            hits = [hit for hit in hits if not hit.stands_for(unlike)][: query.k - 1]
-        self._hits = hits
+        self._hits = self._answering.answer(query, unlike=unlike)
         self._answering.show(query, self._hits, started=started)
 
     def _ask_like(self, rank: int) -> None:
@@ -108,7 +112,7 @@ class Prompt:
             raise ValueError(f"the last answer has no hit {rank}; ask first, then :like RANK")
         record = self._hits[rank - 1].record
         image: ImageRef | None = record.image
-        query = replace(self._answering.query, k=self._answering.query.k + 1)
+        query = self._answering.query
         if image is None or query.mode == "keyword":
             query = replace(query, text=record.text or record.id, image=None)
         else:
@@ -125,6 +129,15 @@ class Prompt:
 
     def _set(self, **parts: object) -> None:
         self._answering.query = replace(self._answering.query, **parts)  # type: ignore[arg-type]
+
+
+def _picture(text: str) -> Path:
+    if not text:
+        raise ValueError(":image needs a file, for example :image ~/quay.jpg")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # no such user
+        raise ValueError(f"{text}: {error}") from None
 
 
 def _number(text: str, name: str) -> int:

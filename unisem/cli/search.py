@@ -126,7 +126,12 @@ def search(
     image_roots: ImageRoots = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     as_lines: Annotated[
-        bool, typer.Option("--jsonl", help="Print a line of JSON for each hit, as it comes.")
+        bool,
+        typer.Option(
+            "--jsonl",
+            help="Print a line of JSON for each hit; by meaning and with --duplicates keep, as it "
+            "comes.",
+        ),
     ] = False,
 ) -> None:
     """Find the records nearest to a text, a picture, or both; without either, ask one by one."""
@@ -215,6 +220,7 @@ def search(
         elif as_lines:
             for line in answering.lines(asked):
                 sys.stdout.write(json.dumps(line) + "\n")
+                sys.stdout.flush()
         else:
             hits = answering.answer(asked)
             if as_json:

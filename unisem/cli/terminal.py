@@ -51,6 +51,13 @@ def complain(message: str) -> None:
     notices().print(line.append(plain(message), style="not bold default"), soft_wrap=True)
 
 
+def told(error: Exception) -> str:
+    """An error in words; a system's with the file that it is about."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
 def note(message: str) -> None:
     """Print a remark as one line."""
     notices().print(Text(plain(message), style="dim"), soft_wrap=True)

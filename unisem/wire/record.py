@@ -53,7 +53,9 @@ class WireImage(WireModel):
     width: int | None = Field(description="Pixels.", examples=[640])
     height: int | None = Field(description="Pixels.", examples=[480])
     look: str | None = Field(
-        None, description="How it looks, by which nearly the same pictures are known; hex digits."
+        None,
+        description="How it looks, by which nearly the same pictures are known: 193 characters, "
+        "each a number from 0 to 63 in the alphabet of `base64url`.",
     )
     region: WireRegion | None = Field(description="Of a part of a page: which.")
     url: str = Field(

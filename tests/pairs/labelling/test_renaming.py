@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from unisem.pairs.labelling.feedback import Feedback
 from unisem.pairs.labelling.renaming import follow_renames
@@ -66,3 +71,26 @@ def test_a_picture_that_was_skipped_as_its_copy_is_not_asked_about(tmp_path: Pat
 def test_nothing_is_made_where_nothing_was_kept(tmp_path: Path) -> None:
     follow_renames(tmp_path, MOVED)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_judged_while_searches_are_renamed_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feedback = Feedback(tmp_path)
+    feedback.begin()
+    feedback.keep("cards", ["a", "c"])
+    read = Feedback._read
+
+    def judged_meanwhile(*asked: Any, **options: Any) -> Any:
+        found = read(*asked, **options)
+        with (
+            closing(sqlite3.connect(feedback.path, timeout=0)) as other,
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+        ):
+            other.execute("UPDATE searches SET chosen = '[]'")
+        return found
+
+    monkeypatch.setattr(Feedback, "_read", judged_meanwhile)
+    feedback.rename({"a": "b"})
+    monkeypatch.undo()
+    assert feedback.judge([1]).chosen == ("b",)

@@ -135,18 +135,19 @@ class Feedback:
         Raises:
             LabelError: The file is damaged, or cannot be written.
         """
-        lines: list[tuple[str, str | None, int]] = []
-        for it in self.searches():
-            shown, chosen = (
-                None if ids is None else json.dumps([moved.get(name, name) for name in ids])
-                for ids in (it.shown, it.chosen)
-            )
-            if not moved.keys().isdisjoint(it.shown):
-                lines.append((shown or "[]", chosen, it.number))
         with self._opened(must_be_on=True) as connection:
-            connection.executemany(
-                "UPDATE searches SET shown = ?, chosen = ? WHERE number = ?", lines
-            )
+            connection.execute("BEGIN IMMEDIATE")  # what another process says meanwhile comes after
+            for it in self._read(connection, None, last=False):
+                if moved.keys().isdisjoint(it.shown):
+                    continue
+                shown, chosen = (
+                    None if ids is None else json.dumps([moved.get(name, name) for name in ids])
+                    for ids in (it.shown, it.chosen)
+                )
+                connection.execute(
+                    "UPDATE searches SET shown = ?, chosen = ? WHERE number = ?",
+                    (shown, chosen, it.number),
+                )
 
     def pairs(self, space: SemanticSpace) -> PairDataset:
         """Queries with their right pictures, and with the wrong ones that were shown above.
@@ -164,10 +165,15 @@ class Feedback:
         return PairDataset(tuple(found))
 
     def _searches(self, number: int | None, *, last: bool) -> list[JudgedSearch]:
+        with self._opened(must_be_on=True) as connection:
+            return self._read(connection, number, last=last)
+
+    def _read(
+        self, connection: sqlite3.Connection, number: int | None, *, last: bool
+    ) -> list[JudgedSearch]:
         query = "SELECT number, query, shown, chosen FROM searches WHERE number = ? OR ? IS NULL"
         query += " ORDER BY number DESC LIMIT 1" if last else " ORDER BY number"
-        with self._opened(must_be_on=True) as connection:
-            rows = connection.execute(query, (number, number)).fetchall()
+        rows = connection.execute(query, (number, number)).fetchall()
         try:
             return [
                 JudgedSearch(int(place), str(words), _names(shown), chosen and _names(chosen))
