@@ -21,6 +21,7 @@ from tests.support.recognizers import ColourRecognizer
 from tests.support.toy import COLOURS, ToyEncoder
 from unisem import IngestReport, Record, SemanticSpace
 from unisem.images.reference import ImageRef
+from unisem.ingest.moves import Moves
 from unisem.records import EmbeddedRecord
 from unisem.stores.graph import Entity, Mention, Relation
 
@@ -238,6 +239,70 @@ def test_an_interruption_before_the_end_loses_nothing(step: Step) -> None:
     assert (report.moved, count) == ({"photos/a.png": "photos/tom.png"}, 0)
     assert step.by_hand("photos/tom.png") == A
     assert step.by_hand("photos/a.png") is None
+
+
+@pytest.mark.parametrize("change", [two_swapped, replaced, edited, moved_on])
+@pytest.mark.parametrize("where", ["settle", "_write", "_stored"])
+def test_an_interruption_leaves_nothing_with_another_picture(
+    step: Step, change: Change, where: str
+) -> None:
+    """Before anything has been given to its own, and once it has."""
+    there = next(row[-1] for row in TABLE if row[1] is change)
+    change(step.folder)
+    calls: list[str] = []
+    original = getattr(Moves, where)
+
+    def interrupted(*parts: object) -> object:
+        calls.append(where)
+        if where != "_stored" or len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(*parts)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Moves, where, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            step.index(prune=False)
+    albums = {f"photos/{name}": kept.album for name, kept in there.items()}
+    for _ in range(2):
+        report, count = step.index(prune=False)
+        assert (report.added, count) == (0, 0)
+        found = {it.id: it for it in step.space.store.select()}
+        assert {name: found[name].metadata.get("album") for name in albums} == albums
+        assert not any("unsettled" in it.payload for it in found.values())
+
+
+def test_a_copy_that_was_there_before_takes_no_record_away(step: Step) -> None:
+    shutil.copy(step.folder / "a.png", step.folder / "copy.png")
+    step.index()
+    step.add_by_hand("photos/copy.png", "album copy")
+    (step.folder / "copy.png").rename(step.folder.parent / "aside.png")
+    report, _ = step.index(prune=False)
+    assert (report.moved, report.gone, report.removed) == ({}, ("photos/copy.png",), 0)
+    assert step.by_hand("photos/copy.png") == whole("album copy")
+    assert step.by_hand("photos/a.png") == A
+
+
+def test_a_text_has_moved_only_with_all_of_its_passages(step: Step) -> None:
+    same = "the same in all " * 60
+    (step.folder / "old.txt").write_text(f"{'of old ' * 140}\n\n{same}")
+    step.index()
+    assert len([it for it in step.space.store.select() if "old.txt" in it.id]) > 1
+    (step.folder / "old.txt").unlink()
+    (step.folder / "new.txt").write_text(f"{'of now ' * 140}\n\n{same}")
+    report, _ = step.index(prune=False)
+    assert report.moved == {}
+    assert len(report.gone) > 1
+
+
+def test_links_lead_to_what_was_renamed(step: Step) -> None:
+    (record,) = step.space.get(["photos/c.png"])
+    assert record is not None
+    step.space.add([replace(record, links={"pair": "photos/a.png"})])
+    renamed(step.folder)
+    for _ in range(2):
+        step.index()
+        links = step.space.get(["photos/c.png"])[0].links  # type: ignore[union-attr]
+        assert links == {"pair": "photos/tom.png"}
 
 
 def _interrupt(*parts: object) -> None:

@@ -69,20 +69,6 @@ def keeping_added(old: Record, new: Record) -> Record:
     return with_added(new, added_to(old))
 
 
-def without_added(record: Record, old: Record) -> Record:
-    """A record without what had been added to another one in its place."""
-    added, links = added_to(old), old.links
-    metadata = {
-        key: value
-        for key, value in record.metadata.items()
-        if key not in added or key not in added_to(record)
-    }
-    own = {
-        name: to for name, to in record.links.items() if links.get(name) != to or is_of_words(name)
-    }
-    return replace(record, metadata=metadata, links=own)
-
-
 def without(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """Some values without those of these names."""
     return {key: value for key, value in values.items() if key not in names}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from pathlib import PurePosixPath
 
 from unisem.captions import keeping_caption
 from unisem.common.skipped import Skipped
@@ -21,16 +20,16 @@ from unisem.ingest.intake import Intake, Offer, Prepared
 from unisem.ingest.likeness import (
     content_of,
     differ,
-    digest_of_document,
     digest_of_record,
-    mark_of,
     whole_content_of,
 )
 from unisem.ingest.moves import Moves
-from unisem.ingest.predecessors import Predecessors, Vectors, noted
+from unisem.ingest.predecessors import Predecessors, Vectors
 from unisem.ingest.pruning import Pruning
 from unisem.ingest.run_progress import RunProgress
 from unisem.ingest.seen_files import Seen, SeenFiles
+from unisem.ingest.unsettled import arrived, in_place_of, is_unsettled, keeping_waiting
+from unisem.ingest.whereabouts import Whereabouts
 from unisem.ingest.word_reading import read_words, remove_orphans, retell_words
 from unisem.readers.base import Reader
 from unisem.readers.documents.document import Document
@@ -80,12 +79,13 @@ class Ingestion:
         self._seen = SeenFiles() if seen is None else seen
         self._looks: dict[str, bytes] = {}  # of files whose records are on their way
         self._told_anew: list[Record] = []  # pictures whose words are stored
-        self._added = self._unchanged = 0
+        self._added: set[str] = set()
+        self._unchanged = 0
         self._skipped: list[Skipped] = []
         self._long_captions: list[str] = []
         self._ids: set[str] = set()
-        self._new: set[str] = set()  # those among the ids that were not stored before
-        self._here: dict[bytes, str | list[str]] = {}  # which ids have which content
+        self._here = Whereabouts(store)
+        self._unsettled: set[str] = set()  # ids in whose records something waits for the end
         self._text_sources: set[str] = set()
         self._noted: set[str] = set()  # ids of which no more is new than what their files say
         self._in_flight: dict[str, Record] = {}  # as they were stored when they were offered
@@ -108,26 +108,26 @@ class Ingestion:
         self._progress.end()
         removed = self._documents.removed + self._remove_stale_chunks()
         gone, moves = self._look_for_gone(reader)
-        moves.settle()
-        here = self._added + self._unchanged
+        here = len(self._added) + self._unchanged
         withheld = (
             self._pruning.withheld(len(gone), here, is_empty=not self._progress.done)
             if gone
             else None
         )
         is_pruned = bool(gone) and withheld is None
+        removable = [it for it in gone if it.image is not None] if is_pruned else []
+        moves.settle([(it, to) for it in removable if (to := self._here.copy_of(it))])
         if is_pruned:
-            removed += self._store.delete(Selection(ids=gone))
+            removed += self._store.delete(Selection(ids=tuple(it.id for it in gone)))
         words_read = self._read_words()
         removed += remove_orphans(self._store)
-        placed = {it for it in moves.ids.values() if it in self._new or it in self._before.replaced}
         return IngestReport(
-            added=self._added - len(placed),
+            added=len(self._added - {*moves.ids.values()}),
             unchanged=self._unchanged,
             removed=removed,
             skipped=tuple(self._skipped),
             moved=moves.ids,
-            gone=gone,
+            gone=tuple(it.id for it in gone),
             pruned=is_pruned,
             withheld=withheld,
             ignored=reader.ignored,
@@ -174,11 +174,11 @@ class Ingestion:
                 if record.image is None and record.source_id is not None:
                     self._text_sources.add(record.source_id)
                 if old is None:
-                    self._new.add(record.id)
+                    self._here.fresh.add(record.id)
                     yield Offer(
                         record,
                         described=reader.described,
-                        completed=None if is_part else noting_file,
+                        completed=partial(self._completed_new, is_part=is_part),
                         recall=self._before.vectors,
                         fills=True,
                     )
@@ -190,7 +190,7 @@ class Ingestion:
                         record,
                         is_wanted=partial(differ, old),
                         described=reader.described,
-                        completed=partial(_completed, old, is_part=is_part),
+                        completed=partial(self._completed, old, is_part=is_part),
                         recall=partial(self._recall, old),
                         fills=True,  # of a picture with other words, that of the words
                     )
@@ -203,7 +203,7 @@ class Ingestion:
 
     def _leave(self, record: Record) -> None:
         """A stored record stays, as its file looks as it did."""
-        noted(self._here, content_of(record), record.id)
+        self._note_place(record)
         self._unchanged += 1
         self._progress.advance(1)
 
@@ -220,7 +220,7 @@ class Ingestion:
                 self._ids.update(record.id for record in part.records)
                 if part.are_all:
                     for record in part.records:
-                        noted(self._here, content_of(record), record.id)
+                        self._note_place(record)
                     self._unchanged += len(part.records)
                     self._progress.done += 1
 
@@ -257,18 +257,45 @@ class Ingestion:
                 else Skipped.of(item.error)
             )
             return
-        noted(self._here, content_of(item.record), item.record.id)
+        self._note_place(item.record)
         if (look := self._looks.pop(item.record.id, None)) is not None:
             self._seen.note(item.record.id, look, digest_of_record(item.record))
         is_as_before = item.record.id in self._noted or self._documents.is_as_before(item.record)
         if item.is_wanted and not is_as_before:
-            self._added += 1
+            self._added.add(item.record.id)
             if _is_captioned(item.record) and not self._encoder.reads_whole(item.record.text or ""):
                 self._long_captions.append(item.record.id)
             if words_of(item.record):
                 self._told_anew.append(item.record)
         else:
             self._unchanged += 1
+
+    def _note_place(self, record: Record) -> None:
+        """A record is stored, now or before."""
+        self._here.note(record)
+        if is_unsettled(record):
+            self._unsettled.add(record.id)
+            self._before.recover(record)
+            self._here.fresh.add(record.id)
+
+    def _completed_new(self, new: Record, *, is_part: bool) -> Record:
+        """What a file says that had no record."""
+        new = new if is_part else noting_file(new)
+        return arrived(new) if self._before.knows(new) else new
+
+    def _completed(self, old: Record, new: Record, *, is_part: bool) -> Record:
+        """What a file says now, with what is known of the same picture.
+
+        With what a person has added, too, if it is of the same content; else that is kept aside.
+        """
+        new = new if is_part else noting_file(new)
+        if content_of(old) == content_of(new):
+            new = keeping_waiting(old, new if is_part else keeping_added(old, new))
+        elif is_part:
+            new = arrived(new)
+        else:
+            new = in_place_of(old, new, self._before.caption(old))
+        return keeping_words(old, keeping_caption(old, new))
 
     def _recall(self, old: Record, record: Record) -> Vectors | None:
         """The vectors that are stored for the same text and picture, under this id or another.
@@ -312,8 +339,8 @@ class Ingestion:
             stale += [it.id for it in stored if it.id not in self._ids and image_of(it) is None]
         return self._store.delete(Selection(ids=tuple(stale))) if stale else 0
 
-    def _look_for_gone(self, reader: Reader) -> tuple[tuple[str, ...], Moves]:
-        """The ids of records without a file, and which of all have their content elsewhere now.
+    def _look_for_gone(self, reader: Reader) -> tuple[list[Record], Moves]:
+        """The records without a file, and which of all have their content elsewhere now.
 
         A record that was removed from its place is one record, under its new id.
         """
@@ -322,48 +349,17 @@ class Ingestion:
             for record in reader.gone(self._store.select())
             if record.id not in self._ids and image_of(record) is None  # words go with pictures
         ]
-        marks = {it.source_id: digest_of_document(it) for it in lost if mark_of(it) is not None}
-        digests = set(self._documents.digests.values())
-        gone: list[Record] = []
-        moved: list[tuple[Record, str]] = []
-        assigned: set[str] = set()
-        for record in lost:
-            mark = marks.get(record.source_id)
-            # A passage may stand in several documents: it has moved with the whole of its own.
-            is_here = mark is None or mark in digests
-            name = self._found(record, assigned) if is_here else None
-            if name is None:
-                gone.append(record)
-            else:
-                moved.append((record, name))
-                assigned.add(name)
-        gone, moved = _of_moved_folders(reader, gone, moved)
         replaced = self._before.replaced
-        elsewhere = {name: to for name in replaced if (to := self._moved_to(replaced[name]))}
-        moves = Moves(self._store, moved, replaced, elsewhere, self._before.captions)
-        return tuple(record.id for record in gone), moves
-
-    def _found(self, record: Record, assigned: Collection[str] = ()) -> str | None:
-        """Which id has a record's content now: of several, one that is new and is called alike."""
-        found = self._here.get(content_of(record))
-        if found is None or isinstance(found, str):
-            return found
-        path, _, part = record.id.partition("#")
-        old = PurePosixPath(path)
-
-        def likeness(other: str) -> tuple[bool, ...]:
-            path, _, its_part = other.partition("#")
-            new = PurePosixPath(path)
-            alike = new.suffix == old.suffix, its_part == part, new.name == old.name
-            return other not in assigned, other in self._new, *alike
-
-        return max(found, key=likeness)
-
-    def _moved_to(self, old: Record) -> str | None:
-        """Which id has the content of a record that was replaced, if it had not before."""
-        name = self._found(old)
-        changed = name in self._new or name in self._before.replaced
-        return name if changed else None
+        self._here.fresh.update(replaced)
+        names = self._here.of_lost(lost, set(self._documents.digests.values()))
+        gone, moved = _of_moved_folders(
+            reader,
+            [it for it in lost if it.id not in names],
+            [(it, names[it.id]) for it in lost if it.id in names],
+        )
+        elsewhere = {name: to for name, old in replaced.items() if (to := self._here.of(old))}
+        captions = self._before.captions
+        return gone, Moves(self._store, moved, replaced, elsewhere, captions, self._unsettled)
 
     def _skip(self, record: Record, reason: str) -> None:
         name = record.image.name if record.image is not None else record.id
@@ -389,10 +385,3 @@ def _of_moved_folders(
 def _is_captioned(record: Record) -> bool:
     """Whether its words are not cut to what an encoder reads, as a passage's are."""
     return record.image is not None or "caption" in record.metadata
-
-
-def _completed(old: Record, new: Record, *, is_part: bool) -> Record:
-    """What a file says now, with what is known of the same picture, and what a person has added."""
-    if not is_part:
-        new = keeping_added(old, noting_file(new))
-    return keeping_words(old, keeping_caption(old, new))

@@ -10,6 +10,9 @@ from typing import Any
 from unisem.readers.looks import digest_of_json
 from unisem.records import Record
 
+UNSETTLED = "unsettled"
+"""The payload's key for what waits for the end of a run, see `unisem.ingest.unsettled`."""
+
 
 def content_of(record: Record) -> bytes:
     """What a record is recognised by when its file has another name: 16 bytes."""
@@ -19,9 +22,10 @@ def content_of(record: Record) -> bytes:
 
 
 def digest_of_record(record: Record) -> bytes:
-    """A digest of all that a stored record says, 16 bytes."""
+    """A digest of all that a stored record says once it is settled, 16 bytes."""
     sha256 = None if record.image is None else record.image.sha256
-    parts = record.text, sha256, record.metadata, record.source_id, record.links, record.payload
+    payload = {key: value for key, value in record.payload.items() if key != UNSETTLED}
+    parts = record.text, sha256, record.metadata, record.source_id, record.links, payload
     return digest_of_json(parts)
 
 

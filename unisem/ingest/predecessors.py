@@ -11,6 +11,7 @@ from unisem.captions import is_of_no_file
 from unisem.errors import CorruptStoreError
 from unisem.ingest.by_hand import added_to
 from unisem.ingest.likeness import content_of, whole_content_of
+from unisem.ingest.unsettled import caption_waiting_in, waiting_in
 from unisem.readers.base import Reader
 from unisem.records import Modality, Record, Vector
 from unisem.stores import Store
@@ -44,6 +45,27 @@ class Predecessors:
         """How pictures look whose vectors were found, by digest: they are not decoded again."""
         self.captions: dict[str, Vector] = {}
         """The vectors of their captions, of those whose caption no file has."""
+
+    def knows(self, record: Record) -> bool:
+        """Whether some record has, or had, the content of this new one."""
+        content = content_of(record)
+        known = content in self._by_content()
+        with self._lock:
+            return known or content in self._let_go
+
+    def caption(self, old: Record) -> Vector | None:
+        """The vector of a stored picture's caption that no file has."""
+        return (self._store.vectors([old.id])[0] or {}).get("text") if is_of_no_file(old) else None
+
+    def recover(self, record: Record) -> None:
+        """Learn from a stored record what was in its place before."""
+        old, caption = waiting_in(record), caption_waiting_in(record)
+        if old is None:
+            return
+        if len(self.replaced) < _KEPT or added_to(old) or old.links:
+            self.replaced[old.id] = old
+        if caption is not None:
+            self.captions[old.id] = caption
 
     def replace(self, old: Record) -> None:
         """Remember a record that is about to be replaced by one with another content."""
