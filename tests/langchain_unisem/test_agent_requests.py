@@ -169,7 +169,9 @@ class TestRequestFilter:
         tool = UniSemRetrievalTool(
             retriever=UniSemRetriever(space=shared), request_filter=self.FILTERS[0]
         )
-        open_tool = UniSemRetrievalTool(retriever=UniSemRetriever(space=shared, k=9))
+        open_tool = UniSemRetrievalTool(
+            retriever=UniSemRetriever(space=shared, k=9, duplicates="keep")
+        )
         call = ToolCall(type="tool_call", id="1", name=NAME, args={"query": "red"})
         messages = [HumanMessage("?"), AIMessage("", tool_calls=[call]), open_tool.invoke(call)]
         shows = ImageMiddleware(tool)
@@ -196,7 +198,8 @@ class TestRequestFilter:
 
     def test_somebody_who_may_find_everything(self, shared: SemanticSpace) -> None:
         tool = UniSemRetrievalTool(
-            retriever=UniSemRetriever(space=shared, k=99), request_filter=lambda context: And(())
+            retriever=UniSemRetriever(space=shared, k=99, duplicates="keep"),
+            request_filter=lambda context: And(()),
         )
         assert len(tool.retriever_for({"user": "root"}).invoke("red")) == len(shared)
 

@@ -150,7 +150,7 @@ def test_compact_gives_disk_space_back(tmp_path: Path, encoder: ToyEncoder) -> N
         space.delete([f"{n}" for n in range(190)])
         space.compact()
         full = (path / "catalog.sqlite").stat().st_size
-        assert full < 250_000  # the texts alone were 300,000
+        assert full < 280_000  # the texts alone were 300,000
         assert (path / "catalog.sqlite-wal").stat().st_size == 0
         assert len(space) == 10
 
