@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from tests.support.pictures import noise, solid
-from unisem.images.looks import LENGTH, Looks, are_near, is_look, look_of, rows_of
+from unisem.images.looks import LENGTH, are_near, first_near, is_look, look_of, rows_of
 
 
 def drawing(seed: int, size: tuple[int, int] = (640, 480)) -> Image.Image:
@@ -85,12 +85,9 @@ def test_a_faint_drawing_is_no_other_faint_drawing() -> None:
 @given(st.lists(st.integers(0, 3), max_size=40))
 def test_the_first_near_one_is_found(seeds: list[int]) -> None:
     kin = [look_of(drawing(seed, (96, 64))) for seed in range(4)]
-    looks, first = Looks(), dict[int, int]()
-    for place, seed in enumerate(seeds):
-        assert looks.first_near(kin[seed]) == first.get(seed)
-        looks.add(kin[seed], place)
-        first.setdefault(seed, place)
-    assert len(looks) == len(seeds)
+    first: dict[int, int] = {}
+    expected = [first.setdefault(seed, place) for place, seed in enumerate(seeds)]
+    assert first_near([kin[seed] for seed in seeds]) == expected
 
 
 @pytest.mark.parametrize(

@@ -142,8 +142,8 @@ def brute_force(looks: list[str]) -> list[int]:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_groups_are_those_of_brute_force(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unisem.search.duplicate_groups._BLOCK", 16)
-    monkeypatch.setattr("unisem.search.duplicate_groups._AT_ONCE", 24)
+    monkeypatch.setattr("unisem.images.looks._BLOCK", 16)
+    monkeypatch.setattr("unisem.images.looks._AT_ONCE", 24)
     random = np.random.default_rng(seed)
     letters = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"))
     kin = random.integers(10, 50, (12, 193))

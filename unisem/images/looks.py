@@ -1,4 +1,4 @@
-"""`look_of`: how a picture looks, in 193 characters; `Looks`: which pictures look nearly the same.
+"""`look_of`: how a picture looks, in 193 characters; `first_near`: which look nearly the same.
 
 A look is a picture's proportions, the brightness of its 12 × 12 parts and the colours of its 4 × 4
 parts, each a letter. Two pictures look nearly the same if their proportions and colours are, and if
@@ -35,6 +35,9 @@ _SHADES = 18.0  # by which colours, and brightness in all, may differ
 _CONTRAST = 1.25  # by which variation may differ, as a factor
 _PLAIN = 3.0  # shades; what varies less is compared as if it varied so much
 _LETTERS_APART = 2  # in proportions
+_BLOCK = 256  # looks that are compared with the first ones of the groups together
+_AT_ONCE = 4096  # of those
+_PAIRS = 16_384  # pairs whose parts are compared together
 
 
 def look_of(image: Image.Image) -> str:
@@ -64,35 +67,64 @@ def is_look(text: object) -> bool:
     return isinstance(text, str) and len(text) == LENGTH and set(text) <= _VALUES.keys()
 
 
-class Looks:
-    """Looks under numbers, that can be asked which is the first one near another."""
+def first_near(looks: Sequence[str | None]) -> list[int]:
+    """For each picture the place of the one that stands for it; its own if it does itself.
+
+    Each joins the first of those before it that it is near to and that has joined no other.
+
+    Args:
+        looks: In the order that they are gone through in; ``None`` is near nothing.
+
+    Raises:
+        ValueError: One is no look.
+    """
+    first = list(range(len(looks)))
+    places = [place for place, look in enumerate(looks) if look is not None]
+    rows = rows_of([look for look in looks if look is not None])
+    kept = _Kept()
+    for start in range(0, len(places), _BLOCK):
+        block, here = rows[start : start + _BLOCK], places[start : start + _BLOCK]
+        owners = kept.first_near(block)
+        open_ = np.flatnonzero(owners < 0)
+        among = are_near(block[open_], block[open_])
+        new: list[int] = []  # numbers of those that are open
+        for number, it in enumerate(open_):
+            earlier = np.flatnonzero(among[number, new])
+            if len(earlier):
+                first[here[it]] = here[open_[new[earlier[0]]]]
+            else:
+                new.append(number)
+        for it in np.flatnonzero(owners >= 0):
+            first[here[it]] = int(owners[it])
+        kept.add(block[open_[new]], [here[it] for it in open_[new]])
+    return first
+
+
+class _Kept:
+    """The looks of pictures that stand for themselves, in order."""
 
     def __init__(self) -> None:
-        self._names: list[int] = []
-        self._rows = np.empty((16, _WIDTH), np.float32)
+        self._blocks: list[Floats] = []
+        self._places: list[int] = []
 
-    def __len__(self) -> int:
-        return len(self._names)
+    def add(self, rows: Floats, places: Sequence[int]) -> None:
+        if self._blocks and len(self._blocks[-1]) + len(rows) <= _AT_ONCE:
+            self._blocks[-1] = np.concatenate([self._blocks[-1], rows])
+        else:
+            self._blocks.append(rows)
+        self._places += places
 
-    def add(self, look: str, name: int) -> None:
-        """Add a look, under a number.
-
-        Raises:
-            ValueError: It is no look.
-        """
-        if len(self) == len(self._rows):
-            self._rows = np.concatenate([self._rows, np.empty_like(self._rows)])
-        self._rows[len(self)] = rows_of([look])[0]
-        self._names.append(name)
-
-    def first_near(self, look: str) -> int | None:
-        """The number of the look that was added first of those near this one; ``None`` if none is.
-
-        Raises:
-            ValueError: It is no look.
-        """
-        near = np.flatnonzero(are_near(rows_of([look]), self._rows[: len(self)])[0])
-        return self._names[int(near[0])] if len(near) else None
+    def first_near(self, rows: Floats) -> NDArray[np.intp]:
+        """The place of the first that each is near to; -1 if it is near none."""
+        found = np.full(len(rows), -1)
+        start = 0
+        for block in self._blocks:
+            open_ = np.flatnonzero(found < 0)
+            near = are_near(rows[open_], block)
+            hit = near.any(1)
+            found[open_[hit]] = np.array(self._places)[near[hit].argmax(1) + start]
+            start += len(block)
+        return found
 
 
 def rows_of(looks: Sequence[str]) -> Floats:
@@ -131,14 +163,16 @@ def are_near(ours: Floats, theirs: Floats) -> NDArray[np.bool_]:
     squares = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * (a @ b.T)
     near: NDArray[np.bool_] = squares <= (_MEAN * _PARTS) ** 2 + 1e-4
     rows, columns = np.nonzero(near)
-    one, other = ours[rows], theirs[columns]
-    apart = np.abs(one - other)
-    ratio = one[:, 2] / other[:, 2]
-    near[rows, columns] = (
-        (apart[:, 0] <= _LETTERS_APART)
-        & (apart[:, 1] <= _SHADES)
-        & (np.maximum(ratio, 1 / ratio) <= _CONTRAST)
-        & (apart[:, parts].max(1, initial=0) <= _MOST)
-        & (apart[:, parts.stop :].max(1, initial=0) <= _SHADES)
-    )
+    for start in range(0, len(rows), _PAIRS):
+        here = rows[start : start + _PAIRS], columns[start : start + _PAIRS]
+        one, other = ours[here[0]], theirs[here[1]]
+        apart = np.abs(one - other)
+        ratio = one[:, 2] / other[:, 2]
+        near[here] = (
+            (apart[:, 0] <= _LETTERS_APART)
+            & (apart[:, 1] <= _SHADES)
+            & (np.maximum(ratio, 1 / ratio) <= _CONTRAST)
+            & (apart[:, parts].max(1, initial=0) <= _MOST)
+            & (apart[:, parts.stop :].max(1, initial=0) <= _SHADES)
+        )
     return near

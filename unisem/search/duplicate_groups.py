@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from unisem.captions import is_generated
-from unisem.images.looks import Floats, are_near, is_look, rows_of
+from unisem.images.looks import first_near, is_look
 from unisem.records import Record
-
-_BLOCK = 512  # looks that are compared with the first ones of the groups together
-_AT_ONCE = 4096  # of those
 
 Merit = Literal["largest", "oldest", "best captioned"]
 
@@ -110,7 +105,7 @@ def duplicate_groups(
     ordered = sorted(copies.values(), key=lambda some: _worth(some[0]))
     known = dict(looks or {})
     found = [_look(some, known) if near else None for some in ordered]
-    first = _joined(found)
+    first = first_near(found)
     groups: dict[int, list[Copy]] = {}
     for place, some in enumerate(ordered):
         groups.setdefault(first[place], []).extend(some)
@@ -134,56 +129,6 @@ def _look(copies: Sequence[Copy], known: Mapping[str, str]) -> str | None:
         if image is not None and (look := image.look or known.get(image.sha256 or "")):
             return look if is_look(look) else None
     return None
-
-
-def _joined(looks: Sequence[str | None]) -> list[int]:
-    """For each picture the place of the one that stands for it; its own if it does itself."""
-    first = list(range(len(looks)))
-    places = [place for place, look in enumerate(looks) if look is not None]
-    rows = rows_of([look for look in looks if look is not None])
-    kept = _Kept(rows.shape[1])
-    for start in range(0, len(places), _BLOCK):
-        block, here = rows[start : start + _BLOCK], places[start : start + _BLOCK]
-        owners = kept.first_near(block)
-        among = are_near(block, block)
-        new: list[int] = []
-        for number, place in enumerate(here):
-            if owners[number] >= 0:
-                first[place] = owners[number]
-            elif earlier := [it for it in new if among[number, it]]:
-                first[place] = here[earlier[0]]
-            else:
-                new.append(number)
-        kept.add(block[new], [here[number] for number in new])
-    return first
-
-
-@dataclass
-class _Kept:
-    """The looks of pictures that stand for themselves, in the order of their worth."""
-
-    width: int
-    blocks: list[Floats] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
-
-    def add(self, rows: Floats, places: Sequence[int]) -> None:
-        if self.blocks and len(self.blocks[-1]) + len(rows) <= _AT_ONCE:
-            self.blocks[-1] = np.concatenate([self.blocks[-1], rows])
-        else:
-            self.blocks.append(rows)
-        self.places += places
-
-    def first_near(self, rows: Floats) -> list[int]:
-        """The place of the first that each is near to; -1 if it is near none."""
-        found = np.full(len(rows), -1)
-        start = 0
-        for block in self.blocks:
-            open_ = np.flatnonzero(found < 0)
-            near = are_near(rows[open_], block)
-            hit = near.any(1)
-            found[open_[hit]] = near[hit].argmax(1) + start
-            start += len(block)
-        return [self.places[number] if number >= 0 else -1 for number in found.tolist()]
 
 
 def _worth(copy: Copy) -> tuple[object, ...]:

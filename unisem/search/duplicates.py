@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from unisem.images.looks import Looks
+from unisem.images.looks import first_near
 from unisem.records import Record
 from unisem.stores import Store
 from unisem.stores.hits import Hit
@@ -30,26 +30,26 @@ def without_duplicates(hits: Sequence[Hit], duplicates: Duplicates) -> list[Hit]
     if duplicates == "keep":
         return list(hits)
     found: list[Hit] = []
-    places: dict[str, int] = {}  # of each picture
-    looks = Looks()
+    digests: set[str] = set()
     for hit in hits:
         image = hit.record.image
-        if image is None or image.sha256 is None:
-            found.append(hit)
-            continue
-        place = places.get(image.sha256)
-        if place is None and duplicates == "near" and image.look is not None:
-            if (near := looks.first_near(image.look)) is not None:
-                place = places[image.sha256] = near
-                kept = found[place]
-                others = (*kept.copies, hit.record, *hit.copies)
-                found[place] = replace(kept, copies=others)
-            else:
-                looks.add(image.look, len(found))
-        if place is None:
-            places[image.sha256] = len(found)
-            found.append(hit)
-    return found
+        if image is not None and image.sha256 is not None:
+            if image.sha256 in digests:
+                continue
+            digests.add(image.sha256)
+        found.append(hit)
+    return found if duplicates == "same" else _without_near(found)
+
+
+def _without_near(hits: Sequence[Hit]) -> list[Hit]:
+    """The first hit of each look, in whose copies are those that made way for it."""
+    images = [hit.record.image for hit in hits]
+    looks = [image.look if image is not None and image.sha256 else None for image in images]
+    others: dict[int, list[Record]] = {}
+    for place, (hit, owner) in enumerate(zip(hits, first_near(looks), strict=True)):
+        copies = others.setdefault(owner, [])
+        copies += hit.copies if owner == place else (hit.record, *hit.copies)
+    return [replace(hits[place], copies=tuple(copies)) for place, copies in others.items()]
 
 
 def with_copies(store: Store, hits: Sequence[Hit], selection: Selection) -> list[Hit]:
@@ -61,7 +61,7 @@ def with_copies(store: Store, hits: Sequence[Hit], selection: Selection) -> list
         selection: What a record must meet to be told of.
     """
     digests = list(dict.fromkeys(d for hit in hits for d in _digests((hit.record, *hit.copies))))
-    known = len({it.id for hit in hits for it in (hit.record, *hit.copies) if it.image is not None})
+    known = len({it.id for hit in hits for it in (hit.record, *hit.copies) if _digests((it,))})
     if not digests or store.count(replace(selection, digests=tuple(digests))) <= known:
         return [hit if not hit.copies else _telling(hit, ()) for hit in hits]
     records = _found(store, digests, selection, known)
