@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -332,3 +333,22 @@ def test_a_space_in_memory_has_one(encoder: ToyEncoder) -> None:
         graph: KnowledgeGraph = space.graph
         graph.add(relations=TREE)
         assert len(space.graph) == 4
+
+
+def test_what_is_about_a_lost_entity_goes_along_with_a_renamed_record(
+    tmp_path: Path, known: SemanticSpace
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "toy.unisem" / "catalog.sqlite")) as database:
+        database.execute("PRAGMA foreign_keys = OFF")
+        database.execute("DELETE FROM entities WHERE id = 'banjo'")
+        database.commit()
+        said = [
+            "SELECT entity, weight, linked, checksum FROM mentions WHERE record = ?",
+            "SELECT subject, type, object, weight, properties, checksum FROM relations"
+            " WHERE record = ?",
+        ]
+        before = [database.execute(each, ("a",)).fetchall() for each in said]
+        assert [len(rows) for rows in before] == [1, 1]
+        known.store.graph.rename({"a": "b", "b": "a"})
+        assert [database.execute(each, ("b",)).fetchall() for each in said] == before
+        assert [database.execute(each, ("a",)).fetchall() for each in said] == [[], []]

@@ -178,7 +178,9 @@ class GraphWriter(GraphRows):
         return self._db.total_changes - before
 
     def rename(self, records: Mapping[str, str]) -> None:
-        """Let what records say be said by others; two may change places. What is damaged stays so.
+        """Let what records say be said by others; two may change places.
+
+        What is damaged goes along and stays so, also where an entity is lost that it is about.
 
         Args:
             records: Old ids, each with its new one.
@@ -186,15 +188,15 @@ class GraphWriter(GraphRows):
         old = (json.dumps(list(records)),)
         mentions = self._db.execute(
             f"""SELECT entity, mentions.checksum, {MENTION_PARTS} FROM mentions
-            CROSS JOIN entities ON number = entity
+            LEFT JOIN entities ON number = entity
             WHERE record IN (SELECT value FROM json_each(?))""",  # noqa: S608 - constants
             old,
         ).fetchall()
         relations = self._db.execute(
             f"""SELECT subject, relations.type, object, relations.checksum, {RELATION_PARTS}
-            FROM relations CROSS JOIN relation_types AS kinds ON kinds.number = relations.type
-            CROSS JOIN entities AS s ON s.number = subject
-            CROSS JOIN entities AS o ON o.number = object
+            FROM relations LEFT JOIN relation_types AS kinds ON kinds.number = relations.type
+            LEFT JOIN entities AS s ON s.number = subject
+            LEFT JOIN entities AS o ON o.number = object
             WHERE record > '' AND record IN (SELECT value FROM json_each(?))""",  # noqa: S608
             old,
         ).fetchall()
