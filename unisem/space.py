@@ -222,9 +222,9 @@ class SemanticSpace(Enrichable, Searchable):
 
         Args:
             folder: Its pictures are referred to, or copied if ``copy_images=True``.
-            prune: Remove records whose files are gone, in this run and, until you say ``False``, in
-                later ones, which keep all if it would be more than half. The report names them.
-                A `Pruning` is of this run only.
+            prune: Remove records whose files were deleted, in this run and, until you say
+                ``False``, in later ones, but for what `Pruning` keeps; ``Pruning.NOW`` removes
+                that, too, in this run. The report names them.
             location: Whether the place where a picture was taken becomes metadata.
             recognizer: Reads words in pictures and on scanned pages; as of `load_recognizer`.
             read_all: Read every file, also those whose size and times are what they were last time.
@@ -238,6 +238,7 @@ class SemanticSpace(Enrichable, Searchable):
             RecognizerError: It does not load, or has failed on 16 pictures running.
             ClusterError: The Ray cluster cannot be used. What is done is kept.
         """
+        from unisem.ingest.pruning import Pruning
         from unisem.ingest.seen_files import SeenFiles
         from unisem.readers import FolderReader
 
@@ -258,15 +259,15 @@ class SemanticSpace(Enrichable, Searchable):
         pruning = self._parts.pruning(reader.folder, prune)
         seen = self._seen.unread() if read_all else self._seen
         report = self._ingest(reader, pruning, found, ray, progress, seen)
-        if isinstance(prune, bool):
-            self._parts.remember_pruning(reader.folder, prune)
+        if prune is not None:
+            self._parts.remember_pruning(reader.folder, prune=pruning is not Pruning.NEVER)
         return report
 
     def ingest(
         self,
         reader: Reader,
         *,
-        prune: bool = False,
+        prune: bool | Pruning = False,
         recognizer: str | TextRecognizer | None = None,
         ray: RayIngestion | None = None,
         progress: Callable[[int, int], None] | None = None,
@@ -280,8 +281,7 @@ class SemanticSpace(Enrichable, Searchable):
         """
         from unisem.ingest.pruning import Pruning
 
-        pruning = Pruning.NOW if prune else Pruning.NEVER
-        return self._ingest(reader, pruning, recognizer, ray, progress)
+        return self._ingest(reader, Pruning.of(prune), recognizer, ray, progress)
 
     def _ingest(
         self,

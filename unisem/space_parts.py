@@ -142,10 +142,8 @@ class SpaceParts:
         """
         from unisem.ingest.pruning import Pruning
 
-        if isinstance(prune, Pruning):
-            return prune
         if prune is not None:
-            return Pruning.NOW if prune else Pruning.NEVER
+            return Pruning.of(prune)
         manifest = self._manifest()
         is_known = manifest is not None and self.image_library.locate(folder) in manifest.pruned
         return Pruning.STANDING if is_known else Pruning.NEVER

@@ -33,7 +33,7 @@ def test_what_is_told_while_a_folder_changes(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(FolderWatch, "run", three_times)
-    done = run("watch", cards, "--into", "s.unisem")
+    done = run("watch", cards, "--into", "s.unisem", "--prune")
     assert done.exit_code == 130
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["added", "7"]
@@ -44,7 +44,13 @@ def test_what_is_told_while_a_folder_changes(
     assert told[2] == "Ended. What is done is kept: 6 records in s.unisem."
 
 
-def test_what_has_gone_may_stay(run: Run, cards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("said", [(), ("--no-prune",)])
+def test_what_has_gone_stays_unless_asked(
+    run: Run, cards: Path, monkeypatch: pytest.MonkeyPatch, said: tuple[str, ...]
+) -> None:
+    if said:
+        run("index", cards, "--into", "s.unisem", "--prune")
+
     def twice(self: FolderWatch, stop: object) -> None:
         self._changed()
         (cards / "red.png").unlink()
@@ -52,10 +58,34 @@ def test_what_has_gone_may_stay(run: Run, cards: Path, monkeypatch: pytest.Monke
         self._changed()
 
     monkeypatch.setattr(FolderWatch, "run", twice)
-    done = run("watch", cards, "--into", "s.unisem", "--no-prune", "--json")
+    done = run("watch", cards, "--into", "s.unisem", *said, "--json")
     reports = [json.loads(line) for line in done.stdout.splitlines()]
     assert [it["gone"] for it in reports] == [[], ["cards/red.png"]]
     assert [it["removed"] for it in reports] == [0, 0]
+
+
+def test_what_has_gone_goes_where_that_was_asked_once_and_it_was_deleted(
+    run: Run, cards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cards / "usb").mkdir()
+    noise(1).save(cards / "usb" / "a.png")
+    run("index", cards, "--into", "s.unisem", "--prune")
+
+    def three_times(self: FolderWatch, stop: object) -> None:
+        self._changed()
+        (cards / "red.png").unlink()
+        (cards / "red.txt").unlink()
+        self._changed()
+        (cards / "usb" / "a.png").unlink()
+        self._changed()
+        self._changed()
+
+    monkeypatch.setattr(FolderWatch, "run", three_times)
+    done = run("watch", cards, "--into", "s.unisem", "--exclude", "blue.*")
+    assert "gone: 1 file (cards/blue.png), kept, as left out now" in done.stdout
+    lines = done.stdout[done.stdout.index("  1 removed") :].splitlines()
+    assert [line.split("  ", 1)[1] for line in lines if "  " in line] == ["1 removed", "1 gone"]
+    assert "gone: 2 files (cards/blue.png, cards/usb/a.png), kept, as left out" in done.stdout
 
 
 def test_a_name_that_is_no_unicode_is_told_as_json(

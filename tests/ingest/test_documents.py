@@ -20,6 +20,7 @@ from unisem.encoders.base import Progress
 from unisem.errors import ImageError
 from unisem.images.region import Region
 from unisem.ingest.document_counts import DocumentCounts
+from unisem.ingest.pruning import Pruning
 from unisem.records import Vector
 
 
@@ -76,7 +77,7 @@ def test_a_document_that_is_gone_goes_with_its_figures(folder: Path, tmp_path: P
         space.add_folder(folder)
         (folder / "machine.pdf").unlink()
         (folder / "other.txt").write_text("so that the folder is not empty")
-        report = space.add_folder(folder, prune=True)
+        report = space.add_folder(folder, prune=Pruning.NOW)
         assert len(report.gone) == 8
         assert len(space) == 1
 

@@ -22,6 +22,7 @@ from tests.support.toy import COLOURS, ToyEncoder
 from unisem import IngestReport, Record, SemanticSpace
 from unisem.images.reference import ImageRef
 from unisem.ingest.moves import Moves
+from unisem.ingest.pruning import Pruning
 from unisem.records import EmbeddedRecord
 from unisem.stores.graph import Entity, Mention, Relation
 
@@ -464,12 +465,16 @@ def test_pruning_is_remembered_and_forgotten(step: Step, tmp_path: Path) -> None
         (step.folder / "b.png").unlink()
         noise(9).save(step.folder / "d.png")
         report = step.index(prune=None)[0]
-        assert (report.gone, report.pruned, report.withheld) == (("photos/b.png",), True, None)
+        assert (report.gone, report.pruned, report.withheld) == (
+            ("photos/b.png",),
+            ("photos/b.png",),
+            None,
+        )
         for name in ("c.png", "d.png"):
             (step.folder / name).unlink()
         noise(10).save(step.folder / "e.png")
         report = step.index(prune=None)[0]
-        assert (len(report.gone), report.pruned, report.removed) == (2, False, 0)
+        assert (len(report.gone), report.pruned, report.removed) == (2, (), 0)
         assert "more than half" in str(report.withheld)
         assert not step.index(prune=False)[0].pruned
         noise(11).save(step.folder / "f.png")
@@ -592,7 +597,7 @@ def compare(tmp_path: Path, actions: list[Action]) -> None:
             if action.kind == "index":
                 before = {it.image.sha256 for it in space.store.select() if it.image is not None}
                 count = encoder.images_encoded
-                space.add_folder(folder, prune=True)
+                space.add_folder(folder, prune=Pruning.NOW)
                 now = {it.image.sha256 for it in space.store.select() if it.image is not None}
                 new = [
                     it for it in space.store.select() if it.image and it.image.sha256 not in before

@@ -19,6 +19,7 @@ from tests.support.toy import ToyEncoder
 from unisem import Query, Record, SemanticSpace
 from unisem.filters import Field
 from unisem.images.reference import ImageSource
+from unisem.ingest.pruning import Pruning
 from unisem.readers import FolderReader
 from unisem.records import Vector
 from unisem.search.fusion import WeightedFusion
@@ -69,7 +70,8 @@ def test_what_is_gone_is_named_and_taken_out_when_asked(folder: Path, space: Sem
     assert set(report.gone) == gone
     assert report.removed == 0
     assert ids(space) == before
-    report = space.add_folder(folder, prune=True)
+    assert set(space.add_folder(folder, prune=True).pruned) == set()  # it is more than half
+    report = space.add_folder(folder, prune=Pruning.NOW)
     assert (set(report.gone), report.removed) == (gone, 5)
     assert ids(space) == before - gone
     assert space.add_folder(folder, prune=True).gone == ()
@@ -108,6 +110,29 @@ def test_a_drive_that_is_not_mounted_is_not_pruned(folder: Path, space: Semantic
     assert ids(space) == before
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_folder_inside_that_is_not_mounted_is_not_pruned(
+    folder: Path, space: SemanticSpace, is_there: bool
+) -> None:
+    (folder / "usb" / "deep").mkdir(parents=True)
+    noise(5).save(folder / "usb" / "deep" / "ship.png")
+    (folder / "usb" / "words.html").write_text("<h1>Ships</h1><p>of words</p>")
+    space.add_folder(folder)
+    inside = {it for it in ids(space) if it.startswith("photos/usb/")}
+    assert len(inside) == 2
+    shutil.rmtree(folder / "usb")
+    if is_there:
+        (folder / "usb").mkdir()
+    (folder / "bell.png").unlink()
+    (folder / "bell.txt").unlink()
+    report = space.add_folder(folder, prune=True)
+    assert (set(report.gone), report.pruned) == (inside | {"photos/bell.png"}, ("photos/bell.png",))
+    assert "missing or empty" in str(report.withheld)
+    assert inside < ids(space)
+    report = space.add_folder(folder, prune=Pruning.NOW)
+    assert (set(report.pruned), report.withheld) == (inside, None)
+
+
 def test_another_folder_s_records_are_not_pruned(
     folder: Path, tmp_path: Path, space: SemanticSpace
 ) -> None:
@@ -132,7 +157,10 @@ def test_a_space_inside_its_folder_finds_what_is_gone(folder: Path, encoder: Toy
 def test_what_is_left_out_from_now_on_is_gone(folder: Path, space: SemanticSpace) -> None:
     space.add_folder(folder)
     report = space.add_folder(folder, exclude=["bell.*"], prune=True)
-    assert (report.gone, report.removed) == (("photos/bell.png",), 1)
+    assert (report.gone, report.removed) == (("photos/bell.png",), 0)
+    assert "left out" in str(report.withheld)
+    report = space.add_folder(folder, exclude=["bell.*"], prune=Pruning.NOW)
+    assert (report.pruned, report.removed) == (("photos/bell.png",), 1)
     assert report.left_out == {"bell.*": 2}
     report = space.add_folder(folder)
     assert (report.added, report.left_out) == (1, {})

@@ -84,7 +84,9 @@ def _remarks(report: IngestReport) -> list[str]:
         end = "longer than the encoder reads, whose end is found by keyword only"
         remarks.append(f"read in part: {captions} {end}")
     if report.withheld is not None:
-        lost = f"{amount(len(report.gone), 'file')} ({_named(report.gone)})"
+        pruned = set(report.pruned)
+        kept = [it for it in report.gone if it not in pruned]
+        lost = f"{amount(len(kept), 'file')} ({_named(kept)})"
         remarks.append(f"gone: {lost}, {report.withheld}")
     return [plain(remark) for remark in remarks]
 

@@ -29,7 +29,6 @@ from unisem.common.printable import plain
 
 if TYPE_CHECKING:
     from unisem.ingest.ingest_report import IngestReport
-    from unisem.ingest.pruning import Pruning
     from unisem.ingest.ray import RayIngestion
     from unisem.recognition import TextRecognizer
     from unisem.records import Record
@@ -167,7 +166,7 @@ def add_folder(
     space: SemanticSpace,
     folder: Path,
     *,
-    prune: bool | Pruning | None = None,
+    prune: bool | None = None,
     location: bool = True,
     recognizer: TextRecognizer | None = None,
     read_all: bool = False,
@@ -177,16 +176,19 @@ def add_folder(
 ) -> IngestReport:
     """Add a folder to a space under a progress bar; see `SemanticSpace.add_folder`.
 
+    Who asks to prune here asks for this very run, too.
+
     Raises:
         typer.Exit: Ctrl-C; the person has been told what is kept.
     """
+    from unisem.ingest.pruning import Pruning
     from unisem.pairs.labelling.renaming import follow_renames
 
     try:
         with progress_bar("indexing") as advance:
             report = space.add_folder(
                 folder,
-                prune=prune,
+                prune=Pruning.NOW if prune else prune,
                 location=location,
                 recognizer=recognizer,
                 read_all=read_all,

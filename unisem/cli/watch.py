@@ -45,36 +45,33 @@ def watch(
 ) -> None:
     """Keep a space in step with a folder until Ctrl-C, as unisem index does once."""
     from unisem.ingest.folder_watch import FolderWatch
-    from unisem.ingest.pruning import Pruning
     from unisem.space import SemanticSpace
 
     require("unisem watch", "watchfiles", "unisem[watch]")  # before a space is made for nothing
     check_patterns(exclude, include)
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a folder")
-    times = 0
+    last: IngestReport | None = None
     with SemanticSpace.open(into, encoder=encoder, store=store) as space:
 
         def changed() -> None:
-            nonlocal times
-            # Unless somebody has said so, whatever is gone goes, as long as that is not most of it.
-            asked = prune if prune is False or (prune and not times) else Pruning.STANDING
+            nonlocal last
             report = add_folder(
                 space,
                 folder,
-                prune=asked,
+                prune=prune if last is None else None,  # it is remembered
                 location=not no_location,
                 exclude=exclude,
                 include=include,
             )
-            times += 1
             if as_json:
                 print_json(folder_report_as_json(report), indent=None)
-            elif times == 1:
+            elif last is None:
                 print_folder_report(report, folder, show_skipped=False)
                 note(f"watching {folder}; Ctrl-C ends")
             else:
-                _tell(report, folder)
+                _tell(report, last, folder)
+            last = report
 
         def missing() -> None:
             note(f"{folder} is not there; nothing is removed, and it is waited for")
@@ -94,12 +91,13 @@ def watch(
             raise typer.Exit(130) from None
 
 
-def _tell(report: IngestReport, folder: Path) -> None:
-    """One line for what has changed, and what needs a look."""
+def _tell(report: IngestReport, last: IngestReport, folder: Path) -> None:
+    """One line for what has changed since the last time, and what needs a look."""
     counts = (
         (report.added, "added"),
         (report.renamed, "renamed"),
         (report.removed, "removed"),
+        (len({*report.gone} - {*report.pruned, *last.gone}), "gone"),
         (len(report.skipped), "skipped"),
     )
     told = ", ".join(f"{count:,} {what}" for count, what in counts if count)

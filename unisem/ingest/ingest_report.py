@@ -16,14 +16,13 @@ class IngestReport:
     Attributes:
         added: Records stored, new or replaced, but for those in `moved`.
         unchanged: Records that were stored already, content and all.
-        removed: Chunks that a changed source no longer has, and the records in ``gone`` if they
-            were `pruned`.
+        removed: Chunks that a changed source no longer has, and the records in ``pruned``.
         skipped: Inputs that gave no record, or only a part of it, with reasons.
         moved: What each id is now whose file was renamed or moved, or has changed places with
             another. Nothing of these was embedded again.
         gone: Ids of the records whose files are there no more.
-        pruned: Whether those were removed.
-        withheld: What is to be said of those that were not, and why; ``None`` if there are none.
+        pruned: Those of them that were removed.
+        withheld: What is to be said of the others, and why; ``None`` if there are none.
         ignored: How many files there are of each kind that nothing reads, by suffix.
         left_out: How many files and folders were passed over unseen, by the pattern of their names:
             what is hidden or kept by systems and tools (``@eaDir``), and what you have excluded.
@@ -39,7 +38,7 @@ class IngestReport:
     skipped: tuple[Skipped, ...] = ()
     moved: Mapping[str, str] = field(default_factory=dict)
     gone: tuple[str, ...] = ()
-    pruned: bool = False
+    pruned: tuple[str, ...] = ()
     withheld: str | None = None
     ignored: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)

@@ -108,17 +108,14 @@ class Ingestion:
         self._progress.end()
         removed = self._documents.removed + self._remove_stale_chunks()
         gone, moves = self._look_for_gone(reader)
-        here = len(self._added) + self._unchanged
-        withheld = (
-            self._pruning.withheld(len(gone), here, is_empty=not self._progress.done)
-            if gone
-            else None
-        )
-        is_pruned = bool(gone) and withheld is None
-        removable = [it for it in gone if it.image is not None] if is_pruned else []
+        here, lost = len(self._added) + self._unchanged, [it.id for it in gone]
+        is_empty = not self._progress.done
+        pruned, withheld = self._pruning.pruned(lost, here, reader.is_deleted, is_empty=is_empty)
+        going = set(pruned)
+        removable = [it for it in gone if it.image is not None and it.id in going]
         moves.settle([(it, to) for it in removable if (to := self._here.copy_of(it))])
-        if is_pruned:
-            removed += self._store.delete(Selection(ids=tuple(it.id for it in gone)))
+        if pruned:
+            removed += self._store.delete(Selection(ids=pruned))
         words_read = self._read_words()
         removed += remove_orphans(self._store)
         return IngestReport(
@@ -127,8 +124,8 @@ class Ingestion:
             removed=removed,
             skipped=tuple(self._skipped),
             moved=moves.ids,
-            gone=tuple(it.id for it in gone),
-            pruned=is_pruned,
+            gone=tuple(lost),
+            pruned=pruned,
             withheld=withheld,
             ignored=reader.ignored,
             left_out=reader.left_out,

@@ -83,3 +83,12 @@ class Reader(ABC):
         """
         del stored
         return iter(())
+
+    def is_deleted(self, record_id: str) -> bool:
+        """Whether it is plain that the file of a record that is `gone` was deleted.
+
+        Not if it is there and left out, nor if its folder is missing or empty: that may be a drive
+        that is not mounted.
+        """
+        del record_id
+        return True

@@ -223,6 +223,12 @@ class FolderReader(Reader):
             elif presence.folder_before(record) is not None:
                 yield record
 
+    def is_deleted(self, record_id: str) -> bool:
+        """See `Reader.is_deleted`."""
+        name = record_id.removeprefix(f"{self.folder.name}/")
+        names = [it for it in (name, name.rpartition("#")[0]) if it]
+        return all(self._presence.is_deleted(self.folder / it) for it in names)
+
     @lazy_property
     def _presence(self) -> FolderPresence:
         return FolderPresence(self.folder, self._files, self._choice, self._locate)

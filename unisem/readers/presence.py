@@ -66,6 +66,18 @@ class FolderPresence:
         other = self._folded.get(folded(path.as_posix()))  # its name in other letters
         return other is None or not _is_same(path, other)
 
+    def is_deleted(self, path: Path) -> bool:
+        """Whether a file is not merely left out, and its folder is there with some others."""
+        if path.parent not in self._inhabited:
+            return False
+        inside = path.relative_to(self._folder)
+        return not (self._choice.leaves_out(inside) and _is_there(path))
+
+    @lazy_property
+    def _inhabited(self) -> set[Path]:
+        """The folders with files, and this one."""
+        return {self._folder, *(above for path in self._files for above in path.parents)}
+
     @lazy_property
     def _known(self) -> set[Path]:
         return set(self._files)

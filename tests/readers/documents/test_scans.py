@@ -16,6 +16,7 @@ from tests.support.recognizers import ColourRecognizer
 from tests.support.toy import COLOURS, ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.errors import RecognizerError
+from unisem.ingest.pruning import Pruning
 from unisem.readers.documents.recognized_lines import reading_lines
 from unisem.recognition import TextLine
 
@@ -162,7 +163,7 @@ def test_pages_with_text_are_not_read_from_pixels(tmp_path: Path) -> None:
         (folder / "machine.pdf").unlink()
         space.add_folder(folder)
         (folder / "other.txt").write_text("not empty")
-        space.add_folder(folder, prune=True)
+        space.add_folder(folder, prune=Pruning.NOW)
         assert list(records(space)) == ["manuals/other.txt"]
 
 
