@@ -237,6 +237,7 @@ class SemanticSpace(Enrichable, Searchable):
             NotADirectoryError: There is no such folder.
             RecognizerError: It does not load, or has failed on 16 pictures running.
             ClusterError: The Ray cluster cannot be used. What is done is kept.
+            LabelError: What was asked and judged cannot follow renamed files. All else is done.
         """
         from unisem.ingest.pruning import Pruning
         from unisem.ingest.seen_files import SeenFiles
@@ -293,10 +294,15 @@ class SemanticSpace(Enrichable, Searchable):
         seen: SeenFiles | None = None,
     ) -> IngestReport:
         from unisem.ingest.ingestion import Ingestion
+        from unisem.stores.personal_files import follow_renames
 
         intake = self._intake if ray is None else ray.intake(self._intake)
         parts = intake, self.encoder, self.store, self.image_library, progress
-        return Ingestion(*parts, pruning=pruning, seen=seen, recognizer=recognizer).run(reader)
+        run = Ingestion(*parts, pruning=pruning, seen=seen, recognizer=recognizer)
+        report = run.run(reader)
+        if self.path is not None:
+            follow_renames(self.path, report.moved)
+        return report
 
     def embed(self, records: Iterable[Record]) -> Iterator[EmbeddedRecord]:
         """Give records their vectors, a captioned picture two, without storing them.

@@ -182,7 +182,6 @@ def add_folder(
         typer.Exit: Ctrl-C; the person has been told what is kept.
     """
     from unisem.ingest.pruning import Pruning
-    from unisem.pairs.labelling.renaming import follow_renames
 
     try:
         with progress_bar("indexing") as advance:
@@ -197,8 +196,6 @@ def add_folder(
                 ray=ray,
                 progress=advance,
             )
-        if space.path is not None:
-            follow_renames(space.path, report.moved)
         _remember_looks(space, folder, report)
         return report
     except KeyboardInterrupt:

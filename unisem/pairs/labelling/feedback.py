@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,29 +126,6 @@ class Feedback:
         """
         return self._searches(None, last=False) if self.is_on else []
 
-    def rename(self, moved: Mapping[str, str]) -> None:
-        """Have searches name records that have other ids now.
-
-        Args:
-            moved: Old ids, each with its new one; two may change places.
-
-        Raises:
-            LabelError: The file is damaged, or cannot be written.
-        """
-        with self._opened(must_be_on=True) as connection:
-            connection.execute("BEGIN IMMEDIATE")  # what another process says meanwhile comes after
-            for it in self._read(connection, None, last=False):
-                if moved.keys().isdisjoint(it.shown):
-                    continue
-                shown, chosen = (
-                    None if ids is None else json.dumps([moved.get(name, name) for name in ids])
-                    for ids in (it.shown, it.chosen)
-                )
-                connection.execute(
-                    "UPDATE searches SET shown = ?, chosen = ? WHERE number = ?",
-                    (shown, chosen, it.number),
-                )
-
     def pairs(self, space: SemanticSpace) -> PairDataset:
         """Queries with their right pictures, and with the wrong ones that were shown above.
 
@@ -165,15 +142,10 @@ class Feedback:
         return PairDataset(tuple(found))
 
     def _searches(self, number: int | None, *, last: bool) -> list[JudgedSearch]:
-        with self._opened(must_be_on=True) as connection:
-            return self._read(connection, number, last=last)
-
-    def _read(
-        self, connection: sqlite3.Connection, number: int | None, *, last: bool
-    ) -> list[JudgedSearch]:
         query = "SELECT number, query, shown, chosen FROM searches WHERE number = ? OR ? IS NULL"
         query += " ORDER BY number DESC LIMIT 1" if last else " ORDER BY number"
-        rows = connection.execute(query, (number, number)).fetchall()
+        with self._opened(must_be_on=True) as connection:
+            rows = connection.execute(query, (number, number)).fetchall()
         try:
             return [
                 JudgedSearch(int(place), str(words), _names(shown), chosen and _names(chosen))

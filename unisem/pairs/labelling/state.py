@@ -8,13 +8,14 @@ marked when it is everywhere: what a crash has interrupted is finished later.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from unisem.common.cache_file import opened_cache
 from unisem.errors import LabelError
+from unisem.stores.personal_files import SETTLED
 
 _LARGEST = 1 << 24  # bytes of a row: a caption, and the metadata before it
 _QUESTIONS = """CREATE TABLE IF NOT EXISTS questions (
@@ -25,7 +26,6 @@ _ANSWERS = """CREATE TABLE IF NOT EXISTS answers (
     caption TEXT, before TEXT NOT NULL, done INTEGER NOT NULL DEFAULT 0)"""
 
 _FIND = "SELECT number, record, caption, before FROM answers"
-_SETTLED = "SELECT record FROM answers WHERE caption IS NULL OR done = 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,39 +158,12 @@ class LabelState:
     def settled(self) -> set[str]:
         """Ids of records that somebody has skipped, or whose caption is not everywhere yet."""
         with self._opened() as connection:
-            return {str(name) for (name,) in connection.execute(_SETTLED)}
+            return {str(name) for (name,) in connection.execute(SETTLED)}
 
     def waiting(self) -> set[str]:
         """Ids of records that are in the queue."""
         with self._opened() as connection:
             return {str(name) for (name,) in connection.execute("SELECT record FROM questions")}
-
-    def rename(self, moved: Mapping[str, str]) -> None:
-        """Have questions and answers follow records that have other ids now.
-
-        Where two records are one now, its own question goes before the other's and stays with
-        whoever has it; if either was settled, nobody is asked anew.
-
-        Args:
-            moved: Old ids, each with its new one; two may change places.
-        """
-        away = [(f"\0{number}", name) for number, name in enumerate(moved)]
-        there = [(name, f"\0{number}") for number, name in enumerate(moved.values())]
-        with self._opened() as connection:
-            many = connection.executemany
-            for rows in (away, there):
-                many("UPDATE answers SET record = ? WHERE record = ?", rows)
-            many("UPDATE questions SET record = ? WHERE record = ?", away)
-            many(
-                "UPDATE OR IGNORE questions SET record = ?1 WHERE record = ?2"  # noqa: S608
-                f" AND ?1 NOT IN ({_SETTLED})",
-                there,
-            )
-            many(
-                "DELETE FROM questions WHERE record = ?2 OR (record = ?1 AND until = 0"  # noqa: S608
-                f" AND ?1 IN ({_SETTLED}))",
-                there,
-            )
 
     def rounds(self) -> int:
         """How many captions were written here; what a round's seed is made of."""

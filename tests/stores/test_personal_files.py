@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
+from tests.support.pictures import solid
+from tests.support.toy import ToyEncoder
+from unisem import SemanticSpace
+from unisem.errors import LabelError
 from unisem.pairs.labelling.feedback import Feedback
-from unisem.pairs.labelling.renaming import follow_renames
 from unisem.pairs.labelling.state import LabelState
-from unisem.stores.personal_files import LABELS_FILE
+from unisem.stores import personal_files
+from unisem.stores.personal_files import LABELS_FILE, follow_renames
 
 MOVED = {"a": "b", "b": "a", "c": "d"}
 
@@ -79,18 +83,36 @@ def test_what_is_judged_while_searches_are_renamed_is_not_lost(
     feedback = Feedback(tmp_path)
     feedback.begin()
     feedback.keep("cards", ["a", "c"])
-    read = Feedback._read
+    rename = personal_files._rename_searches
 
-    def judged_meanwhile(*asked: Any, **options: Any) -> Any:
-        found = read(*asked, **options)
+    def judged_meanwhile(*asked: Any) -> None:
         with (
             closing(sqlite3.connect(feedback.path, timeout=0)) as other,
             pytest.raises(sqlite3.OperationalError, match="locked"),
         ):
             other.execute("UPDATE searches SET chosen = '[]'")
-        return found
+        rename(*asked)
 
-    monkeypatch.setattr(Feedback, "_read", judged_meanwhile)
-    feedback.rename({"a": "b"})
-    monkeypatch.undo()
+    monkeypatch.setattr(personal_files, "_rename_searches", judged_meanwhile)
+    follow_renames(tmp_path, {"a": "b"})
     assert feedback.judge([1]).chosen == ("b",)
+
+
+def test_a_renamed_picture_keeps_its_question_whoever_runs_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    solid("red").save(folder / "a.png")
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
+        space.add_folder(folder)
+        assert space.path
+        state = LabelState(space.path / LABELS_FILE)
+        state.ask([("photos/a.png", "typical")])
+        (folder / "a.png").rename(folder / "b.png")
+        space.add_folder(folder)
+    assert state.waiting() == {"photos/b.png"}
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / LABELS_FILE).write_bytes(b"no database at all" * 99)
+    with pytest.raises(LabelError, match=LABELS_FILE):
+        follow_renames(tmp_path, MOVED)
