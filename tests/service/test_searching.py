@@ -214,6 +214,25 @@ def test_hits_of_a_whole_request_are_bounded(card_space: SemanticSpace) -> None:
     assert client.post(store, json={"vectors": rows, "k": 3, "selection": {}}).status_code == 200
 
 
+def test_copies_count_among_the_hits_of_a_request(card_space: SemanticSpace) -> None:
+    card_space.add(Record(id=f"pink {n}", image=solid((250, 90, 170))) for n in range(8))
+    client = TestClient(create_app({"cards": card_space}, ServiceSettings(hits=6)))
+    query = {
+        "image": "data:image/png;base64,"
+        + base64.b64encode(encoded(solid((250, 90, 170)))).decode()
+    }
+    for path, body, field in (
+        (SEARCH, {**query, "k": 1}, "k"),
+        (f"{SEARCH}/batch", {"queries": [{**query, "k": 1}]}, "queries"),
+    ):
+        answer = client.post(path, json=body)
+        assert answer.status_code == 422
+        assert answer.json()["field"] == field
+        assert "copies that hits tell of must be at most 6" in answer.json()["detail"]
+    kept = client.post(SEARCH, json={**query, "k": 3, "duplicates": "keep"})
+    assert len(kept.json()["hits"]) == 3
+
+
 @pytest.mark.parametrize("path", [SEARCH, f"{SEARCH}/batch", "store/search", "store/words"])
 def test_hits_are_written_beside_the_event_loop(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, path: str

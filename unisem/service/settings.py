@@ -24,7 +24,8 @@ class ServiceSettings:
         k: Hits of a query, and neighbours of each.
         fetch_k: Candidates of a query.
         queries: Queries of a batch search.
-        hits: Hits of all queries of a batch, or of all vectors of a search, neighbours included.
+        hits: Hits of all queries of a batch, or of all vectors of a search, neighbours
+            included; and how many copies these tell of.
         records: Records of a request that adds, and of a page of a listing.
         inputs: Texts and pictures of a request for embeddings, documents of one for reranking.
         batch: Queries, or inputs, that are computed together.

@@ -38,7 +38,9 @@ async def search(query: WireQuery, request: Request, view: View, service: TheSer
     As multipart/form-data the query is the field `query` and its picture the file `image`.
     """
     asked = await run_in_threadpool(_asked, query, view, service)
-    (hits,) = await awaited(view.search([asked]), service)
+    found = await awaited(view.search([asked]), service)
+    _check_copies(found, service.settings, "k")
+    (hits,) = found
     return await written(lambda: _found(request, view, query, hits))
 
 
@@ -65,6 +67,7 @@ async def search_batch(
         lambda: [_asked(query, view, service) for query in batch.queries]
     )
     found = await awaited(view.search(asked), service)
+    _check_copies(found, service.settings, "queries")
     return await written(
         lambda: FoundMany.model_construct(
             results=[
@@ -101,6 +104,17 @@ def _like(query: WireQuery, record: Record) -> WireQuery:
     text, image = likeness(record, query.text, query.mode)
     uri = None if image is None else data_uri(image.read_verified())
     return query.model_copy(update={"like": None, "k": query.k + 1, "text": text, "image": uri})
+
+
+def _check_copies(found: list[list[Hit]], settings: ServiceSettings, field: str) -> None:
+    """Refuse an answer of too many copies, which are known only now."""
+    if sum(len(hit.copies) for hits in found for hit in hits) > settings.hits:
+        raise RefusedError(
+            422,
+            f"copies that hits tell of must be at most {settings.hits:,}",
+            field=field,
+            remedy='ask for fewer at a time, or with duplicates "keep", which tells of no copies',
+        )
 
 
 def _check(query: WireQuery, settings: ServiceSettings) -> None:
