@@ -23,6 +23,7 @@ from unisem.images.looks import are_near, rows_of
 from unisem.images.reference import ImageRef
 from unisem.images.region import Region
 from unisem.ingest.looking import remember_looks, without_look
+from unisem.records import EmbeddedRecord
 from unisem.search.duplicate_groups import duplicate_groups
 from unisem.search.query import Query
 from unisem.stores.selection import Selection
@@ -203,6 +204,29 @@ def test_many_copies_hide_none(tmp_path: Path) -> None:
         assert red.places == (tmp_path / "red.png",)
         assert red.stands_for("r000")
         assert not red.stands_for("b0")
+
+
+def test_a_picture_that_was_never_inspected_hides_no_copy(tmp_path: Path) -> None:
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
+        vector = space.encoder.encode_texts(["red"], role="query")[0]
+        path = Path("/nowhere/red.png")
+        space.store.add(
+            [
+                EmbeddedRecord(
+                    Record(id=name, image=ImageRef(path=path, sha256=digest)), {"image": it}
+                )
+                for name, digest, it in (
+                    ("a", "a" * 64, vector),
+                    ("copy", "a" * 64, vector),
+                    ("never", None, vector),
+                )
+            ]
+        )
+        hits = space.search_query(Query(vector=vector, k=5))
+        assert [(hit.record.id, [it.id for it in hit.copies]) for hit in hits] == [
+            ("a", ["copy"]),
+            ("never", []),
+        ]
 
 
 def test_words_that_were_read_in_copies_are_one_hit(tmp_path: Path) -> None:
