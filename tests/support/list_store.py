@@ -195,6 +195,7 @@ class Whole:
         )
         self.read = self.without_vectors = self.lost = 0
         self.may_be_removed = False
+        self.graph = None
         self._items = items
 
     def __iter__(self) -> Iterator[EmbeddedRecord]:
