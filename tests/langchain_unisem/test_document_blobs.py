@@ -62,7 +62,7 @@ def test_a_space_keeps_the_pictures_that_are_inside(manuals: Path, space: Semant
     documents = [document for blob in blobs(manuals) for document in parser.parse(blob)]
     store = UniSemVectorStore(space=space)
     store.add_documents(documents)
-    found = store.similarity_search_by_image(solid("red"), k=2)
+    found = store.similarity_search_by_image(solid("red"), k=2, duplicates="keep")
     assert [document.page_content for document in found] == ["Figure 1: red"] * 2
     assert {document.metadata["shelf"] for document in found} == {1, 2}
     loaded = DocumentLoader(manuals, space=space).load()
