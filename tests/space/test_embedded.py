@@ -11,6 +11,7 @@ from tests.support.pictures import solid
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.errors import ImageError, StoreError
+from unisem.ingest.looking import remember_looks
 from unisem.records import EmbeddedRecord
 
 
@@ -26,6 +27,7 @@ def test_what_was_embedded_elsewhere_is_stored_as_if_added(tmp_path: Path) -> No
         vectors = [item.vectors for item in one.embed(records)]
         pairs = zip(records, vectors, strict=True)
         assert two.add_embedded(EmbeddedRecord(r, v) for r, v in pairs) == ["a", "b"]
+        assert remember_looks(two.store) == 1  # which only who has the picture can tell
         assert two.get(["a", "b"]) == one.get(["a", "b"])
         assert two.search(text="a tiger") == one.search(text="a tiger")
 

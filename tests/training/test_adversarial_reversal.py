@@ -182,6 +182,7 @@ def trained(weight: float) -> tuple[float, float, float]:
     return float(told), float(modality_gap(texts, images)), float(hit.float().mean())
 
 
+@pytest.mark.slow
 def test_the_discriminator_loses_and_retrieval_does_not() -> None:
     told, gap, hit = trained(weight=1e-9)  # the discriminator only looks on
     assert told > 0.75
