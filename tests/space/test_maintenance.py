@@ -146,11 +146,11 @@ def test_compact_says_what_was_built(years: SemanticSpace) -> None:
 def test_compact_gives_disk_space_back(tmp_path: Path, encoder: ToyEncoder) -> None:
     path = tmp_path / "s.unisem"
     with SemanticSpace.open(path, encoder=encoder) as space:
-        space.add(Record(id=f"{n}", text="x" * 1500 + str(n)) for n in range(200))
-        space.delete([f"{n}" for n in range(190)])
+        space.add(Record(id=f"{n}", text="x" * 1500 + str(n)) for n in range(300))
+        space.delete([f"{n}" for n in range(290)])
         space.compact()
         full = (path / "catalog.sqlite").stat().st_size
-        assert full < 280_000  # the texts alone were 300,000
+        assert full < 280_000  # the texts alone were 450,000
         assert (path / "catalog.sqlite-wal").stat().st_size == 0
         assert len(space) == 10
 

@@ -535,7 +535,7 @@ def test_flipped_byte_of_a_derived_file(
 
 
 def test_flipped_bytes_of_the_catalogue(tmp_path: Path) -> None:
-    flip_the_catalogue(tmp_path, seed=1, count=120)
+    flip_the_catalogue(tmp_path, seed=1, count=200)
 
 
 @pytest.mark.slow
@@ -564,7 +564,7 @@ def flip_the_catalogue(tmp_path: Path, seed: int, count: int) -> None:
     bad = [(position, outcome) for position, outcome in seen if outcome.startswith("BAD")]
     assert not bad, f"seed {seed}, {len(bad)} of {len(seen)}: byte {bad[0][0]}: {bad[0][1]}"
     assert counted["only a full check can tell"] <= 0.03 * count
-    assert counted["damage named"] > 0.02 * count
+    assert counted["damage named"] > 3
     assert counted["right"] > 10
 
 
