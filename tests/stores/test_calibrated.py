@@ -31,6 +31,7 @@ from unisem.stores.faiss.index_settings import KINDS, IndexSettings
 from unisem.stores.faiss.kinds import base
 from unisem.stores.faiss.kinds.flat import Rounded
 from unisem.stores.faiss.kinds.ivf_pq import IvfPQ
+from unisem.stores.faiss.snapshot_keeper import SnapshotKeeper
 from unisem.stores.selection import EVERYTHING, Match, Selection
 
 CORPUS = Corpus.of(240, 0.6, 1)
@@ -374,6 +375,31 @@ def test_a_search_answers_by_one_of_the_two(
     for found in seen:
         for place, hits in enumerate(found):
             assert hits in (expected[0][place], expected[1][place])
+
+
+def test_a_calibration_that_is_replaced_while_a_reader_catches_up(
+    tmp_path: Path, calibration: Calibration, other: Calibration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, _ = filled(tmp_path)
+    expected = []
+    for present in (other, calibration):
+        store.calibrate(present)
+        expected.append(answers(store))
+    reader = opened(tmp_path)
+    start, replaced = SnapshotKeeper.start, []
+
+    def started(keeper: SnapshotKeeper, *given: Any) -> Any:
+        if not replaced:
+            replaced.append(True)
+            store.calibrate(other)
+        return start(keeper, *given)
+
+    monkeypatch.setattr(SnapshotKeeper, "start", started)
+    assert answers(reader)[0] in (expected[0][0], expected[1][0])
+    assert replaced
+    assert answers(reader) == expected[0]
+    reader.close()
+    store.close()
 
 
 def test_a_copy_is_calibrated_and_a_check_sees_what_is_wrong(

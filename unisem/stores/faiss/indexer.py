@@ -97,8 +97,8 @@ class Indexer:
             segment = self._save(segment)
             if swap is not None:
                 swap.commit()
-            with files.reading():
-                snapshots.adopt(segment)
+            with files.reading():  # nobody else calibrates while this process writes
+                snapshots.adopt(segment, snapshots.calibrated(segment.dimension))
                 files.image_library.collect(files.catalog.blobs())
 
     def _save(self, segment: Segment) -> Segment:
@@ -165,9 +165,10 @@ class Indexer:
             segment = Segment.build(kind, vectors, vector_ids, moment, calibrated, self._settings)
             with files.alone(), snapshots.moving():
                 with files.reading():
-                    if not snapshots.can_follow(segment):
+                    present = snapshots.calibrated(segment.dimension)
+                    if not snapshots.can_follow(segment, present):
                         return  # somebody has compacted a later state, or emptied the store
-                    snapshots.adopt(segment)
+                    snapshots.adopt(segment, present)
                 if vectors.nbytes <= _SAVED_AT_ONCE:
                     self._save(segment)
         except StoreError as error:  # a later write tries again, and reports what the disk says

@@ -87,25 +87,27 @@ class SnapshotKeeper:
                 if dimension is None:
                     return None
                 is_last = loads >= (_PATIENCE if segment else 2)
-                if self._reach_present(segment, is_last=is_last or self._directory is None):
+                is_last = is_last or self._directory is None
+                if self._reach_present(segment, dimension, is_last=is_last):
                     return self._snapshot
             # Between transactions, as a writer may replace the files meanwhile: what is read from
             # the catalogue next is then never older than the segment.
             assert self._directory is not None
             segment, loads = Segment.load(self._directory, dimension), loads + 1
 
-    def _reach_present(self, segment: Segment | None, *, is_last: bool) -> bool:
+    def _reach_present(self, segment: Segment | None, dimension: int, *, is_last: bool) -> bool:
         """Move on to the present state; ``False`` if that needs a segment other than this."""
         version = self._catalog.version
         snapshot = self._snapshot
-        if snapshot is not None and self.can_follow(snapshot):
+        present = self.calibrated(dimension)  # once: a writer may put another in its place
+        if snapshot is not None and self.can_follow(snapshot, present):
             self._catch_up(snapshot)
-        elif segment is not None and self.can_follow(segment):
-            self.adopt(segment)
+        elif segment is not None and self.can_follow(segment, present):
+            self.adopt(segment, present)
         elif is_last:
             if self._catalog.forgotten:  # so there was a segment
                 self._warn()
-            self.adopt(None)
+            self.adopt(None, present)
         else:
             return False
         self._seen_version = version
@@ -115,22 +117,21 @@ class SnapshotKeeper:
         """What vectors of this dimension are searched by now."""
         return self._calibration.newest(dimension)
 
-    def can_follow(self, known: Snapshot | Segment) -> bool:
+    def can_follow(self, known: Snapshot | Segment, present: Calibrated | None) -> bool:
         """Whether this is of the catalogue's past, and of the present calibration."""
-        present = self.calibrated(known.dimension)
         if isinstance(known, Segment):
             is_same = known.calibration == digest_of(present)
         else:
             is_same = known.calibrated is present
         return is_same and self._catalog.can_follow(known.moment, known.dimension)
 
-    def adopt(self, segment: Segment | None) -> None:
-        """Start from a segment, and apply what was committed after it."""
+    def adopt(self, segment: Segment | None, present: Calibrated | None) -> None:
+        """Start from a segment of the present calibration, and apply what was committed after."""
         dimension = self._catalog.dimension
         assert dimension is not None
         if segment is not None:
             segment.settings = self._settings
-        self._catch_up(self.start(segment, dimension))
+        self._catch_up(self.start(segment, dimension, present))
 
     def do_without(self, damaged: Segment | None) -> None:
         """Go on from the catalogue's vectors, as the segment's are damaged."""
@@ -138,7 +139,7 @@ class SnapshotKeeper:
             return  # it has been replaced already
         self._warn()
         version = self._catalog.version
-        self.adopt(None)
+        self.adopt(None, self.calibrated(damaged.dimension))
         self._seen_version = version
 
     def _warn(self) -> None:
@@ -148,12 +149,14 @@ class SnapshotKeeper:
             self._directory,
         )
 
-    def start(self, segment: Segment | None, dimension: int) -> Snapshot:
+    def start(
+        self, segment: Segment | None, dimension: int, present: Calibrated | None
+    ) -> Snapshot:
         """A snapshot to move on from that follows no other: a segment's, or the empty one."""
         self._snapshot = None
         # Ordinals mean other records now.
         self._table = RecordTable(self._catalog, self._directory)
-        return Snapshot.of(segment, dimension, self.calibrated(dimension))
+        return Snapshot.of(segment, dimension, present)
 
     def _catch_up(self, snapshot: Snapshot) -> None:
         then = snapshot.moment

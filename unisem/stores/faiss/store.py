@@ -99,7 +99,7 @@ class FaissStore(Store):
             dimension = next(iter(items[0].vectors.values())).shape[-1]
             is_other = before is not None and before.dimension != dimension
             if is_empty and (before is None or is_other):
-                before = snapshots.start(None, dimension)
+                before = snapshots.start(None, dimension, snapshots.calibrated(dimension))
             with snapshots.moving():
                 with files.catalog.transaction():
                     if is_empty:
