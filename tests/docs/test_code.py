@@ -22,7 +22,8 @@ from tests.support.pictures import solid
 from tests.training.support import coloured_pairs
 from unisem import ImageRef
 
-RUN = [page for page in PAGES if python_of(page)]
+BY_COMMANDS = {DOCS / "guides" / "your_pictures.md"}  # of which `test_your_pictures` runs all
+RUN = [page for page in PAGES if python_of(page) and page not in BY_COMMANDS]
 
 
 class OtherRetriever(BaseRetriever):
