@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,11 @@ from unisem import Record, SemanticSpace, load_encoder
 from unisem.errors import TrainingError
 from unisem.pairs import PairDataset
 from unisem.training import Augmentation, Recipe, train_encoder
+from unisem.training.inputs.batches import EqualBatches
 from unisem.training.loop.evaluator import HitEvaluator
+from unisem.training.model.modality_parts import default_parts, freeze
+from unisem.training.run import resolved
+from unisem.training.settings import Part
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -205,6 +210,29 @@ def test_early_stopping_keeps_the_best(
         for parameters in seen
     ]
     assert kept == [False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("batch", "parts", "steps"),
+    [(18, None, 80), (9, None, 80), (2, None, 90), (18, (), 5), (9, (), 10)],
+)
+def test_heads_get_eighty_steps_at_least_and_ten_passes(
+    batch: int,
+    parts: tuple[Part, ...] | None,
+    steps: int,
+    tiny: Path,
+    pairs: PairDataset,
+) -> None:
+    model = load_encoder(str(tiny), runtime="torch").model  # type: ignore[attr-defined]
+    freeze(model, default_parts(model) if parts is None else parts)
+    made = resolved(Recipe(batch_size=batch), model, len(pairs))
+    assert made.epochs is not None
+    assert made.epochs * len(EqualBatches(pairs, batch_size=batch, seed=0)) == steps
+    if parts is None:  # what moves weights is a step, however many batches it has
+        twice = resolved(Recipe(batch_size=batch, accumulate=2), model, len(pairs))
+        assert twice.epochs is not None
+        assert twice.epochs * math.ceil(18 / batch / 2) >= 80
+    assert resolved(Recipe(epochs=3), model, len(pairs)).epochs == 3
 
 
 def test_the_only_step_of_a_run_moves_weights(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from unisem.pairs import PairDataset
     from unisem.pairs.checking import PairReport
+    from unisem.training.model.scale import Scale
     from unisem.training.report import Change, TrainingReport
 
 
@@ -100,6 +101,8 @@ def print_training(out: Console, report: TrainingReport, *, k: int, held_out: in
         else f"trained {report.trained:,} numbers: nothing was left to do",
         soft_wrap=True,
     )
+    if report.scale is not None:
+        out.print(_scale_in_words(report), soft_wrap=True)
     if report.share != 1:
         out.print(f"kept {report.share:.0%} of the way from the start model's weights")
     table = Table("held-out pairs", "measure", "before", "after", "change (95 % interval)")
@@ -116,6 +119,19 @@ def print_training(out: Console, report: TrainingReport, *, k: int, held_out: in
         out.print(f"{held_out:,} held-out pairs:")
         out.print(table)
     out.print(f"{plain(str(report.output))} is ready: pass it as the encoder", soft_wrap=True)
+
+
+def _scale_in_words(report: TrainingReport) -> str:
+    """With which temperature, and bias, the loss began and ended."""
+
+    def told(scale: Scale) -> str:
+        bias = "" if scale.bias is None else f", bias {scale.bias:.4g}"
+        return f"{1 / scale.factor:.4g}{bias}"
+
+    assert report.scale is not None
+    whose = ", the start model's own" if report.own_scale else ""
+    learned = "" if report.learned_scale is None else f"; learned: {told(report.learned_scale)}"
+    return f"temperature {told(report.scale)}{whose}{learned}"
 
 
 def change_cells(change: Change) -> tuple[str, str, str]:

@@ -36,10 +36,9 @@ class Recipe:
 
     Attributes:
         loss: What is minimised.
-        temperature: Of InfoNCE. ``None``: 0.05, or the start model's own (the ``logit_scale`` of
-            CLIP and SigLIP) where it is learned.
-        learned_temperature: InfoNCE: train the temperature, from ``temperature`` or the start
-            model's own.
+        temperature: Of InfoNCE, at the start if it is learned. ``None``: the start model's own (the
+            ``logit_scale`` of CLIP and SigLIP), or 0.05 if it has none.
+        learned_temperature: InfoNCE: train the temperature.
         mask_above: InfoNCE: captions of this cosine or more say the same, and their pictures are
             not pushed apart. ``None``: equal captions alone.
         margin: Of the triplet loss.
@@ -59,11 +58,17 @@ class Recipe:
             and with random changes, LoRA or a loss of your own, 1.
         augmentation: Random changes to pictures. They cannot be stored, so training with them runs
             the picture network in every epoch.
-        epochs: Passes over the pairs. ``None``: 10 for heads, 5 otherwise.
+        epochs: Passes over the pairs. ``None``: 10 for heads, or as many as make 80 steps; 5
+            otherwise.
         batch_size: Pairs per step and process, at most. ``None``: 128, or all if there are fewer.
         mini_batch_size: Inputs embedded at a time (cached gradients, less memory). ``None``: all.
         accumulate: Steps whose gradients are added up before weights move.
         learning_rate: At its peak. ``None``: 1e-3 for heads, 1e-4 for LoRA, 1e-5 otherwise.
+        head_rate: That of heads and projections. ``None``: ``learning_rate``.
+        text_tower_rate: That of the network of texts. ``None``: ``learning_rate``.
+        image_tower_rate: That of the network of pictures. ``None``: ``learning_rate``.
+        loss_rate: That of what the loss learns itself. ``None``: 0.01 for single numbers
+            (temperature, scale, bias), ``learning_rate`` for others.
         warmup: Share of the steps in which the learning rate rises from 0; then it falls (cosine).
         weight_decay: AdamW's, on matrices.
         precision: What the model computes in; float16 needs a GPU. Losses are computed in float32.
@@ -97,6 +102,10 @@ class Recipe:
     mini_batch_size: Annotated[int | None, Setting(_STEPS, "N", least=1)] = None
     accumulate: Annotated[int, Setting(_STEPS, "N", least=1)] = 1
     learning_rate: Annotated[float | None, Setting(_STEPS, "RATE", above=0)] = None
+    head_rate: Annotated[float | None, Setting(_STEPS, "RATE", above=0)] = None
+    text_tower_rate: Annotated[float | None, Setting(_STEPS, "RATE", above=0)] = None
+    image_tower_rate: Annotated[float | None, Setting(_STEPS, "RATE", above=0)] = None
+    loss_rate: Annotated[float | None, Setting(_STEPS, "RATE", above=0)] = None
     warmup: Annotated[float, Setting(_STEPS, "SHARE")] = 0.1
     weight_decay: Annotated[float, Setting(_STEPS, "DECAY", least=0)] = 0.01
     precision: Annotated[Precision, Setting(_STEPS)] = "float32"
@@ -121,12 +130,18 @@ class Recipe:
         if any(length < 1 for length in self.dimensions):
             raise ValueError(f"dimensions must be at least 1, not {self.dimensions}")
 
+    def takes_scale(self, scale: Scale | None) -> bool:
+        """Whether the loss begins with a start model's scale; a sigmoid needs its bias, too."""
+        if scale is None or self.loss == "triplet":
+            return False
+        return scale.bias is not None if self.loss == "sigmoid" else self.temperature is None
+
     def make_loss(self, dimension: int, scale: Scale | None = None) -> PairLoss:
         """Make the loss for vectors of ``dimension`` numbers.
 
         Args:
             dimension: Numbers in a vector.
-            scale: What the start model was trained with, for a loss that learns it further.
+            scale: What the start model was trained with, where it says so.
 
         Raises:
             TrainingError: They cannot be cut to the recipe's ``dimensions``.
@@ -141,13 +156,12 @@ class Recipe:
         if self.loss == "triplet":
             loss = Triplet(self.margin, mining=self.mining)
         elif self.loss == "sigmoid":
-            if scale is None or scale.bias is None:
-                loss = Sigmoid()
-            else:
+            loss = Sigmoid()
+            if scale is not None and scale.bias is not None:
                 loss = Sigmoid(scale.factor, scale.bias)
         else:
-            temperature = self.temperature or _TEMPERATURE
-            if self.temperature is None and self.learned_temperature and scale is not None:
+            temperature = _TEMPERATURE if self.temperature is None else self.temperature
+            if scale is not None and self.temperature is None:
                 temperature = 1 / scale.factor
             loss = InfoNCE(
                 temperature, learned=self.learned_temperature, mask_above=self.mask_above

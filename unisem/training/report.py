@@ -13,6 +13,7 @@ from unisem.evaluation.bootstrap import bootstrap_interval
 from unisem.pairs.dataset import Ids
 from unisem.pairs.splits import Leakage
 from unisem.training.loop.evaluator import Rankings
+from unisem.training.model.scale import Scale
 
 Floats = NDArray[np.float64]
 
@@ -44,6 +45,10 @@ class TrainingReport:
         losses: Mean loss per epoch.
         seconds: Spent training, features and evaluation left out.
         share: How far weights went from the start model (0) to the trained one (1).
+        scale: The inverse temperature, and the bias, that the loss began with; ``None`` for a loss
+            without.
+        own_scale: Whether they are the start model's own.
+        learned_scale: Where they ended; ``None`` if they were not learned.
         before: Held-out pairs ranked by the start model; ``None`` without held-out pairs.
         after: The same by the trained model.
         leakage: What held-out pairs have in common with those trained on; a `Split` has nothing.
@@ -55,6 +60,9 @@ class TrainingReport:
     losses: tuple[float, ...]
     seconds: float
     share: float = 1.0
+    scale: Scale | None = None
+    own_scale: bool = False
+    learned_scale: Scale | None = None
     before: Rankings | None = None
     after: Rankings | None = None
     leakage: Leakage | None = None
@@ -87,6 +95,9 @@ class TrainingReport:
             "losses": list(self.losses),
             "seconds": round(self.seconds, 3),
             "share": self.share,
+            "scale": None if self.scale is None else asdict(self.scale),
+            "own_scale": self.own_scale,
+            "learned_scale": None if self.learned_scale is None else asdict(self.learned_scale),
             "before": None if self.before is None else _means(self.before),
             "after": None if self.after is None else _means(self.after),
             "leakage": None if self.leakage is None else asdict(self.leakage),

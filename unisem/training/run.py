@@ -7,6 +7,7 @@ stored outputs of frozen modules, and ``checkpoints/``, which go when the run is
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -33,6 +34,7 @@ from unisem.training.loop.environment import (
     in_silence,
     is_first_process,
     join_processes,
+    process_count,
     require_libraries,
 )
 from unisem.training.loop.evaluator import Rankings, rank_pairs
@@ -50,6 +52,7 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
 _BATCH, _HEAD_EPOCHS, _EPOCHS = 128, 10, 5
+_HEAD_STEPS = 80  # ten passes over few pairs are so few steps that a head hardly moves
 _HEAD_RATE, _LORA_RATE, _RATE = 1e-3, 1e-4, 1e-5
 
 
@@ -130,7 +133,9 @@ def train_encoder(
 
     model = loaded.model
     check_device(model.device, recipe.precision)
-    chosen = loss if loss is not None else recipe.make_loss(loaded.dimension, Scale.of(model))
+    own_scale = Scale.of(model)
+    chosen = loss if loss is not None else recipe.make_loss(loaded.dimension, own_scale)
+    began = Scale.of_loss(chosen)
     parts = recipe.freeze if recipe.freeze is not None else default_parts(model)
     freeze(model, parts)
     # Known before LoRA changes the layers: stored features are the start model's.
@@ -142,7 +147,7 @@ def train_encoder(
     cache = Path(features) if features is not None else work / "features"
     with first_process_first(model.device):
         prepared = _prepare(loaded, train, validation, held_out, depths, cache, recipe, progress)
-    recipe = _resolved(recipe, model, len(train))
+    recipe = resolved(recipe, model, len(train))
 
     def judged() -> Rankings | None:
         return None if prepared.held_out is None else rank_pairs(prepared.view, prepared.held_out)
@@ -179,7 +184,17 @@ def train_encoder(
         if first:
             save_encoder(loaded, place, recipe)
             shutil.rmtree(work / "checkpoints", ignore_errors=True)
-    return replace(run, output=place, share=share, before=before, after=after, leakage=common)
+    return replace(
+        run,
+        output=place,
+        share=share,
+        scale=began,
+        own_scale=loss is None and recipe.takes_scale(own_scale),
+        learned_scale=learned,
+        before=before,
+        after=after,
+        leakage=common,
+    )
 
 
 def trainable_encoder(encoder: str | Encoder) -> SentenceTransformerEncoder:
@@ -286,13 +301,16 @@ def _share_is_open(recipe: Recipe) -> bool:
     return recipe.interpolation is None and recipe.augmentation is None and recipe.lora is None
 
 
-def _resolved(recipe: Recipe, model: Any, pairs: int) -> Recipe:
-    """Fill in what depends on the model and on the number of pairs."""
+def resolved(recipe: Recipe, model: Any, pairs: int) -> Recipe:
+    """Fill in what depends on the model, frozen as it will be trained, and on the pairs' number."""
     heads = only_heads(model)
+    batch = recipe.batch_size or min(_BATCH, pairs)
+    steps = math.ceil(math.ceil(pairs / (batch * process_count())) / recipe.accumulate)
+    epochs = max(_HEAD_EPOCHS, math.ceil(_HEAD_STEPS / steps)) if heads else _EPOCHS
     rate = _HEAD_RATE if heads else _RATE if recipe.lora is None else _LORA_RATE
     return replace(
         recipe,
-        epochs=recipe.epochs or (_HEAD_EPOCHS if heads else _EPOCHS),
-        batch_size=recipe.batch_size or min(_BATCH, pairs),
+        epochs=recipe.epochs or epochs,
+        batch_size=batch,
         learning_rate=recipe.learning_rate or rate,
     )

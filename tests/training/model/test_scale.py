@@ -50,15 +50,29 @@ def test_a_learned_loss_begins_at_the_start_models(around: str) -> None:
     assert Scale.learned_by(sigmoid) == Scale(pytest.approx(40), pytest.approx(-12))
 
 
-def test_what_is_said_or_not_learned_is_not_taken_from_the_start_model() -> None:
-    said = Recipe(temperature=0.2, learned_temperature=True).make_loss(8, Scale(40.0))
-    assert isinstance(said, InfoNCE)
-    assert said.temperature == pytest.approx(0.2)
-    fixed = Recipe().make_loss(8, Scale(40.0))
-    assert isinstance(fixed, InfoNCE)
-    assert fixed.temperature == pytest.approx(0.05)
-    assert Scale.learned_by(fixed) is None
-    assert Recipe(learned_temperature=True).make_loss(8).temperature == pytest.approx(0.05)
+@pytest.mark.parametrize("learned", [False, True])
+def test_the_temperature_is_what_is_said_else_the_start_models(learned: bool) -> None:
+    def made(scale: Scale | None, said: float | None = None) -> float:
+        recipe = Recipe(temperature=said, learned_temperature=learned)
+        loss = recipe.make_loss(8, scale)
+        assert isinstance(loss, InfoNCE)
+        assert loss.log_scale.requires_grad == learned
+        assert (Scale.learned_by(loss) is not None) == learned
+        assert recipe.takes_scale(scale) == (loss.temperature == pytest.approx(1 / 40))
+        return loss.temperature
+
+    assert made(Scale(40.0), 0.2) == pytest.approx(0.2)
+    assert made(Scale(40.0)) == pytest.approx(1 / 40)
+    assert made(Scale(40.0, -12.0)) == pytest.approx(1 / 40)
+    assert made(None) == pytest.approx(0.05)
+
+
+def test_a_softmaxs_scale_is_none_for_a_sigmoid() -> None:
+    recipe = Recipe(loss="sigmoid")
+    assert recipe.takes_scale(Scale(40.0, -12.0))
+    assert not recipe.takes_scale(Scale(40.0))
+    assert not recipe.takes_scale(None)
+    assert not Recipe(loss="triplet").takes_scale(Scale(40.0))
     softmax = Recipe(loss="sigmoid").make_loss(8, Scale(40.0))  # no bias: other logits
     assert isinstance(softmax, Sigmoid)
     assert float(softmax.bias) == -10
@@ -82,12 +96,15 @@ def test_single_numbers_learn_at_a_rate_of_their_own(
 def test_first_losses_are_those_of_the_start_models_scale(
     tmp_path: Path, pairs: PairDataset
 ) -> None:
-    recipe = Recipe(epochs=1, learned_temperature=True, interpolation=1.0)
+    recipe = Recipe(epochs=1, interpolation=1.0)
     first = []
     for scale in (0.0, math.log(100)):
         start = save_joint(tmp_path / f"{scale}", scale=scale)
         report = train_encoder(str(start), pairs, tmp_path / f"{scale}-out", recipe=recipe)
         first.append(report.losses[0])
+        assert report.scale == Scale(pytest.approx(math.exp(scale)))
+        assert report.own_scale
+        assert report.learned_scale is None
     assert first[0] == pytest.approx(math.log(len(pairs)), abs=0.2)  # cosines alone say little
     assert abs(first[0] - first[1]) > 0.01
 
@@ -112,13 +129,16 @@ def test_a_siglip_keeps_scale_and_bias(tmp_path: Path, pairs: PairDataset) -> No
     start = save_siglip(tmp_path / "siglip")
     before = Scale.of(model_at(start))
     recipe = Recipe(loss="sigmoid", epochs=2, interpolation=1.0)
-    train_encoder(str(start), pairs, tmp_path / "out", recipe=recipe)
+    report = train_encoder(str(start), pairs, tmp_path / "out", recipe=recipe)
     after = Scale.of(model_at(tmp_path / "out"))
     assert before is not None
     assert after is not None
     assert before.bias is not None
     assert after.bias is not None
     assert 0 < abs(after.bias - before.bias) < 0.1
+    assert report.scale == Scale(pytest.approx(before.factor), pytest.approx(before.bias))
+    assert report.learned_scale == Scale(pytest.approx(after.factor), pytest.approx(after.bias))
+    assert report.as_json()["own_scale"] is True
     assert 0 < abs(math.log(after.factor / before.factor)) < 0.1
 
 

@@ -24,6 +24,7 @@ from unisem.training.loop.environment import from_first_process, process_count
 from unisem.training.loop.evaluator import HitEvaluator
 from unisem.training.loop.trainer import PairTrainer
 from unisem.training.losses import CachedLoss, EmbeddingLoss, PairLoss
+from unisem.training.model.rates import learning_rates
 from unisem.training.model.sharding import copy_to_shard, take_back
 from unisem.training.model.unfreezing import GradualUnfreezing
 from unisem.training.recipe import Recipe
@@ -62,7 +63,8 @@ def fit_pairs(
         progress: Called after every step.
 
     Raises:
-        TrainingError: Gradual unfreezing is wanted in several processes.
+        TrainingError: Gradual unfreezing is wanted in several processes, or a rate for what is not
+            trained.
     """
     collator = PairCollator(pairs, negatives, recipe.seed)
     _freeze_unused(view, collator)
@@ -79,6 +81,8 @@ def fit_pairs(
         shutil.rmtree(folder, ignore_errors=True)
     trainer = PairTrainer(
         loss=module,
+        rates=learning_rates(model, recipe),
+        loss_rate=recipe.loss_rate,
         sharded=sharded,
         run={**asdict(recipe), **run, "processes": process_count()},
         args=_arguments(recipe, folder, evaluator, tensorboard, device),

@@ -62,6 +62,9 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         loss: An `EmbeddingLoss` or `CachedLoss`; also says which model is trained.
         run: What decides the result, as JSON values by name. It is kept in checkpoints, and a
             checkpoint of another run is not resumed.
+        rates: Learning rates by parameter name, of what does not learn at that of the arguments.
+        loss_rate: The learning rate of the loss's own parameters; 0.01 for single numbers, that of
+            the arguments for others, if ``None``.
         sharded: Divide the model among the processes, in place.
         **options: As ``SentenceTransformerTrainer``; ``data_collator`` is a `PairCollator`.
     """
@@ -70,9 +73,18 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
     is_fsdp_enabled: bool
 
     def __init__(
-        self, *, loss: nn.Module, run: Mapping[str, Any], sharded: bool = False, **options: Any
+        self,
+        *,
+        loss: nn.Module,
+        run: Mapping[str, Any],
+        rates: Mapping[str, float] | None = None,
+        loss_rate: float | None = None,
+        sharded: bool = False,
+        **options: Any,
     ) -> None:
         super().__init__(model=loss.model, loss=loss, **options)
+        self._rates = dict(rates or {})
+        self._loss_rate = loss_rate
         self._sharded = sharded
         self._run = json.loads(json.dumps(run))
         # The outermost: it passes on to a loss that it wraps, and its state holds that loss's.
@@ -124,21 +136,28 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         return [name for name, parameter in model.named_parameters() if parameter.dim() > 1]
 
     def get_optimizer_cls_and_kwargs(self, args: Any, model: Any = None) -> tuple[Any, Any]:
-        """Leave out the parameters that a loss steps itself; its single numbers have their rate."""
+        """Leave out the parameters that a loss steps itself; others learn at their own rates."""
         optimizer, options = super().get_optimizer_cls_and_kwargs(args, model)
         own = {id(p) for loss in self.pair_losses for p in loss.own_parameters()}
-        numbers = [
-            parameter
-            for loss in self.pair_losses
-            for parameter in loss.parameters()
-            if parameter.requires_grad and parameter.dim() == 0 and id(parameter) not in own
-        ]
-        apart = own | {id(number) for number in numbers}
-        groups = options["optimizer_dict"]
-        for group in groups:
-            group["params"] = [p for p in group["params"] if id(p) not in apart]
-        groups.append({"params": numbers, "weight_decay": 0.0, "lr": _SCALE_RATE})
-        options["optimizer_dict"] = [group for group in groups if group["params"]]
+        rates = {
+            id(parameter): self._rates[name]
+            for name, parameter in self.model.named_parameters()
+            if name in self._rates
+        }
+        for parameter in (p for loss in self.pair_losses for p in loss.parameters()):
+            rate = self._loss_rate or (_SCALE_RATE if parameter.dim() == 0 else None)
+            if rate is not None:
+                rates[id(parameter)] = rate
+        groups = []
+        for group in options["optimizer_dict"]:
+            by_rate: dict[float | None, list[nn.Parameter]] = {}
+            for parameter in group["params"]:
+                if id(parameter) not in own:
+                    by_rate.setdefault(rates.get(id(parameter)), []).append(parameter)
+            for rate, parameters in by_rate.items():
+                at = {} if rate is None else {"lr": rate}
+                groups.append(group | {"params": parameters} | at)
+        options["optimizer_dict"] = groups
         return optimizer, options
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:

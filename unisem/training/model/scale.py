@@ -35,15 +35,25 @@ class Scale:
         )
 
     @classmethod
+    def of_loss(cls, loss: PairLoss) -> Scale | None:
+        """The scale that a loss has now, itself or within; ``None`` if it has none."""
+        from unisem.training.losses import InfoNCE, Sigmoid
+
+        for part in loss.modules():
+            if isinstance(part, InfoNCE):
+                return cls(1 / part.temperature)
+            if isinstance(part, Sigmoid):
+                return cls(math.exp(float(part.log_scale.detach())), float(part.bias.detach()))
+        return None
+
+    @classmethod
     def learned_by(cls, loss: PairLoss) -> Scale | None:
         """The scale that a loss has learned, itself or within; ``None`` if it learns none."""
         from unisem.training.losses import InfoNCE, Sigmoid
 
         for part in loss.modules():
-            if isinstance(part, InfoNCE) and part.log_scale.requires_grad:
-                return cls(1 / part.temperature)
-            if isinstance(part, Sigmoid):
-                return cls(math.exp(float(part.log_scale.detach())), float(part.bias.detach()))
+            if isinstance(part, InfoNCE | Sigmoid) and part.log_scale.requires_grad:
+                return cls.of_loss(part)
         return None
 
     def write(self, model: Any, share: float = 1.0) -> None:
