@@ -200,7 +200,7 @@ def test_a_check_finds_damaged_tokens(
     with sqlite3.connect(file) as connection:
         two = "(SELECT image FROM tokens LIMIT 2)"
         connection.execute(f"UPDATE tokens SET numbers = zeroblob(9) WHERE image IN {two}")
-    assert "those of 2 pictures are damaged; `unisem tokens`" in found()
+    assert "those of 2 pictures or texts are damaged; `unisem tokens`" in found()
     assert space.make_tokens(reranker).made == 2
     assert list(check_tokens(place)) == []
     file.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
@@ -216,7 +216,7 @@ def test_tokens_of_copies_are_kept_once_and_are_those_of_the_model(
 ) -> None:
     space.make_tokens(reranker)
     records = [record for record in space.store.select() if record.image is not None]
-    store = TokenStore(space.path or Path(), reranker.fingerprint, reranker.token_shape)
+    store = reranker.tokens_in(space.path or Path())
     stored = store.read([record.image.sha256 or "" for record in records if record.image])
     assert len(stored) == 5
     space.backup(tmp_path / "copy.unisem")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import sqlite3
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,12 @@ import pytest
 from tests.support.matching_checkpoints import save_colbert, save_colpali
 from tests.support.networks import without_weights
 from tests.support.pictures import encoded, noise
-from unisem import ImageRef, Record
+from tests.support.toy import ToyEncoder
+from unisem import ImageRef, Record, SemanticSpace
 from unisem.errors import RerankerError
-from unisem.rerank import LateInteractionReranker, load_reranker
+from unisem.ingest.token_making import TokenReport
+from unisem.rerank import LateInteractionReranker, Reranker, load_reranker
+from unisem.rerank.int8_vectors import Int8Form
 
 TEXTS = ["a red cat", "blue", "the dog and the car in the snow", "snow", "a a a"]
 
@@ -142,3 +147,123 @@ def test_a_model_that_is_not_whole_is_refused(tmp_path: Path) -> None:
 def test_settings_of_cross_encoders_are_refused(colbert: Path) -> None:
     with pytest.raises(ValueError, match="has no activation"):
         load_reranker(colbert, activation="sigmoid")
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> SemanticSpace:
+    """Texts, pictures, captioned pictures and copies, in a space that says nothing of tokens."""
+    space = SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder())
+    space.add(
+        [
+            *(Record(id=f"text {n}", text=text) for n, text in enumerate(TEXTS)),
+            Record(id="copied text", text=TEXTS[0]),
+            *(Record(id=f"picture {n}", image=noise(n)) for n in range(3)),
+            Record(id="captioned", image=noise(1), text="a red car"),
+        ]
+    )
+    return space
+
+
+def judged(space: SemanticSpace, query: str, reranker: Reranker) -> dict[str, float | None]:
+    hits = space.search(query, k=20, reranker=reranker, duplicates="keep")
+    return {hit.record.id: hit.judged for hit in hits}
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_kept_vectors_give_brute_force_over_what_is_kept(
+    space: SemanticSpace, colpali: Path, monkeypatch: pytest.MonkeyPatch, factor: int
+) -> None:
+    reranker = loaded(colpali, pool_factor=factor)
+    before = judged(space, "a red dog", reranker)
+    report = space.make_tokens(reranker)
+    assert report == TokenReport(made=3, texts_made=6)
+    assert space.make_tokens(loaded(colpali)) == TokenReport(present=3, texts_present=6)
+    store = loaded(colpali).tokens_in(space.path or Path())
+    assert store.form == Int8Form(factor)
+    query = colpali_vectors(colpali, text=["a red dog"])
+    records = {record.id: record for record in space.store.select()}
+    expected = {}
+    for name, record in records.items():
+        keys = [record.image.sha256] if record.image else []
+        keys += [reranker.text_key(record.text)] if record.text else []
+        parts = store.read([str(key) for key in keys]).values()
+        assert len(parts) == len(keys)
+        expected[name] = max_sim(query, np.concatenate([part.whole() for part in parts]))
+    encode = type(reranker.model).encode_document
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise AssertionError("a record is encoded again")
+
+    monkeypatch.setattr(type(reranker.model), "encode_document", refused)
+    fresh = loaded(colpali)
+    found = judged(space, "a red dog", fresh)
+    assert found.keys() == expected.keys()
+    for name, score in expected.items():
+        assert found[name] == pytest.approx(score, abs=1e-4)
+        if factor == 1:
+            assert found[name] == pytest.approx(before[name], abs=0.1)
+    monkeypatch.setattr(type(reranker.model), "encode_document", encode)
+    store.keep_only([])  # what lacks is made, pooled and rounded likewise
+    for name, score in judged(space, "a red dog", fresh).items():
+        assert score == pytest.approx(expected[name], abs=0.02)
+
+
+def test_a_space_that_is_told_keeps_what_is_added(
+    tmp_path: Path, colpali: Path, colbert: Path
+) -> None:
+    place = tmp_path / "told.unisem"
+    with SemanticSpace.open(place, encoder=ToyEncoder(), tokens_for=str(colpali)) as space:
+        space.add([Record(id="t", text="snow"), Record(id="p", image=noise(1), text="a red car")])
+        space.add([Record(id="e", text=" "), Record(id="long", text="the cat " * 5000)])
+        assert space.make_tokens(loaded(colpali)) == TokenReport(present=1, texts_present=3)
+        space.delete(["t"])
+        assert space.make_tokens(loaded(colpali)) == TokenReport(
+            present=1, texts_present=2, dropped=1
+        )
+        again = space.make_tokens(loaded(colpali, pool_factor=2))
+        assert (again.made, again.texts_made) == (1, 2)
+        space.add([Record(id="new", text="the dog")])
+        assert space.make_tokens(loaded(colpali)).texts_present == 3
+    with SemanticSpace.open(place, encoder=ToyEncoder(), tokens_for=str(colbert)) as space:
+        report = space.make_tokens(loaded(colbert))
+        assert (report.made, report.present, report.texts_made) == (0, 0, 3), "it sees no pictures"
+        assert judged(space, "a dog", loaded(colbert)).keys() == {"new", "p", "long", "e"}
+
+
+def test_what_is_damaged_or_a_strangers_is_made_anew(
+    space: SemanticSpace, colpali: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    reranker = loaded(colpali)
+    space.make_tokens(reranker)
+    whole = judged(space, "a red dog", reranker)
+    (file,) = (space.path or Path()).glob("tokens-*.sqlite")
+    content = Int8Form().packed(np.eye(3, dtype=np.float32))  # whole, and of another width
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE tokens SET checksum = 0 WHERE image LIKE 'text:%'")
+        connection.execute(
+            "UPDATE tokens SET numbers = ?, checksum = ? WHERE image NOT LIKE 'text:%'",
+            (content, zlib.crc32(content)),
+        )
+    for name, score in judged(space, "a red dog", reranker).items():
+        assert score == pytest.approx(whole[name], abs=0.02)
+    assert "are damaged, and are not used" in caplog.text
+
+
+def test_what_the_model_fails_on_costs_itself_only(
+    space: SemanticSpace, colpali: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reranker = loaded(colpali)
+    vectors = reranker._vectors
+
+    def strange(sides: Any, task: Any) -> Any:
+        if task == "document" and any(text == "blue" for text, _ in sides):
+            raise RuntimeError("this model does not like blue")
+        return vectors(sides, task)
+
+    monkeypatch.setattr(reranker, "_vectors", strange)
+    report = space.make_tokens(reranker)
+    assert (report.made, report.texts_made) == (3, 5)
+    (skipped,) = report.skipped
+    assert (skipped.name, "does not like blue" in skipped.reason) == ("text 1", True)
+    found = judged(space, "a red dog", reranker)
+    assert [name for name, score in found.items() if score is None] == ["text 1"]

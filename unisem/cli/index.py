@@ -23,7 +23,7 @@ from unisem.cli.options import (
 )
 from unisem.cli.progress import progress_bar
 from unisem.cli.terminal import amount, notices, print_json, results
-from unisem.cli.tokens import make_tokens, print_tokens
+from unisem.cli.tokens import kept_tokens, make_tokens, print_tokens
 from unisem.common.lazy import require
 from unisem.common.printable import plain
 
@@ -75,7 +75,7 @@ def index(
         typer.Option(
             "--tokens-for",
             metavar="DIR",
-            help="Make the tokens of this reranker of all pictures; see unisem tokens.",
+            help="Make the tokens of this reranker of all records; see unisem tokens.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -149,7 +149,7 @@ def index(
             tokens = make_tokens(space, tokens_for)  # of what was in the space before, too
             told["tokens"] = asdict(tokens)
             if not as_json:
-                kept = f"keeps tokens of {amount(tokens.made + tokens.present, 'picture')}"
+                kept = f"keeps tokens of {kept_tokens(tokens)}"
                 print_tokens(kept, tokens, show_skipped=show_skipped)
         told |= {"space": str(into), "records": len(space), "encoder": space.encoder.name}
         if as_json:

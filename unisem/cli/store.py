@@ -51,7 +51,16 @@ def stats(space: Space, as_json: AsJson = False) -> None:
             "store": manifest.store,
             **asdict(found),
             "tokens": [
-                {"file": it.path.name, "pictures": it.pictures, "bytes": it.size} for it in kept
+                {
+                    "file": it.path.name,
+                    "pictures": it.pictures,
+                    "texts": it.texts,
+                    "bytes": it.size,
+                    "bytes_per_picture": it.picture_bytes,
+                    "bytes_per_text": it.text_bytes,
+                    "pool_factor": it.pool_factor,
+                }
+                for it in kept
             ],
         }
         print_json(parts)
@@ -202,7 +211,15 @@ def _stats_table(manifest: Manifest, found: Statistics, kept: Sequence[TokenFile
 def _tokens_of(file: TokenFile) -> str:
     if file.pictures is None:
         return "damaged; `unisem tokens` makes them anew"
-    return f"of {amount(file.pictures, 'picture')}"
+    parts = []
+    for count, noun, size in (
+        (file.pictures, "picture", file.picture_bytes),
+        (file.texts, "text", file.text_bytes),
+    ):
+        if size is not None:
+            parts.append(f"{amount(count, noun)} at {_size(round(size))} each")
+    pooled = f", pooled by {file.pool_factor}" if (file.pool_factor or 1) > 1 else ""
+    return f"of {' and '.join(parts) or 'nothing'}{pooled}"
 
 
 def _print_finding(finding: Finding) -> None:

@@ -1,4 +1,4 @@
-"""``unisem tokens``: what a reranker needs of a space's pictures, kept in the space."""
+"""``unisem tokens``: what a reranker needs of a space's records, kept in the space."""
 
 from __future__ import annotations
 
@@ -16,42 +16,56 @@ if TYPE_CHECKING:
     from unisem.ingest.token_making import TokenReport
     from unisem.space import SemanticSpace
 
-_SHOWN = 10  # skipped pictures that are listed unasked
+_SHOWN = 10  # skipped things that are listed unasked
 
 
 def tokens(
     space: Space,
     reranker: Annotated[
-        str, typer.Option(metavar="DIR", help="What `unisem train-reranker` wrote.")
+        str,
+        typer.Option(
+            metavar="DIR", help="What `unisem train-reranker` wrote, or a late-interaction model."
+        ),
     ],
+    pool_factor: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1000,
+            metavar="N",
+            help="Of late interaction: make one token vector of about N.",
+        ),
+    ] = None,
     show_skipped: Annotated[
-        bool, typer.Option("--show-skipped", help="List every picture that was skipped.")
+        bool, typer.Option("--show-skipped", help="List everything that was skipped.")
     ] = False,
     image_roots: ImageRoots = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a reranker's tokens of a space's pictures, so that it need not look at them again."""
+    """Make a reranker's tokens of a space's records, so that it need not look at them again."""
     with open_existing(space) as opened:
         for root in image_roots or ():
             opened.image_library.allow(root)
-        report = make_tokens(opened, reranker)
+        report = make_tokens(opened, reranker, pool_factor)
     if as_json:
         print_json(asdict(report))
         return
-    made = f"made tokens of {amount(report.made, 'picture')}; {report.present:,} had theirs"
+    had = report.present + report.texts_present
+    made = f"made tokens of {_things(report.made, report.texts_made)}; {had:,} had theirs"
     print_tokens(made, report, show_skipped=show_skipped)
 
 
-def make_tokens(space: SemanticSpace, reranker: str) -> TokenReport:
+def make_tokens(space: SemanticSpace, reranker: str, pool_factor: int | None = None) -> TokenReport:
     """Make a reranker's tokens under a progress bar.
 
     Raises:
         RerankerError: There is no such model, or it keeps no tokens.
+        ValueError: It pools nothing.
         typer.Exit: Ctrl-C; the person has been told what is kept.
     """
     from unisem.rerank import load_reranker
 
-    loaded = load_reranker(reranker, encoder=space.encoder)
+    loaded = load_reranker(reranker, encoder=space.encoder, pool_factor=pool_factor)
     try:
         with progress_bar("making tokens") as advance:
             return space.make_tokens(loaded, progress=advance)
@@ -63,8 +77,18 @@ def make_tokens(space: SemanticSpace, reranker: str) -> TokenReport:
         raise typer.Exit(130) from None
 
 
+def kept_tokens(report: TokenReport) -> str:
+    """Of how many pictures and texts a space keeps tokens."""
+    return _things(report.made + report.present, report.texts_made + report.texts_present)
+
+
+def _things(pictures: int, texts: int) -> str:
+    of_pictures = amount(pictures, "picture")
+    return f"{of_pictures} and {amount(texts, 'text')}" if texts else of_pictures
+
+
 def print_tokens(made: str, report: TokenReport, *, show_skipped: bool) -> None:
-    """Say what became of the pictures; `made` says of which tokens are there."""
+    """Say what became of the records; `made` says of which tokens are there."""
     out = results()
     dropped, skipped = report.dropped, report.skipped
     out.print(f"{made}, {dropped:,} dropped, {len(skipped):,} skipped", soft_wrap=True)

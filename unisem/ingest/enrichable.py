@@ -118,13 +118,13 @@ class Enrichable(ABC):
     def make_tokens(
         self, reranker: Reranker, *, progress: Callable[[int, int], None] | None = None
     ) -> TokenReport:
-        """Keep in this space what a reranker needs of its pictures, so that it need not see them.
+        """Keep in this space what a reranker needs of its records, so that it need not see them.
 
-        Tokens of removed pictures go; a space with ``tokens_for=`` makes those of new ones itself.
+        Tokens of removed ones go; a space with ``tokens_for=`` makes those of new ones itself.
 
         Args:
-            reranker: A `CrossModalReranker`.
-            progress: Called with (pictures done, pictures in all).
+            reranker: A `CrossModalReranker` or a `LateInteractionReranker`.
+            progress: Called with (pictures and texts done, pictures and texts in all).
 
         Raises:
             RerankerError: As of `TokenMaker`. What is done is kept.

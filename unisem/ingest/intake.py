@@ -6,7 +6,7 @@ Whoever adds records offers them here. What is done, once for each picture and i
 2. prepare, in the same thread: what is wanted and has no vector yet is decoded, ahead of the
    encoder, and bytes without a file are written into the space;
 3. embed, batch by batch, while the threads go on;
-4. where somebody asked for them, make and keep a reranker's tokens of those pictures;
+4. where somebody asked for them, make and keep a reranker's tokens of those records;
 5. commit, batch by batch (`committed`), or all at once by whoever wants all or nothing
    (`embedded`).
 """
@@ -130,7 +130,7 @@ class Intake:
         image_library: Where pictures may lie; ``None`` leaves that to the references' roots.
         encoder: Makes vectors; without one, pictures that come without are decoded small and to
             their end, to see that they can be.
-        tokens: Makes a reranker's tokens of the pictures that are taken in; none if ``None``.
+        tokens: Makes a reranker's tokens of what is taken in; none if ``None``.
     """
 
     def __init__(
@@ -350,8 +350,12 @@ class Intake:
             for item in batch
             if item.for_tokens is not None and item.record.image is not None
         }
-        if self.tokens is not None and seen:
-            self.tokens.keep({digest: image for digest, image in seen.items() if digest})
+        if self.tokens is not None:
+            kept = [item for item in batch if item.is_wanted and item.error is None]
+            self.tokens.keep(
+                {digest: image for digest, image in seen.items() if digest},
+                [item.record.text for item in kept],
+            )
 
     def _for_encoder(self, data: bytes) -> tuple[tuple[Image.Image, ...], bytes | None]:
         """What is kept of a picture whose vectors are to be made: its pixels, or its bytes."""

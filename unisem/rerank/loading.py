@@ -13,12 +13,8 @@ from unisem.rerank.blip import BlipReranker
 from unisem.rerank.cross_encoder import Activation, CrossEncoderReranker, refuse_headless
 from unisem.rerank.cross_modal.reranker import CrossModalReranker
 from unisem.rerank.late_interaction import LateInteractionReranker
-from unisem.rerank.local_reranker import LocalReranker
 
-_OTHERS: dict[str, type[LocalReranker]] = {
-    "MultiVectorEncoder": LateInteractionReranker,
-    "ImageTextMatching": BlipReranker,
-}
+_OTHERS = ("MultiVectorEncoder", "ImageTextMatching", "unisem-cross-modal")
 
 
 def load_reranker(
@@ -30,6 +26,7 @@ def load_reranker(
     batch_size: int | None = None,
     image_side: int = 1024,
     max_length: int | None = None,
+    pool_factor: int | None = None,
     encoder: Encoder | None = None,
     local_only: bool = False,
 ) -> Reranker:
@@ -45,6 +42,7 @@ def load_reranker(
         batch_size: Pairs that go through the model at once; 16, or what suits the kind.
         image_side: As of `LocalReranker`.
         max_length: As of `CrossEncoderReranker`; of no other kind.
+        pool_factor: As of `LateInteractionReranker`; of no other kind.
         encoder: A space's, which a `CrossModalReranker` shares if it was trained with that; other
             kinds have no use for it.
         local_only: Look for a hub id in the local cache and nowhere else.
@@ -69,12 +67,13 @@ def load_reranker(
         if not (directory / "modules.json").is_file():
             refuse_headless(found, directory)
         kind = "CrossEncoder"
-    elif kind not in (*_OTHERS, "unisem-cross-modal"):
+    elif kind not in _OTHERS:
         remedy = "; unisem.load_encoder loads encoders" if kind == "SentenceTransformer" else ""
         raise RerankerError(f"{found!r} is a {kind}, which embeds, and no reranker{remedy}")
     strange = {
         "activation": kind != "CrossEncoder" and activation != "model",
         "max_length": kind != "CrossEncoder" and max_length is not None,
+        "pool_factor": kind != "MultiVectorEncoder" and pool_factor is not None,
     }
     if refused := [setting for setting, is_refused in strange.items() if is_refused]:
         raise ValueError(f"{found!r} is a {kind} and has no {' and no '.join(refused)}")
@@ -94,6 +93,14 @@ def load_reranker(
             max_length=max_length,
             **size,
         )
-    return _OTHERS[kind](
-        found, directory, device=device, dtype=dtype, image_side=image_side, **size
-    )
+    if kind == "MultiVectorEncoder":
+        return LateInteractionReranker(
+            found,
+            directory,
+            device=device,
+            dtype=dtype,
+            image_side=image_side,
+            pool_factor=pool_factor,
+            **size,
+        )
+    return BlipReranker(found, directory, device=device, dtype=dtype, image_side=image_side, **size)

@@ -106,6 +106,19 @@ class LocalReranker(LocalModel, Reranker):
                 record.
             ImageError: The query's picture cannot be used.
         """
+        query, by_picture, by_text = self._query(text, image)
+        scores, failures = self._judged(query, records, by_picture, by_text)
+        if failures and np.isnan(scores).all():
+            raise failures[-1]
+        return scores
+
+    def _query(self, text: str | None, image: ImageRef | None) -> tuple[Any, bool, bool]:
+        """What is made of a query once, and what `_parts` says of it.
+
+        Raises:
+            RerankerError: As `score`.
+            ImageError: As `score`.
+        """
         if text is None and image is None:
             raise ValueError("a reranker needs the query's text, its image, or both")
         if text is not None:
@@ -115,7 +128,12 @@ class LocalReranker(LocalModel, Reranker):
         by_picture, by_text = self._parts(text, image)
         picture = None if image is None else self._open(image)
         side = self._side(text if image is None else text or None, picture)
-        query = self._guarded(lambda: self._asked(side))
+        return self._guarded(lambda: self._asked(side)), by_picture, by_text
+
+    def _judged(
+        self, query: Any, records: Sequence[Record], by_picture: bool, by_text: bool
+    ) -> tuple[NDArray[np.float32], list[RerankerError]]:
+        """Score records, batch by batch; what the model failed on has NaN, and is in the list."""
         scores = np.full(len(records), np.nan, np.float32)
         failures: list[RerankerError] = []
 
@@ -135,14 +153,12 @@ class LocalReranker(LocalModel, Reranker):
             for batch in self._batches(shown):
                 opened = list(pool.map(self._opened, [records[place] for place in batch]))
                 seen = {p: picture for p, picture in zip(batch, opened, strict=True) if picture}
-                judge(list(seen), [self._side(_words(records[p]), seen[p]) for p in seen])
-        unread = [p for p, record in enumerate(records) if np.isnan(scores[p]) and _words(record)]
+                judge(list(seen), [self._side(words_of(records[p]), seen[p]) for p in seen])
+        unread = [p for p, record in enumerate(records) if np.isnan(scores[p]) and words_of(record)]
         unread.sort(key=lambda p: len(records[p].text or ""))  # little padding: equals sit together
         for batch in self._batches(unread if by_text else []):
             judge(batch, [self._side(records[place].text or "") for place in batch])
-        if failures and np.isnan(scores).all():
-            raise failures[-1]
-        return scores
+        return scores, failures
 
     def _opened(self, record: Record) -> Image.Image | None:
         assert record.image is not None
@@ -152,7 +168,7 @@ class LocalReranker(LocalModel, Reranker):
             _LOGGER.warning(
                 "the picture of %r cannot be used, %s: %s",
                 record.id,
-                "its caption is judged" if _words(record) else "it is not judged",
+                "its caption is judged" if words_of(record) else "it is not judged",
                 error,
             )
             return None
@@ -200,6 +216,6 @@ def check_counts(**counts: int) -> None:
             raise ValueError(f"{label} must be a whole number of at least 1, not {value!r}")
 
 
-def _words(record: Record) -> str | None:
+def words_of(record: Record) -> str | None:
     """A record's text, ``None`` if there is nothing in it to read."""
     return record.text if record.text and record.text.strip() else None

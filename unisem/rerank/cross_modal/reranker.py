@@ -22,7 +22,8 @@ from unisem.images.reference import ImageRef, ImageSource, sources_as_list
 from unisem.models.finding import is_hub_id
 from unisem.models.local_model import LocalModel
 from unisem.records import Record, check_unicode
-from unisem.rerank.base import Reranker
+from unisem.rerank.token_form import FixedHalves
+from unisem.rerank.token_reranker import TokenReranker
 from unisem.rerank.token_store import TokenStore
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _AT_ONCE = 4  # pictures in the image tower; see `SentenceTransformerEncoder` fo
 _LOGGER = logging.getLogger(__name__)
 
 
-class CrossModalReranker(LocalModel, Reranker):
+class CrossModalReranker(LocalModel, TokenReranker):
     """Judges pictures by looking at the query's words and the picture's tokens together.
 
     A picture's tokens come from the image tower of the encoder that the model was trained with, and
@@ -254,13 +255,22 @@ class CrossModalReranker(LocalModel, Reranker):
 
     def stored(self, directory: Path, images: Collection[str]) -> dict[str, Tokens]:
         """The tokens, ``(t, w)`` float16 each, that a space's directory has of these digests."""
-        if not TokenStore.takes(self.token_shape):
+        if not FixedHalves.fits(self.token_shape):
             return {}
-        return TokenStore(directory, self.fingerprint, self.token_shape).read(images)
+        return self.tokens_in(directory).read(images)
 
-    def at(self, directory: Path) -> Reranker:
-        """The same reranker, which judges the tokens that a space has; see `TokenStore`."""
-        return _StoredTokensReranker(self, directory)
+    def load(self) -> None:
+        """See `TokenReranker.load`."""
+        _ = self._features
+
+    def tokens_in(self, directory: Path) -> TokenStore[Tokens]:
+        """See `TokenReranker.tokens_in`."""
+        return TokenStore(directory, self.fingerprint, FixedHalves(self.token_shape))
+
+    @property
+    def shared_encoder(self) -> Encoder | None:
+        """See `TokenReranker.shared_encoder`."""
+        return self.encoder
 
     def score(
         self, text: str | None, image: ImageRef | None, records: Sequence[Record]
@@ -271,6 +281,18 @@ class CrossModalReranker(LocalModel, Reranker):
             RerankerError: The query is or has a picture: this model judges texts against pictures.
         """
         return self.score_stored(text, image, records, {})
+
+    def score_in(
+        self,
+        directory: Path,
+        text: str | None,
+        image: ImageRef | None,
+        records: Sequence[Record],
+    ) -> NDArray[np.float32]:
+        """See `TokenReranker.score_in`; the scores are the same to the bit."""
+        digests = {record.image.sha256 for record in records if record.image is not None}
+        stored = self.stored(directory, {it for it in digests if it is not None})
+        return self.score_stored(text, image, records, stored)
 
     def score_stored(
         self,
@@ -320,26 +342,3 @@ class CrossModalReranker(LocalModel, Reranker):
         except ImageError as error:
             _LOGGER.warning("the picture of %r cannot be used: %s", record.id, error)
             return None
-
-
-class _StoredTokensReranker(Reranker):
-    """Judges pictures by the tokens in a space, without opening them; makes those that lack."""
-
-    def __init__(self, reranker: CrossModalReranker, directory: Path) -> None:
-        self._reranker = reranker
-        self._directory = directory
-
-    @property
-    def name(self) -> str:
-        return self._reranker.name
-
-    def at(self, directory: Path) -> Reranker:
-        return self._reranker.at(directory)
-
-    def score(
-        self, text: str | None, image: ImageRef | None, records: Sequence[Record]
-    ) -> NDArray[np.float32]:
-        judge = self._reranker
-        digests = {record.image.sha256 for record in records if record.image is not None}
-        stored = judge.stored(self._directory, {it for it in digests if it is not None})
-        return judge.score_stored(text, image, records, stored)
