@@ -15,7 +15,7 @@ from unisem.pairs import Pair, PairDataset, check_pairs
 def as_dataset(part: Pairs, library: Path, features: Path) -> PairDataset:
     """The pairs of one part that can be opened; which those are is found out once."""
     pairs = [
-        Pair(ImageRef(path=part.pictures[picture], root=library), caption, str(picture))
+        Pair.of(ImageRef(path=part.pictures[picture], root=library), caption, str(picture))
         for caption, pictures in zip(part.captions, part.relevant, strict=True)
         for picture in pictures
     ]
@@ -26,7 +26,7 @@ def as_dataset(part: Pairs, library: Path, features: Path) -> PairDataset:
         digests.write_text(json.dumps({p.image_id: p.image.sha256 for p in checked}))
     known = json.loads(digests.read_text(encoding="utf-8"))
     usable = [
-        replace(pair, image=replace(pair.image, sha256=known[pair.image_id]))
+        Pair.of(replace(pair.image, sha256=known[pair.image_id]), pair.caption, pair.image_id)
         for pair in pairs
         if pair.image_id in known
     ]

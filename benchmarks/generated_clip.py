@@ -78,7 +78,7 @@ def write_pairs(folder: Path, count: int, *, tokens: int) -> PairDataset:
         references.append(ImageRef(path=path, root=folder))
     letters = rng.choice(list(_LETTERS), (count, tokens - 2))
     pairs = (
-        Pair(references[number % _PICTURES], " ".join(caption), str(number % _PICTURES))
+        Pair.of(references[number % _PICTURES], " ".join(caption), str(number % _PICTURES))
         for number, caption in enumerate(letters)
     )
     return check_pairs(PairDataset(tuple(pairs))).dataset

@@ -45,7 +45,7 @@ def in_other_words(known: PairDataset) -> PairDataset:
     """Pairs of clip art with every way to put each caption; see `of_clip_art`."""
     return PairDataset(
         tuple(
-            Pair(pair.image, text, pair.image_id)
+            Pair.of(pair.image, text, pair.image_id)
             for pair in known
             for text in dict.fromkeys(of_clip_art(pair.caption))
         )
@@ -65,4 +65,4 @@ def _pairs(drawings: Iterable[Drawing], folder: Path) -> Iterator[Pair]:
         image = ImageRef(path=path, root=folder)
         texts = dict.fromkeys(drawing.texts if drawing.kind == "flag" else drawing.texts[:1])
         for text in texts:
-            yield Pair(image, text, path.name)
+            yield Pair.of(image, text, path.name)

@@ -110,7 +110,7 @@ def as_dataset(made: Sequence[Scene], folder: Path) -> PairDataset:
         path = folder / f"{number:05}.png"
         if not path.exists():
             scene.draw().save(path)
-        pairs.append(Pair(ImageRef(path=path, root=folder), scene.true[0], path.name))
+        pairs.append(Pair.of(ImageRef(path=path, root=folder), scene.true[0], path.name))
     checked = check_pairs(PairDataset(tuple(pairs))).dataset
     if len(checked) != len(made):
         raise ValueError(f"{folder}: {len(made) - len(checked)} scenes are drawn twice")

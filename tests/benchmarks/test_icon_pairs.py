@@ -14,7 +14,7 @@ from unisem.pairs import Pair, PairDataset
 def test_other_words_are_pairs_of_the_same_picture(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "cat.png")
     image = ImageRef(path=tmp_path / "cat.png")
-    known = PairDataset((Pair(image, "Red_cat 2. animal, unsorted", "cat"),))
+    known = PairDataset((Pair.of(image, "Red_cat 2. animal, unsorted", "cat"),))
     found = in_other_words(known)
     assert {pair.image_id for pair in found} == {"cat"}
     assert len(set(found.captions)) == len(found)

@@ -120,8 +120,8 @@ def test_captions_have_the_tokens_wanted_and_pairs_differ(tmp_path: Path) -> Non
     encoder = load_encoder(str(save_clip(tmp_path / "clip", tiny_clip())))
     dataset = write_pairs(tmp_path / "pictures", 300, tokens=TOKENS)
     assert len(dataset) == 300
-    assert len(set(dataset.caption_ids.tolist())) == 300
-    assert len(set(dataset.image_ids.tolist())) == 256
+    assert len(set(dataset.query_ids.tolist())) == 300
+    assert len(set(dataset.document_ids.tolist())) == 256
     features = encoder.model.preprocess([{"text": c} for c in dataset.captions])  # type: ignore[attr-defined]
     assert features["input_ids"].shape == (300, TOKENS)
 

@@ -40,7 +40,9 @@ def test_from_a_search_to_pairs_and_back_to_nothing(run: Run, built: Path) -> No
     with SemanticSpace.open(built, encoder=ToyEncoder()) as space:
         pairs = pairs_of_space(space)
     told = [pair for pair in pairs if pair.caption == "my favourite"]
-    assert [(pair.image_id, pair.wrong) for pair in told] == [(first.shown[2], first.wrong)]
+    assert [(p.image_id, tuple(o.image_id for o in p.negatives)) for p in told] == [
+        (first.shown[2], first.wrong)
+    ]
     assert len(pairs) == 7, "and the captions of six cards"
     listed = run("feedback", "list", built).stdout
     assert "my favourite" in listed

@@ -37,7 +37,7 @@ def expected(captions: Captions, tiny: Path, tmp_path_factory: pytest.TempPathFa
     from unisem.pairs import Pair, PairDataset, check_pairs, split_pairs
     from unisem.training import Recipe, train_encoder
 
-    pairs = tuple(Pair(ImageRef.of(path), text, path.name) for path, text in captions.items())
+    pairs = tuple(Pair.of(ImageRef.of(path), text, path.name) for path, text in captions.items())
     split = split_pairs(check_pairs(PairDataset(pairs)).dataset)
     out = tmp_path_factory.mktemp("expected") / "out"
     train_encoder(str(tiny), split.train, out, recipe=Recipe(epochs=2))

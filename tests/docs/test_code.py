@@ -58,6 +58,8 @@ def test_the_code_of_a_page_runs(page: Path, workplace: Path, server: ChatServer
         for pair in coloured_pairs(Path("photos"), 30):
             assert pair.image.path is not None
             pair.image.path.with_suffix(".txt").write_text(pair.caption, encoding="utf-8")
+        rows = [f"question {n}\tanswer {n}\tno answer {n}" for n in range(9)]
+        Path("questions.tsv").write_text("\n".join(["anchor\tpositive\tnegative", *rows]))
     names: dict[str, Any] = {"__name__": "page", "other_retriever": OtherRetriever()}
     run(page, names)
     if check := CHECKS.get(name_of(page)):

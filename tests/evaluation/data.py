@@ -47,5 +47,5 @@ def shades(folder: Path, each: int = 4, captions: int = 1) -> PairDataset:
             solid(colour, (20 + number, 20)).save(path)
             for version in range(captions):
                 words = f"a {colour} card number{number} {colour} version{version}"
-                pairs.append(Pair(ImageRef(path=path, root=folder), words, path.name))
+                pairs.append(Pair.of(ImageRef(path=path, root=folder), words, path.name))
     return PairDataset(tuple(pairs))

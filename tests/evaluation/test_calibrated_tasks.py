@@ -52,7 +52,7 @@ def speckled(folder: Path, count: int) -> PairDataset:
         colour = list(COLOURS)[number % 6]
         pixels = np.array(solid(colour, (8, 8)), int) + rng.integers(-10, 10, (8, 8, 3))
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
-        pairs.append(Pair(ImageRef(path=path, root=folder), f"{colour} {number}", path.name))
+        pairs.append(Pair.of(ImageRef(path=path, root=folder), f"{colour} {number}", path.name))
     return PairDataset(tuple(pairs))
 
 

@@ -208,7 +208,7 @@ def test_two_pictures_are_enough(tmp_path: Path) -> None:
     for seed in (0, 1):
         noise(seed).save(tmp_path / f"{seed}.png")
         image = ImageRef(path=tmp_path / f"{seed}.png", root=tmp_path)
-        pairs.append(Pair(image, f"picture {seed}", f"{seed}.png"))
+        pairs.append(Pair.of(image, f"picture {seed}", f"{seed}.png"))
     report = evaluate(ToyEncoder(), PairDataset(tuple(pairs)), options=QUICK)
     assert report.encoder.tasks[0].candidates == 2
     report.write_html(tmp_path / "page.html")

@@ -12,7 +12,7 @@ from tests.support.pictures import solid
 from tests.support.toy import ToyEncoder
 from unisem.errors import UniSemError
 from unisem.evaluation import EvaluationOptions, Report, evaluate
-from unisem.pairs import check_pairs, split_pairs
+from unisem.pairs import Input, check_pairs, split_pairs
 from unisem.pairs.dataset import PairDataset
 
 QUICK = EvaluationOptions(rounds=300)
@@ -53,7 +53,10 @@ def test_a_picture_that_one_encoder_refuses_is_left_out_for_both(tmp_path: Path)
 
 def test_a_caption_that_is_not_unicode_costs_its_own_pair_only(tmp_path: Path) -> None:
     pairs = shades(tmp_path)
-    torn = [replace(pairs[0], caption="half \ud800"), replace(pairs[1], caption="nul \0 inside")]
+    torn = [
+        replace(pairs[0], query=Input("half \ud800")),
+        replace(pairs[1], query=Input("nul \0 inside")),
+    ]
     data = PairDataset((*torn, *pairs.pairs[2:]))
     report = evaluate(ToyEncoder(), data, options=QUICK)
     assert (report.data.read, report.data.pairs) == (24, 23)

@@ -143,9 +143,9 @@ def test_captions_and_names_are_text(tmp_path: Path) -> None:
     for number, text in enumerate(HOSTILE):
         solid(list(COLOURS)[number % 6], (20 + number, 20)).save(tmp_path / f"{number}.png")
         image = ImageRef(path=tmp_path / f"{number}.png", root=tmp_path)
-        pairs.append(Pair(image, text, f"{number} {HOSTILE[1]}"))
+        pairs.append(Pair.of(image, text, f"{number} {HOSTILE[1]}"))
     gone = ImageRef(path=tmp_path / f"gone {HOSTILE[0].replace('/', '')}.png", root=tmp_path)
-    pairs.append(Pair(gone, "gone", "gone"))
+    pairs.append(Pair.of(gone, "gone", "gone"))
 
     class Hostile(Blurred):
         @property

@@ -20,7 +20,7 @@ ROOT = Path("pictures")
 
 def pair(picture: str, caption: str, digest: str | None = None) -> Pair:
     image = ImageRef(path=ROOT / picture, sha256=digest or picture)
-    return Pair(image, caption, picture)
+    return Pair.of(image, caption, picture)
 
 
 def named(tasks: PairTasks) -> dict[str, RetrievalTask]:

@@ -12,7 +12,7 @@ from tests.support.pictures import encoded, noise, solid
 from tests.training.support import numbered_pairs
 from unisem.errors import TrainingError
 from unisem.images.reference import ImageRef
-from unisem.pairs import CaptionCleaning, Pair, PairDataset, check_pairs, split_pairs
+from unisem.pairs import CaptionCleaning, Input, Pair, PairDataset, check_pairs, split_pairs
 from unisem.pairs.splits import Leakage, leakage
 from unisem.training import Augmentation
 
@@ -26,7 +26,7 @@ def test_the_report_counts_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "cut.jpg").write_bytes(jpeg[: len(jpeg) // 2])
 
     def pair(name: str, caption: str) -> Pair:
-        return Pair(ImageRef(path=tmp_path / name, root=tmp_path), caption, name)
+        return Pair.of(ImageRef(path=tmp_path / name, root=tmp_path), caption, name)
 
     dataset = PairDataset(
         (
@@ -62,14 +62,14 @@ def test_the_report_counts_what_is_wrong(tmp_path: Path) -> None:
     assert (report.shared_captions, report.copies) == (1, 1)
     assert calls[-1] == (7, 7)
     # A copy is the same picture for losses and for splits.
-    assert checked.dataset.image_ids.tolist() == [0, 0, 1, 2]
-    assert checked.dataset.caption_ids.tolist() == [0, 1, 0, 2]
+    assert checked.dataset.document_ids.tolist() == [0, 0, 1, 2]
+    assert checked.dataset.query_ids.tolist() == [0, 1, 0, 2]
     assert checked.dataset.groups.tolist() == [0, 0, 0, 1]
 
 
 def test_what_is_not_unicode_costs_its_own_pair_only(tmp_path: Path) -> None:
     dataset = numbered_pairs(tmp_path, 3)
-    broken = replace(dataset[1], caption="half a pair: \ud83d")
+    broken = replace(dataset[1], query=Input("half a pair: \ud83d"))
     checked = check_pairs(PairDataset((dataset[0], broken, dataset[2])))
     assert checked.dataset.captions == [dataset[0].caption, dataset[2].caption]
     assert checked.report.pairs == 3
@@ -80,8 +80,8 @@ def test_splits_share_no_picture_content_or_caption(tmp_path: Path) -> None:
     pairs = list(numbered_pairs(tmp_path, 40, captions=2))
     copy = tmp_path / "copy.png"
     copy.write_bytes((tmp_path / "3.png").read_bytes())
-    pairs.append(Pair(ImageRef(path=copy, root=tmp_path), "a copy", "copy"))
-    pairs.append(replace(pairs[0], caption=pairs[20].caption))
+    pairs.append(Pair.of(ImageRef(path=copy, root=tmp_path), "a copy", "copy"))
+    pairs.append(replace(pairs[0], query=pairs[20].query))
     dataset = check_pairs(PairDataset(tuple(pairs))).dataset
     for seed in range(5):
         split = split_pairs(dataset, held_out=0.25, seed=seed)
@@ -97,8 +97,8 @@ def test_splits_share_no_picture_content_or_caption(tmp_path: Path) -> None:
 def test_leakage_is_seen_by_content_and_by_caption(tmp_path: Path) -> None:
     dataset = numbered_pairs(tmp_path, 6)
     train = dataset.select([0, 1, 2, 3])
-    copied = replace(dataset[1], image_id="other name", caption="other words")
-    said = replace(dataset[5], caption=dataset[2].caption.upper())
+    copied = Pair.of(dataset[1].image, "other words", "other name")
+    said = replace(dataset[5], query=Input(dataset[2].caption.upper()))
     assert leakage(train, PairDataset((dataset[4], copied, said))) == Leakage(1, 1)
 
 
@@ -120,7 +120,7 @@ def test_a_split_needs_something_on_both_sides(
 
 def test_pairs_that_all_hang_together_are_not_split(tmp_path: Path) -> None:
     dataset = numbered_pairs(tmp_path, 6)
-    same = PairDataset(tuple(replace(pair, caption="the same") for pair in dataset))
+    same = PairDataset(tuple(replace(pair, query=Input("the same")) for pair in dataset))
     with pytest.raises(TrainingError, match="hang together"):
         split_pairs(same)
 

@@ -125,7 +125,7 @@ def test_bad_lines_are_skipped(pictures: Path) -> None:
     table.write_text("\n".join(lines))
     dataset = PairDataset.read(table)
     assert dataset.captions == ["one", "two"]
-    assert len(set(dataset.image_ids.tolist())) == 1
+    assert len(set(dataset.document_ids.tolist())) == 1
     assert [item.name.rpartition(":")[2] for item in dataset.skipped] == ["2", "3", "4", "5", "7"]
 
 
@@ -139,7 +139,7 @@ def test_coco_has_several_captions_of_a_picture(pictures: Path) -> None:
     file.write_text(json.dumps({"images": images, "annotations": annotations}))
     dataset = PairDataset.read(file, image_root=pictures)
     assert dataset.captions == ["a red tiger", "a blue word", "again"]
-    assert dataset.image_ids.tolist() == [0, 1, 0]
+    assert dataset.document_ids.tolist() == [0, 1, 0]
     assert reasons(dataset) == ["its image_id 7 is not among the images", 'has no "caption"']
 
 
@@ -237,7 +237,7 @@ def test_a_shard_s_json_may_have_several_captions(pictures: Path, tmp_path: Path
     members |= {"2.json": b"[" * 100_000}
     dataset = PairDataset.read(write_shard(tmp_path / "0.tar", members), unpack_to=tmp_path / "u")
     assert dataset.captions == ["one", "two"]
-    assert len(set(dataset.image_ids.tolist())) == 1
+    assert len(set(dataset.document_ids.tolist())) == 1
     assert ["caption" in reason for reason in reasons(dataset)] == [True, True]
 
 

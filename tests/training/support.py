@@ -26,7 +26,9 @@ def numbered_pairs(folder: Path, count: int, captions: int = 1) -> PairDataset:
         path = folder / f"{number}.png"
         noise(number).save(path)
         pairs += [
-            Pair(ImageRef(path=path, root=folder), f"{caption_of(number)} {version}", str(number))
+            Pair.of(
+                ImageRef(path=path, root=folder), f"{caption_of(number)} {version}", str(number)
+            )
             for version in range(captions)
         ]
     return check_pairs(PairDataset(tuple(pairs))).dataset
@@ -51,7 +53,7 @@ def coloured_pairs(folder: Path, count: int) -> PairDataset:
         pixels[0, 0] = number
         Image.fromarray(pixels).save(path)
         caption = " ".join(WORDS[digit] for digit in digits)
-        pairs.append(Pair(ImageRef(path=path, root=folder), f"{caption} {number}", str(number)))
+        pairs.append(Pair.of(ImageRef(path=path, root=folder), f"{caption} {number}", str(number)))
     return check_pairs(PairDataset(tuple(pairs))).dataset
 
 

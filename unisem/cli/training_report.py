@@ -49,7 +49,7 @@ def checked_parts(
     if not held_out:
         return checked.dataset, None
     split = split_pairs(checked.dataset, held_out=share_or_number(held_out), seed=seed)
-    if len(set(split.train.image_ids.tolist())) < 2:
+    if len(set(split.train.document_ids.tolist())) < 2:
         raise TrainingError(
             f"--held-out {held_out:g} leaves {amount(len(split.train), 'pair')} with one picture "
             "to train on; hold out fewer"

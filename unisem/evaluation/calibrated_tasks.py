@@ -50,7 +50,7 @@ def calibrated_tasks(
             dataset.select(np.flatnonzero(np.isin(groups, half)))
             for half in np.array_split(rng.permutation(drawn), 2)
         )
-        if min(len(set(half.tolist())) for half in (one.image_ids, one.caption_ids)) < FEWEST:
+        if min(len(set(half.tolist())) for half in one.contents.T) < FEWEST:
             return ()
         sample = _sample(one, tasks, embeddings)
         fitted = fit_calibration(sample, fingerprint=fingerprint, seed=split)

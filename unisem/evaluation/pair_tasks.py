@@ -89,7 +89,7 @@ class _Graph:
         self.images_of: dict[str, list[str]] = {}
         self.groups: dict[str, int] = {}
         name_of: dict[int, tuple[str, ImageRef]] = {}  # of a picture's copies the least id
-        numbers = pairs.image_ids
+        numbers = pairs.document_ids
         for number, pair in zip(numbers, pairs, strict=True):
             here = (pair.image_id, pair.image)
             name_of[int(number)] = min(name_of.get(int(number), here), here, key=lambda it: it[0])

@@ -138,7 +138,7 @@ def _require(
     dataset: PairDataset, name: str, checked: CheckedPairs, unencodable: list[Skipped]
 ) -> None:
     """Say what was wrong with data of which too little is left."""
-    pictures, captions = set(dataset.image_ids.tolist()), set(dataset.caption_ids.tolist())
+    captions, pictures = map(set, dataset.contents.T.tolist())
     if len(pictures) >= 2 and len(captions) >= 2:
         return
     report = checked.report

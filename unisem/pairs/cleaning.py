@@ -8,6 +8,8 @@ import unicodedata
 from dataclasses import dataclass, replace
 
 from unisem.pairs.dataset import PairDataset
+from unisem.pairs.input import Input
+from unisem.pairs.pair import Pair
 
 _TAG = re.compile(r"</?[a-zA-Z!][^<>]{0,200}>")
 _URL = re.compile(r"\b(?:https?://|www\.)\S+", re.IGNORECASE)
@@ -19,7 +21,8 @@ class CaptionCleaning:
     """What is done to every caption, in this order.
 
     HTML tags and entities go, Unicode is normalised (NFKC), white space becomes single spaces. A
-    caption of which nothing is left is empty, and `check_pairs` leaves its pair out.
+    text of which nothing is left is empty, and `check_pairs` leaves its pair out unless there is a
+    picture with it.
 
     Attributes:
         urls: Remove URLs.
@@ -50,6 +53,12 @@ class CaptionCleaning:
         return text
 
     def apply(self, dataset: PairDataset) -> PairDataset:
-        """The dataset with every caption cleaned."""
-        pairs = tuple(replace(pair, caption=self.clean(pair.caption)) for pair in dataset)
-        return PairDataset(pairs, dataset.skipped)
+        """The dataset with every text cleaned: captions, and those of other kinds of pairs."""
+        pairs = []
+        for pair in dataset:
+            query, document, *negatives = map(self._cleaned, pair.inputs)
+            pairs.append(Pair(query, document, tuple(negatives)))
+        return PairDataset(tuple(pairs), dataset.skipped)
+
+    def _cleaned(self, one: Input) -> Input:
+        return one if one.text is None else replace(one, text=self.clean(one.text))

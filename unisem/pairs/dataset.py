@@ -1,8 +1,9 @@
-"""`PairDataset`: pictures with their captions, as training wants them."""
+"""`PairDataset`: queries with their documents, as training wants them."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from unisem.common.skipped import Skipped
 from unisem.errors import TrainingError
+from unisem.pairs.input import Form, Input
 from unisem.pairs.pair import Pair
 
 if TYPE_CHECKING:
@@ -25,8 +27,8 @@ Ids = NDArray[np.int64]
 class PairDataset:
     """Pairs in a fixed order, and what could not become one.
 
-    A picture with several captions gives several pairs. Pictures are referred to, not opened:
-    `unisem.training.check_pairs` opens them.
+    The usual pairs are captions and their pictures; a picture with several captions gives several.
+    Pictures are referred to, not opened: `unisem.training.check_pairs` opens them.
 
     Attributes:
         pairs: The pairs.
@@ -47,31 +49,54 @@ class PairDataset:
 
     @property
     def captions(self) -> list[str]:
-        """The caption of every pair."""
+        """The caption of every pair.
+
+        Raises:
+            TrainingError: A pair is of another kind than a caption and its picture.
+        """
         return [pair.caption for pair in self.pairs]
 
     @property
-    def image_ids(self) -> Ids:
-        """``(n,)`` numbers, equal where two pairs have the same picture, by content or by id."""
-        same = _Union(len(self.pairs))
-        same.join(pair.image_id for pair in self.pairs)
-        same.join(pair.image.sha256 for pair in self.pairs)
-        return same.numbers()
+    def kinds(self) -> dict[str, int]:
+        """How many pairs there are of each kind, in the order of appearance."""
+        return dict(Counter(pair.kind for pair in self.pairs))
 
     @property
-    def caption_ids(self) -> Ids:
-        """``(n,)`` numbers, equal where two pairs have the same caption but for case and space."""
-        same = _Union(len(self.pairs))
-        same.join(caption_key(pair.caption) for pair in self.pairs)
-        return same.numbers()
+    def forms(self) -> set[Form]:
+        """What inputs, negatives among them, are made of."""
+        return {one.form for pair in self.pairs for one in pair.inputs}
+
+    @property
+    def query_ids(self) -> Ids:
+        """``(n,)`` numbers from 0 in order of appearance, equal where queries are the same."""
+        return _counted(self.contents[:, 0])
+
+    @property
+    def document_ids(self) -> Ids:
+        """``(n,)`` numbers from 0 in order of appearance, equal where documents are the same."""
+        return _counted(self.contents[:, 1])
+
+    @property
+    def contents(self) -> Ids:
+        """``(n, 2)`` numbers of queries and documents, equal where any two of these are the same.
+
+        Texts are that if they differ in case and white space only, pictures if their contents or
+        their ids are equal, and what is both if both its parts are.
+        """
+        sides = [side for pair in self.pairs for side in (pair.query, pair.document)]
+        return content_numbers(sides).reshape(-1, 2)
 
     @property
     def groups(self) -> Ids:
-        """``(n,)`` numbers, equal where pairs hang together by picture or by caption."""
+        """``(n,)`` numbers, equal where pairs hang together by a text or by a picture.
+
+        A text or a picture counts on whichever side it is, alone or together with the other.
+        Negatives join nothing.
+        """
         same = _Union(len(self.pairs))
-        same.join(pair.image_id for pair in self.pairs)
-        same.join(pair.image.sha256 for pair in self.pairs)
-        same.join(caption_key(pair.caption) for pair in self.pairs)
+        for position, pair in enumerate(self.pairs):
+            for key in (*content_keys(pair.query), *content_keys(pair.document)):
+                same.join(position, key)
         return same.numbers()
 
     def select(self, positions: Sequence[int] | Ids) -> PairDataset:
@@ -92,7 +117,7 @@ class PairDataset:
         Args:
             source: A folder of pictures, a folder of ``.tar`` shards, or a ``.jsonl``, ``.csv``,
                 ``.tsv``, ``.parquet``, ``.tar`` file; ``.json`` is COCO captions.
-            columns: Names of a table's columns.
+            columns: Names of a table's columns of paths and captions.
             image_root: The folder that a file's picture paths are relative to and must stay in;
                 the file's own folder if ``None``.
             unpack_to: Where the pictures of shards are unpacked.
@@ -185,19 +210,54 @@ def caption_key(caption: str) -> str:
     return " ".join(caption.casefold().split())
 
 
+def content_keys(one: Input) -> list[tuple[str, str]]:
+    """What another input has in common with this one if it shows its text or its picture."""
+    keys = []
+    if one.text is not None:
+        keys.append(("text", caption_key(one.text)))
+    if one.image is not None:
+        keys.append(("id", one.image_id or ""))
+        if one.image.sha256 is not None:
+            keys.append(("sha256", one.image.sha256))
+    return keys
+
+
+def content_numbers(inputs: Sequence[Input]) -> Ids:
+    """``(n,)`` numbers from 0 in order of appearance, equal where inputs are the same.
+
+    Args:
+        inputs: The inputs; what makes two the same is said in `PairDataset.contents`.
+    """
+    same = _Union(len(inputs))
+    for position, one in enumerate(inputs):
+        for key in content_keys(one):
+            if key[0] != "text":
+                same.join(position, key)
+    numbers: dict[tuple[int, str | None], int] = {}
+    found = []
+    for one, picture in zip(inputs, same.numbers().tolist(), strict=True):
+        text = None if one.text is None else caption_key(one.text)
+        content = (-1 if one.image is None else picture, text)
+        found.append(numbers.setdefault(content, len(numbers)))
+    return np.array(found, np.int64)
+
+
+def _counted(numbers: Ids) -> Ids:
+    order: dict[int, int] = {}
+    return np.array([order.setdefault(n, len(order)) for n in numbers.tolist()], np.int64)
+
+
 class _Union:
     """Disjoint sets of positions (union by first member, path halving)."""
 
     def __init__(self, size: int) -> None:
         self._parent = list(range(size))
+        self._first: dict[tuple[str, str], int] = {}
 
-    def join(self, keys: Iterator[str | None] | Sequence[str | None]) -> None:
-        """Join the positions that have the same key; ``None`` joins nothing."""
-        first: dict[str, int] = {}
-        for position, key in enumerate(keys):
-            if key is not None:
-                one, other = self._root(first.setdefault(key, position)), self._root(position)
-                self._parent[max(one, other)] = min(one, other)
+    def join(self, position: int, key: tuple[str, str]) -> None:
+        """Join a position to those that have the same key."""
+        one, other = self._root(self._first.setdefault(key, position)), self._root(position)
+        self._parent[max(one, other)] = min(one, other)
 
     def numbers(self) -> Ids:
         """``(n,)`` numbers of the sets, from 0 in order of appearance."""

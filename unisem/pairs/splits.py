@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from unisem.errors import TrainingError
-from unisem.pairs.dataset import PairDataset, caption_key
+from unisem.pairs.dataset import PairDataset, caption_key, content_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,11 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Leakage:
-    """What two parts of a dataset have in common.
+    """What two parts of a dataset have in common, on any side of a pair or as a negative.
 
     Attributes:
         pictures: Distinct pictures, by content, that are in both.
-        captions: Distinct captions that are in both.
+        captions: Distinct texts that are in both.
     """
 
     pictures: int
@@ -51,10 +51,12 @@ def share_or_number(held_out: float) -> float | int:
 
 
 def split_pairs(dataset: PairDataset, *, held_out: float | int = 0.2, seed: int = 0) -> Split:
-    """Split by picture: pairs that share a picture, its content or a caption stay together.
+    """Split by content: pairs that share a picture, its content or a text stay together.
 
     Groups are shuffled and held out until there are enough pairs; a group that would overshoot by
-    more than it helps stays in training.
+    more than it helps stays in training. Given negatives do not keep pairs together: one that is
+    held out, on a side of a pair, goes from the pairs to train on, and one that is trained on goes
+    from those that are held out.
 
     Args:
         dataset: Checked pairs, so that contents are known; see `unisem.training.check_pairs`.
@@ -88,7 +90,7 @@ def split_pairs(dataset: PairDataset, *, held_out: float | int = 0.2, seed: int 
     if not chosen.any():
         raise TrainingError(
             f"the {len(dataset):,} pairs cannot be split: they hang together by shared pictures "
-            "or captions. Clean the captions, or bring a held-out part of your own"
+            "or texts. Clean the captions, or bring a held-out part of your own"
         )
     inside = chosen[groups]
     if inside.all():
@@ -96,11 +98,30 @@ def split_pairs(dataset: PairDataset, *, held_out: float | int = 0.2, seed: int 
             f"with {wanted:,} of {len(dataset):,} pairs held out none is left to train on, since "
             "pairs of one picture stay together; hold out fewer (held_out, --held-out)"
         )
-    return Split(dataset.select(np.flatnonzero(~inside)), dataset.select(np.flatnonzero(inside)))
+    train, kept = dataset.select(np.flatnonzero(~inside)), dataset.select(np.flatnonzero(inside))
+    sides = (side for pair in kept for side in (pair.query, pair.document))
+    train = _without(train, {key for side in sides for key in content_keys(side)})
+    shown = (one for pair in train for one in pair.inputs)
+    return Split(train, _without(kept, {key for one in shown for key in content_keys(one)}))
 
 
 def leakage(train: PairDataset, held_out: PairDataset) -> Leakage:
-    """Count what two checked parts have in common, by content and by caption."""
-    pictures = [{pair.image.sha256 or pair.image_id for pair in part} for part in (train, held_out)]
-    captions = [{caption_key(pair.caption) for pair in part} for part in (train, held_out)]
-    return Leakage(len(pictures[0] & pictures[1]), len(captions[0] & captions[1]))
+    """Count what two checked parts have in common, by content and by text."""
+    parts = [[one for pair in part for one in pair.inputs] for part in (train, held_out)]
+    pictures = [
+        {one.image.sha256 or one.image_id for one in part if one.image is not None}
+        for part in parts
+    ]
+    texts = [{caption_key(one.text) for one in part if one.text is not None} for part in parts]
+    return Leakage(len(pictures[0] & pictures[1]), len(texts[0] & texts[1]))
+
+
+def _without(part: PairDataset, others: set[tuple[str, str]]) -> PairDataset:
+    """Pairs without the negatives that show a text or a picture of another part."""
+    if not any(pair.negatives for pair in part):
+        return part
+    pairs = []
+    for pair in part:
+        left = (one for one in pair.negatives if others.isdisjoint(content_keys(one)))
+        pairs.append(replace(pair, negatives=tuple(left)))
+    return PairDataset(tuple(pairs))

@@ -229,7 +229,7 @@ def pairs_digest(dataset: PairDataset) -> str:
     """Tells whether pairs are the same, by content and in order."""
 
     def told(pair: Pair) -> str:
-        return f"{pair.wrong}\0" if pair.wrong else ""
+        return f"{tuple(one.image_id for one in pair.negatives)}\0" if pair.negatives else ""
 
     lines = (f"{pair.image.sha256} {pair.caption}\0{told(pair)}" for pair in dataset)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
@@ -245,9 +245,10 @@ def refuse_untrainable(train: PairDataset, batch_size: int | None) -> None:
         raise TrainingError(
             f"there is {len(train)} usable pair; contrastive training needs at least two"
         )
-    if len(set(train.image_ids.tolist())) == 1:
+    queries, documents = map(set, train.contents.T.tolist())
+    if len(documents) == 1:
         raise TrainingError("all pairs have the same picture; there is nothing to tell apart")
-    if len(set(train.caption_ids.tolist())) == 1:
+    if len(queries) == 1:
         raise TrainingError(
             f"all captions are equal ({train[0].caption[:60]!r}); there is nothing to tell apart. "
             "Name the right caption column"

@@ -18,7 +18,7 @@ from unisem import Record
 from unisem.encoders import load_encoder
 from unisem.errors import TrainingError
 from unisem.images.reference import ImageRef
-from unisem.pairs import PairDataset
+from unisem.pairs import Input, PairDataset
 from unisem.pairs.dataset import Ids
 from unisem.rerank import Reranker
 from unisem.rerank.cross_modal import CrossModalReranker
@@ -83,7 +83,7 @@ def test_twenty_pairs_are_learned_by_heart(
     changes: dict[str, Any], tmp_path: Path, encoder: str, features: Path, pairs: PairDataset
 ) -> None:
     # The article's form looks at the first word alone, so that one tells the captions apart.
-    numbered = (replace(pair, caption=f"{n} {pair.caption}") for n, pair in enumerate(pairs))
+    numbered = (replace(pair, query=Input(f"{n} {pair.caption}")) for n, pair in enumerate(pairs))
     pairs = PairDataset(tuple(numbered))
     by_heart = {"epochs": 60, "dropout": 0, "learning_rate": 3e-3, "depth": 20}
     report = train_reranker(

@@ -12,7 +12,7 @@ import torch
 from tests.training.support import numbered_pairs
 from unisem import Record, SemanticSpace
 from unisem.errors import TrainingError
-from unisem.pairs import PairDataset
+from unisem.pairs import Input, PairDataset
 from unisem.records import EmbeddedRecord, Vector
 from unisem.training.inputs.collator import PairCollator, PreparedPairs
 from unisem.training.inputs.columns import StoredColumn
@@ -32,7 +32,7 @@ def unit(seed: int, rows: int, size: int = 8) -> Vector:
 def dataset(tmp_path: Path) -> PairDataset:
     """24 pairs of 12 pictures; two captions are the same."""
     pairs = list(numbered_pairs(tmp_path, 12, captions=2))
-    pairs[4] = replace(pairs[4], caption=pairs[0].caption)
+    pairs[4] = replace(pairs[4], query=pairs[0].query)
     return PairDataset(tuple(pairs))
 
 
@@ -40,7 +40,7 @@ def brute_force(
     dataset: PairDataset, captions: Vector, images: Vector, count: int, margin: float
 ) -> list[list[int]]:
     """The pictures that should be found, nearest first."""
-    image_ids, caption_ids = dataset.image_ids, dataset.caption_ids
+    image_ids, caption_ids = dataset.document_ids, dataset.query_ids
     expected = []
     for row in range(len(dataset)):
         scores = images @ captions[row]
@@ -58,16 +58,16 @@ def brute_force(
 @pytest.mark.parametrize("margin", [0.0, 0.05, 0.5])
 def test_negatives_are_those_of_an_exhaustive_search(dataset: PairDataset, margin: float) -> None:
     captions, images = unit(1, len(dataset)), unit(2, 12)
-    store = store_of_images(dataset, dataset.image_ids, images)
+    store = store_of_images(dataset, dataset.document_ids, images)
     mined = mine_hard_negatives(store, dataset, captions, count=3, margin=margin)
     assert mined.shape == (len(dataset), 3)
     filled = 0
     for row, expected in enumerate(brute_force(dataset, captions, images, 3, margin)):
-        found = dataset.image_ids[mined[row]].tolist()
+        found = dataset.document_ids[mined[row]].tolist()
         assert found[: len(expected)] == expected
         filled += 3 - len(expected)
-        assert dataset.image_ids[row] not in found
-        assert dataset.caption_ids[row] not in dataset.caption_ids[mined[row]]
+        assert dataset.document_ids[row] not in found
+        assert dataset.query_ids[row] not in dataset.query_ids[mined[row]]
     assert filled  # by random ones; some captions have no three wrong pictures below the margin
     again = mine_hard_negatives(store, dataset, captions, count=3, margin=margin)
     assert np.array_equal(mined, again)
@@ -78,14 +78,14 @@ def test_a_space_s_own_store_can_be_mined(
 ) -> None:
     captions, images = unit(1, len(dataset), 48), unit(2, 12, 48)
     seen: dict[str, EmbeddedRecord] = {}
-    for pair, row in zip(dataset, dataset.image_ids, strict=True):
+    for pair, row in zip(dataset, dataset.document_ids, strict=True):
         record = Record(id=f"photo {row}", image=replace(pair.image, root=None))
         seen[record.id] = EmbeddedRecord(record, {"image": images[row]})
     space.add_embedded(seen.values())
     space.add([Record(id="other", text="a text that is nobody's picture")])
     mined = mine_hard_negatives(space.store, dataset, captions, count=2, margin=0.05)
     for row, expected in enumerate(brute_force(dataset, captions, images, 2, 0.05)):
-        assert dataset.image_ids[mined[row]].tolist()[: len(expected)] == expected
+        assert dataset.document_ids[mined[row]].tolist()[: len(expected)] == expected
 
 
 def test_a_store_without_the_pictures_is_refused(
@@ -96,8 +96,8 @@ def test_a_store_without_the_pictures_is_refused(
 
 
 def test_pairs_without_any_negative_are_refused(dataset: PairDataset) -> None:
-    same = PairDataset(tuple(replace(pair, caption="the same") for pair in dataset))
-    store = store_of_images(same, same.image_ids, unit(2, 12))
+    same = PairDataset(tuple(replace(pair, query=Input("the same")) for pair in dataset))
+    store = store_of_images(same, same.document_ids, unit(2, 12))
     with pytest.raises(TrainingError, match="has no negative"):
         mine_hard_negatives(store, same, unit(1, len(same)))
 
@@ -201,12 +201,19 @@ def test_what_people_told_comes_first(dataset: PairDataset) -> None:
     columns = PreparedPairs(*[None] * 5)  # type: ignore[arg-type]
     assert negatives_of(None, columns, dataset, Recipe()) is None
     pairs = list(dataset)
-    pairs[6] = replace(pairs[6], wrong=(pairs[20].image_id, "gone", pairs[10].image_id))
+    pairs[6] = replace(
+        pairs[6],
+        negatives=(
+            pairs[20].document,
+            Input(image=pairs[0].image, image_id="gone"),
+            pairs[10].document,
+        ),
+    )
     told = PairDataset(tuple(pairs))
     found = negatives_of(None, columns, told, Recipe())
     assert found is not None
     assert found.shape == (24, 2)
     assert found[6].tolist() == [20, 10]
     for row, wrong in enumerate(found):
-        assert not set(told.image_ids[wrong]) & {told.image_ids[row]}
-        assert not set(told.caption_ids[wrong]) & {told.caption_ids[row]}
+        assert not set(told.document_ids[wrong]) & {told.document_ids[row]}
+        assert not set(told.query_ids[wrong]) & {told.query_ids[row]}

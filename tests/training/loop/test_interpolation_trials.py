@@ -13,7 +13,7 @@ import torch
 from tests.training.support import assert_same_weights, changed, coloured_pairs
 from unisem import load_encoder
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
-from unisem.pairs import PairDataset, split_pairs
+from unisem.pairs import Input, PairDataset, split_pairs
 from unisem.training import Augmentation, Recipe, train_encoder
 from unisem.training.inputs.preparing import prepare_pairs, stored_depths
 from unisem.training.loop.evaluator import rank_pairs
@@ -109,7 +109,7 @@ def test_pairs_that_hang_together_say_nothing(
     tiny: Path, many: PairDataset, tmp_path: Path
 ) -> None:
     """A finished run must not fail because no trial is possible."""
-    alike = PairDataset(tuple(dataclasses.replace(pair, caption="red") for pair in many))
+    alike = PairDataset(tuple(dataclasses.replace(pair, query=Input("red")) for pair in many))
     tried = trials(tiny, tmp_path)
     assert tried.best_share(alike, trainable_state(tried.encoder.model)) == 1.0
 

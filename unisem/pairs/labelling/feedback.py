@@ -17,6 +17,7 @@ from pathlib import Path
 from unisem.common.cache_file import opened_cache
 from unisem.errors import LabelError
 from unisem.pairs.dataset import PairDataset
+from unisem.pairs.input import Input
 from unisem.pairs.pair import Pair
 from unisem.space import SemanticSpace
 from unisem.stores.personal_files import FEEDBACK_FILE
@@ -136,9 +137,14 @@ class Feedback:
         """
         found = []
         for search in self.searches():
+            wrong = tuple(
+                Input(image=record.image, image_id=record.id)
+                for record in space.get(search.wrong)
+                if record is not None and record.image is not None
+            )
             for record in space.get(search.chosen or ()):
                 if record is not None and record.image is not None:
-                    found.append(Pair(record.image, search.query, record.id, search.wrong))
+                    found.append(Pair.of(record.image, search.query, record.id, wrong))
         return PairDataset(tuple(found))
 
     def _searches(self, number: int | None, *, last: bool) -> list[JudgedSearch]:

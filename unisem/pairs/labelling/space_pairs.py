@@ -23,7 +23,7 @@ def pairs_of_space(space: SemanticSpace) -> PairDataset:
     return PairDataset(
         judged
         + tuple(
-            Pair(record.image, record.text, record.id)
+            Pair.of(record.image, record.text, record.id)
             for record in space.store.select(Selection(modality="image"))
             if record.image is not None and record.text and not is_generated(record)
         )

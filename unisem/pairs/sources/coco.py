@@ -57,4 +57,4 @@ def _pair(item: Any, files: dict[int | str, str], root: Path) -> Pair | str:
     key = item.get("image_id")
     if not isinstance(key, int | str) or key not in files:
         return f"its image_id {key!r} is not among the images"
-    return Pair(ImageRef(path=root / files[key], root=root), item["caption"].strip(), str(key))
+    return Pair.of(ImageRef(path=root / files[key], root=root), item["caption"].strip(), str(key))

@@ -32,5 +32,5 @@ def read_folder(folder: Path) -> ReadPairs:
             if item.text is None:
                 skipped.append(Skipped(item.image.name, "has no caption"))
             else:
-                pairs.append(Pair(item.image, item.text, item.id))
+                pairs.append(Pair.of(item.image, item.text, item.id))
     return tuple(pairs), (*skipped, *reader.unread())

@@ -75,7 +75,7 @@ def _pairs_of(
         image = _image(picture, name, unpacked, root)
     except ImageError as error:
         return error.reason
-    return image if isinstance(image, str) else [Pair(image, text, name) for text in captions]
+    return image if isinstance(image, str) else [Pair.of(image, text, name) for text in captions]
 
 
 def _image(picture: Any, name: str, unpacked: Unpacked, root: Path | None) -> ImageRef | str:

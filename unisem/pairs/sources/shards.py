@@ -101,7 +101,7 @@ def _pairs_of(
         image = unpacked.add(members[pictures[0]], key)
     except ImageError as error:
         return Skipped(key, error.reason)
-    return [Pair(image, caption, key) for caption in captions]
+    return [Pair.of(image, caption, key) for caption in captions]
 
 
 def _captions(members: dict[str, bytes]) -> list[str] | str:

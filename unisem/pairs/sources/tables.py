@@ -1,7 +1,8 @@
-"""Pairs of a table with a path and a caption column: JSONL, CSV, TSV, Parquet.
+"""Pairs of a table: JSONL, CSV, TSV, Parquet.
 
-The columns' names are open_clip's by default, ``filepath`` and ``title``. In JSONL and Parquet a
-caption may be a list of captions of the one picture.
+The usual table has a column of paths and one of captions; their names are open_clip's by default,
+``filepath`` and ``title``. In JSONL and Parquet a caption may be a list of captions of the one
+picture. What a table of other kinds of pairs has is in `unisem.pairs.sources.sides`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from unisem.common.skipped import Skipped
 from unisem.errors import TrainingError
 from unisem.images.reference import ImageRef
 from unisem.pairs.pair import Pair, ReadPairs
+from unisem.pairs.sources.sides import TRIPLET, pair_of_row, says_sides, triplet_columns
 from unisem.readers.tables import Row, Rows, TableError, check_columns, csv_rows, json_rows
 
 
@@ -52,7 +54,7 @@ def read_table(table: Path, columns: Columns, image_root: Path) -> ReadPairs:
     try:
         with table.open("rb") as file:
             for where, row in _rows(table, file, columns):
-                found = row if isinstance(row, str) else _pairs_of(row, columns, root)
+                found = row if isinstance(row, str) else _found(row, columns, root)
                 if isinstance(found, str):
                     skipped.append(Skipped(f"{table}:{where}", found))
                 else:
@@ -73,7 +75,29 @@ def _rows(table: Path, file: BinaryIO, columns: Columns) -> Rows:
             return _parquet(file, needed)
         case suffix:
             usual = ("\t", ",", ";") if suffix == ".tsv" else (",", "\t", ";")
-            return csv_rows(file, needed, (columns.separator,) if columns.separator else usual)
+            return _csv(table, file, needed, (columns.separator,) if columns.separator else usual)
+
+
+def _csv(table: Path, file: BinaryIO, needed: Sequence[str], separators: Sequence[str]) -> Rows:
+    try:
+        yield from csv_rows(file, needed, separators)
+    except TableError as error:  # its header lacks these
+        with table.open("rb") as again:
+            rows = csv_rows(again, TRIPLET, separators)
+            try:
+                first = next(rows, None)
+            except TableError:
+                raise error from None
+            if first is not None:
+                yield first
+                yield from rows
+
+
+def _found(row: Row, columns: Columns, root: Path) -> list[Pair] | str:
+    if columns.image in row or not says_sides(row):
+        return _pairs_of(row, columns, root)
+    pair = pair_of_row(row, root)
+    return pair if isinstance(pair, str) else [pair]
 
 
 def _pairs_of(row: Row, columns: Columns, root: Path) -> list[Pair] | str:
@@ -85,7 +109,7 @@ def _pairs_of(row: Row, columns: Columns, root: Path) -> list[Pair] | str:
     if not isinstance(captions, list) or not all(isinstance(text, str) for text in captions):
         return f'"{columns.caption}" must be a string or a list of strings'
     image = ImageRef(path=root / name, root=root)
-    return [Pair(image, caption, name) for caption in captions]
+    return [Pair.of(image, caption, name) for caption in captions]
 
 
 def _parquet(file: BinaryIO, needed: Sequence[str]) -> Rows:
@@ -97,7 +121,10 @@ def _parquet(file: BinaryIO, needed: Sequence[str]) -> Rows:
         content = parquet.ParquetFile(file)
     except (OSError, ValueError) as error:
         raise TableError(f"is not a Parquet file: {error}") from error
-    check_columns(content.schema_arrow.names, needed)
+    names = content.schema_arrow.names
+    if set(TRIPLET) <= set(names) and not set(needed) <= set(names):
+        needed = triplet_columns(names)
+    check_columns(names, needed)
     number = 0
     for batch in content.iter_batches(columns=needed):
         for row in batch.to_pylist():

@@ -143,7 +143,7 @@ def prepare_inputs(
     Raises:
         ImageError: A picture cannot be used any more.
     """
-    image_ids = dataset.image_ids
+    image_ids = dataset.document_ids
     _, first, image_of = np.unique(image_ids, return_index=True, return_inverse=True)
     references = [dataset[int(position)].image for position in first]
     maps = _maps(references, features, cache, advance)
@@ -158,7 +158,7 @@ def prepare_inputs(
         maps,
         image_of.astype(np.int64),
         image_ids,
-        dataset.caption_ids,
+        dataset.query_ids,
         texts,
         np.array([texts.number[caption] for caption in dataset.captions], np.int64),
         np.array([row + [NONE] * (most - len(row)) for row in numbers], np.int64).reshape(

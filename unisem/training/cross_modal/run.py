@@ -311,7 +311,7 @@ def _mined(
     if not recipe.hard_negatives:
         return None
     captions, images = encoded_pairs(encoder, dataset, cache)
-    _, image_of = np.unique(dataset.image_ids, return_inverse=True)
+    _, image_of = np.unique(dataset.document_ids, return_inverse=True)
     return mine_hard_negatives(
         store_of_images(dataset, image_of.astype(np.int64), images),
         dataset,

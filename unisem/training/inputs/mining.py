@@ -55,7 +55,7 @@ def mine_hard_negatives(
     Raises:
         TrainingError: The store has none of the pictures, or every pair is every other's positive.
     """
-    image_ids, caption_ids = dataset.image_ids, dataset.caption_ids
+    image_ids, caption_ids = dataset.document_ids, dataset.query_ids
     position_of: dict[str, int] = {}
     for position, pair in enumerate(dataset):
         if pair.image.sha256 is not None:
@@ -139,7 +139,10 @@ def negatives_of(
     position_of: dict[str, int] = {}
     for position, pair in enumerate(dataset):
         position_of.setdefault(pair.image_id, position)
-    told = [[position_of[name] for name in p.wrong if name in position_of] for p in dataset]
+    told = [
+        [position_of[one.image_id] for one in p.negatives if one.image_id in position_of]
+        for p in dataset
+    ]
     most = max(recipe.hard_negatives, *map(len, told)) if told else recipe.hard_negatives
     if not most:
         return None
@@ -157,7 +160,7 @@ def _with_told(
     mined: Ids, told: list[list[int]], most: int, dataset: PairDataset, seed: int
 ) -> Ids:
     """``(n, most)``: what people told first, then what was mined, then wrong pictures by chance."""
-    image_ids, caption_ids = dataset.image_ids, dataset.caption_ids
+    image_ids, caption_ids = dataset.document_ids, dataset.query_ids
     rng = np.random.default_rng(seed)
     chosen = np.empty((len(dataset), most), np.int64)
     for row, (wrong, found) in enumerate(zip(told, mined.tolist(), strict=True)):

@@ -62,7 +62,7 @@ def prepare_pairs(
         augmentation: Random changes to live pictures.
         advance: Called with the number of inputs embedded since the last call.
     """
-    image_ids = dataset.image_ids
+    image_ids = dataset.document_ids
     _, first, image_of = np.unique(image_ids, return_index=True, return_inverse=True)
     references = [dataset[int(position)].image for position in first]
     texts: Column = TextColumn(encoder, dataset.captions)
@@ -87,7 +87,7 @@ def prepare_pairs(
         columns["image"],
         image_of.astype(np.int64),
         image_ids,
-        dataset.caption_ids,
+        dataset.query_ids,
     )
 
 

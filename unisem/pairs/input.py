@@ -1,0 +1,51 @@
+"""`Input`: a text, a picture, or both together: one side of a pair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from unisem.images.reference import ImageRef
+
+Form = Literal["text", "image", "both"]
+"""What an input is made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What is asked, what is found, or what must not be found.
+
+    Attributes:
+        text: A text.
+        image: Where a picture's pixels are.
+        image_id: The picture's id; inputs of one picture share it. Where it lies, if ``None``.
+
+    Raises:
+        ValueError: It has neither a text nor a picture.
+
+    >>> Input("a tiger").form
+    'text'
+    """
+
+    text: str | None = None
+    image: ImageRef | None = None
+    image_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.text is None and self.image is None:
+            raise ValueError("an input needs a text, a picture, or both")
+        if self.image is not None and self.image_id is None:
+            known = self.image.sha256 or self.image.name
+            object.__setattr__(self, "image_id", known)
+
+    @property
+    def form(self) -> Form:
+        """``"text"``, ``"image"``, or ``"both"``."""
+        if self.image is None:
+            return "text"
+        return "image" if self.text is None else "both"
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message."""
+        return self.image.name if self.image is not None else f"{(self.text or '')[:60]!r}"
