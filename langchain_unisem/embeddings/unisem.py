@@ -15,7 +15,7 @@ from unisem.encoders import Encoder, load_encoder
 from unisem.errors import ImageError
 from unisem.images.reference import ImageSource, sources_as_list
 from unisem.records import Vector
-from unisem.search.composition import composed
+from unisem.search.composition import Asked, vectors_of
 
 
 class UniSemEmbeddings(BaseModel, Embeddings):
@@ -105,7 +105,7 @@ class UniSemEmbeddings(BaseModel, Embeddings):
         Args:
             text: Always read as text, whatever it looks like; or an `ImageQuery`, which
                 retrievers hand on to compressors such as LangChain's ``EmbeddingsFilter``. Its
-                picture and its words count half each.
+                picture and its words count half each, in one vector.
 
         Returns:
             ``d`` floats.
@@ -117,9 +117,9 @@ class UniSemEmbeddings(BaseModel, Embeddings):
         if not isinstance(text, ImageQuery):
             _check_text(text, "text")
             return _as_lists(self.encoder.encode_texts([text], role="query"))[0]
-        picture = self.encoder.encode_images([text.image])[0]
-        words = self.encoder.encode_texts([text.text], role="query")[0] if text.text else None
-        return _as_lists(composed(words, picture, text_weight=0.5)[None])[0]
+        return _as_lists(vectors_of(self.encoder, [Asked(text.text or None, text.image)])[0][None])[
+            0
+        ]
 
     def embed_images(self, images: Sequence[ImageSource]) -> list[list[float]]:
         """Embed pictures.

@@ -42,7 +42,7 @@ from unisem.images.for_models import ImageLimits
 from unisem.images.reference import ImageRef, ImageSource
 from unisem.records import Modality, Vector
 from unisem.rerank import Reranker
-from unisem.search.composition import composed, mean_of
+from unisem.search.composition import EQUAL, Asked, composed, mean_of, vectors_of
 from unisem.search.duplicates import Duplicates
 from unisem.search.query import Query
 from unisem.search.reranking import Reranking
@@ -224,6 +224,8 @@ class UniSemIndexRetriever(VectorIndexRetriever):
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         vector: Any = query_bundle.embedding
         if vector is None and self._asks(query_bundle):
+            vector = self._fused(query_bundle)
+        if vector is None and self._asks(query_bundle):
             model, image = self._embed_model, self._picture(query_bundle)
             by_text = [model.get_query_embedding(text) for text in query_bundle.embedding_strs]
             by_image = None
@@ -235,6 +237,8 @@ class UniSemIndexRetriever(VectorIndexRetriever):
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         vector: Any = query_bundle.embedding
+        if vector is None and self._asks(query_bundle):
+            vector = await asyncio.to_thread(self._fused, query_bundle)
         if vector is None and self._asks(query_bundle):
             model, image = self._embed_model, self._picture(query_bundle)
             by_text = [
@@ -277,6 +281,18 @@ class UniSemIndexRetriever(VectorIndexRetriever):
                 "only; use UniSemEmbedding or another MultiModalEmbedding"
             )
         return self._embed_model
+
+    def _fused(self, bundle: QueryBundle) -> Embedding | None:
+        """The vector of texts and a picture, where the model reads both at once."""
+        model, image, texts = self._embed_model, self._picture(bundle), bundle.embedding_strs
+        if image is None or not texts or not isinstance(model, UniSemEmbedding):
+            return None
+        if self._settings.text_weight != EQUAL or not model.encoder.fuses:
+            return None
+        found: Embedding = mean_of(
+            vectors_of(model.encoder, [Asked(text, image) for text in texts])
+        ).tolist()
+        return found
 
     def _composed(self, texts: Sequence[Embedding], image: Embedding | None) -> Embedding:
         rows: list[Vector | None] = [np.asarray(text, np.float32) for text in texts]

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from unisem.common.unit_vectors import unit_rows
-from unisem.errors import EncoderError
+from unisem.errors import EncoderError, ModalityError
 from unisem.images.reference import ImageSource, open_image
 from unisem.records import Vector, check_unicode
 
@@ -92,6 +92,50 @@ class Encoder(ABC):
             ImageError: Names the first picture that cannot be used.
             EncoderError: The model has no image side.
         """
+
+    @property
+    def fuses(self) -> bool:
+        """Whether a text and a picture together have one vector of their own: `encode_pairs`."""
+        return False
+
+    def encode_pairs(
+        self,
+        texts: Sequence[str],
+        images: Sequence[ImageSource],
+        role: Role = "document",
+        *,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Vector:
+        """Embed texts, each together with a picture, into one fused vector for the two.
+
+        Args:
+            texts: As of `encode_texts`.
+            images: As of `encode_images`: one for each text.
+            role: Whether a pair is what somebody asks or what is searched.
+            batch_size: Pairs per model call; what suits the device if ``None``.
+            progress: Called after each batch with its size.
+
+        Returns:
+            ``(n, d)`` float32 array of unit rows, in the order given.
+
+        Raises:
+            ModalityError: The model has no such vectors: `fuses` is false.
+            ImageError: Names the first picture that cannot be used.
+            ValueError: There are more of one than of the other.
+        """
+        del images, role, batch_size, progress
+        raise ModalityError(
+            f"the encoder {self.name!r} has no vector for a text and a picture together; embed "
+            f"each of the {len(texts)} pairs apart, or pass a model that reads both at once, such "
+            "as Qwen3-VL-Embedding"
+        )
+
+    def encode_prepared_pairs(
+        self, texts: Sequence[str], images: Sequence[Image.Image], role: Role = "document"
+    ) -> Vector:
+        """As `encode_pairs`, of pictures that come from `prepare_image` of this encoder."""
+        return self.encode_pairs(texts, images, role)
 
     def reads_whole(self, text: str) -> bool:
         """Whether a document's text is embedded to its end.

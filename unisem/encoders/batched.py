@@ -6,7 +6,8 @@ import json
 import logging
 import re
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -58,6 +59,12 @@ class BatchedEncoder(Encoder):
     @abstractmethod
     def _embed_images(self, images: Sequence[Image.Image]) -> Vector:
         """Unit rows of prepared pictures, ``(n, d)``, in one call of the model."""
+
+    def _embed_pairs(
+        self, texts: Sequence[str], images: Sequence[Image.Image], role: Role
+    ) -> Vector:
+        """Unit rows of texts with prepared pictures, ``(n, d)``, in one call of the model."""
+        raise NotImplementedError(f"{type(self).__name__} fuses and does not say how")
 
     @property
     @abstractmethod
@@ -115,26 +122,74 @@ class BatchedEncoder(Encoder):
         progress: Progress | None = None,
     ) -> Vector:
         sources = sources_as_list(images)
-        with workers("unisem-decode") as pool:
-            jobs = (pool.submit(self.prepare_image, image) for image in sources)
-            prepared = in_order(jobs, _AHEAD)
-            return self._encoded(prepared, len(sources), batch_size, progress)
+        self.require("image")
+        with self._prepared(sources) as prepared:
+            return self._encoded(self._embed_images, prepared, len(sources), batch_size, progress)
 
     def encode_prepared(self, images: Sequence[Image.Image]) -> Vector:
-        return self._encoded(iter(images), len(images))
+        self.require("image")
+        return self._encoded(self._embed_images, iter(images), len(images))
+
+    def encode_pairs(
+        self,
+        texts: Sequence[str],
+        images: Sequence[ImageSource],
+        role: Role = "document",
+        *,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Vector:
+        texts, sources = texts_as_list(texts, role), sources_as_list(images)
+        if not self.fuses:
+            return super().encode_pairs(texts, sources, role)
+        _check_pairs(texts, sources)
+        with self._prepared(sources) as prepared:
+            return self._encoded_pairs(texts, prepared, role, batch_size, progress)
+
+    def encode_prepared_pairs(
+        self, texts: Sequence[str], images: Sequence[Image.Image], role: Role = "document"
+    ) -> Vector:
+        texts = texts_as_list(texts, role)
+        if not self.fuses:
+            return super().encode_pairs(texts, images, role)
+        _check_pairs(texts, images)
+        return self._encoded_pairs(texts, iter(images), role)
+
+    def _encoded_pairs(
+        self,
+        texts: Sequence[str],
+        images: Iterator[Image.Image],
+        role: Role,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Vector:
+        self._report_cut(texts)
+        said = (spelled_out(text, self._special) for text in texts)
+
+        def embed(batch: list[Image.Image]) -> Vector:
+            return self._embed_pairs(list(islice(said, len(batch))), batch, role)
+
+        return self._encoded(embed, images, len(texts), batch_size, progress)
+
+    @contextmanager
+    def _prepared(self, sources: Sequence[ImageSource]) -> Iterator[Iterator[Image.Image]]:
+        """Pictures, in order, decoded by threads a little ahead."""
+        with workers("unisem-decode") as pool:
+            jobs = (pool.submit(self.prepare_image, image) for image in sources)
+            yield in_order(jobs, _AHEAD)
 
     def _encoded(
         self,
+        embed: Callable[[list[Image.Image]], Vector],
         images: Iterator[Image.Image],
         count: int,
         batch_size: int | None = None,
         progress: Progress | None = None,
     ) -> Vector:
-        self.require("image")
         vectors = np.empty((count, self.dimension), np.float32)
         done = 0
         while batch := list(islice(images, batch_size or self._image_batch)):
-            vectors[done : done + len(batch)] = self._embed_images(batch)
+            vectors[done : done + len(batch)] = embed(batch)
             done += len(batch)
             if progress is not None:
                 progress(len(batch))
@@ -201,3 +256,11 @@ class BatchedEncoder(Encoder):
     def _min_side(self) -> int | None:
         """Twice the side that the model sees: below that, decoding at reduced scale would show."""
         return None if self._image_side is None else 2 * self._image_side
+
+
+def _check_pairs(texts: Sequence[str], images: Sequence[object]) -> None:
+    if len(texts) != len(images):
+        raise ValueError(
+            f"each text is embedded with a picture, but there are {len(texts)} texts and "
+            f"{len(images)} pictures"
+        )

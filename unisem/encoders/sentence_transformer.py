@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from PIL import Image
 
@@ -24,6 +24,8 @@ from unisem.records import Modality, Vector
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_PAIR = ("image", "text")  # as sentence-transformers names the two together
 
 
 class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
@@ -71,6 +73,22 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
 
     def supports(self, modality: Modality) -> bool:
         return bool(self.model.supports(modality))
+
+    @lazy_property
+    def fuses(self) -> bool:
+        """Whether texts and pictures are read together, by the network that reads each alone.
+
+        A joint output of other layers, such as BLIP's, is of another space and does not count.
+        """
+        if not all(map(self.supports, get_args(Modality))):
+            return False
+        known = getattr(self.model[0], "modality_config", None)
+        if known is None:  # a router, which has a route for both if somebody made one
+            return _PAIR in self.model.modalities
+        pair = known.get(_PAIR, {}).get("method")
+        return "message" in known or (
+            pair is not None and all(known.get(side, {}).get("method") == pair for side in _PAIR)
+        )
 
     def preprocess_texts(self, texts: Sequence[str], role: Role) -> dict[str, Any]:
         """Tokenize texts, with the role's prompt: what the model takes as its input features."""
@@ -144,6 +162,12 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
 
     def _embed_images(self, images: Sequence[Image.Image]) -> Vector:
         return self._run([{"image": image} for image in images], "document")
+
+    def _embed_pairs(
+        self, texts: Sequence[str], images: Sequence[Image.Image], role: Role
+    ) -> Vector:
+        pairs = zip(texts, images, strict=True)
+        return self._run([{"image": image, "text": text} for text, image in pairs], role)
 
     def _run(self, inputs: list[dict[str, Any]], role: Role) -> Vector:
         model, prompt = self.model, self.prompt(role)

@@ -13,9 +13,9 @@ from unisem.calibration import Calibration
 from unisem.calibration.kinds import DOCUMENT_KINDS
 from unisem.encoders import Encoder
 from unisem.errors import CalibrationError
-from unisem.images.reference import ImageRef, ImageSource
+from unisem.images.reference import ImageRef
 from unisem.records import Modality, Vector
-from unisem.search.composition import composed
+from unisem.search.composition import Asked, vectors_of
 from unisem.search.diversity import choose, likeness_of
 from unisem.search.duplicates import with_copies, without_duplicates
 from unisem.search.neighbors import with_neighbors
@@ -95,39 +95,25 @@ class Searcher(Searchable):
         return streamed(self._store, query, self.embed([query])[0])
 
     def embed(self, queries: Sequence[Query]) -> list[Vector]:
-        """Each query's ``(d,)`` float32 unit vector; text and picture are averaged by weight.
+        """Each query's ``(d,)`` float32 unit vector; for text and picture see `vectors_of`.
 
         Raises:
             ImageError: A query's picture cannot be used.
             VectorError: A vector is zero, not finite, or no row of numbers.
             ValueError: There is no encoder, and a query has no vector.
         """
-        asked = [query for query in queries if query.vector is None]
-        texts = [query.text for query in asked if query.text is not None]
-        images = [query.image for query in asked if query.image is not None]
-        by_text, by_image = self._encoded(texts, images)
+        asked = [
+            Asked(query.text, query.image, query.text_weight)
+            for query in queries
+            if query.vector is None
+        ]
+        if asked and self._encoder is None:
+            raise ValueError("without an encoder a query needs a vector")
+        made = iter(() if self._encoder is None else vectors_of(self._encoder, asked))
         return [
-            unit(query.vector, "the query's vector")
-            if query.vector is not None
-            else composed(
-                None if query.text is None else next(by_text),
-                None if query.image is None else next(by_image),
-                query.text_weight,
-            )
+            next(made) if query.vector is None else unit(query.vector, "the query's vector")
             for query in queries
         ]
-
-    def _encoded(
-        self, texts: Sequence[str], images: Sequence[ImageSource]
-    ) -> tuple[Iterator[Vector], Iterator[Vector]]:
-        if not texts and not images:
-            return iter(()), iter(())
-        if self._encoder is None:
-            raise ValueError("without an encoder a query needs a vector")
-        return (
-            iter(self._encoder.encode_texts(texts, role="query") if texts else ()),
-            iter(self._encoder.encode_images(images) if images else ()),
-        )
 
     def _by_vector(self, queries: Sequence[Query]) -> tuple[list[Vector | None], list[list[Hit]]]:
         """Vectors and hits of the queries; those by keyword have neither."""
