@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.evaluation.data import Blurred, shades
-from tests.evaluation.test_benchmarks import mixbench
+from tests.evaluation.test_benchmarks import mixbench, texts_alone
 from tests.support.toy import ToyEncoder
 from unisem.encoders import Encoder
 from unisem.errors import EncoderError
@@ -114,6 +114,29 @@ def test_a_benchmark(run: Run, tmp_path: Path) -> None:
     result = run("evaluate", "--data", folder)
     assert result.exit_code == 1
     assert "1 of 13 pictures cannot be used" in result.stderr
+
+
+def test_texts_alone_for_mteb(run: Run, tmp_path: Path) -> None:
+    folder = texts_alone(tmp_path / "Arguments")
+    options = ["--mteb", "out", "--language", "eng-Latn", "--ignore-identical-ids"]
+    result = run("evaluate", "--data", folder, *options)
+    assert result.exit_code == 0, result.output
+    assert "modality gap" not in result.stdout
+    assert "map" in result.stdout.split()
+    said = "Arguments: 1 judged queries have no relevant document; they were not asked"
+    assert said in result.stderr
+    (path,) = Path("out").glob("results/toy-0/*/Arguments.json")
+    assert str(path) in result.stderr
+    assert "eng-Latn" in path.read_text("utf-8")
+    result = run("evaluate", "--data", folder, "--split", "dev", *options[:2])
+    assert json.loads(path.read_text("utf-8"))["scores"].keys() == {"dev"}
+    result = run("evaluate", "--data", folder, "--split", "train")
+    assert (result.exit_code, "splits: dev, test" in result.stderr) == (1, True)
+
+
+def test_pairs_are_no_benchmark(run: Run, data: Path) -> None:
+    result = run("evaluate", "--data", data, "--mteb", "out")
+    assert (result.exit_code, "holds no benchmark" in result.stderr) == (2, True)
 
 
 def test_held_out(run: Run, data: Path) -> None:

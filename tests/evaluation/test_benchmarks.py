@@ -7,14 +7,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytrec_eval
 
 from tests.support.pictures import solid
 from tests.support.toy import COLOURS, ToyEncoder
 from unisem.errors import BenchmarkError
 from unisem.evaluation import benchmark_folders, evaluate_benchmarks, read_benchmark
+from unisem.evaluation.mteb import CUTOFFS
 from unisem.evaluation.options import EvaluationOptions
 
 FAST = EvaluationOptions(rounds=50, examples=2)
+
+
+class Leaning(ToyEncoder):
+    """The toy encoder, whose texts of equal words in another order are not equal: no ties."""
+
+    def encode_texts(self, texts, role="document", **options):  # type: ignore[no-untyped-def]
+        rows = super().encode_texts(texts, role)
+        leaned = [
+            np.random.default_rng(list(text.encode())).normal(size=rows.shape[1]) for text in texts
+        ]
+        return unit(rows + 0.05 * np.array(leaned)).astype(np.float32)
 
 
 def lines(path: Path, rows: list[dict[str, object]]) -> None:
@@ -197,9 +210,96 @@ def test_pictures_stay_inside(tmp_path: Path) -> None:
             evaluate_benchmarks(ToyEncoder(), [benchmark], options=FAST)
 
 
-def test_texts_alone_are_refused(tmp_path: Path) -> None:
-    lines(tmp_path / "queries.jsonl", [{"_id": "q", "text": "red"}])
-    lines(tmp_path / "corpus.jsonl", [{"_id": "d", "text": "red"}])
-    lines(tmp_path / "qrels.jsonl", [{"query-id": "q", "corpus-id": "d", "score": 1}])
-    with pytest.raises(BenchmarkError, match="no picture belongs to a text"):
-        evaluate_benchmarks(ToyEncoder(), [read_benchmark(tmp_path)], options=FAST)
+def texts_alone(folder: Path) -> Path:
+    """A folder as BEIR's are: graded judgements of two splits; queries that are documents."""
+    (folder / "qrels").mkdir(parents=True)
+    words = [f"{one} {two}" for one in COLOURS for two in COLOURS if one != two]
+    lines(folder / "corpus.jsonl", [{"_id": f"d{n}", "text": text} for n, text in enumerate(words)])
+    queries = [{"_id": f"d{n}", "text": text} for n, text in enumerate(words[:12])]
+    lines(folder / "queries.jsonl", [*queries, {"_id": "q", "text": "red"}])
+    rows = ["query-id\tcorpus-id\tscore", "q\td0\t0"]
+    for n, text in enumerate(words[:12]):
+        first = text.split()[0]
+        rows += [
+            f"d{n}\td{m}\t{1 + other.startswith(first)}"
+            for m, other in enumerate(words)
+            if m != n and first in other
+        ]
+    (folder / "qrels" / "test.tsv").write_text("\n".join(rows), encoding="utf-8")
+    (folder / "qrels" / "dev.tsv").write_text("\n".join([*rows[:1], "q\td1\t1"]), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("ignore", [False, True])
+def test_texts_alone_equal_trec_eval(tmp_path: Path, ignore: bool) -> None:
+    """All figures that MTEB has, from a run of all documents that trec_eval reads."""
+    folder = texts_alone(tmp_path / "ArguAna")
+    benchmark = read_benchmark(folder, ignore_identical_ids=ignore)
+    assert (benchmark.split, benchmark.unanswered) == ("test", 1)
+    encoder = Leaning()
+    report = evaluate_benchmarks(encoder, [benchmark], options=FAST)
+    assert (report.encoder.geometry, report.encoder.projection) == (None, None)
+    assert "ArguAna" in report.as_html()
+    assert report.as_json()["encoder"]["centroid_distance"] is None
+    qrels = {
+        query: {document: int(gain) for document, gain in wanted.items()}
+        for query, wanted in benchmark.relevant.items()
+    }
+    documents = encoder.encode_texts([record.text or "" for record in benchmark.documents])
+    run = {}
+    for record in benchmark.queries:
+        scores = documents @ encoder.encode_texts([record.text or ""], "query")[0]
+        own = f"doc:{record.id.partition(':')[2]}"
+        run[record.id] = {
+            other.id: float(score)
+            for other, score in zip(benchmark.documents, scores, strict=True)
+            if not (ignore and other.id == own)
+        }
+    cutoffs = ",".join(map(str, CUTOFFS))
+    wanted = {f"{name}.{cutoffs}" for name in ("ndcg_cut", "map_cut", "recall", "P", "success")}
+    theirs = pytrec_eval.RelevanceEvaluator(qrels, wanted | {"recip_rank"}).evaluate(run)
+    ours = report.encoder.tasks[0].mteb
+    names = {"ndcg": "ndcg_cut", "map": "map_cut", "precision": "P", "hit_rate": "success"}
+    for name, value in ours.items():
+        measure, _, k = name.rpartition("_at_")
+        expected = [
+            one["recip_rank"] * (one["recip_rank"] >= 1 / int(k))
+            if measure == "mrr"
+            else one[f"{names.get(measure, measure)}_{k}"]
+            for one in theirs.values()
+        ]
+        assert value == pytest.approx(np.mean(expected)), name
+    assert len(ours) == 6 * len(CUTOFFS)
+    assert (ours["hit_rate_at_1"] > 0) is ignore  # each query finds itself first, unless hidden
+
+
+def test_splits(tmp_path: Path) -> None:
+    folder = texts_alone(tmp_path / "ArguAna")
+    dev = read_benchmark(folder, split="dev")
+    assert (dev.split, list(dev.relevant)) == ("dev", ["query:q"])
+    assert dev.digest != read_benchmark(folder).digest
+    for split in ("train", "../test", "", ".."):
+        with pytest.raises(BenchmarkError, match=r"splits: dev, test|is no name of a split"):
+            read_benchmark(folder, split=split)
+    (folder / "qrels" / "test.tsv").unlink()
+    with pytest.raises(BenchmarkError, match="name one of its splits: dev"):
+        read_benchmark(folder)
+
+
+def test_ones_own_document_cannot_be_wanted_and_ignored(tmp_path: Path) -> None:
+    folder = texts_alone(tmp_path / "ArguAna")
+    with (folder / "qrels" / "test.tsv").open("a", encoding="utf-8") as file:
+        file.write("\nd1\td1\t1")
+    line = len((folder / "qrels" / "test.tsv").read_text("utf-8").splitlines())
+    assert read_benchmark(folder).relevant["query:d1"]["doc:d1"] == 1
+    with pytest.raises(BenchmarkError, match=rf"test.tsv:{line}: the query 'd1' wants"):
+        read_benchmark(folder, ignore_identical_ids=True)
+
+
+def test_an_endless_line_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unisem.readers.tables._LONGEST", 1000)
+    folder = texts_alone(tmp_path / "ArguAna")
+    with (folder / "corpus.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"_id": "long", "text": "x" * 5000}) + "\n")
+    with pytest.raises(BenchmarkError, match=r"corpus.jsonl:31 has more than 1,000 characters"):
+        read_benchmark(folder)

@@ -73,6 +73,7 @@ MEASURES = {  # ours, trec_eval's (with the cutoff after a dot when asked for)
     "recall@5": "recall_5",
     "recall@10": "recall_10",
     "mrr": "recip_rank",
+    "map": "map",
     "ndcg@10": "ndcg_cut_10",
 }
 
@@ -108,7 +109,7 @@ def as_trec(
 def test_all_measures_equal_trec_eval() -> None:
     scores, relevant, gains = graded(np.random.default_rng(1), 60, 50)
     qrels, run = as_trec(scores, relevant, gains)
-    wanted = {"success.1,5,10", "recall.1,5,10", "recip_rank", "ndcg_cut.10"}
+    wanted = {"success.1,5,10", "recall.1,5,10", "recip_rank", "map", "ndcg_cut.10"}
     theirs = pytrec_eval.RelevanceEvaluator(qrels, wanted).evaluate(run)
     ours = Ranking.of(scores, relevant, gains).measures((1, 5, 10))
     assert ours.keys() == MEASURES.keys()

@@ -20,10 +20,15 @@ from unisem.cli.progress import progress_bars
 from unisem.cli.terminal import amount, note, results, skipped_lines
 from unisem.common.printable import plain
 
+_BENCHMARKS = "Benchmarks"
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.table import Table
     from rich.text import Text
 
+    from unisem.evaluation.benchmarks import Benchmark
     from unisem.evaluation.diagnosis import Diagnosis
     from unisem.evaluation.options import EvaluationOptions
     from unisem.evaluation.report import EncoderResult, Estimate, Report
@@ -67,6 +72,35 @@ def evaluate(
     images: Images = None,
     image_column: ImageColumn = "filepath",
     caption_column: CaptionColumn = "title",
+    split: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Whose judgements. [test]", rich_help_panel=_BENCHMARKS),
+    ] = None,
+    ignore_identical_ids: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-identical-ids",
+            help="No query finds the document of its own id (ArguAna, Quora).",
+            rich_help_panel=_BENCHMARKS,
+        ),
+    ] = False,
+    mteb: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write results there as MTEB's tools read them.",
+            file_okay=False,
+            rich_help_panel=_BENCHMARKS,
+        ),
+    ] = None,
+    language: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CODE",
+            help="What --mteb says of the data, eng-Latn; may be repeated.",
+            rich_help_panel=_BENCHMARKS,
+        ),
+    ] = None,
 ) -> None:
     """Measure retrieval in both directions and in a mixed corpus, alone or against another."""
     part = None if held_out is None else share_or_number(held_out)
@@ -76,6 +110,12 @@ def evaluate(
     if folders and (clean or limit is not None or part is not None):
         raise typer.BadParameter(
             "a benchmark is measured whole; leave out --clean, --limit and --held-out",
+            param_hint="--data",
+        )
+    if not folders and (split is not None or ignore_identical_ids or mteb is not None):
+        raise typer.BadParameter(
+            f"{data} holds no benchmark (queries.jsonl, corpus.jsonl, qrels); leave out --split, "
+            "--ignore-identical-ids and --mteb",
             param_hint="--data",
         )
     if cache is None and (data.suffix.lower() == ".tar" or any(data.glob("*.tar"))):
@@ -89,6 +129,10 @@ def evaluate(
     from unisem.evaluation import EvaluationOptions, evaluate_benchmarks, read_benchmark
     from unisem.evaluation import evaluate as run
 
+    benchmarks = [
+        read_benchmark(folder, split=split, ignore_identical_ids=ignore_identical_ids)
+        for folder in folders
+    ]
     options = EvaluationOptions(
         ks=tuple(ks or (1, 5, 10)),
         limit=limit,
@@ -100,10 +144,10 @@ def evaluate(
     other = None if against is None else load_encoder(against)
     try:
         with progress_bars() as show:
-            if folders:
+            if benchmarks:
                 found = evaluate_benchmarks(
                     chosen,
-                    [read_benchmark(folder) for folder in folders],
+                    benchmarks,
                     against=other,
                     options=options,
                     name=str(data),
@@ -133,7 +177,27 @@ def evaluate(
             note(f"interrupted; what was encoded is kept in {cache}")
         raise
     _print(found)
+    for one in benchmarks:
+        if one.unanswered:
+            note(
+                f"{plain(one.name)}: {one.unanswered:,} judged queries have no relevant document; "
+                "they were not asked"
+            )
     write_files(found, as_json, report)
+    if mteb is not None:
+        _write_mteb(mteb, found, benchmarks, language)
+
+
+def _write_mteb(
+    folder: Path, found: Report, benchmarks: Sequence[Benchmark], languages: Sequence[str] | None
+) -> None:
+    from unisem.evaluation.benchmark_run import mteb_results
+    from unisem.evaluation.mteb import UNKNOWN, write_mteb
+
+    of = found.encoder
+    results = mteb_results(found, benchmarks, languages or (UNKNOWN,))
+    for path in write_mteb(folder, of.name, of.fingerprint, of.dimension, results):
+        note(f"wrote {path}")
 
 
 def write_files(found: Report | Diagnosis, as_json: Path | None, report: Path | None) -> None:
@@ -174,7 +238,7 @@ def _print(report: Report) -> None:
         if result.calibrated:
             out.print(_calibrated(plain(name), result, report.options))
     if all(task.single for task in report.encoder.tasks):
-        note("every query has one relevant answer, so recall@k is hit@k")
+        note("every query has one relevant answer, so recall@k is hit@k, and MAP is MRR")
     if report.against is not None and report.against.fingerprint == report.encoder.fingerprint:
         note("both encoders are the same model")
 
@@ -184,6 +248,8 @@ def _figures(report: Report) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
+
+    from unisem.evaluation.ranking import told_by_others
 
     interval = f"{100 * report.options.confidence:g} % interval"
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -195,7 +261,7 @@ def _figures(report: Report) -> Table:
         table.add_column("difference", justify="right")
     table.add_column(interval, no_wrap=True)
     for number, task in enumerate(report.encoder.tasks):
-        names = [name for name in task.measures if not (task.single and name[:6] == "recall")]
+        names = [name for name in task.measures if not (task.single and told_by_others(name))]
         for position, name in enumerate(names):
             table.add_row(
                 task.task if position == 0 else "",
@@ -212,6 +278,8 @@ def _calibrated(name: str, result: EncoderResult, options: EvaluationOptions) ->
     from rich.table import Table
     from rich.text import Text
 
+    from unisem.evaluation.ranking import told_by_others
+
     table = Table(
         box=SIMPLE_HEAD,
         pad_edge=False,
@@ -225,7 +293,7 @@ def _calibrated(name: str, result: EncoderResult, options: EvaluationOptions) ->
         table.add_column(heading, justify="left" if heading == "measure" else "right")
     table.add_column(f"{100 * options.confidence:g} % interval", no_wrap=True)
     for task in result.calibrated:
-        names = [name for name in task.before if not name.startswith("recall")]
+        names = [name for name in task.before if not told_by_others(name)]
         for position, measure in enumerate(names):
             change = task.change[measure]
             table.add_row(
@@ -272,9 +340,11 @@ def _style(change: Estimate) -> str:
 
 def _diagnosis(name: str, result: EncoderResult) -> str:
     worst = max(result.tasks, key=lambda task: task.hubness.largest)
-    told_apart = result.geometry.separability
+    gap = result.geometry
+    told_apart = None if gap is None else gap.separability
     return (
-        f"{name}: modality gap {result.geometry.centroid_distance:.3f}, "
+        f"{name}: "
+        + ("" if gap is None else f"modality gap {gap.centroid_distance:.3f}, ")
         + ("" if told_apart is None else f"separability {told_apart:.3f}, ")
         + f"largest hub in {100 * worst.hubness.largest:.0f} % of the first tens ({worst.task})"
     )

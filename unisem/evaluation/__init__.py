@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from unisem.evaluation.asked_queries import AskedQuery as AskedQuery
     from unisem.evaluation.asked_queries import read_queries as read_queries
     from unisem.evaluation.benchmark_run import evaluate_benchmarks as evaluate_benchmarks
+    from unisem.evaluation.benchmark_run import mteb_results as mteb_results
     from unisem.evaluation.benchmarks import benchmark_folders as benchmark_folders
     from unisem.evaluation.benchmarks import read_benchmark as read_benchmark
     from unisem.evaluation.bootstrap import bootstrap_interval as bootstrap_interval
     from unisem.evaluation.diagnosis import Diagnosis as Diagnosis
     from unisem.evaluation.diagnosis import DiagnosisOptions as DiagnosisOptions
     from unisem.evaluation.examination import diagnose as diagnose
+    from unisem.evaluation.mteb import write_mteb as write_mteb
     from unisem.evaluation.options import EvaluationOptions as EvaluationOptions
     from unisem.evaluation.ranking import Ranking as Ranking
     from unisem.evaluation.report import Report as Report

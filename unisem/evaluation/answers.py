@@ -121,6 +121,9 @@ class Answers:
             here = slice(start, start + step)
             every = compare(here).astype(np.float32)
             scores = np.maximum.reduceat(every, starts, axis=1)  # (step, n): a record's best
+            for row, hidden in zip(scores, task.hidden[here], strict=False):
+                if hidden is not None:
+                    row[position[hidden]] = -np.inf
             rankings.append(Ranking.of(scores, relevant[here], gains[here]))
             for row, positions in zip(scores, relevant[here], strict=True):
                 first = min(positions, key=lambda place: (-row[place], place))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from unisem.errors import BenchmarkError, ImageError
 from unisem.evaluation.answers import Answers, are_images
 from unisem.evaluation.benchmarks import Benchmark
 from unisem.evaluation.embeddings import Embeddings, Progress
+from unisem.evaluation.mteb import MtebResult
 from unisem.evaluation.options import EvaluationOptions
 from unisem.evaluation.report import DataSummary, Report
 from unisem.evaluation.results import Measured, report_of
@@ -51,7 +53,7 @@ def evaluate_benchmarks(
 
     Args:
         encoder: What is evaluated.
-        benchmarks: At least one, with texts and pictures.
+        benchmarks: At least one.
         against: What it is compared with.
         options: Cutoffs, seed, how many examples.
         name: What to call the data in the report.
@@ -59,33 +61,36 @@ def evaluate_benchmarks(
         progress: Called with what is being done, how much is done, and how much there is.
 
     Raises:
-        BenchmarkError: A picture cannot be used, or no picture belongs to a text.
-        EncoderError: A model does not load, or has no image side.
+        BenchmarkError: A picture cannot be used.
+        EncoderError: A model does not load, or lacks a side that is asked for.
     """
     checked = _checked(benchmarks, progress)
-    records = [record for one in checked for record in (*one.queries, *one.documents)]
-    texts = list({record.text: record for record in records if record.text is not None}.values())
-    images = [record for record in records if record.image is not None]
-    if not _pairs(checked):
-        raise BenchmarkError(
-            f"{name or 'the benchmark'}: no picture belongs to a text, as its caption or by its "
-            "judgements; nothing is asked across texts and pictures"
-        )
+    documents = [record for one in checked for record in one.documents]
+    queries = [record for one in checked for record in one.queries]
+    images = [record for record in (*queries, *documents) if record.image is not None]
+    asked = _texts(queries)
+    said = set(_pairs(checked).values())
+    texts = _texts([*documents, *(query for query in queries if query.text in said)]) or asked
     folder = None if cache is None else VectorCache(Path(cache))
     encoders = [encoder] if against is None else [encoder, against]
     measured = []
     for one in encoders:
-        embeddings = Embeddings.of(one, texts, images, cache=folder, progress=progress)
+        embeddings = Embeddings.of(one, texts, images, asked=asked, cache=folder, progress=progress)
         for bad in embeddings.skipped.values():
             raise BenchmarkError(f"{bad.name}: {bad.reason}; a benchmark is measured whole")
         measured.append(_measured(one, embeddings, checked, options))
     return report_of(
         measured,
-        _summary(name, checked, len(texts), len(images)),
+        _summary(name, checked, len(_texts([*documents, *queries])), len(images)),
         {record.id: (record.text,) for record in images if record.text is not None},
         options,
         lambda task: not task.name.endswith((ONE_VECTOR, CENTRED)),
     )
+
+
+def _texts(records: Sequence[Record]) -> list[Record]:
+    """One record for each different text."""
+    return list({record.text: record for record in records if record.text is not None}.values())
 
 
 def _checked(benchmarks: Sequence[Benchmark], progress: Progress | None) -> list[Benchmark]:
@@ -117,7 +122,7 @@ def _checked(benchmarks: Sequence[Benchmark], progress: Progress | None) -> list
             }
             for query, wanted in one.relevant.items()
         }
-        checked.append(Benchmark(one.name, parts[0], parts[1], relevant))
+        checked.append(replace(one, queries=parts[0], documents=parts[1], relevant=relevant))
     if bad:
         raise BenchmarkError(
             f"{len(bad):,} of {total:,} pictures cannot be used, first {bad[0]}; a benchmark is "
@@ -224,7 +229,42 @@ def _task(benchmark: Benchmark, how: str) -> RetrievalTask:
         benchmark.documents,
         tuple(relevant),
         groups.astype(np.int64),
+        _own_documents(benchmark) if benchmark.ignore_identical_ids else (),
     )
+
+
+def _own_documents(benchmark: Benchmark) -> tuple[str | None, ...]:
+    """For each query the document of the same id, if there is one."""
+    known = {record.id for record in benchmark.documents}
+    own = (f"doc:{query.id.partition(':')[2]}" for query in benchmark.queries)
+    return tuple(name if name in known else None for name in own)
+
+
+def mteb_results(
+    report: Report, benchmarks: Sequence[Benchmark], languages: Sequence[str]
+) -> list[MtebResult]:
+    """What `evaluate_benchmarks` found with its encoder, as MTEB writes it; see `write_mteb`.
+
+    Of each benchmark the first task: what a space answers.
+
+    Args:
+        report: The report.
+        benchmarks: What it is about.
+        languages: As in `MtebResult`.
+    """
+    found = {task.task: task.mteb for task in report.encoder.tasks}
+    return [
+        MtebResult(
+            task=one.name,
+            scores=found[one.name],
+            main_score="ndcg_at_10",
+            revision=one.digest,
+            split=one.split,
+            languages=languages,
+            seconds=round(report.encoder.seconds, 3) if len(benchmarks) == 1 else None,
+        )
+        for one in benchmarks
+    ]
 
 
 def _pairs(benchmarks: Sequence[Benchmark]) -> dict[str, str]:

@@ -1,14 +1,15 @@
 """`Benchmark`: queries, documents and judgements of a folder, as MixBench, BEIR and MTEB have them.
 
 A folder holds ``queries.jsonl``, ``mixed_corpus.jsonl`` or else ``corpus.jsonl``, and judgements:
-``qrels.tsv``, ``qrels/qrels.tsv`` or ``qrels/test.tsv``, the same as ``.jsonl``. Pictures are named
-relative to its folder ``images``, or to the folder itself. Sources: MixBench
-(https://arxiv.org/abs/2507.19054), BEIR (https://arxiv.org/abs/2104.08663).
+``qrels/SPLIT.tsv`` of a split; or ``qrels.tsv``, ``qrels/qrels.tsv`` or ``qrels/test.tsv``; the
+same as ``.jsonl``. Pictures are named relative to its folder ``images``, or to the folder itself.
+Sources: MixBench (https://arxiv.org/abs/2507.19054), BEIR (https://arxiv.org/abs/2104.08663).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,10 +20,9 @@ from unisem.records import Record
 
 QUERIES = "queries.jsonl"
 _CORPORA = ("mixed_corpus.jsonl", "corpus.jsonl")
+_SUFFIXES = (".tsv", ".jsonl")
 _JUDGEMENTS = tuple(
-    name + suffix
-    for suffix in (".tsv", ".jsonl")
-    for name in ("qrels", "qrels/qrels", "qrels/test")
+    name + suffix for suffix in _SUFFIXES for name in ("qrels", "qrels/qrels", "qrels/test")
 )
 _QUERY_ID = ("query_id", "query-id", "_id", "id")
 _DOCUMENT_ID = ("corpus_id", "corpus-id", "_id", "id")
@@ -37,12 +37,20 @@ class Benchmark:
         queries: Those that have a relevant document, by id; ids begin with ``query:``.
         documents: Everything that can be found; ids begin with ``doc:``.
         relevant: By a query's id the relevant documents' ids, and how relevant each is, above 0.
+        split: Whose judgements these are.
+        unanswered: How many queries are judged, but have no relevant document; they are not asked.
+        ignore_identical_ids: Whether a query never finds the document of its own id.
+        digest: SHA-256 over the three files; pictures are in it by their names only.
     """
 
     name: str
     queries: tuple[Record, ...] = field(repr=False)
     documents: tuple[Record, ...] = field(repr=False)
     relevant: dict[str, dict[str, float]] = field(repr=False)
+    split: str = "test"
+    unanswered: int = 0
+    ignore_identical_ids: bool = False
+    digest: str = field(default="", repr=False)
 
 
 def benchmark_folders(folder: Path) -> list[Path]:
@@ -54,18 +62,25 @@ def benchmark_folders(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob(f"*/{QUERIES}") if path.is_file())
 
 
-def read_benchmark(folder: Path) -> Benchmark:
+def read_benchmark(
+    folder: Path, *, split: str | None = None, ignore_identical_ids: bool = False
+) -> Benchmark:
     """Read a benchmark, strictly: a row less would be another benchmark.
 
     Args:
         folder: See the module.
+        split: Whose judgements, ``"dev"``; if ``None``, those of the files that the module names.
+        ignore_identical_ids: A query does not find the document of its own id, as BEIR has it for
+            its sets whose queries are documents (ArguAna, Quora).
 
     Raises:
-        BenchmarkError: A file is missing, a row is malformed, an id is there twice or nowhere.
+        BenchmarkError: A file is missing, a row is malformed, an id is there twice or nowhere; a
+            query judges the document of its own id, which is left out.
     """
-    queries = _records(_file(folder, (QUERIES,)), "query", _QUERY_ID)
-    documents = _records(_file(folder, _CORPORA), "doc", _DOCUMENT_ID)
-    path = _file(folder, _JUDGEMENTS)
+    paths = _file(folder, (QUERIES,)), _file(folder, _CORPORA), _judgements(folder, split)
+    queries = _records(paths[0], "query", _QUERY_ID)
+    documents = _records(paths[1], "doc", _DOCUMENT_ID)
+    path = paths[2]
     relevant: dict[str, dict[str, float]] = {}
     judged: set[tuple[str, str]] = set()
     for where, row in _rows(path):
@@ -79,6 +94,11 @@ def read_benchmark(folder: Path) -> Benchmark:
         judged.add((query, document))
         score = _score(row, where)
         if score > 0:
+            if ignore_identical_ids and query[6:] == document[4:]:
+                raise BenchmarkError(
+                    f"{where}: the query {query[6:]!r} wants the document of its own id, which "
+                    "ignoring identical ids leaves out; do without it, or take this row out"
+                )
             relevant.setdefault(query, {})[document] = score
     if not relevant:
         raise BenchmarkError(f"{path} judges no document as relevant; nothing can be measured")
@@ -87,7 +107,36 @@ def read_benchmark(folder: Path) -> Benchmark:
         tuple(record for name, record in queries.items() if name in relevant),
         tuple(documents.values()),
         relevant,
+        split or ("test" if path.stem == "qrels" else path.stem),
+        len({query for query, _ in judged} - set(relevant)),
+        ignore_identical_ids,
+        _digest(paths),
     )
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    whole = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()
+
+
+def _judgements(folder: Path, split: str | None) -> Path:
+    if split is None:
+        names = _JUDGEMENTS
+    elif split and split == Path(split).name:
+        names = tuple(f"qrels/{split}{suffix}" for suffix in _SUFFIXES)
+    else:
+        raise BenchmarkError(f"{split!r} is no name of a split; it names a file in {folder}/qrels")
+    if not any((folder / name).is_file() for name in names):
+        there = {path.stem for suffix in _SUFFIXES for path in folder.glob(f"qrels/*{suffix}")}
+        if there:
+            raise BenchmarkError(
+                f"{folder} has no {' or '.join(names)}; name one of its splits: "
+                f"{', '.join(sorted(there))}"
+            )
+    return _file(folder, names)
 
 
 def _file(folder: Path, names: tuple[str, ...]) -> Path:

@@ -48,6 +48,7 @@ class Embeddings:
         texts: Sequence[Record],
         images: Sequence[Record],
         *,
+        asked: Sequence[Record] | None = None,
         cache: VectorCache | None = None,
         progress: Progress | None = None,
     ) -> Embeddings:
@@ -57,6 +58,7 @@ class Embeddings:
             encoder: Embeds them.
             texts: Records with a text.
             images: Records with a picture whose digest is known.
+            asked: Records whose texts are embedded as queries; those of ``texts`` if ``None``.
             cache: Where vectors are kept and taken from.
             progress: Called after each chunk.
 
@@ -64,13 +66,14 @@ class Embeddings:
             EncoderError: The model has no image side, or gives vectors of no length.
         """
         began = time.perf_counter()
-        run = _Run(encoder, cache, progress, 2 * len(texts) + len(images))
         words = [record.text or "" for record in texts]
-        queries = run.texts(words, "query")
+        questions = words if asked is None else [record.text or "" for record in asked]
+        run = _Run(encoder, cache, progress, len(words) + len(questions) + len(images))
+        queries = run.texts(questions, "query")
         documents = run.texts(words, "document")
         pixels, skipped = run.images(images)
         return cls(
-            dict(zip(words, queries, strict=True)),
+            dict(zip(questions, queries, strict=True)),
             dict(zip(words, documents, strict=True)),
             pixels,
             skipped,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from unisem.common.pages import render_page
 from unisem.evaluation.projection import SIDE, Plot
+from unisem.evaluation.ranking import told_by_others
 from unisem.images.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def render_report(report: Report) -> str:
         "report.html.j2",
         report=report,
         measures=_shown_measures(report),
-        without_recall=_without_recall,
+        without_told=_without_told,
         reach=_reach,
         forms=_FORMS,
         questions=_QUESTIONS,
@@ -48,14 +49,14 @@ def render_report(report: Report) -> str:
 
 
 def _shown_measures(report: Report) -> list[str]:
-    """The measures' names; recall@k is left out where it is hit@k everywhere."""
+    """The measures' names, without those that others tell everywhere."""
     tasks = report.encoder.tasks
     single = all(task.single for task in tasks)
-    return _without_recall(tasks[0].measures) if single else list(tasks[0].measures)
+    return _without_told(tasks[0].measures) if single else list(tasks[0].measures)
 
 
-def _without_recall(names: Iterable[str]) -> list[str]:
-    return [name for name in names if not name.startswith("recall@")]
+def _without_told(names: Iterable[str]) -> list[str]:
+    return [name for name in names if not told_by_others(name)]
 
 
 def _reach(differences: Sequence[Mapping[str, Estimate]], names: Sequence[str]) -> float:

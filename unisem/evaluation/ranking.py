@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from unisem.evaluation.bootstrap import Floats, bootstrap_interval
 
-__all__ = ["Floats", "Ranking", "bootstrap_interval"]
+__all__ = ["Floats", "Ranking", "bootstrap_interval", "told_by_others"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,6 +94,22 @@ class Ranking:
         """``(queries,)`` of 1 / rank of the first relevant candidate; their mean is MRR."""
         return 1.0 / self.first
 
+    def precision(self, k: int) -> Floats:
+        """``(queries,)`` shares of the first ``k`` places that a relevant candidate has."""
+        return np.array([float((ranks <= k).sum() / k) for ranks in self.ranks])
+
+    def average_precision(self, k: int | None = None) -> Floats:
+        """``(queries,)`` of average precision; their mean is MAP.
+
+        The mean over all relevant candidates of the precision where each was found; below the
+        first ``k``, if that is given, one counts 0 (trec_eval's ``map`` and ``map_cut_k``).
+        """
+        values = []
+        for ranks in self.ranks:
+            found = np.arange(1, len(ranks) + 1) / ranks
+            values.append(float(found[: None if k is None else (ranks <= k).sum()].sum()))
+        return np.array(values) / [len(ranks) for ranks in self.ranks]
+
     def ndcg(self, k: int) -> Floats:
         """``(queries,)`` of nDCG@k, gain / log2(rank + 1), the ideal over all relevant ones.
 
@@ -117,14 +133,24 @@ class Ranking:
             ks: The cutoffs of hit@k and recall@k.
 
         >>> list(Ranking((np.array([2]),)).measures([1, 10]))
-        ['hit@1', 'hit@10', 'recall@1', 'recall@10', 'mrr', 'ndcg@10']
+        ['hit@1', 'hit@10', 'recall@1', 'recall@10', 'mrr', 'map', 'ndcg@10']
         """
         return {
             **{f"hit@{k}": self.hit(k) for k in ks},
             **{f"recall@{k}": self.recall(k) for k in ks},
             "mrr": self.reciprocal_rank(),
+            "map": self.average_precision(),
             "ndcg@10": self.ndcg(10),
         }
+
+
+def told_by_others(measure: str) -> bool:
+    """Whether another measure says it where one candidate is relevant: recall@k is hit@k, MAP MRR.
+
+    >>> [name for name in ("hit@1", "recall@1", "mrr", "map") if told_by_others(name)]
+    ['recall@1', 'map']
+    """
+    return measure == "map" or measure.startswith("recall@")
 
 
 def _ranks(row: NDArray[Any], wanted: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -65,9 +65,10 @@ class TaskResult:
         queries: How many.
         groups: How many independent groups of queries, which is what intervals rest on.
         candidates: How many.
-        single: Whether every query has one relevant candidate; recall@k is then hit@k.
+        single: Whether every query has one relevant candidate; see `told_by_others`.
         measures: By name, ``hit@1`` … ``ndcg@10``.
         hubness: Who has the first places.
+        mteb: Mean measures by MTEB's names and at its cutoffs, ``ndcg_at_10`` …
     """
 
     task: str
@@ -77,6 +78,7 @@ class TaskResult:
     single: bool
     measures: dict[str, Estimate]
     hubness: Hubness
+    mteb: dict[str, float] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,8 @@ class EncoderResult:
         dimension: The encoder's.
         seconds: Spent encoding; less than it takes if vectors came from a cache.
         tasks: One result per task.
-        geometry: The modality gap.
-        projection: The plot.
+        geometry: The modality gap; ``None`` where there are no pictures, or no texts.
+        projection: The plot; ``None`` where no picture belongs to a text.
         calibrated: What a calibration does to the tasks in one list; empty where there are too few
             pairs to fit one to a half, or nothing of the kind was asked for.
     """
@@ -127,8 +129,8 @@ class EncoderResult:
     dimension: int
     seconds: float
     tasks: tuple[TaskResult, ...]
-    geometry: Geometry
-    projection: Projection = field(repr=False)
+    geometry: Geometry | None
+    projection: Projection | None = field(repr=False)
     calibrated: tuple[CalibratedTask, ...] = ()
 
 

@@ -43,6 +43,7 @@ def report_as_json(report: Report) -> dict[str, Any]:
 
 
 def _encoder(result: EncoderResult) -> dict[str, Any]:
+    geometry = result.geometry
     return {
         "name": result.name,
         "fingerprint": result.fingerprint,
@@ -50,8 +51,8 @@ def _encoder(result: EncoderResult) -> dict[str, Any]:
         "seconds": round(result.seconds, 3),
         "tasks": {task.task: _task(task) for task in result.tasks},
         "calibrated": {task.task: _calibrated(task) for task in result.calibrated},
-        "centroid_distance": result.geometry.centroid_distance,
-        "separability": result.geometry.separability,
+        "centroid_distance": None if geometry is None else geometry.centroid_distance,
+        "separability": None if geometry is None else geometry.separability,
     }
 
 

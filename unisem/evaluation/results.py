@@ -14,6 +14,7 @@ from unisem.evaluation.embeddings import Embeddings
 from unisem.evaluation.examples import Captions, largest_changes, worst_failures
 from unisem.evaluation.geometry import Geometry
 from unisem.evaluation.hubness import Hubness
+from unisem.evaluation.mteb import retrieval_scores
 from unisem.evaluation.options import EvaluationOptions
 from unisem.evaluation.projection import Projection
 from unisem.evaluation.report import (
@@ -69,6 +70,22 @@ class Measured:
         names, count = list(labels), min(options.points, len(labels))
         shown = [names[n] for n in np.sort(rng.choice(len(names), count, replace=False))]
         said = tuple(labels[name] for name in shown)
+        geometry = None
+        if images and texts:
+            geometry = Geometry.of(
+                np.stack([embeddings.images[record.id] for record in images]),
+                np.stack([embeddings.texts[record.text or ""] for record in texts]),
+                np.array([groups[record.id] for record in images]),
+                np.array([groups[record.id] for record in texts]),
+                seed=options.seed,
+            )
+        projection = None
+        if shown:
+            projection = Projection.of(
+                np.stack([embeddings.images[name] for name in shown]),
+                np.stack([embeddings.texts[text] for text in said]),
+                said,
+            )
         result = EncoderResult(
             name=encoder.name,
             fingerprint=encoder.fingerprint,
@@ -76,18 +93,8 @@ class Measured:
             seconds=embeddings.seconds,
             tasks=tuple(_task_result(one, options) for one in found),
             calibrated=calibrated,
-            geometry=Geometry.of(
-                np.stack([embeddings.images[record.id] for record in images]),
-                np.stack([embeddings.texts[record.text or ""] for record in texts]),
-                np.array([groups[record.id] for record in images]),
-                np.array([groups[record.id] for record in texts]),
-                seed=options.seed,
-            ),
-            projection=Projection.of(
-                np.stack([embeddings.images[name] for name in shown]),
-                np.stack([embeddings.texts[text] for text in said]),
-                said,
-            ),
+            geometry=geometry,
+            projection=projection,
         )
         return cls(result, found)
 
@@ -142,6 +149,7 @@ def _task_result(answers: Answers, options: EvaluationOptions) -> TaskResult:
         single=all(len(wanted) == 1 for wanted in task.relevant),
         measures=estimates_of(answers.ranking.measures(options.ks), task.groups, options),
         hubness=Hubness.of(answers),
+        mteb=retrieval_scores(answers.ranking),
     )
 
 

@@ -28,6 +28,8 @@ class RetrievalTask:
         candidates: What can be found, sorted by id, so that ties are broken by id.
         relevant: For each query the relevant candidates' ids and how relevant each is, above 0.
         groups: ``(queries,)`` numbers; queries of one group are resampled together.
+        hidden: For each query the id of a candidate that it never finds, or ``None``; for none of
+            them any if it is empty.
     """
 
     name: str
@@ -35,6 +37,7 @@ class RetrievalTask:
     candidates: tuple[Record, ...]
     relevant: tuple[Mapping[str, float], ...]
     groups: NDArray[np.int64]
+    hidden: tuple[str | None, ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.queries) == len(self.relevant) == len(self.groups):
@@ -53,6 +56,13 @@ class RetrievalTask:
                     f"task {self.name!r}: the query {query.id!r} needs relevant candidates, "
                     "and all of them among the candidates"
                 )
+        if self.hidden:
+            for query, wanted, hidden in zip(self.queries, self.relevant, self.hidden, strict=True):
+                if hidden is not None and (hidden in wanted or hidden not in ids):
+                    raise ValueError(
+                        f"task {self.name!r}: what is hidden from the query {query.id!r} must be "
+                        "a candidate, and none that is relevant"
+                    )
 
 
 def form_of(record: Record) -> Form:

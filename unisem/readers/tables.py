@@ -22,7 +22,7 @@ Rows = Iterator[tuple[int, Row | str]]
 """Each row, or what is wrong with it, with the number of the line where it ends."""
 
 _SEPARATORS = (",", ";", "\t")
-_LONGEST = 1 << 24  # characters that a row may span: a quote that is never closed ends somewhere
+_LONGEST = 1 << 24  # characters that a row may span, or a line have: memory, and quotes not closed
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _INFINITE = {float("inf"), float("-inf")}
 
@@ -156,7 +156,10 @@ class _Lines:
         if self._broken:
             return ""
         try:
-            line = self._lines.readline()
+            line = self._lines.readline(_LONGEST + 1)
+            if len(line) > _LONGEST and line[-1] not in "\r\n":  # its fault is found; no more of it
+                while (more := self._lines.readline(_LONGEST)) and more[-1] not in "\r\n":
+                    pass
         except UnicodeDecodeError:  # half a character at the end of UTF-16
             self._broken = True
             line = "\udcff"
@@ -165,6 +168,8 @@ class _Lines:
 
 
 def _text_fault(text: str) -> str | None:
+    if len(text) > _LONGEST:
+        return f"has more than {_LONGEST:,} characters; shorten it"
     if "\0" in text:
         return "holds a NUL character; it is no text, or in an encoding that is not read"
     try:
