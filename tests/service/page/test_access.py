@@ -88,7 +88,7 @@ def test_choices_and_filters_by_keyboard_keep_the_focus(visitor: Visitor, addres
 
 def test_what_happens_is_told(visitor: Visitor, address: str) -> None:
     visit = visitor(address)
-    status = visit.page.locator("[role=status]")
+    status = visit.page.locator("#status[role=status]")
     visit.search("a lamp")
     assert status.inner_text() == "24 results for “a lamp”"
     visit.page.click("#more")

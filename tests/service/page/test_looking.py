@@ -220,7 +220,7 @@ def test_a_token_is_asked_for_and_kept_in_the_tab_only(
     page.keyboard.press("Enter")
     visit.wait_for([hit.record.id for hit in gallery.search(text="an eagle", k=24)])
     page.wait_for_selector(".card .mat img")
-    assert page.evaluate("Object.values(sessionStorage)") == ["s3cret"]
+    assert page.evaluate("Object.values(sessionStorage)").count("s3cret") == 1
     assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
     assert "s3cret" not in page.url + page.content()
     page.reload()
@@ -228,7 +228,7 @@ def test_a_token_is_asked_for_and_kept_in_the_tab_only(
     assert len(visit.ids()) == 24
     page.click("#forget")
     page.wait_for_selector("#token-dialog[open]")
-    assert page.evaluate("sessionStorage.length") == 0
+    assert "s3cret" not in page.evaluate("Object.values(sessionStorage)")
     visit.complaints.clear()  # the browser's own words for 401
 
 
