@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 
 
-def until(holds: Callable[[], object]) -> None:
-    """Wait for something, and fail if it never comes about."""
-    for _ in range(6000):
+def until(holds: Callable[[], object], seconds: float = 60) -> None:
+    """Wait for something, and fail if it has not come about after so many seconds and more."""
+    for _ in range(round(100 * seconds)):
         if holds():
             return
         time.sleep(0.01)
