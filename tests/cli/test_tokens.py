@@ -10,6 +10,7 @@ import pytest
 from tests.cli.conftest import Run
 from tests.rerank.cross_modal.support import save_random
 from tests.support.checkpoints import save_picture_cross_encoder, save_two_towers
+from tests.support.matching_checkpoints import save_colbert
 from unisem import SemanticSpace, load_encoder
 from unisem.encoders import Encoder
 from unisem.ingest import token_making
@@ -69,6 +70,26 @@ def test_a_folder_comes_in_with_its_tokens(
     result = run("index", cards, "--into", new, "--tokens-for", model)
     assert result.exit_code == 0, result.output
     assert f"keeps tokens of {count} pictures, 0 dropped, 0 skipped" in result.stdout
+
+
+def test_token_vectors_of_late_interaction_are_pooled_and_told(
+    run: Run, towers: Encoder, model: Path, built: Path, cards: Path, tmp_path: Path
+) -> None:
+    colbert = save_colbert(tmp_path / "texts")
+    result = run("tokens", built, "--reranker", colbert, "--pool-factor", 2)
+    assert result.exit_code == 0, result.output
+    (kept,) = json.loads(run("store", "stats", built, "--json").stdout)["tokens"]
+    assert (kept["pictures"], kept["pool_factor"]) == (0, 2)
+    assert f"made tokens of 0 pictures and {kept['texts']} texts; 0 had theirs" in result.stdout
+    told = " ".join(run("store", "stats", built).stdout.split())
+    assert f"of {kept['texts']} texts at {round(kept['bytes_per_text'])} B each, pooled by" in told
+    found = run("search", built, "red", "--json", "--reranker", colbert, "-k", 3)
+    assert any(hit["judged"] for hit in json.loads(found.stdout)["hits"])
+    again = run("index", cards, "--into", built, "--tokens-for", colbert)
+    assert f"and {kept['texts']} texts, 0 dropped" in again.stdout, "as the file is pooled"
+    refused = run("tokens", built, "--reranker", model, "--pool-factor", 2)
+    assert refused.exit_code == 2
+    assert "has no pool_factor" in " ".join(refused.stderr.replace("│", " ").split())
 
 
 def test_what_has_no_tokens_is_one_line(run: Run, built: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.matching_checkpoints import save_colbert, save_colpali
+from tests.support.matching_checkpoints import save_colbert, save_colpali, save_two_towers_of_tokens
 from tests.support.networks import without_weights
 from tests.support.pictures import encoded, noise
 from tests.support.toy import ToyEncoder
@@ -91,6 +91,28 @@ def test_pictures_and_captions_are_scored_by_the_best_token_of_either(colpali: P
     of_picture = loaded(colpali).score(None, ImageRef.of(first), records)
     asked = max_sim(by_picture[0], [*by_picture[1], *caption])
     np.testing.assert_allclose(of_picture[1], asked, rtol=1e-5)
+
+
+def test_an_image_tower_of_one_size_is_asked_for_every_place(tmp_path: Path) -> None:
+    """sentence-transformers itself finds no mask there, and fails."""
+    import torch
+    from torch.nn.functional import normalize
+
+    reranker = loaded(save_two_towers_of_tokens(tmp_path))
+    (model, _), picture = reranker.model, noise(1)
+    vectors = {}
+    with torch.no_grad():
+        for side, thing in (("text", "a red dog"), ("image", picture)):
+            tower, dense = model.sub_modules[side]
+            inputs = tower.preprocess([{side: thing}])
+            inputs = {name: it for name, it in inputs.items() if hasattr(it, "shape")}
+            hidden = tower.auto_model(**inputs).last_hidden_state[0]
+            vectors[side] = normalize(dense.linear(hidden), dim=-1).numpy()
+    assert len(vectors["image"]) > 4
+    scores = reranker.score("a red dog", None, [Record(image=picture)])
+    assert scores[0] == pytest.approx(max_sim(vectors["text"], vectors["image"]), abs=1e-4)
+    (tokens,) = reranker.tokens_of_prepared([reranker.prepare_image(encoded(picture))])
+    np.testing.assert_allclose(tokens, vectors["image"], atol=1e-5)
 
 
 def test_a_model_of_texts_judges_captions_and_no_pictures(colbert: Path) -> None:

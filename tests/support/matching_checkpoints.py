@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.networks import SIDE, SMALL, VISION, save_bert, word_tokenizer
+from tests.support.networks import SIDE, SMALL, VISION, save_bert, save_vision, word_tokenizer
 
 _SQUARE = {"height": SIDE, "width": SIDE}
 
@@ -19,6 +19,35 @@ def save_colbert(directory: Path) -> Path:
     model = MultiVectorEncoder(str(network), prompts={"query": "word ", "document": "photo "})
     model.save_pretrained(str(directory / "colbert"))
     return directory / "colbert"
+
+
+def save_two_towers_of_tokens(directory: Path) -> Path:
+    """A BERT's words and a ViT's places, each with a projection into one space."""
+    import torch
+    from sentence_transformers import MultiVectorEncoder
+    from sentence_transformers.base.modules import Dense, Normalize, Router, Transformer
+
+    torch.manual_seed(11)
+    sides = {}
+    networks = {
+        "text": save_bert(directory / "bert"),
+        "image": save_vision(directory / "vit", "ViT"),
+    }
+    for side, network in networks.items():
+        tower = Transformer(
+            str(network),
+            modality_config={
+                side: {"method": "forward", "method_output_name": "last_hidden_state"}
+            },
+            module_output_name="token_embeddings",
+        )
+        width, names = SMALL["hidden_size"], ("module_input_name", "module_output_name")
+        places = dict.fromkeys(names, "token_embeddings")
+        sides[side] = [tower, Dense(width, 12, activation_function=torch.nn.Identity(), **places)]
+    router = Router(sides, route_mappings={(None, side): side for side in sides})
+    modules = [router, Normalize(module_input_name="token_embeddings")]
+    MultiVectorEncoder(modules=modules).save_pretrained(str(directory / "towers"))
+    return directory / "towers"
 
 
 def save_colpali(directory: Path) -> Path:

@@ -60,12 +60,15 @@ def make_tokens(space: SemanticSpace, reranker: str, pool_factor: int | None = N
 
     Raises:
         RerankerError: There is no such model, or it keeps no tokens.
-        ValueError: It pools nothing.
+        typer.BadParameter: It pools nothing.
         typer.Exit: Ctrl-C; the person has been told what is kept.
     """
     from unisem.rerank import load_reranker
 
-    loaded = load_reranker(reranker, encoder=space.encoder, pool_factor=pool_factor)
+    try:
+        loaded = load_reranker(reranker, encoder=space.encoder, pool_factor=pool_factor)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--pool-factor") from None
     try:
         with progress_bar("making tokens") as advance:
             return space.make_tokens(loaded, progress=advance)

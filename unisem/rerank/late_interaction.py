@@ -53,8 +53,8 @@ class LateInteractionReranker(LocalReranker, TokenReranker):
     numbers of eight bits, pooled if it is asked for; in such a space a query is encoded, and
     compared with what is kept. What lacks is made, pooled and rounded in the same way.
 
-    Any ``MultiVectorEncoder`` of sentence-transformers loads: ColBERT's and PyLate's models, and
-    ColPali, ColQwen and their kin.
+    Any ``MultiVectorEncoder`` of sentence-transformers loads: ColBERT's and PyLate's models,
+    ColPali, ColQwen and their kin, and a ``Router`` of a text tower and an image tower.
 
     Args:
         name: As of `LocalReranker`, as all but the last.
@@ -116,7 +116,11 @@ class LateInteractionReranker(LocalReranker, TokenReranker):
     def _load(self) -> Any:
         from sentence_transformers import MultiVectorEncoder
 
-        return self._from_files(MultiVectorEncoder, _outputs)
+        model = self._from_files(MultiVectorEncoder, _outputs)
+        for module in model.modules():
+            if hasattr(module, "auto_model"):
+                module.register_forward_hook(_every_place)
+        return model
 
     @lazy_property
     def _special(self) -> re.Pattern[str]:
@@ -247,6 +251,20 @@ def _kept_factor(directory: Path, fingerprint: str) -> int | None:
     """By what vectors in a space are pooled; ``None`` if it keeps none of this model's."""
     found = form_number(token_path(directory, fingerprint))
     return found if found and found <= 1000 else None
+
+
+def _every_place(module: Any, arguments: Any, features: dict[str, Tensor]) -> None:
+    """Say that every place of a picture is a token, where an image tower says nothing of it.
+
+    ``MultiVectorEncoder`` takes the vectors that a mask names; a vision Transformer or a
+    convolutional network, whose pictures are of one size, has none.
+    """
+    import torch
+
+    del module, arguments
+    vectors = features.get("token_embeddings")
+    if vectors is not None and "attention_mask" not in features:
+        features["attention_mask"] = torch.ones(vectors.shape[:2], device=vectors.device).long()
 
 
 def _outputs(model: Any) -> Iterator[Tensor]:
