@@ -11,7 +11,7 @@ import pytest
 from tests.cli.conftest import Run
 from tests.evaluation.data import Blurred, shades
 from tests.evaluation.test_benchmarks import mixbench, texts_alone
-from tests.support.toy import ToyEncoder
+from tests.support.toy import COLOURS, ToyEncoder
 from unisem.encoders import Encoder
 from unisem.errors import EncoderError
 
@@ -132,6 +132,28 @@ def test_texts_alone_for_mteb(run: Run, tmp_path: Path) -> None:
     assert json.loads(path.read_text("utf-8"))["scores"].keys() == {"dev"}
     result = run("evaluate", "--data", folder, "--split", "train")
     assert (result.exit_code, "splits: dev, test" in result.stderr) == (1, True)
+
+
+def test_classes_by_their_names(run: Run, tmp_path: Path) -> None:
+    shades(tmp_path / "pictures", each=2)
+    rows = ["filepath,label"]
+    rows += [f"{path.name},{path.name.partition('-')[0]}" for path in tmp_path.glob("pictures/*")]
+    (tmp_path / "pictures" / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join([*COLOURS, "purple"]), encoding="utf-8")
+    options = ["--data", tmp_path / "pictures" / "labels.csv", "--caption-column", "label"]
+    result = run("evaluate", "--zero-shot", names, *options, "--mteb", "out", "-k", 1)
+    assert result.exit_code == 0, result.output
+    assert "picture to class, centred" in result.stdout
+    assert "mean per class 1.000; worst: " in result.stdout
+    (path,) = Path("out").glob("results/toy-0/*/labels.json")
+    assert json.loads(path.read_text("utf-8"))["scores"]["test"][0]["main_score"] == 1
+    names.write_text("red\nblue\n", encoding="utf-8")
+    result = run("evaluate", "--zero-shot", names, *options)
+    assert (result.exit_code, "of classes without a name" in result.stderr) == (1, True)
+    for wrong in (["--limit", 5], ["--split", "dev"]):
+        assert run("evaluate", "--zero-shot", names, *options, *wrong).exit_code == 2
+    assert run("evaluate", *options, "--templates", names).exit_code == 2
 
 
 def test_pairs_are_no_benchmark(run: Run, data: Path) -> None:

@@ -21,6 +21,7 @@ from unisem.cli.terminal import amount, note, results, skipped_lines
 from unisem.common.printable import plain
 
 _BENCHMARKS = "Benchmarks"
+_WORST = 5  # classes that are named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from unisem.evaluation.diagnosis import Diagnosis
     from unisem.evaluation.options import EvaluationOptions
     from unisem.evaluation.report import EncoderResult, Estimate, Report
+    from unisem.pairs import PairDataset
 
 
 def evaluate(
@@ -101,18 +103,41 @@ def evaluate(
             rich_help_panel=_BENCHMARKS,
         ),
     ] = None,
+    zero_shot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Classes by their names, one a line; --data has folders of classes, or a table.",
+            dir_okay=False,
+            exists=True,
+            rich_help_panel=_BENCHMARKS,
+        ),
+    ] = None,
+    templates: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Sentences with {} for a name, one a line. [a photo of a {}.]",
+            dir_okay=False,
+            exists=True,
+            rich_help_panel=_BENCHMARKS,
+        ),
+    ] = None,
 ) -> None:
     """Measure retrieval in both directions and in a mixed corpus, alone or against another."""
     part = None if held_out is None else share_or_number(held_out)
     from unisem.evaluation import benchmark_folders
 
-    folders = benchmark_folders(data)
-    if folders and (clean or limit is not None or part is not None):
+    folders = benchmark_folders(data) if zero_shot is None else []
+    if (folders or zero_shot is not None) and (clean or limit is not None or part is not None):
         raise typer.BadParameter(
             "a benchmark is measured whole; leave out --clean, --limit and --held-out",
             param_hint="--data",
         )
-    if not folders and (split is not None or ignore_identical_ids or mteb is not None):
+    if zero_shot is None and templates is not None:
+        raise typer.BadParameter("is of --zero-shot", param_hint="--templates")
+    ours = split is not None or ignore_identical_ids
+    if not folders and (ours or (mteb is not None and zero_shot is None)):
         raise typer.BadParameter(
             f"{data} holds no benchmark (queries.jsonl, corpus.jsonl, qrels); leave out --split, "
             "--ignore-identical-ids and --mteb",
@@ -126,7 +151,13 @@ def evaluate(
         if path is not None:
             check_writable(path)  # before minutes of encoding are lost to a mistyped name
     from unisem.encoders import load_encoder
-    from unisem.evaluation import EvaluationOptions, evaluate_benchmarks, read_benchmark
+    from unisem.evaluation import (
+        ClassNames,
+        EvaluationOptions,
+        evaluate_benchmarks,
+        evaluate_zero_shot,
+        read_benchmark,
+    )
     from unisem.evaluation import evaluate as run
 
     benchmarks = [
@@ -148,6 +179,17 @@ def evaluate(
                 found = evaluate_benchmarks(
                     chosen,
                     benchmarks,
+                    against=other,
+                    options=options,
+                    name=str(data),
+                    cache=cache,
+                    progress=show,
+                )
+            elif zero_shot is not None:
+                found = evaluate_zero_shot(
+                    chosen,
+                    _labelled(data, images, image_column, caption_column),
+                    ClassNames.read(zero_shot, templates),
                     against=other,
                     options=options,
                     name=str(data),
@@ -185,17 +227,33 @@ def evaluate(
             )
     write_files(found, as_json, report)
     if mteb is not None:
-        _write_mteb(mteb, found, benchmarks, language)
+        _write_mteb(mteb, found, benchmarks, data, language)
+
+
+def _labelled(data: Path, images: Path | None, image_column: str, label: str) -> PairDataset:
+    """Pictures with their classes."""
+    from unisem.pairs import PairDataset
+    from unisem.pairs.sources.tables import Columns
+
+    if data.is_dir():
+        return PairDataset.from_class_folders(data)
+    return PairDataset.read(data, columns=Columns(image_column, label), image_root=images)
 
 
 def _write_mteb(
-    folder: Path, found: Report, benchmarks: Sequence[Benchmark], languages: Sequence[str] | None
+    folder: Path,
+    found: Report,
+    benchmarks: Sequence[Benchmark],
+    data: Path,
+    languages: Sequence[str] | None,
 ) -> None:
-    from unisem.evaluation.benchmark_run import mteb_results
-    from unisem.evaluation.mteb import UNKNOWN, write_mteb
+    from unisem.evaluation import mteb_classification, mteb_results, write_mteb
+    from unisem.evaluation.mteb import UNKNOWN
 
-    of = found.encoder
-    results = mteb_results(found, benchmarks, languages or (UNKNOWN,))
+    of, said = found.encoder, languages or (UNKNOWN,)
+    results = mteb_results(found, benchmarks, said)
+    if not benchmarks:
+        results = [mteb_classification(found, data.resolve().stem, said)]
     for path in write_mteb(folder, of.name, of.fingerprint, of.dimension, results):
         note(f"wrote {path}")
 
@@ -237,6 +295,16 @@ def _print(report: Report) -> None:
         out.print(_diagnosis(plain(name), result), soft_wrap=True)
         if result.calibrated:
             out.print(_calibrated(plain(name), result, report.options))
+    if classes := report.encoder.classes:
+        worst = "; ".join(
+            f"{plain(one.name)} {one.accuracy:.3f}"
+            + "".join(f", {count:,} taken for {plain(name)}" for name, count in first)
+            for one in classes[:_WORST]
+            for first in [list(one.confused.items())[:1]]
+        )
+        out.print(
+            f"mean per class {report.encoder.mean_per_class:.3f}; worst: {worst}", soft_wrap=True
+        )
     if all(task.single for task in report.encoder.tasks):
         note("every query has one relevant answer, so recall@k is hit@k, and MAP is MRR")
     if report.against is not None and report.against.fingerprint == report.encoder.fingerprint:

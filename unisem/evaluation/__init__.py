@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from unisem.evaluation.benchmarks import benchmark_folders as benchmark_folders
     from unisem.evaluation.benchmarks import read_benchmark as read_benchmark
     from unisem.evaluation.bootstrap import bootstrap_interval as bootstrap_interval
+    from unisem.evaluation.class_names import ClassNames as ClassNames
     from unisem.evaluation.diagnosis import Diagnosis as Diagnosis
     from unisem.evaluation.diagnosis import DiagnosisOptions as DiagnosisOptions
     from unisem.evaluation.examination import diagnose as diagnose
@@ -27,5 +28,7 @@ if TYPE_CHECKING:
     from unisem.evaluation.reranker_calibration import calibrate_reranker as calibrate_reranker
     from unisem.evaluation.run import evaluate as evaluate
     from unisem.evaluation.tasks import RetrievalTask as RetrievalTask
+    from unisem.evaluation.zero_shot import evaluate_zero_shot as evaluate_zero_shot
+    from unisem.evaluation.zero_shot import mteb_classification as mteb_classification
 
 __getattr__, __dir__, __all__ = lazy_names(__name__)

@@ -7,10 +7,8 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unisem.common.threads import in_order, workers
 from unisem.encoders.base import Encoder
@@ -18,6 +16,7 @@ from unisem.errors import BenchmarkError, ImageError
 from unisem.evaluation.answers import Answers, are_images
 from unisem.evaluation.benchmarks import Benchmark
 from unisem.evaluation.embeddings import Embeddings, Progress
+from unisem.evaluation.means import means_of_others, unit_or_zero
 from unisem.evaluation.mteb import MtebResult
 from unisem.evaluation.options import EvaluationOptions
 from unisem.evaluation.report import DataSummary, Report
@@ -25,7 +24,7 @@ from unisem.evaluation.results import Measured, report_of
 from unisem.evaluation.tasks import RetrievalTask, form_of
 from unisem.evaluation.vector_cache import VectorCache
 from unisem.images.reference import ImageRef
-from unisem.records import Record, Vector
+from unisem.records import Record
 
 ONE_VECTOR = "one vector"
 CENTRED = "centred"
@@ -182,40 +181,15 @@ def _answers(benchmark: Benchmark, embeddings: Embeddings, seed: int) -> Iterabl
     means = np.add.reduceat(vectors, starts, axis=0) / rows  # (candidates, d)
     alone = np.arange(len(forms))
     if (forms == "captioned image").any():
-        yield Answers.among(_task(benchmark, ONE_VECTOR), queries, _unit(means), alone)
+        yield Answers.among(_task(benchmark, ONE_VECTOR), queries, unit_or_zero(means), alone)
     if len(set(forms)) > 1:
         is_image = are_images(task.candidates)
         middles = np.empty_like(vectors)
         for kind in (False, True):
             middles[is_image == kind] = vectors[is_image == kind].mean(axis=0)
         centred = means - np.add.reduceat(middles, starts, axis=0) / rows
-        asked = _unit(queries - _means_of_others(queries, task, seed))
-        yield Answers.among(_task(benchmark, CENTRED), asked, _unit(centred), alone)
-
-
-def _unit(rows: NDArray[Any]) -> Vector:
-    """Rows at length 1; one that is its own mean has no direction and stays zero."""
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    found: Vector = (rows / np.maximum(lengths, 1e-12)).astype(np.float32)
-    return found
-
-
-def _means_of_others(queries: Vector, task: RetrievalTask, seed: int) -> Vector:
-    """For each query the mean of those of its form in the half that it is not in.
-
-    Queries of one group are in one half; where the other half has none of a form, nothing is
-    taken off.
-    """
-    count = int(task.groups.max()) + 1
-    half = np.random.default_rng(seed).permutation(np.arange(count) % 2)[task.groups]
-    forms = np.array([form_of(record) for record in task.queries])
-    means = np.zeros_like(queries)
-    for form in set(forms.tolist()):
-        for number in (0, 1):
-            others = queries[(forms == form) & (half != number)]
-            if len(others):
-                means[(forms == form) & (half == number)] = others.mean(axis=0)
-    return means
+        asked = unit_or_zero(queries - means_of_others(queries, task, seed))
+        yield Answers.among(_task(benchmark, CENTRED), asked, unit_or_zero(centred), alone)
 
 
 def _task(benchmark: Benchmark, how: str) -> RetrievalTask:

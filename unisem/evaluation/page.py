@@ -24,6 +24,7 @@ _FORMS = {"text": "captions", "image": "pictures", "captioned image": "captioned
 _QUESTIONS = {
     "text to image": "Which picture belongs to this caption?",
     "image to text": "Which caption belongs to this picture?",
+    "picture to class": "What is this?",
     "text to mixed": "A caption asks a list of captions, pictures and captioned pictures",
     "image to mixed": "A picture asks a list of captions, pictures and captioned pictures",
 }

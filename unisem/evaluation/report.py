@@ -109,6 +109,25 @@ class CalibratedTask:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassResult:
+    """How the pictures of one class were told.
+
+    Attributes:
+        name: The class's.
+        images: How many pictures it has.
+        accuracy: Share of them that were told right.
+        confused: For which classes how many were taken, the most frequent first.
+        scores: ``precision``, ``recall`` and ``f1``.
+    """
+
+    name: str
+    images: int
+    accuracy: float
+    confused: dict[str, int]
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class EncoderResult:
     """All that was measured of one encoder.
 
@@ -122,6 +141,7 @@ class EncoderResult:
         projection: The plot; ``None`` where no picture belongs to a text.
         calibrated: What a calibration does to the tasks in one list; empty where there are too few
             pairs to fit one to a half, or nothing of the kind was asked for.
+        classes: Of pictures that were told by their classes' names, the worst first.
     """
 
     name: str
@@ -132,6 +152,12 @@ class EncoderResult:
     geometry: Geometry | None
     projection: Projection | None = field(repr=False)
     calibrated: tuple[CalibratedTask, ...] = ()
+    classes: tuple[ClassResult, ...] = ()
+
+    @property
+    def mean_per_class(self) -> float:
+        """Mean of the classes' accuracies, however many pictures each has."""
+        return float(np.mean([one.accuracy for one in self.classes]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ def _encoder(result: EncoderResult) -> dict[str, Any]:
         "seconds": round(result.seconds, 3),
         "tasks": {task.task: _task(task) for task in result.tasks},
         "calibrated": {task.task: _calibrated(task) for task in result.calibrated},
+        "classes": [asdict(one) for one in result.classes],
         "centroid_distance": None if geometry is None else geometry.centroid_distance,
         "separability": None if geometry is None else geometry.separability,
     }

@@ -19,6 +19,7 @@ from unisem.evaluation.options import EvaluationOptions
 from unisem.evaluation.projection import Projection
 from unisem.evaluation.report import (
     CalibratedTask,
+    ClassResult,
     DataSummary,
     Difference,
     EncoderResult,
@@ -51,6 +52,7 @@ class Measured:
         groups: Mapping[str, int],
         labels: Mapping[str, str],
         calibrated: tuple[CalibratedTask, ...] = (),
+        classes: tuple[ClassResult, ...] = (),
     ) -> Self:
         """Sum up an encoder.
 
@@ -64,6 +66,7 @@ class Measured:
             groups: Their groups, by id; one is in one fold of the classifier as a whole.
             labels: A text that belongs to each picture that may be drawn, by the picture's id.
             calibrated: What a calibration does to some tasks.
+            classes: How the pictures of each class were told.
         """
         found = tuple(answers)
         rng = np.random.default_rng(options.seed)
@@ -93,6 +96,7 @@ class Measured:
             seconds=embeddings.seconds,
             tasks=tuple(_task_result(one, options) for one in found),
             calibrated=calibrated,
+            classes=classes,
             geometry=geometry,
             projection=projection,
         )

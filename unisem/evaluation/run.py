@@ -103,7 +103,15 @@ def evaluate(
         )
         for one, vectors in zip(encoders, embeddings, strict=True)
     ]
-    data = _summary(name, pairs, dataset, checked, everything, tuple(skipped.values()))
+    data = summary_of(
+        name,
+        pairs,
+        dataset,
+        checked,
+        len(everything.images),
+        len(everything.texts),
+        tuple(skipped.values()),
+    )
     return report_of(measured, data, everything.captions, options)
 
 
@@ -152,14 +160,26 @@ def _require(
     )
 
 
-def _summary(
+def summary_of(
     name: str,
     pairs: PairDataset,
     used: PairDataset,
     checked: CheckedPairs,
-    tasks: PairTasks,
-    unencodable: tuple[Skipped, ...],
+    images: int,
+    captions: int,
+    unencodable: tuple[Skipped, ...] = (),
 ) -> DataSummary:
+    """What pairs were evaluated on.
+
+    Args:
+        name: What to call them.
+        pairs: As read.
+        used: Those that are left.
+        checked: What checking found.
+        images: How many different pictures.
+        captions: How many different captions.
+        unencodable: Pictures that an encoder cannot read.
+    """
     digest = hashlib.sha256()
     for line in sorted(f"{pair.image.sha256} {pair.caption}" for pair in used):
         digest.update(hashlib.sha256(line.encode()).digest())
@@ -169,8 +189,8 @@ def _summary(
         digest=digest.hexdigest(),
         read=len(pairs),
         pairs=len(used),
-        images=len(tasks.images),
-        captions=len(tasks.texts),
+        images=images,
+        captions=captions,
         repeated=report.repeated,
         empty_captions=report.empty_captions,
         skipped=(*report.unread, *report.missing, *report.broken, *unencodable),

@@ -152,6 +152,13 @@ class PairDataset:
         return cls(*read_folder(Path(folder)))
 
     @classmethod
+    def from_class_folders(cls, folder: str | os.PathLike[str]) -> PairDataset:
+        """Pictures of ``FOLDER/CLASS/…``, each with its class as caption."""
+        from unisem.pairs.sources.class_folders import read_class_folders
+
+        return cls(*read_class_folders(Path(folder)))
+
+    @classmethod
     def from_table(
         cls,
         table: str | os.PathLike[str],
