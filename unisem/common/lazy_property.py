@@ -30,6 +30,8 @@ class lazy_property(Generic[T]):  # noqa: N801, as `property`
         self.__doc__ = compute.__doc__
 
     def __get__(self, instance: Any, owner: type[Any]) -> T:
+        if instance is None:  # asked of the class, as `abc` does
+            return self  # type: ignore[return-value]
         value = self._compute(instance)
         vars(instance)[self._compute.__name__] = value  # found before this one from now on
         return value

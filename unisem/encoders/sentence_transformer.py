@@ -19,6 +19,7 @@ from unisem.encoders.batched import BatchedEncoder
 from unisem.errors import EncoderError
 from unisem.models.finding import fingerprint_model
 from unisem.models.local_model import LocalModel
+from unisem.models.preparing import image_side
 from unisem.models.special_tokens import matching, special_tokens, spelled_out
 from unisem.records import Modality, Vector
 
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _PAIR = ("image", "text")  # as sentence-transformers names the two together
+_PROMPTS: dict[Role, tuple[str, ...]] = {
+    "query": ("query", "Retrieval-query", "SearchQuery"),
+    "document": ("document", "passage", "corpus", "Retrieval-document", "Document"),
+}
+"""Names of prompts by role: sentence-transformers' own, then those of EmbeddingGemma."""
 
 
 class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
@@ -68,8 +74,12 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
         for module in model.modules():
             if isinstance(module, torch.nn.Softmax) and module.dim is None:
                 module.dim = -1  # a saved Dense forgets the axis of its activation
-        # Convolutions run up to three times faster with the channels last in memory.
-        return model.to(memory_format=torch.channels_last)
+        # Convolutions run up to three times faster with the channels last in memory; those over
+        # films (five axes) have no such form.
+        for weight in model.parameters():
+            if weight.dim() == 4:
+                weight.data = weight.data.to(memory_format=torch.channels_last)
+        return model
 
     def supports(self, modality: Modality) -> bool:
         return bool(self.model.supports(modality))
@@ -98,11 +108,31 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
 
     def preprocess_images(self, images: Sequence[Image.Image]) -> dict[str, Any]:
         """Make input features of pictures from `prepare_image`; threads may do so side by side."""
-        inputs = [{"image": image} for image in images]
+        inputs = self._image_inputs(images)
         if not self.model.supports("message"):
             return self._features(inputs, "document")
         with self._lock:  # pictures are written into a message, which is tokenized
             return self._features(inputs, "document")
+
+    def _image_inputs(self, images: Sequence[Image.Image]) -> list[dict[str, Any]]:
+        return [{"image": [image] if self._nests_images else image} for image in images]
+
+    @lazy_property
+    def _nests_images(self) -> bool:
+        """Whether the model's processor takes a flat list of pictures for one input of them all.
+
+        EmbeddingGemma 2's does, as others do that write pictures into a text: two pictures would
+        be one vector.
+        """
+        if self.model.supports("message"):
+            return False  # each picture stands in a message of its own
+        two = [{"image": Image.new("RGB", (64, 64))}] * 2
+        try:
+            with self._lock:
+                ids = self._features(two, "document").get("input_ids")
+        except ValueError:  # too long for one text
+            return True
+        return ids is not None and len(ids) < len(two)
 
     def _features(self, inputs: list[dict[str, Any]], role: Role) -> dict[str, Any]:
         features: dict[str, Any] = self.model.preprocess(
@@ -111,10 +141,9 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
         return features
 
     def prompt(self, role: Role) -> str | None:
-        """What goes before an input, by the names that sentence-transformers has for the roles."""
-        names = ("query",) if role == "query" else ("document", "passage", "corpus")
-        prompts, default = self.model.prompts, self.model.default_prompt_name
-        return prompts.get(next((name for name in names if name in prompts), default)) or None
+        """What goes before an input: the first prompt of a name for its role that says anything."""
+        prompts = self.model.prompts
+        return next((prompts[name] for name in _PROMPTS[role] if prompts.get(name)), None)
 
     @lazy_property
     def _special(self) -> re.Pattern[str]:
@@ -141,10 +170,7 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
 
     @lazy_property
     def _image_side(self) -> int | None:
-        sides = [
-            side for processor in self.image_processors for side in dict(processor.size).values()
-        ]
-        return max((side for side in sides if isinstance(side, int)), default=None)
+        return max(filter(None, map(image_side, self.image_processors)), default=None)
 
     @property
     def image_processors(self) -> list[Any]:
@@ -154,14 +180,25 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
         return [
             one
             for one in {id(one): one for one in found}.values()
-            if getattr(one, "size", None) is not None and hasattr(one, "resample")
+            if hasattr(one, "resample") and image_side(one) is not None
         ]
 
     def _embed_texts(self, texts: Sequence[str], role: Role) -> Vector:
-        return self._run([{"text": text} for text in texts], role)
+        return self._of_one_length(self._run([{"text": text} for text in texts], role), len(texts))
 
     def _embed_images(self, images: Sequence[Image.Image]) -> Vector:
-        return self._run([{"image": image} for image in images], "document")
+        vectors = self._run(self._image_inputs(images), "document")
+        return self._of_one_length(vectors, len(images))
+
+    def _of_one_length(self, vectors: Vector, count: int) -> Vector:
+        if vectors.shape != (count, self.dimension):
+            raise EncoderError(
+                f"the encoder {self.name!r} gave {len(vectors)} vectors of {vectors.shape[1]} "
+                f"numbers for {count} inputs, and its configuration says that there are "
+                f"{self.dimension} in each: its sides do not belong together, or its configuration "
+                "is another model's"
+            )
+        return vectors
 
     def _embed_pairs(
         self, texts: Sequence[str], images: Sequence[Image.Image], role: Role

@@ -13,6 +13,9 @@ from unisem.models.missing_weights import (
     refuse_random_weights,
     watched_loading,
 )
+from unisem.models.model_kind import refuse_foreign_code
+from unisem.models.preparing import prepare_as_trained
+from unisem.models.video import TORCHVISION, needs_torchvision, without_video
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,8 +71,9 @@ def load_offline(
 
     weights_dtype = getattr(torch, dtype)
     refuse_adapter_within(directory, what, failure)
+    refuse_foreign_code(directory, what, failure)
     try:
-        with watched_loading() as loaded:
+        with watched_loading() as loaded, without_video():
             model = architecture(
                 str(directory),
                 device=device,
@@ -78,12 +82,14 @@ def load_offline(
                 model_kwargs={"dtype": weights_dtype, "use_safetensors": True},
             )
     except loading_errors() as error:
+        if needs_torchvision(error):
+            raise failure(f"{what} {TORCHVISION}") from error
         raise failure(f"{what} does not load: {in_short(error)}") from error
     for module in model.modules():
         if hasattr(module, "auto_model"):
             refuse_empty_tokenizer(module, what, failure)
             module.register_forward_pre_hook(_suit_the_weights)
-            limit_text_length(module)
+            prepare_as_trained(module)
     model = model.to(dtype=weights_dtype).eval()
     refuse_random_weights(loaded, lambda: outputs(model), what=what, failure=failure)
     return model
@@ -120,46 +126,3 @@ def _suit_the_weights(transformer: Any, arguments: tuple[dict[str, Any], ...]) -
     if pixels is not None and pixels.is_floating_point():
         layout = torch.channels_last if pixels.dim() == 4 else torch.preserve_format
         features["pixel_values"] = pixels.to(transformer.auto_model.dtype, memory_format=layout)
-
-
-def limit_text_length(transformer: Any) -> None:
-    """Make texts as long as the model was trained on, at most and for SigLIP exactly.
-
-    A tokenizer that states no limit would let an over-long text crash the model. SigLIP was
-    trained on texts padded to its full length and reads the last position, so padding to the
-    longest of a batch, the usual way, would make a text's vector depend on its neighbours.
-
-    Args:
-        transformer: sentence-transformers' ``Transformer``.
-    """
-    tokenizer, network = transformer.tokenizer, transformer.auto_model
-    positions = None if tokenizer is None else _text_positions(network)
-    if positions is None:
-        return
-    if tokenizer.model_max_length > positions:
-        tokenizer.model_max_length = positions
-    if network.config.model_type.startswith("siglip"):
-        text = {"padding": "max_length", "max_length": positions, "truncation": True}
-        chosen = transformer.processing_kwargs.get("text", {})
-        transformer.processing_kwargs = transformer.processing_kwargs | {"text": text | chosen}
-
-
-def _text_positions(network: Any) -> int | None:
-    """How many tokens a network has positions for; ``None`` where they are relative."""
-    import torch
-
-    config = network.config
-    text_config = config.get_text_config() if hasattr(config, "get_text_config") else config
-    stated = getattr(text_config, "max_position_embeddings", None)
-    if not isinstance(stated, int) or stated < 1:  # XLNet says -1
-        return None
-    for name, module in network.named_modules():
-        # RoBERTa, MPNet and their kin count from behind the padding index.
-        if (
-            isinstance(module, torch.nn.Embedding)
-            and module.num_embeddings == stated
-            and module.padding_idx is not None
-            and "position" in name
-        ):
-            return stated - module.padding_idx - 1
-    return stated

@@ -23,6 +23,7 @@ _PACKAGES: dict[str, Kind] = {
     "multi_vector_encoder": "MultiVectorEncoder",
     "pylate": "MultiVectorEncoder",
 }
+_KNOWN_MODULES = ("sentence_transformers.", "pylate.")
 _REFUSED = {
     "CrossEncoder": "a cross encoder, which scores pairs and embeds nothing; "
     "unisem.load_reranker loads it",
@@ -77,6 +78,34 @@ def refuse_other_kinds(name: str, directory: Path) -> None:
         raise EncoderError(f"{name!r} is {_REFUSED.get(str(kind), f'a {kind}, no encoder')}")
 
 
+def refuse_foreign_code(directory: Path, what: str, failure: type[UniSemError]) -> None:
+    """Refuse a model that comes with code of its own, before anything of it is imported.
+
+    That is a module which is not sentence-transformers', or a network that transformers does not
+    know and whose configuration says where its code is (``auto_map``).
+
+    Raises:
+        UniSemError: Names the code; of the kind ``failure``.
+    """
+    from transformers import CONFIG_MAPPING
+
+    listed = _read_json(directory / "modules.json", what, failure)
+    modules = listed if isinstance(listed, list) else []
+    kinds = [str(module.get("type")) for module in modules if isinstance(module, dict)]
+    foreign = [kind for kind in kinds if not kind.startswith(_KNOWN_MODULES)]
+    for path in sorted({directory / "config.json", *directory.glob("*/config.json")}):
+        config = read_config(path, what, failure)
+        code, kind = config.get("auto_map"), config.get("model_type")
+        if isinstance(code, dict) and code and kind is not None and kind not in CONFIG_MAPPING:
+            foreign += sorted(map(str, code.values()))[:1]
+    if foreign:
+        raise failure(
+            f"{what} needs code of its own ({foreign[0]}), and code that comes with a model is "
+            "never run here; take a model of a kind that transformers has built in, such as a "
+            "CLIP or a SigLIP 2, or ask its makers for such a conversion"
+        )
+
+
 def architectures(directory: Path, what: str, failure: type[UniSemError]) -> list[str]:
     """The classes that a network's configuration names."""
     named = read_config(directory / "config.json", what, failure).get("architectures")
@@ -89,10 +118,14 @@ def read_config(path: Path, what: str, failure: type[UniSemError]) -> dict[str, 
     Raises:
         UniSemError: The file is damaged; of the kind ``failure``.
     """
+    content = _read_json(path, what, failure)
+    return content if isinstance(content, dict) else {}
+
+
+def _read_json(path: Path, what: str, failure: type[UniSemError]) -> Any:
     if not path.is_file():
-        return {}
+        return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, RecursionError, ValueError) as error:
         raise failure(f"{what} has a damaged {path.name}: {error}") from error
-    return content if isinstance(content, dict) else {}

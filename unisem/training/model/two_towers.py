@@ -13,7 +13,6 @@ from unisem.encoders.sides import is_joint
 from unisem.errors import EncoderError, TrainingError
 from unisem.models.loading import (
     in_short,
-    limit_text_length,
     loading_errors,
     refuse_empty_tokenizer,
 )
@@ -22,6 +21,7 @@ from unisem.models.missing_weights import (
     refuse_random_weights,
     watched_loading,
 )
+from unisem.models.preparing import prepare_as_trained
 from unisem.records import Modality
 
 TextPooling = Literal["cls", "mean"]
@@ -104,7 +104,7 @@ def _tower(name: str, modality: Modality, local_only: bool) -> Any:
             tower = _loaded(lambda: _picture_side(tower, directory), what)
     if modality == "text":
         refuse_empty_tokenizer(tower, what, EncoderError)
-    limit_text_length(tower)
+    prepare_as_trained(tower)
     _output(tower, modality)
     if modality == "image":
         _pool_as_trained(tower)

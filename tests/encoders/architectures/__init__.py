@@ -1,0 +1,1 @@
+"""Encoders of this year's architectures, tiny and random, beside transformers' own computation."""
