@@ -29,7 +29,7 @@ def changed(path: Path, **values: Any) -> None:
 def test_missing_weights_are_named(copy: Path, architecture: Architecture) -> None:
     start, file = architecture.lost
     without_weights(copy, start, file)
-    with pytest.raises(EncoderError, match=f"not whole: its files lack {start}"):
+    with pytest.raises(EncoderError, match=r"not whole: its files lack \S*layers?\.1\."):
         load_encoder(str(copy)).encode_texts(["a cat"])
 
 
@@ -62,9 +62,10 @@ def test_a_configuration_that_lies_about_sizes(copy: Path) -> None:
     if not config.is_file():
         config = copy / "image_0_Transformer" / "config.json"
     known = json.loads(config.read_text())
-    part = known.get("vision_config", known)
-    name = "hidden_dim" if "hidden_dim" in part else "hidden_size"
-    part[name] *= 2
+    if "projection_dim" in known:
+        known["projection_dim"] *= 2
+    else:
+        known.get("vision_config", known)["hidden_size"] *= 2
     config.write_text(json.dumps(known))
     with pytest.raises(EncoderError):  # in another shape, or does not run
         load_encoder(str(copy)).encode_images([noise(0)])

@@ -73,6 +73,7 @@ def test_half_precision(encoder: Encoder, architecture: Architecture, directory:
     assert pictures.min() > architecture.half
 
 
+@pytest.mark.slow
 def test_onnx_export(encoder: Encoder, architecture: Architecture, tmp_path: Path) -> None:
     if architecture.exported is not None:
         with pytest.raises(EncoderError, match=architecture.exported):
