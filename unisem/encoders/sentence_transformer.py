@@ -134,6 +134,14 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
             return True
         return ids is not None and len(ids) < len(two)
 
+    def preprocess_pairs(
+        self, texts: Sequence[str], images: Sequence[Image.Image], role: Role
+    ) -> dict[str, Any]:
+        """Make input features of texts, each together with a picture from `prepare_image`."""
+        said = [spelled_out(text, self._special) for text in texts]
+        with self._lock:
+            return self._features(_pair_inputs(said, images), role)
+
     def _features(self, inputs: list[dict[str, Any]], role: Role) -> dict[str, Any]:
         features: dict[str, Any] = self.model.preprocess(
             inputs, prompt=self.prompt(role), task=role
@@ -203,8 +211,7 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
     def _embed_pairs(
         self, texts: Sequence[str], images: Sequence[Image.Image], role: Role
     ) -> Vector:
-        pairs = zip(texts, images, strict=True)
-        return self._run([{"image": image, "text": text} for text, image in pairs], role)
+        return self._run(_pair_inputs(texts, images), role)
 
     def _run(self, inputs: list[dict[str, Any]], role: Role) -> Vector:
         model, prompt = self.model, self.prompt(role)
@@ -221,6 +228,10 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
             wider = "float32" if self._dtype == "bfloat16" else "bfloat16 or float32"
             remedy += f"so load it with dtype={wider}"
         return rows_of(self, raw, remedy)
+
+
+def _pair_inputs(texts: Sequence[str], images: Sequence[Image.Image]) -> list[dict[str, Any]]:
+    return [{"image": image, "text": text} for text, image in zip(texts, images, strict=True)]
 
 
 def _outputs(model: Any) -> Iterator[Tensor]:

@@ -69,12 +69,12 @@ class PairDataset:
     @property
     def query_ids(self) -> Ids:
         """``(n,)`` numbers from 0 in order of appearance, equal where queries are the same."""
-        return _counted(self.contents[:, 0])
+        return counted(self.contents[:, 0])
 
     @property
     def document_ids(self) -> Ids:
         """``(n,)`` numbers from 0 in order of appearance, equal where documents are the same."""
-        return _counted(self.contents[:, 1])
+        return counted(self.contents[:, 1])
 
     @property
     def contents(self) -> Ids:
@@ -249,7 +249,8 @@ def content_numbers(inputs: Sequence[Input]) -> Ids:
     return np.array(found, np.int64)
 
 
-def _counted(numbers: Ids) -> Ids:
+def counted(numbers: Ids) -> Ids:
+    """The same numbers, called 0, 1, 2 … in the order of their appearance."""
     order: dict[int, int] = {}
     return np.array([order.setdefault(n, len(order)) for n in numbers.tolist()], np.int64)
 

@@ -1,46 +1,37 @@
-"""`PreparedPairs`, and `PairCollator`: numbers of pairs to a batch, as the trainer wants it."""
+"""`PairCollator`: numbers of pairs to a batch, as the trainer wants it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 from unisem.pairs.dataset import Ids
-from unisem.training.inputs.columns import Column
+from unisem.training.inputs.prepared import PreparedPairs, Slot
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PreparedPairs:
-    """Pairs ready to be trained on, or to be evaluated.
-
-    Attributes:
-        texts: A caption per pair.
-        images: Distinct pictures.
-        image_of: ``(n,)`` the position of each pair's picture in ``images``.
-        image_ids: ``(n,)`` picture ids; equal ids are no negatives of each other.
-        caption_ids: ``(n,)`` caption ids, likewise.
-    """
-
-    texts: Column
-    images: Column
-    image_of: Ids
-    image_ids: Ids
-    caption_ids: Ids
+_QUERY, _DOCUMENT = "query_", "document_"
+_OTHERS: dict[Slot, str] = {
+    ("document", "text"): "negative_text_",
+    ("document", "image"): "negative_image_",
+    ("document", "both"): "negative_both_",
+}
 
 
 class PairCollator:
-    """Makes a batch of captions, their pictures, hard negatives, and labels.
+    """Makes a batch of queries, their documents, hard negatives, and labels.
+
+    A batch is of one kind of pairs. In-batch negatives of another modality would be told from the
+    right document by that alone: they would teach nothing but to tell modalities apart.
 
     Args:
         pairs: What batches are made of.
-        negatives: ``(n, h)`` pairs whose pictures are added to the batch as hard negatives.
+        negatives: ``(n, h)`` pairs whose documents are added to the batch as hard negatives.
         seed: Decides the random changes of pictures.
 
     Attributes:
+        negatives: As given; others from the next batch on.
         epoch: Set by the trainer, so that every epoch sees pictures changed otherwise.
     """
 
@@ -54,10 +45,18 @@ class PairCollator:
         seed: int = 0,
     ) -> None:
         self._pairs = pairs
-        self._labels = torch.from_numpy(np.stack([pairs.image_ids, pairs.caption_ids], axis=1))
-        self._negatives = negatives
+        self.negatives = negatives
         self._seed = seed
         self.epoch = 0
+        self._queries_of: dict[int, int] = {}  # of documents by their ids
+        for row, document in enumerate(pairs.document_ids[pairs.documents].tolist()):
+            self._queries_of.setdefault(document, int(pairs.query_ids[row]))
+        self._nobody = int(pairs.query_ids.max(initial=-1)) + 1
+
+    @property
+    def kinds(self) -> dict[str, Ids]:
+        """Which pairs are of each kind; a batch is of one."""
+        return self._pairs.kinds
 
     def __call__(self, rows: Sequence[dict[str, int]]) -> dict[str, Any]:
         """Make a batch of the epoch that is set; see `make`."""
@@ -67,23 +66,59 @@ class PairCollator:
         """Make a batch.
 
         Args:
-            rows: ``{"pair": number}`` for each of n pairs.
+            rows: ``{"pair": number}`` for each of n pairs of one kind.
             epoch: Decides the random changes of pictures, together with the seed.
 
         Returns:
-            Features of n captions (``caption_…``), of ``n * (1 + h)`` pictures (``picture_…``, hard
-            negatives last), and ``label``: ``(n * (1 + h), 2)`` int64.
+            Features of n queries (``query_…``), of their documents and of hard negatives that enter
+            the model as these do (``document_…``), of other negatives (``negative_text_…`` …), and
+            ``label``: for each of the m documents and negatives, in that order, ``(m, 2)`` int64.
         """
-        pairs = [row["pair"] for row in rows]
-        shown = list(pairs)
-        if self._negatives is not None:
-            shown += self._negatives[pairs].flatten().tolist()
-        texts = self._pairs.texts.features(pairs)
-        images = self._pairs.images.features(
-            self._pairs.image_of[shown].tolist(), (self._seed, epoch)
+        pairs, inputs = self._pairs, self._pairs.inputs
+        chosen = [row["pair"] for row in rows]
+        shown = list(chosen)
+        if self.negatives is not None:
+            shown += self.negatives[chosen].flatten().tolist()
+        columns = {_DOCUMENT: pairs.documents[shown].tolist()}
+        slot = inputs.slots[columns[_DOCUMENT][0]]
+        given = [number for pair in chosen for number in pairs.negatives[pair]]
+        for other, prefix in ((slot, _DOCUMENT), *_OTHERS.items()):
+            found = [number for number in given if inputs.slots[number] == other]
+            if found and (other != slot or prefix == _DOCUMENT):
+                columns[prefix] = [*columns.get(prefix, []), *found]
+        batch = _named(_QUERY, inputs.features(pairs.queries[chosen].tolist(), (self._seed, epoch)))
+        wrong: list[int] = []
+        for prefix, numbers in columns.items():
+            batch |= _named(prefix, inputs.features(numbers, (self._seed, epoch)))
+            wrong += numbers if prefix != _DOCUMENT else numbers[len(shown) :]
+        labels = [pairs.labels(shown), np.array([self._label(n) for n in wrong]).reshape(-1, 2)]
+        return batch | {"label": torch.from_numpy(np.concatenate(labels).astype(np.int64))}
+
+    def columns(self, batch: dict[str, Any]) -> list[dict[str, Any]]:
+        """The features of a batch's columns, as the trainer takes them apart."""
+        prefixes = (_QUERY, _DOCUMENT, *_OTHERS.values())
+        found = (
+            {key.removeprefix(p): value for key, value in batch.items() if key.startswith(p)}
+            for p in prefixes
         )
-        return (
-            {f"caption_{key}": value for key, value in texts.items()}
-            | {f"picture_{key}": value for key, value in images.items()}
-            | {"label": self._labels[shown]}
-        )
+        return [features for features in found if features]
+
+    def one_of_each(self) -> list[list[dict[str, int]]]:
+        """Small batches that together pass whatever the pairs pass."""
+        pairs, slots = self._pairs, self._pairs.inputs.slots
+        firsts: dict[tuple[str, Slot | None], int] = {}
+        for kind, rows in pairs.kinds.items():
+            for row in rows.tolist():
+                firsts.setdefault((kind, None), row)
+                for number in pairs.negatives[row]:
+                    firsts.setdefault((kind, slots[number]), row)
+        return [[{"pair": row}] for row in sorted(set(firsts.values()))]
+
+    def _label(self, number: int) -> tuple[int, int]:
+        """The ids of a given negative: of the document, and of the query that it is right for."""
+        document = int(self._pairs.document_ids[number])
+        return document, self._queries_of.get(document, self._nobody + document)
+
+
+def _named(prefix: str, features: dict[str, Any]) -> dict[str, Any]:
+    return {f"{prefix}{key}": value for key, value in features.items()}

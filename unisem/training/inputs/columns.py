@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from unisem.common.threads import decoding_threads
+from unisem.encoders.base import Role
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.images.reference import ImageRef, open_image
 from unisem.records import Modality, Vector
@@ -42,23 +43,27 @@ class Column(ABC):
 
 
 class TextColumn(Column):
-    """Captions, embedded as queries.
+    """Texts.
 
     Args:
         encoder: Whose model tokenizes them.
-        texts: The captions.
+        texts: The texts.
+        role: What they are embedded as; captions are queries.
     """
 
-    def __init__(self, encoder: SentenceTransformerEncoder, texts: Sequence[str]) -> None:
+    def __init__(
+        self, encoder: SentenceTransformerEncoder, texts: Sequence[str], role: Role = "query"
+    ) -> None:
         self._encoder = encoder
         self._texts = list(texts)
+        self._role: Role = role
 
     def __len__(self) -> int:
         return len(self._texts)
 
     def features(self, positions: Sequence[int], seed: Seed | None = None) -> dict[str, Any]:
         """Tokenize; see `Column.features`."""
-        return self._encoder.preprocess_texts([self._texts[p] for p in positions], "query")
+        return self._encoder.preprocess_texts([self._texts[p] for p in positions], self._role)
 
 
 class ImageColumn(Column):
@@ -100,6 +105,11 @@ class ImageColumn(Column):
             self._in_parts = False
         return self._encoder.preprocess_images([image for images, _ in done for image in images])
 
+    def opened(self, positions: Sequence[int], seed: Seed | None) -> list[Image.Image]:
+        """The pictures alone, decoded by threads and changed."""
+        with ThreadPoolExecutor(decoding_threads(), "unisem-decode") as pool:
+            return list(pool.map(lambda position: self._open(position, seed), positions))
+
     def _opened(
         self, positions: Sequence[int], seed: Seed | None
     ) -> tuple[list[Image.Image], dict[str, Any]]:
@@ -113,6 +123,40 @@ class ImageColumn(Column):
         opened = open_image(reference, min_side=_MIN_SIDE)
         changed = self._augmentation.apply(opened, np.random.default_rng([*seed, position]))
         return self._encoder.prepare_image(changed)
+
+
+class FusedColumn(Column):
+    """Texts, each together with a picture, for an encoder that reads both at once.
+
+    Args:
+        encoder: Which prepares and preprocesses them.
+        texts: The texts.
+        images: Where their pictures are.
+        role: What they are embedded as.
+        augmentation: Random changes to pictures; none if ``None``.
+    """
+
+    def __init__(
+        self,
+        encoder: SentenceTransformerEncoder,
+        texts: Sequence[str],
+        images: Sequence[ImageRef],
+        role: Role,
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        self._encoder = encoder
+        self._texts = list(texts)
+        self._pictures = ImageColumn(encoder, images, augmentation)
+        self._role: Role = role
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def features(self, positions: Sequence[int], seed: Seed | None = None) -> dict[str, Any]:
+        """Decode, change, preprocess; see `Column.features`."""
+        images = self._pictures.opened(positions, seed)
+        texts = [self._texts[position] for position in positions]
+        return self._encoder.preprocess_pairs(texts, images, self._role)
 
 
 class StoredColumn(Column):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -14,9 +14,8 @@ from sentence_transformers.util import batch_to_device
 from unisem.evaluation import Ranking
 from unisem.pairs.dataset import Ids
 from unisem.records import Vector
-from unisem.training.inputs.collator import PreparedPairs
-from unisem.training.inputs.columns import Column
 from unisem.training.inputs.prefetching import made_ahead
+from unisem.training.inputs.prepared import Inputs, PreparedPairs
 
 _BATCH = 32
 _SCORES_AT_ONCE = 8_000_000  # 64 MB in float64
@@ -24,42 +23,69 @@ _SCORES_AT_ONCE = 8_000_000  # 64 MB in float64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rankings:
-    """Both directions: captions that look for their pictures, pictures for their captions.
+    """Both directions: queries that look for their documents, documents for their queries.
 
     Attributes:
-        text_to_image: One query per distinct caption.
-        image_to_text: One query per distinct picture.
-        caption_groups: ``(captions,)`` the first picture of each: what succeeds and fails together.
+        query_to_document: One query per distinct query.
+        document_to_query: One per distinct document.
+        query_groups: ``(queries,)`` the first document of each: what succeeds and fails together.
     """
 
-    text_to_image: Ranking
-    image_to_text: Ranking
-    caption_groups: Ids
+    query_to_document: Ranking
+    document_to_query: Ranking
+    query_groups: Ids
+
+    @classmethod
+    def joined(cls, parts: Iterable[Self]) -> Self:
+        """Those of several kinds as one: each query has the candidates of its kind."""
+        parts = list(parts)
+        starts = np.cumsum([0, *(len(part.document_to_query.ranks) for part in parts)])
+        groups = [part.query_groups + start for part, start in zip(parts, starts, strict=False)]
+        return cls(
+            Ranking.joined([part.query_to_document for part in parts]),
+            Ranking.joined([part.document_to_query for part in parts]),
+            np.concatenate(groups),
+        )
 
 
-def rank_pairs(model: Any, pairs: PreparedPairs) -> Rankings:
-    """Rank all distinct pictures for each distinct caption, and the other way round.
+def rank_pairs(model: Any, pairs: PreparedPairs) -> dict[str, Rankings]:
+    """Rank all distinct documents for each distinct query, and the other way round, kind by kind.
 
-    Relevant to a caption is every picture that it, or an equal caption, is paired with. Captions
-    are what a `TextColumn` makes of them, queries, in both directions.
+    Relevant to a query is every document that it, or an equal query, is paired with; candidates are
+    the documents of the kind's pairs and their given negatives. Captions are embedded as queries in
+    both directions.
 
     Args:
         model: A ``SentenceTransformer`` or a view of one, for the columns' features.
         pairs: The pairs.
     """
-    captions, first = np.unique(pairs.caption_ids, return_index=True)
-    texts = embed(model, pairs.texts, [int(position) for position in first])
-    images = embed(model, pairs.images, range(len(pairs.images)))
-    relevant: list[set[int]] = [set() for _ in captions]
-    described: list[set[int]] = [set() for _ in range(len(images))]
-    row = {int(caption): number for number, caption in enumerate(captions)}
-    for image, caption in zip(pairs.image_of, pairs.caption_ids, strict=True):
-        relevant[row[int(caption)]].add(int(image))
-        described[int(image)].add(row[int(caption)])
+    return {kind: _ranked_kind(model, pairs, rows) for kind, rows in pairs.kinds.items()}
+
+
+def _ranked_kind(model: Any, pairs: PreparedPairs, rows: Ids) -> Rankings:
+    asked, first = np.unique(pairs.query_ids[rows], return_index=True)
+    documents = pairs.documents[rows]
+    given = np.array([n for row in rows.tolist() for n in pairs.negatives[row]], np.int64)
+    everything = np.concatenate([documents, given])
+    ids = pairs.document_ids[everything]
+    known, shown = np.unique(pairs.document_ids[documents], return_index=True)
+    others, also = np.unique(ids[len(rows) :], return_index=True)
+    new = ~np.isin(others, known)
+    candidates = np.concatenate([documents[shown], given[also[new]]])
+    queries = embed(model, pairs.inputs, pairs.queries[rows][first])
+    found = embed(model, pairs.inputs, candidates)
+    relevant: list[set[int]] = [set() for _ in asked]
+    described: list[set[int]] = [set() for _ in known]
+    columns = np.searchsorted(known, pairs.document_ids[documents]).tolist()
+    for document, query in zip(
+        columns, np.searchsorted(asked, pairs.query_ids[rows]).tolist(), strict=True
+    ):
+        relevant[query].add(document)
+        described[document].add(query)
     return Rankings(
-        _ranked(texts, images, relevant),
-        _ranked(images, texts, described),
-        np.array([min(found) for found in relevant], np.int64),
+        _ranked(queries, found, relevant),
+        _ranked(found[: len(known)], queries, described),
+        np.array([min(wanted) for wanted in relevant], np.int64),
     )
 
 
@@ -75,24 +101,28 @@ def _ranked(queries: Vector, candidates: Vector, relevant: Sequence[set[int]]) -
     return Ranking.joined(parts)
 
 
-def embed(model: Any, column: Column, positions: Any) -> Vector:
-    """``(n, d)`` float32 unit vectors of a column's inputs."""
-    positions = list(positions)
+def embed(model: Any, inputs: Inputs, numbers: Sequence[int] | Ids) -> Vector:
+    """``(n, d)`` float32 unit vectors of inputs, each computed once."""
+    distinct, place = np.unique(np.asarray(numbers, np.int64), return_inverse=True)
     was_training = model.training
     model.eval()
-    rows = []
-    batches = [positions[start : start + _BATCH] for start in range(0, len(positions), _BATCH)]
+    batches = []
+    for slot in inputs.columns:
+        here = [number for number in distinct.tolist() if inputs.slots[number] == slot]
+        batches += [here[start : start + _BATCH] for start in range(0, len(here), _BATCH)]
+    rows: dict[int, Any] = {}
     with torch.inference_mode():
-        for made in made_ahead(column.features, batches):
+        for batch, made in zip(batches, made_ahead(inputs.features, batches), strict=True):
             features = batch_to_device(made, model.device)
             vectors = model(features)["sentence_embedding"].float()
-            rows.append(torch.nn.functional.normalize(vectors, dim=1).cpu().numpy())
+            unit = torch.nn.functional.normalize(vectors, dim=1).cpu().numpy()
+            rows |= dict(zip(batch, unit, strict=True))
     model.train(was_training)
-    return np.concatenate(rows)
+    return np.stack([rows[number] for number in distinct.tolist()])[place]
 
 
 class HitEvaluator(BaseEvaluator):  # type: ignore[misc]
-    """hit@k from caption to picture, for early stopping.
+    """hit@k from query to document, for early stopping.
 
     Args:
         pairs: Pairs that are not trained on.
@@ -109,7 +139,7 @@ class HitEvaluator(BaseEvaluator):  # type: ignore[misc]
         self, model: Any, output_path: str | None = None, epoch: int = -1, steps: int = -1
     ) -> dict[str, float]:
         """Evaluate; ``hit@k`` and ``mrr``."""
-        ranking = rank_pairs(model, self._pairs).text_to_image
+        ranking = Rankings.joined(rank_pairs(model, self._pairs).values()).query_to_document
         return {
             self.primary_metric: float(ranking.hit(self._k).mean()),
             "mrr": float(ranking.reciprocal_rank().mean()),

@@ -18,7 +18,8 @@ from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 
 from unisem.errors import TrainingError
 from unisem.pairs.dataset import Ids
-from unisem.training.inputs.collator import PairCollator, PreparedPairs
+from unisem.training.inputs.collator import PairCollator
+from unisem.training.inputs.prepared import PreparedPairs
 from unisem.training.loop.checkpoints import checkpoints
 from unisem.training.loop.environment import from_first_process, process_count
 from unisem.training.loop.evaluator import HitEvaluator
@@ -55,7 +56,7 @@ def fit_pairs(
         recipe: With everything filled in that depends on model and pairs.
         run: What decides the result beside the recipe, as JSON values by name.
         work: Where ``checkpoints/`` are.
-        negatives: ``(n, h)`` pairs whose pictures each caption is shown as wrong ones.
+        negatives: ``(n, h)`` pairs whose documents each query is shown as wrong ones.
         validation: What early stopping goes by, if it is wanted.
         resume: Go on from the newest checkpoint, if there is one.
         sharded: Divide the model's numbers among the processes while it is trained.
@@ -63,10 +64,16 @@ def fit_pairs(
         progress: Called after every step.
 
     Raises:
-        TrainingError: Gradual unfreezing is wanted in several processes, or a rate for what is not
+        TrainingError: Gradual unfreezing, or pairs of several kinds without cached gradients, are
+            wanted in several processes, or a rate for what is not
             trained.
     """
     collator = PairCollator(pairs, negatives, recipe.seed)
+    if not pairs.is_uniform and recipe.mini_batch_size is None and process_count() > 1:
+        raise TrainingError(
+            "in several processes, pairs of several kinds are trained with cached gradients only: "
+            "pass mini_batch_size (--mini-batch-size)"
+        )
     _freeze_unused(view, collator)
     device = view.device
     model = copy_to_shard(view) if sharded else view
@@ -86,7 +93,7 @@ def fit_pairs(
         sharded=sharded,
         run={**asdict(recipe), **run, "processes": process_count()},
         args=_arguments(recipe, folder, evaluator, tensorboard, device),
-        train_dataset=Dataset.from_dict({"pair": list(range(len(pairs.texts)))}),
+        train_dataset=Dataset.from_dict({"pair": list(range(len(pairs)))}),
         data_collator=collator,
         evaluator=evaluator,
         callbacks=_callbacks(recipe, evaluator, model, progress),
@@ -178,10 +185,9 @@ def _freeze_unused(model: Any, collator: PairCollator) -> None:
 
     ``DistributedDataParallel`` waits for the gradient of every parameter that is trained.
     """
-    batch = collator([{"pair": 0}])
+    columns = [one for batch in collator.one_of_each() for one in collator.columns(collator(batch))]
     with torch.random.fork_rng():
-        for column in ("caption_", "picture_"):
-            features = {k.removeprefix(column): v for k, v in batch.items() if k.startswith(column)}
+        for features in columns:
             vectors = model(batch_to_device(features, model.device))["sentence_embedding"]
             if vectors.requires_grad:
                 vectors.sum().backward()

@@ -109,6 +109,7 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             processes=self.args.world_size,
             # Who shares numbers computes as often as the others, part by part.
             even=self._sharded and isinstance(self.loss, CachedLoss),
+            kinds=self.data_collator.kinds,
         )
         return self.batches
 

@@ -91,8 +91,8 @@ class CachedLoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
     ) -> Tensor:
         """The loss of the whole batch from its parts' vectors; called by the mixin."""
         assert labels is not None
-        texts, images = (torch.cat(column) for column in reps)
-        result = apply_loss(self.loss, texts, images, labels)
+        texts, *images = (torch.cat(column) for column in reps)
+        result = apply_loss(self.loss, texts, torch.cat(images), labels)
         loss = total(result)
         if isinstance(result, dict):
             self._parts = {name: part.detach() for name, part in result.items()}

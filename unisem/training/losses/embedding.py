@@ -17,7 +17,7 @@ from unisem.training.losses.exchange import joint_loss, several_processes
 
 
 class EmbeddingLoss(nn.Module):
-    """Embed captions and pictures, then apply a `PairLoss` to the vectors.
+    """Embed captions and pictures, or other queries and documents, then apply a `PairLoss`.
 
     Args:
         model: A ``SentenceTransformer``, or a module that takes its features.
@@ -35,11 +35,12 @@ class EmbeddingLoss(nn.Module):
         """Compute the loss of a batch.
 
         Args:
-            features: The features of ``n`` captions, then those of ``m`` pictures.
+            features: The features of ``n`` captions, then those of ``m`` pictures, in one column or
+                in several.
             labels: ``(m, 2)`` int64: picture id and caption id per picture.
         """
-        texts, images = (self.model(column)["sentence_embedding"] for column in features)
-        return apply_loss(self.loss, texts, images, labels)
+        texts, *images = (self.model(column)["sentence_embedding"] for column in features)
+        return apply_loss(self.loss, texts, torch.cat(images), labels)
 
 
 def apply_loss(

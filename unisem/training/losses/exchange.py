@@ -37,14 +37,14 @@ def joint_loss(
     Args:
         loss: The loss.
         texts: ``(n, d)`` this process's caption vectors; others may have another n.
-        images: ``(n * (1 + h), d)`` its picture vectors, hard negatives from row ``n`` on.
-        labels: ``(n * (1 + h), 2)`` int64.
+        images: ``(m, d)`` its picture vectors, hard negatives from row ``n`` on.
+        labels: ``(m, 2)`` int64.
     """
     rows = len(texts)
-    counts: list[int] = all_gather(torch.tensor([rows], device=texts.device)).tolist()
+    sizes = all_gather(torch.tensor([[rows, len(images) - rows]], device=texts.device))
+    counts, more = (column.tolist() for column in sizes.unbind(1))
     if isinstance(loss, ChunkedLoss):
         return _in_turn(loss, texts, images, labels, counts)
-    more = [count * (len(images) // rows - 1) for count in counts]
     texts = _gathered(texts, counts, all_gather_with_grad)
     images, labels = (
         torch.cat([_gathered(part[:rows], counts, gather), _gathered(part[rows:], more, gather)])
