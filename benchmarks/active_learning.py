@@ -36,9 +36,10 @@ from unisem.captioners.tags import VOCABULARY, read_vocabulary
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.pairs import PairDataset
 from unisem.pairs.labelling.strategies import STRATEGIES, Head, Pool, load_strategy
+from unisem.pairs.pair import CAPTIONED
 from unisem.records import Vector
 from unisem.training import Recipe
-from unisem.training.inputs.collator import PreparedPairs
+from unisem.training.inputs.prepared import PreparedPairs
 from unisem.training.inputs.preparing import prepare_pairs, stored_depths
 from unisem.training.loop.evaluator import embed, rank_pairs
 from unisem.training.loop.fitting import fit_pairs
@@ -128,7 +129,8 @@ class Course:
         interpolate_weights(model, self._start, SHARE)
 
     def _hits(self) -> list[float]:
-        hits: list[float] = rank_pairs(self._view, self._held_out).text_to_image.hit(K).tolist()
+        ranked = rank_pairs(self._view, self._held_out)[CAPTIONED]
+        hits: list[float] = ranked.query_to_document.hit(K).tolist()
         return hits
 
     def _images(self) -> Vector:
@@ -137,8 +139,7 @@ class Course:
 
 
 def _picture_rows(view: Any, pairs: PreparedPairs) -> Vector:
-    rows = embed(view, pairs.images, range(len(pairs.images)))
-    return rows[pairs.image_of]
+    return embed(view, pairs.inputs, pairs.documents)
 
 
 def main() -> None:

@@ -108,9 +108,9 @@ def run(name: str, seed: int, pool: Side, asked: Side, tags: Vector, ridge: floa
 
 def hits(images: Vector, asked: Side) -> list[float]:
     """For each distinct caption, 1 if a picture of it is among the first ten, else 0."""
-    ids, first = np.unique(asked.pairs.caption_ids, return_index=True)
-    _, kept = np.unique(asked.pairs.image_ids, return_index=True)
-    owners = asked.pairs.caption_ids[kept]
+    ids, first = np.unique(asked.pairs.query_ids, return_index=True)
+    _, kept = np.unique(asked.pairs.document_ids, return_index=True)
+    owners = asked.pairs.query_ids[kept]
     relevant = [np.flatnonzero(owners == caption).tolist() for caption in ids]
     ranking = Ranking.of(asked.captions[first] @ images[kept].T, relevant)
     values: list[float] = ranking.hit(K).tolist()

@@ -34,6 +34,7 @@ from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.evaluation import Ranking
 from unisem.evaluation.ranking import Floats, bootstrap_interval
 from unisem.pairs import PairDataset
+from unisem.pairs.pair import CAPTIONED
 from unisem.records import Vector
 from unisem.training import Recipe, train_encoder
 from unisem.training.adversarial import AdversarialReversal, AdversarialTranslation
@@ -141,13 +142,14 @@ def measure(
     depths = stored_depths(encoder, augmented=False)
     pairs = prepare_pairs(encoder, held_out, depths, features)
     view = training_view(encoder.model, depths)
-    rankings = rank_pairs(view, pairs)
-    _, first = np.unique(pairs.caption_ids, return_index=True)
-    texts = embed(view, pairs.texts, first.tolist())
-    images = embed(view, pairs.images, range(len(pairs.images)))
+    rankings = rank_pairs(view, pairs)[CAPTIONED]
+    _, first = np.unique(pairs.query_ids, return_index=True)
+    _, shown = np.unique(pairs.documents, return_index=True)
+    texts = embed(view, pairs.inputs, pairs.queries[first])
+    images = embed(view, pairs.inputs, pairs.documents[shown])
     return Measured(
-        rankings.text_to_image,
-        rankings.image_to_text,
+        rankings.query_to_document,
+        rankings.document_to_query,
         float(modality_gap(torch.from_numpy(texts), torch.from_numpy(images))),
         separability(texts, images),
         metrics,

@@ -38,6 +38,7 @@ from tools.open_clip_art import fetched_library
 from unisem import load_encoder
 from unisem.encoders.loading import locate_model
 from unisem.evaluation.ranking import bootstrap_interval
+from unisem.pairs.pair import CAPTIONED
 from unisem.training import Recipe, train_encoder, two_towers
 from unisem.training.model.saving import save_model
 
@@ -155,11 +156,11 @@ def run(method: str, seed: int, options: argparse.Namespace) -> Run:
         report.trained,
         *(
             {
-                "hit@1": ranked.text_to_image.hit(1).tolist(),
-                "hit@10": ranked.text_to_image.hit(10).tolist(),
-                "MRR": ranked.text_to_image.reciprocal_rank().tolist(),
+                "hit@1": ranked.query_to_document.hit(1).tolist(),
+                "hit@10": ranked.query_to_document.hit(10).tolist(),
+                "MRR": ranked.query_to_document.reciprocal_rank().tolist(),
             }
-            for ranked in (report.before, report.after)
+            for ranked in (report.before[CAPTIONED], report.after[CAPTIONED])
         ),
     )
 

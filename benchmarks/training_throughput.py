@@ -251,14 +251,9 @@ def time_compute(
     """One step's FLOPs, and the seconds of steps on a batch that is ready on the device."""
     device = torch.device(settings.device)
     batch = collator([{"pair": number} for number in range(settings.batch)])
-    columns = [
-        {
-            key.removeprefix(side): value.to(device) if isinstance(value, torch.Tensor) else value
-            for key, value in batch.items()
-            if key.startswith(side)
-        }
-        for side in ("caption_", "picture_")
-    ]
+    from sentence_transformers.util import batch_to_device
+
+    columns = [batch_to_device(features, device) for features in collator.columns(batch)]
     labels = batch["label"].to(device)
     module = EmbeddingLoss(encoder.model, Recipe().make_loss(encoder.dimension)).train()
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]

@@ -90,7 +90,7 @@ def train(
     features: Features = None,
     tensorboard: TensorBoard = None,
 ) -> None:
-    """Train an encoder on pictures with captions, and say what it gained."""
+    """Train an encoder on pictures with captions, or other pairs, and say what it gained."""
     from unisem.training import train_encoder
     from unisem.training.loop.environment import is_first_process
     from unisem.training.model.saving import check_output
@@ -109,7 +109,7 @@ def train(
         unpack_to=work / "pictures",
     )
     start = trainable_encoder(
-        _start(encoder, text_tower, image_tower, dimension, work, recipe.seed)
+        _start(encoder, text_tower, image_tower, dimension, work, recipe.seed), pairs.forms
     )
     out = results()
     out.quiet = not is_first_process()  # under torchrun one process speaks

@@ -12,6 +12,7 @@ from unisem.cli.progress import progress_bars
 from unisem.cli.terminal import amount, skipped_lines
 from unisem.common.printable import plain
 from unisem.errors import TrainingError
+from unisem.pairs.pair import CAPTIONED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +52,7 @@ def checked_parts(
     split = split_pairs(checked.dataset, held_out=share_or_number(held_out), seed=seed)
     if len(set(split.train.document_ids.tolist())) < 2:
         raise TrainingError(
-            f"--held-out {held_out:g} leaves {amount(len(split.train), 'pair')} with one picture "
+            f"--held-out {held_out:g} leaves {amount(len(split.train), 'pair')} with one document "
             "to train on; hold out fewer"
         )
     out.print(
@@ -66,7 +67,7 @@ def print_pairs(out: Console, report: PairReport) -> None:
     table = Table.grid(padding=(0, 1))
     table.add_column()
     table.add_column(justify="right")
-    for name, count in (
+    rows = [
         ("pairs", report.pairs),
         ("usable", report.usable),
         ("distinct pictures", report.images),
@@ -78,7 +79,16 @@ def print_pairs(out: Console, report: PairReport) -> None:
         ("repeated pairs", report.repeated),
         ("captions of several pictures", report.shared_captions),
         ("copies of pictures", report.copies),
-    ):
+    ]
+    if set(report.kinds) - {CAPTIONED}:
+        texts = {"distinct captions": "distinct texts", "empty captions": "empty texts"}
+        texts |= {"captions of several pictures": "queries with several documents"}
+        rows = [(texts.get(name, name), count) for name, count in rows]
+        rows[2:2] = [(f"  {kind}", count) for kind, count in report.kinds.items()]
+    if report.negatives or report.refuted:
+        rows += [("given negatives", report.negatives)]
+        rows += [("negatives that are right, or repeated", report.refuted)]
+    for name, count in rows:
         table.add_row(name, f"{count:,}")
     out.print(table)
     for line in skipped_lines([*report.unread, *report.missing, *report.broken]):
@@ -106,19 +116,28 @@ def print_training(out: Console, report: TrainingReport, *, k: int, held_out: in
     if report.share != 1:
         out.print(f"kept {report.share:.0%} of the way from the start model's weights")
     table = Table("held-out pairs", "measure", "before", "after", "change (95 % interval)")
-    for at in dict.fromkeys((1, k)):
-        changes = report.change(at)
-        if changes is not None:
-            for direction, change in zip(
-                ("caption to picture", "picture to caption", "both directions"),
-                changes,
-                strict=True,
-            ):
+    kinds = list(report.before or ())
+    for kind in [*kinds, *([None] if len(kinds) > 1 else [])]:
+        for at in dict.fromkeys((1, k)):
+            changes = report.change(at, kind)
+            assert changes is not None
+            for direction, change in zip(_directions(kind, kinds), changes, strict=True):
                 table.add_row(direction, f"hit@{at}", *change_cells(change))
     if table.row_count:
         out.print(f"{held_out:,} held-out pairs:")
         out.print(table)
     out.print(f"{plain(str(report.output))} is ready: pass it as the encoder", soft_wrap=True)
+
+
+def _directions(kind: str | None, kinds: list[str]) -> tuple[str, str, str]:
+    """What the directions of a kind of pairs are called, of all of them with ``None``."""
+    from unisem.training.report import backwards
+
+    if kind is None:
+        return "all, query to document", "all, document to query", "all, both directions"
+    if kinds == [CAPTIONED]:
+        return "caption to picture", "picture to caption", "both directions"
+    return kind, backwards(kind, kinds), f"{kind}, both directions"
 
 
 def _scale_in_words(report: TrainingReport) -> str:

@@ -33,6 +33,19 @@ def side_modules(model: Any, modality: Modality) -> list[nn.Module]:
     return list(modules[0].sub_modules[route])
 
 
+def has_two_text_sides(model: Any) -> bool:
+    """Whether texts that ask pass other modules than texts that are found."""
+    from sentence_transformers.base.modules import Router
+
+    first = next(model.children())
+    if not isinstance(first, Router) or not model.supports("text"):
+        return False
+    asks, is_found = (
+        first._resolve_route(task=task, modality="text") for task in ("query", "document")
+    )
+    return bool(asks != is_found)
+
+
 def is_joint(inner: Any) -> bool:
     """Whether a network has a text half and a picture half, as CLIP and SigLIP have."""
     return hasattr(inner, "text_model") and hasattr(inner, "vision_model")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ class TrainingReport:
             without.
         own_scale: Whether they are the start model's own.
         learned_scale: Where they ended; ``None`` if they were not learned.
-        before: Held-out pairs ranked by the start model; ``None`` without held-out pairs.
+        before: Held-out pairs ranked by the start model, by their kind; ``None`` without any.
         after: The same by the trained model.
         leakage: What held-out pairs have in common with those trained on; a `Split` has nothing.
     """
@@ -63,30 +64,41 @@ class TrainingReport:
     scale: Scale | None = None
     own_scale: bool = False
     learned_scale: Scale | None = None
-    before: Rankings | None = None
-    after: Rankings | None = None
+    before: dict[str, Rankings] | None = None
+    after: dict[str, Rankings] | None = None
     leakage: Leakage | None = None
 
-    def change(self, k: int) -> tuple[Change, Change, Change] | None:
-        """The change of hit@k: caption to picture, picture to caption, and over all queries."""
+    def change(self, k: int, kind: str | None = None) -> tuple[Change, Change, Change] | None:
+        """The change of hit@k: query to document, document to query, and over all queries.
+
+        Args:
+            k: How far down counts.
+            kind: Of pairs of this kind alone, ``"text to image"`` …; of all if ``None``.
+        """
         if self.before is None or self.after is None:
             return None
-        captions = self.before.caption_groups
-        pictures = np.arange(len(self.before.image_to_text.hit(k)))
-        texts = self.before.text_to_image.hit(k), self.after.text_to_image.hit(k)
-        images = self.before.image_to_text.hit(k), self.after.image_to_text.hit(k)
-        before, after = (np.concatenate(pair) for pair in zip(texts, images, strict=True))
+        before, after = (
+            Rankings.joined(found.values()) if kind is None else found[kind]
+            for found in (self.before, self.after)
+        )
+        groups = before.query_groups
+        documents = np.arange(len(before.document_to_query.ranks))
+        asked = before.query_to_document.hit(k), after.query_to_document.hit(k)
+        shown = before.document_to_query.hit(k), after.document_to_query.hit(k)
+        old, new = (np.concatenate(hits) for hits in zip(asked, shown, strict=True))
         return (
-            Change.of(*texts, captions),
-            Change.of(*images, pictures),
-            Change.of(before, after, np.concatenate([captions, pictures])),
+            Change.of(*asked, groups),
+            Change.of(*shown, documents),
+            Change.of(old, new, np.concatenate([groups, documents])),
         )
 
     def as_json(self) -> dict[str, Any]:
         """The report as JSON values.
 
         Under ``before`` and ``after`` there are the means of ``hit@k``, ``recall@k``, ``mrr`` and
-        ``ndcg@10`` by direction, for k of 1, 5 and 10; ``None`` without held-out pairs.
+        ``ndcg@10`` for k of 1, 5 and 10, by kind of pairs and direction (``text to image``, ``image
+        to text``; ``text to text`` and its reverse, ``text to text, backwards``); ``None`` without
+        held-out pairs.
         """
         return {
             "output": str(self.output),
@@ -104,11 +116,25 @@ class TrainingReport:
         }
 
 
-def _means(rankings: Rankings) -> dict[str, dict[str, float]]:
+def backwards(kind: str, kinds: Collection[str]) -> str:
+    """What the direction from documents to queries is called, among pairs of some kinds.
+
+    >>> backwards("text to image", {"text to image"})
+    'image to text'
+    >>> backwards("text to text", {"text to text"})
+    'text to text, backwards'
+    """
+    query, document = kind.split(" to ")
+    name = f"{document} to {query}"
+    return f"{kind}, backwards" if name in kinds else name
+
+
+def _means(by_kind: dict[str, Rankings]) -> dict[str, dict[str, float]]:
+    rankings = {}
+    for kind, found in by_kind.items():
+        rankings[kind] = found.query_to_document
+        rankings[backwards(kind, by_kind)] = found.document_to_query
     return {
         direction: {name: float(values.mean()) for name, values in ranking.measures().items()}
-        for direction, ranking in (
-            ("text to image", rankings.text_to_image),
-            ("image to text", rankings.image_to_text),
-        )
+        for direction, ranking in rankings.items()
     }

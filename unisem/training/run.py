@@ -7,24 +7,29 @@ stored outputs of frozen modules, and ``checkpoints/``, which go when the run is
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from unisem.encoders import Encoder, load_encoder
 from unisem.encoders.loading import in_torch
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
+from unisem.encoders.sides import has_two_text_sides
 from unisem.errors import TrainingError
 from unisem.pairs.checking import check_pairs
 from unisem.pairs.dataset import PairDataset
-from unisem.pairs.pair import Pair
+from unisem.pairs.input import Form, Input
+from unisem.pairs.pair import CAPTIONED
 from unisem.pairs.splits import leakage, split_pairs
-from unisem.training.inputs.collator import PreparedPairs
 from unisem.training.inputs.mining import negatives_of
+from unisem.training.inputs.prepared import PreparedPairs
 from unisem.training.inputs.preparing import prepare_pairs, stored_depths
 from unisem.training.loop.environment import (
     check_device,
@@ -80,7 +85,11 @@ def train_encoder(
     tensorboard: str | os.PathLike[str] | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> TrainingReport:
-    """Train an encoder on pairs.
+    """Train an encoder on pairs of any kinds.
+
+    A batch is of one kind of pairs. Queries and documents enter the model as a search gives it
+    them, with the prompts of their roles; a text and a picture together need a model that reads
+    both at once. Given negatives are shown beside the documents of their batch.
 
     Several processes, started by ``torchrun`` or ``accelerate launch``, share the work; the loss is
     that of their joint batch. They see one file system; the first of them evaluates, writes and
@@ -114,7 +123,9 @@ def train_encoder(
     check_sharding(sharded)
     from unisem.training.loop.fitting import fit_pairs
 
-    loaded = trainable_encoder(encoder)
+    parts_of_data = [train] if held_out is None else [train, held_out]
+    forms = set[Form]().union(*(part.forms for part in parts_of_data))
+    loaded = trainable_encoder(encoder, forms)
     join_processes(loaded.model.device)
     if not is_first_process():
         progress = in_silence
@@ -130,8 +141,15 @@ def train_encoder(
         split = split_pairs(train, held_out=recipe.validation, seed=recipe.seed)
         train, validation = split.train, split.held_out
     refuse_untrainable(train, recipe.batch_size)
-
     model = loaded.model
+    if has_two_text_sides(model) and any(
+        one.text is not None for pair in train for one in pair.inputs[1:]
+    ):
+        raise TrainingError(
+            f"the encoder {loaded.name!r} has one network for texts that ask and another for texts "
+            "that are found, and the second cannot be trained here; leave out pairs whose "
+            "documents have a text"
+        )
     check_device(model.device, recipe.precision)
     own_scale = Scale.of(model)
     chosen = loss if loss is not None else recipe.make_loss(loaded.dimension, own_scale)
@@ -139,7 +157,7 @@ def train_encoder(
     parts = recipe.freeze if recipe.freeze is not None else default_parts(model)
     freeze(model, parts)
     # Known before LoRA changes the layers: stored features are the start model's.
-    depths = stored_depths(loaded, augmented=recipe.augmentation is not None)
+    depths = stored_depths(loaded, augmented=recipe.augmentation is not None, forms=forms)
     tried = loss is None and _share_is_open(recipe) and only_heads(model)
     start = trainable_state(model) if tried or recipe.interpolation not in (None, 1) else {}
     if recipe.lora is not None:
@@ -149,7 +167,7 @@ def train_encoder(
         prepared = _prepare(loaded, train, validation, held_out, depths, cache, recipe, progress)
     recipe = resolved(recipe, model, len(train))
 
-    def judged() -> Rankings | None:
+    def judged() -> dict[str, Rankings] | None:
         return None if prepared.held_out is None else rank_pairs(prepared.view, prepared.held_out)
 
     before = from_first_process(judged, model.device)
@@ -197,29 +215,41 @@ def train_encoder(
     )
 
 
-def trainable_encoder(encoder: str | Encoder) -> SentenceTransformerEncoder:
+def trainable_encoder(
+    encoder: str | Encoder, forms: Collection[Form] = ("text", "image")
+) -> SentenceTransformerEncoder:
     """Load an encoder that can be trained, before minutes are spent on pictures.
 
     Args:
         encoder: As for `train_encoder`.
+        forms: What it must read.
 
     Raises:
-        EncoderError: It does not load, or takes texts or pictures only.
-        TrainingError: It is no sentence-transformers model.
+        EncoderError: It does not load, or takes texts or pictures only where both are needed.
+        TrainingError: It is no sentence-transformers model, or does not read a text and a picture
+            together where that is needed.
     """
     loaded = in_torch(load_encoder(encoder))
     if not isinstance(loaded, SentenceTransformerEncoder):
         raise TrainingError(
             f"only sentence-transformers models can be trained, not {type(loaded).__name__}"
         )
-    loaded.require("text")
-    loaded.require("image")
+    for form in sorted(forms):
+        if form != "both":
+            loaded.require(form)
+        elif not loaded.fuses:
+            raise TrainingError(
+                f"the encoder {loaded.name!r} does not read a text and a picture together, which "
+                "some of the pairs need; train a model that does, such as Qwen3-VL-Embedding, or "
+                "leave these pairs out"
+            )
     return loaded
 
 
 def checked_pairs(dataset: PairDataset, progress: Progress) -> PairDataset:
     """The pairs that can be used, as they are if they were checked before."""
-    if all(pair.image.sha256 for pair in dataset):
+    images = [one.image for pair in dataset for one in pair.inputs if one.image is not None]
+    if images and all(image.sha256 for image in images):
         return dataset
     checked = check_pairs(dataset, progress=lambda done, n: progress("checking pictures", done, n))
     return checked.dataset
@@ -228,36 +258,44 @@ def checked_pairs(dataset: PairDataset, progress: Progress) -> PairDataset:
 def pairs_digest(dataset: PairDataset) -> str:
     """Tells whether pairs are the same, by content and in order."""
 
-    def told(pair: Pair) -> str:
-        return f"{tuple(one.image_id for one in pair.negatives)}\0" if pair.negatives else ""
+    def told(one: Input) -> list[str | None]:
+        return [one.text, None if one.image is None else one.image.sha256 or one.image_id]
 
-    lines = (f"{pair.image.sha256} {pair.caption}\0{told(pair)}" for pair in dataset)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    pairs = [list(map(told, pair.inputs)) for pair in dataset]
+    return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()
 
 
 def refuse_untrainable(train: PairDataset, batch_size: int | None) -> None:
     """Refuse pairs in which there is nothing to tell apart.
 
     Raises:
-        TrainingError: They are too few, or have all the same picture or caption.
+        TrainingError: Those of a kind are too few, or have all the same picture or caption.
     """
     if len(train) < 2:
         raise TrainingError(
             f"there is {len(train)} usable pair; contrastive training needs at least two"
-        )
-    queries, documents = map(set, train.contents.T.tolist())
-    if len(documents) == 1:
-        raise TrainingError("all pairs have the same picture; there is nothing to tell apart")
-    if len(queries) == 1:
-        raise TrainingError(
-            f"all captions are equal ({train[0].caption[:60]!r}); there is nothing to tell apart. "
-            "Name the right caption column"
         )
     if batch_size is not None and batch_size > len(train):
         raise TrainingError(
             f"batch_size {batch_size:,} is larger than the {len(train):,} training pairs; "
             f"use at most {len(train):,}"
         )
+    numbers, kinds = train.contents, np.array([pair.kind for pair in train])
+    for kind in train.kinds:
+        queries, documents = map(set, numbers[kinds == kind].T.tolist())
+        usual = kind == CAPTIONED
+        if len(documents) == 1:
+            what = "picture" if usual else "document"
+            raise TrainingError(
+                f"all {'' if usual else f'{kind} '}pairs have the same {what}; there is nothing to "
+                "tell apart"
+            )
+        if len(queries) == 1:
+            first = next(pair.query.name for pair in train if pair.kind == kind)
+            raise TrainingError(
+                f"all {'captions' if usual else f'queries, {kind},'} are equal ({first}); there is "
+                "nothing to tell apart. Name the right caption column"
+            )
 
 
 def _prepare(
@@ -271,7 +309,7 @@ def _prepare(
     progress: Progress,
 ) -> _Prepared:
     parts = [train, validation, held_out]
-    total = sum(2 * len(part) for part in parts if part is not None)
+    total = sum(len(pair.inputs) for part in parts if part is not None for pair in part)
     done = 0
 
     def advance(count: int) -> None:

@@ -13,19 +13,41 @@ from tests.training.support import numbered_pairs
 from unisem import Record, SemanticSpace
 from unisem.errors import TrainingError
 from unisem.pairs import Input, PairDataset
+from unisem.pairs.dataset import Ids
+from unisem.pairs.pair import CAPTIONED
 from unisem.records import EmbeddedRecord, Vector
-from unisem.training.inputs.collator import PairCollator, PreparedPairs
-from unisem.training.inputs.columns import StoredColumn
+from unisem.training.inputs.collator import PairCollator
+from unisem.training.inputs.columns import Column, StoredColumn
 from unisem.training.inputs.feature_cache import FeatureCache
-from unisem.training.inputs.mining import mine_hard_negatives, negatives_of, store_of_images
+from unisem.training.inputs.mining import mine_hard_negatives, store_of_images
+from unisem.training.inputs.prepared import Inputs, PreparedPairs, Slot
 from unisem.training.loop.evaluator import rank_pairs
-from unisem.training.recipe import Recipe
 
 
 def unit(seed: int, rows: int, size: int = 8) -> Vector:
     vectors = np.random.default_rng(seed).standard_normal((rows, size)).astype(np.float32)
     unit: Vector = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return unit
+
+
+def prepared(
+    texts: Vector, images: Vector, image_of: Ids, caption_ids: Ids, start: int = 0
+) -> PreparedPairs:
+    """Pairs of stored vectors; a picture's id is its number, counted from ``start`` on."""
+    slots: list[Slot] = [("document", "image")] * len(images) + [("query", "text")] * len(texts)
+    columns: dict[Slot, Column] = {
+        ("document", "image"): StoredColumn(images, "image"),
+        ("query", "text"): StoredColumn(texts, "text"),
+    }
+    places = np.concatenate([np.arange(len(images)), np.arange(len(texts))])
+    return PreparedPairs(
+        Inputs(columns, tuple(slots), places),
+        np.arange(len(texts)) + len(images),
+        image_of,
+        ((),) * len(texts),
+        caption_ids,
+        start + np.arange(len(slots)),
+    )
 
 
 @pytest.fixture
@@ -106,23 +128,17 @@ def test_a_batch_has_its_negatives_last_and_their_labels() -> None:
     texts, images = unit(1, 4), unit(2, 3)
     image_of, captions = np.array([0, 1, 2, 0]), np.array([7, 8, 9, 6])
     collate = PairCollator(
-        PreparedPairs(
-            StoredColumn(texts, "text"),
-            StoredColumn(images, "image"),
-            image_of,
-            image_of + 10,
-            captions,
-        ),
+        prepared(texts, images, image_of, captions, start=10),
         np.array([[1, 2], [0, 2], [0, 1], [2, 1]]),
     )
     batch = collate([{"pair": 3}, {"pair": 1}])
     assert list(batch) == [
-        *("caption_sentence_embedding", "caption_modality"),
-        *("picture_sentence_embedding", "picture_modality", "label"),
+        *("query_sentence_embedding", "query_modality"),
+        *("document_sentence_embedding", "document_modality", "label"),
     ]
-    np.testing.assert_array_equal(batch["caption_sentence_embedding"], texts[[3, 1]])
+    np.testing.assert_array_equal(batch["query_sentence_embedding"], texts[[3, 1]])
     shown = [3, 1, 2, 1, 0, 2]  # the pairs, then the first one's negatives, then the second's
-    np.testing.assert_array_equal(batch["picture_sentence_embedding"], images[image_of[shown]])
+    np.testing.assert_array_equal(batch["document_sentence_embedding"], images[image_of[shown]])
     assert batch["label"].tolist() == [[int(image_of[p]) + 10, int(captions[p])] for p in shown]
 
 
@@ -140,17 +156,15 @@ def test_equal_vectors_tie_in_every_place(monkeypatch: pytest.MonkeyPatch) -> No
     texts, images = unit(1, 37, 384), unit(2, 37, 384)
     images[36] = images[0]
     numbers = np.arange(37)
-    pairs = PreparedPairs(
-        StoredColumn(texts, "text"), StoredColumn(images, "image"), numbers, numbers, numbers
-    )
+    pairs = prepared(texts, images, numbers, numbers)
     for at_once in (1, 100, 1_000_000):
         monkeypatch.setattr("unisem.training.loop.evaluator._SCORES_AT_ONCE", at_once)
-        ranked = rank_pairs(Same(), pairs)
-        first, last = ranked.text_to_image.first[0], ranked.text_to_image.first[36]
+        ranked = rank_pairs(Same(), pairs)[CAPTIONED]
+        first, last = ranked.query_to_document.first[0], ranked.query_to_document.first[36]
         scores = (texts.astype(np.float64) @ images.astype(np.float64).T).astype(np.float32)
         assert first == 1 + (scores[0] > scores[0, 0]).sum()
         assert last == 2 + (scores[36] > scores[36, 0]).sum()  # behind its equal, by place
-        images_first = ranked.image_to_text.first
+        images_first = ranked.document_to_query.first
         expected = [1 + (scores[:, n] > scores[n, n]).sum() for n in range(37)]
         assert images_first.tolist() == expected
 
@@ -159,22 +173,16 @@ def test_evaluation_ranks_distinct_captions_and_pictures() -> None:
     texts, images = unit(1, 5), unit(2, 4)
     # Pair 3 has picture 0 again; pairs 1 and 4 have the same caption, of pictures 1 and 3.
     texts[4] = texts[1]
-    pairs = PreparedPairs(
-        StoredColumn(texts, "text"),
-        StoredColumn(images, "image"),
-        np.array([0, 1, 2, 0, 3]),
-        np.array([0, 1, 2, 0, 3]),
-        np.array([0, 1, 2, 3, 1]),
-    )
-    ranked = rank_pairs(Same(), pairs)
+    pairs = prepared(texts, images, np.array([0, 1, 2, 0, 3]), np.array([0, 1, 2, 3, 1]))
+    ranked = rank_pairs(Same(), pairs)[CAPTIONED]
     for caption, relevant in enumerate([[0], [1, 3], [2], [0]]):
         order = np.argsort(-(images @ texts[caption]), kind="stable").tolist()
         expected = sorted(order.index(image) + 1 for image in relevant)
-        assert ranked.text_to_image.ranks[caption].tolist() == expected
+        assert ranked.query_to_document.ranks[caption].tolist() == expected
     for image, relevant in enumerate([[0, 3], [1], [2], [1]]):
         order = np.argsort(-(texts[:4] @ images[image]), kind="stable").tolist()
         expected = sorted(order.index(caption) + 1 for caption in relevant)
-        assert ranked.image_to_text.ranks[image].tolist() == expected
+        assert ranked.document_to_query.ranks[image].tolist() == expected
 
 
 def test_features_are_computed_once_per_content(tmp_path: Path) -> None:
@@ -194,26 +202,3 @@ def test_features_are_computed_once_per_content(tmp_path: Path) -> None:
         "000000.safetensors",
         "000001.safetensors",
     ]
-
-
-def test_what_people_told_comes_first(dataset: PairDataset) -> None:
-    """A pair has two wrong pictures that are among the pairs, and all others get two by chance."""
-    columns = PreparedPairs(*[None] * 5)  # type: ignore[arg-type]
-    assert negatives_of(None, columns, dataset, Recipe()) is None
-    pairs = list(dataset)
-    pairs[6] = replace(
-        pairs[6],
-        negatives=(
-            pairs[20].document,
-            Input(image=pairs[0].image, image_id="gone"),
-            pairs[10].document,
-        ),
-    )
-    told = PairDataset(tuple(pairs))
-    found = negatives_of(None, columns, told, Recipe())
-    assert found is not None
-    assert found.shape == (24, 2)
-    assert found[6].tolist() == [20, 10]
-    for row, wrong in enumerate(found):
-        assert not set(told.document_ids[wrong]) & {told.document_ids[row]}
-        assert not set(told.query_ids[wrong]) & {told.query_ids[row]}

@@ -14,6 +14,7 @@ from tests.training.support import assert_same_weights, changed, coloured_pairs
 from unisem import load_encoder
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.pairs import Input, PairDataset, split_pairs
+from unisem.pairs.pair import CAPTIONED
 from unisem.training import Augmentation, Recipe, train_encoder
 from unisem.training.inputs.preparing import prepare_pairs, stored_depths
 from unisem.training.loop.evaluator import rank_pairs
@@ -65,9 +66,9 @@ def test_the_share_is_the_one_that_ranks_held_back_pairs_best(
                 for name, parameter in other.encoder.model.named_parameters():
                     if name in trained and parameter.requires_grad:
                         parameter.copy_((1 - share) * start[name] + share * trained[name])
-            ranked = rank_pairs(other.view, judged)
-            totals[number] += ranked.text_to_image.reciprocal_rank().mean()
-            totals[number] += ranked.image_to_text.reciprocal_rank().mean()
+            ranked = rank_pairs(other.view, judged)[CAPTIONED]
+            totals[number] += ranked.query_to_document.reciprocal_rank().mean()
+            totals[number] += ranked.document_to_query.reciprocal_rank().mean()
     assert totals[SHARES.index(found)] == pytest.approx(totals.max(), rel=1e-3)
 
 

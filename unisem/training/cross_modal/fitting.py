@@ -211,7 +211,7 @@ def _gradients(
     loss.backward()  # type: ignore[no-untyped-call]
     parameters = list(objective.network.parameters())
     if process_count() > 1:
-        average_gradients([p.grad for p in parameters if p.grad is not None])
+        average_gradients(parameters)
     nn.utils.clip_grad_norm_(parameters, _LONGEST_GRADIENT)
     return value
 

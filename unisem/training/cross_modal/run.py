@@ -299,9 +299,10 @@ def encoded_pairs(
     depths = stored_depths(encoder, augmented=False)
     pairs = prepare_pairs(encoder, dataset, depths, cache)
     view = training_view(encoder.model, depths)
+    _, first = np.unique(pairs.documents, return_index=True)
     return (
-        embed(view, pairs.texts, range(len(pairs.texts))),
-        embed(view, pairs.images, range(len(pairs.images))),
+        embed(view, pairs.inputs, pairs.queries),
+        embed(view, pairs.inputs, pairs.documents[first]),
     )
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from itertools import islice
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -25,10 +25,10 @@ class EqualBatches(BatchSampler):
     that many times as large would have, and what follows in this sampler is its parts, one for each
     process, as equal as they can be, larger ones last.
 
-    The joint batches that a kind has in an epoch have one size, at most the one wanted: their number is rounded up,
-    but not so far that a pair is alone in one, or a process without any. Up to that many left-over
-    pairs wait for another epoch. So no batch is too small to have negatives, and processes never
-    wait for each other.
+    The joint batches that a kind has in an epoch have one size, at most the one wanted: their
+    number is rounded up, but not so far that a pair is alone in one, or a process without any. Up
+    to that many left-over pairs wait for another epoch. So no batch is too small to have negatives,
+    and processes never wait for each other.
 
     Args:
         data: What has pairs.
@@ -57,7 +57,7 @@ class EqualBatches(BatchSampler):
             _Kind.of(name, rows, batch_size, processes, even) for name, rows in kinds.items()
         ]
         # accelerate takes a round of parts as whole by its last, or always if sizes differ.
-        self.batch_size = self._kinds[0].sizes[-1] if len(self._kinds) == 1 else None
+        self.batch_size: Any = self._kinds[0].sizes[-1] if len(self._kinds) == 1 else None
         self.drop_last = False
         self._seed = seed
         self.epoch = 0

@@ -1,18 +1,20 @@
-"""`mine_hard_negatives`: for every caption, pictures that a store takes for its own and are not."""
+"""`mine_hard_negatives`: for every query, documents that a store takes for its own and are not."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from unisem.errors import TrainingError
-from unisem.pairs.dataset import Ids, PairDataset
+from unisem.pairs.dataset import Ids, PairDataset, caption_key
+from unisem.pairs.input import Input
 from unisem.records import EmbeddedRecord, Record, Vector
 from unisem.stores.base import Store
 from unisem.stores.selection import Selection
-from unisem.training.inputs.collator import PreparedPairs
+from unisem.training.inputs.prepared import PreparedPairs
 from unisem.training.loop.evaluator import embed
 from unisem.training.recipe import Recipe
 
@@ -58,8 +60,7 @@ def mine_hard_negatives(
     image_ids, caption_ids = dataset.document_ids, dataset.query_ids
     position_of: dict[str, int] = {}
     for position, pair in enumerate(dataset):
-        if pair.image.sha256 is not None:
-            position_of.setdefault(pair.image.sha256, position)
+        position_of.setdefault(_name(pair.document), position)
     record_of = {
         key: record.id for record in store.select() if (key := _content(record)) in position_of
     }
@@ -68,7 +69,7 @@ def mine_hard_negatives(
             "the store has none of the dataset's pictures; add them first, or check the pairs so "
             "that their contents are known"
         )
-    own = store.vectors([record_of.get(pair.image.sha256 or "", "") for pair in dataset])
+    own = store.vectors([record_of.get(_name(pair.document), "") for pair in dataset])
     rng = np.random.default_rng(seed)
     selection = Selection(ids=tuple(record_of.values()))
     chosen = np.empty((len(dataset), count), np.int64)
@@ -88,8 +89,8 @@ def mine_hard_negatives(
                 others = np.setdiff1d(np.flatnonzero(wrong), found)
                 if not len(others) and not found:
                     raise TrainingError(
-                        f"the pair {dataset[row].caption[:60]!r} has no negative: all pairs share "
-                        "its picture or its caption"
+                        f"the pair {dataset[row].query.name} has no negative: all pairs share "
+                        "its document or its query"
                     )
                 pool = others if len(others) else np.array(found)
                 need = count - len(found)
@@ -112,15 +113,23 @@ def store_of_images(dataset: PairDataset, image_of: Ids, vectors: Vector) -> Sto
     store = kind_named(DEFAULT)().open(None, ImageLibrary(None, roots=[Path.cwd()]))
     items: dict[str, EmbeddedRecord] = {}
     for pair, row in zip(dataset, image_of, strict=True):
-        name = pair.image.sha256 or pair.image_id
+        name = _name(pair.document)
         if name not in items:
             items[name] = EmbeddedRecord(Record(id=name, text=name), {"image": vectors[row]})
     store.add(list(items.values()))
     return store
 
 
+def _name(document: Input) -> str:
+    """A document by its content: a picture by its digest, another by a digest of its parts."""
+    picture = "" if document.image is None else document.image.sha256 or document.image_id or ""
+    if document.text is None:
+        return picture
+    return hashlib.sha256(f"{picture}\0{caption_key(document.text)}".encode()).hexdigest()
+
+
 def _content(record: Record) -> str:
-    """The digest of a record's picture; records of `store_of_images` are named by it."""
+    """The digest of a record's picture; records of `store_of_images` are named by their content."""
     if record.image is not None and record.image.sha256 is not None:
         return record.image.sha256
     return record.id
@@ -129,53 +138,23 @@ def _content(record: Record) -> str:
 def negatives_of(
     view: Any, pairs: PreparedPairs, dataset: PairDataset, recipe: Recipe
 ) -> Ids | None:
-    """Hard negatives of pairs: those that people told, and the recipe's by the model as it is now.
-
-    Where people told more of one pair than the recipe wants, every pair gets as many, by chance.
+    """The recipe's hard negatives of pairs, mined by the model as it is now, kind by kind.
 
     Returns:
         ``(n, h)`` positions of pairs; ``None`` for none.
     """
-    position_of: dict[str, int] = {}
-    for position, pair in enumerate(dataset):
-        position_of.setdefault(pair.image_id, position)
-    told = [
-        [position_of[one.image_id] for one in p.negatives if one.image_id in position_of]
-        for p in dataset
-    ]
-    most = max(recipe.hard_negatives, *map(len, told)) if told else recipe.hard_negatives
-    if not most:
+    count = recipe.hard_negatives
+    if not count:
         return None
-    count, seed = recipe.hard_negatives, recipe.seed
-    mined: Ids = np.zeros((len(dataset), 0), np.int64)
-    if count:
-        captions = embed(view, pairs.texts, range(len(pairs.texts)))
-        images = embed(view, pairs.images, range(len(pairs.images)))
-        store = store_of_images(dataset, pairs.image_of, images)
-        mined = mine_hard_negatives(store, dataset, captions, count=count, seed=seed)
-    return _with_told(mined, told, most, dataset, seed)
-
-
-def _with_told(
-    mined: Ids, told: list[list[int]], most: int, dataset: PairDataset, seed: int
-) -> Ids:
-    """``(n, most)``: what people told first, then what was mined, then wrong pictures by chance."""
-    image_ids, caption_ids = dataset.document_ids, dataset.query_ids
-    rng = np.random.default_rng(seed)
-    chosen = np.empty((len(dataset), most), np.int64)
-    for row, (wrong, found) in enumerate(zip(told, mined.tolist(), strict=True)):
-        known = [*wrong, *found][:most]
-        if len(known) < most:
-            others = np.flatnonzero(
-                (image_ids != image_ids[row]) & (caption_ids != caption_ids[row])
-            )
-            pool = others if len(others) else np.array(known)
-            if not len(pool):
-                raise TrainingError(
-                    f"the pair {dataset[row].caption[:60]!r} has no negative: all pairs share "
-                    "its picture or its caption"
-                )
-            need = most - len(known)
-            known += rng.choice(pool, need, replace=len(pool) < need).tolist()
-        chosen[row] = known
+    chosen = np.empty((len(dataset), count), np.int64)
+    for rows in pairs.kinds.values():
+        part = dataset.select(rows)
+        queries = embed(view, pairs.inputs, pairs.queries[rows])
+        _, first, document_of = np.unique(
+            pairs.document_ids[pairs.documents[rows]], return_index=True, return_inverse=True
+        )
+        documents = embed(view, pairs.inputs, pairs.documents[rows][first])
+        store = store_of_images(part, document_of, documents)
+        mined = mine_hard_negatives(store, part, queries, count=count, seed=recipe.seed)
+        chosen[rows] = rows[mined]
     return chosen

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from unisem.pairs.dataset import Ids
 from unisem.training.inputs.collator import PairCollator
 
 Batch = dict[str, Any]
@@ -34,6 +35,11 @@ class AheadCollator:
         self._collator = collator
         self._pool = ThreadPoolExecutor(1, "unisem-batch")
         self.epoch = 0
+
+    @property
+    def kinds(self) -> dict[str, Ids]:
+        """As a `PairCollator` has them."""
+        return self._collator.kinds
 
     def __call__(self, rows: Sequence[dict[str, int]]) -> Future[Batch]:
         """Begin a batch; see `PairCollator`."""

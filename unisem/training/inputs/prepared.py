@@ -63,7 +63,7 @@ class PreparedPairs:
 
     @property
     def kinds(self) -> dict[str, Ids]:
-        """Which pairs are of each kind, in the order of appearance; see `unisem.pairs.Pair.kind`."""
+        """Which pairs are of each kind, in the order of appearance; see `Pair.kind`."""
         slots = self.inputs.slots
         rows: dict[str, list[int]] = {}
         for row, (query, document) in enumerate(zip(self.queries, self.documents, strict=True)):

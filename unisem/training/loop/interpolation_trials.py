@@ -124,6 +124,7 @@ class Trials:
         return ranks
 
 
-def _mean_reciprocal_rank(rankings: Rankings) -> float:
-    both = rankings.text_to_image, rankings.image_to_text
+def _mean_reciprocal_rank(by_kind: dict[str, Rankings]) -> float:
+    rankings = Rankings.joined(by_kind.values())
+    both = rankings.query_to_document, rankings.document_to_query
     return float(np.mean([ranking.reciprocal_rank().mean() for ranking in both]))

@@ -122,4 +122,4 @@ def _finish(
         parameter.grad = scaled if parameter.grad is None else parameter.grad + scaled
     for wrapper in parallel:
         if wrapper.require_backward_grad_sync:  # else more are to be added up first
-            average_gradients([p.grad for p in wrapper.module.parameters() if p.grad is not None])
+            average_gradients(wrapper.module.parameters())

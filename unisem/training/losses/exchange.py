@@ -9,6 +9,7 @@ gradient everywhere. Processes may have different numbers of pairs.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -54,10 +55,22 @@ def joint_loss(
     return result
 
 
-def average_gradients(gradients: list[Tensor]) -> None:
-    """Average gradients over processes, in place; called by all with the same shapes."""
-    if not gradients:
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Average the gradients that any process has of parameters over all processes, in place.
+
+    Called by all of them with the same parameters.
+    """
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    if not trained:
         return
+    has = torch.tensor([p.grad is not None for p in trained], device=trained[0].device).int()
+    torch.distributed.all_reduce(has)
+    gradients = []
+    for parameter, count in zip(trained, has.tolist(), strict=True):
+        if count:  # where one has none, its part of the joint batch did not pass here
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            gradients.append(parameter.grad)
     joint = torch.cat([gradient.flatten() for gradient in gradients])
     torch.distributed.all_reduce(joint)
     joint /= torch.distributed.get_world_size()

@@ -52,9 +52,13 @@ def backbone_parameters(module: nn.Module, modality: Modality) -> Iterator[nn.Pa
 def default_parts(model: Any) -> tuple[Part, ...]:
     """What is frozen unless a user says otherwise.
 
-    The backbones, if the image side has a head after its backbone to train; else nothing.
+    The backbones, if the image side has a head after its backbone to train, and a backbone of its
+    own; else nothing. Of a model that takes texts only, its text side counts.
     """
-    for module in side_modules(model, "image"):
+    sides = _sides(model)
+    if len(sides) == 2 and _one_network(*(side_modules(model, side) for side in sides)):
+        return ()
+    for module in side_modules(model, sides[-1]):
         if getattr(module, "auto_model", None) is None and any(True for _ in module.parameters()):
             return ("text-backbone", "image-backbone")
     return ()
@@ -81,13 +85,9 @@ def freeze(model: Any, parts: Iterable[Part]) -> None:
         )
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    sides: tuple[Modality, ...] = ("text", "image")
+    sides = _sides(model)
     modules = {side: side_modules(model, side) for side in sides}
-    if parts and any(
-        one is other and hasattr(one, "auto_model") and not is_joint(one.auto_model)
-        for one in modules["text"]
-        for other in modules["image"]
-    ):
+    if parts and len(sides) == 2 and _one_network(*modules.values()):
         raise TrainingError(
             "this model has one network for texts and pictures, so neither side can be frozen"
         )
@@ -110,6 +110,20 @@ def freeze(model: Any, parts: Iterable[Part]) -> None:
         raise TrainingError(
             f"with {', '.join(sorted(parts))} frozen nothing is left to train; freeze less"
         )
+
+
+def _sides(model: Any) -> tuple[Modality, ...]:
+    """The modalities that a model takes."""
+    return tuple(side for side in get_args(Modality) if model.supports(side))
+
+
+def _one_network(texts: list[nn.Module], images: list[nn.Module]) -> bool:
+    """Whether one network, without halves, takes both."""
+    return any(
+        one is other and hasattr(one, "auto_model") and not is_joint(one.auto_model)
+        for one in texts
+        for other in images
+    )
 
 
 def frozen_depth(model: Any, modality: Modality) -> int:
@@ -159,7 +173,7 @@ def training_view(model: Any, stored: Mapping[Modality, int]) -> Any:
     if not stored:
         return model
     sides: dict[str, list[Any]] = {}
-    for side in ("text", "image"):
+    for side in _sides(model):
         modules = side_modules(model, side)
         depth = stored.get(side)
         sides[side] = modules if depth is None else [Given(), *modules[depth:]]
