@@ -57,8 +57,8 @@ ARROWS = {
     "stores.milvus": "stores calibration records images filters common",  # likewise
     "calibration": "records common",
     "pairs": "readers images common",
-    "pairs.labelling": "pairs space captioners encoders stores readers captions records images "
-    "common",
+    "pairs.labelling": "pairs space ingest captioners encoders stores readers captions records "
+    "images common",
     "readers": "recognition records images pdfium common",
     "presentation": "captions records images common",
     "models": "common",

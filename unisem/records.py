@@ -15,6 +15,10 @@ from unisem.errors import RecordError
 from unisem.images.reference import ImageRef, ImageSource
 
 Modality = Literal["text", "image"]
+VectorKind = Literal["text", "image", "both"]
+"""What a vector was made of: a text, a picture, or a text and a picture read together (fused)."""
+VECTOR_KINDS: tuple[VectorKind, ...] = ("text", "image", "both")
+"""Every kind; its place here is its code in arrays."""
 MAX_INTEGER_BITS = 1000
 """How large an integer among metadata may be: every double is larger, and Python prints it."""
 MAX_DEPTH = 100
@@ -27,7 +31,8 @@ class Record:
 
     A record with a picture is of modality ``image``, whether or not it has a caption; any other
     is of modality ``text``. A captioned picture has two vectors, its picture's and its caption's,
-    and is still one record and at most one hit.
+    and a third for both together where the encoder has such; it is still one record and at most
+    one hit.
 
     Attributes:
         id: Unique in a space; adding the same id again replaces the record.
@@ -260,8 +265,8 @@ class EmbeddedRecord:
 
     Attributes:
         record: The record; its picture, if any, has been inspected (digest and type are known).
-        vectors: ``(d,)`` float32 unit vectors by the modality they were made from.
+        vectors: ``(d,)`` float32 unit vectors by what they were made from.
     """
 
     record: Record
-    vectors: dict[Modality, Vector] = field(repr=False)
+    vectors: dict[VectorKind, Vector] = field(repr=False)

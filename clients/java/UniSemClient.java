@@ -433,7 +433,7 @@ public final class UniSemClient {
      * One record that a search found.
      *
      * @param score higher is better
-     * @param matched {@code "text"} or {@code "image"}: which of its vectors was the nearest
+     * @param matched {@code "text"}, {@code "image"} or {@code "both"}: which of its vectors was the nearest
      * @param relevance the probability that it is relevant; {@code null} if the space cannot tell
      * @param judged what a reranker gave it; {@code null} if none did
      * @param path names that lead from what was asked for to it; empty if the graph had no part
@@ -651,6 +651,11 @@ public final class UniSemClient {
         /** Compare only the records' texts, or only their pictures. */
         public Query match(Modality modality) {
             return with("match", word(modality));
+        }
+
+        /** Compare only vectors of texts and pictures together, which some encoders make. */
+        public Query matchFused() {
+            return with("match", "both");
         }
 
         public Query mode(Mode mode) {

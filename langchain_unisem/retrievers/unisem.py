@@ -66,7 +66,8 @@ class UniSemRetriever(BaseRetriever):
         filter: A dictionary such as ``{"year": {"$gte": 2020}}``, a `unisem.filters.Filter`, an
             expression of `langchain_core.structured_query`, or a function that is shown documents.
         modality: ``"image"`` for records with a picture, ``"text"`` for those without.
-        match: Compare with records' ``"text"`` vectors, ``"image"`` vectors, or ``"any"``.
+        match: Compare with records' ``"text"`` vectors, ``"image"`` vectors, fused vectors of
+            ``"both"``, or ``"any"``.
         text_weight: Share of the text, from 0 to 1, in a query of text and picture.
         score_threshold: The least relevance, (1 + cosine) / 2, of a hit by vector.
         min_relevance: The least probability that one is relevant; of a calibrated space.

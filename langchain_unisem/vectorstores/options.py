@@ -38,7 +38,8 @@ class CommonOptions(TypedDict, total=False):
     Attributes:
         filter: Which documents may be found.
         modality: ``"image"`` for those with a picture, ``"text"`` for those without.
-        match: Compare with ``"text"`` vectors, ``"image"`` vectors, or ``"any"``.
+        match: Compare with ``"text"`` vectors, ``"image"`` vectors, fused ones of ``"both"``, or
+            ``"any"``.
         image: A picture to search with, beside the text, or alone if the text is ``""``.
         text_weight: Share of the text, from 0 to 1, in a query of text and picture.
         fusion: How a hybrid search's two lists become one.

@@ -112,7 +112,8 @@ class UniSemRetriever(MultiModalRetriever):
             modality: ``"image"`` for records with a picture, ``"text"`` for those without.
             node_ids: Only these records; an empty list finds nothing.
             doc_ids: Only records cut from these sources; an empty list finds nothing.
-            match: Compare with records' ``"text"`` vectors, ``"image"`` vectors, or ``"any"``.
+            match: Compare with records' ``"text"`` vectors, ``"image"`` vectors, fused vectors of
+                ``"both"``, or ``"any"``.
             text_weight: Share of the text, if a query has text and picture.
             mode: ``"vector"`` by meaning, ``"keyword"`` by the text's words, ``"hybrid"`` both.
             fusion: How a hybrid search's lists become one; `RankFusion` if ``None``.

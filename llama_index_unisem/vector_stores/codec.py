@@ -40,7 +40,7 @@ from unisem.common.json_text import to_json
 from unisem.errors import ImageError, RecordError, VectorError
 from unisem.images.reference import ImageRef
 from unisem.ingest.intake import Offer, Prepared
-from unisem.records import EmbeddedRecord, Modality, Record
+from unisem.records import EmbeddedRecord, Record, Vector, VectorKind
 from unisem.stores import Store
 from unisem.stores.selection import Match
 from unisem.stores.vectors import unit
@@ -127,10 +127,12 @@ def _offer(node: BaseNode, image: ImageRef | None, match: Match) -> Offer:
     record = record_of(node, image)
     caption = caption_vector(node)
     # A picture that is only a URL is found by its caption, unless its vectors say otherwise.
-    kind: Modality = record.modality if caption is None else "image"
+    kind: VectorKind = record.modality if caption is None else "image"
     if match != "any":
         kind = match
-    vectors = {kind: unit(node.embedding, f"the embedding of node {node.node_id!r}")}
+    vectors: dict[VectorKind, Vector] = {
+        kind: unit(node.embedding, f"the embedding of node {node.node_id!r}")
+    }
     if caption is not None and kind == "image":
         vectors["text"] = unit(caption, f"the text embedding of node {node.node_id!r}")
     return Offer(record, vectors)

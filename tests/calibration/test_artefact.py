@@ -77,7 +77,7 @@ def changed(path: Path, name: str, value: Any) -> None:
     ("name", "value", "message"),
     [
         ("version", 3, "has version 3"),
-        ("version", 5, "has version 5"),
+        ("version", 6, "has version 6"),
         ("fingerprint", 5, "no string"),
         ("choices.cohort", 0, "cohort"),
         ("choices.cohort", float("nan"), "cohort"),

@@ -16,7 +16,9 @@ from unisem.calibration import (
     Sample,
     fit_calibration,
 )
-from unisem.calibration.kinds import DOCUMENT_KINDS
+from unisem.calibration.artefact import packed
+from unisem.calibration.kinds import SIDES
+from unisem.calibration.reference import scaled
 from unisem.errors import CalibrationError
 
 GAP = 0.6
@@ -49,7 +51,7 @@ def test_without_a_gap_nothing_changes(flat: Corpus) -> None:
     assert abs(flat.ndcg(fitted) - flat.ndcg(None)) <= 0.005
 
 
-@pytest.mark.parametrize("kind", DOCUMENT_KINDS)
+@pytest.mark.parametrize("kind", SIDES)
 def test_a_list_of_one_kind_loses_nothing(
     gapped: Corpus, fitted: Calibration, kind: DocumentKind
 ) -> None:
@@ -167,3 +169,30 @@ def test_what_is_said_to_be_likely_is_so(fitted: Calibration) -> None:
     off = np.array(said) - right
     assert sum(abs(off[places == one].sum()) for one in range(10)) / len(said) <= 0.1
     assert np.mean(right) == pytest.approx(np.mean(said), abs=0.1)
+
+
+def test_fused_vectors_change_nothing_for_texts_and_pictures() -> None:
+    """They are seen from a mean of their own; too few of them are as none."""
+    gapped = Corpus.of(200, GAP, 3)
+    fused = scaled(gapped.texts + gapped.images)
+    without = fit_calibration(gapped.sample, fingerprint="ab")
+    few = fit_calibration(replace(gapped.sample, fused=fused[:31]), fingerprint="ab")
+    found = fit_calibration(replace(gapped.sample, fused=fused), fingerprint="ab")
+    assert packed(few) == packed(without)
+    assert found.documents_of["both"].count == len(fused)
+    assert found.choices == without.choices
+    for pair, choice in without.pairs.items():
+        assert found.pairs[pair] == choice
+    for kind in SIDES:
+        np.testing.assert_array_equal(
+            found.documents_of[kind].mean, without.documents_of[kind].mean
+        )
+    for asked in ("text", "image", "both"):
+        alphas = [found.pairs[asked, kind].alpha for kind in SIDES]  # type: ignore[index]
+        assert found.pairs[asked, "both"].alpha == min(alphas)  # type: ignore[index]
+    searched = found.documents(fused, np.full(len(fused), 2))
+    centred = scaled(fused - found.documents_of["both"].mean)
+    if found.choices.centred:
+        np.testing.assert_allclose(searched[:, : found.dimension], centred, atol=1e-6)
+    as_pictures = without.documents(fused, np.full(len(fused), 2))
+    np.testing.assert_array_equal(as_pictures, without.documents(fused, np.full(len(fused), 1)))

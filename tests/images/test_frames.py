@@ -15,7 +15,7 @@ from unisem import Record, SemanticSpace
 from unisem.errors import ImageError
 from unisem.images.decoding import decode_image
 from unisem.images.frames import middle_frame
-from unisem.ingest.intake import frames_for
+from unisem.ingest.frames import frames_for
 from unisem.ingest.looking import looked_at
 from unisem.ingest.ray.embedding import Parcel, ParcelEmbedder
 

@@ -34,7 +34,7 @@ from unisem.exchange import export_space, import_space
 from unisem.filters import Field
 from unisem.images.reference import CHANGED, ImageRef
 from unisem.images.region import Region
-from unisem.records import EmbeddedRecord, Modality, Vector
+from unisem.records import EmbeddedRecord, Vector, VectorKind
 from unisem.remote import RemoteSpace
 from unisem.service.http.app import create_app
 from unisem.service.settings import ServiceSettings
@@ -342,7 +342,7 @@ def test_a_picture_that_is_too_much_costs_no_other(
         assert report.added == len(near) == 10
         with pytest.raises(ImageError, match=r"large\.png: has .* scale it down"):
             far.add([Record(id="x", image=folder / "red.png"), Record(image=folder / "large.png")])
-        vectors: dict[Modality, Vector] = {"image": np.ones(48, np.float32)}
+        vectors: dict[VectorKind, Vector] = {"image": np.ones(48, np.float32)}
         with pytest.raises(ImageError, match=r"has .* scale it down"):
             far.add_embedded(
                 [
@@ -362,7 +362,7 @@ def test_what_is_too_much_for_a_request_goes_in_several(near: SemanticSpace, fol
         assert far.add(records) == [record.id for record in records]
         assert [it.id for it in near.store.select()] == [record.id for record in records]
         near.delete([record.id for record in records])
-        rows: dict[Modality, Vector] = {"image": np.ones(48, np.float32)}
+        rows: dict[VectorKind, Vector] = {"image": np.ones(48, np.float32)}
         other = EmbeddedRecord(Record(id="w", text="x"), {"text": np.ones(5, np.float32)})
         with pytest.raises(VectorError):
             far.store.add([*(EmbeddedRecord(record, rows) for record in records), other])
@@ -381,7 +381,7 @@ def test_pictures_are_read_as_they_are_sent(
 ) -> None:
     for n in range(6):
         noise(n, (120, 100)).save(folder / f"small {n}.png")
-    rows: dict[Modality, Vector] = {"image": np.ones(48, np.float32)}
+    rows: dict[VectorKind, Vector] = {"image": np.ones(48, np.float32)}
     items = [
         EmbeddedRecord(Record(id=f"{n}", image=folder / f"small {n}.png"), rows) for n in range(6)
     ]

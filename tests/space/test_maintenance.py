@@ -18,7 +18,7 @@ from unisem.errors import RecordError, StoreError, StoreLockedError
 from unisem.filters import Field
 from unisem.records import EmbeddedRecord
 from unisem.stores.faiss import FaissKind, FaissStore
-from unisem.stores.faiss.rawvectors import MOST_VECTORS
+from unisem.stores.vectors import MOST_VECTORS
 
 
 @pytest.fixture(params=["disk", "memory"])
@@ -238,8 +238,9 @@ def test_copied_folders_are_unchanged_the_second_time(
 
 
 def test_more_vectors_than_their_numbers_allow_are_refused(years: SemanticSpace) -> None:
-    rows = np.tile(years.store.vectors(["r2001"])[0]["text"], (MOST_VECTORS + 1, 1))
+    most = MOST_VECTORS["text"]
+    rows = np.tile(years.store.vectors(["r2001"])[0]["text"], (most + 1, 1))
     with pytest.raises(StoreError, match=r"more than 2,?048"):
         years.store.add([EmbeddedRecord(Record(id="many", text="x"), {"text": rows})])
     years.store.add([EmbeddedRecord(Record(id="many", text="x"), {"text": rows[:-1]})])
-    assert years.store.vectors(["many"])[0]["text"].shape == (MOST_VECTORS, 48)
+    assert years.store.vectors(["many"])[0]["text"].shape == (most, 48)

@@ -19,11 +19,12 @@ from tests.support.oracle import BruteForce
 from unisem import Record
 from unisem.calibration import Calibration, Choices, PairChoice, QueryKind, fit_calibration
 from unisem.calibration.artefact import packed
+from unisem.calibration.reference import scaled
 from unisem.errors import CalibrationError, EncoderMismatchError, StoreError
 from unisem.filters import Field
 from unisem.images.library import ImageLibrary
 from unisem.images.reference import ImageRef
-from unisem.records import EmbeddedRecord, Modality, Vector
+from unisem.records import VECTOR_KINDS, EmbeddedRecord, Vector, VectorKind
 from unisem.stores import Store
 from unisem.stores.calibrated import Calibrated
 from unisem.stores.faiss import FaissStore
@@ -36,7 +37,8 @@ from unisem.stores.selection import EVERYTHING, Match, Selection
 
 CORPUS = Corpus.of(240, 0.6, 1)
 ASKED: tuple[QueryKind, ...] = ("text", "image", "both")
-MATCHES: tuple[Match, ...] = ("any", "text", "image")
+MATCHES: tuple[Match, ...] = ("any", "text", "image", "both")
+FUSED = scaled(CORPUS.texts + CORPUS.images + 0.02)
 SELECTIONS = (
     EVERYTHING,
     Selection(modality="text"),
@@ -46,7 +48,10 @@ SELECTIONS = (
 
 
 def fitted(seed: int, alpha: float = 0.75) -> Calibration:
-    found = fit_calibration(Corpus.of(200, 0.6, seed).sample, fingerprint="ab")
+    corpus = Corpus.of(200, 0.6, seed)
+    fused = scaled(corpus.texts + corpus.images + 0.02)
+    found = fit_calibration(replace(corpus.sample, fused=fused), fingerprint="ab")
+    assert found.documents_of.keys() == {"text", "image", "both"}
     pairs = {
         (asked, kind): PairChoice(alpha=alpha, k=16, slope=15.0 if kind == "text" else 10.0)
         for asked, kind in found.pairs
@@ -65,12 +70,14 @@ def other() -> Calibration:
 
 
 def record(number: int) -> EmbeddedRecord:
-    """A text, a picture, or a picture with its caption, by turns."""
-    vectors: dict[Modality, Vector] = {}
+    """A text, a picture, or a picture with its caption, half of them fused, by turns."""
+    vectors: dict[VectorKind, Vector] = {}
     if number % 3 != 1:
         vectors["text"] = CORPUS.texts[number]
     if number % 3 != 0:
         vectors["image"] = CORPUS.images[number]
+    if number % 6 == 2:
+        vectors["both"] = FUSED[number]
     image = None
     if "image" in vectors:
         image = ImageRef(path=Path("/pictures/a.png"), root=Path("/pictures"), sha256="00")
@@ -180,8 +187,9 @@ def test_scores_are_at_the_height_of_cosines(calibration: Calibration) -> None:
     spread = np.mean([scale.spread for scale in scales])
     for hit in hits:
         number = int(hit.record.id[1:])
-        row = (CORPUS.images if hit.matched == "image" else CORPUS.texts)[number]
-        searched = calibration.documents(row[None], np.array([hit.matched == "image"]))
+        rows = {"text": CORPUS.texts, "image": CORPUS.images, "both": FUSED}[hit.matched]
+        kind = np.array([VECTOR_KINDS.index(hit.matched)])
+        searched = calibration.documents(rows[number][None], kind)
         standard = query.scale(hit.matched).comparable(searched @ query.vector)[0]
         assert hit.score == pytest.approx(middle + spread * standard, abs=1e-5)
         assert -1 < hit.score < 1

@@ -22,7 +22,7 @@ from tests.support.oracle import BruteForce
 from unisem.calibration import QueryKind
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.images.library import ImageLibrary
-from unisem.records import EmbeddedRecord, Modality, Record, Vector
+from unisem.records import VECTOR_KINDS, EmbeddedRecord, Record, Vector, VectorKind
 from unisem.stores import Store, StoreKind, register
 from unisem.stores.hits import Hit
 from unisem.stores.kind import Place
@@ -112,7 +112,7 @@ class ListStore(Store):
         found = Oracle(list(items.values())).by_keyword(text, chosen) if items else []
         return [Hit(items[name].record, score, "text") for name, score in found[:k]]
 
-    def vectors(self, ids: Sequence[str]) -> list[dict[Modality, Vector] | None]:
+    def vectors(self, ids: Sequence[str]) -> list[dict[VectorKind, Vector] | None]:
         self._check_open()
         found = [self._kept.items.get(name) for name in ids]
         return [None if item is None else dict(item.vectors) for item in found]
@@ -158,7 +158,9 @@ class ListMaintenance(Maintenance):
         rows = [row for item in items for row in item.vectors.values()]
         return Statistics(
             records={name: records[name] for name in ("text", "image")},
-            vectors={name: vectors[name] for name in ("text", "image")},
+            vectors={
+                name: vectors[name] for name in VECTOR_KINDS if vectors[name] or name != "both"
+            },
             dimension=rows[0].shape[-1] if rows else None,
             writer=None,
         )

@@ -6,7 +6,7 @@ import numpy as np
 
 from unisem.calibration import Calibration, QueryKind
 from unisem.filters import matches
-from unisem.records import EmbeddedRecord, Vector
+from unisem.records import VECTOR_KINDS, EmbeddedRecord, Vector
 from unisem.stores.selection import EVERYTHING, Match, Selection
 
 
@@ -77,11 +77,13 @@ class BruteForce:
         ]
         if not owners:
             return []
-        are_images = np.array([kind == "image" for _, kind, _ in owners])
-        searched = calibration.documents(np.stack([row for *_, row in owners]), are_images)
+        codes = np.array([VECTOR_KINDS.index(kind) for _, kind, _ in owners])
+        searched = calibration.documents(np.stack([row for *_, row in owners]), codes)
         products = searched.astype(np.float64) @ query.vector.astype(np.float64)
-        counts = {"text": int((~are_images).sum()), "image": int(are_images.sum())}
-        scales = {kind: query.scale(kind, candidates=count) for kind, count in counts.items()}
+        scales = {
+            kind: query.scale(kind, candidates=int((codes == code).sum()))
+            for code, kind in enumerate(VECTOR_KINDS)
+        }
         best: dict[str, tuple[str, float, str, float | None]] = {}
         for (record_id, kind, _), product in zip(owners, products, strict=True):
             score = float(scales[kind].comparable(product))

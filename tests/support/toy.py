@@ -88,3 +88,30 @@ def _unit(rows: np.ndarray) -> Vector:
     return (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)).astype(
         np.float32
     )
+
+
+class FusingToyEncoder(ToyEncoder):
+    """One that also reads a text and a picture together: their mean, aside from both."""
+
+    def __init__(self, dimension: int = 48, seed: int = 0) -> None:
+        super().__init__(dimension, seed)
+        self.pairs_encoded = 0
+
+    @property
+    def fuses(self) -> bool:
+        return True
+
+    def encode_pairs(
+        self,
+        texts: Sequence[str],
+        images: Sequence[ImageSource],
+        role: Role = "document",
+        *,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Vector:
+        self.pairs_encoded += len(texts)
+        before = self.texts_encoded, self.images_encoded
+        rows = self.encode_texts(texts, role) + self.encode_images(images)
+        self.texts_encoded, self.images_encoded = before
+        return _unit(rows + 0.3 * self._word("together").astype(np.float32))

@@ -17,22 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.calibration.calibration import Calibration, Choices, PairChoice
-from unisem.calibration.kinds import DOCUMENT_KINDS, QUERY_KINDS
+from unisem.calibration.kinds import QUERY_KINDS, SIDES, DocumentKind
 from unisem.calibration.reference import Reference
 from unisem.common.atomic_files import publish
 from unisem.errors import CalibrationError
 
 VERSION = 4
 """Of the layout of the file."""
+FUSED = 5
+"""The same with fused vectors, which those have that were fitted to such."""
 _LARGEST = 1 << 28  # bytes
 _LARGEST_BANK = 1 << 16
 _ENTRY = "unisem"
 _UNIT = 1e-2  # how far from 1 the length of a bank's vector may be, at half precision
-_SIDES = tuple(
-    (f"{side}.{kind}", side, kind)
-    for side, kinds in (("document", DOCUMENT_KINDS), ("query", QUERY_KINDS))
-    for kind in kinds
-)
+_DOCUMENTS: dict[int, tuple[DocumentKind, ...]] = {VERSION: SIDES, FUSED: (*SIDES, "both")}
 
 
 def save_calibration(calibration: Calibration, path: Path) -> None:
@@ -55,13 +53,14 @@ def packed(calibration: Calibration) -> bytes:
 
     tensors: dict[str, NDArray[Any]] = {}
     counts = {}
-    for name, side, kind in _SIDES:
+    version = FUSED if "both" in calibration.documents_of else VERSION
+    for name, side, kind in _references(version):
         reference = _sides(calibration, side)[kind]
         tensors[f"{name}.mean"] = np.ascontiguousarray(reference.mean, np.float32)
         tensors[f"{name}.bank"] = np.ascontiguousarray(reference.bank, np.float16)
         counts[name] = reference.count
     described = {
-        "version": VERSION,
+        "version": version,
         "fingerprint": calibration.fingerprint,
         "seed": calibration.seed,
         "counts": counts,
@@ -85,16 +84,17 @@ def load_calibration(path: Path) -> Calibration:
             raise CalibrationError(f"{path} has more than {_LARGEST:,} bytes; fit it anew")
         with safe_open(path, framework="numpy") as file:
             described = json.loads((file.metadata() or {})[_ENTRY])
+            version = described["version"]
+            if version not in _DOCUMENTS:
+                raise CalibrationError(
+                    f"{path} has version {version!r}; this version of unisem reads "
+                    f"{VERSION} and {FUSED}. Upgrade unisem, or fit it anew"
+                )
             tensors = {
                 f"{name}.{part}": file.get_tensor(f"{name}.{part}")
-                for name, _, _ in _SIDES
+                for name, _, _ in _references(version)
                 for part in ("mean", "bank")
             }
-        if described["version"] != VERSION:
-            raise CalibrationError(
-                f"{path} has version {described['version']!r}; this version of unisem reads "
-                f"{VERSION}. Upgrade unisem, or fit it anew"
-            )
         return _read(described, tensors)
     except CalibrationError:
         raise
@@ -118,14 +118,15 @@ def _read(described: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Calibr
         name: _reference(
             tensors[f"{name}.mean"], tensors[f"{name}.bank"], described["counts"][name], dimension
         )
-        for name, _, _ in _SIDES
+        for name, _, _ in _references(described["version"])
     }
+    documents = _DOCUMENTS[described["version"]]
     fingerprint = described["fingerprint"]
     if not isinstance(fingerprint, str):
         raise ValueError("the fingerprint is no string")
     return Calibration(
         fingerprint=fingerprint,
-        documents_of={kind: references[f"document.{kind}"] for kind in DOCUMENT_KINDS},
+        documents_of={kind: references[f"document.{kind}"] for kind in documents},
         queries_of={kind: references[f"query.{kind}"] for kind in QUERY_KINDS},
         choices=_checked(
             Choices, described["choices"] | {"scaled": tuple(described["choices"]["scaled"])}
@@ -133,7 +134,7 @@ def _read(described: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Calibr
         pairs={
             (asked, kind): _checked(PairChoice, described["pairs"][f"{asked} {kind}"])
             for asked in QUERY_KINDS
-            for kind in DOCUMENT_KINDS
+            for kind in documents
         },
         seed=int(described["seed"]),
     )
@@ -165,6 +166,12 @@ def _checked(kind: Any, values: dict[str, Any]) -> Any:
         if not isinstance(value, wanted) or not math.isfinite(value):
             raise ValueError(f"{field.name} is {value!r}")
     return made
+
+
+def _references(version: int) -> list[tuple[str, str, Any]]:
+    """What a file of a version holds: names of tensors, of what, and the kind."""
+    sides = (("document", _DOCUMENTS[version]), ("query", QUERY_KINDS))
+    return [(f"{side}.{kind}", side, kind) for side, kinds in sides for kind in kinds]
 
 
 def _sides(calibration: Calibration, side: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from unisem.calibration.calibration import Pair, Pairs
-from unisem.calibration.kinds import DOCUMENT_KINDS
+from unisem.calibration.kinds import QUERY_KINDS, SIDES
 
 _FIRST = 3.0  # a standard score that first hits have
 
@@ -27,15 +27,35 @@ def borrowed(pairs: Pairs, standing_out: Pairs) -> Pairs:
             odds = replace(known[source], alpha=pairs[target].alpha, k=pairs[target].k)
             found[target] = known[target] = replace(odds, evidence="other pair", queries=0)
 
-    text, image = DOCUMENT_KINDS
-    for asked in DOCUMENT_KINDS:
+    text, image = SIDES
+    for asked in SIDES:
         for kind, other in ((text, image), (image, text)):
             if pairs[asked, kind].slope is None:
                 take((asked, kind), (asked, other))
-    for kind in DOCUMENT_KINDS:
+    for kind in SIDES:
         sources: list[Pair] = [("text", kind), ("image", kind)]
         if all(known[source].slope is not None for source in sources):
             take(("both", kind), min(sources, key=lambda source: _at_first(known, source)))
+    return found
+
+
+def borrowed_by_fused(pairs: Pairs, standing_out: Pairs) -> Pairs:
+    """Give fused vectors the lower of the odds that texts and pictures have with each query.
+
+    Args:
+        pairs: With fused vectors, which have no odds.
+        standing_out: Of texts and pictures, told by scores that are standard of each query.
+    """
+    found = dict(pairs)
+    known = borrowed(standing_out, standing_out)
+    for asked in QUERY_KINDS:
+        sources: list[Pair] = [(asked, kind) for kind in SIDES]
+        told = [source for source in sources if known[source].slope is not None]
+        if told:
+            odds = known[min(told, key=lambda source: _at_first(known, source))]
+            own = found[asked, "both"]
+            evidence = replace(odds, evidence="other pair", queries=0)
+            found[asked, "both"] = replace(evidence, alpha=own.alpha, k=own.k)
     return found
 
 

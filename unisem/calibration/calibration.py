@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +108,7 @@ class Choices:
             raise ValueError(f"there are no queries of all the kinds {self.scaled!r}")
 
 
+KindCodes = NDArray[np.integer[Any]] | NDArray[np.bool_]
 Pair = tuple[QueryKind, DocumentKind]
 Pairs = Mapping[Pair, PairChoice]
 
@@ -122,7 +123,8 @@ class Calibration:
 
     Attributes:
         fingerprint: Of the encoder whose vectors these are.
-        documents_of: What stored vectors of each kind look like.
+        documents_of: What stored vectors of each kind look like. Without ``"both"`` it was fitted
+            to a space without fused vectors, and sees such as pictures'.
         queries_of: What query vectors of each kind look like.
         choices: What was chosen for all.
         pairs: What was chosen for each pair.
@@ -158,12 +160,21 @@ class Calibration:
                 f"not of {fingerprint[:12]}; fit one to the space's own vectors"
             )
 
-    def documents(self, vectors: Vector, is_image: NDArray[np.bool_]) -> Vector:
+    def pair(self, asked: QueryKind, kind: DocumentKind) -> PairChoice:
+        """What was chosen for a kind of query and of vector."""
+        return self.pairs[asked, self.seen_as(kind)]
+
+    def seen_as(self, kind: DocumentKind) -> DocumentKind:
+        """The kind itself, if the calibration was fitted to such vectors; else pictures'."""
+        return kind if kind in self.documents_of else "image"
+
+    def documents(self, vectors: Vector, kinds: KindCodes) -> Vector:
         """Stored vectors as they are searched.
 
         Args:
             vectors: ``(n, d)`` float32 unit rows.
-            is_image: ``(n,)``, whether a row is of a picture.
+            kinds: ``(n,)``, the place of each row's kind in `DOCUMENT_KINDS`; booleans, where rows
+                are of texts and of pictures only.
 
         Returns:
             ``(n, d + EXTRA)`` float32: seen from the mean of its kind, at length 1, and the hub
@@ -173,11 +184,11 @@ class Calibration:
             CalibrationError: Vectors of another dimension, or another number of kinds.
         """
         self._check(vectors)
-        if is_image.shape != (len(vectors),):
-            raise CalibrationError(f"{len(vectors)} vectors but kinds of shape {is_image.shape}")
+        if kinds.shape != (len(vectors),):
+            raise CalibrationError(f"{len(vectors)} vectors but kinds of shape {kinds.shape}")
         found = np.empty((len(vectors), self.index_dimension), np.float32)
-        for kind in DOCUMENT_KINDS:
-            rows = np.flatnonzero(is_image == (kind == "image"))
+        for code, kind in enumerate(DOCUMENT_KINDS):
+            rows = np.flatnonzero(kinds == code)
             for start in range(0, len(rows), _AT_ONCE):
                 here = rows[start : start + _AT_ONCE]
                 found[here] = self._documents(vectors[here], kind)
@@ -204,7 +215,7 @@ class Calibration:
         return [AskedVector(self, kind, row) for row in asked]
 
     def scores(
-        self, queries: Vector, asked: QueryKind, vectors: Vector, is_image: NDArray[np.bool_]
+        self, queries: Vector, asked: QueryKind, vectors: Vector, kinds: KindCodes
     ) -> Floats:
         """``(q, n)`` scores of every query with every vector, on one scale.
 
@@ -212,35 +223,37 @@ class Calibration:
             queries: ``(q, d)`` float32 unit rows.
             asked: What they are.
             vectors: ``(n, d)`` float32 unit rows.
-            is_image: ``(n,)``, whether a row is of a picture.
+            kinds: ``(n,)``, the place of each row's kind in `DOCUMENT_KINDS`; booleans, where rows
+                are of texts and of pictures only.
 
         Raises:
             CalibrationError: Vectors of another dimension, or another number of kinds.
         """
-        searched = self.documents(vectors, is_image)
+        searched = self.documents(vectors, kinds)
         found = np.empty((len(queries), len(vectors)))
         for row, query in zip(found, self.queries(queries, asked), strict=True):
             products = searched @ query.vector
-            for kind in DOCUMENT_KINDS:
-                here = is_image == (kind == "image")
+            for code, kind in enumerate(DOCUMENT_KINDS):
+                here = kinds == code
                 if here.any():
                     row[here] = query.scale(kind).comparable(products[here])
         return found
 
-    def drift(self, vectors: Vector, is_image: NDArray[np.bool_]) -> dict[DocumentKind, float]:
+    def drift(self, vectors: Vector, kinds: KindCodes) -> dict[DocumentKind, float]:
         """How far the means of some stored vectors lie from those of the fit, from 0 to 2.
 
         Args:
             vectors: ``(n, d)`` float32 unit rows.
-            is_image: ``(n,)``, whether a row is of a picture.
+            kinds: ``(n,)``, the place of each row's kind in `DOCUMENT_KINDS`; booleans, where rows
+                are of texts and of pictures only.
 
         Returns:
-            The distance for each kind that there is.
+            The distance for each kind that there is and that was fitted.
         """
         return {
             kind: float(np.linalg.norm(rows.mean(axis=0) - self.documents_of[kind].mean))
-            for kind in DOCUMENT_KINDS
-            if len(rows := vectors[is_image == (kind == "image")])
+            for code, kind in enumerate(DOCUMENT_KINDS)
+            if kind in self.documents_of and len(rows := vectors[kinds == code])
         }
 
     @cached_property
@@ -272,11 +285,11 @@ class Calibration:
         return side.centred(rows) if self.choices.centred else scaled(rows)
 
     def _documents(self, rows: Vector, kind: DocumentKind) -> Vector:
-        seen = self._seen(self.documents_of[kind], rows)
+        seen = self._seen(self.documents_of[self.seen_as(kind)], rows)
         found = np.zeros((len(rows), self.index_dimension), np.float32)
         found[:, : self.dimension] = seen
         for column, asked in enumerate(QUERY_KINDS):
-            pair = self.pairs[asked, kind]
+            pair = self.pair(asked, kind)
             if pair.alpha:
                 bias = nearest_mean(seen, self._asked[asked], pair.k)
                 found[:, self.dimension + column] = -pair.alpha * bias
@@ -308,6 +321,7 @@ class AskedVector:
                 the odds of relevance are half.
         """
         calibration = self.calibration
+        kind = calibration.seen_as(kind)
         pair = calibration.pairs[self.kind, kind]
         count = calibration.documents_of[kind].count if candidates is None else max(candidates, 1)
         is_scaled = self.kind in calibration.choices.scaled
@@ -326,7 +340,7 @@ class AskedVector:
     def cohort(self, kind: DocumentKind) -> tuple[float, float]:
         """Mean and deviation, above 0, of the scores against the nearest of a kind's bank."""
         calibration = self.calibration
-        scores = (calibration._searched[kind] @ self.vector).astype(np.float64)
+        scores = (calibration._searched[calibration.seen_as(kind)] @ self.vector).astype(np.float64)
         size = max(2, round(calibration.choices.cohort * len(scores)))
         nearest = np.partition(scores, len(scores) - size)[-size:]
         return float(nearest.mean()), max(float(nearest.std()), LEAST)

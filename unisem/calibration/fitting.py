@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from unisem.calibration.borrowing import borrowed
+from unisem.calibration.borrowing import borrowed, borrowed_by_fused
 from unisem.calibration.calibration import (
     Calibration,
     Choices,
@@ -18,13 +18,13 @@ from unisem.calibration.calibration import (
     PairChoice,
     Pairs,
 )
-from unisem.calibration.kinds import DOCUMENT_KINDS, QUERY_KINDS, DocumentKind, QueryKind
+from unisem.calibration.kinds import QUERY_KINDS, SIDES, QueryKind
 from unisem.calibration.reference import Reference, scaled
 from unisem.calibration.relevance import Odds
 from unisem.calibration.sample import FEWEST, Sample
 from unisem.calibration.scale import Floats
 from unisem.calibration.trial import Judged, Trial, one_list
-from unisem.records import Vector
+from unisem.records import Modality, Vector
 
 BANK = 1024
 """The most examples of each kind that a calibration keeps."""
@@ -36,6 +36,13 @@ _LEAST = FEWEST // 4  # texts, and pictures, of a half
 _MOST = 500  # groups of each half that choices are made on
 _SURE = 3.0  # standard errors that a gain of the whole must exceed
 _LIKELY = 1.0  # standard errors that a gain of one step must exceed
+_SCORES: tuple[Literal["product", "standard"], ...] = ("product", "standard")
+"""What odds are told by.
+
+How near a hit is, and how near the query is to much else, tell more than how far the hit stands out
+from the query's own others: where many things are answers none stands out. But nearness does not
+compare between pairs, and standing out does, so that is what odds are borrowed by.
+"""
 _SHUT_OUT = 0.25  # of the places that are a kind's by number, below which it is shut out
 
 
@@ -63,13 +70,16 @@ def fit_calibration(
     whole = _untuned(sample, fingerprint, seed, bank)
     halves = sample.halves(np.random.default_rng(seed), _MOST)
     if any(min(len(half.texts), len(half.images)) < _LEAST for half in halves):
-        return replace(whole, choices=Choices())  # too few groups to try anything on
+        whole = replace(whole, choices=Choices())  # too few groups to try anything on
+        return _with_fused(whole, sample, whole.pairs, bank)
     trials = [
         Trial(_untuned(fitted, fingerprint, seed, bank), tried)
         for fitted, tried in (halves, halves[::-1])
     ]
     choices, pairs = _chosen(trials, whole.pairs)
-    return replace(whole, choices=choices, pairs=_with_odds(trials, choices, pairs))
+    product, standard = (_odds(trials, choices, pairs, score) for score in _SCORES)
+    found = replace(whole, choices=choices, pairs=borrowed(product, standard))
+    return _with_fused(found, sample, standard, bank)
 
 
 def _untuned(sample: Sample, fingerprint: str, seed: int, bank: int) -> Calibration:
@@ -83,12 +93,11 @@ def _untuned(sample: Sample, fingerprint: str, seed: int, bank: int) -> Calibrat
     return Calibration(
         fingerprint=fingerprint,
         documents_of={
-            kind: Reference.of(sample.documents(kind), size=bank, rng=rng)
-            for kind in DOCUMENT_KINDS
+            kind: Reference.of(sample.documents(kind), size=bank, rng=rng) for kind in SIDES
         },
         queries_of={kind: Reference.of(rows, size=bank, rng=rng) for kind, rows in asked.items()},
         choices=RAW,
-        pairs={pair: PairChoice() for pair in product(QUERY_KINDS, DOCUMENT_KINDS)},
+        pairs={pair: PairChoice() for pair in product(QUERY_KINDS, SIDES)},
         seed=seed,
     )
 
@@ -114,7 +123,7 @@ def _chosen(trials: Sequence[Trial], pairs: Pairs) -> tuple[Choices, Pairs]:
     biased = dict(_biased(trials, centred, pairs))
     compared: tuple[QueryKind, ...] = tuple(
         asked
-        for asked in DOCUMENT_KINDS
+        for asked in SIDES
         if _gains_by_scale(trials, pairs, biased, asked)
         and not _harms(trials, Choices(), biased, asked)
     )
@@ -124,15 +133,13 @@ def _chosen(trials: Sequence[Trial], pairs: Pairs) -> tuple[Choices, Pairs]:
             biased[pair] = pairs[pair]
     found = _mixed(trials, choices, biased)
     count, before = len(raw), float(raw.mean())
-    harmful = any(_harms(trials, choices, biased, asked) for asked in DOCUMENT_KINDS)
+    harmful = any(_harms(trials, choices, biased, asked) for asked in SIDES)
     if _tells(trials, pairs) and _exceeds(found - raw, _SURE) and not harmful:
         return replace(choices, queries=count, before=before, after=float(found.mean())), biased
     return replace(RAW, queries=count, before=before, after=before), pairs
 
 
-def _gains_by_scale(
-    trials: Sequence[Trial], pairs: Pairs, biased: Pairs, asked: DocumentKind
-) -> bool:
+def _gains_by_scale(trials: Sequence[Trial], pairs: Pairs, biased: Pairs, asked: Modality) -> bool:
     """Whether one scale with hub biases is likely to gain over centring, in answers or in both.
 
     Where a sample's texts are answered by pictures alone, a list of nothing but pictures is the
@@ -146,7 +153,7 @@ def _gains_by_scale(
     return _exceeds(answers, _LIKELY) or _exceeds(np.concatenate([answers, kin]), _LIKELY)
 
 
-def _harms(trials: Sequence[Trial], choices: Choices, pairs: Pairs, asked: DocumentKind) -> bool:
+def _harms(trials: Sequence[Trial], choices: Choices, pairs: Pairs, asked: Modality) -> bool:
     """Whether queries of a kind are likely to find less, kin counted as right answers, too."""
     plain = dict.fromkeys(pairs, PairChoice())
     if _shuts_out(trials, RAW, plain, asked):
@@ -155,9 +162,7 @@ def _harms(trials: Sequence[Trial], choices: Choices, pairs: Pairs, asked: Docum
     return _exceeds(raw - _mixed_with_kin(trials, choices, pairs, (asked,)), _LIKELY)
 
 
-def _shuts_out(
-    trials: Sequence[Trial], choices: Choices, pairs: Pairs, asked: DocumentKind
-) -> bool:
+def _shuts_out(trials: Sequence[Trial], choices: Choices, pairs: Pairs, asked: Modality) -> bool:
     """Whether queries of a kind find far fewer of the other kind than there are.
 
     Kin are no measure then: they are found by shutting out all else.
@@ -195,7 +200,7 @@ def _biased(trials: Sequence[Trial], choices: Choices, pairs: Pairs) -> Pairs:
             if gain > best[pair][1] and _exceeds(after - raw, _LIKELY):
                 best[pair] = replace(tried[pair], queries=len(raw)), gain
     chosen = {pair: choice for pair, (choice, _) in best.items()}
-    for kind in DOCUMENT_KINDS:
+    for kind in SIDES:
         chosen["both", kind] = min(chosen["text", kind], chosen["image", kind], key=_strength)
     return chosen
 
@@ -214,7 +219,7 @@ def _mixed(
     trials: Sequence[Trial],
     choices: Choices,
     pairs: Pairs,
-    asked: Sequence[DocumentKind] = DOCUMENT_KINDS,
+    asked: Sequence[Modality] = SIDES,
 ) -> Floats:
     """nDCG@10 of the queries of some kinds that have answers, in one list of both kinds."""
     judged = [trial.judged(choices, pairs) for trial in trials]
@@ -222,7 +227,7 @@ def _mixed(
 
 
 def _mixed_with_kin(
-    trials: Sequence[Trial], choices: Choices, pairs: Pairs, asked: Sequence[DocumentKind]
+    trials: Sequence[Trial], choices: Choices, pairs: Pairs, asked: Sequence[Modality]
 ) -> Floats:
     """The same with what is alike of the query's own kind as right answers, too."""
     judged = [trial.with_kin(trial.judged(choices, pairs)) for trial in trials]
@@ -236,15 +241,27 @@ def _exceeds(gains: Floats, errors: float) -> bool:
     return bool(gains.mean() > errors * float(gains.std()) / np.sqrt(len(gains)))
 
 
-def _with_odds(trials: Sequence[Trial], choices: Choices, pairs: Pairs) -> Pairs:
-    """Probabilities of relevance for each pair, by the best evidence that there is.
+def _with_fused(
+    calibration: Calibration, sample: Sample, standing_out: Pairs, bank: int
+) -> Calibration:
+    """The same for fused vectors, too, if there are enough.
 
-    How near a hit is, and how near the query is to much else, tell more than how far the hit stands
-    out from the query's own others: where many things are answers none stands out. But nearness
-    does not compare between pairs, and standing out does, so that is what odds are borrowed by.
+    They have a mean and examples of their own. What a text or a picture that is in such a vector
+    finds tells nothing of what others find; so the hub bias is the weaker of texts' and pictures',
+    and odds are borrowed.
     """
-    return borrowed(
-        _odds(trials, choices, pairs, "product"), _odds(trials, choices, pairs, "standard")
+    if sample.fused is None or len(sample.fused) < FEWEST:
+        return calibration
+    seen = Reference.of(sample.fused, size=bank, rng=np.random.default_rng(calibration.seed))
+    pairs = dict(calibration.pairs)
+    for asked in QUERY_KINDS:
+        weaker = min((pairs[asked, kind] for kind in SIDES), key=_strength)
+        pairs[asked, "both"] = PairChoice(alpha=weaker.alpha, k=weaker.k)
+    return replace(
+        calibration,
+        documents_of={**calibration.documents_of, "both": seen},
+        queries_of={**calibration.queries_of, "both": seen},
+        pairs=borrowed_by_fused(pairs, standing_out),
     )
 
 

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.calibration.few_words import FewWords
-from unisem.calibration.kinds import DocumentKind
 from unisem.errors import CalibrationError
-from unisem.records import Vector
+from unisem.records import Modality, Vector
 
 Numbers = NDArray[np.int64]
 FEWEST = 32
@@ -36,6 +35,7 @@ class Sample:
             is then no right answer to itself.
         few_words: Queries of a few words of some of the texts, which tell how probable an answer is
             among texts where nothing else does.
+        fused: ``(p, d)`` float32, texts and pictures together, where the encoder makes such.
     """
 
     texts: Vector
@@ -45,6 +45,7 @@ class Sample:
     image_groups: Numbers
     same_words: bool = True
     few_words: FewWords | None = None
+    fused: Vector | None = None
 
     def check(self) -> None:
         """Refuse what nothing can be fitted to.
@@ -81,6 +82,12 @@ class Sample:
                     f"each of one of {len(self.texts)} texts"
                 )
             found.append(("the vector of a query of few words", few.asked))
+        if (fused := self.fused) is not None:
+            if fused.ndim != 2 or fused.shape[1] != self.texts.shape[1]:
+                raise CalibrationError(
+                    f"fused vectors {fused.shape} must be of the texts' dimension"
+                )
+            found.append(("a fused vector", fused))
         for name, rows in found:
             lengths = np.linalg.norm(rows.astype(np.float64), axis=1)
             if not (np.abs(lengths - 1) <= _UNIT).all():  # nothing is near a NaN
@@ -90,20 +97,22 @@ class Sample:
                     f"({lengths[worst]:.3g}); embed it anew"
                 )
 
-    def documents(self, kind: DocumentKind) -> Vector:
+    def documents(self, kind: Modality) -> Vector:
         """Vectors of one kind."""
         return self.texts if kind == "text" else self.images
 
-    def groups(self, kind: DocumentKind) -> Numbers:
+    def groups(self, kind: Modality) -> Numbers:
         """What they are of."""
         return self.text_groups if kind == "text" else self.image_groups
 
-    def queries(self, kind: DocumentKind) -> Vector:
+    def queries(self, kind: Modality) -> Vector:
         """What can be asked: a query for each text, or the pictures."""
         return self.asked if kind == "text" else self.images
 
     def halves(self, rng: np.random.Generator, most: int) -> tuple[Sample, Sample]:
         """Two halves that have no group in common, each with half of the pictures' groups.
+
+        Fused vectors are left out: a caption is no question to the vector that it is in.
 
         Args:
             rng: Divides.

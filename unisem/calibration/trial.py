@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.calibration.calibration import AskedVector, Calibration, Choices, Pair, Pairs
-from unisem.calibration.kinds import DOCUMENT_KINDS, DocumentKind
+from unisem.calibration.kinds import SIDES, DocumentKind
 from unisem.calibration.reference import scaled
 from unisem.calibration.sample import Sample
 from unisem.calibration.scale import Floats
+from unisem.records import Modality
 
 KIN = 5
 """Others of its kind that belong to each vector: half of the first ten places."""
@@ -109,14 +110,14 @@ class Trial:
         """
         calibration = self.calibration(choices, pairs)
         searched = {}
-        for kind in DOCUMENT_KINDS:
+        for kind in SIDES:
             rows = self.sample.documents(kind)
             searched[kind] = calibration.documents(rows, np.full(len(rows), kind == "image"))
         found: dict[Pair, Judged] = {}
-        for asked in DOCUMENT_KINDS:
+        for asked in SIDES:
             queries = calibration.queries(self.sample.queries(asked), asked)
             vectors = np.stack([query.vector for query in queries])
-            for kind in DOCUMENT_KINDS:
+            for kind in SIDES:
                 products = vectors @ searched[kind].T
                 scores = np.array(
                     [
@@ -160,16 +161,16 @@ class Trial:
         """
         return dict(judged) | {
             (kind, kind): Judged(own.scores, own.right | self._kin[kind])
-            for kind in DOCUMENT_KINDS
+            for kind in SIDES
             if (own := judged[kind, kind])
         }
 
     @cached_property
-    def _kin(self) -> dict[DocumentKind, NDArray[np.bool_]]:
+    def _kin(self) -> dict[Modality, NDArray[np.bool_]]:
         """``(n, n)`` for each kind: whose counterparts of the other kind are nearest to its own."""
         return {"text": self._kin_of("text", "image"), "image": self._kin_of("image", "text")}
 
-    def _kin_of(self, kind: DocumentKind, other: DocumentKind) -> NDArray[np.bool_]:
+    def _kin_of(self, kind: Modality, other: Modality) -> NDArray[np.bool_]:
         groups, others = self.sample.groups(kind), self.sample.groups(other)
         rows = self.sample.documents(other)
         kin = np.zeros((len(groups), len(groups)), bool)
@@ -193,9 +194,9 @@ class Trial:
         return replace(self.fitted, choices=choices, pairs=pairs)
 
 
-def one_list(judged: dict[Pair, Judged], asked: DocumentKind) -> Judged:
+def one_list(judged: dict[Pair, Judged], asked: Modality) -> Judged:
     """Queries of one kind, asked in one list of both."""
-    parts = [judged[asked, kind] for kind in DOCUMENT_KINDS]
+    parts = [judged[asked, kind] for kind in SIDES]
     return Judged(
         np.hstack([part.scores for part in parts]), np.hstack([part.right for part in parts])
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from unisem.space import SemanticSpace
 
 _NAMES = {"text": "text", "image": "picture", "both": "both"}
+_COUNTED = {"text": "texts", "image": "pictures", "both": "of both together"}
 
 
 def calibrate(
@@ -99,8 +100,7 @@ def described(calibration: Calibration) -> list[str]:
         )
         chosen = f"centred; one scale for queries of: {asked}; hub bias from: {biased or 'none'}"
     counts = ", ".join(
-        f"{side.count:,} {'texts' if kind == 'text' else 'pictures'}"
-        for kind, side in calibration.documents_of.items()
+        f"{side.count:,} {_COUNTED[kind]}" for kind, side in calibration.documents_of.items()
     )
     lines = [f"fitted to {counts}", f"chosen: {chosen}"]
     if choices.before is not None and choices.after is not None:

@@ -95,10 +95,10 @@ def _percent(share: float | None) -> str:
     return "" if share is None else f"{share:.0%}"
 
 
-def found_by(hit: Hit) -> Literal["picture", "caption", "text"]:
+def found_by(hit: Hit) -> Literal["picture", "caption", "text", "both"]:
     """Which of the record's parts was compared with the query."""
-    if hit.matched == "image":
-        return "picture"
+    if hit.matched != "text":
+        return "picture" if hit.matched == "image" else "both"
     return "caption" if hit.record.image is not None else "text"
 
 

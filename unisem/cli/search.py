@@ -47,8 +47,8 @@ def search(
         typer.Option(help="Only records without, or with, a picture."),
     ] = None,
     match: Annotated[
-        Literal["any", "text", "image"],
-        typer.Option(help="Compare with texts and captions, with pictures, or with both."),
+        Literal["any", "text", "image", "both"],
+        typer.Option(help="Compare with texts, with pictures, with both fused, or with any."),
     ] = "any",
     mode: Annotated[
         Literal["vector", "keyword", "hybrid"],

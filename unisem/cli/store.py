@@ -189,7 +189,8 @@ def _stats_table(manifest: Manifest, found: Statistics, kept: Sequence[TokenFile
         (
             "vectors",
             f"{sum(vectors.values()):,} ({vectors['image']:,} of pictures, "
-            f"{vectors['text']:,} of texts and captions)",
+            f"{vectors['text']:,} of texts and captions"
+            + (f", {vectors['both']:,} of both together)" if vectors.get("both") else ")"),
         ),
         ("dimension", "none yet" if found.dimension is None else str(found.dimension)),
         ("encoder", f"{manifest.encoder} ({manifest.fingerprint[:12]})"),

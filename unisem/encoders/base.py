@@ -186,6 +186,19 @@ def texts_as_list(texts: Sequence[str], role: Role) -> list[str]:
     return listed
 
 
+def check_pairs(texts: Sequence[str], images: Sequence[object]) -> None:
+    """Refuse other than a picture for each text.
+
+    Raises:
+        ValueError: Says how many there are of each.
+    """
+    if len(texts) != len(images):
+        raise ValueError(
+            f"each text is embedded with a picture, but there are {len(texts)} texts and "
+            f"{len(images)} pictures"
+        )
+
+
 def rows_of(encoder: Encoder, raw: ArrayLike, remedy: str = "") -> Vector:
     """What an encoder gave, ``(n, d)``, as float32 rows of unit length.
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from unisem.common.lazy_property import lazy_property
 from unisem.common.threads import in_order, workers
-from unisem.encoders.base import Encoder, Progress, Role, texts_as_list
+from unisem.encoders.base import Encoder, Progress, Role, check_pairs, texts_as_list
 from unisem.errors import ModalityError
 from unisem.images.reference import ImageSource, open_image, sources_as_list
 from unisem.models.special_tokens import spelled_out
@@ -142,7 +142,7 @@ class BatchedEncoder(Encoder):
         texts, sources = texts_as_list(texts, role), sources_as_list(images)
         if not self.fuses:
             return super().encode_pairs(texts, sources, role)
-        _check_pairs(texts, sources)
+        check_pairs(texts, sources)
         with self._prepared(sources) as prepared:
             return self._encoded_pairs(texts, prepared, role, batch_size, progress)
 
@@ -152,7 +152,7 @@ class BatchedEncoder(Encoder):
         texts = texts_as_list(texts, role)
         if not self.fuses:
             return super().encode_pairs(texts, images, role)
-        _check_pairs(texts, images)
+        check_pairs(texts, images)
         return self._encoded_pairs(texts, iter(images), role)
 
     def _encoded_pairs(
@@ -256,11 +256,3 @@ class BatchedEncoder(Encoder):
     def _min_side(self) -> int | None:
         """Twice the side that the model sees: below that, decoding at reduced scale would show."""
         return None if self._image_side is None else 2 * self._image_side
-
-
-def _check_pairs(texts: Sequence[str], images: Sequence[object]) -> None:
-    if len(texts) != len(images):
-        raise ValueError(
-            f"each text is embedded with a picture, but there are {len(texts)} texts and "
-            f"{len(images)} pictures"
-        )

@@ -97,12 +97,13 @@ class SpaceSample:
 def _vectors(
     space: SemanticSpace, records: list[Record]
 ) -> tuple[dict[str, Vector], dict[str, Vector]]:
-    """The first vector of each kind, where a record has several."""
+    """The first vector of texts and of pictures, where a record has several; no fused ones."""
     found: dict[str, dict[str, Vector]] = {"text": {}, "image": {}}
     for start in range(0, len(records), _AT_ONCE):
         raise_if_interrupted()
         ids = [record.id for record in records[start : start + _AT_ONCE]]
         for name, vectors in zip(ids, space.store.vectors(ids), strict=True):
             for kind, rows in (vectors or {}).items():
-                found[kind][name] = unit(np.atleast_2d(rows)[0], "a stored vector")
+                if kind in found:
+                    found[kind][name] = unit(np.atleast_2d(rows)[0], "a stored vector")
     return found["text"], found["image"]

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from unisem.errors import ExchangeError
-from unisem.records import Modality, Vector
+from unisem.records import Vector, VectorKind
 from unisem.stores.vectors import MOST_VECTORS
 
 FIELDS = ("id", "text", "image", "metadata", "links", "source_id", "payload")
@@ -34,7 +34,7 @@ class Entry:
 
     where: str
     fields: dict[str, Any]
-    vectors: dict[Modality, Vector]
+    vectors: dict[VectorKind, Vector]
 
 
 class EntryWriter(AbstractContextManager["EntryWriter"]):
@@ -47,7 +47,7 @@ class EntryWriter(AbstractContextManager["EntryWriter"]):
     vectors = 0
 
     @abstractmethod
-    def add(self, fields: dict[str, Any], vectors: dict[Modality, Vector]) -> None:
+    def add(self, fields: dict[str, Any], vectors: dict[VectorKind, Vector]) -> None:
         """Write one record with its vectors."""
 
 
@@ -77,14 +77,14 @@ def entries(reader: EntryReader, count: int, dimension: int, where: Path) -> Ite
     following = next(rows, None)
     for place, fields in reader.records():
         record_id = fields.get("id")
-        groups: dict[Modality, list[Vector]] = {}
+        groups: dict[VectorKind, list[Vector]] = {}
         while following is not None and following[1] == record_id:
             vector_place, _, modality, vector = following
-            if modality not in ("text", "image"):
-                raise ExchangeError(f"{vector_place}: modality must be text or image")
+            if modality not in MOST_VECTORS:
+                raise ExchangeError(f"{vector_place}: modality must be text, image or both")
             group = groups.setdefault(modality, [])
             group.append(vector)
-            if len(group) > MOST_VECTORS:
+            if len(group) > MOST_VECTORS[modality]:
                 raise ExchangeError(f"{vector_place}: record {record_id!r} has too many vectors")
             following = next(rows, None)
         yield Entry(place, fields, {name: _stacked(group) for name, group in groups.items()})
@@ -95,7 +95,7 @@ def entries(reader: EntryReader, count: int, dimension: int, where: Path) -> Ite
         )
 
 
-def flattened(vectors: dict[Modality, Vector]) -> Iterable[tuple[Modality, Vector]]:
+def flattened(vectors: dict[VectorKind, Vector]) -> Iterable[tuple[VectorKind, Vector]]:
     """A record's vectors one by one, in the order in which `entries` reads them."""
     for modality, rows in vectors.items():
         for row in np.atleast_2d(rows):

@@ -240,6 +240,7 @@ class _Import:
             self._check_vectors(record, entry)
         if self._vectors == "renew-texts":
             vectors.pop("text", None)
+            vectors.pop("both", None)
         copied = image is not None and "file" in fields["image"]
         fault = (
             "does not have the sha256 it should" if copied else "has changed since it was exported"
@@ -255,7 +256,7 @@ class _Import:
         )
 
     def _check_vectors(self, record: Record, entry: Entry) -> None:
-        if record.image is None and "image" in entry.vectors:
+        if record.image is None and not entry.vectors.keys() <= {"text"}:
             raise ExchangeError(f"{entry.where}: a picture's vector, but no picture")
         for rows in entry.vectors.values():
             if not are_unit(rows):

@@ -12,7 +12,7 @@ import numpy as np
 
 from unisem.errors import ExchangeError
 from unisem.exchange.entries import FIELDS, EntryWriter, VectorRow, flattened
-from unisem.records import Modality, Vector
+from unisem.records import Vector, VectorKind
 
 _LONGEST = 1 << 26  # bytes of a line
 
@@ -31,7 +31,7 @@ class JsonLinesWriter(EntryWriter):
         self._array = (directory / "vectors.npy").open("wb")
         self._start = 0
 
-    def add(self, fields: dict[str, Any], vectors: dict[Modality, Vector]) -> None:
+    def add(self, fields: dict[str, Any], vectors: dict[VectorKind, Vector]) -> None:
         """Write one record with its vectors."""
         self._records.write(line_of({name: fields[name] for name in FIELDS}))
         for modality, vector in flattened(vectors):

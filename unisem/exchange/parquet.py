@@ -11,7 +11,7 @@ import numpy as np
 
 from unisem.errors import ExchangeError
 from unisem.exchange.entries import FIELDS, EntryWriter, VectorRow, flattened
-from unisem.records import Modality, Vector
+from unisem.records import Vector, VectorKind
 
 _BATCH = 1024
 _JSON = ("image", "metadata", "links", "payload")  # columns that hold JSON
@@ -59,9 +59,9 @@ class ParquetWriter(EntryWriter):
             directory / "vectors.parquet", self._rows_schema, compression="none"
         )
         self._records: list[dict[str, Any]] = []
-        self._rows: list[tuple[str, Modality, Vector]] = []
+        self._rows: list[tuple[str, VectorKind, Vector]] = []
 
-    def add(self, fields: dict[str, Any], vectors: dict[Modality, Vector]) -> None:
+    def add(self, fields: dict[str, Any], vectors: dict[VectorKind, Vector]) -> None:
         """Write one record with its vectors."""
         self._records.append(
             {name: _packed(fields[name]) if name in _JSON else fields[name] for name in FIELDS}

@@ -25,6 +25,7 @@ from unisem.captions import (
 from unisem.common.interrupts import raise_if_interrupted
 from unisem.common.skipped import Skipped
 from unisem.encoders.base import Encoder, rows_of
+from unisem.ingest.fusing import captioned_vectors
 from unisem.records import EmbeddedRecord, Record
 from unisem.stores import Store
 from unisem.stores.selection import Selection
@@ -134,7 +135,7 @@ def remove_captions(
         items = [
             EmbeddedRecord(
                 without_caption(record),
-                {kind: rows for kind, rows in vectors.items() if kind != "text"},
+                {kind: rows for kind, rows in vectors.items() if kind == "image"},
             )
             for record, vectors in zip(store.get(ids), store.vectors(ids), strict=True)
             if record is not None and vectors is not None and is_generated(record)
@@ -164,7 +165,9 @@ def _store(
     for name, row, record, vectors in stored:
         if record is not None and record == before[name] and vectors is not None:
             captioned = with_caption(record, texts[name], captioner)
-            items.append(EmbeddedRecord(captioned, {**vectors, "text": row}))
+            items.append(
+                EmbeddedRecord(captioned, captioned_vectors(encoder, captioned, vectors, row))
+            )
     store.add(items)
     return len(items)
 

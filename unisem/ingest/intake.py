@@ -29,11 +29,12 @@ from unisem.common.threads import finished, in_order, workers
 from unisem.encoders.base import Encoder, rows_of
 from unisem.errors import ImageError
 from unisem.images.decoding import decode_image
-from unisem.images.frames import decode_middle, side_by_side
+from unisem.images.frames import side_by_side
 from unisem.images.library import ImageLibrary
 from unisem.images.looks import look_of
 from unisem.images.reference import ImageRef
-from unisem.records import EmbeddedRecord, Modality, Record, Vector
+from unisem.ingest.frames import frames_for, fused_of, one_or_several
+from unisem.records import EmbeddedRecord, Record, Vector, VectorKind
 from unisem.stores import Store
 
 if TYPE_CHECKING:
@@ -70,11 +71,11 @@ class Offer:
     """
 
     record: Record
-    vectors: dict[Modality, Vector] | None = None
+    vectors: dict[VectorKind, Vector] | None = None
     is_wanted: Callable[[Record], bool] | None = None
     described: Callable[[Record, bytes], Record] | None = None
     completed: Callable[[Record], Record] | None = None
-    recall: Callable[[Record], dict[Modality, Vector] | None] | None = None
+    recall: Callable[[Record], dict[VectorKind, Vector] | None] | None = None
     copied: bool = False
     whole: bool = False
     fills: bool = False
@@ -109,7 +110,7 @@ class Prepared:
 
     offer: Offer
     record: Record
-    vectors: dict[Modality, Vector] | None = None
+    vectors: dict[VectorKind, Vector] | None = None
     pixels: tuple[Image.Image, ...] = ()
     for_tokens: Image.Image | None = None
     is_wanted: bool = True
@@ -121,6 +122,16 @@ class Prepared:
         """Whether a vector of its text is to be made."""
         has_text = self.record.image is None or bool(self.record.text)
         return has_text and _lacks(self.offer, self.vectors, "text")
+
+    @property
+    def wants_image(self) -> bool:
+        """Whether a vector of its picture is to be made."""
+        return _lacks(self.offer, self.vectors, "image")
+
+    @property
+    def wants_both(self) -> bool:
+        """Whether a fused vector is to be made, if the encoder makes such."""
+        return bool(self.record.text) and _lacks(self.offer, self.vectors, "both")
 
 
 class Intake:
@@ -247,7 +258,8 @@ class Intake:
             wanted, carried = _is_wanted(offer, inspected), None
             pixels: tuple[Image.Image, ...] = ()
             record, vectors = inspected, _vectors(offer, inspected, wanted)
-            if wanted and _lacks(offer, vectors, "image"):
+            is_fused = bool(record.text) and _lacks(offer, vectors, "both") and self._fuses()
+            if wanted and (_lacks(offer, vectors, "image") or is_fused):
                 pixels, carried = self._for_encoder(data)
             if pixels:
                 placed = replace(placed, look=look_of(side_by_side(pixels)))
@@ -330,18 +342,25 @@ class Intake:
     def _embed(self, batch: Sequence[Prepared]) -> Iterator[EmbeddedRecord]:
         self._keep_tokens(batch)
         texts = [item.record.text or "" for item in batch if item.wants_text]
-        images = [frame for item in batch for frame in item.pixels]
-        text_rows = image_rows = iter(np.empty((0, 0), np.float32))
+        images = [frame for item in batch if item.wants_image for frame in item.pixels]
+        text_rows = image_rows = fused_rows = iter(np.empty((0, 0), np.float32))
+        joined = [item for item in batch if item.pixels and item.wants_both and self._fuses()]
         if (encoder := self.encoder) is not None and texts:
             text_rows = iter(rows_of(encoder, encoder.encode_texts(texts)))
         if encoder is not None and images:
             image_rows = iter(rows_of(encoder, encoder.encode_prepared(images)))
+        if encoder is not None and joined:
+            fused_rows = iter(
+                fused_of(encoder, [(it.record.text or "", it.pixels) for it in joined])
+            )
         for item in batch:  # by position, not by id: one call may hold an id twice
             vectors = dict(item.vectors or {})
             if item.wants_text:
                 vectors["text"] = next(text_rows)
-            if item.pixels:
+            if item.pixels and item.wants_image:
                 vectors["image"] = one_or_several([next(image_rows) for _ in item.pixels])
+            if item in joined:
+                vectors["both"] = next(fused_rows)
             yield EmbeddedRecord(item.record, vectors)
 
     def _keep_tokens(self, batch: Sequence[Prepared]) -> None:
@@ -357,27 +376,15 @@ class Intake:
                 [item.record.text for item in kept],
             )
 
+    def _fuses(self) -> bool:
+        """Whether fused vectors are made here."""
+        return self.encoder is not None and self.encoder.fuses
+
     def _for_encoder(self, data: bytes) -> tuple[tuple[Image.Image, ...], bytes | None]:
         """What is kept of a picture whose vectors are to be made: its pixels, or its bytes."""
         if self.encoder is None:
             return (decode_image(data, "picture", min_side=_PROBE),), None
         return tuple(frames_for(self.encoder, data)), None
-
-
-def frames_for(encoder: Encoder, data: bytes) -> Iterator[Image.Image]:
-    """A picture as an encoder wants it; of an animation its middle frame, too.
-
-    Raises:
-        ImageError: The picture, or the first frame, cannot be used.
-    """
-    yield encoder.prepare_image(data)
-    if (middle := decode_middle(data, "picture")) is not None:
-        yield encoder.prepare_image(middle)
-
-
-def one_or_several(rows: Sequence[Vector]) -> Vector:
-    """A record's vectors of one modality, as a store takes them."""
-    return rows[0] if len(rows) == 1 else np.stack(rows)
 
 
 def with_digest(sha256: str | None, *fault: str) -> Callable[[Record], bool]:
@@ -396,13 +403,13 @@ def _is_wanted(offer: Offer, record: Record) -> bool:
     return offer.is_wanted is None or offer.is_wanted(record)
 
 
-def _vectors(offer: Offer, record: Record, wanted: bool) -> dict[Modality, Vector] | None:
+def _vectors(offer: Offer, record: Record, wanted: bool) -> dict[VectorKind, Vector] | None:
     if offer.vectors is not None or not wanted or offer.recall is None:
         return offer.vectors
     return offer.recall(record)
 
 
-def _lacks(offer: Offer, vectors: dict[Modality, Vector] | None, modality: Modality) -> bool:
+def _lacks(offer: Offer, vectors: dict[VectorKind, Vector] | None, modality: VectorKind) -> bool:
     """Whether a vector is to be made, if there is something to make it of."""
     return vectors is None or (offer.fills and modality not in vectors)
 

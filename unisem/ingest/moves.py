@@ -11,7 +11,7 @@ from unisem.ingest.by_hand import keeping_added
 from unisem.ingest.likeness import content_of
 from unisem.ingest.unsettled import is_unsettled, settled
 from unisem.recognition.words import is_read, still_words, words_again, words_of
-from unisem.records import EmbeddedRecord, Modality, Record, Vector
+from unisem.records import EmbeddedRecord, Record, Vector, VectorKind
 from unisem.stores import Store
 from unisem.stores.selection import Selection
 
@@ -94,7 +94,7 @@ class Moves:
             if is_unsettled(record)
         )
 
-    def _stored(self, names: Collection[str]) -> Iterator[tuple[Record, dict[Modality, Vector]]]:
+    def _stored(self, names: Collection[str]) -> Iterator[tuple[Record, dict[VectorKind, Vector]]]:
         ids = sorted(names)
         for start in range(0, len(ids), _TOGETHER):
             some = ids[start : start + _TOGETHER]
@@ -127,7 +127,7 @@ class Moves:
     def _given(
         self,
         record: Record,
-        vectors: dict[Modality, Vector],
+        vectors: dict[VectorKind, Vector],
         givers: Sequence[Record],
         words: Mapping[str, list[EmbeddedRecord]],
         renamed: dict[str, str],
@@ -143,6 +143,7 @@ class Moves:
                     captioned = keeping_added(old, new)
                 else:
                     own["text"] = caption
+                    own.pop("both", None)  # of another caption
             new = captioned
             if is_read(old) and not is_read(new) and content_of(old) == content_of(new):
                 new, again = words_again(new, old, [it.record for it in words[old.id]])

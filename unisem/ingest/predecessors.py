@@ -13,12 +13,12 @@ from unisem.ingest.by_hand import added_to
 from unisem.ingest.likeness import content_of, whole_content_of
 from unisem.ingest.unsettled import caption_waiting_in, waiting_in
 from unisem.readers.base import Reader
-from unisem.records import Modality, Record, Vector
+from unisem.records import Record, Vector, VectorKind
 from unisem.stores import Store
 
 _KEPT = 20_000  # records that have been replaced whose vectors are kept
 
-Vectors = dict[Modality, Vector]
+Vectors = dict[VectorKind, Vector]
 
 
 class Predecessors:

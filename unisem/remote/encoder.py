@@ -8,14 +8,14 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from unisem.encoders.base import Encoder, Progress, Role, texts_as_list
+from unisem.encoders.base import Encoder, Progress, Role, check_pairs, texts_as_list
 from unisem.errors import ImageError
 from unisem.images.decoding import decode_image
 from unisem.images.reference import ImageRef, ImageSource, sources_as_list
 from unisem.records import Vector
 from unisem.remote.space import RemoteSpace
 from unisem.wire.pictures import data_uri
-from unisem.wire.store import Embedded, Images, Texts, WholeAnswer, WholeRequest
+from unisem.wire.store import Embedded, Images, Pairs, Texts, WholeAnswer, WholeRequest
 
 _KEPT = "unisem bytes"
 _PROBE = 224  # pixels a side that a picture is decoded to here, to its end
@@ -86,6 +86,58 @@ class RemoteEncoder(Encoder):
             ref = ImageRef.of(source)
             named.append((data_uri(self._space.read_picture(ref), ref.name), ref.name))
         return self._embedded(named, progress)
+
+    @property
+    def fuses(self) -> bool:
+        return self._space.info.fuses
+
+    def encode_pairs(
+        self,
+        texts: Sequence[str],
+        images: Sequence[ImageSource],
+        role: Role = "document",
+        *,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Vector:
+        """See `Encoder`; the service decides how many go together."""
+        del batch_size
+        texts, sources = texts_as_list(texts, role), sources_as_list(images)
+        if not self.fuses:
+            return super().encode_pairs(texts, sources, role)
+        check_pairs(texts, sources)
+        refs = [ImageRef.of(source) for source in sources]
+        named = [(data_uri(self._space.read_picture(ref), ref.name), ref.name) for ref in refs]
+        return self._joined(texts, named, role, progress)
+
+    def encode_prepared_pairs(
+        self, texts: Sequence[str], images: Sequence[Image.Image], role: Role = "document"
+    ) -> Vector:
+        named = [(data_uri(_bytes_of(image)), "picture") for image in images]
+        return self._joined(texts_as_list(texts, role), named, role)
+
+    def _joined(
+        self,
+        texts: Sequence[str],
+        named: Sequence[tuple[str, str]],
+        role: Role,
+        progress: Progress | None = None,
+    ) -> Vector:
+        rows: list[Vector] = []
+        sizes = [len(uri) + len(text) for (uri, _), text in zip(named, texts, strict=True)]
+        for some in self._space.fitting(sizes, self._space.limits.images):
+            uris = [uri for uri, _ in named[some]]
+            body = Pairs(texts=list(texts[some]), images=uris, role=role)
+            try:
+                rows.append(self._space.ask(Embedded, "/store/embed", body).vectors.to_core())
+            except ImageError as error:
+                if len(uris) == 1:
+                    raise error.named(named[some][0][1]) from error
+                pairs = zip(texts[some], named[some], strict=True)  # to say which it is
+                rows += [self._joined([text], [one], role) for text, one in pairs]
+            if progress is not None:
+                progress(len(uris))
+        return self._stacked(rows)
 
     def prepare_image(self, image: ImageSource) -> Image.Image:
         """Decode one picture, small, to see that it can be; its bytes go with it.

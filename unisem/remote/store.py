@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from unisem.calibration import Calibration, QueryKind, load_calibration
 from unisem.calibration.artefact import packed
 from unisem.errors import CalibrationError, RecordError, StoreError
-from unisem.records import EmbeddedRecord, Modality, Record, Vector
+from unisem.records import EmbeddedRecord, Record, Vector, VectorKind
 from unisem.remote.image import RemoteImage
 from unisem.remote.space import RemoteSpace
 from unisem.stores.base import Store
@@ -144,8 +144,8 @@ class RemoteStore(Store):
         (hits,) = self._ask(StoreHits, "words", body).results
         return [self._space.hit_of(hit) for hit in hits]
 
-    def vectors(self, ids: Sequence[str]) -> list[dict[Modality, Vector] | None]:
-        found: list[dict[Modality, Vector] | None] = []
+    def vectors(self, ids: Sequence[str]) -> list[dict[VectorKind, Vector] | None]:
+        found: list[dict[VectorKind, Vector] | None] = []
         for some in self._some(ids):
             answer = self._ask(VectorsAnswer, "vectors", IdsRequest(ids=some))
             found += [None if one is None else vectors_of(one) for one in answer.vectors]

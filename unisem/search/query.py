@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from unisem.calibration import QueryKind
 from unisem.calibration.kinds import QUERY_KINDS
@@ -111,8 +111,8 @@ class Query:
                     raise ValueError(f'{name} is for mode "hybrid"; use fetch_k')
         if not 0 <= self.text_weight <= 1:
             raise ValueError(f"text_weight must be between 0 and 1, not {self.text_weight!r}")
-        if self.match not in ("any", "text", "image"):
-            raise ValueError(f'match must be "any", "text" or "image", not {self.match!r}')
+        if self.match not in get_args(Match):
+            raise ValueError(f'match must be "any", "text", "image" or "both", not {self.match!r}')
         if self.duplicates not in ("keep", "same", "near"):
             raise ValueError(
                 f'duplicates must be "keep", "same" or "near", not {self.duplicates!r}'

@@ -71,7 +71,8 @@ class Searchable(ABC):
             modality: ``"image"`` for records with a picture, ``"text"`` for those without.
             ids: Only these records.
             source_ids: Only records cut from these sources.
-            match: Compare with records' ``"text"`` vectors, ``"image"`` vectors, or ``"any"``.
+            match: Compare with records' ``"text"`` vectors, ``"image"`` vectors, fused vectors of
+                ``"both"``, or ``"any"``.
             text_weight: Share of the text, if both are given.
             mode: ``"vector"`` by meaning, ``"keyword"`` by the text's words, ``"hybrid"`` both.
             fusion: How a hybrid search's lists become one; `RankFusion` if ``None``.

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from unisem.calibration import Calibration
-from unisem.calibration.kinds import DOCUMENT_KINDS
+from unisem.calibration.kinds import DOCUMENT_KINDS, DocumentKind
 from unisem.encoders import Encoder
 from unisem.errors import CalibrationError
 from unisem.images.reference import ImageRef
-from unisem.records import Modality, Vector
+from unisem.records import Vector
 from unisem.search.composition import Asked, vectors_of
 from unisem.search.diversity import choose, likeness_of
 from unisem.search.duplicates import with_copies, without_duplicates
@@ -28,7 +28,7 @@ from unisem.stores import Store
 from unisem.stores.hits import Hit
 from unisem.stores.vectors import unit
 
-_NAMES = {"text": "text", "image": "picture"}
+_NAMES = {"text": "text", "image": "picture", "both": "picture with its text"}
 _ASKED = {"text": "text", "image": "pictures", "both": "text and picture"}
 
 
@@ -162,10 +162,10 @@ class Searcher(Searchable):
                 "min_relevance needs a calibration, which knows how probable it is that a hit is "
                 "relevant; space.calibrate() fits one, and min_score needs none"
             )
-        kinds = DOCUMENT_KINDS if query.match == "any" else (query.match,)
-        unknown = [kind for kind in kinds if calibration.pairs[query.kind, kind].slope is None]
+        kinds = tuple(calibration.documents_of) if query.match == "any" else (query.match,)
+        unknown = [kind for kind in kinds if calibration.pair(query.kind, kind).slope is None]
         if unknown:
-            known = [kind for kind in DOCUMENT_KINDS if kind not in unknown and len(kinds) > 1]
+            known = [kind for kind in kinds if kind not in unknown and len(kinds) > 1]
             remedy = f'; compare with match="{known[0]}"' if known else ""
             raise CalibrationError(
                 f"how probable it is that a {_NAMES[unknown[0]]} is relevant to a query of "
@@ -254,10 +254,10 @@ class Searcher(Searchable):
         return [candidates[position] for position in order]
 
 
-def _seen(calibration: Calibration, rows: Vector, kind: Modality) -> Vector:
+def _seen(calibration: Calibration, rows: Vector, kind: DocumentKind) -> Vector:
     """Raw vectors as a calibration sees them, without hub biases."""
     given = np.atleast_2d(rows)
-    searched = calibration.documents(given, np.full(len(given), kind == "image"))
+    searched = calibration.documents(given, np.full(len(given), DOCUMENT_KINDS.index(kind)))
     return searched[:, : calibration.dimension]
 
 

@@ -17,15 +17,17 @@ _LETTERS = 4  # characters of a token, where an encoder does not count them
 
 
 class Input(NamedTuple):
-    """A text with its role, or a picture's bytes.
+    """A text with its role, a picture's bytes, or both, to be embedded together.
 
     Attributes:
         value: The text, or the picture's bytes.
         role: Of a text.
+        image: Bytes of the picture beside a text.
     """
 
     value: str | bytes
     role: Role = "document"
+    image: bytes | None = None
 
 
 class HostedEncoder:
@@ -52,6 +54,11 @@ class HostedEncoder:
     def dimension(self) -> int:
         """Length of a vector."""
         return self._encoder.dimension
+
+    @property
+    def fuses(self) -> bool:
+        """Whether it makes one vector of a text and a picture together."""
+        return self._encoder.fuses
 
     @property
     def waiting(self) -> int:
@@ -91,11 +98,19 @@ class HostedEncoder:
             places = [
                 place
                 for place, it in enumerate(inputs)
-                if isinstance(it.value, str) and it.role == role
+                if isinstance(it.value, str) and it.role == role and it.image is None
             ]
             texts = [str(inputs[place].value) for place in places]
             if texts:
                 rows |= zip(places, self._encoder.encode_texts(texts, role), strict=True)
+            pairs = {
+                place: (str(it.value), it.image)
+                for place, it in enumerate(inputs)
+                if it.image is not None and it.role == role
+            }
+            if pairs:
+                said, shown = zip(*pairs.values(), strict=True)
+                rows |= zip(pairs, self._encoder.encode_pairs(said, shown, role), strict=True)
         pictures = {
             place: it.value for place, it in enumerate(inputs) if isinstance(it.value, bytes)
         }

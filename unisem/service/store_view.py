@@ -14,7 +14,7 @@ from unisem.calibration.artefact import packed
 from unisem.errors import CalibrationError, RecordError
 from unisem.images.reference import ImageRef
 from unisem.ingest.intake import Offer
-from unisem.records import EmbeddedRecord, Modality, Record, Vector, check_unicode
+from unisem.records import EmbeddedRecord, Record, Vector, VectorKind, check_unicode
 from unisem.service.refusal import RefusedError
 from unisem.space import SemanticSpace
 from unisem.stores.hits import Hit
@@ -68,7 +68,7 @@ class StoreView:
         """See `Store.search_words`."""
         return self._space.store.search_words(text, k, self._view.bound(selection))
 
-    def vectors(self, ids: Sequence[str]) -> list[dict[Modality, Vector] | None]:
+    def vectors(self, ids: Sequence[str]) -> list[dict[VectorKind, Vector] | None]:
         """See `Store.vectors`."""
         if self._view.bound(EVERYTHING).is_everything:
             return self._space.store.vectors(ids)
@@ -99,7 +99,7 @@ class StoreView:
         return image
 
     def add(
-        self, items: Sequence[tuple[Record | EmbeddedItem, dict[Modality, Vector]]]
+        self, items: Sequence[tuple[Record | EmbeddedItem, dict[VectorKind, Vector]]]
     ) -> Future[list[list[str]]]:
         """Store records with their vectors, all of them or none; their ids in order.
 

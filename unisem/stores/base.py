@@ -9,7 +9,7 @@ from typing import Any
 
 from unisem.calibration import Calibration, QueryKind
 from unisem.errors import RecordError, StoreError
-from unisem.records import EmbeddedRecord, Modality, Record, Vector
+from unisem.records import EmbeddedRecord, Record, Vector, VectorKind
 from unisem.stores.graph import GraphStore
 from unisem.stores.hits import Hit
 from unisem.stores.maintenance import Maintenance
@@ -115,7 +115,7 @@ class Store(ABC):
         raise StoreError(f"{type(self).__name__} cannot search by words; search by vector")
 
     @abstractmethod
-    def vectors(self, ids: Sequence[str]) -> list[dict[Modality, Vector] | None]:
+    def vectors(self, ids: Sequence[str]) -> list[dict[VectorKind, Vector] | None]:
         """The raw vectors of each id, in order, by modality; ``None`` where there is no record.
 
         Returns:

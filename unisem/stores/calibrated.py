@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from unisem.calibration import Calibration, DocumentKind, QueryKind, Scale
 from unisem.calibration.artefact import packed
+from unisem.calibration.calibration import KindCodes
+from unisem.calibration.kinds import DOCUMENT_KINDS, SIDES
 from unisem.records import Vector
 
-KINDS: tuple[DocumentKind, ...] = ("text", "image")
 _EXAMPLES = 64  # queries of a bank from which the usual scale is taken
 
 Floats = NDArray[np.float64]
@@ -35,7 +36,7 @@ class Question:
 
     @property
     def is_one_scale(self) -> bool:
-        """Whether inner products with vectors of both kinds compare as they are."""
+        """Whether inner products with vectors of all kinds compare as they are."""
         return self.lines is None or len({(it.middle, it.spread) for it in self.lines.values()}) < 2
 
     @property
@@ -43,24 +44,27 @@ class Question:
         """How much a score changes at most where an inner product changes by 1."""
         return 1.0 if self.lines is None else max(1 / it.spread for it in self.lines.values())
 
-    def scores(self, products: NDArray[np.floating], are_images: NDArray[np.bool_]) -> Floats:
-        """``(n,)`` scores of inner products with vectors of these kinds."""
+    def scores(self, products: NDArray[np.floating], kinds: KindCodes) -> Floats:
+        """``(n,)`` scores of inner products with vectors of these kinds, by their codes."""
         if self.lines is None:
             return np.asarray(products, np.float64)
-        found = [self.lines[kind].comparable(products) for kind in KINDS if kind in self.lines]
-        return found[0] if len(found) == 1 else np.where(are_images, found[1], found[0])
+        found: Floats | None = None
+        for code, kind in enumerate(DOCUMENT_KINDS):
+            if (line := self.lines.get(kind)) is not None:
+                scores = line.comparable(products)
+                found = scores if found is None else np.where(kinds == code, scores, found)
+        assert found is not None  # some kind is searched
+        return found
 
     def relevance(self, score: float, kind: DocumentKind) -> float | None:
         """The probability that a hit of this score is relevant; ``None`` if not known."""
-        return self.relevances(np.array([score]), np.array([kind == "image"]))[0]
+        return self.relevances(np.array([score]), np.array([DOCUMENT_KINDS.index(kind)]))[0]
 
-    def relevances(
-        self, scores: NDArray[np.float64], are_images: NDArray[np.bool_]
-    ) -> list[float | None]:
+    def relevances(self, scores: NDArray[np.float64], kinds: KindCodes) -> list[float | None]:
         """The same of many hits."""
         found: list[float | None] = [None] * len(scores)
-        for is_image, kind in enumerate(KINDS):
-            places = np.flatnonzero(are_images == bool(is_image))
+        for code, kind in enumerate(DOCUMENT_KINDS):
+            places = np.flatnonzero(kinds == code)
             if self.lines is None or not len(places):
                 continue
             line = self.lines[kind]
@@ -75,7 +79,7 @@ class Calibrated:
     """A calibration with its digest, and with scores that look like cosines.
 
     Standard scores have no fixed length. They are brought to the middle and the spread that scores
-    of such a query usually have, by one line for both kinds of vectors, so their order stays.
+    of such a query usually have, by one line for all kinds of vectors, so their order stays.
 
     Attributes:
         calibration: The calibration.
@@ -120,7 +124,7 @@ class Calibrated:
             bank = self.calibration.queries_of[asked].bank
             examples = bank[:: max(1, len(bank) // _EXAMPLES)]
             scales = [
-                it.scale(kind) for it in self.calibration.queries(examples, asked) for kind in KINDS
+                it.scale(kind) for it in self.calibration.queries(examples, asked) for kind in SIDES
             ]
             usual = self._usual[asked] = (
                 float(np.mean([scale.middle for scale in scales])),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from unisem.records import Modality, Record
+from unisem.records import Record, VectorKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,8 @@ class Hit:
         score: Higher is better. Of a search by vector the cosine similarity, in a calibrated space
             the calibrated one, the best over the record's vectors; by keyword BM25, above 0; of a
             hybrid search what its fusion gives; after a reranker its score.
-        matched: Which vector reached that score; ``"text"`` if the words did.
+        matched: Which vector reached that score: the ``"text"``'s, the ``"image"``'s, or the fused
+            one of ``"both"``; ``"text"`` if the words did.
         relevance: The probability that the record is relevant, by the vector that matched; ``None``
             where the space has no calibration that tells, and for hits by keyword.
         judged: What a reranker gave it, before any calibration of the reranker; ``None`` where none
@@ -31,7 +32,7 @@ class Hit:
 
     record: Record
     score: float
-    matched: Modality
+    matched: VectorKind
     relevance: float | None = None
     judged: float | None = None
     path: tuple[str, ...] = ()

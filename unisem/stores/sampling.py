@@ -68,8 +68,8 @@ def sample_of(
         for place in np.sort(rng.permutation(len(names))[:count]).tolist()
     ]
     groups = _Groups()
-    rows: dict[str, list[Vector]] = {"asked": [], "text": [], "image": []}
-    numbers: dict[str, list[int]] = {"text": [], "image": []}
+    rows: dict[str, list[Vector]] = {"asked": [], "text": [], "image": [], "both": []}
+    numbers: dict[str, list[int]] = {"text": [], "image": [], "both": []}
     said: list[str] = []
     for start in range(0, len(chosen), _AT_ONCE):
         page = chosen[start : start + _AT_ONCE]
@@ -102,6 +102,7 @@ def sample_of(
         text_groups=np.array(numbers["text"]),
         image_groups=np.array(numbers["image"]),
         few_words=_few_words(said, encode, rng),
+        fused=np.stack(rows["both"]) if rows["both"] else None,
     )
 
 

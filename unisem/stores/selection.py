@@ -9,8 +9,9 @@ from typing import Literal
 from unisem.filters import Filter
 from unisem.records import Modality
 
-Match = Literal["any", "text", "image"]
-"""Which of a record's vectors are compared with the query: its text's, its picture's, or both."""
+Match = Literal["any", "text", "image", "both"]
+"""Which of a record's vectors are compared with the query: its text's, its picture's, the fused one
+of ``"both"``, or ``"any"`` of them."""
 
 
 @dataclass(frozen=True, slots=True)

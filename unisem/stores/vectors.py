@@ -9,13 +9,12 @@ import numpy as np
 
 from unisem.common.unit_vectors import unit_rows
 from unisem.errors import VectorError
-from unisem.records import EmbeddedRecord, Vector
+from unisem.records import EmbeddedRecord, Vector, VectorKind
 
 UNIT_TOLERANCE = 1e-3
 """How far from 1 the length of a stored vector may be."""
-MOST_VECTORS = 2048
-"""How many vectors of each modality a record may have."""
-_KINDS = {"text", "image"}
+MOST_VECTORS: dict[VectorKind, int] = {"text": 2048, "image": 1792, "both": 256}
+"""How many vectors of each kind a record may have."""
 _NUMBER = np.dtype(np.float32)
 _LONGEST = 1e6  # no model gives vectors so long, or so short by the same factor
 _FEATURES = 1 << 16  # no model gives vectors of more numbers
@@ -72,9 +71,12 @@ def admit(items: Sequence[EmbeddedRecord], dimension: int | None = None) -> list
             raise VectorError(f"{name} has no vector")
         vectors = {}
         for modality, given in item.vectors.items():
-            if modality not in _KINDS:
-                raise VectorError(f'{name} has a vector of {modality!r}; of "text" or "image"')
-            rows = _shaped(given, f"the {modality} vector of {name}", dimension)
+            if modality not in MOST_VECTORS:
+                raise VectorError(
+                    f'{name} has a vector of {modality!r}; of "text", "image" or "both"'
+                )
+            what = f"the {modality} vector of {name}"
+            rows = _shaped(given, what, dimension, MOST_VECTORS[modality])
             dimension = rows.shape[-1]
             vectors[modality] = rows
         admitted.append(EmbeddedRecord(item.record, vectors))
@@ -115,12 +117,12 @@ def _numbers(values: Any, what: str) -> Any:
     return numbers
 
 
-def _shaped(given: Any, what: str, dimension: int | None) -> Vector:
+def _shaped(given: Any, what: str, dimension: int | None, most: int) -> Vector:
     rows = _numbers(given, what)
     if rows.ndim not in (1, 2) or not rows.size:
         raise VectorError(f"{what} must have shape (d,) or (n, d), not {rows.shape}")
-    if rows.ndim == 2 and len(rows) > MOST_VECTORS:
-        raise VectorError(f"{what}: there are {len(rows):,}, more than {MOST_VECTORS:,}")
+    if rows.ndim == 2 and len(rows) > most:
+        raise VectorError(f"{what}: there are {len(rows):,}, more than {most:,}")
     if rows.shape[-1] > _FEATURES:
         raise VectorError(f"{what} has {rows.shape[-1]:,} numbers, more than {_FEATURES:,}")
     if dimension is not None:
@@ -134,7 +136,7 @@ def _are_plain(items: Sequence[EmbeddedRecord], dimension: int | None) -> bool:
     shape = None if dimension is None else (dimension,)
     with np.errstate(over="ignore", invalid="ignore"):
         for item in items:
-            if not item.vectors or not item.vectors.keys() <= _KINDS:
+            if not item.vectors or not item.vectors.keys() <= MOST_VECTORS.keys():
                 return False
             for row in item.vectors.values():
                 if type(row) is not np.ndarray or row.dtype != _NUMBER or row.ndim != 1:

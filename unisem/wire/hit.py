@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field
 
-from unisem.records import Modality, Record
+from unisem.records import Record, VectorKind
 from unisem.stores.hits import Hit
 from unisem.wire.base import WireModel
 from unisem.wire.record import WireRecord
@@ -22,7 +22,7 @@ class WireHit(WireModel):
         "gives.",
         examples=[0.3127],
     )
-    matched: Modality = Field(description="Which of the record's vectors reached the score.")
+    matched: VectorKind = Field(description="Which of the record's vectors reached the score.")
     relevance: float | None = Field(
         None, description="The probability that it is relevant, in a calibrated space."
     )

@@ -13,7 +13,7 @@ from pydantic import Field
 from unisem.calibration import QueryKind
 from unisem.encoders.base import Role
 from unisem.images.reference import ImageRef
-from unisem.records import Modality, Record, Vector
+from unisem.records import Modality, Record, Vector, VectorKind
 from unisem.stores.selection import Match, Selection
 from unisem.wire.base import FEW, Items, WireModel
 from unisem.wire.filters import WireFilter, filter_of, wire_filter
@@ -64,11 +64,11 @@ class WireRows(WireModel):
         return numbers.reshape(self.rows, -1) if self.rows else numbers.reshape(0, 0)
 
 
-Vectors = dict[Modality, WireRows]
+Vectors = dict[VectorKind, WireRows]
 """A record's vectors by what they were made from."""
 
 
-def vectors_of(vectors: Vectors) -> dict[Modality, Vector]:
+def vectors_of(vectors: Vectors) -> dict[VectorKind, Vector]:
     """Read a record's vectors.
 
     Raises:
@@ -77,7 +77,7 @@ def vectors_of(vectors: Vectors) -> dict[Modality, Vector]:
     return {kind: rows.to_core() for kind, rows in vectors.items()}
 
 
-def wire_vectors(vectors: dict[Modality, Vector]) -> Vectors:
+def wire_vectors(vectors: dict[VectorKind, Vector]) -> Vectors:
     """Write a record's vectors."""
     return {kind: WireRows.of(rows) for kind, rows in vectors.items()}
 
@@ -139,6 +139,9 @@ class StoreInfo(WireModel):
     fingerprint: str = Field(description="The encoder's.")
     image_fingerprint: str = Field(description="That of the encoder that embeds its pictures.")
     dimension: int = Field(description="Length of the encoder's vectors.")
+    fuses: bool = Field(
+        False, description="Whether it makes one vector of a text and a picture together."
+    )
     stored_dimension: int | None = Field(description="Of those stored last; `null` for none.")
     writable: bool = Field(description="Whether records may be added and removed.")
     limits: StoreLimits = Field(description="How much one request may ask for.")
@@ -213,7 +216,7 @@ class EmbeddedItem(NewRecord):
 
     @classmethod
     def with_vectors(
-        cls, record: Record, vectors: dict[Modality, Vector], kept: KeptImage | None
+        cls, record: Record, vectors: dict[VectorKind, Vector], kept: KeptImage | None
     ) -> Self:
         """Write a record.
 
@@ -288,7 +291,16 @@ class Images(WireModel):
     images: Items[WirePicture] = Field(description="The pictures.", min_length=1)
 
 
-EmbedRequest = Annotated[Texts | Images, Field(discriminator="kind")]
+class Pairs(WireModel):
+    """Texts to be embedded together with pictures, by an encoder that fuses."""
+
+    kind: Literal["pairs"] = "pairs"
+    texts: Items[str] = Field(description="The texts.", min_length=1)
+    images: Items[WirePicture] = Field(description="A picture for each.", min_length=1)
+    role: Role = Field("document", description="Whether they ask, or are searched.")
+
+
+EmbedRequest = Annotated[Texts | Images | Pairs, Field(discriminator="kind")]
 """What is to be embedded by the space's encoder."""
 
 

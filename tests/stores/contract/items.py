@@ -11,7 +11,7 @@ from tests.support.oracle import BruteForce
 from unisem import Record
 from unisem.filters import Field
 from unisem.images.reference import ImageRef
-from unisem.records import EmbeddedRecord, Vector
+from unisem.records import VECTOR_KINDS, EmbeddedRecord, Vector
 from unisem.stores import Store
 from unisem.stores.selection import EVERYTHING, Selection
 
@@ -22,8 +22,9 @@ PICTURE = ImageRef(path=Path("/pictures/a.png"), root=Path("/pictures"), sha256=
 def item(
     record_id: str, seed: int, *, picture: bool = False, year: int = 2000, source: str | None = None
 ) -> EmbeddedRecord:
+    """A text, or a captioned picture, of which two of three have a fused vector, too."""
     rng = np.random.default_rng(seed)
-    rows = rng.standard_normal((2, DIMENSION)).astype(np.float32)
+    rows = rng.standard_normal((3, DIMENSION)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     image = PICTURE if picture else None
     record = Record(
@@ -33,9 +34,8 @@ def item(
         metadata={"year": year, "seed": seed},
         source_id=source,
     )
-    return EmbeddedRecord(
-        record, {"text": rows[0], "image": rows[1]} if picture else {"text": rows[0]}
-    )
+    kinds = VECTOR_KINDS[: (3 if seed % 3 else 2) if picture else 1]
+    return EmbeddedRecord(record, dict(zip(kinds, rows, strict=False)))
 
 
 def query(seed: int) -> Vector:
@@ -61,7 +61,7 @@ def assert_agree(store: Store, oracle: BruteForce, seed: int = 0) -> None:
     assert [record.id for record in store.select()] == list(oracle.items)
     for selection in SELECTIONS:
         assert [record.id for record in store.select(selection)] == oracle.select(selection)
-        for match in ("any", "text", "image"):
+        for match in ("any", *VECTOR_KINDS):
             for k in (1, 3, 50):
                 vector = query(seed)
                 hits = store.search(vector[None], k, selection, match)[0]  # type: ignore[arg-type]

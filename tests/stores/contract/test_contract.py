@@ -128,7 +128,7 @@ def test_a_captioned_picture_is_one_hit_at_its_best_score(store: Store) -> None:
     store.add(pictures)
     hits = store.search(query(1)[None], 20)[0]
     assert len(hits) == len({hit.record.id for hit in hits}) == 20
-    assert {hit.matched for hit in hits} == {"text", "image"}
+    assert {hit.matched for hit in hits} == {"text", "image", "both"}
 
 
 def test_many_queries_at_once_equal_one_by_one(store: Store) -> None:
@@ -316,7 +316,7 @@ def test_statistics_count(lasting: Shop) -> None:
     for keeper in (store.maintenance(), lasting.maintenance()):
         counted = keeper.statistics()
         assert counted.records == {"text": 2, "image": 1}
-        assert counted.vectors == {"text": 3, "image": 1}
+        assert counted.vectors == {"text": 3, "image": 1, "both": 1}
         assert counted.dimension == DIMENSION
         assert all(size >= 0 for size in counted.sizes.values())
     store.close()

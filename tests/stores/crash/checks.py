@@ -56,7 +56,9 @@ def assert_state(store: Store, oracle: BruteForce, seed: int = 0) -> None:
 
 def asked() -> list[tuple[Selection, Any, int]]:
     """The searches that `searches` makes."""
-    return [(s, match, k) for s in SELECTIONS for match in ("any", "text", "image") for k in _K]
+    return [
+        (s, match, k) for s in SELECTIONS for match in ("any", "text", "image", "both") for k in _K
+    ]
 
 
 def searches(store: Store, seed: int) -> list[list[tuple[str, float, str]]]:

@@ -16,7 +16,7 @@ from unisem.errors import ClusterError, EncoderError, ImageError, UniSemError
 from unisem.images.reference import ImageRef
 from unisem.ingest.intake import Prepared, next_batch, next_size
 from unisem.ingest.ray.embedding import EmbeddedParcel, Parcel, ParcelEmbedder
-from unisem.records import Modality, Vector
+from unisem.records import Vector, VectorKind
 
 if TYPE_CHECKING:
     from unisem.ingest.ray.ingestion import RayIngestion
@@ -222,8 +222,11 @@ class _Crew:
         self, batch: _Batch, texts: list[int], images: list[int], sent: list[bytes | ImageRef]
     ) -> None:
         words = [batch.items[at].record.text or "" for at in texts]
+        shown = [batch.items[at] for at in images]
+        captions = [item.record.text if item.wants_both else None for item in shown]
+        parcel = self._ray.put(Parcel(words, sent, captions))
         # What is put here outlives the machine that works on it.
-        self._waiting.append(_Part(batch, texts, images, self._ray.put(Parcel(words, sent))))
+        self._waiting.append(_Part(batch, texts, images, parcel))
         batch.missing += 1
 
     def turn(self, seconds: float) -> None:
@@ -327,10 +330,12 @@ class _Crew:
         for at, row in zip(part.texts, made.texts, strict=True):
             items[at] = _with(items[at], "text", row)
         good = [at for number, at in enumerate(part.images) if number not in made.faults]
-        for at, row, look in zip(good, made.images, made.looks, strict=True):
+        for at, row, fused, look in zip(good, made.images, made.fused, made.looks, strict=True):
             record = items[at].record
             assert record.image is not None
             record = record.with_image(replace(record.image, look=look))
+            if fused is not None:  # asked for by the item as it was sent
+                items[at] = _with(items[at], "both", fused)
             items[at] = _with(replace(items[at], record=record), "image", row)
         again: dict[int, bytes] = {}
         for number, fault in made.faults.items():
@@ -361,7 +366,7 @@ def _wants_text(item: Prepared) -> bool:
     return item.is_wanted and item.error is None and item.wants_text
 
 
-def _with(item: Prepared, modality: Modality, row: Vector) -> Prepared:
+def _with(item: Prepared, modality: VectorKind, row: Vector) -> Prepared:
     return replace(item, vectors={**(item.vectors or {}), modality: row.copy()})
 
 

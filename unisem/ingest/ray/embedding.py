@@ -17,7 +17,7 @@ from unisem.errors import EncoderMismatchError, ImageError
 from unisem.images.frames import side_by_side
 from unisem.images.looks import look_of
 from unisem.images.reference import ImageRef
-from unisem.ingest.intake import frames_for, one_or_several
+from unisem.ingest.frames import frames_for, fused_of, one_or_several
 from unisem.records import Vector
 
 _AHEAD = 16  # pictures that are read and decoded at once
@@ -30,10 +30,13 @@ class Parcel:
     Attributes:
         texts: Of documents.
         images: Pictures' files as bytes, or where to read them; then with their digests.
+        captions: For each picture its text, if a fused vector of both is wanted where there are
+            such.
     """
 
     texts: list[str]
     images: list[bytes | ImageRef]
+    captions: list[str | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +46,7 @@ class EmbeddedParcel:
     Attributes:
         texts: ``(n, d)`` float32 unit rows, one a text.
         images: Of the pictures that can be used, in order: ``(d,)``, of several frames ``(n, d)``.
+        fused: The same of these with their captions; ``None`` where there is none.
         looks: How these look, see `unisem.images.looks`.
         faults: What is wrong with the others, by their positions.
         seconds: How long it took.
@@ -50,6 +54,7 @@ class EmbeddedParcel:
 
     texts: Vector
     images: list[Vector]
+    fused: list[Vector | None]
     looks: list[str]
     faults: dict[int, ImageError]
     seconds: float
@@ -97,11 +102,13 @@ class ParcelEmbedder:
         assert encoder is not None
         faults: dict[int, ImageError] = {}
         ready: list[list[Image.Image]] = []
+        captions: list[str | None] = []
         for position, found in enumerate(_prepared(encoder, parcel.images)):
             if isinstance(found, ImageError):
                 faults[position] = found
             else:
                 ready.append(found)
+                captions.append(parcel.captions[position] if encoder.fuses else None)
         texts = np.empty((0, encoder.dimension), np.float32)
         rows = iter(texts)
         if parcel.texts:
@@ -109,8 +116,13 @@ class ParcelEmbedder:
         if frames := [frame for image in ready for frame in image]:
             rows = iter(rows_of(encoder, encoder.encode_prepared(frames)))
         images = [one_or_several([next(rows) for _ in image]) for image in ready]
+        pairs = [
+            (text, image) for text, image in zip(captions, ready, strict=True) if text is not None
+        ]
+        joined = fused_of(encoder, pairs)
+        fused = [None if text is None else next(joined) for text in captions]
         looks = [look_of(side_by_side(image)) for image in ready]
-        return EmbeddedParcel(texts, images, looks, faults, time.perf_counter() - started)
+        return EmbeddedParcel(texts, images, fused, looks, faults, time.perf_counter() - started)
 
 
 def _prepared(

@@ -34,6 +34,9 @@ class RayIntake(Intake):
         super().__init__(image_library, encoder)
         self._actors = actors
 
+    def _fuses(self) -> bool:
+        return False  # which the actors know; no picture is sent for a fused vector alone
+
     def _for_encoder(self, data: bytes) -> tuple[tuple[Image.Image, ...], bytes | None]:
         return (), data
 

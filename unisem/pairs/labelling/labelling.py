@@ -18,12 +18,13 @@ from unisem.captioners.cached import CAPTIONS_FILE
 from unisem.captions import is_generated, lacks_caption, with_own_caption
 from unisem.encoders.base import Encoder, rows_of
 from unisem.errors import ImageError, LabelError
+from unisem.ingest.fusing import captioned_vectors
 from unisem.pairs.labelling.caption_file import remove_caption, write_caption
 from unisem.pairs.labelling.question import Question
 from unisem.pairs.labelling.state import Answer, LabelState
 from unisem.pairs.labelling.strategies import DEFAULT, Head, Pool, Strategy, load_strategy
 from unisem.pairs.labelling.suggesting import Suggester, image_row
-from unisem.records import EmbeddedRecord, Modality, Record, Vector
+from unisem.records import EmbeddedRecord, Record, Vector, VectorKind
 from unisem.space import SemanticSpace
 from unisem.stores.personal_files import LABELS_FILE
 from unisem.stores.selection import Selection
@@ -217,10 +218,11 @@ class Labelling:
         (vectors,) = self._space.store.vectors([changed.id])
         if vectors is None:
             return
-        rows: dict[Modality, Vector] = {k: v for k, v in vectors.items() if k != "text"}
+        rows: dict[VectorKind, Vector] = {k: v for k, v in vectors.items() if k == "image"}
         if changed.text is not None:
             encoder = self._space.encoder
-            rows["text"] = rows_of(encoder, encoder.encode_texts([changed.text]))[0]
+            (row,) = rows_of(encoder, encoder.encode_texts([changed.text]))
+            rows = captioned_vectors(encoder, changed, rows, row)
         self._space.store.add([EmbeddedRecord(changed, rows)])
 
     def _place_beside(self, record: Record) -> tuple[Path, Path] | None:

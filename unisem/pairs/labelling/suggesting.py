@@ -10,7 +10,7 @@ from unisem.captioners import Captioner
 from unisem.captioners.tags import VOCABULARY, read_vocabulary
 from unisem.captions import is_generated
 from unisem.encoders.base import Encoder, rows_of
-from unisem.records import Modality, Record, Vector
+from unisem.records import Record, Vector, VectorKind
 from unisem.space import SemanticSpace
 
 _MOST = 5
@@ -68,7 +68,7 @@ class Suggester:
         ][:2]
 
 
-def image_row(vectors: Mapping[Modality, Vector] | None) -> Vector | None:
+def image_row(vectors: Mapping[VectorKind, Vector] | None) -> Vector | None:
     """``(d,)``: a picture's vector, the first where it has several; ``None`` if it has none."""
     if vectors is None or "image" not in vectors:
         return None

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from unisem.errors import CalibrationError
 from unisem.images.decoding import inspect_image
 from unisem.images.reference import ImageRef
-from unisem.records import Modality, Record, Vector
+from unisem.records import Record, Vector, VectorKind
 from unisem.service.embedding import Input
 from unisem.service.http.access import (
     TheService,
@@ -41,6 +41,7 @@ from unisem.wire.store import (
     IdsRequest,
     NewCalibration,
     PageRequest,
+    Pairs,
     StoreHits,
     StoreInfo,
     StoreLimits,
@@ -85,6 +86,7 @@ def store_info(view: View, store: Store, service: TheService) -> StoreInfo:
         fingerprint=view.fingerprint,
         image_fingerprint=store.image_fingerprint,
         dimension=view.dimension,
+        fuses=service.encoder_of(view).fuses,
         stored_dimension=store.stored_dimension,
         writable=view.writable,
         limits=StoreLimits(
@@ -219,11 +221,14 @@ async def calibrate(new: NewCalibration, store: Store, service: TheService) -> C
 
 @router.post(f"{_ROOT}/embed", summary="Embed by the space's encoder")
 async def embed(asked: EmbedRequest, view: View, service: TheService) -> Embedded:
-    """Unit vectors of texts or of pictures."""
+    """Unit vectors of texts, of pictures, or of pairs of both."""
     settings = service.settings
     if isinstance(asked, Texts):
         _check_count(len(asked.texts), settings.inputs, "texts")
         inputs = [Input(text, asked.role) for text in asked.texts]
+    elif isinstance(asked, Pairs):
+        _check_count(len(asked.images), settings.images, "images")
+        inputs = await run_in_threadpool(_pairs, asked, settings)
     else:
         _check_count(len(asked.images), settings.images, "images")
         inputs = await run_in_threadpool(
@@ -240,12 +245,26 @@ def whole(asked: WholeRequest, store: Store, service: TheService) -> WholeAnswer
     return WholeAnswer(whole=store.reads_whole(asked.texts))
 
 
+def _pairs(asked: Pairs, settings: ServiceSettings) -> list[Input]:
+    if len(asked.texts) != len(asked.images):
+        raise RefusedError(
+            422,
+            "there is not a picture for each text",
+            field="images",
+            remedy="send as many texts as pictures",
+        )
+    return [
+        Input(text, asked.role, _picture(uri, "images", settings))
+        for text, uri in zip(asked.texts, asked.images, strict=True)
+    ]
+
+
 def _check_count(count: int, most: int, field: str) -> None:
     if count > most:
         raise too_many(field if field == "k" else f"the number of {field}", most, field)
 
 
-def _wire_vectors(found: list[dict[Modality, Vector] | None]) -> list[Vectors | None]:
+def _wire_vectors(found: list[dict[VectorKind, Vector] | None]) -> list[Vectors | None]:
     return [None if one is None else wire_vectors(one) for one in found]
 
 
@@ -255,10 +274,10 @@ def _found(request: Request, view: SpaceView, results: list[list[Hit]]) -> Store
 
 def _taken(
     new: EmbeddedItems, settings: ServiceSettings
-) -> list[tuple[Record | EmbeddedItem, dict[Modality, Vector]]]:
+) -> list[tuple[Record | EmbeddedItem, dict[VectorKind, Vector]]]:
     """What `StoreView.add` takes."""
     _check_count(len(new.items), _ADDED * settings.records, "items")
-    taken: list[tuple[Record | EmbeddedItem, dict[Modality, Vector]]] = []
+    taken: list[tuple[Record | EmbeddedItem, dict[VectorKind, Vector]]] = []
     for position, item in enumerate(new.items):
         if item.kept is not None and item.image is not None:
             raise RefusedError(422, "an item has a picture or one that is kept", field="items")

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from unisem.captions import is_generated
 from unisem.images.reference import ImageRef
 from unisem.presentation.fence import RULES, fenced
-from unisem.records import Modality, Record
+from unisem.records import Modality, Record, VectorKind
 from unisem.service.mcp.arguments import Untitled
 from unisem.stores.hits import Hit
 
@@ -76,7 +76,9 @@ class FoundAnswer(RecordAnswer):
     """One record that a search found."""
 
     score: float = Field(description="Higher is better.")
-    matched: Modality = Field(description="Whether its text or its picture is what is alike.")
+    matched: VectorKind = Field(
+        description="Whether its text, its picture, or both together are what is alike."
+    )
     relevance: float | None = Field(description="The probability that it is relevant, if known.")
     copies: list[str] = Field(description="Ids of other records that have the same picture.")
     path: list[str] = Field(

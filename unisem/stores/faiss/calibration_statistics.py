@@ -12,6 +12,7 @@ from unisem.calibration import Calibration
 from unisem.calibration.kinds import DOCUMENT_KINDS
 from unisem.records import Vector
 from unisem.stores.calibration_file import CalibrationFile
+from unisem.stores.faiss.rawvectors import VectorId
 
 _NEWEST = 2000  # vectors of each kind whose mean is compared
 _FAR = 0.1  # a drift that is worth fitting anew
@@ -81,15 +82,18 @@ class CalibrationStatistics:
 
 def _drift(database: sqlite3.Connection, calibration: Calibration) -> dict[str, float]:
     drift: dict[str, float] = {}
-    for is_image, kind in enumerate(DOCUMENT_KINDS):
+    for code, kind in enumerate(DOCUMENT_KINDS):
+        if kind not in calibration.documents_of:
+            continue
+        condition = VectorId.condition(kind)
         found = database.execute(
-            "SELECT vector FROM vectors WHERE vector_id & 1 = ? ORDER BY vector_id DESC LIMIT ?",
-            (is_image, _NEWEST),
+            f"SELECT vector FROM vectors WHERE {condition} ORDER BY vector_id DESC LIMIT ?",  # noqa: S608 - constants
+            (_NEWEST,),
         ).fetchall()
         if found:
             rows: Vector = np.frombuffer(b"".join(blob for (blob,) in found), "<f4").reshape(
                 len(found), calibration.dimension
             )
-            moved = calibration.drift(rows, np.full(len(rows), bool(is_image)))
+            moved = calibration.drift(rows, np.full(len(rows), code))
             drift[kind] = moved[kind]
     return drift

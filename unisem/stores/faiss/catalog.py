@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from unisem.errors import CorruptStoreError, VectorError
 from unisem.images.library import ImageLibrary
-from unisem.records import EmbeddedRecord, Modality, Record, Vector
+from unisem.records import EmbeddedRecord, Record, Vector, VectorKind
 from unisem.stores.faiss import words
 from unisem.stores.faiss.column_file import ColumnMaker
 from unisem.stores.faiss.database import DAMAGED, Database
@@ -171,13 +171,13 @@ class Catalog(Database):
         vector_ids: list[int] = []
         parts: list[Vector] = []
         for row, item in enumerate(kept.values(), first):
-            for modality, given in item.vectors.items():
+            for kind, given in item.vectors.items():
                 if given.ndim == 1:
-                    vector_ids.append(VectorId.make(row, 0, modality))
+                    vector_ids.append(VectorId.make(row, 0, kind))
                     parts.append(given)
                 else:
                     slots = range(len(given))
-                    vector_ids += [VectorId.make(row, slot, modality) for slot in slots]
+                    vector_ids += [VectorId.make(row, slot, kind) for slot in slots]
                     parts.append(given.ravel())
         numbers = np.array(vector_ids, np.int64)
         vectors = np.concatenate(parts, dtype=np.float32).reshape(len(numbers), -1)
@@ -316,11 +316,11 @@ class Catalog(Database):
         """
         return self._words.search(text, k, selection, asked)
 
-    def vectors(self, rows: Sequence[int]) -> dict[int, dict[Modality, Vector]]:
+    def vectors(self, rows: Sequence[int]) -> dict[int, dict[VectorKind, Vector]]:
         """The raw vectors of records, by row, as they were added.
 
         Returns:
-            For each row, by modality, ``(d,)`` float32, or ``(n, d)`` of several.
+            For each row, by kind, ``(d,)`` float32, or ``(n, d)`` of several.
         """
         with self._decoding("a vector"):
             found = {int(row): self._raw.of_row(int(row)) for row in rows}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.records import Record
+from unisem.records import VECTOR_KINDS, Record
 from unisem.stores.calibrated import Question
 from unisem.stores.faiss.exact_scan import Found
 from unisem.stores.faiss.rawvectors import VectorId
@@ -81,12 +81,12 @@ class Ranking:
         Args:
             records: By catalogue row.
         """
-        are_images = VectorId.are_images(self.vector_ids)
-        chances = self.question.relevances(self.scores, are_images)
+        kinds = VectorId.kinds(self.vector_ids)
+        chances = self.question.relevances(self.scores, kinds)
         return [
-            Hit(record, score, "image" if is_image else "text", chance)
-            for row, score, is_image, chance in zip(
-                self.rows.tolist(), self.scores.tolist(), are_images.tolist(), chances, strict=True
+            Hit(record, score, VECTOR_KINDS[kind], chance)
+            for row, score, kind, chance in zip(
+                self.rows.tolist(), self.scores.tolist(), kinds.tolist(), chances, strict=True
             )
             if (record := records.get(row)) is not None
         ]

@@ -15,12 +15,14 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
-from unisem.records import Modality, Vector
+from unisem.records import VECTOR_KINDS, Vector, VectorKind
 from unisem.stores.faiss import checksums
 from unisem.stores.faiss.bulk import insert
 from unisem.stores.vectors import MOST_VECTORS
 
-_SLOT_BITS = MOST_VECTORS.bit_length()  # 12: a slot, and the modality
+_SLOT_BITS = 12  # a slot, and the kind
+_FUSED = MOST_VECTORS["image"] << 1 | 1  # what all numbers of fused vectors have among those bits
+_FUSED_SLOT = MOST_VECTORS["image"]
 _PAGE = 4096
 READ = "SELECT vector_id, vector, checksum FROM vectors"
 READ_UNCHECKED = "SELECT vector_id, vector, NULL FROM vectors"
@@ -31,14 +33,17 @@ _MOST_DROPPED = 100_000  # records whose vectors may wait to be taken off the di
 class VectorId:
     """A vector's number: ``row << 12 | slot << 1 | is_image``, so it says whose and of what.
 
-    Up to 2,048 vectors of each modality fit one record. Numbers grow with their rows and are
-    never used twice.
+    Fused vectors have the last 256 of the 2,048 slots that pictures would have, so that numbers of
+    texts and pictures are what they were before there were any. Numbers grow with their rows and
+    are never used twice.
     """
 
     @staticmethod
-    def make(row: int, slot: int, modality: Modality) -> int:
-        """Number the ``slot``-th vector of that modality of a record."""
-        return row << _SLOT_BITS | slot << 1 | (modality == "image")
+    def make(row: int, slot: int, kind: VectorKind) -> int:
+        """Number the ``slot``-th vector of that kind of a record."""
+        if kind == "both":
+            slot += _FUSED_SLOT
+        return row << _SLOT_BITS | slot << 1 | (kind != "text")
 
     @staticmethod
     def rows(vector_ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -46,9 +51,19 @@ class VectorId:
         return vector_ids >> _SLOT_BITS
 
     @staticmethod
-    def are_images(vector_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which vectors were made from a picture."""
-        return (vector_ids & 1).astype(np.bool_)
+    def condition(kind: VectorKind) -> str:
+        """What SQL holds for the numbers of a kind."""
+        fused = f"vector_id & {_FUSED} = {_FUSED}"
+        if kind == "both":
+            return fused
+        return f"vector_id & 1 = {int(kind == 'image')} AND NOT {fused}"
+
+    @staticmethod
+    def kinds(vector_ids: NDArray[np.int64]) -> NDArray[np.int8]:
+        """What vectors were made of, by their codes: places in `VECTOR_KINDS`."""
+        codes = (vector_ids & 1).astype(np.int8)
+        codes += (vector_ids & _FUSED) == _FUSED
+        return codes
 
 
 class RawVectors:
@@ -148,7 +163,7 @@ class RawVectors:
             done = end
         return vector_ids[:done], vectors[:done]
 
-    def of_row(self, row: int) -> dict[Modality, Vector]:
+    def of_row(self, row: int) -> dict[VectorKind, Vector]:
         """A record's vectors as they were given: ``(d,)`` for one, ``(n, d)`` for several.
 
         Raises:
@@ -158,14 +173,12 @@ class RawVectors:
             f"{self._read} WHERE vector_id BETWEEN ? AND ? ORDER BY vector_id", _numbers_of(row)
         ).fetchall()
         self._check(lines)
-        parts: dict[Modality, list[Vector]] = {}
-        for number, blob, _ in lines:
+        parts: dict[VectorKind, list[Vector]] = {}
+        codes = VectorId.kinds(np.array([number for number, _, _ in lines], np.int64)).tolist()
+        for code, (_, blob, _) in zip(codes, lines, strict=True):
             vector = np.frombuffer(blob, "<f4").astype(np.float32)
-            parts.setdefault("image" if number & 1 else "text", []).append(vector)
-        return {
-            modality: rows[0] if len(rows) == 1 else np.stack(rows)
-            for modality, rows in parts.items()
-        }
+            parts.setdefault(VECTOR_KINDS[code], []).append(vector)
+        return {kind: rows[0] if len(rows) == 1 else np.stack(rows) for kind, rows in parts.items()}
 
     def _check(self, lines: Sequence[tuple[int, bytes, int | None]]) -> None:
         for number, blob, checksum in lines if self._are_checked else ():

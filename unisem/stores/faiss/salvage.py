@@ -14,7 +14,7 @@ from typing import Any
 
 from unisem.errors import UniSemError
 from unisem.images.library import ImageLibrary
-from unisem.records import EmbeddedRecord, Modality, Record, Vector
+from unisem.records import EmbeddedRecord, Record, Vector, VectorKind
 from unisem.stores.faiss import checksums
 from unisem.stores.faiss.database import DAMAGED
 from unisem.stores.faiss.graph_salvage import GraphSalvage
@@ -84,7 +84,7 @@ class Salvage:
             seen.add(record.id)
             self.read += 1
             vectors, whole = self._vectors(line[0])
-            if record.image is None and "image" in vectors:
+            if record.image is None and not vectors.keys() <= {"text"}:
                 vectors, whole = {}, False
             self.without_vectors += not whole
             yield EmbeddedRecord(record, vectors)
@@ -147,7 +147,7 @@ class Salvage:
         except (UniSemError, *DAMAGED):
             return None
 
-    def _vectors(self, row: int) -> tuple[dict[Modality, Vector], bool]:
+    def _vectors(self, row: int) -> tuple[dict[VectorKind, Vector], bool]:
         """A record's vectors if they are whole, and whether they are."""
         try:
             vectors = self._raw.of_row(row)

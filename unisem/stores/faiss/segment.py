@@ -95,8 +95,7 @@ class Segment:
         """Index vectors in memory; a graph over a million of them takes minutes."""
         searched = vectors
         if calibrated is not None:
-            are_images = VectorId.are_images(vector_ids)
-            searched = calibrated.calibration.documents(vectors, are_images)
+            searched = calibrated.calibration.documents(vectors, VectorId.kinds(vector_ids))
         kind = choose_kind(len(vectors))[0] if wanted == "auto" else wanted
         exact = RawFile.of(searched)
         kept = RawFile.of(searched, settings.raw) if kind == "ivf_pq" else exact

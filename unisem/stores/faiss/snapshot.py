@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.calibration import EXTRA
-from unisem.records import Vector
+from unisem.records import VECTOR_KINDS, Vector, VectorKind
 from unisem.stores.calibrated import Calibrated, Question
 from unisem.stores.faiss.exact_scan import Found, best
 from unisem.stores.faiss.growing_array import GrowingArray
@@ -61,6 +61,7 @@ class Snapshot:
         segment: The indexed part; ``None`` while there is none.
         moment: The write of the catalogue that this is the state after.
         calibrated: What its vectors are calibrated by; ``None`` if they are raw.
+        kinds: Those that it may hold: without ``"both"`` there are no fused ones.
     """
 
     def __init__(
@@ -73,10 +74,12 @@ class Snapshot:
         rows: GrowingArray,
         alive: GrowingArray,
         calibrated: Calibrated | None,
+        kinds: tuple[VectorKind, ...],
     ) -> None:
         self.segment = segment
         self.moment = moment
         self.calibrated = calibrated
+        self.kinds = kinds
         self._growing = (vector_ids, owners, rows)
         self._growing_tail = tail
         self._growing_alive = alive
@@ -109,12 +112,13 @@ class Snapshot:
             GrowingArray(rows),
             GrowingArray(np.ones(len(rows), np.bool_)),
             calibrated,
+            _kinds_with(vector_ids),
         )
 
     def after(self, changes: Changes) -> Snapshot:
         """The state after a later write; this one stays as it is."""
         vector_ids, owners, rows = self._growing
-        tail, alive = self._growing_tail, self._growing_alive
+        tail, alive, kinds = self._growing_tail, self._growing_alive, self.kinds
         if len(changes.removed_rows):
             gone = self.ordinals(changes.removed_rows)
             alive = GrowingArray(self.alive.copy())  # searches that run keep the old one
@@ -126,9 +130,18 @@ class Snapshot:
             rows.append(row_of[starts])
             alive.append(np.ones(int(starts.sum()), np.bool_))
             vector_ids.append(changes.vector_ids)
+            kinds = max(kinds, _kinds_with(changes.vector_ids), key=len)
             tail.append(self._searched(changes.vectors, changes.vector_ids))
         return Snapshot(
-            self.segment, changes.moment, tail, vector_ids, owners, rows, alive, self.calibrated
+            self.segment,
+            changes.moment,
+            tail,
+            vector_ids,
+            owners,
+            rows,
+            alive,
+            self.calibrated,
+            kinds,
         )
 
     @property
@@ -195,7 +208,7 @@ class Snapshot:
         else:
             mask = records[self._owners]
         if match != "any":
-            mask &= VectorId.are_images(self.vector_ids) == (match == "image")
+            mask &= VectorId.kinds(self.vector_ids) == VECTOR_KINDS.index(match)
         count = int(np.count_nonzero(mask[:indexed]))
         segment = None if count == indexed else mask[:indexed]
         return Eligible(segment, count, np.flatnonzero(mask[indexed:]))
@@ -283,13 +296,13 @@ class Snapshot:
     ) -> NDArray[np.floating[Any]]:
         if question.lines is None:
             return products
-        return question.scores(products, VectorId.are_images(self.vector_ids[positions]))
+        return question.scores(products, VectorId.kinds(self.vector_ids[positions]))
 
     def _searched(self, vectors: Vector, vector_ids: NDArray[np.int64]) -> Vector:
         """Raw vectors as they are searched."""
         if self.calibrated is None:
             return vectors
-        return self.calibrated.calibration.documents(vectors, VectorId.are_images(vector_ids))
+        return self.calibrated.calibration.documents(vectors, VectorId.kinds(vector_ids))
 
     def _likely(
         self,
@@ -348,3 +361,9 @@ class Snapshot:
         scores = self._tail.products(query, None if is_whole else eligible.tail)
         indexed = 0 if self.segment is None else len(self.segment)
         return best(scores, eligible.tail + indexed, fetch)
+
+
+def _kinds_with(vector_ids: NDArray[np.int64]) -> tuple[VectorKind, ...]:
+    """Every kind, fused vectors only if there are some: each is searched apart."""
+    fused = VECTOR_KINDS.index("both")
+    return VECTOR_KINDS if (VectorId.kinds(vector_ids) == fused).any() else VECTOR_KINDS[:fused]

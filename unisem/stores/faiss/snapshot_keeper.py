@@ -10,7 +10,7 @@ from pathlib import Path
 
 from unisem.calibration import QueryKind
 from unisem.records import Vector
-from unisem.stores.calibrated import KINDS, Calibrated, Question, digest_of
+from unisem.stores.calibrated import Calibrated, Question, digest_of
 from unisem.stores.calibration_file import CalibrationFile
 from unisem.stores.faiss.catalog import Catalog
 from unisem.stores.faiss.columns import RecordTable
@@ -203,7 +203,7 @@ class SnapshotKeeper:
         if snapshot.calibrated is None:
             plain = [Question(query) for query in queries]
             return plain, [self.eligible(snapshot, selection, match)]
-        kinds = KINDS if match == "any" else (match,)
+        kinds = snapshot.kinds if match == "any" else (match,)
         parts = [self.eligible(snapshot, selection, kind) for kind in kinds]
         counts = {kind: part.count for kind, part in zip(kinds, parts, strict=True)}
         questions = snapshot.calibrated.questions(queries, asked, counts)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.errors import CorruptStoreError
+from unisem.records import VECTOR_KINDS
 from unisem.stores.calibrated import digest_of
 from unisem.stores.calibration_file import CalibrationFile
 from unisem.stores.faiss.calibration_statistics import CalibrationStatistics
@@ -121,11 +122,15 @@ class StoreStatistics(Statistics):
                     f"the catalogue of {directory} cannot be read ({error}); "
                     "`unisem store check` says more"
                 ) from error
-        images = int(VectorId.are_images(vector_ids).sum())
+        counts = np.bincount(VectorId.kinds(vector_ids), minlength=len(VECTOR_KINDS)).tolist()
         suggested, reason = choose_kind(len(vector_ids))
         return cls(
             records={name: records.get(name, 0) for name in ("text", "image")},
-            vectors={"text": len(vector_ids) - images, "image": images},
+            vectors={
+                kind: count
+                for kind, count in zip(VECTOR_KINDS, counts, strict=True)
+                if count or kind != "both"
+            },
             dimension=dimension,
             transactions=int(facts.get("transaction", 0)),
             kind=None if segment is None else segment.kind,

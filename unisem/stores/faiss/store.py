@@ -14,7 +14,7 @@ from unisem.calibration import Calibration, QueryKind
 from unisem.common.forks import undisturbed
 from unisem.errors import CorruptStoreError
 from unisem.images.library import ImageLibrary
-from unisem.records import EmbeddedRecord, Modality, Record, Vector
+from unisem.records import EmbeddedRecord, Record, Vector, VectorKind
 from unisem.stores.base import Store
 from unisem.stores.calibrated import Question
 from unisem.stores.faiss.catalog import Catalog
@@ -292,7 +292,7 @@ class FaissStore(Store):
             records = self._files.catalog.all_records(rows)
         return [Hit(records[row], score, "text") for row, score in scored]
 
-    def vectors(self, ids: Sequence[str]) -> list[dict[Modality, Vector] | None]:
+    def vectors(self, ids: Sequence[str]) -> list[dict[VectorKind, Vector] | None]:
         with self._files.reading():
             rows = self._files.catalog.rows(Selection(ids=tuple(ids)))
             records = self._files.catalog.all_records(rows)

@@ -9,11 +9,11 @@ from itertools import chain
 import numpy as np
 
 from unisem.calibration import DocumentKind, QueryKind
-from unisem.records import Modality, Record, Vector
+from unisem.records import VECTOR_KINDS, Record, Vector, VectorKind
 from unisem.stores.calibrated import Question
 from unisem.stores.hits import Hit
 from unisem.stores.milvus.batches import WHOLE, Batches
-from unisem.stores.milvus.rows import KINDS, RECORD
+from unisem.stores.milvus.rows import RECORD
 from unisem.stores.milvus.selecting import Chosen
 from unisem.stores.milvus.server import MOST, Row
 from unisem.stores.milvus.space import Space
@@ -31,7 +31,7 @@ class _Candidate:
     """A row that was found, and the record that it says it is of."""
 
     score: float
-    kind: Modality
+    kind: VectorKind
     pk: str
     key: str
 
@@ -75,7 +75,7 @@ class Finding:
     ) -> list[list[Hit]]:
         """The best records of each query, by vector."""
         space = self._space
-        kinds = KINDS if match == "any" else (match,)
+        kinds = VECTOR_KINDS if match == "any" else (match,)
         calibrated = space.calibrated()
         collection = space.vectors if calibrated is None else space.of(calibrated)
         expressions = {kind: f'{picked.expression} and (kind == "{kind}")' for kind in kinds}
@@ -85,6 +85,8 @@ class Finding:
             counts: dict[DocumentKind, int] = {
                 kind: space.server.count(collection, text) for kind, text in expressions.items()
             }
+            if match == "any" and not counts["both"]:  # most spaces have none
+                del counts["both"], expressions["both"]
             questions = calibrated.questions(queries, asked, counts)
         if all(question.is_one_scale for question in questions):
             searched = [picked.expression if match == "any" else expressions[match]]
@@ -202,7 +204,7 @@ def _product(row: Row, question: Question) -> float:
     return float(np.dot(np.asarray(row["vector"], np.float64), question.vector.astype(np.float64)))
 
 
-def _score(product: float, kind: Modality, question: Question) -> float:
+def _score(product: float, kind: VectorKind, question: Question) -> float:
     if question.lines is None:
         return min(1.0, max(-1.0, product))
-    return float(question.scores(np.array([product]), np.array([kind == "image"]))[0])
+    return float(question.scores(np.array([product]), np.array([VECTOR_KINDS.index(kind)]))[0])

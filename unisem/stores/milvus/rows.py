@@ -18,7 +18,7 @@ import numpy as np
 
 from unisem.errors import CorruptStoreError
 from unisem.images.library import ImageLibrary
-from unisem.records import EmbeddedRecord, Modality, Record, Vector
+from unisem.records import VECTOR_KINDS, EmbeddedRecord, Record, Vector, VectorKind
 from unisem.stores.milvus.facts import facts_of
 from unisem.stores.milvus.server import MOST_TEXT, Row
 from unisem.stores.milvus.words import words_of
@@ -27,7 +27,9 @@ BATCH = 22
 """How many characters of a primary key say which batch it is of."""
 RECORD = BATCH + 6
 """And which record."""
-KINDS: tuple[Modality, ...] = ("text", "image")
+_FUSED = 1 << 16
+"""What a fused vector adds to the number of pictures' vectors: so a collection's fields stay as
+they were before there were any."""
 _NOTHING: Row = {"pieces": 0, "texts": 0, "images": 0, "facts": [], "ordered": {}, "words": ""}
 
 
@@ -61,11 +63,11 @@ def rows_of(
             "vector": row,
             **shared,
         }
-        for kind in KINDS
+        for kind in VECTOR_KINDS
         for number, row in enumerate(np.atleast_2d(item.vectors.get(kind, np.empty((0, 0)))))
         if len(row)
     ]
-    counts = {kind: sum(row["kind"] == kind for row in vectors) for kind in KINDS}
+    counts = {kind: sum(row["kind"] == kind for row in vectors) for kind in VECTOR_KINDS}
     body = json.dumps(_parts(record, image_library), separators=(",", ":"), default=dict)
     parts = list(
         zip_longest(_cut(body), _cut_words(words_of(record.text, record.metadata)), fillvalue="")
@@ -79,7 +81,7 @@ def rows_of(
             "words": said,
             "pieces": len(parts),
             "texts": counts["text"],
-            "images": counts["image"],
+            "images": counts["image"] + _FUSED * counts["both"],
         }
         for number, (part, said) in enumerate(parts)
     ]
@@ -92,9 +94,15 @@ def pks_of(rows: Iterable[Row]) -> tuple[list[str], list[str]]:
     for row in rows:
         pk = row["pk"]
         found += [pk, *(f"{pk}+{number:05x}" for number in range(1, row["pieces"]))]
-        for kind, count in (("text", row["texts"]), ("image", row["images"])):
+        for kind, count in counts_of(row).items():
             vectors += [f"{pk}{kind[0]}{number:04x}" for number in range(count)]
     return found, vectors
+
+
+def counts_of(row: Row) -> dict[VectorKind, int]:
+    """How many vectors of each kind a record has, from its first row."""
+    fused, images = divmod(row["images"], _FUSED)
+    return {"text": row["texts"], "image": images, "both": fused}
 
 
 def record_of(body: str, image_library: ImageLibrary, where: str) -> Record:
@@ -112,10 +120,10 @@ def record_of(body: str, image_library: ImageLibrary, where: str) -> Record:
         raise CorruptStoreError(f"{where}: a record cannot be read ({error})") from error
 
 
-def vectors_of(rows: Iterable[Row]) -> dict[str, dict[Modality, Vector]]:
+def vectors_of(rows: Iterable[Row]) -> dict[str, dict[VectorKind, Vector]]:
     """The vectors of records, by the first of their rows."""
-    found: dict[str, dict[Modality, list[Vector]]] = {}
-    for row in sorted(rows, key=lambda it: (KINDS.index(it["kind"]), it["pk"])):
+    found: dict[str, dict[VectorKind, list[Vector]]] = {}
+    for row in sorted(rows, key=lambda it: (VECTOR_KINDS.index(it["kind"]), it["pk"])):
         vector = np.asarray(row["vector"], np.float32)
         found.setdefault(row["record"], {}).setdefault(row["kind"], []).append(vector)
     return {

@@ -19,6 +19,7 @@ import numpy as np
 from unisem.calibration import Calibration, load_calibration
 from unisem.calibration.artefact import packed
 from unisem.errors import CorruptStoreError
+from unisem.records import VECTOR_KINDS
 from unisem.stores.calibrated import Calibrated
 from unisem.stores.calibration_file import CalibrationFile
 from unisem.stores.milvus.address import Address
@@ -231,6 +232,6 @@ def _as_searched(rows: Sequence[Row], calibrated: Calibrated) -> list[Row]:
     if not rows:
         return []
     raw = np.array([row["vector"] for row in rows], np.float32)
-    are_images = np.array([row["kind"] == "image" for row in rows])
-    searched = calibrated.calibration.documents(raw, are_images)
+    kinds = np.array([VECTOR_KINDS.index(row["kind"]) for row in rows])
+    searched = calibrated.calibration.documents(raw, kinds)
     return [{**row, "vector": vector} for row, vector in zip(rows, searched, strict=True)]

@@ -12,14 +12,14 @@ import numpy as np
 from unisem.calibration import Calibration, QueryKind
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.images.library import ImageLibrary
-from unisem.records import EmbeddedRecord, Modality, Record, Vector
+from unisem.records import VECTOR_KINDS, EmbeddedRecord, Record, Vector, VectorKind
 from unisem.stores.base import Store
 from unisem.stores.hits import Hit
 from unisem.stores.maintenance import Statistics
 from unisem.stores.milvus.batches import WHOLE, Batches
 from unisem.stores.milvus.facts import is_of_modality
 from unisem.stores.milvus.finding import Finding
-from unisem.stores.milvus.rows import KINDS, key_of, record_of, rows_of, vectors_of
+from unisem.stores.milvus.rows import counts_of, key_of, record_of, rows_of, vectors_of
 from unisem.stores.milvus.selecting import Chosen, chosen
 from unisem.stores.milvus.server import Row
 from unisem.stores.milvus.space import INDEXES, Space
@@ -135,7 +135,7 @@ class MilvusStore(Store):
         following = f"{found[most - 1][0]['pk']}.{until}" if len(found) > most else None
         return [record for _, record in found[:most]], following
 
-    def vectors(self, ids: Sequence[str]) -> list[dict[Modality, Vector] | None]:
+    def vectors(self, ids: Sequence[str]) -> list[dict[VectorKind, Vector] | None]:
         self._space.server.check_open()
         if self._space.dimension is None:
             return [None for _ in ids]
@@ -151,7 +151,7 @@ class MilvusStore(Store):
                 if row["pk"] in found:  # else it was removed meanwhile
                     yield EmbeddedRecord(record, found[row["pk"]])
 
-    def _vectors_of(self, heads: Sequence[Row]) -> dict[str, dict[Modality, Vector]]:
+    def _vectors_of(self, heads: Sequence[Row]) -> dict[str, dict[VectorKind, Vector]]:
         fields = ("pk", "record", "kind", "vector")
         space = self._space
         found: list[Row] = []
@@ -244,7 +244,12 @@ class MilvusStore(Store):
         pages = list(self._batches.pages(""))
         images = sum(self._space.server.count(self._space.records, _IMAGES) for _ in pages[:1])
         rows = [row for page in pages for row in page]
-        vectors: dict[str, int] = {kind: sum(row[f"{kind}s"] for row in rows) for kind in KINDS}
+        counted = [counts_of(row) for row in rows]
+        vectors: dict[str, int] = {
+            kind: count
+            for kind in VECTOR_KINDS
+            if (count := sum(one[kind] for one in counted)) or kind != "both"
+        }
         records = {"text": len(rows) - images, "image": images}
         return Statistics(records, vectors, self.dimension, None)
 
@@ -255,7 +260,7 @@ class MilvusStore(Store):
             for row in page:
                 given = found.get(row["pk"], {})
                 counts = {kind: len(np.atleast_2d(rows)) for kind, rows in given.items()}
-                is_whole = all(counts.get(kind, 0) == row[f"{kind}s"] for kind in KINDS)
+                is_whole = all(counts.get(it, 0) == count for it, count in counts_of(row).items())
                 try:
                     record = self._records([row])[0]
                 except CorruptStoreError as error:
@@ -339,11 +344,12 @@ def _parts(heads: Sequence[Row]) -> Iterator[list[str]]:
     part: list[str] = []
     count = 0
     for row in heads:
-        if part and count + row["texts"] + row["images"] > _VECTORS:
+        vectors = sum(counts_of(row).values())
+        if part and count + vectors > _VECTORS:
             yield part
             part, count = [], 0
         part.append(row["pk"])
-        count += row["texts"] + row["images"]
+        count += vectors
     if part:
         yield part
 

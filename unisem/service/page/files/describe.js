@@ -38,6 +38,8 @@ export function citation(metadata) {
 export function foundBy(hit) {
     if (hit.matched === "image")
         return "picture";
+    if (hit.matched === "both")
+        return "picture and caption";
     return hit.record.image === null ? "text" : "caption";
 }
 /** The score as people read it; the small ones of hybrid searches with more digits. */

@@ -42,8 +42,9 @@ export function citation(metadata: { readonly [key: string]: Json }): string | n
 }
 
 /** Which of the record's parts was compared with the query. */
-export function foundBy(hit: Hit): "picture" | "caption" | "text" {
+export function foundBy(hit: Hit): "picture" | "caption" | "text" | "picture and caption" {
   if (hit.matched === "image") return "picture";
+  if (hit.matched === "both") return "picture and caption";
   return hit.record.image === null ? "text" : "caption";
 }
 

@@ -36,7 +36,7 @@ export interface SpaceRecord {
 export interface Hit {
   readonly record: SpaceRecord;
   readonly score: number;
-  readonly matched: Modality;
+  readonly matched: Modality | "both";
   readonly relevance: number | null;
   readonly judged: number | null;
   /** Names that lead from what was asked for to this; empty if the graph had no part. */

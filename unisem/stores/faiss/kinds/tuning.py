@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisem.calibration import DocumentKind, QueryKind
+from unisem.calibration.kinds import DOCUMENT_KINDS, SIDES
 from unisem.records import Vector
 from unisem.stores.calibrated import Calibrated
 from unisem.stores.faiss.exact_scan import scan
@@ -150,13 +151,13 @@ def samples_of(
         seed: Decides what is drawn.
     """
     rng = np.random.default_rng(seed)
-    are_images = VectorId.are_images(vector_ids)
+    codes = VectorId.kinds(vector_ids)
+    are_images = codes == DOCUMENT_KINDS.index("image")
     rows = VectorId.rows(vector_ids)
     groups: list[Samples] = []
-    modalities: tuple[DocumentKind, ...] = ("text", "image")
-    for asked in modalities:
+    for code, asked in enumerate(SIDES):
         name = "texts" if asked == "text" else "pictures"
-        places = np.flatnonzero(are_images == (asked == "image"))
+        places = np.flatnonzero(codes == code)
         chosen = np.sort(rng.permutation(places)[:_EACH])
         if not len(chosen):
             if calibrated is not None and len(vectors):
