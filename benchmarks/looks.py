@@ -1,14 +1,22 @@
-"""How often different pictures are taken for nearly the same, and the same ones are not.
+r"""How often different pictures are taken for nearly the same, and the same ones are not.
 
-    python -m benchmarks.looks --clip-art /usr/share/openclipart --games /usr/share/gcompris-qt
+    apt-get download openclipart-png gcompris-qt-data tuxpaint-stamps-default endless-sky-data \
+        wesnoth-1.16-data mate-backgrounds            # Debian 12; dpkg -x each into pictures
+    python -m benchmarks.looks pictures/usr/share
 
-5,000 pictures, no two of the same bytes: Debian's `openclipart-png` without shapes, gradients and
-icons, and those of `gcompris-qt-data`; the first in the order of their digests. `merged` are
-pictures that make way for one before them, `other` those of them that differ somewhere: at 96 × 96
-pixels some 8 × 8 by more than 25 shades on average. Two drawings that are alike but for a detail
-are among these; `--sheet` draws them, to be judged by eye. The rest of a row are shares of every
-fifth picture that is known again scaled to half its size, stored as JPEG of quality 50, both, and
-made brighter by 4 %; of pictures of at least 96 pixels a side.
+Every picture of a folder, no two of the same bytes, of at least 48 pixels a side; also those in
+Qt's resource files. Of drawings that differ only in a number at the end of their names, as frames
+of an animation do, the first. Of `openclipart-png`, shapes, gradients and icons are left out.
+
+A source is a folder of pictures or a resource file. Sources are parted in two halves by the digest
+of their names. Limits are chosen on the one: of those that take no more than one picture in a
+thousand for another, the ones that know most pictures again. They are shown on the other.
+
+`merged` are pictures that make way for one before them, `other` those of them that differ
+somewhere: at 96 × 96 pixels some 8 × 8 by more than 25 shades on average. Two drawings that are
+alike but for a detail are among these; `--sheet` draws them, to be judged by eye. The rest of a
+row are shares of every fifth picture that is known again scaled to half its size, stored as JPEG
+of quality 50, both, and made brighter by 4 %; of pictures of at least 96 pixels a side.
 
 Beside `unisem.images.looks`: hashes of 64 bits that may differ in so many bits, with colours.
 """
@@ -17,9 +25,11 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -31,15 +41,21 @@ from rich.table import Table
 from benchmarks.open_clip_art import LEFT_OUT
 from benchmarks.qt_resources import read_resources
 from unisem.errors import ImageError
-from unisem.images.looks import are_near, look_of, rows_of
+from unisem.images.looks import NearLimits, are_near, look_of, rows_of
 from unisem.images.reference import open_image
 
-_SIDE = 96
+_SIDE, _LEAST = 96, 48
 _ASKED = 5  # every fifth is looked for again
+_SHARE = 0.001  # that may be taken for another
+_GRID = tuple(product((0.06, 0.08, 0.1, 0.12), (0.2, 0.25, 0.3)))
+_BEFORE = NearLimits(0.08, 0.25)
+_SUFFIXES = (".png", ".jpg", ".webp")
+_FRAME = re.compile(r"\d+$")
 _OTHER = 25.0
 _BLOCK = 250
 
-Near = Callable[[slice], NDArray[np.bool_]]
+Floats = NDArray[np.float64]
+Features = tuple[str, Floats, Floats]
 
 
 @dataclass(eq=False)
@@ -52,71 +68,126 @@ class Kind:
     near: Callable[[NDArray[np.generic], NDArray[np.generic]], NDArray[np.bool_]]
 
 
+class Half:
+    """Pictures of half of the sources."""
+
+    def __init__(self) -> None:
+        self.small: list[NDArray[np.uint8]] = []
+        self.seen: list[Features] = []
+        self.kept: list[bytes] = []
+        self.again: dict[str, list[Features]] = {}
+        self.places: list[int] = []
+
+    def take(self, image: Image.Image, content: bytes) -> None:
+        """One more picture."""
+        if len(self.seen) % _ASKED == 0 and min(image.size) >= _SIDE:
+            self.places.append(len(self.seen))
+            for name, version in versions(image):
+                self.again.setdefault(name, []).append(features(version))
+        self.small.append(np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)))
+        self.seen.append(features(image))
+        self.kept.append(content)
+
+    def told_by(self, kind: Kind) -> Told:
+        """What comes of it."""
+        pairs = [(earlier, later) for later, earlier in merged(kind).items()]
+        others = [pair for pair in pairs if differ(self.small[pair[0]], self.small[pair[1]])]
+        known = [
+            float(
+                np.mean(
+                    [
+                        kind.near(kind.rows[place : place + 1], rows[number : number + 1])[0, 0]
+                        for number, place in enumerate(self.places)
+                    ]
+                )
+            )
+            for rows in kind.again.values()
+        ]
+        return Told(len(pairs), others, known)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a way to tell makes of pictures: how many make way, wrongly which, and what it knows."""
+
+    merged: int
+    others: list[tuple[int, int]]
+    known: list[float]
+
+    def cells(self) -> list[str]:
+        """Of a table."""
+        shares = (f"{share:.3f}" for share in self.known)
+        return [str(self.merged), str(len(self.others)), *shares]
+
+
 def main() -> None:
-    """Read, compare, print the table."""
+    """Read, choose on the one half, show on the other, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clip-art", type=Path, required=True)
-    parser.add_argument("--games", type=Path)
-    parser.add_argument("--count", type=int, default=5000)
+    parser.add_argument("folder", type=Path)
     parser.add_argument("--sheet", type=Path, help="where to draw the pairs that differ")
     options = parser.parse_args()
-    data = sorted(
-        {
-            hashlib.sha256(it).digest(): it for it in pictures(options.clip_art, options.games)
-        }.items()
-    )
-    small: list[NDArray[np.uint8]] = []
-    seen: list[tuple[str, NDArray[np.float64], NDArray[np.float64]]] = []
-    again: dict[str, list[tuple[str, NDArray[np.float64], NDArray[np.float64]]]] = {}
-    places, kept = [], []
-    for _, content in data:
-        if len(seen) == options.count:
-            break
+    halves = read(options.folder)
+    console = Console(width=100)
+    for half, what in zip(halves, ("chosen on", "shown on"), strict=True):
+        console.print(f"{what} {len(half.seen):,} pictures, {len(half.places):,} asked for again")
+    one, other = halves
+    versions_ = list(one.again)
+    table = Table("root mean square", "greatest", "merged", "other", *versions_)
+    best: tuple[float, NearLimits] | None = None
+    for mean, most in _GRID:
+        limits = NearLimits(mean, most)
+        told = one.told_by(by_looks(one, limits))
+        table.add_row(f"{mean:g}", f"{most:g}", *told.cells())
+        score = float(np.mean(told.known))
+        if len(told.others) <= _SHARE * len(one.seen) and (best is None or score > best[0]):
+            best = score, limits
+    console.print(table)
+    table = Table("told by", "merged", "other", *versions_)
+    for kind in hashes(other):
+        table.add_row(kind.name, *other.told_by(kind).cells())
+    for name, limits in {"before": _BEFORE, "chosen": best and best[1]}.items():
+        if limits is not None:
+            told = other.told_by(by_looks(other, limits))
+            name = f"look, {name}: {limits.mean:g}, {limits.most:g}"
+            table.add_row(name, *told.cells())
+    console.print(table)
+    if options.sheet is not None:
+        pairs = [(other.kept[a], other.kept[b]) for a, b in told.others]
+        sheet(pairs).save(options.sheet)
+
+
+def read(folder: Path) -> tuple[Half, Half]:
+    """The pictures, in the order of their digests, by halves of the sources."""
+    data = {hashlib.sha256(it).digest(): (source, it) for source, it in pictures(folder)}
+    halves = Half(), Half()
+    for _, (source, content) in sorted(data.items()):
         try:
             image = open_image(content, min_side=448)
         except ImageError:
             continue
-        if len(seen) % _ASKED == 0 and min(image.size) >= _SIDE:
-            places.append(len(seen))
-            for name, version in versions(image):
-                again.setdefault(name, []).append(features(version))
-        small.append(np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)))
-        seen.append(features(image))
-        kept.append(content)
-    console = Console()
-    console.print(f"{len(seen):,} pictures, {len(places):,} of them looked for again")
-    table = Table("told by", "merged", "other", *again)
-    for kind in kinds(seen, again):
-        first = merged(kind)
-        pairs = [(earlier, later) for later, earlier in first.items()]
-        others = [pair for pair in pairs if differ(small[pair[0]], small[pair[1]])]
-        known = [
-            np.mean(
-                [
-                    kind.near(kind.rows[place : place + 1], rows[number : number + 1])[0, 0]
-                    for number, place in enumerate(places)
-                ]
-            )
-            for rows in kind.again.values()
-        ]
-        table.add_row(
-            kind.name, str(len(pairs)), str(len(others)), *(f"{share:.3f}" for share in known)
-        )
-        if kind.name == "look" and options.sheet is not None:
-            sheet([(kept[a], kept[b]) for a, b in others]).save(options.sheet)
-    console.print(table)
+        if min(image.size) >= _LEAST:
+            halves[hashlib.sha256(source.encode()).digest()[0] % 2].take(image, content)
+    return halves
 
 
-def pictures(clip_art: Path, games: Path | None) -> Iterator[bytes]:
-    """The pictures' files."""
-    for path in sorted((clip_art / "png").rglob("*.png")):
-        name = path.relative_to(clip_art / "png").as_posix()
-        if not any(part in name for part in LEFT_OUT):
-            yield path.read_bytes()
-    for path in sorted(games.rglob("*.rcc")) if games is not None else ():
-        for name, content in read_resources(path):
-            if name.endswith((".webp", ".png", ".jpg")):
-                yield content
+def pictures(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """The pictures' files, each with its source."""
+    frames: set[tuple[Path, str]] = set()
+    for path in sorted(it for it in folder.rglob("*") if it.is_file() and not it.is_symlink()):
+        name = path.relative_to(folder)
+        if path.suffix == ".rcc":
+            for inside, content in read_resources(path):
+                if inside.endswith(_SUFFIXES):
+                    yield name.as_posix(), content
+        elif path.suffix in _SUFFIXES:
+            if name.parts[0] == "openclipart" and any(it in name.as_posix() for it in LEFT_OUT):
+                continue
+            frame = path.parent, _FRAME.sub("", path.stem)
+            if name.parts[0] == "games":
+                if frame in frames:
+                    continue
+                frames.add(frame)
+            yield name.parent.as_posix(), path.read_bytes()
 
 
 def versions(image: Image.Image) -> Iterator[tuple[str, Image.Image]]:
@@ -135,7 +206,7 @@ def stored(image: Image.Image) -> Image.Image:
     return Image.open(buffer).convert("RGB")
 
 
-def features(image: Image.Image) -> tuple[str, NDArray[np.float64], NDArray[np.float64]]:
+def features(image: Image.Image) -> Features:
     """The look, the 8 × 8 lowest frequencies, and brightness of 8 × 9 parts with 4 × 4 colours."""
     grey = image.convert("L")
     pixels = np.asarray(grey.resize((32, 32), Image.Resampling.BILINEAR), np.float64)
@@ -146,33 +217,41 @@ def features(image: Image.Image) -> tuple[str, NDArray[np.float64], NDArray[np.f
     return look_of(image), frequencies, np.concatenate([rows, colours])
 
 
-def kinds(
-    seen: list[tuple[str, NDArray[np.float64], NDArray[np.float64]]],
-    again: dict[str, list[tuple[str, NDArray[np.float64], NDArray[np.float64]]]],
-) -> Iterator[Kind]:
-    """Every way to tell."""
+def hashes(half: Half) -> Iterator[Kind]:
+    """Hashes of 64 bits."""
     for name, bits in (("dHash", of_rows), ("pHash", of_frequencies)):
-        for most in (2, 4, 6, 8):
+        for most in (2, 4):
 
             def near(ours: NDArray[np.generic], theirs: NDArray[np.generic], most: int = most):  # type: ignore[no-untyped-def]
                 apart = (ours[:, None, :64] != theirs[None, :, :64]).sum(2)
                 shades = np.abs(ours[:, None, 64:] - theirs[None, :, 64:]).max(2)  # type: ignore[operator]
                 return (apart <= most) & (shades <= 16)
 
-            rows = np.array([bits(it) for it in seen], np.int16)
-            others = {key: np.array(list(map(bits, its)), np.int16) for key, its in again.items()}
-            yield Kind(f"{name}, {most} bits", rows, others, near)
-    looks = {key: rows_of([it[0] for it in its]) for key, its in again.items()}
-    yield Kind("look", rows_of([it[0] for it in seen]), dict(looks), are_near)  # type: ignore[arg-type]
+            rows = np.array(list(map(bits, half.seen)), np.int16)
+            again = {key: np.array(list(map(bits, it)), np.int16) for key, it in half.again.items()}
+            yield Kind(f"{name}, {most} bits", rows, again, near)
 
 
-def of_rows(it: tuple[str, NDArray[np.float64], NDArray[np.float64]]) -> NDArray[np.float64]:
+def by_looks(half: Half, limits: NearLimits) -> Kind:
+    """Looks, with these limits."""
+
+    def near(ours: NDArray[np.generic], theirs: NDArray[np.generic]) -> NDArray[np.bool_]:
+        return are_near(ours, theirs, limits)  # type: ignore[arg-type]
+
+    def rows(some: Sequence[Features]) -> NDArray[np.generic]:
+        return rows_of([it[0] for it in some])
+
+    again = {name: rows(some) for name, some in half.again.items()}
+    return Kind("look", rows(half.seen), again, near)
+
+
+def of_rows(it: Features) -> Floats:
     """Whether each part is brighter than its left neighbour."""
     parts = it[2][:72].reshape(8, 9)
     return np.concatenate([(parts[:, 1:] > parts[:, :-1]).ravel(), it[2][72:]])
 
 
-def of_frequencies(it: tuple[str, NDArray[np.float64], NDArray[np.float64]]) -> NDArray[np.float64]:
+def of_frequencies(it: Features) -> Floats:
     """Whether each frequency is above the median."""
     return np.concatenate([it[1] > np.median(it[1][1:]), it[2][72:]])
 

@@ -9,6 +9,8 @@ from pathlib import PurePosixPath, PureWindowsPath
 from langchain_core.documents import Document
 
 from langchain_unisem.metadata import (
+    COPIES,
+    DETAILS_KEY,
     add_details,
     details_of,
     image_digest,
@@ -52,6 +54,21 @@ def found_to_document(record: Record, unique_key: str | None = None) -> Document
     return document
 
 
+def stored_hit_to_document(hit: Hit) -> Document:
+    """Return a hit as `record_to_document` returns its record, with the ids of its copies.
+
+    These are ``metadata["unisem"]["copies"]``, as a retriever has them, where there are some.
+    """
+    document = record_to_document(hit.record)
+    if hit.copies:
+        details = details_of(document.metadata)
+        if details is None:
+            details = record_details(hit.record)
+            add_details(document.metadata, details, None)
+        document.metadata[DETAILS_KEY] = {**details, COPIES: [copy.id for copy in hit.copies]}
+    return document
+
+
 def relevance(cosine: float) -> float:
     """Scale a cosine to LangChain's relevance: 0 (opposite) to 1 (same), as a Python float."""
     return min(1.0, max(0.0, (1.0 + float(cosine)) / 2.0))
@@ -81,7 +98,7 @@ def hit_to_document(
     if hit.path:
         details["path"] = list(hit.path)
     if hit.copies:
-        details["copies"] = [copy.id for copy in hit.copies]
+        details[COPIES] = [copy.id for copy in hit.copies]
     if record.source_id is not None and not _is_place(record.source_id):
         details["source_id"] = record.source_id
     score = None if scale is None else scale(hit.score)

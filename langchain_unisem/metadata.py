@@ -23,6 +23,8 @@ SHA256_KEY = "sha256"
 MIME_TYPE_KEY = "mime_type"
 """The picture's type, by its content."""
 
+COPIES = "copies"
+"""In the details: the ids of other records with the same picture, or nearly the same."""
 UNIQUE_KEY = "unique_key"
 """In the details: under which key a document has its own mark, see `add_details`."""
 RENAMED = "renamed"

@@ -281,9 +281,7 @@ def nodes_of(hits: Sequence[Hit], limits: ImageLimits) -> list[NodeWithScore]:
         node = node_of(hit.record)
         for name, said in way(hit.path).items():  # models read it with the rest of the metadata
             _put(node, name, said)
-        if hit.copies:
-            key = _put(node, COPIES, [copy.id for copy in hit.copies])
-            node.excluded_llm_metadata_keys = [*node.excluded_llm_metadata_keys, key]
+        tell_copies(node, hit)
         if isinstance(node, UniSemImageNode):
             node.image_side, node.image_bytes = limits.side, share
             node.image_shown = limits.regions
@@ -292,6 +290,14 @@ def nodes_of(hits: Sequence[Hit], limits: ImageLimits) -> list[NodeWithScore]:
             room -= 1
         found.append(NodeWithScore(node=node, score=float(hit.score)))
     return found
+
+
+def tell_copies(node: BaseNode, hit: Hit) -> None:
+    """Add the ids of a hit's copies to its node, as metadata `COPIES`, which no model reads."""
+    if hit.copies:
+        key = _put(node, COPIES, [copy.id for copy in hit.copies])
+        node.excluded_llm_metadata_keys = [*node.excluded_llm_metadata_keys, key]
+        node.excluded_embed_metadata_keys = [*node.excluded_embed_metadata_keys, key]
 
 
 def _put(node: BaseNode, name: str, value: str | list[str]) -> str:

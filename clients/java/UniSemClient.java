@@ -411,7 +411,10 @@ public final class UniSemClient {
                         hit.string("matched"), hit.doubleOrNull("relevance"), hit.doubleOrNull("judged"),
                         hit.parts.get("path") == null
                                 ? List.of()
-                                : hit.list("path").stream().map(String.class::cast).toList()));
+                                : hit.list("path").stream().map(String.class::cast).toList(),
+                        hit.parts.get("copies") == null
+                                ? List.of()
+                                : hit.list("copies").stream().map(Answer::of).map(StoredRecord::of).toList()));
             }
             return hits;
         }
@@ -437,9 +440,11 @@ public final class UniSemClient {
      * @param relevance the probability that it is relevant; {@code null} if the space cannot tell
      * @param judged what a reranker gave it; {@code null} if none did
      * @param path names that lead from what was asked for to it; empty if the graph had no part
+     * @param copies other records that have its picture, and those that nearly have where {@link Query#duplicates}
+     *     asks for one hit of these
      */
     public record Hit(StoredRecord record, double score, String matched, Double relevance, Double judged,
-            List<String> path) {}
+            List<String> path, List<StoredRecord> copies) {}
 
     /** Some records; {@code cursor} is where the next page begins, {@code null} after the last. */
     public record Page(List<StoredRecord> records, String cursor) {}

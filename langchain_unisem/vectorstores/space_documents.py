@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
 
-from langchain_unisem.documents import record_to_document, relevance
+from langchain_unisem.documents import record_to_document, relevance, stored_hit_to_document
 from langchain_unisem.queries import ImageQuery
 from langchain_unisem.vectorstores.inputs import (
     embedded_of_texts,
@@ -401,11 +401,11 @@ class SpaceDocuments(VectorStore):
 
 
 def _documents(hits: list[Hit]) -> list[Document]:
-    return [record_to_document(hit.record) for hit in hits]
+    return [stored_hit_to_document(hit) for hit in hits]
 
 
 def _scored(hits: list[Hit], scale: Callable[[float], float]) -> list[tuple[Document, float]]:
-    return [(record_to_document(hit.record), scale(hit.score)) for hit in hits]
+    return [(stored_hit_to_document(hit), scale(hit.score)) for hit in hits]
 
 
 def _is_stored(image: ImageRef | None) -> bool:

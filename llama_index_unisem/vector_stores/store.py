@@ -20,6 +20,7 @@ from llama_index.core.vector_stores.types import (
 )
 
 from llama_index_unisem.filters import to_filter
+from llama_index_unisem.nodes import tell_copies
 from llama_index_unisem.vector_stores.codec import (
     is_own_source,
     listed,
@@ -281,7 +282,8 @@ class UniSemVectorStore(BasePydanticVectorStore):
                 picture), ``mmr_threshold``, ``mmr_prefetch_k``, ``mmr_prefetch_factor``.
 
         Returns:
-            Nodes, similarities and ids, best first; empty lists if there are none.
+            Nodes, similarities and ids, best first; empty lists if there are none. Of nodes with
+            one picture the best is there, and its metadata name the others, as ``copies``.
 
         Raises:
             TypeError: An unknown option.
@@ -289,8 +291,11 @@ class UniSemVectorStore(BasePydanticVectorStore):
             VectorError: A vector of another dimension.
         """
         hits = run(self._opened.store, query, self.match, kwargs)
+        nodes = nodes_from([hit.record for hit in hits], self._opened.store)
+        for node, hit in zip(nodes, hits, strict=True):
+            tell_copies(node, hit)
         return VectorStoreQueryResult(
-            nodes=nodes_from([hit.record for hit in hits], self._opened.store),
+            nodes=nodes,
             similarities=[float(hit.score) for hit in hits],
             ids=[hit.record.id for hit in hits],
         )

@@ -50,6 +50,16 @@ def test_groups_are_printed(run: Run, photos: Path) -> None:
     )
 
 
+def test_links_to_a_file_are_no_further_picture(run: Run, photos: Path) -> None:
+    (photos / "hard.png").hardlink_to(photos / "three.png")
+    assert run("index", photos, "--into", "s.unisem").exit_code == 0
+    assert (
+        run("duplicates", "s.unisem")
+        .stdout.splitlines()[-1]
+        .startswith("2 groups among 6 pictures: 3 copies could go, ")
+    )
+
+
 def test_groups_as_json(run: Run, photos: Path) -> None:
     found = json.loads(run("duplicates", "s.unisem", "--json").stdout)
     assert (found["pictures"], found["copies"]) == (6, 3)

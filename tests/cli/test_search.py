@@ -374,6 +374,8 @@ def test_what_surrounds_hits_does_not_count_where_more_is_asked_for(
         others = [hit.record.id for hit in space.search_query(alone) if hit.record.id != "c5"]
     assert set(others[:3]) <= {hit.record.id for hit in found}
     assert len(found) > 3
+    assert any("c5" in hit.record.links.values() for hit in found)
+    assert "c5" not in {hit.record.id for hit in found}  # nor as a neighbour
 
 
 @pytest.mark.parametrize(

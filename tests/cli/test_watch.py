@@ -12,7 +12,9 @@ import pytest
 from tests.cli.conftest import Run
 from tests.cli.test_program import start
 from tests.support.pictures import noise
+from tests.support.toy import ToyEncoder
 from tests.support.waiting import until
+from unisem import SemanticSpace
 from unisem.ingest.folder_watch import FolderWatch
 
 pytest.importorskip("watchfiles")
@@ -86,6 +88,28 @@ def test_what_has_gone_goes_where_that_was_asked_once_and_it_was_deleted(
     lines = done.stdout[done.stdout.index("  1 removed") :].splitlines()
     assert [line.split("  ", 1)[1] for line in lines if "  " in line] == ["1 removed", "1 gone"]
     assert "gone: 2 files (cards/blue.png, cards/usb/a.png), kept, as left out" in done.stdout
+
+
+def test_pictures_without_a_look_are_looked_for_once(
+    run: Run, cards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def three_times(self: FolderWatch, stop: object) -> None:
+        self._changed()
+        noise(1).save(cards / "new.png")
+        self._changed()
+        self._changed()
+
+    monkeypatch.setattr(FolderWatch, "run", three_times)
+    monkeypatch.setattr("unisem.ingest.looking.remember_looks", lambda *a, **b: asked.append(a))
+    assert run("watch", cards, "--into", "s.unisem").exit_code == 0
+    assert len(asked) == 1
+    with SemanticSpace.open("s.unisem", encoder=ToyEncoder()) as space:
+        (record,) = space.get(["cards/new.png"])
+    assert record is not None
+    assert record.image is not None
+    assert record.image.look is not None  # which it has had from the start
 
 
 def test_a_name_that_is_no_unicode_is_told_as_json(

@@ -298,6 +298,7 @@ public final class Driver {
             parts.put("relevance", hit.relevance());
             parts.put("judged", hit.judged());
             parts.put("path", hit.path());
+            parts.put("copies", hit.copies().stream().map(Driver::plain).toList());
             plain.add(parts);
         }
         return plain;

@@ -79,6 +79,7 @@ def plain(hits: list[Hit]) -> list[dict[str, Any]]:
             "relevance": hit.relevance,
             "judged": hit.judged,
             "path": list(hit.path),
+            "copies": [plain_record(copy) for copy in hit.copies],
         }
         for hit in hits
     ]
@@ -122,6 +123,18 @@ def test_a_knowledge_graph_takes_part(
         expected = plain(card_space.search("colour", graph=GraphExpansion(method=method)))
         assert any(hit["path"] for hit in expected)
         assert java("search", query={"text": "colour", "graph": method}) == expected
+
+
+@pytest.mark.parametrize("duplicates", ["same", "keep"])
+def test_a_hit_tells_of_its_copies(
+    java: JavaClient, service: str, card_space: SemanticSpace, duplicates: Any
+) -> None:
+    card_space.add([Record(id="once more", text="my card", image=RED)])
+    card_space.add([Record(id="and again", image=RED)])
+    found = card_space.search(image=RED, k=3, match="image", duplicates=duplicates)
+    assert any(hit.copies for hit in found) == (duplicates == "same")
+    asked = {"image": base64_of(RED), "k": 3, "match": "image", "duplicates": duplicates}
+    assert java("search", query=asked) == plain(found)
 
 
 def weighted(share: float) -> Any:

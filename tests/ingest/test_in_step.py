@@ -641,3 +641,21 @@ def test_many_changes_end_in_what_a_fresh_index_has(
         compare(tmp_path_factory.mktemp("step"), actions)
 
     any_of_them()
+
+
+@pytest.mark.parametrize("is_beside", [True, False])
+def test_a_link_of_any_name_makes_no_file_another_folder_s(
+    tmp_path: Path, *, is_beside: bool
+) -> None:
+    folder = tmp_path / "photos"
+    (tmp_path / "else").mkdir()
+    folder.mkdir()
+    for number, name in enumerate("abc"):
+        noise(number).save(folder / f"{name}.png")
+    noise(9).save(tmp_path / "else" / "y", "PNG")
+    place = (tmp_path if is_beside else folder) / "s.unisem"
+    with SemanticSpace.open(place, encoder=ToyEncoder()) as space:
+        space.add_folder(folder)
+        (folder / "x").symlink_to(tmp_path / "else" / "y")
+        (folder / "a.png").unlink()
+        assert space.add_folder(folder).gone == ("photos/a.png",)

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from langchain_unisem import ImageQuery, UniSemVectorStore
 from tests.support.pictures import encoded, solid
 from tests.support.text_embeddings import WordEmbeddings
-from unisem import SemanticSpace
+from tests.support.toy import ToyEncoder
+from unisem import Record, SemanticSpace
 from unisem.errors import EncoderError, FilterError, ImageError
 
 TEXTS = [f"{colour} {thing}" for colour in ("red", "blue", "green") for thing in ("car", "hat")]
@@ -302,3 +303,22 @@ async def test_searches_run_side_by_side(
         await asyncio.sleep(0.01)
     together.wait(60)
     assert [found[0].page_content for found in await task] == ["red car", "blue hat"]
+
+
+def test_documents_name_the_copies_that_made_way() -> None:
+    red = encoded(solid("red"))
+    with SemanticSpace.open(None, encoder=ToyEncoder()) as space:
+        space.add([Record(id=name, text="red", image=red, metadata={"n": 1}) for name in "ab"])
+        space.add([Record(id="c", text="a red one")])
+        store = UniSemVectorStore(space=space)
+        for found in (
+            store.similarity_search("red", k=2),
+            [document for document, _ in store.similarity_search_with_score("red", k=2)],
+        ):
+            assert ids(found) == ["a", "c"]
+            assert found[0].metadata["unisem"]["copies"] == ["b"]
+            assert "unisem" not in found[1].metadata
+        (alone,) = store.get_by_ids(["a"])
+        assert "copies" not in alone.metadata["unisem"]
+        store.add_documents(found)
+        assert space.get(["a"])[0].metadata == {"n": 1}  # type: ignore[union-attr]

@@ -8,7 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from llama_index.core.schema import ImageNode, NodeRelationship, RelatedNodeInfo, TextNode
+from llama_index.core.schema import (
+    ImageNode,
+    MetadataMode,
+    NodeRelationship,
+    RelatedNodeInfo,
+    TextNode,
+)
 from llama_index.core.vector_stores.simple import SimpleVectorStore
 from llama_index.core.vector_stores.types import (
     FilterCondition,
@@ -21,6 +27,9 @@ from llama_index.core.vector_stores.types import (
 )
 
 from llama_index_unisem import UniSemVectorStore
+from tests.support.pictures import encoded, solid
+from tests.support.toy import ToyEncoder
+from unisem import Record, SemanticSpace
 from unisem.filters import Field
 from unisem.search.fusion import weighted_fusion
 
@@ -470,3 +479,20 @@ def test_captions_are_found_by_their_words() -> None:
     words.query_str = "cats tiger"
     assert set(check(store.query(words))) == {"a", "b"}
     assert check(store.view("image").query(words)) == ["a"]
+
+
+def test_nodes_name_the_copies_that_made_way() -> None:
+    red = encoded(solid("red"))
+    with SemanticSpace.open(None, encoder=ToyEncoder()) as space:
+        space.add([Record(id=name, text="red", image=red) for name in "ab"])
+        space.add([Record(id="c", text="a red one", metadata={"copies": "mine"})])
+        vector = space.encoder.encode_texts(["red"], role="query")[0].tolist()
+        found = UniSemVectorStore(space=space).query(
+            VectorStoreQuery(query_embedding=vector, similarity_top_k=2)
+        )
+    assert found.ids == ["a", "c"]
+    assert found.nodes is not None
+    assert found.nodes[0].metadata["copies"] == ["b"]
+    assert found.nodes[1].metadata["copies"] == "mine"
+    for mode in (MetadataMode.LLM, MetadataMode.EMBED):
+        assert "copies" not in found.nodes[0].get_metadata_str(mode)

@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -282,3 +283,10 @@ def test_a_reader_that_opens_while_the_segment_is_replaced(
     assert caplog.messages == []
     reader.close()
     writer.close()
+
+
+def test_records_may_come_one_by_one(tmp_path: Path) -> None:
+    with closing(FaissStore(tmp_path, ImageLibrary(tmp_path))) as store:
+        store.add(it for it in [item("a", 1), item("b", 2)])  # type: ignore[arg-type]
+        store.add(it for it in ())  # type: ignore[arg-type]
+        assert [record.id for record in store.select()] == ["a", "b"]

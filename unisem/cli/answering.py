@@ -75,12 +75,19 @@ class Answering:
         return hits
 
     def _others(self, query: Query, unlike: str) -> list[Hit]:
-        """The hits but for one record, as many as if it were not there, and what surrounds them."""
+        """The hits but for one record, as many as if it were not there, and what surrounds them.
+
+        What surrounds them may be the record itself, or a copy that made way for it, which is no
+        answer there either.
+        """
         from unisem.search.neighbors import with_neighbors
 
         hits = self.space.search_query(replace(query, k=query.k + 1, neighbors=0))
         others = [hit for hit in hits if not hit.stands_for(unlike)][: query.k]
-        return with_neighbors(self.space.store, others, query.neighbors, query.selection)
+        around = with_neighbors(self.space.store, others, query.neighbors, query.selection)
+        standing = [hit for hit in hits if hit.stands_for(unlike)]
+        left_out = {unlike, *(it.id for hit in standing for it in (hit.record, *hit.copies))}
+        return [hit for hit in around if hit.record.id not in left_out]
 
     def _keep(self, query: Query, shown: Sequence[str]) -> None:
         """Keep a search by words where somebody wants that; see `unisem feedback`."""

@@ -70,9 +70,10 @@ def duplicates(
 
 
 def _files(records: list[Record]) -> int:
-    """How many pictures are files of their own, or of no file, and no parts of documents."""
-    images = [(it.id, it.image) for it in records if it.image and it.image.region is None]
-    return len({name if image.path is None else image.path for name, image in images})
+    """How many files the pictures are that are no parts of documents; links to one are one."""
+    from unisem.search.duplicate_groups import Copy
+
+    return len({Copy.of(it).file for it in records if it.image and it.image.region is None})
 
 
 def _looks(space: SemanticSpace) -> dict[str, str]:

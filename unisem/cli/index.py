@@ -173,10 +173,12 @@ def add_folder(
     exclude: Sequence[str] | None = None,
     include: Sequence[str] | None = None,
     ray: RayIngestion | None = None,
+    is_first: bool = True,
 ) -> IngestReport:
     """Add a folder to a space under a progress bar; see `SemanticSpace.add_folder`.
 
-    Who asks to prune here asks for this very run, too.
+    Who asks to prune here asks for this very run, too. Pictures that were taken in before looks
+    were kept are looked for only in the first of several runs: what changes later has its look.
 
     Raises:
         typer.Exit: Ctrl-C; the person has been told what is kept.
@@ -196,7 +198,8 @@ def add_folder(
                 ray=ray,
                 progress=advance,
             )
-        _remember_looks(space, folder, report)
+        if is_first:
+            _remember_looks(space, folder, report)
         return report
     except KeyboardInterrupt:
         notices().print(

@@ -63,6 +63,7 @@ def watch(
                 location=not no_location,
                 exclude=exclude,
                 include=include,
+                is_first=last is None,
             )
             if as_json:
                 print_json(folder_report_as_json(report), indent=None)

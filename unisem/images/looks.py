@@ -12,6 +12,7 @@ the six; see ``docs/concepts/pictures.md``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,6 @@ LENGTH = 1 + _PARTS**2 + 3 * _COARSE**2
 """Characters of a look."""
 
 _WIDTH = 3 + _PARTS**2 + 3 * _COARSE**2  # of a row
-_MEAN = 0.08  # root mean square of the differences in brightness, as a share of its variation
-_MOST = 0.25  # the greatest one, in the same measure
 _SHADES = 18.0  # by which colours, and brightness in all, may differ
 _CONTRAST = 1.25  # by which variation may differ, as a factor
 _PLAIN = 3.0  # shades; what varies less is compared as if it varied so much
@@ -38,6 +37,22 @@ _LETTERS_APART = 2  # in proportions
 _BLOCK = 256  # looks that are compared with the first ones of the groups together
 _AT_ONCE = 4096  # of those
 _PAIRS = 16_384  # pairs whose parts are compared together
+_SLACK = 1e-4  # of a sum of squares, for what float32 makes of it
+_BRIGHTNESS = slice(3, 3 + _PARTS**2)  # of a row
+_COLOURS = slice(3 + _PARTS**2, _WIDTH)
+
+
+@dataclass(frozen=True, slots=True)
+class NearLimits:
+    """How much the parts of two pictures may differ in brightness, as multiples of its variation.
+
+    Attributes:
+        mean: Root mean square of the differences.
+        most: The greatest one.
+    """
+
+    mean: float = 0.12
+    most: float = 0.2
 
 
 def look_of(image: Image.Image) -> str:
@@ -148,20 +163,19 @@ def rows_of(looks: Sequence[str]) -> Floats:
     return np.concatenate([values[:, :1], mean, variation, parts, colours], 1)
 
 
-def are_near(ours: Floats, theirs: Floats) -> NDArray[np.bool_]:
+def are_near(ours: Floats, theirs: Floats, limits: NearLimits | None = None) -> NDArray[np.bool_]:
     """Which looks look nearly the same.
 
     Args:
         ours: ``(n, 195)``, of `rows_of`.
         theirs: ``(m, 195)``, likewise.
+        limits: By default those that were chosen, see ``docs/measured/duplicates.md``.
 
     Returns:
         ``(n, m)``.
     """
-    parts = slice(3, 3 + _PARTS**2)
-    a, b = ours[:, parts], theirs[:, parts]
-    squares = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * (a @ b.T)
-    near: NDArray[np.bool_] = squares <= (_MEAN * _PARTS) ** 2 + 1e-4
+    limits = limits or NearLimits()
+    near = candidates(ours, theirs, limits)
     rows, columns = np.nonzero(near)
     for start in range(0, len(rows), _PAIRS):
         here = rows[start : start + _PAIRS], columns[start : start + _PAIRS]
@@ -172,7 +186,29 @@ def are_near(ours: Floats, theirs: Floats) -> NDArray[np.bool_]:
             (apart[:, 0] <= _LETTERS_APART)
             & (apart[:, 1] <= _SHADES)
             & (np.maximum(ratio, 1 / ratio) <= _CONTRAST)
-            & (apart[:, parts].max(1, initial=0) <= _MOST)
-            & (apart[:, parts.stop :].max(1, initial=0) <= _SHADES)
+            & ((apart[:, _BRIGHTNESS] ** 2).sum(1) <= (limits.mean * _PARTS) ** 2 + _SLACK)
+            & (apart[:, _BRIGHTNESS].max(1, initial=0) <= limits.most)
+            & (apart[:, _COLOURS].max(1, initial=0) <= _SHADES)
         )
+    return near
+
+
+def candidates(ours: Floats, theirs: Floats, limits: NearLimits) -> NDArray[np.bool_]:
+    """All pairs that are near and few others, ``(n, m)``; told by sums, which cost little.
+
+    Brightness alone does not tell plain pictures, nor those that only get darker from one side to
+    the other: their parts are all alike, whatever the colours.
+    """
+    found = _within(ours[:, _BRIGHTNESS], theirs[:, _BRIGHTNESS], (limits.mean * _PARTS) ** 2)
+    if found.any():
+        most = 3 * (_COARSE * _SHADES) ** 2  # where each colour of each part is as far as it may
+        found &= _within(ours[:, _COLOURS], theirs[:, _COLOURS], most)
+    return found
+
+
+def _within(ours: Floats, theirs: Floats, squares: float) -> NDArray[np.bool_]:
+    """Whose sum of squared differences is at most that, or a little more, ``(n, m)``."""
+    mine, its = (ours**2).sum(1)[:, None], (theirs**2).sum(1)
+    slack = _SLACK + 4e-6 * (mine + its)  # of the matrix product
+    near: NDArray[np.bool_] = mine + its - 2 * (ours @ theirs.T) <= squares + slack
     return near

@@ -32,7 +32,8 @@ class FolderPresence:
         self._folder = folder
         self._files = files
         self._choice = choice
-        self._sources = locate(folder / "x")[:-1]
+        # Not by a file's name: there may be a link of that name, which leads elsewhere.
+        self._sources = f"{locate(folder).rstrip('/')}/".removeprefix("./")
         self._there: dict[str, bool] = {}  # folders beside this one
 
     def is_of(self, record: Record) -> bool:

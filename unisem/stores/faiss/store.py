@@ -85,6 +85,7 @@ class FaissStore(Store):
         self._graph = FaissGraph(self._files)
 
     def add(self, items: Sequence[EmbeddedRecord]) -> None:
+        items = list(items)  # which may come one by one
         if not items:
             return
         files, snapshots = self._files, self._files.snapshots
