@@ -139,8 +139,18 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
     ) -> dict[str, Any]:
         """Make input features of texts, each together with a picture from `prepare_image`."""
         said = [spelled_out(text, self._special) for text in texts]
+        pairs = self._pair_inputs(said, images, role)
         with self._lock:
-            return self._features(_pair_inputs(said, images), role)
+            return self._features(pairs, role)
+
+    def _pair_inputs(
+        self, texts: Sequence[str], images: Sequence[Image.Image], role: Role
+    ) -> list[dict[str, Any]]:
+        inputs = self._image_inputs(images)
+        if self._nests_images:  # its processor puts a picture where its mark stands in the text
+            mark = self.model[0].processor.image_token
+            texts = [f"{self.prompt(role) or ''}{mark}{text}" for text in texts]
+        return [one | {"text": text} for one, text in zip(inputs, texts, strict=True)]
 
     def _features(self, inputs: list[dict[str, Any]], role: Role) -> dict[str, Any]:
         features: dict[str, Any] = self.model.preprocess(
@@ -211,7 +221,8 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
     def _embed_pairs(
         self, texts: Sequence[str], images: Sequence[Image.Image], role: Role
     ) -> Vector:
-        return self._run(_pair_inputs(texts, images), role)
+        pairs = self._pair_inputs(texts, images, role)
+        return self._of_one_length(self._run(pairs, role), len(pairs))
 
     def _run(self, inputs: list[dict[str, Any]], role: Role) -> Vector:
         model, prompt = self.model, self.prompt(role)
@@ -228,10 +239,6 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
             wider = "float32" if self._dtype == "bfloat16" else "bfloat16 or float32"
             remedy += f"so load it with dtype={wider}"
         return rows_of(self, raw, remedy)
-
-
-def _pair_inputs(texts: Sequence[str], images: Sequence[Image.Image]) -> list[dict[str, Any]]:
-    return [{"image": image, "text": text} for text, image in zip(texts, images, strict=True)]
 
 
 def _outputs(model: Any) -> Iterator[Tensor]:

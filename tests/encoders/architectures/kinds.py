@@ -25,6 +25,7 @@ class Architecture:
         reference: Transformers' own vectors of it.
         lost: The beginning of weights that a vector depends on, and the file that holds them.
         exported: What ``export_onnx`` says where it refuses; ``None`` where it exports.
+        fused: Whether a text and a picture have one vector together.
         half: The least cosine between a vector in bfloat16 and in float32.
     """
 
@@ -32,6 +33,7 @@ class Architecture:
     reference: Callable[[Path], Reference] = of_joint
     lost: tuple[str, str] = ("text_model.encoder.layers.1.mlp", "model.safetensors")
     exported: str | None = None
+    fused: bool = False
     half: float = 0.99
 
 
@@ -59,12 +61,14 @@ ARCHITECTURES = {
         of_embedding_gemma_2,
         lost=(_LANGUAGE, "model.safetensors"),
         exported=_OWN_PICTURES,
+        fused=True,
     ),
     "Qwen3-VL-Embedding": Architecture(
         conversational.save_qwen3_vl_embedding,
         of_qwen3_vl,
         lost=(f"model.{_LANGUAGE}", "model.safetensors"),
         exported=_OWN_PICTURES,
+        fused=True,
     ),
     "BERT + ViT": Architecture(towers.save_bert_and_vit, of_towers, lost=_TOWER),
     "BERT + SigLIP": Architecture(towers.save_bert_and_siglip, of_towers, lost=_TOWER),

@@ -15,10 +15,11 @@ from unisem.encoders.base import Role
 
 @dataclass(frozen=True)
 class Reference:
-    """Vectors of any length, ``(d,)``, of one text and of one picture."""
+    """Vectors of any length, ``(d,)``, of one text, of one picture, and of the two as one."""
 
     text: Callable[[str, Role], Any]
     image: Callable[[Image.Image], Any]
+    pair: Callable[[str, Image.Image, Role], Any] | None = None
 
 
 def of_joint(directory: Path) -> Reference:
@@ -88,13 +89,15 @@ def of_qwen3_vl(directory: Path) -> Reference:
         output = network(**inputs, **pictures, mm_token_type_ids=kinds)
         return output.last_hidden_state[0, -1]
 
-    def image(image: Image.Image) -> Any:
+    def pair(text: str, image: Image.Image, role: Role) -> Any:
         pictures = processor(image, return_tensors="pt")
         count = int(pictures["image_grid_thw"].prod()) // processor.merge_size**2
         shown = "<|vision_start|>" + "<|image_pad|>" * count + "<|vision_end|>"
-        return last("document", shown, **pictures)
+        return last(role, shown + text, **pictures)
 
-    return Reference(lambda text, role: last(role, text), image)
+    return Reference(
+        lambda text, role: last(role, text), lambda image: pair("", image, "document"), pair
+    )
 
 
 def of_embedding_gemma_2(directory: Path) -> Reference:
@@ -111,12 +114,16 @@ def of_embedding_gemma_2(directory: Path) -> Reference:
         inputs = tokenizer(written, return_tensors="pt")
         return network(**inputs, **pictures).last_hidden_state[0].mean(0)
 
-    def image(image: Image.Image) -> Any:
+    def shown(before: str, image: Image.Image, after: str) -> Any:
         made = processor(image, return_tensors="pt")
         count = int(torch.as_tensor(made.pop("num_soft_tokens_per_image")).sum())
-        return mean("<|image>" + "<|image|>" * count + "<image|>", **made)
+        return mean(f"{before}<|image>{'<|image|>' * count}<image|>{after}", **made)
 
-    return Reference(lambda text, role: mean(prompts[role] + text), image)
+    return Reference(
+        lambda text, role: mean(prompts[role] + text),
+        lambda image: shown("", image, ""),
+        lambda text, image, role: shown(prompts[role], image, text),
+    )
 
 
 def _network(directory: Path) -> Any:

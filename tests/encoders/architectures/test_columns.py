@@ -56,6 +56,25 @@ def test_batch_independent(encoder: Encoder) -> None:
     np.testing.assert_allclose(encoder.encode_images(PICTURES, batch_size=3), alone, atol=1e-5)
 
 
+def test_fused(encoder: Encoder, architecture: Architecture, directory: Path) -> None:
+    import torch
+
+    assert encoder.fuses == architecture.fused
+    if not architecture.fused:
+        with pytest.raises(EncoderError):
+            encoder.encode_pairs(TEXTS, PICTURES)
+        return
+    pair = architecture.reference(directory).pair
+    assert pair is not None
+    for role in get_args(Role):
+        with torch.inference_mode():
+            asked = zip(TEXTS, PICTURES, strict=True)
+            theirs = torch.stack([pair(text, picture, role) for text, picture in asked])
+            theirs = torch.nn.functional.normalize(theirs, dim=-1).numpy()
+        ours = encoder.encode_pairs(TEXTS, PICTURES, role, batch_size=3)
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
 def test_truncation(encoder: Encoder) -> None:
     long = "a red cat " * 300
     texts = [long, f"{long} blue dog", f"blue dog {long}"]
