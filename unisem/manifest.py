@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unisem._version import __version__
 from unisem.common.atomic_files import publish
 from unisem.common.owned import check_owned
+from unisem.encoders.options import EncoderOptions
 from unisem.errors import CorruptStoreError, EncoderMismatchError, StoreError
 from unisem.stores.kind import Place, StoreKind
 from unisem.stores.registry import DEFAULT, kind_at, kind_named, kind_of
@@ -34,6 +35,7 @@ class Manifest:
         format: Layout of the space's directory.
         unisem: Version that created the space.
         pruned: The folders whose records go with their files, as `ImageLibrary.locate` names them.
+        options: How the encoder was asked to embed; attention is a machine's, and is not kept.
     """
 
     encoder: str
@@ -42,6 +44,7 @@ class Manifest:
     format: int = FORMAT
     unisem: str = __version__
     pruned: tuple[str, ...] = ()
+    options: EncoderOptions = field(default_factory=EncoderOptions)
 
     @classmethod
     def read(cls, place: Place) -> Manifest | None:
@@ -95,8 +98,11 @@ class Manifest:
     @classmethod
     def _parsed(cls, text: bytes, name: str) -> Manifest:
         try:
-            manifest = cls(**json.loads(text))
-        except (ValueError, TypeError, RecursionError) as error:
+            parts = json.loads(text)
+            manifest = cls(
+                **{**parts, "options": EncoderOptions.from_json(parts.get("options", {}))}
+            )
+        except (AttributeError, ValueError, TypeError, RecursionError) as error:
             raise CorruptStoreError(f"{name} cannot be read ({error})") from error
         texts: list[Any] = [manifest.encoder, manifest.fingerprint, manifest.store]
         pruned: Any = manifest.pruned
@@ -146,6 +152,13 @@ class Manifest:
         """
         if self.fingerprint == encoder.fingerprint:
             return
+        if differing := self.options.differing(encoder.options):
+            raise EncoderMismatchError(
+                f"{place} was built with the encoder {self.encoder!r} and "
+                f"{self.options.in_words(differing)}, not with {encoder.name!r} and "
+                f"{encoder.options.in_words(differing)}; their vectors cannot be compared. Leave "
+                "the encoder out, and the space opens with its own, or build a new space"
+            )
         remedy = f"Open it with encoder={self.encoder!r}, or build a new space"
         if self.encoder == encoder.name:
             remedy = "The model of that name has changed since; build the space anew"
@@ -160,6 +173,9 @@ class Manifest:
         parts = asdict(self)
         if not self.pruned:
             del parts["pruned"]  # which earlier versions do not know
+        parts["options"] = self.options.remembered
+        if not parts["options"]:
+            del parts["options"]  # likewise
         text = (json.dumps(parts, indent=2) + "\n").encode()
         if isinstance(place, str):
             kind_named(self.store)().write_manifest(place, text)

@@ -85,7 +85,8 @@ class SpaceParts:
         # A name that comes from a file is looked for on this machine only.
         is_told = encoder is None and manifest is not None
         named = "mini" if manifest is None else manifest.encoder
-        loaded = load_encoder(encoder or named, local_only=is_told)
+        told = manifest.options.remembered if is_told and manifest is not None else {}
+        loaded = load_encoder(encoder or named, local_only=is_told, **told)
         if place is not None and manifest is not None:
             manifest.check(loaded, place)
         roots = None if image_roots is None else listed_folders(image_roots)
@@ -99,7 +100,8 @@ class SpaceParts:
         opened = kind.open(place, image_library, lambda: loaded.dimension)
         opened.expect(loaded.fingerprint)
         if place is not None and manifest is None:  # after the store, which it vouches for
-            Manifest(loaded.name, loaded.fingerprint, kind.name).write(place)
+            made = Manifest(loaded.name, loaded.fingerprint, kind.name, options=loaded.options)
+            made.write(place)
         return cls(
             encoder=loaded,
             store=opened,

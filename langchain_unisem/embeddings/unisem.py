@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from dataclasses import fields
+from typing import Any, Self
 
 from langchain_core.embeddings import Embeddings
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from langchain_unisem.queries import ImageQuery
 from unisem.common.threads import InThread
-from unisem.encoders import Encoder, load_encoder
+from unisem.encoders import Encoder, EncoderOptions, load_encoder
+from unisem.encoders.options import Attention, Dtype
 from unisem.errors import ImageError
 from unisem.images.reference import ImageSource, sources_as_list
 from unisem.records import Vector
 from unisem.search.composition import Asked, vectors_of
+
+_OPTIONS = tuple(field.name for field in fields(EncoderOptions))
 
 
 class UniSemEmbeddings(BaseModel, Embeddings):
@@ -29,7 +33,9 @@ class UniSemEmbeddings(BaseModel, Embeddings):
 
     Key init args:
         model: ``"mini"``, a directory, or a hub id such as ``"google/siglip2-base-patch16-224"``.
-        encoder: A `unisem.Encoder` made already, instead of ``model``, ``device`` and ``dtype``.
+        encoder: A `unisem.Encoder` made already, instead of ``model`` and how it is to embed.
+        dimension, query_instruction, document_instruction, max_pixels, attention: As of
+            `unisem.load_encoder`; the model decides by default.
         device: ``"cpu"``, ``"cuda"``, ``"mps"`` …; the best one present by default.
         dtype: ``"float32"``, ``"float16"`` or ``"bfloat16"``.
         batch_size: Inputs that go through the model at once.
@@ -66,18 +72,26 @@ class UniSemEmbeddings(BaseModel, Embeddings):
     model: str = "mini"
     encoder: Encoder = Field(default=None, repr=False, exclude=True)  # type: ignore[assignment]
     device: str | None = None
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    dtype: Dtype = "float32"
+    dimension: int | None = None
+    query_instruction: str | None = None
+    document_instruction: str | None = None
+    max_pixels: int | None = None
+    attention: Attention | None = None
     batch_size: int = Field(default=32, ge=1)
 
     @model_validator(mode="after")
     def _find_encoder(self) -> Self:
         put = object.__setattr__  # the fields are frozen for everybody else
         if "encoder" not in self.model_fields_set:
-            put(self, "encoder", load_encoder(self.model, device=self.device, dtype=self.dtype))
-        elif replaced := self.model_fields_set & {"model", "device", "dtype"}:
+            options = {name: getattr(self, name) for name in _OPTIONS}
+            put(self, "encoder", load_encoder(self.model, device=self.device, **options))
+        elif replaced := self.model_fields_set & {"model", "device", *_OPTIONS}:
             raise ValueError(f"give either encoder or {', '.join(sorted(replaced))}, not both")
         else:
             put(self, "model", self.encoder.name)
+            for name in _OPTIONS:
+                put(self, name, getattr(self.encoder.options, name))
         return self
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:

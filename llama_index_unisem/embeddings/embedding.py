@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +30,9 @@ from llama_index_unisem.embeddings.cache import RoleCache, caching_queries
 from llama_index_unisem.embeddings.node_vectors import NodePlan
 from llama_index_unisem.events import embedding_events
 from unisem.common.threads import InThread
-from unisem.encoders import Encoder, load_encoder
+from unisem.encoders import Encoder, EncoderOptions, load_encoder
 from unisem.encoders.base import Role
+from unisem.encoders.options import Attention, Dtype
 from unisem.errors import EncoderMismatchError
 from unisem.images.reference import ImageRef, ImageSource, sources_as_list
 from unisem.search.composition import mean_of
@@ -56,7 +58,12 @@ class UniSemEmbedding(MultiModalEmbedding):
     """
 
     device: str | None = Field(default=None, description="Where a model that was named computes.")
-    dtype: str = Field(default="float32", description="In which precision it computes.")
+    dtype: Dtype = Field(default="float32", description="In which precision it computes.")
+    dimension: int | None = Field(default=None, description="Numbers of a vector that are kept.")
+    query_instruction: str | None = Field(default=None, description="What goes before a query.")
+    document_instruction: str | None = Field(default=None, description="Before any other text.")
+    max_pixels: int | None = Field(default=None, description="Pixels of a picture, at most.")
+    attention: Attention | None = Field(default=None, description="How it computes attention.")
     _encoder: Encoder | None = PrivateAttr()
     _named: bool = PrivateAttr()
 
@@ -66,7 +73,12 @@ class UniSemEmbedding(MultiModalEmbedding):
         *,
         encoder: Encoder | None = None,
         device: str | None = None,
-        dtype: str = "float32",
+        dtype: Dtype = "float32",
+        dimension: int | None = None,
+        query_instruction: str | None = None,
+        document_instruction: str | None = None,
+        max_pixels: int | None = None,
+        attention: Attention | None = None,
         embed_batch_size: int = 32,
         callback_manager: CallbackManager | None = None,
         num_workers: int | None = None,
@@ -81,6 +93,12 @@ class UniSemEmbedding(MultiModalEmbedding):
             encoder: An encoder, instead of a name.
             device: As the field.
             dtype: As the field.
+            dimension: How many numbers of a vector are kept; see `load_encoder`, also for the
+                next four.
+            query_instruction: As the field.
+            document_instruction: As the field.
+            max_pixels: As the field.
+            attention: As the field.
             embed_batch_size: Inputs that go through the model at once.
             callback_manager: As in every LlamaIndex component.
             num_workers: As in every LlamaIndex embedding.
@@ -92,10 +110,18 @@ class UniSemEmbedding(MultiModalEmbedding):
         Raises:
             EncoderError: No such model.
             EncoderMismatchError: The model's fingerprint is another one.
-            ValueError: A name and an encoder of another name.
+            ValueError: A name and an encoder of another name, or loaded with other options.
         """
+        options = EncoderOptions(
+            dtype=dtype,
+            dimension=dimension,
+            query_instruction=query_instruction,
+            document_instruction=document_instruction,
+            max_pixels=max_pixels,
+            attention=attention,
+        )
         if encoder is None:
-            found = load_encoder(model_name or "mini", device=device, dtype=dtype)
+            found = load_encoder(model_name or "mini", device=device, **options.given)
         elif not isinstance(encoder, Encoder):
             raise TypeError(f"encoder must be a unisem.Encoder, not {type(encoder).__name__}")
         elif model_name not in (None, encoder.name):
@@ -103,7 +129,7 @@ class UniSemEmbedding(MultiModalEmbedding):
                 f"model_name={model_name!r} and encoder={encoder.name!r} differ; give one of them"
             )
         else:
-            found = encoder
+            found = load_encoder(encoder, **options.given)
         if fingerprint is not None and fingerprint != found.fingerprint:
             raise EncoderMismatchError(
                 f"the encoder {found.name!r} has the fingerprint {found.fingerprint[:12]}, and "
@@ -120,7 +146,8 @@ class UniSemEmbedding(MultiModalEmbedding):
             rate_limiter=rate_limiter,
         )
         self.device = device
-        self.dtype = dtype
+        for name, value in asdict(found.options).items():
+            setattr(self, name, value)
         self._encoder = found
         self._named = encoder is None
 

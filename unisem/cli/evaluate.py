@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from unisem.cli.encoder_options import PLAIN, encoder_options
 from unisem.cli.options import (
     CaptionColumn,
     Clean,
@@ -19,6 +20,7 @@ from unisem.cli.options import (
 from unisem.cli.progress import progress_bars
 from unisem.cli.terminal import amount, note, results, skipped_lines
 from unisem.common.printable import plain
+from unisem.encoders.options import EncoderOptions
 
 _BENCHMARKS = "Benchmarks"
 _WORST = 5  # classes that are named
@@ -36,11 +38,13 @@ if TYPE_CHECKING:
     from unisem.pairs import PairDataset
 
 
+@encoder_options()
 def evaluate(
     data: Data,
     encoder: Annotated[
         str, typer.Option(metavar="NAME", help="mini, a directory or a hub id.")
     ] = "mini",
+    asked: EncoderOptions = PLAIN,
     against: Annotated[
         str | None, typer.Option(metavar="OTHER", help="An encoder to compare it with.")
     ] = None,
@@ -171,7 +175,7 @@ def evaluate(
         seed=seed,
         splits=splits,
     )
-    chosen = load_encoder(encoder)
+    chosen = load_encoder(encoder, **asked.given)
     other = None if against is None else load_encoder(against)
     try:
         with progress_bars() as show:

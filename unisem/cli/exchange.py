@@ -8,10 +8,12 @@ from typing import Annotated, Literal
 
 import typer
 
+from unisem.cli.encoder_options import PLAIN, encoder_for, encoder_options
 from unisem.cli.options import AsJson, ImageRoots, Into, NewEncoder, NewStore, Space
 from unisem.cli.progress import progress_bar
 from unisem.cli.terminal import amount, note, print_json, results, skipped_lines
 from unisem.common.printable import plain
+from unisem.encoders.options import EncoderOptions
 
 _SHOWN = 10  # skipped inputs that are listed
 
@@ -66,10 +68,12 @@ def export_(
         note(line)
 
 
+@encoder_options()
 def import_(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="An export.")],
     into: Into,
     encoder: NewEncoder = None,
+    asked: EncoderOptions = PLAIN,
     store: NewStore = None,
     vectors: Annotated[
         Literal["keep", "renew", "renew-texts"],
@@ -91,14 +95,17 @@ def import_(
     if Manifest.read(into) is None:
         if encoder is None and info.encoder is not None and vectors == "keep":
             # A name that comes from a file is looked for on this machine only.
-            chosen = load_encoder(info.encoder, local_only=True)
+            told = info.options.remembered if asked == EncoderOptions() else asked.given
+            chosen = load_encoder(info.encoder, local_only=True, **told)
         else:
-            chosen = load_encoder(encoder or "mini")
+            chosen = load_encoder(encoder or "mini", **asked.given)
         if vectors != "renew":
             check_encoder(info, chosen, directory, vectors)
         info.verify(directory)
     with (
-        SemanticSpace.open(into, encoder=chosen or encoder, store=store) as space,
+        SemanticSpace.open(
+            into, encoder=chosen or encoder_for(encoder, asked, into), store=store
+        ) as space,
         progress_bar("importing") as advance,
     ):
         report = import_space(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unisem.cli.caption import captioner_for, fill, print_report
+from unisem.cli.encoder_options import PLAIN, encoder_for, encoder_options
 from unisem.cli.folder_report import folder_report_as_json, print_folder_report
 from unisem.cli.options import (
     AsJson,
@@ -26,6 +27,7 @@ from unisem.cli.terminal import amount, notices, print_json, results
 from unisem.cli.tokens import kept_tokens, make_tokens, print_tokens
 from unisem.common.lazy import require
 from unisem.common.printable import plain
+from unisem.encoders.options import EncoderOptions
 
 if TYPE_CHECKING:
     from unisem.ingest.ingest_report import IngestReport
@@ -37,10 +39,12 @@ if TYPE_CHECKING:
 _MACHINES = "Many machines"
 
 
+@encoder_options()
 def index(
     folder: Annotated[Path, typer.Argument(help="Pictures, captions and texts.")],
     into: Into,
     encoder: NewEncoder = None,
+    asked: EncoderOptions = PLAIN,
     store: NewStore = None,
     show_skipped: Annotated[
         bool, typer.Option("--show-skipped", help="List every input that was skipped.")
@@ -124,7 +128,8 @@ def index(
     check_patterns(exclude, include)
     if not folder.is_dir():  # before a space is made for nothing
         raise NotADirectoryError(f"{folder} is not a folder")
-    with SemanticSpace.open(into, encoder=encoder, store=store, tokens_for=tokens_for) as space:
+    chosen = encoder_for(encoder, asked, into)
+    with SemanticSpace.open(into, encoder=chosen, store=store, tokens_for=tokens_for) as space:
         captioner = None if caption is None else captioner_for(space, caption)
         report = add_folder(
             space,

@@ -48,6 +48,7 @@ def stats(space: Space, as_json: AsJson = False) -> None:
         parts = {
             "encoder": manifest.encoder,
             "fingerprint": manifest.fingerprint,
+            "options": manifest.options.remembered,
             "store": manifest.store,
             **asdict(found),
             "tokens": [
@@ -180,6 +181,7 @@ def maintenance_of(space: Place, manifest: Manifest | None) -> Maintenance:
 
 def _stats_table(manifest: Manifest, found: Statistics, kept: Sequence[TokenFile]) -> Table:
     records, vectors = found.records, found.vectors
+    asked = {k: v for k, v in manifest.options.remembered.items() if k != "dimension"}
     lines = [
         (
             "records",
@@ -194,6 +196,7 @@ def _stats_table(manifest: Manifest, found: Statistics, kept: Sequence[TokenFile
         ),
         ("dimension", "none yet" if found.dimension is None else str(found.dimension)),
         ("encoder", f"{manifest.encoder} ({manifest.fingerprint[:12]})"),
+        *((name.replace("_", " "), str(value)) for name, value in asked.items()),
         ("store", manifest.store),
         *found.remarks.items(),
         *((name, _size(size)) for name, size in found.sizes.items()),

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from unisem.cli.encoder_options import PLAIN, encoder_for, encoder_options
 from unisem.cli.options import (
     CaptionColumn,
     Clean,
@@ -20,6 +21,7 @@ from unisem.cli.progress import progress_bars
 from unisem.cli.recipe_options import recipe_options
 from unisem.cli.terminal import results
 from unisem.cli.training_report import checked_parts, print_training
+from unisem.encoders.options import EncoderOptions
 from unisem.training.recipe import Recipe
 
 _TOWERS = "Start from two networks"
@@ -71,11 +73,13 @@ TensorBoard = Annotated[
 
 
 @recipe_options(Recipe)
+@encoder_options("query_instruction", "document_instruction", "max_pixels", "attention")
 def train(
     *,
     data: Data,
     output: Output,
     encoder: Start = None,
+    asked: EncoderOptions = PLAIN,
     resume: Resume = False,
     sharded: Sharded = False,
     images: Images = None,
@@ -108,9 +112,8 @@ def train(
         clean=clean,
         unpack_to=work / "pictures",
     )
-    start = trainable_encoder(
-        _start(encoder, text_tower, image_tower, dimension, work, recipe.seed), pairs.forms
-    )
+    named = _start(encoder, text_tower, image_tower, dimension, work, recipe.seed)
+    start = trainable_encoder(encoder_for(named, asked) or named, pairs.forms)
     out = results()
     out.quiet = not is_first_process()  # under torchrun one process speaks
     training, testing = checked_parts(out, data, pairs, held_out, recipe.seed)

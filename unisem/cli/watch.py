@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from unisem.cli.encoder_options import PLAIN, encoder_for, encoder_options
 from unisem.cli.folder_report import folder_report_as_json, print_folder_report, print_remarks
 from unisem.cli.index import add_folder
 from unisem.cli.options import (
@@ -23,15 +24,18 @@ from unisem.cli.options import (
 from unisem.cli.terminal import amount, note, print_json, results
 from unisem.common.lazy import require
 from unisem.common.printable import plain
+from unisem.encoders.options import EncoderOptions
 
 if TYPE_CHECKING:
     from unisem.ingest.ingest_report import IngestReport
 
 
+@encoder_options()
 def watch(
     folder: Annotated[Path, typer.Argument(help="Pictures, captions and texts.")],
     into: Into,
     encoder: NewEncoder = None,
+    asked: EncoderOptions = PLAIN,
     store: NewStore = None,
     prune: Prune = None,
     no_location: Annotated[
@@ -52,7 +56,8 @@ def watch(
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a folder")
     last: IngestReport | None = None
-    with SemanticSpace.open(into, encoder=encoder, store=store) as space:
+    chosen = encoder_for(encoder, asked, into)
+    with SemanticSpace.open(into, encoder=chosen, store=store) as space:
 
         def changed() -> None:
             nonlocal last

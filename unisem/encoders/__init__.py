@@ -2,5 +2,6 @@
 
 from unisem.encoders.base import Encoder, Role
 from unisem.encoders.loading import load_encoder
+from unisem.encoders.options import EncoderOptions
 
-__all__ = ["Encoder", "Role", "load_encoder"]
+__all__ = ["Encoder", "EncoderOptions", "Role", "load_encoder"]

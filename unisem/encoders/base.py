@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from unisem.common.unit_vectors import unit_rows
+from unisem.encoders.options import EncoderOptions
 from unisem.errors import EncoderError, ModalityError
 from unisem.images.reference import ImageSource, open_image
 from unisem.records import Vector, check_unicode
@@ -48,6 +49,11 @@ class Encoder(ABC):
     @abstractmethod
     def dimension(self) -> int:
         """Length of every vector."""
+
+    @property
+    def options(self) -> EncoderOptions:
+        """How the model was asked to embed; as it does by itself unless an encoder says more."""
+        return EncoderOptions()
 
     @abstractmethod
     def encode_texts(

@@ -8,17 +8,28 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from unisem.common.lazy_property import lazy_property
 from unisem.common.threads import in_order, workers
-from unisem.encoders.base import Encoder, Progress, Role, check_pairs, texts_as_list
-from unisem.errors import ModalityError
+from unisem.encoders.base import (
+    Encoder,
+    Progress,
+    Role,
+    check_pairs,
+    rows_of,
+    texts_as_list,
+)
+from unisem.encoders.options import EncoderOptions
+from unisem.errors import EncoderError, ModalityError
 from unisem.images.reference import ImageSource, open_image, sources_as_list
+from unisem.models.model_kind import read_config
 from unisem.models.special_tokens import spelled_out
 from unisem.records import Modality, Vector
 
@@ -37,7 +48,59 @@ class BatchedEncoder(Encoder):
     """
 
     directory: Path
+    _options: EncoderOptions
     _has_reported = False  # that a text was cut
+
+    @property
+    @abstractmethod
+    def model_fingerprint(self) -> str:
+        """The fingerprint of the model, without options."""
+
+    @property
+    @abstractmethod
+    def model_dimension(self) -> int:
+        """How many numbers the model gives."""
+
+    @property
+    def options(self) -> EncoderOptions:
+        return self._options
+
+    @lazy_property
+    def fingerprint(self) -> str:
+        return self._options.fingerprint(self.model_fingerprint)
+
+    @property
+    def image_fingerprint(self) -> str:
+        """The same for any instruction of queries, which no picture's vector depends on."""
+        return replace(self._options, query_instruction=None).fingerprint(self.model_fingerprint)
+
+    @lazy_property
+    def dimension(self) -> int:
+        """All that the model gives, or as many as was asked for, or as its configuration says."""
+        whole, cut = self.model_dimension, self._options.dimension
+        if cut is None:
+            return min(whole, self._saved_dimension or whole)
+        if cut > whole:
+            raise EncoderError(
+                f"the encoder {self.name!r} gives {whole} numbers, and dimension={cut} asks for "
+                f"more; pass at most {whole}"
+            )
+        return cut
+
+    @property
+    def _saved_dimension(self) -> int | None:
+        """What a saved model says of itself, by sentence-transformers' name for it."""
+        file = self.directory / "config_sentence_transformers.json"
+        said = read_config(file, f"the encoder {self.name!r}", EncoderError).get("truncate_dim")
+        if said is not None and (type(said) is not int or said < 1):
+            raise EncoderError(
+                f"the encoder {self.name!r} says truncate_dim={said!r} in {file.name}"
+            )
+        return said
+
+    def _rows(self, raw: ArrayLike, remedy: str = "") -> Vector:
+        """What the model gave, ``(n, d)``, as unit rows of `dimension` numbers: the first ones."""
+        return rows_of(self, np.asarray(raw)[:, : self.dimension], remedy)
 
     @abstractmethod
     def supports(self, modality: Modality) -> bool:

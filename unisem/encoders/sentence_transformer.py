@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from PIL import Image
 
 from unisem.common.lazy_property import lazy_property
-from unisem.encoders.base import Role, rows_of
+from unisem.encoders.base import Role
 from unisem.encoders.batched import BatchedEncoder
+from unisem.encoders.options import EncoderOptions
+from unisem.encoders.picture_sizes import limit_pixels
 from unisem.errors import EncoderError
 from unisem.models.finding import fingerprint_model
 from unisem.models.local_model import LocalModel
@@ -43,28 +46,50 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
         name: What to call the model.
         directory: Its files, weights as safetensors.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; the best one present if ``None``.
-        dtype: Name of the floating type to compute in.
+        options: How it is to embed.
 
     Raises:
-        EncoderError: At the first use, if the files do not load without running foreign code.
+        EncoderError: At the first use, if the files do not load without running foreign code, or
+            the model cannot do what the options say.
     """
 
     role = "encoder"
     failure = EncoderError
 
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        *,
+        device: str | None = None,
+        options: EncoderOptions | None = None,
+    ) -> None:
+        self._options = options or EncoderOptions()
+        super().__init__(
+            name,
+            directory,
+            device=device,
+            dtype=self._options.dtype,
+            attention=self._options.attention,
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        return {"device": self._device, "options": self._options}
+
     @lazy_property
-    def fingerprint(self) -> str:
+    def model_fingerprint(self) -> str:
         return fingerprint_model(self.directory)
 
     @lazy_property
-    def dimension(self) -> int:
-        dimension = self.model.get_embedding_dimension()
+    def model_dimension(self) -> int:
+        with self.model.truncate_embeddings(None):
+            dimension = self.model.get_embedding_dimension()
         if isinstance(dimension, int):
             return dimension
         probe: dict[str, Any] = {"text": "a"}
         if not self.supports("text"):
             probe = {"image": Image.new("RGB", (64, 64))}
-        return int(self._run([probe], "document").shape[1])
+        return int(self._raw([probe], "document").shape[1])
 
     def _load(self) -> Any:
         import torch
@@ -74,6 +99,11 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
         for module in model.modules():
             if isinstance(module, torch.nn.Softmax) and module.dim is None:
                 module.dim = -1  # a saved Dense forgets the axis of its activation
+        asked = self._options
+        own = {"query": asked.query_instruction, "document": asked.document_instruction}
+        model.prompts |= {name: text for name, text in own.items() if text is not None}
+        if asked.max_pixels is not None:
+            limit_pixels(processors_of(model), asked.max_pixels, f"the encoder {self._name!r}")
         # Convolutions run up to three times faster with the channels last in memory; those over
         # films (five axes) have no such form.
         for weight in model.parameters():
@@ -193,30 +223,13 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
     @property
     def image_processors(self) -> list[Any]:
         """What transformers prepares pictures with, of each network inside."""
-        processors = (getattr(module, "processor", None) for module in self.model.modules())
-        found = [getattr(one, "image_processor", one) for one in processors]
-        return [
-            one
-            for one in {id(one): one for one in found}.values()
-            if hasattr(one, "resample") and image_side(one) is not None
-        ]
+        return [one for one in processors_of(self.model) if image_side(one) is not None]
 
     def _embed_texts(self, texts: Sequence[str], role: Role) -> Vector:
-        return self._of_one_length(self._run([{"text": text} for text in texts], role), len(texts))
+        return self._run([{"text": text} for text in texts], role)
 
     def _embed_images(self, images: Sequence[Image.Image]) -> Vector:
-        vectors = self._run(self._image_inputs(images), "document")
-        return self._of_one_length(vectors, len(images))
-
-    def _of_one_length(self, vectors: Vector, count: int) -> Vector:
-        if vectors.shape != (count, self.dimension):
-            raise EncoderError(
-                f"the encoder {self.name!r} gave {len(vectors)} vectors of {vectors.shape[1]} "
-                f"numbers for {count} inputs, and its configuration says that there are "
-                f"{self.dimension} in each: its sides do not belong together, or its configuration "
-                "is another model's"
-            )
-        return vectors
+        return self._run(self._image_inputs(images), "document")
 
     def _embed_pairs(
         self, texts: Sequence[str], images: Sequence[Image.Image], role: Role
@@ -224,21 +237,38 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
         pairs = self._pair_inputs(texts, images, role)
         return self._of_one_length(self._run(pairs, role), len(pairs))
 
-    def _run(self, inputs: list[dict[str, Any]], role: Role) -> Vector:
+    def _raw(self, inputs: list[dict[str, Any]], role: Role) -> Any:
         model, prompt = self.model, self.prompt(role)
-        with self._lock:
-            raw = model.encode(
+        with self._lock, model.truncate_embeddings(None):  # cut in one place, for all runtimes
+            return model.encode(
                 inputs,
                 prompt=prompt,
                 task=role,
                 batch_size=len(inputs),
                 show_progress_bar=False,
             )
+
+    def _run(self, inputs: list[dict[str, Any]], role: Role) -> Vector:
+        raw = self._raw(inputs, role)
+        if raw.shape != (len(inputs), self.model_dimension):
+            raise EncoderError(
+                f"the encoder {self.name!r} gave {len(raw)} vectors of {raw.shape[1]} numbers for "
+                f"{len(inputs)} inputs, and its configuration says that there are "
+                f"{self.model_dimension} in each: its sides do not belong together, or its "
+                "configuration is another model's"
+            )
         remedy = "" if self._dtype == "float32" else f"; {self._dtype} may be too narrow for it, "
         if remedy:
             wider = "float32" if self._dtype == "bfloat16" else "bfloat16 or float32"
             remedy += f"so load it with dtype={wider}"
-        return rows_of(self, raw, remedy)
+        return self._rows(raw, remedy)
+
+
+def processors_of(model: Any) -> list[Any]:
+    """What transformers prepares pictures with, of each network in a ``SentenceTransformer``."""
+    processors = (getattr(module, "processor", None) for module in model.modules())
+    found = [getattr(one, "image_processor", one) for one in processors]
+    return [one for one in {id(one): one for one in found}.values() if hasattr(one, "resample")]
 
 
 def _outputs(model: Any) -> Iterator[Tensor]:

@@ -13,6 +13,7 @@ from secrets import token_hex
 
 from unisem.calibration import Calibration, save_calibration
 from unisem.common.skipped import Skipped
+from unisem.encoders import EncoderOptions
 from unisem.errors import CorruptStoreError, ExchangeError, ImageError, StoreError
 from unisem.exchange.entries import EntryWriter
 from unisem.exchange.graph_file import write_graph, write_salvaged
@@ -75,6 +76,7 @@ class _Source:
     fingerprint: str | None
     calibration: Calibration | None = None
     graph: GraphStore | SalvagedGraph | None = None
+    options: EncoderOptions = field(default_factory=EncoderOptions)
 
 
 def export_space(
@@ -152,6 +154,7 @@ def salvage_space(
             None if manifest is None else manifest.encoder,
             None if manifest is None else manifest.fingerprint,
             graph=salvage.graph,
+            options=EncoderOptions() if manifest is None else manifest.options,
         )
         report = _write(source, Path(directory), check_layout(layout), copy_images, progress)
         return replace(
@@ -179,6 +182,7 @@ def _opened(space: SemanticSpace | str | os.PathLike[str]) -> Iterator[_Source]:
             encoder.fingerprint,
             space.calibration,
             _graph_of(store),
+            encoder.options,
         )
         return
     path = place_of(space)
@@ -191,7 +195,8 @@ def _opened(space: SemanticSpace | str | os.PathLike[str]) -> Iterator[_Source]:
         opened.expect(fingerprint)
         count, dimension, calibration = len(opened), opened.dimension, opened.calibration
         graph = _graph_of(opened)
-        yield _Source(items, pictures, count, dimension, name, fingerprint, calibration, graph)
+        parts = items, pictures, count, dimension, name, fingerprint, calibration, graph
+        yield _Source(*parts, manifest.options)
     finally:
         opened.close()
 
@@ -289,6 +294,7 @@ def _fill(
         vectors=vectors,
         pictures=pictures,
         files=digests(unfinished, layout),
+        options=source.options,
     )
     info.write(unfinished)
     return ExportReport(records, vectors, pictures, tuple(missing))

@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 
 from unisem._version import __version__
 from unisem.common.owned import is_own_file
+from unisem.encoders import EncoderOptions
 from unisem.errors import ExchangeError
 
 FILE = "export.json"
@@ -41,6 +42,7 @@ class ExportInfo:
         pictures: How many records have a copy of their picture in the export.
         files: Size in bytes and SHA-256 of each file, by name; not those of the pictures, whose
             digests are in their records.
+        options: How the encoder was asked to embed.
     """
 
     layout: Layout
@@ -51,6 +53,7 @@ class ExportInfo:
     vectors: int
     pictures: int
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    options: EncoderOptions = field(default_factory=EncoderOptions)
 
     @classmethod
     def read(cls, directory: Path) -> ExportInfo:
@@ -78,8 +81,8 @@ class ExportInfo:
             )
         parts.pop("unisem", None)
         try:
-            info = cls(**parts)
-        except TypeError as error:
+            info = cls(**{**parts, "options": EncoderOptions.from_json(parts.get("options", {}))})
+        except (TypeError, ValueError) as error:
             raise ExchangeError(f"{path}: {error}") from error
         info._check(path)
         return info
@@ -123,7 +126,10 @@ class ExportInfo:
             "format": FORMAT,
             "unisem": __version__,
             **{name: getattr(self, name) for name in self.__dataclass_fields__},
+            "options": self.options.remembered,
         }
+        if not parts["options"]:
+            del parts["options"]  # which earlier versions do not know
         (directory / FILE).write_text(json.dumps(parts, indent=2) + "\n", encoding="utf-8")
 
 

@@ -49,6 +49,7 @@ def load_offline(
     *,
     device: str | None,
     dtype: str,
+    attention: str | None = None,
     what: str,
     failure: type[UniSemError],
     outputs: Callable[[Any], Iterable[Tensor]],
@@ -60,6 +61,7 @@ def load_offline(
         directory: A model directory with safetensors weights.
         device: As for ``torch``; the best one present if ``None``.
         dtype: Name of a torch floating type.
+        attention: How attention is computed, by transformers' names; as it is if ``None``.
         what: What to call the model in an error, for example ``the encoder 'mini'``.
         failure: The error to raise where the files do not load, lack weights, or would need code
             of their own.
@@ -72,6 +74,7 @@ def load_offline(
     weights_dtype = getattr(torch, dtype)
     refuse_adapter_within(directory, what, failure)
     refuse_foreign_code(directory, what, failure)
+    how = {} if attention is None else {"attn_implementation": attention}
     try:
         with watched_loading() as loaded, without_video():
             model = architecture(
@@ -79,7 +82,7 @@ def load_offline(
                 device=device,
                 local_files_only=True,
                 trust_remote_code=False,
-                model_kwargs={"dtype": weights_dtype, "use_safetensors": True},
+                model_kwargs={"dtype": weights_dtype, "use_safetensors": True, **how},
             )
     except loading_errors() as error:
         if needs_torchvision(error):

@@ -27,6 +27,7 @@ class LocalModel(Carried):
         directory: Its files, weights as safetensors.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; the best one present if ``None``.
         dtype: Name of the floating type to compute in.
+        attention: How attention is computed, by transformers' names; as the model does if ``None``.
 
     Attributes:
         directory: The model's files.
@@ -41,7 +42,13 @@ class LocalModel(Carried):
     failure: ClassVar[type[UniSemError]]
 
     def __init__(
-        self, name: str, directory: Path, *, device: str | None = None, dtype: str = "float32"
+        self,
+        name: str,
+        directory: Path,
+        *,
+        device: str | None = None,
+        dtype: str = "float32",
+        attention: str | None = None,
     ) -> None:
         if dtype not in ("float32", "float16", "bfloat16"):
             raise ValueError(f"dtype must be float32, float16 or bfloat16, not {dtype!r}")
@@ -49,6 +56,7 @@ class LocalModel(Carried):
         self._name = name
         self._device = device
         self._dtype = dtype
+        self._attention = attention
         self._lock = Mutex()  # tokenizers cannot be shared between running calls
         self._model: Any = None
         self.follow_forks()
@@ -101,6 +109,7 @@ class LocalModel(Carried):
             self.directory,
             device=self._device,
             dtype=self._dtype,
+            attention=self._attention,
             what=f"the {self.role} {self._name!r}",
             failure=self.failure,
             outputs=outputs,

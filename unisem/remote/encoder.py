@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from unisem.encoders.base import Encoder, Progress, Role, check_pairs, texts_as_list
+from unisem.encoders.options import EncoderOptions
 from unisem.errors import ImageError
 from unisem.images.decoding import decode_image
 from unisem.images.reference import ImageRef, ImageSource, sources_as_list
@@ -48,6 +49,10 @@ class RemoteEncoder(Encoder):
     @property
     def image_fingerprint(self) -> str:
         return self._space.info.image_fingerprint
+
+    @property
+    def options(self) -> EncoderOptions:
+        return EncoderOptions.from_json(self._space.info.options)
 
     @property
     def dimension(self) -> int:

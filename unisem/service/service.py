@@ -173,14 +173,19 @@ class Service:
             seen = dict.fromkeys(view.fingerprint for view in views)
         return [self._encoders[fingerprint] for fingerprint in seen]
 
-    def encoder(self, name: str | None, principal: Principal) -> HostedEncoder:
+    def encoder(
+        self, name: str | None, principal: Principal, dimension: int | None = None
+    ) -> HostedEncoder:
         """An encoder by its name or alias; the only one if ``None``.
+
+        Of several of one name, whose vectors are cut to different sizes, one of ``dimension``.
 
         Raises:
             RefusedError: There is none of that name (404), or several and no name (400).
         """
         known = self.encoders(principal)
         found = [it for it in known if name in (None, it.name, it.alias)]
+        found = [it for it in found if it.dimension == dimension] or found
         if found and (name is not None or len(found) == 1):
             return found[0]
         listed = ", ".join(it.name for it in known)

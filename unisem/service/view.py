@@ -76,6 +76,11 @@ class SpaceView:
         return self._space.encoder.dimension
 
     @property
+    def options(self) -> dict[str, str | int]:
+        """How the encoder was asked to embed."""
+        return self._space.encoder.options.given
+
+    @property
     def is_calibrated(self) -> bool:
         """Whether scores of texts and pictures are comparable."""
         return self._space.calibration is not None

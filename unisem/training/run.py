@@ -226,13 +226,19 @@ def trainable_encoder(
 
     Raises:
         EncoderError: It does not load, or takes texts or pictures only where both are needed.
-        TrainingError: It is no sentence-transformers model, or does not read a text and a picture
-            together where that is needed.
+        TrainingError: It is no sentence-transformers model, its vectors are cut, or it does not
+            read a text and a picture together where that is needed.
     """
     loaded = in_torch(load_encoder(encoder))
     if not isinstance(loaded, SentenceTransformerEncoder):
         raise TrainingError(
             f"only sentence-transformers models can be trained, not {type(loaded).__name__}"
+        )
+    if (dimension := loaded.options.dimension) is not None:
+        raise TrainingError(
+            f"an encoder is trained with all of its numbers, not with dimension={dimension}; name "
+            f"the sizes that it is to be cut to (dimensions=({dimension},), --dimensions "
+            f"{dimension}), and load what was trained with dimension={dimension}"
         )
     for form in sorted(forms):
         if form != "both":

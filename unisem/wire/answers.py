@@ -121,6 +121,11 @@ class SpaceStats(WireModel):
     encoder: str = Field(description="What embeds its records and queries.", examples=["mini"])
     fingerprint: str = Field(description="The encoder's; vectors of another are no use.")
     dimension: int = Field(description="Length of a vector.", examples=[384])
+    options: dict[str, str | int] = Field(
+        default_factory=dict,
+        description="How the encoder was asked to embed, as of `load_encoder`.",
+        examples=[{"dimension": 256, "dtype": "bfloat16"}],
+    )
     calibrated: bool = Field(description="Whether scores of texts and pictures are comparable.")
     rerankers: list[str] = Field(description="Names that `rerank` takes.")
     writable: bool = Field(description="Whether records may be added and removed.")

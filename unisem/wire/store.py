@@ -142,6 +142,9 @@ class StoreInfo(WireModel):
     fuses: bool = Field(
         False, description="Whether it makes one vector of a text and a picture together."
     )
+    options: dict[str, str | int] = Field(
+        default_factory=dict, description="How the encoder was asked to embed."
+    )
     stored_dimension: int | None = Field(description="Of those stored last; `null` for none.")
     writable: bool = Field(description="Whether records may be added and removed.")
     limits: StoreLimits = Field(description="How much one request may ask for.")

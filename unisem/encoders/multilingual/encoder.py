@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from unisem.common.forks import undisturbed
 from unisem.common.lazy_property import lazy_property
-from unisem.encoders.base import Encoder, Role, rows_of
+from unisem.encoders.base import Encoder, Role
 from unisem.encoders.mini import MODEL_DIRECTORY
 from unisem.encoders.multilingual.package import NAME, VOCABULARY, model_digest, unpacked_model
 from unisem.encoders.multilingual.vocabulary import Vocabulary
 from unisem.encoders.onnx.encoder import OnnxEncoder, Tokens
+from unisem.encoders.options import EncoderOptions
 from unisem.errors import EncoderError
 from unisem.images.reference import ImageSource
 from unisem.records import Modality, Vector
@@ -35,22 +38,29 @@ class MultilingualEncoder(OnnxEncoder):
         EncoderError: The weights' package is not installed, or not as it should be.
     """
 
-    def __init__(self) -> None:
-        super().__init__(NAME, unpacked_model())
+    def __init__(self, *, options: EncoderOptions | None = None) -> None:
+        if {"query_instruction", "document_instruction"} & (
+            options or EncoderOptions()
+        ).given.keys():
+            raise EncoderError(
+                f"the encoder {NAME!r} was trained with its own words before a text, and takes no "
+                "instructions; leave them out"
+            )
+        super().__init__(NAME, unpacked_model(), options=options)
         self._mini = OnnxEncoder("mini", MODEL_DIRECTORY)
 
-    def __reduce__(self) -> tuple[type[MultilingualEncoder], tuple[()]]:
-        return type(self), ()
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), options=self._options), ()
 
     @lazy_property
-    def fingerprint(self) -> str:
+    def model_fingerprint(self) -> str:
         """Its own: texts are elsewhere than `mini` puts them."""
         return hashlib.sha256(f"{model_digest()} {self._mini.fingerprint}".encode()).hexdigest()
 
     @property
     def image_fingerprint(self) -> str:
         """`mini`'s, whose pictures these are."""
-        return self._mini.image_fingerprint
+        return self._options.fingerprint(self._mini.model_fingerprint)
 
     def reads_whole(self, text: str) -> bool:
         """Whether both read all of it: English is mostly where `mini` puts it."""
@@ -60,8 +70,7 @@ class MultilingualEncoder(OnnxEncoder):
         if sum(map(len, texts)) > _FEW or "_tokenizer" in vars(self):  # that has been loaded
             return super()._read(texts, role)
         words = self._words
-        prompt = words.query if role == "query" else words.document
-        asked = [prompt + text for text in texts]
+        asked = [self._prompt(role) + text for text in texts]
         tokenizer, numbers = self._vocabulary.tokenizer_for(asked)
         tokenizer.enable_truncation(words.length)  # a letter may stand for a sentence
         encoded = (numbers[tokenizer.encode(text).ids] for text in asked)
@@ -88,7 +97,7 @@ class MultilingualEncoder(OnnxEncoder):
         return self._mini._image_batch
 
     def _embed_images(self, images: Sequence[Image.Image]) -> Vector:
-        return self._mini._embed_images(images)
+        return self._rows(self._mini._embed_images(images))
 
     def _embed_texts(self, texts: Sequence[str], role: Role) -> Vector:
         with undisturbed():
@@ -98,4 +107,4 @@ class MultilingualEncoder(OnnxEncoder):
             share = english[chosen]
             ours = self._mini.encode_texts([texts[position] for position in chosen], role)
             vectors[chosen] = (1 - share) * vectors[chosen] + share * ours
-        return rows_of(self, vectors)
+        return self._rows(vectors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,11 +14,13 @@ from PIL import Image
 
 from unisem.common.forks import Carried, Mutex, keep_for_ever, undisturbed
 from unisem.common.lazy_property import lazy_property
-from unisem.encoders.base import Encoder, Role, rows_of
+from unisem.encoders.base import Encoder, Role
 from unisem.encoders.batched import BatchedEncoder
 from unisem.encoders.mini import FINGERPRINT, MODEL_DIRECTORY
 from unisem.encoders.onnx.description import Description, Words
 from unisem.encoders.onnx.session import open_session
+from unisem.encoders.options import EncoderOptions
+from unisem.encoders.picture_sizes import fixed_size
 from unisem.errors import EncoderError
 from unisem.models.finding import fingerprint_model
 from unisem.models.special_tokens import matching
@@ -53,16 +56,23 @@ class OnnxEncoder(Carried, BatchedEncoder):
     Args:
         name: What to call the model.
         directory: Its files.
+        options: How it is to embed.
 
     Raises:
         EncoderError: They are damaged, or made of what is not allowed; of a graph or weights at
-            their first use.
+            their first use. The model cannot do what the options say.
     """
 
-    def __init__(self, name: str, directory: Path) -> None:
+    def __init__(
+        self, name: str, directory: Path, *, options: EncoderOptions | None = None
+    ) -> None:
         self.directory = directory
         self._name = name
+        self._options = options or EncoderOptions()
         self._description = Description.read(directory)
+        _ = self.dimension  # which may be more than there are
+        if self._options.max_pixels is not None:
+            raise fixed_size(self._what)
         self._lock = Mutex()
         self._sessions: dict[str, Any] = {}
         self.follow_forks()
@@ -73,7 +83,7 @@ class OnnxEncoder(Carried, BatchedEncoder):
         self._sessions = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._name, self.directory)
+        return partial(type(self), options=self._options), (self._name, self.directory)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._name!r})"
@@ -83,7 +93,7 @@ class OnnxEncoder(Carried, BatchedEncoder):
         return self._name
 
     @lazy_property
-    def fingerprint(self) -> str:
+    def model_fingerprint(self) -> str:
         """The exported model's; an int8 export gives other vectors, and has its own."""
         if self.directory == MODEL_DIRECTORY:
             return FINGERPRINT
@@ -96,7 +106,7 @@ class OnnxEncoder(Carried, BatchedEncoder):
         return digest.hexdigest()
 
     @property
-    def dimension(self) -> int:
+    def model_dimension(self) -> int:
         return self._description.dimension
 
     def supports(self, modality: Modality) -> bool:
@@ -120,7 +130,7 @@ class OnnxEncoder(Carried, BatchedEncoder):
     def _by_torch(self) -> Encoder:
         from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 
-        return SentenceTransformerEncoder(self._name, self.directory)
+        return SentenceTransformerEncoder(self._name, self.directory, options=self._options)
 
     @property
     def _words(self) -> Words:
@@ -179,10 +189,14 @@ class OnnxEncoder(Carried, BatchedEncoder):
 
     def _read(self, texts: Sequence[str], role: Role) -> list[Tokens]:
         """Texts as tokens, as many as the model reads."""
-        words = self._words
-        prompt = words.query if role == "query" else words.document
-        encoded = (self._tokenizer.encode(prompt + text) for text in texts)
+        encoded = (self._tokenizer.encode(self._prompt(role) + text) for text in texts)
         return [Tokens(one.ids, one.type_ids) for one in encoded]
+
+    def _prompt(self, role: Role) -> str:
+        asked, words = self._options, self._words
+        given = asked.query_instruction if role == "query" else asked.document_instruction
+        own = words.query if role == "query" else words.document
+        return own if given is None else given
 
     def _tokens(self, texts: Sequence[str], role: Role) -> dict[str, np.ndarray[Any, Any]]:
         """What the text side's graph takes of texts."""
@@ -204,7 +218,7 @@ class OnnxEncoder(Carried, BatchedEncoder):
             return self._run("image", {"pixel_values": pixels})
 
     def _run(self, side: Modality, inputs: dict[str, np.ndarray[Any, Any]]) -> Vector:
-        return rows_of(self, self._outputs(side, inputs)[0])
+        return self._rows(self._outputs(side, inputs)[0])
 
     def _outputs(self, side: Modality, inputs: dict[str, np.ndarray[Any, Any]]) -> list[Any]:
         """All that a side's graph gives."""

@@ -106,6 +106,13 @@ def _source(encoder: Encoder) -> SentenceTransformerEncoder:
             f"the encoder {encoder.name!r} is a {type(encoder).__name__}: only models that "
             "sentence-transformers loads can be exported"
         )
+    if encoder.options.of_vectors:
+        raise EncoderError(
+            f"the encoder {encoder.name!r} was loaded with "
+            f"{encoder.options.in_words(encoder.options.of_vectors)}; export the plain model, and "
+            "load what is written with the same options: its vectors, and its fingerprint, are "
+            "these"
+        )
     if any(encoder.directory.rglob("adapter_config.json")):
         raise EncoderError(
             f"the encoder {encoder.name!r} is an adapter of another model; merge the two "
@@ -127,7 +134,7 @@ def _copy(source: Path, target: Path) -> None:
 def _write_graphs(source: SentenceTransformerEncoder, directory: Path) -> None:
     has_text, has_image = source.supports("text"), source.supports("image")
     description = Description(
-        dimension=source.dimension,
+        dimension=source.model_dimension,
         words=_words(source, directory) if has_text else None,
         pixels=_pixels(source) if has_image else None,
     )

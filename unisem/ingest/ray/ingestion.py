@@ -102,7 +102,8 @@ class RayIngestion:
             return self.load
         # Ray hides the cards from who asked for none, in some versions only.
         device = None if self.gpus else "cpu"
-        return partial(load_encoder, encoder.name, device=device, local_only=True)
+        options = encoder.options.given
+        return partial(load_encoder, encoder.name, device=device, local_only=True, **options)
 
     def room(self, resources: dict[str, float]) -> int:
         """How many actors there are to be on a cluster with these resources.

@@ -63,7 +63,7 @@ async def embeddings(
 
     OpenAI's dialect and Jina's, whose items are `{text}` or `{image}`.
     """
-    encoder = service.encoder(asked.model, principal)
+    encoder = service.encoder(asked.model, principal, asked.dimensions)
     if asked.dimensions not in (None, encoder.dimension):
         raise RefusedError(
             400,

@@ -50,6 +50,7 @@ def space_stats(view: View, service: TheService) -> SpaceStats:
         encoder=view.encoder,
         fingerprint=view.fingerprint,
         dimension=view.dimension,
+        options=view.options,
         calibrated=view.is_calibrated,
         rerankers=service.rerankers,
         writable=view.writable,

@@ -87,6 +87,7 @@ def store_info(view: View, store: Store, service: TheService) -> StoreInfo:
         image_fingerprint=store.image_fingerprint,
         dimension=view.dimension,
         fuses=service.encoder_of(view).fuses,
+        options=view.options,
         stored_dimension=store.stored_dimension,
         writable=view.writable,
         limits=StoreLimits(

@@ -1,0 +1,130 @@
+"""A space remembers how its encoder was asked to embed, and takes no other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from unisem import Record, SemanticSpace, load_encoder
+from unisem.cli.app import application
+from unisem.encoders import EncoderOptions
+from unisem.errors import CorruptStoreError, EncoderMismatchError, ExchangeError
+from unisem.exchange import export_space, import_space
+
+ASKED: dict[str, Any] = {"dimension": 32, "query_instruction": "a picture of "}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    place = tmp_path / "s.unisem"
+    with SemanticSpace.open(place, encoder=load_encoder("mini", device="cpu", **ASKED)) as space:
+        space.add([Record(id="a", text="a tiger"), Record(id="b", text="a teapot")])
+    return place
+
+
+def test_a_space_opens_with_its_options(place: Path) -> None:
+    with SemanticSpace.open(place) as space:
+        assert space.encoder.options == EncoderOptions(**ASKED)
+        assert space.store.dimension == 32
+        assert space.search(text="a big striped cat", k=1)[0].record.id == "a"
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (
+            {},
+            r"'mini' and dimension=32, query_instruction='a picture of ', not with 'mini' and no ",
+        ),
+        (ASKED | {"dimension": 64}, "'mini' and dimension=32, not with 'mini' and dimension=64"),
+        ({"dimension": 32}, "query_instruction='a picture of ', not with 'mini' and no query_ins"),
+        (
+            ASKED | {"document_instruction": ""},
+            "no document_instruction, not with .*instruction=''",
+        ),
+    ],
+)
+def test_other_options_are_refused_and_named(place: Path, other: dict[str, Any], said: str) -> None:
+    with pytest.raises(EncoderMismatchError, match=said):
+        SemanticSpace.open(place, encoder=load_encoder("mini", device="cpu", **other))
+
+
+def test_a_plain_space_says_what_it_always_said(tmp_path: Path) -> None:
+    with SemanticSpace.open(tmp_path / "s.unisem") as space:
+        known = json.loads((tmp_path / "s.unisem" / "manifest.json").read_text())
+        assert known.keys() == {"encoder", "fingerprint", "store", "format", "unisem"}
+        assert known["fingerprint"] == space.encoder.fingerprint
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        "x",
+        {"dimension": "32"},
+        {"dimension": 1 << 40},
+        {"query_instruction": "x" * 5000},
+        {"query_instruction": 7},
+        {"dtype": "int8"},
+        {"attention": "somebody/kernels"},
+        {"trust_remote_code": True},
+        {"device": "cuda"},
+    ],
+)
+def test_a_strangers_options_are_checked(place: Path, options: object) -> None:
+    file = place / "manifest.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"options": options}))
+    with pytest.raises(CorruptStoreError, match="cannot be read"):
+        SemanticSpace.open(place)
+
+
+def test_a_strangers_attention_is_not_taken(place: Path) -> None:
+    file = place / "manifest.json"
+    known = json.loads(file.read_text())
+    known["options"]["attention"] = "flash_attention_2"
+    file.write_text(json.dumps(known))
+    with SemanticSpace.open(place) as space:
+        assert space.encoder.options.attention is None
+
+
+def test_an_export_knows_its_options(place: Path, tmp_path: Path) -> None:
+    export_space(place, tmp_path / "e")
+    with SemanticSpace.open(None, encoder=load_encoder("mini", device="cpu", **ASKED)) as space:
+        assert import_space(tmp_path / "e", space).embedded == 0
+    described = tmp_path / "e" / "export.json"
+    told = json.loads(described.read_text())
+    assert told["options"] == ASKED
+    described.write_text(json.dumps(told | {"options": {"dimension": -1}}))
+    with pytest.raises(ExchangeError, match="dimension must be"):
+        import_space(tmp_path / "e", space)
+
+
+def test_commands_make_show_and_move_such_a_space(tmp_path: Path) -> None:
+    def run(*arguments: object) -> Result:
+        said = [str(argument) for argument in arguments]
+        return CliRunner().invoke(application(said[0]), said)
+
+    folder, place = tmp_path / "texts", tmp_path / "s.unisem"
+    folder.mkdir()
+    (folder / "a.txt").write_text("a tiger")
+    asked = ("--dimension", "32", "--query-instruction", "a picture of ")
+    for options in (("--encoder", "mini", *asked), (), asked):
+        done = run("index", folder, "--into", place, *options)
+        assert (done.exit_code, done.stderr) == (0, "")
+    stats = json.loads(run("store", "stats", place, "--json").output)
+    assert (stats["options"], stats["dimension"]) == (ASKED, 32)
+    shown = run("store", "stats", place).output
+    assert "query instruction  a picture of" in shown
+    other = run("index", folder, "--into", place, "--dimension", "64")
+    assert other.exit_code == 1
+    assert "dimension=32" in other.stderr
+    assert run("index", folder, "--into", place, "--dimension", "0").exit_code == 2
+
+    assert run("store", "export", place, tmp_path / "e").exit_code == 0
+    assert run("store", "import", tmp_path / "e", "--into", tmp_path / "t.unisem").exit_code == 0
+    stats = json.loads(run("store", "stats", tmp_path / "t.unisem", "--json").output)
+    assert stats["options"] == ASKED
