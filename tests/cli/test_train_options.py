@@ -139,6 +139,7 @@ def test_the_help_has_a_panel_per_subject(run: Run, monkeypatch: pytest.MonkeyPa
     panels = [line.split("─ ")[1].split(" ─")[0] for line in printed.splitlines() if "╭─" in line]
     assert panels == [
         "Options",
+        "How the encoder embeds",
         "Reading pairs",
         "Start from two networks",
         "Loss",

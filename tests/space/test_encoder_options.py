@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,17 @@ from unisem.exchange import export_space, import_space
 ASKED: dict[str, Any] = {"dimension": 32, "query_instruction": "a picture of "}
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    place = tmp_path / "s.unisem"
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("built") / "s.unisem"
     with SemanticSpace.open(place, encoder=load_encoder("mini", device="cpu", **ASKED)) as space:
         space.add([Record(id="a", text="a tiger"), Record(id="b", text="a teapot")])
     return place
+
+
+@pytest.fixture
+def place(built: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(built, tmp_path / "s.unisem"))
 
 
 def test_a_space_opens_with_its_options(place: Path) -> None:
@@ -36,16 +42,10 @@ def test_a_space_opens_with_its_options(place: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        (
-            {},
-            r"'mini' and dimension=32, query_instruction='a picture of ', not with 'mini' and no ",
-        ),
+        ({}, "dimension=32, query_instruction='a picture of ', not with 'mini' and no dimension"),
         (ASKED | {"dimension": 64}, "'mini' and dimension=32, not with 'mini' and dimension=64"),
         ({"dimension": 32}, "query_instruction='a picture of ', not with 'mini' and no query_ins"),
-        (
-            ASKED | {"document_instruction": ""},
-            "no document_instruction, not with .*instruction=''",
-        ),
+        (ASKED | {"document_instruction": ""}, "not with 'mini' and document_instruction=''"),
     ],
 )
 def test_other_options_are_refused_and_named(place: Path, other: dict[str, Any], said: str) -> None:
