@@ -94,7 +94,7 @@ class MixedData:
 def _embedded(
     library: Path, packages: Path | None, gallery: Sequence[dict[str, Any]]
 ) -> dict[str, Vector]:
-    network = _Network()
+    network = Network()
     training, held_out = load_split(library)
     strict, _, _ = without_near_duplicates(held_out, training)
     found: dict[str, Vector] = {}
@@ -119,7 +119,7 @@ def described(pairs: Pairs) -> tuple[list[str], list[str], list[Path]]:
     return [title for title, _, _ in parts], [keys or title for title, _, keys in parts], first
 
 
-class _Network:
+class Network:
     """`mini`, and what its image network gives its head on the way."""
 
     def __init__(self) -> None:
@@ -135,6 +135,7 @@ class _Network:
     def things(
         self, name: str, questions: list[str], texts: list[str], images: Sequence[Any]
     ) -> dict[str, Vector]:
+        """The parts of `Things`, each under its name; pictures that are refused are left out."""
         vectors, features, kept = [], [], []
         for row, image in enumerate(images):
             try:

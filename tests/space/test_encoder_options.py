@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -128,3 +129,28 @@ def test_commands_make_show_and_move_such_a_space(tmp_path: Path) -> None:
     assert run("store", "import", tmp_path / "e", "--into", tmp_path / "t.unisem").exit_code == 0
     stats = json.loads(run("store", "stats", tmp_path / "t.unisem", "--json").output)
     assert stats["options"] == ASKED
+
+
+def test_a_space_moves_to_cut_vectors_without_encoding(tmp_path: Path) -> None:
+    whole, cut = (
+        load_encoder("mini", device="cpu"),
+        load_encoder("mini", device="cpu", dimension=48),
+    )
+    words = {"a": "a tiger", "b": "a teapot"}
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=whole) as space:
+        space.add([Record(id=name, text=text) for name, text in words.items()])
+    export_space(tmp_path / "s.unisem", tmp_path / "e")
+    with SemanticSpace.open(None, encoder=cut) as space:
+        with pytest.raises(ExchangeError, match="made by the encoder 'mini'"):
+            import_space(tmp_path / "e", space)
+        report = import_space(tmp_path / "e", space, vectors="truncate")
+        assert (report.records, report.embedded) == (2, 0)
+        kept = {it.record.id: it.vectors["text"] for it in space.store.embedded()}
+        for name, text in words.items():
+            np.testing.assert_allclose(kept[name], cut.encode_texts([text])[0], atol=1e-6)
+    other = load_encoder("mini", device="cpu", dimension=48, query_instruction="a picture of ")
+    with (
+        SemanticSpace.open(None, encoder=other) as space,
+        pytest.raises(ExchangeError, match="they cannot be compared"),
+    ):
+        import_space(tmp_path / "e", space, vectors="truncate")

@@ -76,8 +76,11 @@ def import_(
     asked: EncoderOptions = PLAIN,
     store: NewStore = None,
     vectors: Annotated[
-        Literal["keep", "renew", "renew-texts"],
-        typer.Option(help="Keep the export's vectors, or embed everything, or all texts, anew."),
+        Literal["keep", "truncate", "renew", "renew-texts"],
+        typer.Option(
+            help="Keep the export's vectors, cut them to --dimension, or embed everything, or "
+            "all texts, anew."
+        ),
     ] = "keep",
     image_roots: ImageRoots = None,
     as_json: AsJson = False,
@@ -93,9 +96,9 @@ def import_(
     info = ExportInfo.read(directory)  # before a space is made for nothing
     chosen = None
     if Manifest.read(into) is None:
-        if encoder is None and info.encoder is not None and vectors == "keep":
+        if encoder is None and info.encoder is not None and vectors in ("keep", "truncate"):
             # A name that comes from a file is looked for on this machine only.
-            told = info.options.remembered if asked == EncoderOptions() else asked.given
+            told = info.options.remembered | asked.given
             chosen = load_encoder(info.encoder, local_only=True, **told)
         else:
             chosen = load_encoder(encoder or "mini", **asked.given)

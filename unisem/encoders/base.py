@@ -46,6 +46,11 @@ class Encoder(ABC):
         return self.fingerprint
 
     @property
+    def whole_fingerprint(self) -> str:
+        """The fingerprint of the encoder whose vectors these are before they are cut."""
+        return self.fingerprint
+
+    @property
     @abstractmethod
     def dimension(self) -> int:
         """Length of every vector."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from unisem.calibration import load_calibration
 from unisem.common.skipped import Skipped
+from unisem.common.unit_vectors import unit_rows
 from unisem.encoders import Encoder
 from unisem.errors import (
     CalibrationError,
@@ -34,8 +35,8 @@ from unisem.space import SemanticSpace
 from unisem.stores.graph import GraphReport
 from unisem.stores.vectors import are_unit
 
-Renewal = Literal["keep", "renew", "renew-texts"]
-"""Which of an export's vectors are taken: all, none, or those of pictures."""
+Renewal = Literal["keep", "truncate", "renew", "renew-texts"]
+"""Which of an export's vectors are taken: all, all but cut, none, or those of pictures."""
 
 _BATCH = 256  # records of a transaction, where they need not be embedded
 _OTHER = (RecursionError, TypeError, AttributeError, ValueError)
@@ -82,9 +83,10 @@ def import_space(
         directory: The export.
         space: Where to.
         vectors: ``"keep"`` takes the export's vectors, bit for bit, and embeds records that have
-            none; ``"renew"`` embeds all, for another encoder; ``"renew-texts"`` embeds texts and
-            keeps the vectors of pictures, for one that has the same pictures' vectors
-            (`Encoder.image_fingerprint`), as mini-multilingual has `mini`'s.
+            none; ``"truncate"`` does so with the first numbers of each, for the same encoder with a
+            smaller ``dimension``; ``"renew"`` embeds all, for another encoder; ``"renew-texts"``
+            embeds texts and keeps the vectors of pictures, for one that has the same pictures'
+            vectors (`Encoder.image_fingerprint`), as mini-multilingual has `mini`'s.
         image_roots: More folders from which pictures outside the export may come.
         progress: Called with (records done, records in all).
 
@@ -100,7 +102,8 @@ def import_space(
     info = ExportInfo.read(origin)
     if vectors != "renew":
         check_encoder(info, space.encoder, origin, vectors)
-        if info.dimension not in (None, space.encoder.dimension):
+        is_cut = vectors == "truncate" and (info.dimension or 0) >= space.encoder.dimension
+        if info.dimension not in (None, space.encoder.dimension) and not is_cut:
             raise ExchangeError(
                 f"{origin} holds vectors of dimension {info.dimension}, the encoder makes "
                 f"{space.encoder.dimension}"
@@ -118,7 +121,11 @@ def check_encoder(info: ExportInfo, encoder: Encoder, origin: Path, vectors: Ren
         ExchangeError: They are of another encoder, or nobody knows of which.
     """
     fingerprint = encoder.fingerprint
-    same = {fingerprint} if vectors == "keep" else {fingerprint, encoder.image_fingerprint}
+    same = {fingerprint}
+    if vectors == "truncate":
+        same = {encoder.whole_fingerprint}
+    elif vectors == "renew-texts":
+        same.add(encoder.image_fingerprint)
     if info.fingerprint in same or not info.vectors:
         return
     made = f"{info.encoder!r} ({(info.fingerprint or 'unknown')[:12]})"
@@ -238,6 +245,13 @@ class _Import:
         vectors = {} if self._vectors == "renew" else dict(entry.vectors)
         if vectors:
             self._check_vectors(record, entry)
+        if self._vectors == "truncate":
+            most = self._space.encoder.dimension
+            what = f"{where}: record {record_id!r} has a vector whose first {most} numbers"
+            vectors = {
+                modality: unit_rows(rows[..., :most], what, ExchangeError)
+                for modality, rows in vectors.items()
+            }
         if self._vectors == "renew-texts":
             vectors.pop("text", None)
             vectors.pop("both", None)
