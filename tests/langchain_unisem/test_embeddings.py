@@ -17,7 +17,8 @@ from pydantic import ValidationError
 from langchain_unisem import UniSemEmbeddings
 from tests.support.pictures import encoded, solid
 from tests.support.toy import ToyEncoder
-from unisem.encoders import Role
+from unisem import load_encoder
+from unisem.encoders import EncoderOptions, Role
 from unisem.errors import EncoderError, ImageError
 from unisem.records import Vector
 
@@ -212,14 +213,24 @@ def test_construction(encoder: ToyEncoder) -> None:
 def test_model_is_loaded_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[object, ...]] = []
 
-    def load(name: str, *, device: str | None, dtype: str) -> ToyEncoder:
-        asked.append((name, device, dtype))
+    def load(name: str, *, device: str | None, **options: Any) -> ToyEncoder:
+        asked.append((name, device, EncoderOptions(**options)))
         return ToyEncoder()
 
     monkeypatch.setattr("langchain_unisem.embeddings.unisem.load_encoder", load)
     assert UniSemEmbeddings().model == "mini"
-    UniSemEmbeddings(model="some/model", device="cpu", dtype="bfloat16")
-    assert asked == [("mini", None, "float32"), ("some/model", "cpu", "bfloat16")]
+    UniSemEmbeddings(model="some/model", device="cpu", dtype="bfloat16", dimension=64)
+    options = EncoderOptions(dtype="bfloat16", dimension=64)
+    assert asked == [("mini", None, EncoderOptions()), ("some/model", "cpu", options)]
+
+
+def test_options_are_the_encoders() -> None:
+    asked = UniSemEmbeddings(device="cpu", dimension=16, query_instruction="a picture of ")
+    encoder = load_encoder("mini", device="cpu", dimension=16, query_instruction="a picture of ")
+    assert asked.embed_query("a tiger") == encoder.encode_texts(["a tiger"], "query")[0].tolist()
+    assert UniSemEmbeddings(encoder=encoder).dimension == 16
+    with pytest.raises(ValueError, match="either encoder or dimension"):
+        UniSemEmbeddings(encoder=encoder, dimension=16)
 
 
 def test_missing_model_is_reported_at_once(tmp_path: Path) -> None:

@@ -44,6 +44,21 @@ def test_from_dict_pickle_and_deepcopy_rebuild_the_model(
     assert len(pickle.dumps(embedding)) < 10_000, "weights stay behind"
 
 
+def test_options_are_saved_with_the_model(checkpoint: Path) -> None:
+    asked = UniSemEmbedding(str(checkpoint), device="cpu", dimension=8, query_instruction="red ")
+    encoder = load_encoder(str(checkpoint), device="cpu", dimension=8, query_instruction="red ")
+    wanted = encoder.encode_texts(["a tiger"], "query")[0]
+    for one in (
+        asked,
+        UniSemEmbedding.from_dict(asked.to_dict()),
+        UniSemEmbedding(encoder=encoder),
+    ):
+        np.testing.assert_allclose(one.get_query_embedding("a tiger"), wanted, atol=1e-6)
+        assert (one.dimension, one.query_instruction) == (8, "red ")
+    with pytest.raises(ValueError, match="loaded already, and not with dimension=9"):
+        UniSemEmbedding(encoder=encoder, dimension=9)
+
+
 def test_a_given_encoder_that_cannot_be_pickled_is_found_again_by_name(checkpoint: Path) -> None:
     embedding = UniSemEmbedding(encoder=load_encoder(str(checkpoint)))
     rebuilt = pickle.loads(pickle.dumps(embedding))
