@@ -30,6 +30,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--mini-batch-size 8": {"mini_batch_size": 8},
     "--hard-negatives 3": {"hard_negatives": 3},
+    "--hard-negatives 2 --negative-share 0.8": {"hard_negatives": 2, "negative_share": 0.8},
+    "--hard-negatives 2 --remine": {"hard_negatives": 2, "remine": True},
+    "--guide mini": {"guide": "mini"},
+    "--gradient-checkpointing": {"gradient_checkpointing": True},
     "--freeze text --freeze image-backbone": {"freeze": ("text", "image-backbone")},
     "--freeze none": {"freeze": ()},
     "--lora 4": {"lora": 4},
@@ -121,6 +125,8 @@ def test_every_setting_has_an_option() -> None:
         ("--loss sigmoid --mask-above 0.9", "--mask-above goes with --loss infonce"),
         ("--adversary-weight 0.3", "--adversary-weight goes with --adversary"),
         ("--validation 0.3", "--validation goes with --patience"),
+        ("--remine", "--remine goes with --hard-negatives"),
+        ("--hard-negatives 0 --negative-share 0.9", "--negative-share goes with --hard-negatives"),
     ],
 )
 def test_what_means_nothing_is_refused_before_a_picture_is_opened(

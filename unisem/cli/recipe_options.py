@@ -187,7 +187,7 @@ def _made(recipe: type[Any], given: dict[_Option, Any], options: list[_Option]) 
     for option, value in given.items():
         if option.known.needs is not None:
             other, wanted = option.known.needs
-            if values[other] is None or wanted not in (None, values[other]):
+            if not values[other] or wanted not in (None, values[other]):
                 needed = f"{flags[other]} {wanted or ''}".rstrip()
                 raise ValueError(f"{option.flag} goes with {needed}")
         place = own if option.owner is None else inner.setdefault(option.owner, {})

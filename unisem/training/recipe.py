@@ -47,7 +47,12 @@ class Recipe:
         adversary: What opposes the loss, so that captions and pictures get alike. ``None``:
             nothing.
         adversary_weight: How much the model heeds the adversary, once that knows something.
+        guide: An encoder's name, as for `load_encoder`: in-batch and mined negatives that it finds
+            more alike than the right one are passed over (GIST). ``None``: all are pushed apart.
         hard_negatives: Wrong pictures mined per caption, before training.
+        negative_share: Hard negatives: what scores more than this share of the right picture's
+            score may be right as well, and is not taken.
+        remine: Hard negatives: mine them anew before every epoch, by the weights as they are then.
         freeze: What stays as it is. ``None``: the networks, if there is a head behind that of
             pictures.
         lora: Train LoRA additions of this rank, not the networks that they are added to.
@@ -62,6 +67,8 @@ class Recipe:
             otherwise.
         batch_size: Pairs per step and process, at most. ``None``: 128, or all if there are fewer.
         mini_batch_size: Inputs embedded at a time (cached gradients, less memory). ``None``: all.
+        gradient_checkpointing: Compute the insides of the trained networks' layers twice, and keep
+            less of them in memory.
         accumulate: Steps whose gradients are added up before weights move.
         learning_rate: At its peak. ``None``: 1e-3 for heads, 1e-4 for LoRA, 1e-5 otherwise.
         head_rate: That of heads and projections. ``None``: ``learning_rate``.
@@ -89,7 +96,12 @@ class Recipe:
     dimensions: Annotated[tuple[int, ...], Setting(_LOSS, "N,N …")] = ()
     adversary: Annotated[AdversaryName | None, Setting(_LOSS)] = None
     adversary_weight: Annotated[float, Setting(_LOSS, above=0, needs=("adversary", None))] = 1.0
+    guide: Annotated[str | None, Setting(_LOSS, "NAME")] = None
     hard_negatives: Annotated[int, Setting(_LOSS, "N", least=0)] = 0
+    negative_share: Annotated[
+        float, Setting(_LOSS, "SHARE", least=0, most=1, needs=("hard_negatives", None))
+    ] = 0.95
+    remine: Annotated[bool, Setting(_LOSS, needs=("hard_negatives", None))] = False
     freeze: Annotated[tuple[Part, ...] | None, Setting(_TRAINED, "PART")] = None
     lora: Annotated[int | None, Setting(_TRAINED, "RANK", least=1)] = None
     unfreeze_every: Annotated[float | None, Setting(_TRAINED, "EPOCHS", above=0)] = None
@@ -100,6 +112,7 @@ class Recipe:
     epochs: Annotated[int | None, Setting(_STEPS, "N", least=1)] = None
     batch_size: Annotated[int | None, Setting(_STEPS, "N", least=2)] = None
     mini_batch_size: Annotated[int | None, Setting(_STEPS, "N", least=1)] = None
+    gradient_checkpointing: Annotated[bool, Setting(_STEPS)] = False
     accumulate: Annotated[int, Setting(_STEPS, "N", least=1)] = 1
     learning_rate: Annotated[float | None, Setting(_STEPS, "RATE", above=0)] = None
     head_rate: Annotated[float | None, Setting(_STEPS, "RATE", above=0)] = None

@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from unisem.pairs.dataset import PairDataset
 from unisem.pairs.input import Form, Input
 from unisem.pairs.pair import CAPTIONED
 from unisem.pairs.splits import leakage, split_pairs
+from unisem.training.inputs.guide import Guide
 from unisem.training.inputs.mining import negatives_of
 from unisem.training.inputs.prepared import PreparedPairs
 from unisem.training.inputs.preparing import prepare_pairs, stored_depths
@@ -163,25 +165,27 @@ def train_encoder(
     if recipe.lora is not None:
         add_lora(model, recipe.lora, seed=recipe.seed)
     cache = Path(features) if features is not None else work / "features"
+    decided = {"encoder": loaded.fingerprint, "pairs": pairs_digest(train)}
+    guide = None if recipe.guide is None else Guide(load_encoder(recipe.guide), cache)
     with first_process_first(model.device):
         prepared = _prepare(loaded, train, validation, held_out, depths, cache, recipe, progress)
+        if guide is not None:
+            decided["guide"] = guide.encoder.fingerprint
+            chosen = guide.around(chosen, train, partial(progress, "asking the guide"))
     recipe = resolved(recipe, model, len(train))
 
     def judged() -> dict[str, Rankings] | None:
         return None if prepared.held_out is None else rank_pairs(prepared.view, prepared.held_out)
 
     before = from_first_process(judged, model.device)
-    negatives = from_first_process(
-        lambda: negatives_of(prepared.view, prepared.train, train, recipe), model.device
-    )
     run = fit_pairs(
         prepared.view,
         prepared.train,
         chosen,
         recipe,
-        {"encoder": loaded.fingerprint, "pairs": pairs_digest(train)},
+        decided,
         work,
-        negatives=negatives,
+        mine=lambda view, epoch: negatives_of(view, prepared.train, train, recipe, epoch),
         validation=prepared.validation,
         resume=resume,
         sharded=sharded,
@@ -192,7 +196,7 @@ def train_encoder(
         merge_lora(model)
     share = 1.0 if recipe.interpolation is None else recipe.interpolation
     if tried:
-        trials = Trials(loaded, prepared.view, depths, cache, recipe, work / "trials")
+        trials = Trials(loaded, prepared.view, depths, cache, recipe, work / "trials", guide)
         share = trials.best_share(train, start, progress)
     interpolate_weights(model, start, share)
     if (learned := Scale.learned_by(chosen)) is not None:

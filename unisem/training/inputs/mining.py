@@ -136,14 +136,16 @@ def _content(record: Record) -> str:
 
 
 def negatives_of(
-    view: Any, pairs: PreparedPairs, dataset: PairDataset, recipe: Recipe
+    view: Any, pairs: PreparedPairs, dataset: PairDataset, recipe: Recipe, epoch: int = 0
 ) -> Ids | None:
     """The recipe's hard negatives of pairs, mined by the model as it is now, kind by kind.
+
+    The epoch decides, beside the seed, what is taken by chance.
 
     Returns:
         ``(n, h)`` positions of pairs; ``None`` for none.
     """
-    count = recipe.hard_negatives
+    count, margin, seed = recipe.hard_negatives, 1 - recipe.negative_share, recipe.seed + epoch
     if not count:
         return None
     chosen = np.empty((len(dataset), count), np.int64)
@@ -155,6 +157,6 @@ def negatives_of(
         )
         documents = embed(view, pairs.inputs, pairs.documents[rows][first])
         store = store_of_images(part, document_of, documents)
-        mined = mine_hard_negatives(store, part, queries, count=count, seed=recipe.seed)
+        mined = mine_hard_negatives(store, part, queries, count=count, margin=margin, seed=seed)
         chosen[rows] = rows[mined]
     return chosen

@@ -23,8 +23,10 @@ from unisem.training.inputs.prepared import PreparedPairs
 from unisem.training.loop.checkpoints import checkpoints
 from unisem.training.loop.environment import from_first_process, process_count
 from unisem.training.loop.evaluator import HitEvaluator
+from unisem.training.loop.remining import Remining
 from unisem.training.loop.trainer import PairTrainer
 from unisem.training.losses import CachedLoss, EmbeddingLoss, PairLoss
+from unisem.training.model.gradient_checkpointing import gradient_checkpointing
 from unisem.training.model.rates import learning_rates
 from unisem.training.model.sharding import copy_to_shard, take_back
 from unisem.training.model.unfreezing import GradualUnfreezing
@@ -40,7 +42,7 @@ def fit_pairs(
     run: Mapping[str, Any],
     work: Path,
     *,
-    negatives: Ids | None = None,
+    mine: Callable[[Any, int], Ids | None] = lambda model, epoch: None,
     validation: PreparedPairs | None = None,
     resume: bool = False,
     sharded: bool = False,
@@ -56,7 +58,9 @@ def fit_pairs(
         recipe: With everything filled in that depends on model and pairs.
         run: What decides the result beside the recipe, as JSON values by name.
         work: Where ``checkpoints/`` are.
-        negatives: ``(n, h)`` pairs whose documents each query is shown as wrong ones.
+        mine: Gives ``(n, h)`` pairs whose documents each query is shown as wrong ones, by the
+            model as it is and the number of the epoch. Called in the first process, or in all of
+            them for a model that they share.
         validation: What early stopping goes by, if it is wanted.
         resume: Go on from the newest checkpoint, if there is one.
         sharded: Divide the model's numbers among the processes while it is trained.
@@ -65,23 +69,29 @@ def fit_pairs(
 
     Raises:
         TrainingError: Gradual unfreezing, or pairs of several kinds without cached gradients, are
-            wanted in several processes, or a rate for what is not
-            trained.
+            wanted in several processes, or a rate for what is not trained.
     """
-    collator = PairCollator(pairs, negatives, recipe.seed)
     if not pairs.is_uniform and recipe.mini_batch_size is None and process_count() > 1:
         raise TrainingError(
             "in several processes, pairs of several kinds are trained with cached gradients only: "
             "pass mini_batch_size (--mini-batch-size)"
         )
-    _freeze_unused(view, collator)
     device = view.device
+    collator = PairCollator(pairs, from_first_process(lambda: mine(view, 0), device), recipe.seed)
+    _freeze_unused(view, collator)
     model = copy_to_shard(view) if sharded else view
     module = (
         EmbeddingLoss(model, loss)
         if recipe.mini_batch_size is None
         else CachedLoss(model, loss, mini_batch_size=recipe.mini_batch_size)
     )
+
+    def mined(epoch: int) -> Ids | None:
+        if not sharded:
+            return from_first_process(lambda: mine(model, epoch), device)
+        found = mine(model, epoch)  # who shares numbers computes with the others
+        return from_first_process(lambda: found, device)
+
     evaluator = None if validation is None else HitEvaluator(validation, recipe.k)
     folder = work / "checkpoints"
     if not resume:
@@ -90,6 +100,7 @@ def fit_pairs(
         loss=module,
         rates=learning_rates(model, recipe),
         loss_rate=recipe.loss_rate,
+        remining=Remining(collator, mined) if recipe.remine else None,
         sharded=sharded,
         run={**asdict(recipe), **run, "processes": process_count()},
         args=_arguments(recipe, folder, evaluator, tensorboard, device),
@@ -101,7 +112,8 @@ def fit_pairs(
     trainer.remove_callback(PrinterCallback)
     kept = from_first_process(lambda: checkpoints(folder), device)
     began = time.perf_counter()
-    trainer.train(resume_from_checkpoint=str(kept[-1]) if kept else None)
+    with gradient_checkpointing(model, recipe.gradient_checkpointing):
+        trainer.train(resume_from_checkpoint=str(kept[-1]) if kept else None)
     seconds = time.perf_counter() - began
     if sharded:
         take_back(view, model)

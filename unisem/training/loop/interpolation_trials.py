@@ -14,9 +14,10 @@ from torch import Tensor
 
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.errors import TrainingError
-from unisem.pairs.dataset import PairDataset
+from unisem.pairs.dataset import Ids, PairDataset
 from unisem.pairs.splits import Split, split_pairs
 from unisem.records import Modality
+from unisem.training.inputs.guide import Guide
 from unisem.training.inputs.mining import negatives_of
 from unisem.training.inputs.preparing import prepare_pairs
 from unisem.training.loop.environment import from_first_process
@@ -48,6 +49,7 @@ class Trials:
         cache: Where features are stored.
         recipe: With everything filled in that depends on model and pairs.
         work: For the runs' checkpoints; goes when they are done.
+        guide: Says which negatives are none, if that is wanted.
     """
 
     encoder: SentenceTransformerEncoder
@@ -56,6 +58,7 @@ class Trials:
     cache: Path
     recipe: Recipe
     work: Path
+    guide: Guide | None = None
 
     def best_share(
         self,
@@ -103,11 +106,14 @@ class Trials:
         pairs = prepare_pairs(self.encoder, part, self.depths, self.cache)
         size = min(self.recipe.batch_size or len(part), len(part))
         recipe = replace(self.recipe, batch_size=size, patience=None, checkpoint_steps=None)
-        negatives = from_first_process(
-            lambda: negatives_of(self.view, pairs, part, recipe), model.device
-        )
         loss = recipe.make_loss(self.encoder.dimension, Scale.of(model))
-        fit_pairs(self.view, pairs, loss, recipe, {}, self.work, negatives=negatives)
+        if self.guide is not None:
+            loss = self.guide.around(loss, part)
+
+        def mine(view: Any, epoch: int) -> Ids | None:
+            return negatives_of(view, pairs, part, recipe, epoch)
+
+        fit_pairs(self.view, pairs, loss, recipe, {}, self.work, mine=mine)
         learned = trainable_state(model)
         return from_first_process(lambda: self._ranks(split.held_out, start, learned), model.device)
 

@@ -47,6 +47,7 @@ from unisem.training.loop.checkpoints import (
     tensors_under,
     write_checkpoint,
 )
+from unisem.training.loop.remining import Remining
 from unisem.training.losses import CachedLoss, PairLoss
 from unisem.training.model.sharding import as_shared, shard, whole
 
@@ -65,6 +66,7 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         rates: Learning rates by parameter name, of what does not learn at that of the arguments.
         loss_rate: The learning rate of the loss's own parameters; 0.01 for single numbers, that of
             the arguments for others, if ``None``.
+        remining: Changes hard negatives from epoch to epoch.
         sharded: Divide the model among the processes, in place.
         **options: As ``SentenceTransformerTrainer``; ``data_collator`` is a `PairCollator`.
     """
@@ -79,6 +81,7 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         run: Mapping[str, Any],
         rates: Mapping[str, float] | None = None,
         loss_rate: float | None = None,
+        remining: Remining | None = None,
         sharded: bool = False,
         **options: Any,
     ) -> None:
@@ -96,6 +99,9 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             # Said of models that come divided: nobody wraps or divides them again.
             self.is_distributed_loading_by_transformers = True
         self.add_callback(_SetEpoch(self))
+        self._remining = remining
+        if remining is not None:
+            self.add_callback(remining)
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
         """Nothing: it would look for texts in the columns."""
@@ -244,6 +250,7 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         tensors: dict[str, Tensor] = {}
         for number, loss in enumerate(self.pair_losses):
             tensors |= {f"loss.{number}.{name}": t for name, t in loss.state_dict().items()}
+        tensors |= {} if self._remining is None else self._remining.tensors()
         moments, optimizer = optimizer_tensors(self.optimizer.state_dict())
         tensors |= {f"optimizer.{name}": whole(value) for name, value in moments.items()}
         scaler = getattr(self.accelerator, "scaler", None)
@@ -257,6 +264,8 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         tensors, state = read_checkpoint(Path(resume_from_checkpoint))
         refuse_other_run(state.get("run", {}), self._run)
+        if self._remining is not None:
+            self._remining.restore(tensors)
         restore_module(self.model, self._trained, tensors_under("model.", tensors))
         for number, loss in enumerate(self.pair_losses):
             try:

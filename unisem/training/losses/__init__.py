@@ -3,6 +3,7 @@
 from unisem.training.losses.base import ChunkedLoss, PairLabels, PairLoss
 from unisem.training.losses.cached import CachedLoss
 from unisem.training.losses.embedding import EmbeddingLoss
+from unisem.training.losses.guided import Guided
 from unisem.training.losses.info_nce import InfoNCE
 from unisem.training.losses.matryoshka import Matryoshka
 from unisem.training.losses.sigmoid import Sigmoid
@@ -12,6 +13,7 @@ __all__ = [
     "CachedLoss",
     "ChunkedLoss",
     "EmbeddingLoss",
+    "Guided",
     "InfoNCE",
     "Matryoshka",
     "PairLabels",

@@ -16,22 +16,46 @@ class PairLabels(NamedTuple):
     Attributes:
         images: ``(m,)`` int64, a picture id per row of pictures.
         captions: ``(m,)`` int64, a caption id per row of pictures: its own pair's.
+        guide: ``(n, m)`` float, how alike a guide finds n captions and the pictures; see `Guided`.
     """
 
     images: Tensor
     captions: Tensor
+    guide: Tensor | None = None
+
+    def first(self, rows: int) -> PairLabels:
+        """Those of the captions."""
+        return PairLabels(self.images[:rows], self.captions[:rows], self.guide)
 
     def matches(self, rows: int) -> Tensor:
-        """``(rows, m)`` bool: caption i and picture j are a pair, by picture or by caption.
+        """``(rows, m)`` bool: picture j is no negative of caption i.
+
+        They are a pair, by picture or by caption, or more alike than caption i and its own picture.
 
         >>> labels = PairLabels(torch.tensor([0, 1, 0]), torch.tensor([0, 1, 2]))
         >>> labels.matches(2).tolist()
         [[True, False, True], [False, True, False]]
         """
-        return PairLabels(self.images[:rows], self.captions[:rows]).matching(self)
+        same = self.first(rows)._same(self)
+        return same if self.guide is None else same | _alike(self.guide)
+
+    def image_matches(self, rows: int) -> Tensor:
+        """``(rows, rows)`` bool: caption j is no negative of picture i; see `matches`."""
+        asked = self.first(rows)
+        same = asked._same(asked)
+        return same if self.guide is None else same | _alike(self.guide[:, :rows].T)
 
     def matching(self, others: PairLabels) -> Tensor:
-        """``(n, m)`` bool: which of these go with which of the others, by picture or caption."""
+        """``(n, m)`` bool: which of these are no negatives of others, seen from either side."""
+        same = self._same(others)
+        if self.guide is None:
+            return same
+        rows = len(self.guide)
+        either = same | _alike(self.guide)
+        either[:, :rows] |= _alike(self.guide[:, :rows].T).T
+        return either
+
+    def _same(self, others: PairLabels) -> Tensor:
         same_image = self.images[:, None] == others.images[None, :]
         return same_image | (self.captions[:, None] == others.captions[None, :])
 
@@ -96,8 +120,12 @@ class ChunkedLoss(PairLoss):
     def forward(self, texts: Tensor, images: Tensor, labels: PairLabels) -> Tensor:
         """The mean over captions; see `PairLoss.forward`."""
         rows = len(texts)
-        asked = PairLabels(labels.images[:rows], labels.captions[:rows])
-        return self.chunk(texts, images, asked, labels, own=True) / rows
+        return self.chunk(texts, images, labels.first(rows), labels, own=True) / rows
+
+
+def _alike(guide: Tensor) -> Tensor:
+    """``(n, m)`` bool: row i finds column j more alike than its own, column i."""
+    return guide > guide.diagonal()[:, None]
 
 
 def total(loss: Tensor | dict[str, Tensor]) -> Tensor:

@@ -93,20 +93,27 @@ class InfoNCE(PairLoss):
         """Compute the loss; see `PairLoss.forward`."""
         rows = len(texts)
         texts, images = functional.normalize(texts, dim=1), functional.normalize(images, dim=1)
-        masked = labels.matches(rows)  # (n, m)
+        logits = self._scale() * texts @ images.T  # (n, m)
+        close = torch.zeros(rows, rows, dtype=torch.bool, device=texts.device)
         if self.mask_above is not None:
-            masked[:, :rows] |= (texts @ texts.T).detach() >= self.mask_above
-        positions = torch.arange(rows, device=texts.device)
-        masked[positions, positions] = False
-        logits = (self._scale() * texts @ images.T).masked_fill(masked, -torch.inf)  # (n, m)
+            close = (texts @ texts.T).detach() >= self.mask_above
         parts = []
         if "text_to_image" in self.directions:
-            parts.append(functional.cross_entropy(logits, positions))
+            masked = labels.matches(rows)  # (n, m)
+            masked[:, :rows] |= close
+            parts.append(_right_of(logits, masked))
         if "image_to_text" in self.directions:
-            parts.append(functional.cross_entropy(logits[:, :rows].T, positions))
+            parts.append(_right_of(logits[:, :rows].T, labels.image_matches(rows) | close))
         return torch.stack(parts).mean()
 
     def _scale(self) -> Tensor:
         if not self.log_scale.requires_grad:
             return self.log_scale.exp()
         return self.log_scale.clamp(max=math.log(_MAX_SCALE)).exp()
+
+
+def _right_of(logits: Tensor, masked: Tensor) -> Tensor:
+    """Cross entropy of the right ones, on the diagonal, among all that are not masked."""
+    positions = torch.arange(len(logits), device=logits.device)
+    masked[positions, positions] = False
+    return functional.cross_entropy(logits.masked_fill(masked, -torch.inf), positions)

@@ -70,9 +70,8 @@ class Triplet(PairLoss):
         """Compute the loss; see `PairLoss.forward`."""
         rows = len(texts)
         texts, images = functional.normalize(texts, dim=1), functional.normalize(images, dim=1)
-        matches = labels.matches(rows)  # (n, m)
-        to_images = self._one_way(texts, images[:rows], images, matches)
-        to_texts = self._one_way(images[:rows], texts, texts, matches[:, :rows].T)
+        to_images = self._one_way(texts, images[:rows], images, labels.matches(rows))
+        to_texts = self._one_way(images[:rows], texts, texts, labels.image_matches(rows))
         return (to_images + to_texts) / 2
 
     def _one_way(
