@@ -3,8 +3,9 @@
     python -m benchmarks.gradient_checkpointing [--batch 16] [--tokens 64] [--layers 12]
 
 Weights are random and tokens made up, since neither decides memory or speed. One step is a forward
-and a backward pass. Memory is what the tensors take that the backward pass keeps, counted once each
-by ``torch.autograd.graph.saved_tensors_hooks``, weights left out: the part that grows with the batch.
+and a backward pass. Memory is what the tensors take that are kept for the backward pass, each
+counted once (``torch.autograd.graph.saved_tensors_hooks``), weights left out: what grows with the
+batch.
 """
 
 from __future__ import annotations

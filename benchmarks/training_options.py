@@ -1,14 +1,15 @@
 """What re-mining, a guide and separate rates gain, on the held-out part of Open Clip Art.
 
     python -m benchmarks.training_options [--library DIR] [--seeds 3] [--work DIR] [--towers]
+        [--captions N] [--held-out N]
 
 Every run begins with the networks of `mini` and new projections (``two_towers``), trains on the
 training part and ranks the held-out captions against their pictures, as `benchmarks.methods` does
-(see there for what is in the set). What is frozen
-is computed once. The guide is `mini`, which has learned from the training part itself; it has not
-seen the held-out one. Intervals are a paired bootstrap over captions of the change from the first
-row, seeds averaged per caption. With ``--towers`` the text network is trained, too, in 4 passes: the
-second table. A run that was done before is read from the folder ``--work``, which is for one size.
+(see there for what is in the set). What is frozen is computed once. The guide is `mini`, which has
+learned from the training part itself; it has not seen the held-out one. Intervals are a paired
+bootstrap over captions of the change from the first row, seeds averaged per caption. With
+``--towers`` the text network is trained, too, in 4 passes: the second table. A run that was done
+before is read from the folder ``--work``, which is for one size.
 """
 
 from __future__ import annotations

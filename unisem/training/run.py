@@ -168,10 +168,10 @@ def train_encoder(
     decided = {"encoder": loaded.fingerprint, "pairs": pairs_digest(train)}
     guide = None if recipe.guide is None else Guide(load_encoder(recipe.guide), cache)
     with first_process_first(model.device):
-        prepared = _prepare(loaded, train, validation, held_out, depths, cache, recipe, progress)
         if guide is not None:
             decided["guide"] = guide.encoder.fingerprint
             chosen = guide.around(chosen, train, partial(progress, "asking the guide"))
+        prepared = _prepare(loaded, train, validation, held_out, depths, cache, recipe, progress)
     recipe = resolved(recipe, model, len(train))
 
     def judged() -> dict[str, Rankings] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.networks import save_bert
 from tests.training.support import changed
 from unisem import load_encoder
 from unisem.errors import TrainingError
-from unisem.pairs import PairDataset
+from unisem.pairs import Input, Pair, PairDataset
 from unisem.training import Recipe, train_encoder
 from unisem.training.inputs.guide import Guide
 from unisem.training.losses import Guided, InfoNCE
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def test_its_vectors_lie_at_the_ids_and_are_computed_once(
     tiny: Path, pairs: PairDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encoder = load_encoder(str(tiny))
+    encoder: Any = load_encoder(str(tiny))
     backwards = pairs.select(range(len(pairs) - 1, -1, -1))
     told: list[tuple[int, int]] = []
     loss = Guide(encoder, tmp_path).around(InfoNCE(), pairs, lambda *at: told.append(at))
@@ -46,22 +46,32 @@ def test_its_vectors_lie_at_the_ids_and_are_computed_once(
         np.testing.assert_allclose(texts @ images.T, expected[::order, ::order], atol=1e-5)
 
 
-class OnlyTexts:
-    """An encoder of texts, as far as a guide asks."""
-
-    def require(self, modality: str) -> None:
-        from unisem.errors import EncoderError
-
-        if modality == "image":
-            raise EncoderError("the encoder 'words' takes no pictures")
-
-    def encode_texts(self, texts: Sequence[str]) -> None:
-        raise AssertionError("asked")
+def test_a_guide_takes_what_the_pairs_are_made_of(
+    tiny: Path, pairs: PairDataset, tmp_path: Path
+) -> None:
+    words = load_encoder(str(save_words(tmp_path / "words")))
+    with pytest.raises(TrainingError, match=r"the guide does not take these pairs.*name another"):
+        Guide(words, tmp_path / "cache").around(InfoNCE(), pairs)
+    both = PairDataset((Pair(Input("a", pairs[0].document.image), pairs[0].document),))
+    with pytest.raises(TrainingError, match="not at both in one"):
+        Guide(load_encoder(str(tiny)), tmp_path).around(InfoNCE(), both)
 
 
-def test_an_encoder_of_one_modality_is_no_guide(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"'words' takes no pictures; name another guide"):
-        Guide(OnlyTexts(), tmp_path)  # type: ignore[arg-type]
+def save_words(place: Path) -> Path:
+    """An encoder of texts alone."""
+    from sentence_transformers import SentenceTransformer
+
+    SentenceTransformer(str(save_bert(place / "bert")), device="cpu").save(str(place / "model"))
+    return place / "model"
+
+
+def test_texts_may_be_documents(tiny: Path, tmp_path: Path) -> None:
+    encoder = load_encoder(str(tiny))
+    words = ["red", "blue tiger", "a word"]
+    texts = PairDataset(tuple(Pair(Input(word), Input(f"ask {word}")) for word in words))
+    loss = Guide(encoder, tmp_path).around(InfoNCE(), texts)
+    expected = encoder.encode_texts([f"ask {word}" for word in words], role="document")
+    np.testing.assert_allclose(loss.get_buffer("_images").numpy(), expected, atol=1e-6)
 
 
 def test_a_run_asks_its_guide_and_knows_it_again(
@@ -81,5 +91,5 @@ def test_a_run_asks_its_guide_and_knows_it_again(
         )
     assert "asking the guide" in said
     assert changed(tmp_path / "plain", tmp_path / "guided")
-    assert [path.name[:6] for path in (tmp_path / "f").glob("guide-*")] == ["guide-", "guide-"]
+    assert [path.name[:6] for path in (tmp_path / "f").glob("guide-*")] == ["guide-"] * 2
     assert torch.get_num_threads() == 1

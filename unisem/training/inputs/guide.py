@@ -11,8 +11,11 @@ import numpy as np
 import torch
 
 from unisem.encoders import Encoder
+from unisem.encoders.base import Role
 from unisem.errors import EncoderError, TrainingError
 from unisem.pairs.dataset import PairDataset
+from unisem.pairs.input import Input
+from unisem.records import Vector
 from unisem.training.inputs.feature_cache import FeatureCache
 from unisem.training.inputs.preparing import content_digest
 from unisem.training.losses import Guided, PairLoss
@@ -25,24 +28,12 @@ class Guide:
     """The encoder of a `Guided` loss; its vectors are computed once and stored.
 
     Attributes:
-        encoder: Embeds both captions and pictures.
+        encoder: Embeds queries and documents.
         cache: Where vectors are stored, by content.
-
-    Raises:
-        TrainingError: The encoder takes one modality only.
     """
 
     encoder: Encoder
     cache: Path
-
-    def __post_init__(self) -> None:
-        for modality in ("text", "image"):
-            try:
-                self.encoder.require(modality)
-            except EncoderError as error:
-                raise TrainingError(
-                    f"a guide compares captions with pictures: {error}; name another guide"
-                ) from error
 
     def around(
         self,
@@ -56,25 +47,54 @@ class Guide:
             loss: The loss.
             dataset: The checked pairs that it will see.
             advance: Called with inputs embedded and inputs in all.
-        """
-        encoder = self.encoder
-        _, asked = np.unique(dataset.caption_ids, return_index=True)
-        _, shown = np.unique(dataset.image_ids, return_index=True)
-        captions = [dataset[int(position)].caption for position in asked]
-        images = [dataset[int(position)].image for position in shown]
-        total = len(captions) + len(images)
-        texts = self._store("text").get(
-            [hashlib.sha256(caption.encode()).hexdigest() for caption in captions],
-            lambda part: encoder.encode_texts([captions[n] for n in part], role="query"),
-        )
-        advance(len(captions), total)
-        pictures = self._store("image").get(
-            [content_digest(image) for image in images],
-            lambda part: encoder.encode_images([images[n] for n in part]),
-            lambda done, missing: advance(len(captions) + done, len(captions) + missing),
-        )
-        return Guided(loss, torch.from_numpy(texts), torch.from_numpy(pictures))
 
-    def _store(self, modality: str) -> FeatureCache:
-        folder = self.cache / f"guide-{self.encoder.fingerprint[:32]}-{modality}"
+        Raises:
+            TrainingError: The encoder does not take what the pairs are made of.
+        """
+        if "both" in dataset.forms:
+            raise TrainingError(
+                "a guide looks at texts and at pictures, not at both in one; train without it"
+            )
+        _, asked = np.unique(dataset.query_ids, return_index=True)
+        _, shown = np.unique(dataset.document_ids, return_index=True)
+        queries = [dataset[int(position)].query for position in asked]
+        documents = [dataset[int(position)].document for position in shown]
+        total = len(queries) + len(documents)
+        try:
+            texts = self._vectors(queries, "query", lambda done: advance(done, total))
+            images = self._vectors(
+                documents, "document", lambda done: advance(len(queries) + done, total)
+            )
+        except EncoderError as error:
+            raise TrainingError(
+                f"the guide does not take these pairs: {error}; name another"
+            ) from error
+        return Guided(loss, torch.from_numpy(texts), torch.from_numpy(images))
+
+    def _vectors(self, inputs: list[Input], role: Role, advance: Callable[[int], None]) -> Vector:
+        """``(n, d)`` float32."""
+        rows: dict[int, Vector] = {}
+        words = [n for n, one in enumerate(inputs) if one.image is None]
+        shown = [n for n, one in enumerate(inputs) if one.image is not None]
+        if words:
+            texts = [inputs[n].text or "" for n in words]
+            found = self._store(f"text-{role}").get(
+                [hashlib.sha256(text.encode()).hexdigest() for text in texts],
+                lambda part: self.encoder.encode_texts([texts[n] for n in part], role=role),
+            )
+            rows |= dict(zip(words, found, strict=True))
+            advance(len(rows))
+        if shown:
+            images = [image for n in shown if (image := inputs[n].image) is not None]
+            found = self._store("image").get(
+                [content_digest(image) for image in images],
+                lambda part: self.encoder.encode_images([images[n] for n in part]),
+                lambda done, missing: advance(len(words) + done),
+            )
+            rows |= dict(zip(shown, found, strict=True))
+            advance(len(rows))
+        return np.stack([rows[n] for n in range(len(inputs))])
+
+    def _store(self, kind: str) -> FeatureCache:
+        folder = self.cache / f"guide-{self.encoder.fingerprint[:32]}-{kind}"
         return FeatureCache(folder, part=_PART)
