@@ -73,7 +73,7 @@ def test_mining_draws_no_number_that_dropout_would_draw(
     fixed = np.random.default_rng(0).integers(0, 18, (18, 2))
 
     def always(view: Any, prepared: Any, *arguments: Any) -> Any:
-        mining.embed(view, prepared.texts, range(4))
+        mining.embed(view, prepared.inputs, prepared.queries[:4])
         return fixed
 
     monkeypatch.setattr("unisem.training.run.negatives_of", always)

@@ -13,7 +13,7 @@ import torch
 from unisem.encoders import Encoder
 from unisem.encoders.base import Role
 from unisem.errors import EncoderError, TrainingError
-from unisem.pairs.dataset import PairDataset
+from unisem.pairs.dataset import PairDataset, content_numbers
 from unisem.pairs.input import Input
 from unisem.records import Vector
 from unisem.training.inputs.feature_cache import FeatureCache
@@ -56,19 +56,32 @@ class Guide:
                 "a guide looks at texts and at pictures, not at both in one; train without it"
             )
         _, asked = np.unique(dataset.query_ids, return_index=True)
-        _, shown = np.unique(dataset.document_ids, return_index=True)
         queries = [dataset[int(position)].query for position in asked]
-        documents = [dataset[int(position)].document for position in shown]
+        # Ids of documents, as labels have them: queries are counted among the contents, and given
+        # negatives too, but no query alone is looked at as a document.
+        found = [
+            *(pair.document for pair in dataset),
+            *(pair.query for pair in dataset),
+            *(one for pair in dataset for one in pair.negatives),
+        ]
+        contents = content_numbers(found).tolist()
+        first: dict[int, Input] = {}
+        for number, (content, one) in enumerate(zip(contents, found, strict=True)):
+            if not len(dataset) <= number < 2 * len(dataset):
+                first.setdefault(content, one)
+        documents = list(first.values())
         total = len(queries) + len(documents)
         try:
             texts = self._vectors(queries, "query", lambda done: advance(done, total))
-            images = self._vectors(
+            looked = self._vectors(
                 documents, "document", lambda done: advance(len(queries) + done, total)
             )
         except EncoderError as error:
             raise TrainingError(
                 f"the guide does not take these pairs: {error}; name another"
             ) from error
+        images = np.zeros((max(contents) + 1, looked.shape[1]), np.float32)
+        images[list(first)] = looked
         return Guided(loss, torch.from_numpy(texts), torch.from_numpy(images))
 
     def _vectors(self, inputs: list[Input], role: Role, advance: Callable[[int], None]) -> Vector:
