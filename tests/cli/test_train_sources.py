@@ -134,3 +134,26 @@ def test_rows_that_cannot_be_read_are_named(
     assert "gone.png: does not exist" in output
     assert "pairs.csv:24: is not a row" in output
     assert "usable 20" in output
+
+
+def test_pairs_of_several_kinds_are_trained_and_told_apart(
+    run: Run, captions: Captions, tiny: Path, tmp_path: Path
+) -> None:
+    rows: list[dict[str, object]] = []
+    for number, (picture, text) in enumerate(captions.items()):
+        (tmp_path / picture.name).write_bytes(picture.read_bytes())
+        rows.append({"query": text, "document": {"image": picture.name}})
+        rows.append(
+            {"query": f"word {text}", "document": f"tiger {text}", "negatives": [f"no {number}"]}
+        )
+    lines = "\n".join(map(json.dumps, rows))
+    (tmp_path / "pairs.jsonl").write_text(lines, encoding="utf-8")
+    out = tmp_path / "out"
+    options = ("--encoder", str(tiny), "--output", str(out), "--epochs", "1", "--held-out", "0.3")
+    result = run("train", "--data", str(tmp_path / "pairs.jsonl"), *options)
+    assert result.exit_code == 0, result.stderr
+    said = result.stdout
+    for line in ("text to image", "text to text, both directions", "all, query to document"):
+        assert line in said
+    assert "given negatives" in said
+    assert changed(tiny, out)

@@ -31,7 +31,7 @@ from unisem.training.losses import CachedLoss, EmbeddingLoss, InfoNCE
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-WORDS = ("red", "blue", "a", "word")  # which the tokenizers of both models know
+WORDS = ("red", "blue", "a", "word", "tiger cat", "http dog")  # each model knows one of two
 KINDS = {
     "text to image": ("text", "image"),
     "text to text": ("text", "text"),
@@ -60,9 +60,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made(folder: Path, form: str, number: int) -> Input:
-    """An input of words that count to a number, or of a picture that shows it."""
-    digits = np.base_repr(number + 64, 4)[1:]
-    text = " ".join(WORDS[int(digit)] for digit in digits)
+    """An input of words that are a number's bits, or of a picture that shows it."""
+    text = " ".join(word for bit, word in enumerate(WORDS) if (number + 1) >> bit & 1)
     image = ImageRef(path=folder / f"{number % 60}.png", root=folder)
     if form == "text":
         return Input(text)

@@ -285,11 +285,6 @@ def refuse_untrainable(train: PairDataset, batch_size: int | None) -> None:
         raise TrainingError(
             f"there is {len(train)} usable pair; contrastive training needs at least two"
         )
-    if batch_size is not None and batch_size > len(train):
-        raise TrainingError(
-            f"batch_size {batch_size:,} is larger than the {len(train):,} training pairs; "
-            f"use at most {len(train):,}"
-        )
     numbers, kinds = train.contents, np.array([pair.kind for pair in train])
     for kind in train.kinds:
         queries, documents = map(set, numbers[kinds == kind].T.tolist())
@@ -306,6 +301,11 @@ def refuse_untrainable(train: PairDataset, batch_size: int | None) -> None:
                 f"all {'captions' if usual else f'queries, {kind},'} are equal ({first}); there is "
                 "nothing to tell apart. Name the right caption column"
             )
+    if batch_size is not None and batch_size > len(train):
+        raise TrainingError(
+            f"batch_size {batch_size:,} is larger than the {len(train):,} training pairs; "
+            f"use at most {len(train):,}"
+        )
 
 
 def _prepare(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 from accelerate.data_loader import BatchSamplerShard  # type: ignore[import-untyped]
 
@@ -65,6 +66,36 @@ def test_every_epoch_has_an_order_of_its_own_and_every_pair_its_turn() -> None:
         assert list(batches) == orders[-1]
     assert len({str(order) for order in orders}) == 20
     assert {pair for order in orders for batch in order for pair in batch} == set(range(17))
+
+
+def test_a_batch_is_of_one_kind_and_kinds_take_turns() -> None:
+    kinds = {"even": np.arange(0, 30, 2), "odd": np.arange(1, 14, 2)}
+    batches = EqualBatches(range(22), batch_size=4, seed=1, kinds=kinds)
+    orders = []
+    for epoch in range(8):
+        batches.set_epoch(epoch)
+        drawn = list(batches)
+        assert len(drawn) == len(batches) == 4 + 2
+        assert all(len({pair % 2 for pair in batch}) == 1 for batch in drawn)
+        assert sorted(len(batch) for batch in drawn) == [3] * 6
+        flat = [pair for batch in drawn for pair in batch]
+        assert len(set(flat)) == len(flat)
+        orders.append([batch[0] % 2 for batch in drawn])
+        assert list(batches) == drawn
+    assert len({str(order) for order in orders}) > 2, "kinds take turns in another way"
+    with pytest.raises(TrainingError, match="1 odd pairs are too few"):
+        EqualBatches(range(9), batch_size=4, seed=1, kinds=kinds | {"odd": np.arange(1)})
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_share_batches_of_several_kinds(processes: int) -> None:
+    kinds = {"one": np.arange(17), "two": np.arange(17, 30)}
+    size = 4
+    whole = list(EqualBatches(range(30), batch_size=size * processes, seed=2, kinds=kinds))
+    batches = EqualBatches(range(30), batch_size=size, seed=2, processes=processes, kinds=kinds)
+    shares = [list(BatchSamplerShard(batches, processes, rank)) for rank in range(processes)]
+    joint = [list(itertools.chain(*parts)) for parts in zip(*shares, strict=True)]
+    assert joint == whole
 
 
 def test_fewer_pairs_than_processes_need_are_refused() -> None:
