@@ -38,6 +38,7 @@ COMMANDS = (
     "evaluate",
     "diagnose",
     "export-onnx",
+    "convert",
     "store",
     "serve",
     "mcp",

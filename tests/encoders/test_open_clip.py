@@ -1,0 +1,287 @@
+"""open_clip's checkpoints after conversion: the formulas written out, and open_clip itself."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from tests.support.checkpoints import save_siglip
+from tests.support.open_clip_files import (
+    CLIP,
+    LENGTH,
+    SIDE,
+    SIGLIP,
+    clip_features,
+    clip_tensors,
+    save,
+    save_clip_words,
+    siglip_features,
+    siglip_tensors,
+)
+from tests.support.pictures import noise
+from unisem import load_encoder
+from unisem.encoders.open_clip import convert_open_clip
+from unisem.errors import EncoderError
+
+TEXTS = ["a tiger", "Two  cards, one of them red", "x " * 40]
+PICTURES = [noise(seed) for seed in range(3)]
+MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
+
+
+def unit(rows: Any) -> np.ndarray:
+    rows = np.asarray(rows, np.float64)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def pixels(picture: Image.Image, side: int, *, squash: bool) -> torch.Tensor:
+    """What open_clip's preprocessing makes of a picture: scaled by Pillow, cut, normalised."""
+    width, height = picture.size
+    if squash:
+        picture = picture.resize((side, side), Image.Resampling.BICUBIC)
+    else:
+        scale = side / min(picture.size)
+        size = (int(width * scale), int(height * scale))
+        picture = picture.resize(size, Image.Resampling.BICUBIC)
+        left, top = round((size[0] - side) / 2), round((size[1] - side) / 2)
+        picture = picture.crop((left, top, left + side, top + side))
+    rows = torch.from_numpy(np.array(picture.convert("RGB"), np.float32) / 255)
+    return ((rows - torch.tensor(MEAN)) / torch.tensor(STD)).permute(2, 0, 1)
+
+
+def clip(folder: Path, prefix: str = "", quick: bool = False, squash: bool = False) -> Path:
+    config = CLIP | {"quick_gelu": quick, "custom_text": bool(prefix)}
+    mode = {"resize_mode": "squash"} if squash else {}
+    save(folder, config, clip_tensors(3, prefix), mean=MEAN, std=STD, **mode)
+    save_clip_words(folder)
+    return folder
+
+
+@pytest.mark.parametrize(("prefix", "quick", "squash"), [("", True, False), ("text.", False, True)])
+def test_a_clip_equals_the_formula(tmp_path: Path, prefix: str, quick: bool, squash: bool) -> None:
+    from transformers import CLIPTokenizerFast
+
+    source = clip(tmp_path / "source", prefix, quick, squash)
+    made = convert_open_clip(source, tmp_path / "made")
+    assert (made.kind, made.dimension) == ("clip", 24)
+    encoder = load_encoder(str(made.directory))
+    assert encoder.fingerprint == made.fingerprint
+    words = CLIPTokenizerFast.from_pretrained(source)
+    ids = words(TEXTS, padding="max_length", truncation=True, max_length=LENGTH)["input_ids"]
+    seen = torch.stack([pixels(one, SIDE, squash=squash) for one in PICTURES])
+    texts, images = clip_features(clip_tensors(3, prefix), torch.tensor(ids), seen, prefix, quick)
+    np.testing.assert_allclose(encoder.encode_texts(TEXTS), unit(texts), atol=1e-4)
+    np.testing.assert_allclose(encoder.encode_images(PICTURES), unit(images), atol=1e-4)
+    other = unit(
+        clip_features(clip_tensors(3, prefix), torch.tensor(ids), seen, prefix, not quick)[0]
+    )
+    assert np.abs(other - unit(texts)).max() > 1e-3  # the activation matters
+
+
+def test_a_siglip_equals_the_formula(tmp_path: Path) -> None:
+    config = SIGLIP | {"embed_dim": 48}
+    pixels_as = {"mean": MEAN, "std": STD, "resize_mode": "squash"}
+    source = save(tmp_path / "source", config, siglip_tensors(4), **pixels_as)
+    words = save_siglip(tmp_path / "words")
+    texts = ["A RED tiger!!", "a_blue (word)."]
+    made = convert_open_clip(source, tmp_path / "made", tokenizer=words)
+    encoder = load_encoder(str(made.directory))
+    from transformers import AutoTokenizer
+
+    plain = AutoTokenizer.from_pretrained(words)
+    said = ["a red tiger", "a blue word"]  # as open_clip makes them canonical
+    ids = plain(said, padding="max_length", max_length=LENGTH)["input_ids"]
+    seen = torch.stack([pixels(one, SIDE, squash=True) for one in PICTURES])
+    wanted, images = siglip_features(siglip_tensors(4), torch.tensor(ids), seen)
+    np.testing.assert_allclose(encoder.encode_texts(texts), unit(wanted), atol=1e-4)
+    np.testing.assert_allclose(encoder.encode_images(PICTURES), unit(images), atol=1e-4)
+
+
+def test_card_licence_and_type_are_kept(tmp_path: Path) -> None:
+    source = clip(tmp_path / "source")
+    half = {name: one.half() for name, one in clip_tensors(3).items()}
+    save_file(half, source / "open_clip_model.safetensors")
+    (source / "README.md").write_text("---\nlicense: mit\n---\n# A model\n", encoding="utf-8")
+    (source / "LICENSE").write_text("MIT", encoding="utf-8")
+    made = convert_open_clip(source, tmp_path / "made").directory
+    assert (made / "LICENSE").read_text("utf-8") == "MIT"
+    card = (made / "README.md").read_text("utf-8")
+    assert card.startswith("---\nlicense: mit\n---\n# A model")
+    assert "source/open_clip_model.safetensors" in card
+    assert {one.dtype for one in load_file(made / "model.safetensors").values()} == {torch.float16}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "source"]
+
+
+def changed(source: Path, **parts: dict[str, Any]) -> None:
+    path = source / "open_clip_config.json"
+    whole = json.loads(path.read_text("utf-8"))
+    for part, values in parts.items():
+        whole["model_cfg"][part] = whole["model_cfg"][part] | values
+    path.write_text(json.dumps(whole), encoding="utf-8")
+
+
+def break_it(source: Path, how: str) -> None:
+    weights, config = source / "open_clip_model.safetensors", source / "open_clip_config.json"
+    tensors = clip_tensors(3)
+    match how:
+        case "pickle":
+            weights.rename(source / "open_clip_pytorch_model.bin")
+        case "no weights":
+            weights.unlink()
+        case "missing":
+            del tensors["visual.ln_pre.weight"]
+            save_file(tensors, weights)
+        case "unknown":
+            save_file(tensors | {"visual.extra": torch.zeros(1)}, weights)
+        case "shape":
+            save_file(tensors | {"visual.proj": torch.zeros(32, 7)}, weights)
+        case "cut":
+            weights.write_bytes(weights.read_bytes()[:-9])
+        case "not JSON":
+            config.write_text("{", encoding="utf-8")
+        case "no part":
+            config.write_text('{"model_cfg": {}}', encoding="utf-8")
+        case "no config":
+            config.unlink()
+        case "mobile":
+            changed(source, vision_cfg={"timm_model_name": "fastvit_mci1", "timm_pool": "avg"})
+        case "words of hf":
+            changed(source, text_cfg={"hf_model_name": "xlm-roberta-base"})
+        case "layer scale":
+            changed(source, vision_cfg={"ls_init_value": 0.1})
+        case "causal":
+            changed(source, text_cfg={"no_causal_mask": True})
+        case "no words":
+            for name in ("tokenizer.json", "vocab.json"):
+                (source / name).unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("pickle", "as a pickle only .open_clip_pytorch_model.bin.*fetch open_clip_model.safe"),
+        ("no weights", "has no open_clip_model.safetensors"),
+        ("missing", "lacks visual.ln_pre.weight; its weights"),
+        ("unknown", "not understood, visual.extra; its weights"),
+        ("shape", "cannot be converted: .*visual_projection"),
+        ("cut", "cannot be converted"),
+        ("not JSON", "is not JSON"),
+        ("no part", "is not understood .KeyError: 'text_cfg'"),
+        ("no config", "open_clip_config.json is missing"),
+        ("mobile", "no picture tower fastvit_mci1; .* MobileCLIP"),
+        ("words of hf", "text_cfg.hf_model_name is 'xlm-roberta-base'"),
+        ("layer scale", "vision_cfg.ls_init_value is 0.1"),
+        ("causal", "text_cfg.no_causal_mask is True, where .* False"),
+        ("no words", "has no tokenizer .*openai/clip-vit-base-patch32"),
+    ],
+)
+def test_what_cannot_be_converted_is_refused(tmp_path: Path, how: str, message: str) -> None:
+    source = clip(tmp_path / "source")
+    break_it(source, how)
+    with pytest.raises(EncoderError, match=message):
+        convert_open_clip(source, tmp_path / "made")
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    with pytest.raises(EncoderError, match="made exists; name a directory that is to be made"):
+        convert_open_clip(clip(tmp_path / "source"), tmp_path / "made")
+
+
+ORACLE = """
+import importlib.machinery, json, sys, types
+
+class Absent(type):
+    def __getattr__(cls, name):
+        return absent(name)
+
+def absent(name):
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return Absent(name, (), {})
+
+for name in ("torchvision", "torchvision.transforms", "torchvision.transforms.functional",
+             "torchvision.ops", "torchvision.ops.misc", "torchvision.models",
+             "torchvision.models.feature_extraction", "torchvision.datasets",
+             "torchvision.utils", "torchvision.transforms.transforms"):
+    module = types.ModuleType(name)
+    module.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
+    module.__path__ = []
+    module.__getattr__ = absent
+    sys.modules[name] = module
+    parent, _, child = name.rpartition(".")
+    if parent:
+        setattr(sys.modules[parent], child, module)
+import torch
+from safetensors.torch import save_file
+from open_clip.model import CLIP, CustomTextCLIP
+
+folder, kind = sys.argv[1:]
+config = json.load(open(f"{folder}/open_clip_config.json"))["model_cfg"]
+config = {name: value for name, value in config.items() if name != "custom_text"}
+torch.manual_seed(0)
+model = (CLIP if kind == "CLIP" else CustomTextCLIP)(**config).eval()
+for name, one in model.named_parameters():
+    if one.ndim == 1 or "embed" in name or "latent" in name:
+        torch.nn.init.normal_(one, 1.0 if name.endswith("weight") else 0.0, 0.3)
+saved = {name: one.clone().contiguous() for name, one in model.state_dict().items()}
+save_file(saved, f"{folder}/open_clip_model.safetensors")
+inputs = torch.load(f"{folder}/inputs.pt", weights_only=True)
+with torch.no_grad():
+    save_file({"texts": model.encode_text(inputs["ids"]).contiguous(),
+               "images": model.encode_image(inputs["pixels"]).contiguous()},
+              f"{folder}/features.safetensors")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("open_clip") is None, reason="open_clip is absent")
+@pytest.mark.parametrize("kind", ["CLIP", "quick", "custom text", "SigLIP", "SigLIP 2"])
+def test_open_clip_itself_gives_the_same(tmp_path: Path, kind: str) -> None:
+    from transformers import CLIPTokenizerFast, PreTrainedTokenizerFast
+
+    source = tmp_path / "source"
+    siglip = kind.startswith("SigLIP")
+    if siglip:  # a whole ViT-B, and a tiny text tower
+        text = SIGLIP["text_cfg"] | ({"act_kwargs": {"approximate": "tanh"}} if "2" in kind else {})
+        named = "vit_base_patch32_siglip_256" if "2" in kind else "vit_base_patch16_siglip_224"
+        side = int(named[-3:])
+        vision = SIGLIP["vision_cfg"] | {"image_size": side, "timm_model_name": named}
+        config = SIGLIP | {"embed_dim": 768, "text_cfg": text, "vision_cfg": vision}
+        save_siglip(tmp_path / "words")
+        words = PreTrainedTokenizerFast.from_pretrained(tmp_path / "words")
+        texts = ["a red tiger", "a blue word"]
+    else:
+        config = CLIP | {"quick_gelu": kind == "quick"}
+        side, texts = SIDE, TEXTS
+        save_clip_words(tmp_path / "words")
+        words = CLIPTokenizerFast.from_pretrained(tmp_path / "words")
+    save(source, config, {}, mean=MEAN, std=STD, resize_mode="squash" if siglip else "shortest")
+    ids = words(texts, padding="max_length", truncation=True, max_length=LENGTH)["input_ids"]
+    seen = torch.stack([pixels(one, side, squash=siglip) for one in PICTURES])
+    torch.save({"ids": torch.tensor(ids), "pixels": seen}, source / "inputs.pt")
+    program = [
+        sys.executable,
+        "-c",
+        ORACLE,
+        str(source),
+        "CLIP" if kind in ("CLIP", "quick") else "CustomTextCLIP",
+    ]
+    ran = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    wanted = load_file(source / "features.safetensors")
+    encoder = load_encoder(
+        str(convert_open_clip(source, tmp_path / "made", tokenizer=tmp_path / "words").directory)
+    )
+    np.testing.assert_allclose(encoder.encode_texts(texts), unit(wanted["texts"]), atol=1e-4)
+    np.testing.assert_allclose(encoder.encode_images(PICTURES), unit(wanted["images"]), atol=1e-4)
