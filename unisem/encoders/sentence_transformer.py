@@ -234,8 +234,7 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
     def _embed_pairs(
         self, texts: Sequence[str], images: Sequence[Image.Image], role: Role
     ) -> Vector:
-        pairs = self._pair_inputs(texts, images, role)
-        return self._of_one_length(self._run(pairs, role), len(pairs))
+        return self._run(self._pair_inputs(texts, images, role), role)
 
     def _raw(self, inputs: list[dict[str, Any]], role: Role) -> Any:
         model, prompt = self.model, self.prompt(role)

@@ -72,8 +72,8 @@ def check_settings(recipe: Any) -> None:
 def choices_of(hint: Any) -> tuple[str, ...]:
     """The values of a ``Literal``, or of one that may be ``None``; of other types none.
 
-    >>> choices_of(Precision | None)
-    ('float32', 'bfloat16', 'float16')
+    >>> choices_of(Mining | None)
+    ('hard', 'semi-hard')
     """
     alternatives = [hint] if get_origin(hint) is Literal else get_args(hint)
     return tuple(
