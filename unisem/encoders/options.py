@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, get_args
 
-Dtype = Literal["float32", "float16", "bfloat16"]
+# In the order of `unisem.training.settings.Precision`: to `typing` the two are equal, and whichever
+# is met first stands for both in a union.
+Dtype = Literal["float32", "bfloat16", "float16"]
 """In which floating type a model computes."""
 
 Attention = Literal["eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"]
