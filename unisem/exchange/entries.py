@@ -80,7 +80,7 @@ def entries(reader: EntryReader, count: int, dimension: int, where: Path) -> Ite
         groups: dict[VectorKind, list[Vector]] = {}
         while following is not None and following[1] == record_id:
             vector_place, _, modality, vector = following
-            if modality not in MOST_VECTORS:
+            if not isinstance(modality, str) or modality not in MOST_VECTORS:
                 raise ExchangeError(f"{vector_place}: modality must be text, image or both")
             group = groups.setdefault(modality, [])
             group.append(vector)
