@@ -63,9 +63,11 @@ class Question:
     def relevances(self, scores: NDArray[np.float64], kinds: KindCodes) -> list[float | None]:
         """The same of many hits."""
         found: list[float | None] = [None] * len(scores)
+        if self.lines is None:
+            return found
         for code, kind in enumerate(DOCUMENT_KINDS):
             places = np.flatnonzero(kinds == code)
-            if self.lines is None or not len(places):
+            if not len(places):
                 continue
             line = self.lines[kind]
             chances = line.relevance(scores[places] * line.spread + line.middle)
