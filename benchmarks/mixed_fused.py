@@ -1,17 +1,20 @@
 """A third vector for captioned pictures where the model has none: the mean of the other two.
 
+    python -m benchmarks.mixed_fused
     apt-get download openclipart-png openclipart-svg  # then: dpkg-deb -x each of them into DIR
     python -m benchmarks.mixed_fused --library DIR/usr/share/openclipart
 
-Questions are the titles of drawings of Open Clip Art; a third of the held-out drawings are found by
+Questions are the captions of `examples/gallery`, whose pictures have a title and keywords as their
+text, or the titles of drawings of Open Clip Art, which have keywords; a third of the held-out drawings are found by
 their keywords alone, a third by their pictures, and a third by both, in one list. Each question has
-one right answer. The calibration is fitted to drawings of the training part. Of held-out drawings
-that look alike one is asked for.
+one right answer. The calibration is fitted to 150 others of the gallery, or to drawings of the
+training part. Of held-out drawings that look alike one is asked for.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.mixed_data import described
+from benchmarks.mixed_data import GALLERY, described
 from benchmarks.near_duplicates import Looks
 from benchmarks.open_clip_art import load_split
 from unisem import load_encoder
@@ -58,12 +61,15 @@ class Drawings:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--library", type=Path, required=True, help="a folder with png and svg")
+    parser.add_argument("--library", type=Path, help="a folder with png and svg")
     parser.add_argument("--fitted", type=int, default=800, help="drawings of the calibration")
     parser.add_argument("--asked", type=int, default=600, help="held-out drawings at most")
     parser.add_argument("--work", type=Path, default=Path("build/mixed-fused"))
     options = parser.parse_args()
-    fitting, held_out = _drawings(options.library, options.fitted, options.asked, options.work)
+    if options.library is None:
+        fitting, held_out = _gallery()
+    else:
+        fitting, held_out = _drawings(options.library, options.fitted, options.asked, options.work)
     numbers = np.arange(len(fitting.texts))
     sample = Sample(
         fitting.texts,
@@ -159,6 +165,18 @@ def _scores(
     if calibration is None:
         return queries.astype(np.float64) @ rows.T.astype(np.float64)
     return calibration.scores(queries, asked, rows, np.full(len(rows), DOCUMENT_KINDS.index(kind)))
+
+
+def _gallery() -> tuple[Drawings, Drawings]:
+    """150 of the gallery that a calibration is fitted to, and the others, which are asked for."""
+    rows = [json.loads(line) for line in (GALLERY / "metadata.jsonl").open(encoding="utf-8")]
+    said = [", ".join([row["title"], *row["keywords"]]) for row in rows]
+    parts = _embedded(
+        [row["text"] for row in rows], said, [GALLERY / it["file_name"] for it in rows]
+    )
+    order = np.random.default_rng(0).permutation(len(rows))
+    one, other = (Drawings(*(it[some] for it in parts)) for some in (order[:150], order[150:]))
+    return one, other
 
 
 def _drawings(library: Path, fitted: int, asked: int, work: Path) -> tuple[Drawings, Drawings]:
