@@ -189,7 +189,11 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
         return features
 
     def prompt(self, role: Role) -> str | None:
-        """What goes before an input: the first prompt of a name for its role that says anything."""
+        """What goes before an input: what was asked for, or the role's first prompt that is any."""
+        asked = self._options
+        own = asked.query_instruction if role == "query" else asked.document_instruction
+        if own is not None:
+            return own or None
         prompts = self.model.prompts
         return next((prompts[name] for name in _PROMPTS[role] if prompts.get(name)), None)
 

@@ -32,7 +32,9 @@ def prepare_as_trained(transformer: Any) -> None:
     if tokenizer.model_max_length > positions:
         tokenizer.model_max_length = positions
     if network.config.model_type.startswith("siglip"):
-        _set(transformer, "text", padding="max_length", max_length=positions, truncation=True)
+        text = {"padding": "max_length", "max_length": positions, "truncation": True}
+        chosen = transformer.processing_kwargs.get("text", {})
+        transformer.processing_kwargs = transformer.processing_kwargs | {"text": text | chosen}
         if type(tokenizer).__name__.startswith("Gemma"):
             _lower_case(tokenizer)
 
@@ -41,15 +43,9 @@ def _keep_image_settings(transformer: Any) -> None:
     processor = transformer.processor
     images = getattr(processor, "image_processor", None)
     preferred = getattr(type(processor), "images_kwargs", None) or {}
-    saved = {name: getattr(images, name) for name in preferred if hasattr(images, name)}
-    if saved:
-        _set(transformer, "image", **saved)
-
-
-def _set(transformer: Any, modality: str, **settings: Any) -> None:
-    """Give the calls of a processor settings, unless the model names others itself."""
-    chosen = transformer.processing_kwargs.get(modality, {})
-    transformer.processing_kwargs = transformer.processing_kwargs | {modality: settings | chosen}
+    saved = {name for name in preferred if hasattr(images, name)}
+    if saved:  # hides the class's
+        processor.images_kwargs = {name: preferred[name] for name in preferred.keys() - saved}
 
 
 def _lower_case(tokenizer: Any) -> None:

@@ -33,5 +33,8 @@ def test_prompts_by_other_names_are_used(
     plain = loaded("BERT + ViT").encode_texts(["the photo of a cat"])
     asked = load_encoder(str(copy))
     np.testing.assert_allclose(asked.encode_texts(["a cat"], role), plain, atol=1e-6)
+    bare = {"query_instruction": ""} if role == "query" else {"document_instruction": ""}
+    silent = load_encoder(str(copy), **bare).encode_texts(["the photo of a cat"], role)  # type: ignore[arg-type]
+    np.testing.assert_allclose(silent, plain, atol=1e-6)  # nothing is nothing by any name
     other: Role = "document" if role == "query" else "query"
     assert np.abs(asked.encode_texts(["a cat"], other) - plain).max() > 1e-3
