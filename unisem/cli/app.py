@@ -37,6 +37,7 @@ COMMANDS = (
     "train-reranker",
     "evaluate",
     "diagnose",
+    "merge-adapter",
     "export-onnx",
     "convert",
     "store",

@@ -23,6 +23,7 @@ from unisem.cli.terminal import results
 from unisem.cli.training_report import checked_parts, print_training
 from unisem.encoders.options import EncoderOptions
 from unisem.training.recipe import Recipe
+from unisem.training.settings import Saved
 
 _TOWERS = "Start from two networks"
 _COMPARISON = "Comparison, and stopping early"
@@ -62,6 +63,9 @@ HeldOut = Annotated[
         rich_help_panel=_COMPARISON,
     ),
 ]
+Save = Annotated[
+    Saved, typer.Option(help="The encoder, or what training changed of it (see merge-adapter).")
+]
 Features = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Keep what frozen parts give there.", rich_help_panel=_FILES),
@@ -89,6 +93,7 @@ def train(
     text_tower: TextTower = None,
     image_tower: ImageTower = None,
     dimension: Dimension = 512,
+    save: Save = "whole",
     recipe: Recipe,
     held_out: HeldOut = 0.2,
     features: Features = None,
@@ -102,6 +107,8 @@ def train(
 
     if held_out:
         share_or_number(held_out)  # before minutes are spent on pairs
+    if save == "adapter" and text_tower is not None:
+        raise typer.BadParameter("an adapter needs a start that stays; pass --encoder")
     check_output(output)
     work = output.with_name(f"{output.name}.training")
     pairs = read_pairs(
@@ -126,6 +133,7 @@ def train(
             recipe=recipe,
             resume=resume,
             sharded=sharded,
+            save=save,
             features=features,
             tensorboard=tensorboard,
             progress=show,

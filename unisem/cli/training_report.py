@@ -12,6 +12,7 @@ from unisem.cli.progress import progress_bars
 from unisem.cli.terminal import amount, skipped_lines
 from unisem.common.printable import plain
 from unisem.errors import TrainingError
+from unisem.models.finding import ADAPTER
 from unisem.pairs.pair import CAPTIONED
 
 if TYPE_CHECKING:
@@ -126,7 +127,11 @@ def print_training(out: Console, report: TrainingReport, *, k: int, held_out: in
     if table.row_count:
         out.print(f"{held_out:,} held-out pairs:")
         out.print(table)
-    out.print(f"{plain(str(report.output))} is ready: pass it as the encoder", soft_wrap=True)
+    place, size = plain(str(report.output)), f"{report.size / 1e6:,.1f} MB"
+    if (report.output / ADAPTER).is_file():
+        out.print(f"{place} is ready ({size}): unisem merge-adapter makes an encoder of it")
+    else:
+        out.print(f"{place} is ready ({size}): pass it as the encoder", soft_wrap=True)
 
 
 def _directions(kind: str | None, kinds: list[str]) -> tuple[str, str, str]:

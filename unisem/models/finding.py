@@ -19,6 +19,8 @@ SAFE_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*
 
 GRAPHS = "onnx/unisem_onnx.json"
 """The file that describes a model's graphs for onnxruntime, where it has such."""
+ADAPTER = "unisem_adapter.json"
+"""The file that describes an adapter, where training saved what it changed alone."""
 _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*(@.+)?", re.ASCII)
 _CONFIGURATIONS = ("modules.json", "config.json", "adapter_config.json")
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.msgpack", "*.h5")
@@ -90,6 +92,8 @@ def unsafe_weights(directory: Path) -> str | None:
     must have its own safetensors: of a part that has only ``pytorch_model.bin``,
     sentence-transformers would unpickle that, however safe its neighbours are.
     """
+    if (directory / ADAPTER).is_file():
+        return "is an adapter of another model; make the two one by unisem merge-adapter"
     if not any((directory / name).is_file() for name in _CONFIGURATIONS):
         return f"holds no saved model: it has none of {', '.join(_CONFIGURATIONS)}"
     safe = {path.parent for path in directory.rglob("*.safetensors")}

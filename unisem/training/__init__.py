@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from unisem.pairs.splits import split_pairs as split_pairs
     from unisem.training.inputs.augmentation import Augmentation as Augmentation
     from unisem.training.inputs.mining import mine_hard_negatives as mine_hard_negatives
+    from unisem.training.model.adapter import merge_adapter as merge_adapter
     from unisem.training.model.interpolation import interpolate_weights as interpolate_weights
     from unisem.training.model.two_towers import two_towers as two_towers
     from unisem.training.recipe import Recipe as Recipe

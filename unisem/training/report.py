@@ -45,6 +45,7 @@ class TrainingReport:
         steps: Steps that weights moved.
         losses: Mean loss per epoch.
         seconds: Spent training, features and evaluation left out.
+        size: Bytes of the files that are there.
         share: How far weights went from the start model (0) to the trained one (1).
         scale: The inverse temperature, and the bias, that the loss began with; ``None`` for a loss
             without.
@@ -60,6 +61,7 @@ class TrainingReport:
     steps: int
     losses: tuple[float, ...]
     seconds: float
+    size: int = 0
     share: float = 1.0
     scale: Scale | None = None
     own_scale: bool = False
@@ -102,6 +104,7 @@ class TrainingReport:
         """
         return {
             "output": str(self.output),
+            "size": self.size,
             "trained": self.trained,
             "steps": self.steps,
             "losses": list(self.losses),

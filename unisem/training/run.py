@@ -47,13 +47,15 @@ from unisem.training.loop.environment import (
 from unisem.training.loop.evaluator import Rankings, rank_pairs
 from unisem.training.loop.interpolation_trials import Trials
 from unisem.training.losses import PairLoss
+from unisem.training.model.adapter import save_adapter
 from unisem.training.model.interpolation import interpolate_weights, trainable_state
-from unisem.training.model.lora import add_lora, merge_lora
+from unisem.training.model.lora import add_lora, lora_factors, merge_lora
 from unisem.training.model.modality_parts import default_parts, freeze, only_heads, training_view
 from unisem.training.model.saving import check_output, save_encoder
 from unisem.training.model.scale import Scale
 from unisem.training.recipe import Recipe
 from unisem.training.report import TrainingReport
+from unisem.training.settings import Saved
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -83,6 +85,7 @@ def train_encoder(
     loss: PairLoss | None = None,
     resume: bool = False,
     sharded: bool = False,
+    save: Saved = "whole",
     features: str | os.PathLike[str] | None = None,
     tensorboard: str | os.PathLike[str] | None = None,
     progress: Progress = lambda what, done, total: None,
@@ -108,6 +111,8 @@ def train_encoder(
         resume: Go on from the newest checkpoint of a run with the same arguments, if there is one.
         sharded: Divide the model's numbers, gradients and moments among the processes (FSDP), for
             what is too large to be trained on one device.
+        save: ``"whole"``, an encoder; or ``"adapter"``, what training changed alone, which
+            `merge_adapter` makes an encoder of.
         features: Where features are stored; beside the output if ``None``.
         tensorboard: Folder for TensorBoard's files; none if ``None``.
         progress: Called as work goes on.
@@ -192,9 +197,10 @@ def train_encoder(
         tensorboard=tensorboard,
         progress=progress,
     )
+    share = 1.0 if recipe.interpolation is None else recipe.interpolation
+    factors = {} if recipe.lora is None else lora_factors(model, share)
     if recipe.lora is not None:  # before weights are interpolated: additions are products of two
         merge_lora(model)
-    share = 1.0 if recipe.interpolation is None else recipe.interpolation
     if tried:
         trials = Trials(loaded, prepared.view, depths, cache, recipe, work / "trials", guide)
         share = trials.best_share(train, start, progress)
@@ -204,11 +210,15 @@ def train_encoder(
     after = from_first_process(judged, model.device)
     with first_process_first(model.device) as first:
         if first:
-            save_encoder(loaded, place, recipe)
+            if save == "adapter":
+                save_adapter(loaded, place, recipe, factors)
+            else:
+                save_encoder(loaded, place, recipe)
             shutil.rmtree(work / "checkpoints", ignore_errors=True)
     return replace(
         run,
         output=place,
+        size=sum(path.stat().st_size for path in place.rglob("*") if path.is_file()),
         share=share,
         scale=began,
         own_scale=loss is None and recipe.takes_scale(own_scale),

@@ -15,6 +15,9 @@ Mining = Literal["hard", "semi-hard"]
 Part = Literal["text", "image", "text-backbone", "image-backbone"]
 Precision = Literal["float32", "bfloat16", "float16"]
 
+Saved = Literal["whole", "adapter"]
+"""What a run leaves: an encoder, or what it changed of one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:

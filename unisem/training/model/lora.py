@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from unisem.errors import TrainingError
 
@@ -54,6 +54,28 @@ def add_lora(model: Any, rank: int, *, alpha: int | None = None, seed: int = 0) 
             "LoRA found no linear layer to adapt: the networks are frozen, or have convolutions "
             "only. Freeze less (freeze none), or train without LoRA"
         )
+
+
+def lora_factors(model: Any, share: float = 1.0) -> dict[str, tuple[Tensor, Tensor]]:
+    """What LoRA adds to weights, as ``(A, B)`` of shape ``(rank, in)`` and ``(out, rank)``.
+
+    Args:
+        model: A ``SentenceTransformer`` with additions that are not merged yet.
+        share: How far to go from the start model's weights.
+
+    Returns:
+        Factors by the weight's name in the merged model; the product B A is what is added.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    found: dict[str, tuple[Tensor, Tensor]] = {}
+    for path, module in model.named_modules():
+        if isinstance(module, BaseTunerLayer):
+            (adapter,) = module.active_adapters
+            rates = module.scaling[adapter] * share
+            first = module.lora_A[adapter].weight.detach().clone()
+            found[f"{path}.weight"] = first, module.lora_B[adapter].weight.detach() * rates
+    return found
 
 
 def merge_lora(model: Any) -> None:
