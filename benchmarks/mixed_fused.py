@@ -5,10 +5,10 @@
     python -m benchmarks.mixed_fused --library DIR/usr/share/openclipart
 
 Questions are the captions of `examples/gallery`, whose pictures have a title and keywords as their
-text, or the titles of drawings of Open Clip Art, which have keywords; a third of the held-out drawings are found by
-their keywords alone, a third by their pictures, and a third by both, in one list. Each question has
-one right answer. The calibration is fitted to 150 others of the gallery, or to drawings of the
-training part. Of held-out drawings that look alike one is asked for.
+text, or the titles of drawings of Open Clip Art, which have keywords; a third of the held-out
+drawings are found by their keywords alone, a third by their pictures, and a third by both, in one
+list. Each question has one right answer. The calibration is fitted to 150 others of the gallery, or
+to drawings of the training part. Of held-out drawings that look alike one is asked for.
 """
 
 from __future__ import annotations
