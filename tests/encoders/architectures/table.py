@@ -21,6 +21,7 @@ COLUMNS = {
     "test_batch_independent": "alone as in a batch",
     "test_fused": "text and picture as one",
     "test_truncation": "long texts are cut",
+    "test_shorter_vectors": "`dimension=`",
     "test_half_precision": "bfloat16",
     "test_onnx_export": "ONNX",
 }

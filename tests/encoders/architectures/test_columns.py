@@ -85,6 +85,19 @@ def test_truncation(encoder: Encoder) -> None:
     assert encoder.reads_whole("a red cat")
 
 
+def test_shorter_vectors(encoder: Encoder, architecture: Architecture, directory: Path) -> None:
+    short = load_encoder(str(directory), dimension=8)
+    for ours, whole in (
+        (short.encode_texts(TEXTS), encoder.encode_texts(TEXTS)),
+        (short.encode_images(PICTURES), encoder.encode_images(PICTURES)),
+    ):
+        first = whole[:, :8]
+        theirs = first / np.linalg.norm(first, axis=1, keepdims=True)
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert short.dimension == 8
+    assert short.fingerprint != encoder.fingerprint
+
+
 def test_half_precision(encoder: Encoder, architecture: Architecture, directory: Path) -> None:
     half = load_encoder(str(directory), dtype="bfloat16")
     assert cosines(half.encode_texts(TEXTS), encoder.encode_texts(TEXTS)).min() > architecture.half
