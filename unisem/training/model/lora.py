@@ -71,10 +71,11 @@ def lora_factors(model: Any, share: float = 1.0) -> dict[str, tuple[Tensor, Tens
     found: dict[str, tuple[Tensor, Tensor]] = {}
     for path, module in model.named_modules():
         if isinstance(module, BaseTunerLayer):
-            (adapter,) = module.active_adapters
-            rates = module.scaling[adapter] * share
-            first = module.lora_A[adapter].weight.detach().clone()
-            found[f"{path}.weight"] = first, module.lora_B[adapter].weight.detach() * rates
+            layer: Any = module  # what each kind of them has, the base does not say
+            (adapter,) = layer.active_adapters
+            rates = layer.scaling[adapter] * share
+            first = layer.lora_A[adapter].weight.detach().clone()
+            found[f"{path}.weight"] = first, layer.lora_B[adapter].weight.detach() * rates
     return found
 
 
