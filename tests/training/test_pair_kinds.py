@@ -16,6 +16,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling, Transfor
 from torch import Tensor, nn
 
 from tests.support.networks import save_bert, save_prompted_vlm
+from tests.support.pictures import noise
 from tests.training.support import assert_same_weights, changed
 from unisem import load_encoder
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
@@ -50,12 +51,10 @@ def fusing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixty plain pictures, no two alike."""
-    folder = tmp_path_factory.mktemp("plain")
+    """Sixty pictures of noise, no two alike."""
+    folder = tmp_path_factory.mktemp("noise")
     for number in range(60):
-        digits = [number % 4, number // 4 % 4, number // 16]
-        pixels = np.full((32, 32, 3), [30 + 60 * digit for digit in digits], np.uint8)
-        Image.fromarray(pixels).save(folder / f"{number}.png")
+        noise(number).save(folder / f"{number}.png")
     return folder
 
 
@@ -101,7 +100,8 @@ def test_twenty_examples_are_learned_by_heart(
 ) -> None:
     pairs = examples(pictures, kind, negatives=negatives)
     assert pairs.kinds == {kind: 20}
-    recipe = Recipe(epochs=150, batch_size=20, freeze=(), learning_rate=3e-3, checkpoint_steps=999)
+    steps = {"epochs": 200, "batch_size": 20, "checkpoint_steps": 999}
+    recipe = Recipe(freeze=(), learning_rate=1e-2, temperature=0.02, **steps)
     encoder = encoder_for(kind, tiny, fusing)
     report = train_encoder(encoder, pairs, tmp_path / "out", held_out=pairs, recipe=recipe)
     changes = report.change(1, kind)
