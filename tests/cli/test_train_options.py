@@ -86,7 +86,7 @@ def recipes(monkeypatch: pytest.MonkeyPatch, start: Encoder) -> list[Recipe]:
         raise TrainingError("this is far enough")
 
     monkeypatch.setattr("unisem.training.train_encoder", record)
-    monkeypatch.setattr("unisem.training.run.trainable_encoder", lambda name: start)
+    monkeypatch.setattr("unisem.training.run.trainable_encoder", lambda name, forms: start)
     return found
 
 
