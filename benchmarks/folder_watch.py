@@ -1,6 +1,6 @@
 """A folder that is watched: how it starts, rests, and bears a thousand changes at once.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.folder_watch --files 100000 [--changes 1000] [--rest 60]
+    OMP_NUM_THREADS=1 python -m benchmarks.folder_watch --files 3000 [--changes 1000] [--rest 60]
 
 The folder has ``--files`` PNG files of 8 × 8 pixels, each another one, a hundred to a folder. What
 `unisem watch` does at each time is done in this process, with an encoder for tests, so that what is
@@ -36,7 +36,7 @@ _PATIENCE = 600.0  # seconds
 def main() -> None:
     """Make the folder, watch it, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--files", type=int, default=3000)
     parser.add_argument("--changes", type=int, default=1000)
     parser.add_argument("--rest", type=float, default=60)
     options = parser.parse_args()

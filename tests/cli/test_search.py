@@ -475,6 +475,7 @@ def test_hits_may_be_unlike_each_other(run: Run, built: Path, toy: ToyEncoder) -
         ("los angeles and las vegas", ""),
         ("crème brûlée", ""),
         ("Rio de Janeiro", ""),
+        ("pour a cup", ""),
         ("eine rote Karte", "another language"),
         ("un chat sur le lit", "another language"),
         ("gatos en la playa", "another language"),

@@ -17,7 +17,7 @@ _FOREIGN = frozenset(
     # Small words of German, French, Spanish, Italian, Portuguese, Dutch that no English text has.
     _WORD.findall(
         "der das ein eine einen einem einer und auf ist vor für über nicht zwei ohne beim unter "
-        "une dans avec chez pour "
+        "une dans avec chez "
         "una entre junto sobre "
         "gli uno nella che sulla senza degli "
         "umas uma numa não sem dos "
@@ -27,8 +27,8 @@ _FOREIGN = frozenset(
 _PERHAPS = frozenset(
     # That English has in names and titles; two of them in a text without an English one tell.
     _WORD.findall(
-        "mit im von den dem des die las los le la les un du et sur sans sous aux est de del el con "
-        "en y il lo di nel della os em na num com o da e van op"
+        "mit im von den dem des die las los le la les un du et pour sur sans sous aux est de del "
+        "el con en y il lo di nel della os em na num com o da e van op"
     )
 )
 _ENGLISH = frozenset(_WORD.findall("the and of with in at on is are from to for by near"))
