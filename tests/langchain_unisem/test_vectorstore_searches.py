@@ -203,7 +203,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"k": -1}, ValueError, "k must be a whole number"),
     ({"k": 2.0}, ValueError, "k must be a whole number"),
     ({"modality": "video"}, ValueError, "modality must be"),
-    ({"match": "both"}, ValueError, "match must be"),
+    ({"match": "sound"}, ValueError, "match must be"),
     ({"mode": "fuzzy"}, ValueError, "mode"),
     ({"text_weight": 2}, ValueError, "text_weight must be between 0 and 1, not 2"),
     ({"text_weight": "x"}, ValueError, "text_weight must be a number from 0 to 1, not 'x'"),
