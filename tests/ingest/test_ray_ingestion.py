@@ -93,7 +93,7 @@ def test_a_parcel_comes_back_in_order_and_a_bad_picture_costs_itself(tmp_path: P
         noise(number).save(file)
     images = [file.read_bytes() for file in files]
     embedder = ParcelEmbedder(ToyEncoder, encoder.fingerprint)
-    made = embedder.embed(Parcel(["red", "blue"], [images[0], b"nothing", images[2]]))
+    made = embedder.embed(Parcel(["red", "blue"], [images[0], b"nothing", images[2]], [None] * 3))
     assert (made.texts == encoder.encode_texts(["red", "blue"])).all()
     assert (made.images == encoder.encode_images([images[0], images[2]])).all()
     assert list(made.faults) == [1]
@@ -105,9 +105,9 @@ def test_an_actor_reads_only_the_picture_whose_digest_was_taken(tmp_path: Path) 
     noise(0).save(file)
     image = ImageRef(path=file, root=tmp_path).inspected()
     embedder = ParcelEmbedder(ToyEncoder, ToyEncoder().fingerprint)
-    assert not embedder.embed(Parcel([], [image])).faults
+    assert not embedder.embed(Parcel([], [image], [None])).faults
     noise(1).save(file)
-    made = embedder.embed(Parcel([], [image]))
+    made = embedder.embed(Parcel([], [image], [None]))
     assert made.faults[0].summary == CHANGED
     assert len(made.images) == 0
 
@@ -115,7 +115,7 @@ def test_an_actor_reads_only_the_picture_whose_digest_was_taken(tmp_path: Path) 
 def test_an_actor_with_another_encoder_embeds_nothing() -> None:
     embedder = ParcelEmbedder(ToyEncoder, ToyEncoder(seed=1).fingerprint)
     with pytest.raises(EncoderMismatchError, match="put the same files on both"):
-        embedder.embed(Parcel(["red"], []))
+        embedder.embed(Parcel(["red"], [], []))
 
 
 def test_batches_that_travel_are_bounded_by_their_bytes() -> None:

@@ -260,7 +260,7 @@ def test_bad_construction(card_space: SemanticSpace) -> None:
         ({"k": "3"}, "valid integer"),
         ({"k": True}, "valid integer"),
         ({"modality": "video"}, "'text' or 'image'"),
-        ({"match": "both"}, "'any', 'text' or 'image'"),
+        ({"match": "sound"}, "'any', 'text', 'image' or 'both'"),
         ({"text_weight": 2}, "less than or equal to 1"),
         ({"filter": {"a": {"$regex": "x"}}}, "unknown filter operator"),
         ({"filter": "year > 3"}, "must be a dictionary"),

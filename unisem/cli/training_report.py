@@ -13,7 +13,6 @@ from unisem.cli.terminal import amount, skipped_lines
 from unisem.common.printable import plain
 from unisem.errors import TrainingError
 from unisem.models.finding import ADAPTER
-from unisem.pairs.pair import CAPTIONED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,6 +80,8 @@ def print_pairs(out: Console, report: PairReport) -> None:
         ("captions of several pictures", report.shared_captions),
         ("copies of pictures", report.copies),
     ]
+    from unisem.pairs.pair import CAPTIONED
+
     if set(report.kinds) - {CAPTIONED}:
         texts = {"distinct captions": "distinct texts", "empty captions": "empty texts"}
         texts |= {"captions of several pictures": "queries with several documents"}
@@ -140,6 +141,8 @@ def _directions(kind: str | None, kinds: list[str]) -> tuple[str, str, str]:
 
     if kind is None:
         return "all, query to document", "all, document to query", "all, both directions"
+    from unisem.pairs.pair import CAPTIONED
+
     if kinds == [CAPTIONED]:
         return "caption to picture", "picture to caption", "both directions"
     return kind, backwards(kind, kinds), f"{kind}, both directions"
