@@ -12,9 +12,11 @@ from safetensors.torch import load_file, save_file
 
 from tests.training.support import assert_same_weights, changed
 from unisem import load_encoder
-from unisem.errors import EncoderError
+from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
+from unisem.errors import EncoderError, TrainingError
 from unisem.pairs import PairDataset
 from unisem.training import Recipe, merge_adapter, train_encoder
+from unisem.training.model.adapter import save_adapter
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -105,3 +107,54 @@ def test_what_mini_has_learned_takes_little_room(pairs: PairDataset, tmp_path: P
     merge_adapter(tmp_path / "small", tmp_path / "merged")  # it is known where mini is
     assert size(tmp_path / "merged") > 2 * size(tmp_path / "small")
     assert load_encoder(str(tmp_path / "merged")).fingerprint != load_encoder("mini").fingerprint
+
+
+def test_factors_of_a_huge_product_are_not_multiplied(
+    adapter: Path, tiny: Path, tmp_path: Path
+) -> None:
+    copied = tmp_path / "copied"
+    shutil.copytree(adapter, copied)
+    tensors = load_file(adapter / "adapter.safetensors")
+    head = next(key for key, tensor in tensors.items() if tensor.shape == (24, 32))
+    factors = {f"{head}.lora_A": torch.ones(1, 10**6), f"{head}.lora_B": torch.ones(10**6, 1)}
+    save_file(tensors | factors, copied / "adapter.safetensors")
+    with pytest.raises(EncoderError, match=r"of the shape \[1000000, 1000000\]"):
+        merge_adapter(copied, tmp_path / "out", base=str(tiny))
+
+
+def opened(tiny: Path, **options: str) -> SentenceTransformerEncoder:
+    found = load_encoder(str(tiny), device="cpu", **options)  # type: ignore[arg-type]
+    assert isinstance(found, SentenceTransformerEncoder)
+    return found
+
+
+def test_what_was_trained_with_options_is_merged_with_them(tiny: Path, tmp_path: Path) -> None:
+    trained = opened(tiny, query_instruction="find: ")
+    with torch.no_grad():
+        next(trained.model.parameters()).add_(1)
+    save_adapter(trained, tmp_path / "small", Recipe(), {})
+    bases: list[str | SentenceTransformerEncoder] = [str(tiny), opened(tiny), trained]
+    for number, base in enumerate(bases):
+        merged = merge_adapter(tmp_path / "small", tmp_path / f"merged{number}", base=base)
+        found = load_encoder(str(merged), device="cpu").encode_texts(["a red tiger"], "query")
+        assert found == pytest.approx(trained.encode_texts(["a red tiger"], "query"), abs=1e-5)
+    path = tmp_path / "small" / "unisem_adapter.json"
+    path.write_text(path.read_text("utf-8").replace("query_instruction", "strange"), "utf-8")
+    with pytest.raises(EncoderError, match="no option 'strange'"):
+        merge_adapter(tmp_path / "small", tmp_path / "out", base=str(tiny))
+
+
+def test_tied_layers_are_saved(tiny: Path, tmp_path: Path) -> None:
+    trained = opened(tiny)
+    norms = [it for it in trained.model.modules() if isinstance(it, torch.nn.LayerNorm)]
+    one, two = [it for it in norms if it.weight.shape == norms[0].weight.shape][:2]
+    two.weight = one.weight
+    with torch.no_grad():
+        one.weight.add_(1)
+    save_adapter(trained, tmp_path / "small", Recipe(), {})
+    merged = merge_adapter(tmp_path / "small", tmp_path / "merged", base=str(tiny))
+    found = load_encoder(str(merged), device="cpu").encode_texts(["a red tiger"])
+    assert found == pytest.approx(trained.encode_texts(["a red tiger"]), abs=1e-5)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainingError, match="cannot be written"):
+        save_adapter(trained, tmp_path / "file" / "small", Recipe(), {})

@@ -2,7 +2,8 @@
 
 An adapter is a folder with
 
-- ``unisem_adapter.json``: format, what the base is called, and its fingerprint;
+- ``unisem_adapter.json``: format, what the base is called, its fingerprint, and with what options
+  it was trained;
 - ``adapter.safetensors``: parameters and buffers that differ from the base's, by name; of a layer
   with LoRA the two factors of what is added to its weight, ``NAME.lora_A`` ``(rank, in)`` and
   ``NAME.lora_B`` ``(out, rank)``;
@@ -27,6 +28,7 @@ from torch import Tensor
 from unisem.encoders import Encoder, load_encoder
 from unisem.encoders.loading import in_torch
 from unisem.encoders.mini import MODEL_DIRECTORY
+from unisem.encoders.options import EncoderOptions
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.errors import EncoderError, TrainingError
 from unisem.models.finding import ADAPTER, is_hub_id
@@ -65,13 +67,15 @@ def save_adapter(
             for ending, factor in zip(_FACTORS, factors[name], strict=True):
                 tensors[name + ending] = factor.detach().cpu().contiguous()
         elif not torch.equal(value, before[name]):
-            tensors[name] = value.contiguous()
+            # Names that share their memory, as tied layers do, cannot be saved as they are.
+            tensors[name] = value.clone(memory_format=torch.contiguous_format)
     known = encoder.directory == MODEL_DIRECTORY or _is_of_hub(encoder.name)
     described = {
         "format": _FORMAT,
         # Of a directory only what it is called: where it lies is nobody else's business.
         "base": encoder.name if known else Path(encoder.name).name,
-        "fingerprint": encoder.fingerprint,
+        "fingerprint": encoder.model_fingerprint,
+        "options": encoder.options.of_vectors,
     }
     record = {
         "start": described["base"],
@@ -91,7 +95,7 @@ def save_adapter(
                 os.fsync(file.fileno())
         shutil.rmtree(output, ignore_errors=True)
         os.replace(partial, output)
-    except (OSError, SafetensorError) as error:
+    except Exception as error:  # the disk's words come wrapped by safetensors and by others
         shutil.rmtree(partial, ignore_errors=True)
         raise TrainingError(f"the adapter cannot be written to {output}: {error}") from error
 
@@ -120,19 +124,22 @@ def merge_adapter(
     """
     folder, place = Path(adapter), Path(output)
     check_output(place)
-    name, fingerprint = _described(folder)
+    name, fingerprint, options = _described(folder)
     if base is None and name != "mini" and not _is_of_hub(name):
         raise EncoderError(
             f"{folder} adapts a model in a directory called {name!r}; name that directory as base"
         )
     found = in_torch(load_encoder(name, local_only=True) if base is None else load_encoder(base))
-    if not isinstance(found, SentenceTransformerEncoder) or found.fingerprint != fingerprint:
+    has = found.fingerprint
+    if isinstance(found, SentenceTransformerEncoder):
+        has = found.model_fingerprint  # without the options that it may have been loaded with
+    if not isinstance(found, SentenceTransformerEncoder) or has != fingerprint:
         raise EncoderError(
             f"{folder} adapts {name!r} with the fingerprint {fingerprint[:12]}, and {found.name!r} "
-            f"has {found.fingerprint[:12]}; name the model that it was trained from as base"
+            f"has {has[:12]}; name the model that it was trained from as base"
         )
-    if isinstance(base, Encoder):  # it is changed here, and is somebody's
-        found = SentenceTransformerEncoder(found.name, found.directory, device="cpu")
+    # Another one: it is changed here, may be somebody's, and is saved with the options of training.
+    found = SentenceTransformerEncoder(found.name, found.directory, device="cpu", options=options)
     _apply(found.model, _tensors(folder), folder)
     save_encoder(found, place)
     return place
@@ -143,7 +150,7 @@ def _is_of_hub(name: str) -> bool:
     return is_hub_id(name) and not os.path.isdir(name)
 
 
-def _described(folder: Path) -> tuple[str, str]:
+def _described(folder: Path) -> tuple[str, str, EncoderOptions]:
     try:
         with (folder / ADAPTER).open("rb") as file:
             text = file.read(_MOST + 1)
@@ -155,9 +162,10 @@ def _described(folder: Path) -> tuple[str, str]:
         name, fingerprint = known["base"], known["fingerprint"]
         if not isinstance(name, str) or not isinstance(fingerprint, str):
             raise TypeError("base and fingerprint must be strings")
+        options = EncoderOptions.from_json(known["options"])
     except (KeyError, OSError, RecursionError, TypeError, ValueError) as error:
         raise EncoderError(f"{folder} is no adapter of an encoder: {error}") from error
-    return name, fingerprint
+    return name, fingerprint, options
 
 
 def _tensors(folder: Path) -> dict[str, Tensor]:
@@ -182,12 +190,14 @@ def _apply(model: Any, tensors: Mapping[str, Tensor], folder: Path) -> None:
             fits = other is not None and tensor.dim() == other.dim() == 2
             if not fits or other is None or other.shape[1] != tensor.shape[0]:
                 raise EncoderError(f"{folder}: the two factors of {target} do not fit each other")
-            tensor = other.float() @ tensor.float()
-            if target in targets and targets[target].shape == tensor.shape:
-                tensor = targets[target] + tensor
-        if target not in targets or targets[target].shape != tensor.shape:
-            shape = list(tensor.shape)
+            shape = [other.shape[0], tensor.shape[1]]
+        else:
+            other, shape = None, list(tensor.shape)
+        # Before factors are multiplied: those of a few bytes may have a product that fills memory.
+        if target not in targets or list(targets[target].shape) != shape:
             raise EncoderError(f"{folder}: its base has no {target} of the shape {shape}")
+        if other is not None:
+            tensor = targets[target] + other.float() @ tensor.float()
         changed[target] = tensor
     with torch.no_grad():
         for name, tensor in changed.items():
