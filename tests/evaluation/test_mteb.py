@@ -39,7 +39,13 @@ def test_the_shape(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "folder"),
-    [("mini", "mini"), ("/models/../my model", "my_model"), ("a/b@c", "b_c"), ("..", "_")],
+    [
+        ("mini", "mini"),
+        ("/models/../my model", "my_model"),
+        ("a/b@c", "a__b"),
+        ("a/b@refs/pr/1", "a__b"),
+        ("..", "_"),
+    ],
 )
 def test_names_stay_inside(tmp_path: Path, name: str, folder: str) -> None:
     result = MtebResult(task="../a/b", scores={"accuracy": 1.0}, main_score="accuracy", revision="")

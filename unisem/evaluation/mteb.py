@@ -124,7 +124,8 @@ def write_mteb(
     Raises:
         OSError: Nothing can be written there.
     """
-    called = name if re.fullmatch(r"[\w.-]+/[\w.-]+", name) else Path(name).name or "model"
+    hub = re.fullmatch(r"([\w.-]+/[\w.-]+)(@.+)?", name)  # without the revision, told beside it
+    called = hub[1] if hub else Path(name).name or "model"
     place = folder / "results" / _file_name(called.replace("/", "__")) / revision
     place.mkdir(parents=True, exist_ok=True)
     about = {
