@@ -50,7 +50,7 @@ class ClassNames:
         Raises:
             BenchmarkError: Fewer than two different ones, or a template without its one ``{}``.
         """
-        return cls({label_key(name): (name,) for name in names}, tuple(templates))
+        return cls({label_key(name): (_spoken(name),) for name in names}, tuple(templates))
 
     @classmethod
     def read(cls, path: Path, templates: Path | None = None) -> Self:
@@ -70,7 +70,7 @@ class ClassNames:
         names: dict[str, tuple[str, ...]] = {}
         for number, line in _lines(path):
             label, tab, name = line.partition("\t")
-            name = name.strip() if tab else label.strip()
+            name = name.strip() if tab else _spoken(label)
             label = label_key(label)
             if not label or not name or "\t" in name:
                 raise BenchmarkError(f"{path}:{number} must be a name, or a label, a tab, a name")
@@ -109,7 +109,12 @@ def label_key(label: str) -> str:
     >>> label_key(" Golden_Retriever ")
     'golden retriever'
     """
-    return " ".join(label.replace("_", " ").split()).casefold()
+    return _spoken(label).casefold()
+
+
+def _spoken(label: str) -> str:
+    """A label as a name, in words: ``Golden_Retriever`` is ``Golden Retriever``."""
+    return " ".join(label.replace("_", " ").split())
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:

@@ -250,7 +250,7 @@ class LateInteractionReranker(LocalReranker, TokenReranker):
 def _kept_factor(directory: Path, fingerprint: str) -> int | None:
     """By what vectors in a space are pooled; ``None`` if it keeps none of this model's."""
     found = form_number(token_path(directory, fingerprint))
-    return found if found and found <= 1000 else None
+    return found if found is not None and 1 <= found <= 1000 else None
 
 
 def _every_place(module: Any, arguments: Any, features: dict[str, Tensor]) -> None:
