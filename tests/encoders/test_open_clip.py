@@ -95,6 +95,9 @@ def test_a_siglip_equals_the_formula(tmp_path: Path) -> None:
     texts = ["A RED tiger!!", "a_blue (word)."]
     made = convert_open_clip(source, tmp_path / "made", tokenizer=words)
     encoder = load_encoder(str(made.directory))
+    said_of = json.loads((made.directory / "config.json").read_text("utf-8"))
+    towers = (said_of[side]["layer_norm_eps"] for side in ("text_config", "vision_config"))
+    assert [*towers] == [1e-6, 1e-6]  # the latter is timm's
     from transformers import AutoTokenizer
 
     plain = AutoTokenizer.from_pretrained(words)
@@ -158,6 +161,16 @@ def break_it(source: Path, how: str) -> None:
             changed(source, text_cfg={"hf_model_name": "xlm-roberta-base"})
         case "layer scale":
             changed(source, vision_cfg={"ls_init_value": 0.1})
+        case "deep":
+            changed(source, text_cfg={"layers": 10**9})
+        case "wide":
+            changed(source, vision_cfg={"head_width": 0})
+        case "ResNet":
+            changed(source, vision_cfg={"layers": [3, 4, 6, 3]})
+        case "dark":
+            save(source, CLIP, tensors, mean=MEAN, std=(0.2, 0, 0.4))
+        case "grey":
+            save(source, CLIP, tensors, mean=(0.5,), std=STD)
         case "causal":
             changed(source, text_cfg={"no_causal_mask": True})
         case "no words":
@@ -180,6 +193,11 @@ def break_it(source: Path, how: str) -> None:
         ("mobile", "no picture tower fastvit_mci1; .* MobileCLIP"),
         ("words of hf", "text_cfg.hf_model_name is 'xlm-roberta-base'"),
         ("layer scale", "vision_cfg.ls_init_value is 0.1"),
+        ("deep", "text_cfg.layers must be a whole number from 1 to 1,000, not 1000000000"),
+        ("wide", "vision_cfg.head_width must be a whole number from 1 to 65,536, not 0"),
+        ("ResNet", "vision_cfg.layers is .3, 4, 6, 3., as a ResNet's are"),
+        ("dark", "preprocess_cfg.std must be three finite numbers above 0"),
+        ("grey", "preprocess_cfg.mean must be three finite numbers, not"),
         ("causal", "text_cfg.no_causal_mask is True, where .* False"),
         ("no words", "has no tokenizer .*openai/clip-vit-base-patch32"),
     ],

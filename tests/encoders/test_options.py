@@ -104,6 +104,31 @@ def test_an_instruction_takes_the_place_of_the_models_own(towers: Path) -> None:
         np.testing.assert_allclose(titled.encode_texts(TEXTS), written, atol=1e-6)
 
 
+def test_a_default_prompt_goes_before_texts_unless_nothing_is_asked_for(
+    towers: Path, tmp_path: Path
+) -> None:
+    prompts = {"any": "blue car ", "query": "", "document": ""}
+    said = _told(towers, tmp_path / "said", prompts=prompts, default_prompt_name="any")
+    plain, told = load_encoder(str(towers)), load_encoder(str(said))
+    bare = load_encoder(str(said), query_instruction="")
+    written = plain.encode_texts([f"blue car {text}" for text in TEXTS])
+    for encoder, role, wanted in (
+        (told, "query", written),
+        (told, "document", written),
+        (bare, "query", plain.encode_texts(TEXTS)),
+    ):
+        np.testing.assert_allclose(encoder.encode_texts(TEXTS, role), wanted, atol=1e-6)
+        shown = cast(SentenceTransformerEncoder, encoder)
+        alone = cast(SentenceTransformerEncoder, plain)
+        before = "" if encoder is bare else "blue car "
+        assert (
+            shown.preprocess_texts(TEXTS, role)["input_ids"].tolist()
+            == alone.preprocess_texts([before + text for text in TEXTS], "document")[
+                "input_ids"
+            ].tolist()
+        )
+
+
 def test_a_model_of_messages_gets_an_instruction_as_one_of_the_system(vlm: Path) -> None:
     ours = load_encoder(
         str(vlm), device="cpu", query_instruction="blue dog", document_instruction="green car"
@@ -277,3 +302,10 @@ def test_fewer_pixels_than_a_model_can_look_at_are_refused(
     limit_pixels([make()], least, "the encoder 'x'")
     with pytest.raises(EncoderError, match=f"looks at {least:,} pixels of a picture at least"):
         limit_pixels([make()], least - 1, "the encoder 'x'")
+
+
+def test_no_file_makes_a_model_look_at_a_picture_without_end() -> None:
+    for make, own in ((_siglip2, 64 * 64), (_qwen, 28 * 28 * 1280), (_gemma, 64 * 280)):
+        limit_pixels([make()], own * 16, "the encoder 'x'")
+        with pytest.raises(EncoderError, match=f"no more than 16 times.*max_pixels={own * 16} or"):
+            limit_pixels([make()], own * 16 + 1, "the encoder 'x'")

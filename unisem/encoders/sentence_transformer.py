@@ -179,7 +179,7 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
         inputs = self._image_inputs(images)
         if self._nests_images:  # its processor puts a picture where its mark stands in the text
             mark = self.model[0].processor.image_token
-            texts = [f"{self.prompt(role) or ''}{mark}{text}" for text in texts]
+            texts = [f"{self.prompt(role)}{mark}{text}" for text in texts]
         return [one | {"text": text} for one, text in zip(inputs, texts, strict=True)]
 
     def _features(self, inputs: list[dict[str, Any]], role: Role) -> dict[str, Any]:
@@ -188,14 +188,19 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
         )
         return features
 
-    def prompt(self, role: Role) -> str | None:
-        """What goes before an input: what was asked for, or the role's first prompt that is any."""
+    def prompt(self, role: Role) -> str:
+        """What goes before an input: what was asked for, or the role's first prompt that is any.
+
+        Without such, it is the model's default one. Never ``None``, of which sentence-transformers
+        makes the default, and only where it encodes.
+        """
         asked = self._options
         own = asked.query_instruction if role == "query" else asked.document_instruction
         if own is not None:
-            return own or None
-        prompts = self.model.prompts
-        return next((prompts[name] for name in _PROMPTS[role] if prompts.get(name)), None)
+            return own
+        prompts: dict[str, str] = self.model.prompts
+        names = (*_PROMPTS[role], self.model.default_prompt_name)
+        return next((prompts[name] for name in names if prompts.get(name)), "")
 
     @lazy_property
     def _special(self) -> re.Pattern[str]:

@@ -72,6 +72,7 @@ def side_fingerprint(encoder: SentenceTransformerEncoder, modality: Modality, de
     digest.update(ours.read_bytes() if ours.is_file() else b"")
     prompts = json.dumps(encoder.model.prompts, sort_keys=True)
     digest.update(prompts.encode())
+    digest.update((encoder.model.default_prompt_name or "").encode())
     if modality == "image" and (most := encoder.options.max_pixels) is not None:
         digest.update(f"max_pixels {most}".encode())
     return digest.hexdigest()

@@ -180,8 +180,8 @@ def _words(source: SentenceTransformerEncoder, directory: Path) -> Words:
         fill=short == length,
         pad=tokenizer.pad_token_id or 0,
         special=special_tokens(model),
-        query=source.prompt("query") or "",
-        document=source.prompt("document") or "",
+        query=source.prompt("query"),
+        document=source.prompt("document"),
     )
 
 

@@ -85,11 +85,11 @@ def convert_open_clip(
         made.mkdir()
         try:
             _write(made, source, described, weights, words_from)
+            _try(made, source)
         except EncoderError:
             raise
         except loading_errors() as error:
             raise EncoderError(f"{source} cannot be converted: {in_short(error)}") from error
-        _try(made, source)
         _write_card(made, source, weights)
         made.rename(output)
     return Conversion(output, fingerprint_model(output), described.kind, described.dimension)
@@ -174,7 +174,7 @@ def _towers(
     found = []
     for side, part, usual in (
         ("text_model", described.text, 1e-5),
-        ("vision_model", described.vision, 1e-5),
+        ("vision_model", described.vision, 1e-5 if described.kind == "clip" else 1e-6),
     ):
         layer = f"{side}.encoder.layers."
         wide = tensors[f"{layer}0.mlp.fc1.weight"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ _RESAMPLING = {"bilinear": 2, "bicubic": 3}  # Pillow's numbers
 _IDLE = {"patch_dropout", "output_tokens", "hf_model_pretrained", "hf_proj_type", "hf_pooler_type"}
 _IDLE |= {"attn_pooler_queries", "attn_pooler_heads", "timm_model_pretrained", "timm_drop"}
 _IDLE |= {"timm_drop_path", "timm_proj_bias", "pad_id", "eos_id", "correct_cls_mask"}
+_LARGEST = {"layers": 1000, "heads": 1000} | dict.fromkeys(("width", "head_width"), 1 << 16)
 _VISION = {"layers", "width", "head_width", "mlp_ratio", "patch_size", "image_size"}
 _VISION |= {"act_kwargs", "norm_kwargs", "pool_type", "pos_embed_type"}
 _TIMM = {"timm_model_name", "image_size", "timm_pool", "timm_proj"}
@@ -93,8 +95,8 @@ class Description:
                 text_act=_act(text, act),
                 vision_act=vision_act,
                 vision_heads=heads,
-                mean=tuple(map(float, pixels.get("mean") or _OPENAI_MEAN)),
-                std=tuple(map(float, pixels.get("std") or _OPENAI_STD)),
+                mean=_channels(pixels.get("mean") or _OPENAI_MEAN, "mean", -math.inf),
+                std=_channels(pixels.get("std") or _OPENAI_STD, "std", 0),
                 resampling=_RESAMPLING[pixels.get("interpolation") or "bicubic"],
                 squash={"shortest": False, "squash": True}[pixels.get("resize_mode") or "shortest"],
             )
@@ -156,6 +158,14 @@ def _siglip(directory: Path, text: Any, vision: Any, name: str) -> tuple[int, st
     return _HEADS[size], "gelu_pytorch_tanh" if tanh else "gelu"
 
 
+def _channels(given: Any, name: str, above: float) -> tuple[float, ...]:
+    numbers = tuple(map(float, given))
+    if len(numbers) != 3 or not all(above < one < math.inf for one in numbers):
+        more = "" if above else " above 0"
+        raise ValueError(f"preprocess_cfg.{name} must be three finite numbers{more}, not {given!r}")
+    return numbers
+
+
 def _act(tower: Any, usual: str) -> str:
     given = tower.get("act_kwargs") or {}
     return {"{}": usual, "{'approximate': 'tanh'}": "gelu_pytorch_tanh"}[str(given)]
@@ -168,6 +178,16 @@ def _known(directory: Path, part: str, given: Any, known: Collection[str]) -> No
             raise EncoderError(
                 f"{directory / CONFIG}: {part}.{name} is {value!r}, which transformers' CLIP and "
                 "SigLIP have not; this model cannot be converted"
+            )
+        if isinstance(value, list) and name == "layers":
+            raise EncoderError(
+                f"{directory / CONFIG}: {part}.layers is {value!r}, as a ResNet's are, which "
+                "transformers' CLIP and SigLIP have not; this model cannot be converted"
+            )
+        most = _LARGEST.get(name)
+        if most is not None and (type(value) is not int or not 1 <= value <= most):
+            raise ValueError(
+                f"{part}.{name} must be a whole number from 1 to {most:,}, not {value!r}"
             )
 
 
