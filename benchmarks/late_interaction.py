@@ -12,7 +12,7 @@ caption is asked among all of them by one vector; then the first 50 are ordered 
 vectors, whole, in eight bits, and pooled; or by both scores, each less its mean and by its
 standard deviation among the 50. Relevant is every picture that the caption is true of.
 Changes are paired with one vector of the same seed; intervals are of 95 %, by bootstrap over
-captions.
+scenes, each with its swaps.
 
 The models of the first seed are saved, loaded again by `load_encoder` and `load_reranker`, and
 asked through a space that keeps the token vectors; what that finds must be what is computed here.
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ def main() -> None:
         runs.append(judged(one, many, asked, made[1], costs))
         if seed == options.seeds[0]:
             through = through_a_space(one, many, towers, made[1], options.work, runs[0])
-    lines = [*quality(runs, options), "", *agreement(runs), "", through, "", *compared()]
+    lines = [*quality(runs, options, made[1]), "", *agreement(runs), "", through, "", *compared()]
     Console(width=200).print("\n".join(lines), markup=False)
     if options.docs is not None:
         write_page(options.docs, lines)
@@ -311,7 +311,21 @@ def through_a_space(
     )
 
 
-def quality(runs: Sequence[Judged], options: argparse.Namespace) -> list[str]:
+def swapped_together(made: Iterable[Scene]) -> list[int]:
+    """Of each scene a number that it shares with its swaps, which come after it."""
+    numbers: list[int] = []
+    wrong: frozenset[str] = frozenset()
+    for scene in made:
+        is_swap = not wrong.isdisjoint(scene.true)
+        numbers.append((numbers[-1] if numbers else -1) + (not is_swap))
+        if not is_swap:
+            wrong = frozenset(scene.wrong)
+    return numbers
+
+
+def quality(
+    runs: Sequence[Judged], options: argparse.Namespace, made: Sequence[Scene]
+) -> list[str]:
     """hit@1, hit@10 and the reciprocal rank, and what they gain over one vector."""
     lines = [
         f"{options.scenes} scenes to learn from, {options.asked} asked for, {options.steps} steps; "
@@ -327,13 +341,14 @@ def quality(runs: Sequence[Judged], options: argparse.Namespace) -> list[str]:
         lambda ranking: ranking.hit(10),
         lambda ranking: ranking.reciprocal_rank(),
     ]
+    groups = swapped_together(made)
     for name in ("one vector", *FORMS, BOTH):
         cells = [f"{runs[0].bytes[name]:,.0f}"]
         for measure in measures:
             found = np.mean([measure(run.rankings[name]) for run in runs], axis=0)
             base = np.mean([measure(run.rankings["one vector"]) for run in runs], axis=0)
             cells.append(f"{found.mean():.3f}")
-            low, high = bootstrap_interval(found - base, rounds=2000)
+            low, high = bootstrap_interval(found - base, groups=groups, rounds=2000)
             gained = f"{(found - base).mean():+.3f} ({low:+.3f} to {high:+.3f})"
             cells.append("" if name == "one vector" else gained)
         lines.append(f"| {name} | {' | '.join(cells)} |")
