@@ -175,6 +175,11 @@ def test_beir(tmp_path: Path) -> None:
             '{"corpus_id": "x", "image": {"bytes": ""}}',
             "image must be a path",
         ),
+        (
+            "mixed_corpus.jsonl",
+            json.dumps({"corpus_id": "x", "image": "x" * 5000}),
+            "mixed_corpus.jsonl:19: image is no path",
+        ),
         ("qrels/qrels.tsv", "0\t99\t1", "there is no 'doc 99'"),
         ("qrels/qrels.tsv", "99\t0\t1", "there is no 'query 99'"),
         ("qrels/qrels.tsv", "0\t0\t1", "judged twice"),
@@ -187,6 +192,23 @@ def test_malformed_rows_are_named(tmp_path: Path, file: str, row: str, message: 
     with (folder / file).open("a", encoding="utf-8") as stream:
         stream.write(row + "\n")
     with pytest.raises(BenchmarkError, match=message):
+        read_benchmark(folder)
+
+
+def test_empty_documents_are_left_out_and_counted(tmp_path: Path) -> None:
+    folder = mixbench(tmp_path / "MSCOCO")
+    with (folder / "mixed_corpus.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write('{"corpus_id": "x", "text": " "}\n')
+    with (folder / "queries.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write('{"query_id": "x", "text": "nothing"}\n')
+    with (folder / "qrels" / "qrels.tsv").open("a", encoding="utf-8") as stream:
+        stream.write("0\tx\t1\nx\tx\t1\n")
+    found = read_benchmark(folder)
+    assert (found.empty, found.unanswered, len(found.documents)) == (1, 1, 18)
+    assert found.relevant["query:0"] == {"doc:0": 1.0}
+    with (folder / "mixed_corpus.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write('{"corpus_id": "x", "text": "again"}\n')
+    with pytest.raises(BenchmarkError, match="the id 'x' is there twice"):
         read_benchmark(folder)
 
 

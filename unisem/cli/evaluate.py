@@ -224,6 +224,11 @@ def evaluate(
         raise
     _print(found)
     for one in benchmarks:
+        if one.empty:
+            note(
+                f"{plain(one.name)}: {one.empty:,} documents have neither text nor picture; they "
+                "were left out"
+            )
         if one.unanswered:
             note(
                 f"{plain(one.name)}: {one.unanswered:,} judged queries have no relevant document; "

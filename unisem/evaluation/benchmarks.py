@@ -38,6 +38,8 @@ class Benchmark:
         documents: Everything that can be found; ids begin with ``doc:``.
         relevant: By a query's id the relevant documents' ids, and how relevant each is, above 0.
         split: Whose judgements these are.
+        empty: How many rows of the corpus have neither text nor picture; they are not among the
+            documents, and what judges them as relevant is not in ``relevant``.
         unanswered: How many queries are judged, but have no relevant document; they are not asked.
         ignore_identical_ids: Whether a query never finds the document of its own id.
         digest: SHA-256 over the three files; pictures are in it by their names only.
@@ -51,6 +53,7 @@ class Benchmark:
     unanswered: int = 0
     ignore_identical_ids: bool = False
     digest: str = field(default="", repr=False)
+    empty: int = 0
 
 
 def benchmark_folders(folder: Path) -> list[Path]:
@@ -78,8 +81,12 @@ def read_benchmark(
             query judges the document of its own id, which is left out.
     """
     paths = _file(folder, (QUERIES,)), _file(folder, _CORPORA), _judgements(folder, split)
-    queries = _records(paths[0], "query", _QUERY_ID)
-    documents = _records(paths[1], "doc", _DOCUMENT_ID)
+    queries, nothing = _records(paths[0], "query", _QUERY_ID)
+    for name, where in nothing.items():
+        raise BenchmarkError(
+            f"{where}: the {name.replace(':', ' ', 1)!r} has neither text nor image"
+        )
+    documents, empty = _records(paths[1], "doc", _DOCUMENT_ID)
     path = paths[2]
     relevant: dict[str, dict[str, float]] = {}
     judged: set[tuple[str, str]] = set()
@@ -87,13 +94,13 @@ def read_benchmark(
         query = f"query:{_id(row, _QUERY_ID[:2], where)}"
         document = f"doc:{_id(row, _DOCUMENT_ID[:2], where)}"
         for name, known in ((query, queries), (document, documents)):
-            if name not in known:
+            if name not in known and name not in empty:
                 raise BenchmarkError(f"{where}: there is no {name.replace(':', ' ', 1)!r}")
         if (query, document) in judged:
             raise BenchmarkError(f"{where}: query and document are judged twice")
         judged.add((query, document))
         score = _score(row, where)
-        if score > 0:
+        if score > 0 and document not in empty:
             if ignore_identical_ids and query[6:] == document[4:]:
                 raise BenchmarkError(
                     f"{where}: the query {query[6:]!r} wants the document of its own id, which "
@@ -111,6 +118,7 @@ def read_benchmark(
         len({query for query, _ in judged} - set(relevant)),
         ignore_identical_ids,
         _digest(paths),
+        len(empty),
     )
 
 
@@ -159,17 +167,25 @@ def _rows(path: Path) -> Iterator[tuple[str, Row]]:
         raise BenchmarkError(f"{path} {error}") from None
 
 
-def _records(path: Path, kind: str, names: tuple[str, ...]) -> dict[str, Record]:
+def _records(
+    path: Path, kind: str, names: tuple[str, ...]
+) -> tuple[dict[str, Record], dict[str, str]]:
+    """Records by id; and where a row stands that has neither text nor picture, by id."""
     found: dict[str, Record] = {}
+    empty: dict[str, str] = {}
     for where, row in _rows(path):
         name = f"{kind}:{_id(row, names, where)}"
-        if name in found:
+        if name in found or name in empty:
             raise BenchmarkError(f"{where}: the id {name.partition(':')[2]!r} is there twice")
         try:
-            found[name] = Record(id=name, text=_text(row, where), image=_image(row, path, where))
+            text, image = _text(row, where), _image(row, path, where)
+            if text is None and image is None:
+                empty[name] = where
+            else:
+                found[name] = Record(id=name, text=text, image=image)
         except (RecordError, ImageError) as error:
             raise BenchmarkError(f"{where}: {error}") from None
-    return found
+    return found, empty
 
 
 def _id(row: Row, names: tuple[str, ...], where: str) -> str:
@@ -197,7 +213,11 @@ def _image(row: Row, path: Path, where: str) -> ImageRef | None:
         raise BenchmarkError(f"{where}: image must be a path below {path.parent}, or null")
     root = path.parent.resolve()
     inside = root / "images" / name
-    return ImageRef(path=inside if inside.exists() else root / name, root=root)
+    try:
+        is_inside = inside.exists()
+    except OSError as error:  # a name that is too long for the system
+        raise BenchmarkError(f"{where}: image is no path of a file ({error.strerror})") from None
+    return ImageRef(path=inside if is_inside else root / name, root=root)
 
 
 def _score(row: Row, where: str) -> float:
