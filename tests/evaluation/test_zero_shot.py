@@ -107,7 +107,8 @@ def test_names_of_a_file(tmp_path: Path) -> None:
     names.write_text("n01\tgolden retriever\n\nn01\tretriever\nGreat_Auk\n", encoding="utf-8")
     templates.write_text("a photo of a {}.\n{}\n", encoding="utf-8")
     found = ClassNames.read(names, templates)
-    assert found.names == {"n01": ("golden retriever", "retriever"), "great auk": ("Great_Auk",)}
+    assert found.names == {"n01": ("golden retriever", "retriever"), "great auk": ("Great Auk",)}
+    assert ClassNames.of(["Great_Auk", "cat"], ["{}"]).prompts("great auk") == ["Great Auk"]
     assert found.prompts("n01")[:2] == ["a photo of a golden retriever.", "golden retriever"]
     assert len(found.prompts("n01")) == 4
 
@@ -159,3 +160,12 @@ def test_a_trained_encoder_knows_what_things_are() -> None:
         load_encoder("mini"), PairDataset(tuple(pairs)), classes, options=FAST
     )
     assert report.encoder.tasks[0].measures["hit@1"].value > 0.7
+
+
+def test_a_label_that_looks_like_a_name_with_its_label_is_another_class(tmp_path: Path) -> None:
+    pictures = PairDataset.from_class_folders(folders(tmp_path / "cards", each=2))
+    names = {colour: (colour,) for colour in COLOURS}
+    names |= {"y": ("purple",), "purple (y)": ("purple (y)",)}
+    report = evaluate_zero_shot(ToyEncoder(), pictures, ClassNames(names, ("{}",)), options=FAST)
+    assert report.encoder.tasks[0].candidates == len(names)
+    assert report.encoder.tasks[0].measures["hit@1"].value == 1.0

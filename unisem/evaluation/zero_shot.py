@@ -114,8 +114,12 @@ def _pictures(
             f"{name or 'the pictures'}: no picture can be used, of {checked.report.pairs:,} read"
         )
     candidates: dict[str, Record] = {}
+    told: set[str] = set()
     for label, names in classes.names.items():
         text = names[0] if label_key(names[0]) == label else f"{names[0]} ({label})"
+        while text in told:  # a label that looks like a name with its label
+            text = f"{text} ({label})"
+        told.add(text)
         candidates[label] = Record(id=f"class:{label}", text=text)
     images: dict[int, Record] = {}
     wanted: dict[int, dict[str, float]] = {}
