@@ -271,6 +271,32 @@ def test_what_is_damaged_or_a_strangers_is_made_anew(
     assert "are damaged, and are not used" in caplog.text
 
 
+@pytest.mark.parametrize("number", [-5, 0, 2**31 - 1])
+def test_a_factor_that_is_none_is_as_no_file(
+    space: SemanticSpace, colpali: Path, number: int
+) -> None:
+    reranker = loaded(colpali)
+    fresh = judged(space, "a red dog", reranker)
+    space.make_tokens(reranker)
+    (file,) = (space.path or Path()).glob("tokens-*.sqlite")
+    with sqlite3.connect(file) as connection:
+        connection.execute(f"PRAGMA user_version = {number}")
+    assert judged(space, "a red dog", reranker) == pytest.approx(fresh)
+
+
+def test_what_is_added_must_be_pooled_as_the_space_is(tmp_path: Path, colpali: Path) -> None:
+    place = tmp_path / "pooled.unisem"
+    with SemanticSpace.open(place, encoder=ToyEncoder(), tokens_for=str(colpali)) as space:
+        space.add([Record(id="t", text="snow")])
+    other = loaded(colpali, pool_factor=3)
+    with pytest.raises(RerankerError, match="pooled by 1, not by 3"):
+        SemanticSpace.open(place, encoder=ToyEncoder(), tokens_for=other)
+    with SemanticSpace.open(place, encoder=ToyEncoder()) as space:
+        space.make_tokens(other)
+    with SemanticSpace.open(place, encoder=ToyEncoder(), tokens_for=other) as space:
+        space.add([Record(id="u", text="ice")])
+
+
 def test_what_the_model_fails_on_costs_itself_only(
     space: SemanticSpace, colpali: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

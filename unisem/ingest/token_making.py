@@ -91,10 +91,16 @@ class TokenMaker:
 
     @classmethod
     def of(cls, reranker: str | Reranker, directory: Path | None, encoder: Encoder) -> Self:
-        """The same of a reranker or its name; it shares an encoder, if it was trained with that."""
+        """The same of a reranker or its name; it shares an encoder, if it was trained with that.
+
+        Raises:
+            RerankerError: As of a `TokenMaker`, or the space has tokens that are pooled otherwise.
+        """
         from unisem.rerank.loading import load_reranker
 
-        return cls(load_reranker(reranker, encoder=encoder), directory)
+        made = cls(load_reranker(reranker, encoder=encoder), directory)
+        made._tokens.check_form()
+        return made
 
     def prepared(
         self, image: ImageRef, data: bytes, pixels: Image.Image | None, encoder: Encoder | None

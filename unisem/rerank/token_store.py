@@ -7,7 +7,7 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic
@@ -112,13 +112,8 @@ class TokenStore(Generic[Kept]):
         rows = [(key, zlib.crc32(content), content) for key, content in packed.items()]
 
         def insert(connection: sqlite3.Connection) -> None:
-            found = _number(connection)
-            if found != self.form.number:
-                if connection.execute("SELECT 1 FROM tokens LIMIT 1").fetchone():
-                    raise RerankerError(
-                        f"{self.path} has token vectors that are pooled by {found}, not by "
-                        f"{self.form.number}; `unisem tokens --pool-factor` makes all anew"
-                    )
+            if _number(connection) != self.form.number:
+                self._refuse_other_forms(connection)
                 connection.execute(f"PRAGMA user_version = {self.form.number}")
             connection.executemany("INSERT OR REPLACE INTO tokens VALUES (?, ?, ?)", rows)
 
@@ -141,6 +136,28 @@ class TokenStore(Generic[Kept]):
         if gone:
             self._change(lambda connection: connection.execute("VACUUM"))
         return len(gone)
+
+    def check_form(self) -> None:
+        """Refuse a file that `write` would refuse for its form; one that cannot be read is none.
+
+        Raises:
+            RerankerError: It has tokens of another form.
+        """
+        if is_own_file(self.path):
+            with (
+                suppress(sqlite3.Error),
+                opened_cache(self.path, largest=_LARGEST_ROW) as connection,
+            ):
+                self._refuse_other_forms(connection)
+
+    def _refuse_other_forms(self, connection: sqlite3.Connection) -> None:
+        found = _number(connection)
+        some = "SELECT 1 FROM tokens LIMIT 1"
+        if found != self.form.number and connection.execute(some).fetchone():
+            raise RerankerError(
+                f"{self.path} has token vectors that are pooled by {found}, not by "
+                f"{self.form.number}; `unisem tokens --pool-factor` makes all anew"
+            )
 
     def drop_other_forms(self) -> None:
         """Drop everything, if it has another form's number.
