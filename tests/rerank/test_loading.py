@@ -121,7 +121,7 @@ def test_a_model_with_code_of_its_own_is_refused(directory: Path, tmp_path: Path
     own = '{"auto_map": {"AutoConfig": "mine.C", "AutoModelForSequenceClassification": "mine.M"},'
     config = config.replace("{", own, 1).replace('"model_type": "bert"', '"model_type": "mine"')
     (directory / "config.json").write_text(config)
-    with pytest.raises(RerankerError, match="does not load"):
+    with pytest.raises(RerankerError, match="needs code of its own"):
         load_reranker(directory).score("a", None, [Record(text="red")])
     assert not trace.exists()
 
