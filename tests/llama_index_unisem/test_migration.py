@@ -33,9 +33,12 @@ def script(name: str) -> ModuleType:
 
 @pytest.fixture(autouse=True)
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "llama_index_unisem.embeddings.embedding.load_encoder", lambda *_, **__: ToyEncoder()
-    )
+    """A model that is named is a toy; an encoder that is given is itself."""
+
+    def loaded(model: Any, **_: Any) -> Any:
+        return ToyEncoder() if isinstance(model, str) else model
+
+    monkeypatch.setattr("llama_index_unisem.embeddings.embedding.load_encoder", loaded)
 
 
 def old_nodes(cards: Path) -> list[BaseNode]:
