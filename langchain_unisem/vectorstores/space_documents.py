@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.documents import Document
@@ -29,6 +30,7 @@ from langchain_unisem.vectorstores.retriever import MODES, UniSemVectorStoreRetr
 from unisem.common.threads import InThread
 from unisem.errors import RecordError
 from unisem.images.reference import ImageRef, ImageSource
+from unisem.ingest.fusing import captioned_vectors
 from unisem.ingest.intake import Offer, with_digest
 from unisem.records import EmbeddedRecord, Record
 from unisem.space import SemanticSpace
@@ -209,13 +211,18 @@ class SpaceDocuments(VectorStore):
         items = {item.record.id: item for item in pictures}
         embedded = intake.embedded(map(Offer, plain), most=max(1, len(plain)))
         items |= {item.record.id: item for item in embedded}
-        known = self.space.store.vectors([record.id for record in stored])
-        for record, vectors in zip(stored, known, strict=True):
-            if vectors is None:
+        names = [record.id for record in stored]
+        known = zip(self.space.get(names), self.space.store.vectors(names), strict=True)
+        for record, (old, vectors) in zip(stored, known, strict=True):
+            if old is None or vectors is None:
                 raise RecordError(f"{record.id!r} has been deleted meanwhile; nothing was added")
-            vectors.pop("text", None)
-            caption = items[record.id].vectors if record.text else {}
-            items[record.id] = EmbeddedRecord(record, {**vectors, **caption})
+            if record.text:
+                # Fused with the picture that is stored, whose vector it keeps.
+                captioned, caption = replace(old, text=record.text), items[record.id].vectors
+                vectors = captioned_vectors(self.space.encoder, captioned, vectors, caption["text"])
+            else:
+                vectors = {kind: rows for kind, rows in vectors.items() if kind == "image"}
+            items[record.id] = EmbeddedRecord(record, vectors)
         self.space.store.add([items[record.id] for record in kept])
         return [record.id for record in records]
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from langchain_core.documents import Document
 
 from langchain_unisem import UniSemVectorStore, format_documents
 from tests.support.pictures import encoded, solid
 from tests.support.text_embeddings import FixedEmbeddings, WordEmbeddings
+from tests.support.toy import FusingToyEncoder
 from unisem import SemanticSpace
 from unisem.errors import (
     EncoderError,
@@ -251,6 +253,24 @@ def test_pictures(card_space: SemanticSpace, cards: Path) -> None:
     with pytest.raises(ValueError, match="got 1 captions for 2 inputs"):
         store.add_images([solid("red"), solid("blue")], captions=["x"])
     assert len(store) == before + 3
+
+
+def test_another_caption_is_fused_anew(tmp_path: Path) -> None:
+    encoder = FusingToyEncoder()
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder, copy_images=True) as space:
+        store = UniSemVectorStore(space=space)
+        store.add_images([solid("red")], captions=["a blue sea"], ids=["r"])
+        before = space.store.vectors(["r"])[0] or {}
+        (document,) = store.get_by_ids(["r"])
+        document.page_content = "a red card"
+        store.add_documents([document])
+        after = space.store.vectors(["r"])[0] or {}
+        np.testing.assert_array_equal(after["image"], before["image"])
+        (wanted,) = encoder.encode_pairs(["a red card"], [solid("red")])
+        np.testing.assert_allclose(after["both"], wanted, atol=1e-6)
+        document.page_content = ""
+        store.add_documents([document])
+        assert (space.store.vectors(["r"])[0] or {}).keys() == {"image"}
 
 
 def test_text_embeddings_take_no_pictures(store: UniSemVectorStore) -> None:
