@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from tests.stores.contract.items import item
 from tests.stores.milvus.conftest import opened
-from tests.stores.test_calibrated import CORPUS, ITEMS, answers, assert_one_line, fitted
+from tests.stores.test_calibrated import CORPUS, FUSED, ITEMS, answers, assert_one_line, fitted
 from tests.support.oracle import BruteForce
 from unisem.calibration import Calibration
 from unisem.errors import CalibrationError, EncoderMismatchError
@@ -83,3 +86,24 @@ def test_a_calibration_of_other_vectors_is_refused(
     store.add([item("a", 1)])
     with pytest.raises(CalibrationError, match="dimension"):
         store.calibrate(calibration)
+
+
+def test_a_fused_vector_that_comes_between_counting_and_searching(
+    store: MilvusStore, calibration: Calibration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_scale = {key: replace(pair, slope=None) for key, pair in calibration.pairs.items()}
+    choices = replace(calibration.choices, scaled=())
+    store.add(FIRST)
+    store.calibrate(replace(calibration, choices=choices, pairs=one_scale))
+    vector = FUSED[2][None]
+    (expected,) = store.search(vector, 5)
+    assert expected[0].matched == "both"
+    server = type(store._space.server)
+    count = server.count
+
+    def counted(self: Any, collection: str, expression: str) -> int:
+        return 0 if '"both"' in expression else count(self, collection, expression)
+
+    monkeypatch.setattr(server, "count", counted)
+    (found,) = store.search(vector, 5)
+    assert [hit.record.id for hit in found] == [hit.record.id for hit in expected]

@@ -85,9 +85,10 @@ class Finding:
             counts: dict[DocumentKind, int] = {
                 kind: space.server.count(collection, text) for kind, text in expressions.items()
             }
-            if match == "any" and not counts["both"]:  # most spaces have none
-                del counts["both"], expressions["both"]
+            # Of each kind, though most spaces have no fused vectors: one may be added meanwhile.
             questions = calibrated.questions(queries, asked, counts)
+            if match == "any" and not counts["both"]:
+                del expressions["both"]
         if all(question.is_one_scale for question in questions):
             searched = [picked.expression if match == "any" else expressions[match]]
         else:
