@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.support.pictures import solid
-from tests.support.toy import COLOURS, ToyEncoder
+from tests.support.toy import COLOURS, FusingToyEncoder, ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.errors import UniSemError
 from unisem.evaluation import AskedQuery, Diagnosis, DiagnosisOptions, diagnose, read_queries
@@ -20,6 +20,7 @@ from unisem.evaluation.changes import IMAGE_CHANGES, cropped, keywords, verbose
 from unisem.evaluation.space_sample import SpaceSample
 from unisem.images.reference import ImageSource
 from unisem.records import Vector
+from unisem.search import Query
 
 FAST = DiagnosisOptions(queries=60, changed=20, hubs=3)
 
@@ -34,6 +35,15 @@ class Apart(ToyEncoder):
 
     def encode_images(self, images: Sequence[ImageSource], **options: object) -> Vector:
         return shifted(super().encode_images(images), -1.5)
+
+
+class Leaning(FusingToyEncoder):
+    """Fused vectors that lie between their texts' and their pictures'."""
+
+    def encode_pairs(
+        self, texts: Sequence[str], images: Sequence[ImageSource], *rest: object, **options: object
+    ) -> Vector:
+        return shifted(self.encode_texts(texts) + 0.5 * self.encode_images(images), 0.0)
 
 
 def shifted(rows: Vector, by: float) -> Vector:
@@ -74,6 +84,20 @@ def apart(tmp_path: Path) -> Iterator[SemanticSpace]:
 
 def names(found: Diagnosis, *, problems: bool) -> set[str]:
     return {one.name for one in found.findings if one.is_problem is problems}
+
+
+def test_fused_vectors_win_for_neither_side(tmp_path: Path) -> None:
+    with SemanticSpace.open(tmp_path / "f.unisem", encoder=Leaning()) as space:
+        filled(space, tmp_path / "pictures")
+        asked = [record for record in space.store.select() if record.text]
+        won: Counter[str] = Counter()
+        for record in asked:
+            hits = space.search_query(Query(text=record.text, k=11))
+            won.update([hit.matched for hit in hits if hit.record.id != record.id][:10])
+        assert all(won[kind] for kind in ("text", "both"))
+        (places, _) = diagnose(space, options=FAST).places
+        assert places.queries == len(asked)
+        assert places.by_text == pytest.approx(won["text"] / (won["text"] + won["image"]))
 
 
 def test_places_and_hubs_by_brute_force(mixed: SemanticSpace) -> None:

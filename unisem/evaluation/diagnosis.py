@@ -65,8 +65,9 @@ class Places:
         relevant: Share of each form among the answers that your queries name; ``None`` where nobody
             said what is relevant.
         by_text: Share of the places that were won by a text's or a caption's vector, not by a
-            picture's.
-        texts_present: Share of the space's vectors that are of texts or captions.
+            picture's, leaving out those that a fused vector won; ``texts_present`` if it won all.
+        texts_present: Share of the space's vectors that are of texts or captions, leaving out
+            fused ones.
         chance: The largest hub's share if places were drawn blindly, about.
     """
 

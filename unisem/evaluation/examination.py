@@ -196,14 +196,15 @@ class _Examination:
         texts, images = (
             sum(forms.get(form, 0) for form in some) for some in (_WITH_TEXT, _WITH_IMAGE)
         )
-        won = [hit.matched == "text" for _, hits in tops for hit in hits]
+        matched = [hit.matched for _, hits in tops for hit in hits if hit.matched != "both"]
+        present = texts / (texts + images)
         return Places(
             asked=name,
             queries=len(tops),
             hubness=hubness,
             relevant=relevant,
-            by_text=float(np.mean(won)),
-            texts_present=texts / (texts + images),
+            by_text=matched.count("text") / len(matched) if matched else present,
+            texts_present=present,
             chance=min(1.0, shortest / len(self.sample.form)),
         )
 
