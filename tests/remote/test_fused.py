@@ -33,7 +33,8 @@ def test_a_space_that_fuses_does_so_from_elsewhere(folder: Path) -> None:
             texts, pictures = ["red", "blue", "snow"], [solid("red"), solid("blue"), noise(1)]
             for role in ("query", "document"):
                 there = far.encoder.encode_pairs(texts, pictures, role)  # type: ignore[arg-type]
-                np.testing.assert_array_equal(there, encoder.encode_pairs(texts, pictures))
+                here = encoder.encode_pairs(texts, pictures, role)  # type: ignore[arg-type]
+                np.testing.assert_array_equal(there, here)
             with pytest.raises(ValueError, match="1 texts and 3 pictures"):
                 far.encoder.encode_pairs(["red"], pictures)
             with pytest.raises(ImageError, match="truncated"):

@@ -91,7 +91,10 @@ def _unit(rows: np.ndarray) -> Vector:
 
 
 class FusingToyEncoder(ToyEncoder):
-    """One that also reads a text and a picture together: their mean, aside from both."""
+    """One that also reads a text and a picture together: their mean, aside from both.
+
+    A query's is a little elsewhere than a document's.
+    """
 
     def __init__(self, dimension: int = 48, seed: int = 0) -> None:
         super().__init__(dimension, seed)
@@ -114,4 +117,5 @@ class FusingToyEncoder(ToyEncoder):
         before = self.texts_encoded, self.images_encoded
         rows = self.encode_texts(texts, role) + self.encode_images(images)
         self.texts_encoded, self.images_encoded = before
-        return _unit(rows + 0.3 * self._word("together").astype(np.float32))
+        aside = self._word("together") + 0.1 * self._word(f"as a {role}")
+        return _unit(rows + 0.3 * aside.astype(np.float32))
