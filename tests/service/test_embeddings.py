@@ -74,6 +74,23 @@ def test_openais_client_is_told_what_is_wrong(by_openai: openai.OpenAI) -> None:
     assert len(fits.data[0].embedding) == 384
 
 
+def test_of_two_encoders_of_one_name_the_dimension_chooses() -> None:
+    """And nothing is guessed without it."""
+    with (
+        SemanticSpace.open(None) as whole,
+        SemanticSpace.open(None, encoder=load_encoder("mini", dimension=64)) as cut,
+        TestClient(create_app({"whole": whole, "cut": cut})) as client,
+    ):
+        body = {"model": "mini", "input": "a"}
+        refused = client.post("/v1/embeddings", json=body)
+        assert refused.status_code == 400
+        assert refused.json()["error"]["param"] == "model"
+        assert "(plain; dimension=64)" in refused.text
+        for size in (64, 384):
+            answer = client.post("/v1/embeddings", json=body | {"dimensions": size})
+            assert vectors(answer).shape == (1, size)
+
+
 def test_langchain_and_llama_index(mini: TestClient) -> None:
     from langchain_openai import OpenAIEmbeddings
     from llama_index.embeddings.openai import OpenAIEmbedding

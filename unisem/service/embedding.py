@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from unisem.encoders import Encoder, Role
 from unisem.encoders.batched import BatchedEncoder
+from unisem.encoders.options import EncoderOptions
 from unisem.records import Vector
 from unisem.service.batching import Batcher
 from unisem.service.hosting import shown_name
@@ -49,6 +50,11 @@ class HostedEncoder:
     def alias(self) -> str:
         """A name that says that pictures can be embedded, to clients that look for ``clip``."""
         return self.name if "clip" in self.name.lower() else f"{self.name}-clip"
+
+    @property
+    def options(self) -> EncoderOptions:
+        """How it was asked to embed."""
+        return self._encoder.options
 
     @property
     def dimension(self) -> int:

@@ -178,16 +178,26 @@ class Service:
     ) -> HostedEncoder:
         """An encoder by its name or alias; the only one if ``None``.
 
-        Of several of one name, whose vectors are cut to different sizes, one of ``dimension``.
+        Of several of one name, whose vectors are cut to different sizes, the one of ``dimension``.
 
         Raises:
-            RefusedError: There is none of that name (404), or several and no name (400).
+            RefusedError: There is none of that name (404), or several (400).
         """
         known = self.encoders(principal)
         found = [it for it in known if name in (None, it.name, it.alias)]
-        found = [it for it in found if it.dimension == dimension] or found
-        if found and (name is not None or len(found) == 1):
+        if dimension is not None:  # which loads models that nobody else may ask for
+            found = [it for it in found if it.dimension == dimension] or found
+        if len(found) == 1:
             return found[0]
+        if found and name is not None:
+            each = "; ".join(it.options.in_words(it.options.of_vectors) or "plain" for it in found)
+            raise RefusedError(
+                400,
+                f"several encoders have this name and differ in options ({each})",
+                field="model",
+                remedy="give dimensions, if theirs differ, or embed by the space: "
+                "POST /v1/spaces/{space}/store/embed",
+            )
         listed = ", ".join(it.name for it in known)
         if name is None:
             raise RefusedError(400, "model is not given", field="model", remedy=f"use {listed}")
