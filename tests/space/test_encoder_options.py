@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.clients.live import serving
 from unisem import Record, SemanticSpace, load_encoder
 from unisem.cli.app import application
-from unisem.encoders import EncoderOptions
-from unisem.errors import CorruptStoreError, EncoderMismatchError, ExchangeError
+from unisem.cli.encoder_options import encoder_for
+from unisem.encoders import Encoder, EncoderOptions
+from unisem.errors import CorruptStoreError, EncoderMismatchError, ExchangeError, ServiceError
 from unisem.exchange import export_space, import_space
+from unisem.service.http.app import create_app
 
 ASKED: dict[str, Any] = {"dimension": 32, "query_instruction": "a picture of "}
 
@@ -52,6 +55,12 @@ def test_a_space_opens_with_its_options(place: Path) -> None:
 def test_other_options_are_refused_and_named(place: Path, other: dict[str, Any], said: str) -> None:
     with pytest.raises(EncoderMismatchError, match=said):
         SemanticSpace.open(place, encoder=load_encoder("mini", device="cpu", **other))
+
+
+def test_a_command_asks_for_more_than_a_space_remembers(place: Path) -> None:
+    asked = encoder_for(None, EncoderOptions(dtype="bfloat16"), place)
+    assert isinstance(asked, Encoder)
+    assert asked.options == EncoderOptions(**ASKED, dtype="bfloat16")
 
 
 def test_a_plain_space_says_what_it_always_said(tmp_path: Path) -> None:
@@ -148,6 +157,23 @@ def test_a_space_moves_to_cut_vectors_without_encoding(tmp_path: Path) -> None:
         kept = {it.record.id: it.vectors["text"] for it in space.store.embedded()}
         for name, text in words.items():
             np.testing.assert_allclose(kept[name], cut.encode_texts([text])[0], atol=1e-6)
+        export_space(space, tmp_path / "cut")
+    with SemanticSpace.open(None, encoder=load_encoder("mini", dimension=16)) as space:
+        assert import_space(tmp_path / "cut", space, vectors="truncate").embedded == 0
+        kept = {it.record.id: it.vectors["text"] for it in space.store.embedded()}
+        for name, text in words.items():
+            wanted = space.encoder.encode_texts([text])[0]
+            np.testing.assert_allclose(kept[name], wanted, atol=1e-6)
+        with serving(create_app({"cut": space})) as url, SemanticSpace.connect(url) as far:
+            assert import_space(tmp_path / "e", far, vectors="truncate").embedded == 0
+            far.encoder._space.info.options["device"] = "cuda"  # type: ignore[attr-defined]
+            with pytest.raises(ServiceError, match="no option 'device'"):
+                assert far.encoder.options
+    with (
+        SemanticSpace.open(None, encoder=load_encoder("mini", dimension=64)) as space,
+        pytest.raises(ExchangeError, match=r"with dimension=48, .* with dimension=64; they"),
+    ):
+        import_space(tmp_path / "cut", space, vectors="truncate")
     other = load_encoder("mini", device="cpu", dimension=48, query_instruction="a picture of ")
     with (
         SemanticSpace.open(None, encoder=other) as space,

@@ -66,7 +66,8 @@ def encoder_for(
     Args:
         name: As it was named, if it was.
         asked: How it is to embed.
-        place: Of a space, whose encoder is meant where none is named.
+        place: Of a space, whose encoder is meant where none is named, as the space remembers it
+            but for what is asked.
 
     Returns:
         What `SemanticSpace.open` takes; the name as it is, where nothing else was asked.
@@ -81,7 +82,8 @@ def encoder_for(
 
     manifest = None if name is not None or place is None else Manifest.read(place)
     if manifest is not None:  # a name that comes from a file is looked for on this machine only
-        return load_encoder(manifest.encoder, local_only=True, **asked.given)
+        told = manifest.options.remembered | asked.given
+        return load_encoder(manifest.encoder, local_only=True, **told)
     return load_encoder(name or "mini", **asked.given)
 
 

@@ -46,8 +46,8 @@ class Encoder(ABC):
         return self.fingerprint
 
     @property
-    def whole_fingerprint(self) -> str:
-        """The fingerprint of the encoder whose vectors these are before they are cut."""
+    def model_fingerprint(self) -> str:
+        """The fingerprint of its model, whatever that was asked; its own unless it has options."""
         return self.fingerprint
 
     @property

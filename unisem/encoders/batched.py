@@ -74,10 +74,6 @@ class BatchedEncoder(Encoder):
         """The same for any instruction of queries, which no picture's vector depends on."""
         return replace(self._options, query_instruction=None).fingerprint(self.model_fingerprint)
 
-    @property
-    def whole_fingerprint(self) -> str:
-        return replace(self._options, dimension=None).fingerprint(self.model_fingerprint)
-
     @lazy_property
     def dimension(self) -> int:
         """All that the model gives, or as many as was asked for, or as its configuration says."""

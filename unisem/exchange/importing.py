@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -122,16 +122,25 @@ def check_encoder(info: ExportInfo, encoder: Encoder, origin: Path, vectors: Ren
     """
     fingerprint = encoder.fingerprint
     same = {fingerprint}
+    ours, theirs = encoder.options, info.options
     if vectors == "truncate":
-        same = {encoder.whole_fingerprint}
+        longer = {None}
+        if ours.dimension is not None and (theirs.dimension or 0) > ours.dimension:
+            longer.add(theirs.dimension)  # the first numbers of those that were cut before
+        model = encoder.model_fingerprint
+        same = {replace(ours, dimension=size).fingerprint(model) for size in longer}
     elif vectors == "renew-texts":
         same.add(encoder.image_fingerprint)
     if info.fingerprint in same or not info.vectors:
         return
     made = f"{info.encoder!r} ({(info.fingerprint or 'unknown')[:12]})"
+    own = f"({fingerprint[:12]})"
+    if differing := theirs.differing(ours):
+        made += f" with {theirs.in_words(differing)}"
+        own += f" with {ours.in_words(differing)}"
     raise ExchangeError(
-        f"the vectors of {origin} were made by the encoder {made}, not by the space's "
-        f"({fingerprint[:12]}); they cannot be compared. Import into a space of that encoder, or "
+        f"the vectors of {origin} were made by the encoder {made}, not by the space's {own}; "
+        "they cannot be compared. Import into a space of that encoder, or "
         'embed everything anew with vectors="renew" (--vectors renew)'
     )
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from unisem.encoders.base import Encoder, Progress, Role, check_pairs, texts_as_list
 from unisem.encoders.options import EncoderOptions
-from unisem.errors import ImageError
+from unisem.errors import ImageError, ServiceError
 from unisem.images.decoding import decode_image
 from unisem.images.reference import ImageRef, ImageSource, sources_as_list
 from unisem.records import Vector
@@ -51,8 +51,23 @@ class RemoteEncoder(Encoder):
         return self._space.info.image_fingerprint
 
     @property
+    def model_fingerprint(self) -> str:
+        return self._space.info.model_fingerprint or self.fingerprint
+
+    @property
     def options(self) -> EncoderOptions:
-        return EncoderOptions.from_json(self._space.info.options)
+        """See `Encoder`.
+
+        Raises:
+            ServiceError: The service tells options that this version does not know.
+        """
+        try:
+            return EncoderOptions.from_json(self._space.info.options)
+        except ValueError as error:
+            raise ServiceError(
+                f"{self._space.place} tells options of its encoder that this version of unisem "
+                f"does not know: {error}; upgrade unisem here"
+            ) from error
 
     @property
     def dimension(self) -> int:

@@ -48,6 +48,11 @@ class StoreView:
         """The fingerprint of the encoder of the pictures."""
         return self._space.encoder.image_fingerprint
 
+    @property
+    def model_fingerprint(self) -> str:
+        """The fingerprint of the encoder's model."""
+        return self._space.encoder.model_fingerprint
+
     def reads_whole(self, texts: Sequence[str]) -> list[bool]:
         """Whether the encoder reads texts to their end.
 

@@ -138,6 +138,9 @@ class StoreInfo(WireModel):
     encoder: str = Field(description="What embeds its records and queries.")
     fingerprint: str = Field(description="The encoder's.")
     image_fingerprint: str = Field(description="That of the encoder that embeds its pictures.")
+    model_fingerprint: str | None = Field(
+        None, description="That of the encoder's model, however it was asked to embed."
+    )
     dimension: int = Field(description="Length of the encoder's vectors.")
     fuses: bool = Field(
         False, description="Whether it makes one vector of a text and a picture together."

@@ -85,6 +85,7 @@ def store_info(view: View, store: Store, service: TheService) -> StoreInfo:
         encoder=view.encoder,
         fingerprint=view.fingerprint,
         image_fingerprint=store.image_fingerprint,
+        model_fingerprint=store.model_fingerprint,
         dimension=view.dimension,
         fuses=service.encoder_of(view).fuses,
         options=view.options,
