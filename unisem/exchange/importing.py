@@ -124,7 +124,7 @@ def check_encoder(info: ExportInfo, encoder: Encoder, origin: Path, vectors: Ren
     same = {fingerprint}
     ours, theirs = encoder.options, info.options
     if vectors == "truncate":
-        longer = {None}
+        longer: set[int | None] = {None}
         if ours.dimension is not None and (theirs.dimension or 0) > ours.dimension:
             longer.add(theirs.dimension)  # the first numbers of those that were cut before
         model = encoder.model_fingerprint
