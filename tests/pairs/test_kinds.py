@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.pairs.test_sources import write_table
 from tests.support.pictures import noise
 from unisem.errors import TrainingError
 from unisem.images.reference import ImageRef
+from unisem.images.region import Region
 from unisem.pairs import CaptionCleaning, Input, Pair, PairDataset, check_pairs, split_pairs
 from unisem.pairs.splits import Leakage, leakage
 
@@ -233,3 +235,40 @@ def test_rows_of_odd_unicode_are_not_read(folder: Path) -> None:
     (folder / "odd.jsonl").write_text(json.dumps({"query": "a \ud83d", "document": "b"}) + "\n")
     report = check_pairs(PairDataset.read(folder / "odd.jsonl")).report
     assert (report.usable, len(report.unread)) == (0, 1)
+
+
+def test_what_is_null_is_not_there(folder: Path) -> None:
+    dataset = written(
+        folder,
+        {
+            "query": {"text": "a", "image": None},
+            "document": {"text": None, "image": "1.png"},
+            "negatives": [None, {"text": "b", "image": None}],
+        },
+        {"query": "a", "document": {"text": None, "image": None}},
+    )
+    assert dataset.pairs == (Pair(Input("a"), image(folder, "1.png"), (Input("b"),)),)
+    assert ['"document" must be a text, or' in one.reason for one in dataset.skipped] == [True]
+
+
+def test_pictures_without_a_file_are_told_apart() -> None:
+    """Bitmaps of one size have equally many bytes."""
+    files = []
+    for number in range(3):
+        noise(number).save(buffer := BytesIO(), format="BMP")
+        files.append(buffer.getvalue())
+    inputs = [Input(image=ImageRef.of(data)) for data in files]
+    assert len({len(data) for data in files}) == 1
+    assert len({one.image_id for one in inputs}) == 3
+    pairs = [Pair(Input(word), one) for word, one in zip("abc", inputs, strict=True)]
+    checked = check_pairs(PairDataset(tuple(pairs))).dataset
+    assert [pair.image.data for pair in checked] == files
+    # Whatever ids say, a pair keeps the picture that it was given.
+    named = [Pair.of(ImageRef.of(data), word, "x") for word, data in zip("abc", files, strict=True)]
+    assert [p.image.data for p in check_pairs(PairDataset(tuple(named))).dataset] == files
+
+
+def test_regions_of_a_page_are_told_apart() -> None:
+    boxes = ((0, 0, 9, 9), (9, 0, 18, 9))
+    regions = [ImageRef(path=Path("a.pdf"), region=Region(page=1, box=box)) for box in boxes]
+    assert len({Input(image=region).image_id for region in regions}) == 2

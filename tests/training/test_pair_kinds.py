@@ -310,3 +310,14 @@ def test_a_kind_in_which_there_is_nothing_to_tell_apart(
     alike = tuple(change(pair) for pair in examples(pictures, "text to text", 4))
     with pytest.raises(TrainingError, match=message):
         train_encoder(str(tiny), PairDataset((*usual, *alike)), tmp_path / "out")
+
+
+@pytest.mark.parametrize("captioned", [0, 4], ids=["alone", "with others"])
+def test_kinds_that_meet_nothing_that_is_trained_are_named(
+    captioned: int, tiny: Path, pictures: Path, tmp_path: Path
+) -> None:
+    texts = examples(pictures, "text to text", 6)
+    pairs = PairDataset((*texts, *examples(pictures, "text to image", captioned)))
+    recipe = replace(RECIPE, freeze=("text",))
+    with pytest.raises(TrainingError, match="all that reads text to text pairs is frozen"):
+        train_encoder(str(tiny), pairs, tmp_path / "out", recipe=recipe)

@@ -128,19 +128,16 @@ def check_pairs(
 
 def _open_all(
     dataset: PairDataset, progress: Callable[[int, int], None] | None
-) -> tuple[dict[str, ImageRef], list[Skipped], list[Skipped]]:
-    """The pictures that can be used, by id; those that do not exist; those that are broken."""
-    references = {
-        one.image_id or "": one.image
-        for pair in dataset
-        for one in pair.inputs
-        if one.image is not None
-    }
-    opened: dict[str, ImageRef] = {}
+) -> tuple[dict[ImageRef, ImageRef], list[Skipped], list[Skipped]]:
+    """The pictures that can be used, as given; those that do not exist; those that are broken."""
+    references = dict.fromkeys(
+        one.image for pair in dataset for one in pair.inputs if one.image is not None
+    )
+    opened: dict[ImageRef, ImageRef] = {}
     missing: list[Skipped] = []
     broken: list[Skipped] = []
     with ThreadPoolExecutor(_OPENERS, "unisem-check") as pool:
-        results = pool.map(_opened, references.values())
+        results = pool.map(_opened, references)
         for done, (picture, result) in enumerate(zip(references, results, strict=True), start=1):
             if isinstance(result, ImageRef):
                 opened[picture] = result
@@ -152,12 +149,12 @@ def _open_all(
     return opened, missing, broken
 
 
-def _usable(one: Input, opened: dict[str, ImageRef]) -> Input | None:
+def _usable(one: Input, opened: dict[ImageRef, ImageRef]) -> Input | None:
     """An input as it is trained on; ``None`` if it is empty, or its picture is not usable."""
     text = (one.text or "").strip() or None
     if one.image is None:
         return None if text is None else Input(text)
-    image = opened.get(one.image_id or "")
+    image = opened.get(one.image)
     return None if image is None else Input(text, image, one.image_id)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +19,8 @@ class Input:
     Attributes:
         text: A text.
         image: Where a picture's pixels are.
-        image_id: The picture's id; inputs of one picture share it. Where it lies, if ``None``.
+        image_id: The picture's id; inputs of one picture share it. If ``None``, where it lies, or
+            the SHA-256 of its bytes where these are at hand.
 
     Raises:
         ValueError: It has neither a text nor a picture.
@@ -35,8 +37,7 @@ class Input:
         if self.text is None and self.image is None:
             raise ValueError("an input needs a text, a picture, or both")
         if self.image is not None and self.image_id is None:
-            known = self.image.sha256 or self.image.name
-            object.__setattr__(self, "image_id", known)
+            object.__setattr__(self, "image_id", _id_of(self.image))
 
     @property
     def form(self) -> Form:
@@ -49,3 +50,12 @@ class Input:
     def name(self) -> str:
         """What to call it in a message."""
         return self.image.name if self.image is not None else f"{(self.text or '')[:60]!r}"
+
+
+def _id_of(image: ImageRef) -> str:
+    """What tells a picture from others; the name of bytes is their number only."""
+    if image.sha256 is not None:
+        return image.sha256
+    if image.data is not None:
+        return hashlib.sha256(image.data).hexdigest()
+    return image.name if image.region is None else f"{image.name} {image.region.to_json()}"

@@ -296,7 +296,12 @@ def refuse_untrainable(train: PairDataset, batch_size: int | None) -> None:
             f"there is {len(train)} usable pair; contrastive training needs at least two"
         )
     numbers, kinds = train.contents, np.array([pair.kind for pair in train])
-    for kind in train.kinds:
+    for kind, count in train.kinds.items():
+        if count == 1:
+            raise TrainingError(
+                f"there is one pair of the kind {kind}, which has nothing to be told from; add one "
+                "or leave it out"
+            )
         queries, documents = map(set, numbers[kinds == kind].T.tolist())
         usual = kind == CAPTIONED
         if len(documents) == 1:

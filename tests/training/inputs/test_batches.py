@@ -83,7 +83,7 @@ def test_a_batch_is_of_one_kind_and_kinds_take_turns() -> None:
         orders.append([batch[0] % 2 for batch in drawn])
         assert list(batches) == drawn
     assert len({str(order) for order in orders}) > 2, "kinds take turns in another way"
-    with pytest.raises(TrainingError, match="1 odd pairs are too few"):
+    with pytest.raises(TrainingError, match="one pair of the kind odd"):
         EqualBatches(range(9), batch_size=4, seed=1, kinds=kinds | {"odd": np.arange(1)})
 
 
@@ -101,3 +101,9 @@ def test_processes_share_batches_of_several_kinds(processes: int) -> None:
 def test_fewer_pairs_than_processes_need_are_refused() -> None:
     with pytest.raises(TrainingError, match="3 training pairs are too few for 4 processes"):
         EqualBatches(range(3), batch_size=2, seed=0, processes=4)
+
+
+def test_one_pair_of_a_kind_is_named() -> None:
+    kinds = {"text to image": np.arange(4), "text to text": np.array([4])}
+    with pytest.raises(TrainingError, match="one pair of the kind text to text"):
+        EqualBatches(range(5), batch_size=2, seed=0, kinds=kinds)

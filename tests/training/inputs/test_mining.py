@@ -124,6 +124,19 @@ def test_pairs_without_any_negative_are_refused(dataset: PairDataset) -> None:
         mine_hard_negatives(store, same, unit(1, len(same)))
 
 
+def test_no_right_document_is_mined_whichever_pair_names_it_first(dataset: PairDataset) -> None:
+    first, second, third, *others = dataset.select(range(0, 24, 2))
+    pairs = PairDataset(
+        (replace(first, query=third.query), first, replace(second, query=first.query), *others)
+    )
+    vectors = np.tile(unit(1, 1), (len(pairs), 1))
+    images = unit(2, len(pairs))
+    images[0] = vectors[0]  # the first document is nearest to every query
+    store = store_of_images(pairs, pairs.document_ids, images)
+    mined = mine_hard_negatives(store, pairs, vectors, count=len(pairs) - 3, margin=-9.0)
+    assert pairs.document_ids[0] not in pairs.document_ids[mined[2]]
+
+
 def test_a_batch_has_its_negatives_last_and_their_labels() -> None:
     texts, images = unit(1, 4), unit(2, 3)
     image_of, captions = np.array([0, 1, 2, 0]), np.array([7, 8, 9, 6])

@@ -13,8 +13,9 @@ import torch
 from tests.training.support import assert_same_weights, changed, coloured_pairs
 from unisem import load_encoder
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
-from unisem.pairs import Input, PairDataset, split_pairs
+from unisem.pairs import Input, Pair, PairDataset, split_pairs
 from unisem.pairs.pair import CAPTIONED
+from unisem.pairs.splits import Split
 from unisem.training import Augmentation, Recipe, train_encoder
 from unisem.training.inputs.preparing import prepare_pairs, stored_depths
 from unisem.training.loop.evaluator import rank_pairs
@@ -113,6 +114,28 @@ def test_pairs_that_hang_together_say_nothing(
     alike = PairDataset(tuple(dataclasses.replace(pair, query=Input("red")) for pair in many))
     tried = trials(tiny, tmp_path)
     assert tried.best_share(alike, trainable_state(tried.encoder.model)) == 1.0
+
+
+def test_parts_with_one_pair_of_a_kind_are_not_tried(
+    tiny: Path, many: PairDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rare = [Pair(Input(f"{word} question"), Input(f"{word} answer")) for word in ("red", "blue")]
+    tried = trials(tiny, tmp_path)
+    start = trainable_state(tried.encoder.model)
+    parts: list[PairDataset] = []
+
+    def trial(self: Trials, split: Split, start: Any) -> list[float]:
+        parts.append(split.train)
+        return [1.0] + [0.0] * 9
+
+    monkeypatch.setattr(Trials, "_trial", trial)
+    assert tried.best_share(PairDataset((*many, *rare)), start) == 0.1
+    assert 0 < len(parts) < 5
+    assert all(part.kinds.get("text to text") != 1 for part in parts)
+    parts.clear()
+    alike = [Pair(Input("red question"), one.document) for one in rare]
+    assert tried.best_share(PairDataset((*many, *alike)), start) in (0.1, 1.0)
+    assert all("text to text" not in part.kinds for part in parts)
 
 
 def test_many_pairs_need_one_trial(

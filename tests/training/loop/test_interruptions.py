@@ -19,7 +19,7 @@ from torch import Tensor
 from tests.support.networks import without_weights
 from tests.training.support import assert_same_weights, changed, numbered_pairs, weights
 from unisem.errors import TrainingError
-from unisem.pairs import Input, PairDataset
+from unisem.pairs import Input, Pair, PairDataset
 from unisem.training import Augmentation, Recipe, train_encoder
 from unisem.training.loop.checkpoints import checkpoints, read_checkpoint, restore_module
 from unisem.training.losses import InfoNCE, PairLabels, PairLoss
@@ -250,7 +250,9 @@ def test_another_run_s_checkpoint_is_refused(
 def test_pairs_that_cannot_be_trained_on_are_refused(tiny: Path, tmp_path: Path) -> None:
     dataset = numbered_pairs(tmp_path / "p", 4, captions=2)
     same = PairDataset(tuple(replace(pair, query=Input("the same")) for pair in dataset))
+    stray = PairDataset((*dataset, Pair(Input("a"), Input("b"))))
     for pairs, recipe, says in (
+        (stray, HEADS, "one pair of the kind text to text"),
         (dataset.select([0]), HEADS, "1 usable pair"),
         (PairDataset(()), HEADS, "0 usable pair"),
         (dataset.select([0, 1]), HEADS, "the same picture"),

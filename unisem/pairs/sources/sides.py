@@ -3,7 +3,8 @@
 Two ways of saying it, told by a row's names:
 
 - ``query``, ``document`` and, if there are any, ``negatives`` (a list), each
-  ``{"text": …, "image": …}`` with one of the two or both; a string is a text. JSON Lines only.
+  ``{"text": …, "image": …}`` with one of the two or both; a string is a text. What is ``null`` is
+  not there. JSON Lines only.
 - ``anchor``, ``positive`` and ``negative``, ``negative_1``, ``negative_2`` …, all texts, as
   users of sentence-transformers have them; in JSON Lines and Parquet ``negative`` may be a list.
 """
@@ -55,7 +56,7 @@ def pair_of_row(row: Row, root: Path) -> Pair | str:
         negatives = row.get("negatives") or []
         if not isinstance(negatives, list):
             return '"negatives" must be a list'
-        given += [("negatives", value) for value in negatives]
+        given += [("negatives", value) for value in negatives if value is not None]
     inputs = []
     for name, value in given:
         found = _input(value, root)
@@ -68,6 +69,8 @@ def pair_of_row(row: Row, root: Path) -> Pair | str:
 def _input(value: Any, root: Path) -> Input | str:
     if isinstance(value, str):
         return Input(value)
+    if isinstance(value, dict):  # tables that were written as JSON have every column in every row
+        value = {name: part for name, part in value.items() if part is not None}
     if not isinstance(value, dict) or not value or not value.keys() <= _PARTS:
         return 'must be a text, or have "text", "image" or both'
     if not all(isinstance(part, str) and part for part in value.values()):

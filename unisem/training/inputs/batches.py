@@ -97,6 +97,11 @@ class _Kind:
     @classmethod
     def of(cls, name: str, rows: Ids, batch_size: int, processes: int, even: bool) -> Self:
         count, fewest = len(rows), max(2, processes)
+        if count == 1:
+            raise TrainingError(
+                f"there is one pair of the kind {name}, which has nothing to be told from; add one "
+                "or leave it out"
+            )
         if count < fewest:
             raise TrainingError(
                 f"{count:,} {name} pairs are too few for {processes} processes; train in "

@@ -33,7 +33,7 @@ def mine_hard_negatives(
 ) -> Ids:
     """Search a store for every caption and keep the best pictures that do not belong to it.
 
-    A picture counts as wrong if it shares neither content nor caption with the pair, and if its
+    A picture counts as wrong if no pair has it for the same caption, and if its
     score is at least ``margin`` of the right picture's below it: what scores higher is, more often
     than not, right as well and only not written down. Where a search finds too few, random wrong
     pictures fill up.
@@ -61,6 +61,9 @@ def mine_hard_negatives(
     position_of: dict[str, int] = {}
     for position, pair in enumerate(dataset):
         position_of.setdefault(_name(pair.document), position)
+    right: dict[int, list[int]] = {}
+    for caption, image in zip(caption_ids.tolist(), image_ids.tolist(), strict=True):
+        right.setdefault(caption, []).append(image)
     record_of = {
         key: record.id for record in store.select() if (key := _content(record)) in position_of
     }
@@ -82,7 +85,7 @@ def mine_hard_negatives(
             if vectors is not None and "image" in vectors:
                 score = float(np.max(np.atleast_2d(vectors["image"]) @ queries[offset]))
                 limit = score - margin * abs(score)
-            wrong = (image_ids != image_ids[row]) & (caption_ids != caption_ids[row])
+            wrong = ~np.isin(image_ids, right[int(caption_ids[row])])
             found = [position_of[_content(hit.record)] for hit in hits if hit.score <= limit]
             found = [position for position in found if wrong[position]][:count]
             if len(found) < count:

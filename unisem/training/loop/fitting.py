@@ -196,13 +196,24 @@ def _freeze_unused(model: Any, collator: PairCollator) -> None:
     """Freeze what no vector depends on, such as a pooler behind the layer that is pooled.
 
     ``DistributedDataParallel`` waits for the gradient of every parameter that is trained.
+
+    Raises:
+        TrainingError: No vector of a kind of pairs depends on anything that is trained.
     """
-    columns = [one for batch in collator.one_of_each() for one in collator.columns(collator(batch))]
+    kind_of = {row: kind for kind, rows in collator.kinds.items() for row in rows.tolist()}
+    untaught = dict.fromkeys(collator.kinds)
     with torch.random.fork_rng():
-        for features in columns:
-            vectors = model(batch_to_device(features, model.device))["sentence_embedding"]
-            if vectors.requires_grad:
-                vectors.sum().backward()
+        for batch in collator.one_of_each():
+            for features in collator.columns(collator(batch)):
+                vectors = model(batch_to_device(features, model.device))["sentence_embedding"]
+                if vectors.requires_grad:
+                    vectors.sum().backward()
+                    untaught.pop(kind_of[batch[0]["pair"]], None)
+    if untaught:
+        raise TrainingError(
+            f"all that reads {' and '.join(untaught)} pairs is frozen, so these teach nothing: "
+            "freeze less (--freeze none trains everything), leave them out, or train another model"
+        )
     for parameter in model.parameters():
         if parameter.grad is None:
             parameter.requires_grad_(False)

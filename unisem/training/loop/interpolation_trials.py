@@ -20,7 +20,7 @@ from unisem.records import Modality
 from unisem.training.inputs.guide import Guide
 from unisem.training.inputs.mining import negatives_of
 from unisem.training.inputs.preparing import prepare_pairs
-from unisem.training.loop.environment import from_first_process
+from unisem.training.loop.environment import from_first_process, process_count
 from unisem.training.loop.evaluator import Rankings, rank_pairs
 from unisem.training.model.interpolation import interpolate_weights, trainable_state
 from unisem.training.model.scale import Scale
@@ -78,7 +78,8 @@ class Trials:
 
         Returns:
             One of `SHARES`; 1 where pairs are too few to tell, too many to be known by heart, or
-            hang together by shared pictures or captions, so that none can be held back.
+            hang together by shared pictures or captions, so that none can be held back. A part in
+            which a kind of pairs has nothing to tell apart is not tried.
         """
         if not _FEWEST <= len(train) <= _MANY:
             return 1.0
@@ -90,10 +91,13 @@ class Trials:
             splits = [split_pairs(train, held_out=_HELD_BACK, seed=seed) for seed in seeds]
         except TrainingError:
             return 1.0
+        splits = [split for split in splits if _is_trainable(split.train)]
+        if not splits:
+            return 1.0
         ranks = np.zeros(len(SHARES))
         for number, split in enumerate(splits):
             ranks += self._trial(split, start)
-            progress("finding how far to go", number + 1, count)
+            progress("finding how far to go", number + 1, len(splits))
         interpolate_weights(model, came, 0.0)
         shutil.rmtree(self.work, ignore_errors=True)
         return SHARES[int(ranks.argmax())]
@@ -128,6 +132,16 @@ class Trials:
             interpolate_weights(model, start, share)
             ranks.append(_mean_reciprocal_rank(rank_pairs(self.view, judged)))
         return ranks
+
+
+def _is_trainable(part: PairDataset) -> bool:
+    """Whether every kind has pairs for each process, and several queries and documents."""
+    kinds, contents = np.array([pair.kind for pair in part]), part.contents
+    return all(
+        count >= max(2, process_count())
+        and all(len(np.unique(side)) > 1 for side in contents[kinds == kind].T)
+        for kind, count in part.kinds.items()
+    )
 
 
 def _mean_reciprocal_rank(by_kind: dict[str, Rankings]) -> float:

@@ -71,6 +71,8 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             gradients.append(parameter.grad)
+    if not gradients:
+        return
     joint = torch.cat([gradient.flatten() for gradient in gradients])
     torch.distributed.all_reduce(joint)
     joint /= torch.distributed.get_world_size()
