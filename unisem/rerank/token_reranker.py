@@ -69,8 +69,8 @@ class TokenReranker(Reranker):
         return None
 
     def tokens_of_texts(self, texts: Sequence[str]) -> Iterable[NDArray[Any]]:
-        """As `tokens_of_prepared`, of texts that have a key."""
-        raise NotImplementedError
+        """As `tokens_of_prepared`, of texts that have a key, which without `text_key` none has."""
+        raise NotImplementedError(f"{type(self).__name__} gives texts keys and no tokens")
 
     def at(self, directory: Path) -> Reranker:
         """The same reranker, which judges by the tokens that a space has; see `score_in`."""
