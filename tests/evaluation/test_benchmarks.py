@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,10 @@ from tests.support.pictures import solid
 from tests.support.toy import COLOURS, ToyEncoder
 from unisem.errors import BenchmarkError
 from unisem.evaluation import benchmark_folders, evaluate_benchmarks, read_benchmark
+from unisem.evaluation.answers import Answers
+from unisem.evaluation.benchmark_run import task_of
+from unisem.evaluation.benchmarks import Benchmark
+from unisem.evaluation.embeddings import Embeddings
 from unisem.evaluation.mteb import CUTOFFS
 from unisem.evaluation.options import EvaluationOptions
 
@@ -195,17 +201,40 @@ def test_malformed_rows_are_named(tmp_path: Path, file: str, row: str, message: 
         read_benchmark(folder)
 
 
-def test_empty_documents_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_empty_documents_are_never_found(tmp_path: Path) -> None:
+    """Graded judgements of what has no content, beside trec_eval over a run that lacks it."""
+    folder = texts_alone(tmp_path / "ArguAna")
+    with (folder / "corpus.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write('{"_id": "x", "text": " "}\n{"_id": "y", "title": "", "text": null}\n')
+    with (folder / "qrels" / "test.tsv").open("a", encoding="utf-8") as stream:
+        stream.write("\nd0\tx\t3\nd0\ty\t1\nd1\ty\t0\nq\tx\t1\n")
+    found = read_benchmark(folder)
+    assert (found.empty, found.unfindable, found.unanswered) == (2, 3, 0)
+    assert len(found.queries) == 13
+    report = evaluate_benchmarks(Leaning(), [found], options=FAST)
+    task = report.encoder.tasks[0]
+    expected = by_trec_eval(found, Leaning(), ignore=False)
+    assert task.mteb == pytest.approx(expected)
+    without = {"query:q": {}} | {query: dict(wanted) for query, wanted in found.relevant.items()}
+    for wanted in without.values():
+        wanted.pop("doc:x", None)
+        wanted.pop("doc:y", None)
+    kinder = replace(found, relevant={query: it for query, it in without.items() if it})
+    kinder = replace(kinder, queries=tuple(it for it in found.queries if it.id in kinder.relevant))
+    assert by_trec_eval(kinder, Leaning(), ignore=False)["ndcg_at_10"] > expected["ndcg_at_10"]
+    assert answered(found, Leaning()).ranking.reciprocal_rank()[-1] == 0.0
+    assert "ArguAna" in report.as_html()
+    assert all(case.answer.rank <= len(found.documents) for case in report.failures)
+    (folder / "corpus.jsonl").write_text('{"_id": "x"}\n{"_id": "y"}\n', encoding="utf-8")
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\tx\t1\n")
+    with pytest.raises(BenchmarkError, match="has no document with a text"):
+        read_benchmark(folder)
+
+
+def test_ids_of_empty_documents_are_ids(tmp_path: Path) -> None:
     folder = mixbench(tmp_path / "MSCOCO")
     with (folder / "mixed_corpus.jsonl").open("a", encoding="utf-8") as stream:
         stream.write('{"corpus_id": "x", "text": " "}\n')
-    with (folder / "queries.jsonl").open("a", encoding="utf-8") as stream:
-        stream.write('{"query_id": "x", "text": "nothing"}\n')
-    with (folder / "qrels" / "qrels.tsv").open("a", encoding="utf-8") as stream:
-        stream.write("0\tx\t1\nx\tx\t1\n")
-    found = read_benchmark(folder)
-    assert (found.empty, found.unanswered, len(found.documents)) == (1, 1, 18)
-    assert found.relevant["query:0"] == {"doc:0": 1.0}
     with (folder / "mixed_corpus.jsonl").open("a", encoding="utf-8") as stream:
         stream.write('{"corpus_id": "x", "text": "again"}\n')
     with pytest.raises(BenchmarkError, match="the id 'x' is there twice"):
@@ -263,6 +292,21 @@ def test_texts_alone_equal_trec_eval(tmp_path: Path, ignore: bool) -> None:
     assert (report.encoder.geometry, report.encoder.projection) == (None, None)
     assert "ArguAna" in report.as_html()
     assert report.as_json()["encoder"]["centroid_distance"] is None
+    ours = report.encoder.tasks[0].mteb
+    for name, value in by_trec_eval(benchmark, encoder, ignore=ignore).items():
+        assert ours[name] == pytest.approx(value), name
+    assert len(ours) == 6 * len(CUTOFFS)
+    assert (ours["hit_rate_at_1"] > 0) is ignore  # each query finds itself first, unless hidden
+
+
+def answered(benchmark: Benchmark, encoder: ToyEncoder) -> Answers:
+    """A benchmark's first task, asked."""
+    texts = [*benchmark.documents, *benchmark.queries]
+    return Answers.of(task_of(benchmark), Embeddings.of(encoder, texts, []))
+
+
+def by_trec_eval(benchmark: Benchmark, encoder: ToyEncoder, *, ignore: bool) -> dict[str, float]:
+    """MTEB's means of what trec_eval says of each query, by a run of all documents that are."""
     qrels = {
         query: {document: int(gain) for document, gain in wanted.items()}
         for query, wanted in benchmark.relevant.items()
@@ -280,19 +324,17 @@ def test_texts_alone_equal_trec_eval(tmp_path: Path, ignore: bool) -> None:
     cutoffs = ",".join(map(str, CUTOFFS))
     wanted = {f"{name}.{cutoffs}" for name in ("ndcg_cut", "map_cut", "recall", "P", "success")}
     theirs = pytrec_eval.RelevanceEvaluator(qrels, wanted | {"recip_rank"}).evaluate(run)
-    ours = report.encoder.tasks[0].mteb
     names = {"ndcg": "ndcg_cut", "map": "map_cut", "precision": "P", "hit_rate": "success"}
-    for name, value in ours.items():
-        measure, _, k = name.rpartition("_at_")
-        expected = [
-            one["recip_rank"] * (one["recip_rank"] >= 1 / int(k))
+    means = {}
+    for measure, k in product(("ndcg", "map", "recall", "precision", "mrr", "hit_rate"), CUTOFFS):
+        values = [
+            one["recip_rank"] * (one["recip_rank"] >= 1 / k)
             if measure == "mrr"
             else one[f"{names.get(measure, measure)}_{k}"]
             for one in theirs.values()
         ]
-        assert value == pytest.approx(np.mean(expected)), name
-    assert len(ours) == 6 * len(CUTOFFS)
-    assert (ours["hit_rate_at_1"] > 0) is ignore  # each query finds itself first, unless hidden
+        means[f"{measure}_at_{k}"] = float(np.mean(values))
+    return means
 
 
 def test_splits(tmp_path: Path) -> None:

@@ -26,10 +26,12 @@ class Answers:
     Attributes:
         task: What was asked.
         ranking: Ranks of the relevant candidates.
-        wanted: ``(queries,)`` positions of the relevant candidate that was found first.
+        wanted: ``(queries,)`` positions of the relevant candidate that was found first; -1 where
+            none can be found.
         top: ``(queries, depth)`` positions of the best candidates, best first.
         scores: ``(queries, depth)`` float32 cosines of those, or calibrated scores.
-        wanted_scores: ``(queries,)`` float32, the same of ``wanted``.
+        wanted_scores: ``(queries,)`` float32, the same of ``wanted``; not a number where that is
+            -1.
     """
 
     task: RetrievalTask
@@ -112,7 +114,7 @@ class Answers:
     ) -> Answers:
         """Rank by scores of some queries with all vectors."""
         position = {record.id: number for number, record in enumerate(task.candidates)}
-        relevant = [[position[name] for name in wanted] for wanted in task.relevant]
+        relevant = [[position.get(name, -1) for name in wanted] for wanted in task.relevant]
         gains = [list(wanted.values()) for wanted in task.relevant]
         depth = min(depth, len(task.candidates))
         rankings, wanted, wanted_scores, top, top_scores = [], [], [], [], []
@@ -126,9 +128,10 @@ class Answers:
                     row[position[hidden]] = -np.inf
             rankings.append(Ranking.of(scores, relevant[here], gains[here]))
             for row, positions in zip(scores, relevant[here], strict=True):
-                first = min(positions, key=lambda place: (-row[place], place))
+                there = [place for place in positions if place >= 0]
+                first = min(there, key=lambda place: (-row[place], place), default=-1)
                 wanted.append(first)
-                wanted_scores.append(row[first])
+                wanted_scores.append(row[first] if there else np.nan)
                 best = _best(row, depth)
                 top.append(best)
                 top_scores.append(row[best])

@@ -172,7 +172,7 @@ def _measured(
 
 
 def _answers(benchmark: Benchmark, embeddings: Embeddings, seed: int) -> Iterable[Answers]:
-    task = _task(benchmark, "")
+    task = task_of(benchmark)
     yield Answers.of(task, embeddings)
     forms = np.array([form_of(record) for record in task.candidates])
     queries = embeddings.of_queries(task.queries)
@@ -181,7 +181,7 @@ def _answers(benchmark: Benchmark, embeddings: Embeddings, seed: int) -> Iterabl
     means = np.add.reduceat(vectors, starts, axis=0) / rows  # (candidates, d)
     alone = np.arange(len(forms))
     if (forms == "captioned image").any():
-        yield Answers.among(_task(benchmark, ONE_VECTOR), queries, unit_or_zero(means), alone)
+        yield Answers.among(task_of(benchmark, ONE_VECTOR), queries, unit_or_zero(means), alone)
     if len(set(forms)) > 1:
         is_image = are_images(task.candidates)
         middles = np.empty_like(vectors)
@@ -189,11 +189,11 @@ def _answers(benchmark: Benchmark, embeddings: Embeddings, seed: int) -> Iterabl
             middles[is_image == kind] = vectors[is_image == kind].mean(axis=0)
         centred = means - np.add.reduceat(middles, starts, axis=0) / rows
         asked = unit_or_zero(queries - means_of_others(queries, task, seed))
-        yield Answers.among(_task(benchmark, CENTRED), asked, unit_or_zero(centred), alone)
+        yield Answers.among(task_of(benchmark, CENTRED), asked, unit_or_zero(centred), alone)
 
 
-def _task(benchmark: Benchmark, how: str) -> RetrievalTask:
-    """Queries that look for the same document first are one group."""
+def task_of(benchmark: Benchmark, how: str = "") -> RetrievalTask:
+    """A benchmark as a task; queries that look for the same document first are one group."""
     relevant = [benchmark.relevant[query.id] for query in benchmark.queries]
     first = [min(wanted) for wanted in relevant]
     _, groups = np.unique(first, return_inverse=True)
@@ -204,6 +204,8 @@ def _task(benchmark: Benchmark, how: str) -> RetrievalTask:
         tuple(relevant),
         groups.astype(np.int64),
         _own_documents(benchmark) if benchmark.ignore_identical_ids else (),
+        frozenset(name for wanted in relevant for name in wanted)
+        - {record.id for record in benchmark.documents},
     )
 
 
@@ -249,6 +251,8 @@ def _pairs(benchmarks: Sequence[Benchmark]) -> dict[str, str]:
         asked = [(query, wanted) for query, group in one.relevant.items() for wanted in group]
         together = [(name, name) for name in known] + asked + [pair[::-1] for pair in asked]
         for image, text in together:
+            if image not in known or text not in known:  # nothing that can be found
+                continue
             said = known[text].text
             if known[image].image is not None and said is not None:
                 pairs.setdefault(image, said)

@@ -39,7 +39,9 @@ class Benchmark:
         relevant: By a query's id the relevant documents' ids, and how relevant each is, above 0.
         split: Whose judgements these are.
         empty: How many rows of the corpus have neither text nor picture; they are not among the
-            documents, and what judges them as relevant is not in ``relevant``.
+            documents.
+        unfindable: How many judgements want one of those. They are in ``relevant``, so that what
+            is wanted and cannot be found counts as never found.
         unanswered: How many queries are judged, but have no relevant document; they are not asked.
         ignore_identical_ids: Whether a query never finds the document of its own id.
         digest: SHA-256 over the three files; pictures are in it by their names only.
@@ -54,6 +56,7 @@ class Benchmark:
     ignore_identical_ids: bool = False
     digest: str = field(default="", repr=False)
     empty: int = 0
+    unfindable: int = 0
 
 
 def benchmark_folders(folder: Path) -> list[Path]:
@@ -100,7 +103,7 @@ def read_benchmark(
             raise BenchmarkError(f"{where}: query and document are judged twice")
         judged.add((query, document))
         score = _score(row, where)
-        if score > 0 and document not in empty:
+        if score > 0:
             if ignore_identical_ids and query[6:] == document[4:]:
                 raise BenchmarkError(
                     f"{where}: the query {query[6:]!r} wants the document of its own id, which "
@@ -109,6 +112,8 @@ def read_benchmark(
             relevant.setdefault(query, {})[document] = score
     if not relevant:
         raise BenchmarkError(f"{path} judges no document as relevant; nothing can be measured")
+    if not documents:
+        raise BenchmarkError(f"{paths[1]} has no document with a text or a picture")
     return Benchmark(
         folder.resolve().name,
         tuple(record for name, record in queries.items() if name in relevant),
@@ -119,6 +124,7 @@ def read_benchmark(
         ignore_identical_ids,
         _digest(paths),
         len(empty),
+        sum(document in empty for wanted in relevant.values() for document in wanted),
     )
 
 

@@ -16,10 +16,14 @@ Captions = Mapping[str, tuple[str, ...]]
 
 
 def worst_failures(answers: Answers, captions: Captions, count: int) -> list[Example]:
-    """The queries whose first relevant candidate comes last, worst first, one of each group."""
+    """The queries whose first relevant candidate comes last, worst first, one of each group.
+
+    Those that can find nothing say nothing about an encoder, and are passed over.
+    """
     first = answers.ranking.first
     order = np.argsort(-first, kind="stable")
-    chosen = _one_of_each_group(answers, [q for q in order if first[q] > 1], count)
+    failed = [q for q in order if first[q] > 1 and answers.wanted[q] >= 0]
+    chosen = _one_of_each_group(answers, failed, count)
     return [_example(answers, None, query, captions) for query in chosen]
 
 

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from unisem.evaluation.bootstrap import Floats, bootstrap_interval
 
-__all__ = ["Floats", "Ranking", "bootstrap_interval", "told_by_others"]
+__all__ = ["NEVER", "Floats", "Ranking", "bootstrap_interval", "told_by_others"]
+
+NEVER = int(np.iinfo(np.int64).max)
+"""The rank of what is relevant and not among the candidates: behind every cutoff."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +26,8 @@ class Ranking:
     share of them) and ``ann_recall@k`` (agreement with exact search, which is not this module's).
 
     Attributes:
-        ranks: For each query the ranks of its relevant candidates, ascending, from 1.
+        ranks: For each query the ranks of its relevant candidates, ascending, from 1; `NEVER` of
+            what is relevant, but cannot be found.
         gains: How relevant those candidates are, in the same order; all 1 if ``None``.
     """
 
@@ -41,7 +45,8 @@ class Ranking:
 
         Args:
             scores: ``(queries, candidates)``, higher is better; not-a-number comes last.
-            relevant: For each query the positions of its relevant candidates, at least one.
+            relevant: For each query the positions of its relevant candidates, at least one; -1
+                for one that is not among the candidates.
             gains: How relevant each of them is, above 0; graded relevance for nDCG.
 
         Raises:
@@ -92,7 +97,7 @@ class Ranking:
 
     def reciprocal_rank(self) -> Floats:
         """``(queries,)`` of 1 / rank of the first relevant candidate; their mean is MRR."""
-        return 1.0 / self.first
+        return np.where(self.first == NEVER, 0.0, 1.0 / self.first)
 
     def precision(self, k: int) -> Floats:
         """``(queries,)`` shares of the first ``k`` places that a relevant candidate has."""
@@ -101,13 +106,13 @@ class Ranking:
     def average_precision(self, k: int | None = None) -> Floats:
         """``(queries,)`` of average precision; their mean is MAP.
 
-        The mean over all relevant candidates of the precision where each was found; below the
-        first ``k``, if that is given, one counts 0 (trec_eval's ``map`` and ``map_cut_k``).
+        The mean over all relevant candidates of the precision where each was found; one that is
+        never found, or below the first ``k``, counts 0 (trec_eval's ``map`` and ``map_cut_k``).
         """
         values = []
         for ranks in self.ranks:
             found = np.arange(1, len(ranks) + 1) / ranks
-            values.append(float(found[: None if k is None else (ranks <= k).sum()].sum()))
+            values.append(float(found[: (ranks <= (NEVER - 1 if k is None else k)).sum()].sum()))
         return np.array(values) / [len(ranks) for ranks in self.ranks]
 
     def ndcg(self, k: int) -> Floats:
@@ -155,8 +160,10 @@ def told_by_others(measure: str) -> bool:
 
 def _ranks(row: NDArray[Any], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
     """1 + how many are better, or as good and earlier: a stable sort's rank without the sort."""
-    ranks = np.empty(len(wanted), np.int64)
+    ranks = np.full(len(wanted), NEVER, np.int64)
     for number, position in enumerate(wanted):
+        if position < 0:
+            continue
         score = row[position]
         ranks[number] = 1 + (row > score).sum() + (row[:position] == score).sum()
     return ranks

@@ -66,7 +66,7 @@ class TaskResult:
         groups: How many independent groups of queries, which is what intervals rest on.
         candidates: How many.
         single: Whether every query has one relevant candidate; see `told_by_others`.
-        measures: By name, ``hit@1`` … ``ndcg@10``.
+        measures: By name, ``hit@1`` … ``ndcg@10``; of classes also ``mean per class``.
         hubness: Who has the first places.
         mteb: Mean measures by MTEB's names and at its cutoffs, ``ndcg_at_10`` …
     """
@@ -153,11 +153,6 @@ class EncoderResult:
     projection: Projection | None = field(repr=False)
     calibrated: tuple[CalibratedTask, ...] = ()
     classes: tuple[ClassResult, ...] = ()
-
-    @property
-    def mean_per_class(self) -> float:
-        """Mean of the classes' accuracies, however many pictures each has."""
-        return float(np.mean([one.accuracy for one in self.classes]))
 
 
 @dataclass(frozen=True, slots=True)

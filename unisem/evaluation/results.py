@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from unisem.encoders.base import Encoder
 from unisem.evaluation.answers import Answers
+from unisem.evaluation.class_means import MEAN_PER_CLASS, difference_per_class, mean_per_class
 from unisem.evaluation.embeddings import Embeddings
 from unisem.evaluation.examples import Captions, largest_changes, worst_failures
 from unisem.evaluation.geometry import Geometry
@@ -89,12 +90,20 @@ class Measured:
                 np.stack([embeddings.texts[text] for text in said]),
                 said,
             )
+        tasks = [_task_result(one, options) for one in found]
+        if classes:
+            tasks = [
+                replace(
+                    task, measures=task.measures | {MEAN_PER_CLASS: mean_per_class(one, options)}
+                )
+                for task, one in zip(tasks, found, strict=True)
+            ]
         result = EncoderResult(
             name=encoder.name,
             fingerprint=encoder.fingerprint,
             dimension=encoder.dimension,
             seconds=embeddings.seconds,
-            tasks=tuple(_task_result(one, options) for one in found),
+            tasks=tuple(tasks),
             calibrated=calibrated,
             classes=classes,
             geometry=geometry,
@@ -165,7 +174,8 @@ def _differences(
     for ours, theirs in zip(encoder.answers, against.answers, strict=True):
         ones, others = ours.ranking.measures(options.ks), theirs.ranking.measures(options.ks)
         change = {name: ones[name] - others[name] for name in ones}
-        differences.append(
-            Difference(ours.task.name, estimates_of(change, ours.task.groups, options))
-        )
+        measures = estimates_of(change, ours.task.groups, options)
+        if encoder.result.classes:
+            measures[MEAN_PER_CLASS] = difference_per_class(ours, theirs, options)
+        differences.append(Difference(ours.task.name, measures))
     return tuple(differences)

@@ -30,6 +30,7 @@ class RetrievalTask:
         groups: ``(queries,)`` numbers; queries of one group are resampled together.
         hidden: For each query the id of a candidate that it never finds, or ``None``; for none of
             them any if it is empty.
+        unfindable: Ids of what is relevant, but not there: it counts as never found.
     """
 
     name: str
@@ -38,6 +39,7 @@ class RetrievalTask:
     relevant: tuple[Mapping[str, float], ...]
     groups: NDArray[np.int64]
     hidden: tuple[str | None, ...] = ()
+    unfindable: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not len(self.queries) == len(self.relevant) == len(self.groups):
@@ -51,7 +53,7 @@ class RetrievalTask:
         if len(ids) < len(ordered):
             raise ValueError(f"task {self.name!r}: two candidates have the same id")
         for query, wanted in zip(self.queries, self.relevant, strict=True):
-            if not wanted or not ids.issuperset(wanted):
+            if not wanted or not self.unfindable.issuperset(wanted.keys() - ids):
                 raise ValueError(
                     f"task {self.name!r}: the query {query.id!r} needs relevant candidates, "
                     "and all of them among the candidates"
