@@ -49,11 +49,9 @@ def _resampled(found: Sequence[Answers], options: EvaluationOptions) -> Floats:
     is of and whether it was told, with each encoder; so how often each such case is drawn says all,
     and that is multinomial.
     """
-    cases, counts = np.unique(
-        np.column_stack([part for one in found for part in (one.wanted, _told(one))]),
-        axis=0,
-        return_counts=True,
-    )
+    columns = [part for one in found for part in (one.wanted, _told(one))]
+    of_pictures: NDArray[np.int64] = np.column_stack(columns).astype(np.int64)
+    cases, counts = np.unique(of_pictures, axis=0, return_counts=True)
     rng = np.random.default_rng(options.seed)
     shares = counts / counts.sum()
     step = max(1, _DRAWN_AT_ONCE // len(counts))
