@@ -45,7 +45,7 @@ def ids(output: str) -> set[str]:
     return {hit["id"] for hit in json.loads(output)["hits"]}
 
 
-@pytest.mark.parametrize("duplicates", ["keep", "near"])
+@pytest.mark.parametrize("duplicates", ["same", "near"])
 def test_a_line_for_each_hit_is_what_json_says_of_it(
     run: Run, built: Path, duplicates: str
 ) -> None:
@@ -353,9 +353,10 @@ def test_what_is_kept_of_a_search_is_what_is_shown(run: Run, built: Path) -> Non
     alone = json.loads(run("search", built, like.query, *options[2:6], "--json").stdout)["hits"]
     assert alone[0]["id"] not in like.shown
 
-    streamed = run("search", built, "a card", "-k", 4, "--jsonl", "--duplicates", "keep")
-    ids = [json.loads(line)["id"] for line in streamed.stdout.splitlines()]
-    assert len(ids) == 4
+    for duplicates in ("keep", "same"):
+        streamed = run("search", built, "a card", "-k", 4, "--jsonl", "--duplicates", duplicates)
+        ids = [json.loads(line)["id"] for line in streamed.stdout.splitlines()]
+        assert len(ids) == 4
     assert Feedback(built).searches()[-1].shown == tuple(ids)
 
 

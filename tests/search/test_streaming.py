@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.length_reranker import LengthReranker
+from tests.support.list_store import ListKind
 from tests.support.pictures import solid
 from tests.support.recognizers import ColourRecognizer
 from tests.support.things import ThingEncoder, apart, captioned
@@ -16,10 +17,12 @@ from tests.support.toy import ToyEncoder
 from unisem import Query, Record, SemanticSpace
 from unisem.errors import CorruptStoreError, StoreError
 from unisem.filters import Field
+from unisem.search import streaming
 from unisem.search.graph_expansion import GraphExpansion
 from unisem.stores.faiss import store as faiss_store
 from unisem.stores.faiss.raw_file import DamagedVectorsError
 from unisem.stores.faiss.snapshot import Snapshot
+from unisem.stores.hits import Hit
 
 ASKED: tuple[dict[str, Any], ...] = (
     {"text": "red house"},
@@ -64,19 +67,34 @@ def space(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SemanticSp
 
 
 def said(hits: Any) -> list[tuple[Any, ...]]:
-    return [(hit.record, hit.score, hit.matched, hit.relevance) for hit in hits]
+    return [(hit.record, hit.score, hit.matched, hit.relevance, hit.copies) for hit in hits]
+
+
+def assert_as_search(space: SemanticSpace, **asked: Any) -> list[tuple[Any, ...]]:
+    """Copies and all, and without."""
+    for duplicates in ("keep", "same"):
+        found = said(space.search_iterator(**asked, duplicates=duplicates))
+        assert found == said(space.search(**asked, duplicates=duplicates))
+    return found
 
 
 @pytest.mark.parametrize("asked", ASKED)
 def test_hits_are_those_of_search(space: SemanticSpace, asked: dict[str, Any]) -> None:
     for k in (0, 1, 7, 8, 40, 1000):
-        assert said(space.search_iterator(**asked, k=k)) == said(
-            space.search(**asked, k=k, duplicates="keep")
-        )
+        assert_as_search(space, **asked, k=k)
+
+
+@pytest.mark.parametrize("duplicates", ["keep", "same"])
+def test_stores_that_give_all_at_once_give_the_same(tmp_path: Path, duplicates: Any) -> None:
+    with SemanticSpace.open(tmp_path / "s", encoder=ToyEncoder(), store=ListKind()) as space:
+        space.add(records())
+        for k in (1, 8, 40):
+            found = said(space.search_iterator("house", k=k, duplicates=duplicates))
+            assert found == said(space.search("house", k=k, duplicates=duplicates))
 
 
 def test_ties_go_by_id_across_pages(space: SemanticSpace) -> None:
-    hits = list(space.search_iterator("red", k=1000))
+    hits = list(space.search_iterator("red", k=1000, duplicates="keep"))
     keys = [(-hit.score, hit.record.id) for hit in hits]
     assert keys == sorted(keys)
     assert len({hit.record.id for hit in hits}) == len(hits) == len(space)
@@ -89,10 +107,8 @@ def test_probabilities_come_along() -> None:
         space.calibrate()
         for asked in ({}, {"min_relevance": 0.3}, {"match": "image", "min_score": 0.1}):
             for k in (5, 50):
-                hits = space.search("thing 130", k=k, duplicates="keep", **asked)  # type: ignore[arg-type]
-                found = space.search_iterator("thing 130", k=k, **asked)  # type: ignore[arg-type]
-                assert said(found) == said(hits)
-        assert any(hit.relevance is not None for hit in hits)
+                hits = assert_as_search(space, text="thing 130", k=k, **asked)
+        assert any(relevance is not None for _, _, _, relevance, _ in hits)
 
 
 def test_words_become_their_picture_once(tmp_path: Path) -> None:
@@ -105,18 +121,20 @@ def test_words_become_their_picture_once(tmp_path: Path) -> None:
     with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
         space.add_folder(folder, recognizer=ColourRecognizer(lines))
         space.add([Record(id="tickets/7.png", image=solid("green"))])  # words of another picture
+        first, second = (solid(colour) for colour in list(lines)[:2])
+        space.add(
+            [Record(id=f"copy {n}", text="gate", image=(first, second)[n % 2]) for n in range(9)]
+        )
         for text in ("ticket 7 gate", "gate ticket again", "green"):
             for k in (1, 3, 8, 13, 50):
                 for modality in (None, "text", "image"):
                     asked: Any = {"text": text, "k": k, "modality": modality}
-                    assert said(space.search_iterator(**asked)) == said(
-                        space.search(**asked, duplicates="keep")
-                    )
+                    assert_as_search(space, **asked)
 
 
 def test_what_is_removed_or_replaced_meanwhile_is_left_out(space: SemanticSpace) -> None:
     whole = space.search("red", k=1000, duplicates="keep")
-    hits = space.search_iterator("red", k=1000)
+    hits = space.search_iterator("red", k=1000, duplicates="keep")
     given = [next(hits) for _ in range(7)]
     removed = {hit.record.id for hit in whole[10:30]}
     space.delete(list(removed))
@@ -129,7 +147,7 @@ def test_what_is_removed_or_replaced_meanwhile_is_left_out(space: SemanticSpace)
 def test_a_space_that_was_closed_gives_no_more(tmp_path: Path) -> None:
     with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
         space.add(records())
-        hits = space.search_iterator("red", k=1000)
+        hits = space.search_iterator("red", k=1000, duplicates="keep")
         assert [next(hits) for _ in range(7)]
     with pytest.raises(StoreError, match="closed"):
         list(hits)
@@ -139,7 +157,7 @@ def test_records_that_are_missing_are_damage_where_nobody_wrote(tmp_path: Path) 
     with SemanticSpace.open(tmp_path / "s.unisem", encoder=ToyEncoder()) as space:
         space.add(records())
         store: Any = space.store
-        hits = space.search_iterator("red", k=1000)
+        hits = space.search_iterator("red", k=1000, duplicates="keep")
         next(hits)
         store._files.catalog._db.execute("DELETE FROM records WHERE row > 20")
         with pytest.raises(CorruptStoreError, match="not there"):
@@ -159,7 +177,7 @@ def test_a_damaged_index_is_done_without(
         return search(*arguments)
 
     monkeypatch.setattr(Snapshot, "search", damaged)
-    assert said(space.search_iterator("red", k=1000)) == said(expected)
+    assert said(space.search_iterator("red", k=1000, duplicates="keep")) == said(expected)
 
 
 def test_a_page_is_read_when_it_is_asked_for(
@@ -169,14 +187,14 @@ def test_a_page_is_read_when_it_is_asked_for(
     catalog, rows = store._files.catalog, list[int]()
     read = catalog.records
     monkeypatch.setattr(catalog, "records", lambda some: rows.append(len(some)) or read(some))
-    hits = space.search_iterator("red", k=1000)
+    hits = space.search_iterator("red", k=1000, duplicates="keep")
     assert rows == []
     next(hits)
     assert rows == [7]
     for _ in range(7):
         next(hits)
     assert rows == [7, 7]
-    assert list(space.search_iterator("red", k=1000, min_score=2)) == []
+    assert list(space.search_iterator("red", k=1000, duplicates="keep", min_score=2)) == []
     assert len(rows) == 3
 
 
@@ -185,6 +203,27 @@ def test_who_asks_for_more_gets_it(space: SemanticSpace) -> None:
     pages = list(space.store.search_pages(vector, 3))
     hits = space.search("red house", k=1000, duplicates="keep")
     assert said(hit for page in pages for hit in page) == said(hits)
+
+
+def test_copies_are_known_across_pages_and_others_forgotten(
+    space: SemanticSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space.add([Record(id=f"once {n}", image=solid((n, 9, 9))) for n in range(30)])
+    sizes: list[int] = []
+    compared = streaming._Stream._run
+
+    def watched(stream: Any, page: list[Hit]) -> Any:
+        sizes.append(len(stream._copied) + len(stream._compared) + len(stream._named))
+        return compared(stream, page)
+
+    monkeypatch.setattr(streaming._Stream, "_run", watched)
+    hits = list(space.search_iterator("red house", k=1000))
+    assert said(hits) == said(space.search("red house", k=1000))
+    pictures = [hit.record.image.sha256 for hit in hits if hit.record.image is not None]
+    assert len(set(pictures)) == len(pictures) == 33
+    assert sum(bool(hit.copies) for hit in hits) == 3
+    assert len(sizes) > 10
+    assert max(sizes) == 6  # three of which there are several, as they were compared and told
 
 
 @pytest.mark.parametrize(

@@ -129,8 +129,8 @@ def search(
         bool,
         typer.Option(
             "--jsonl",
-            help="Print a line of JSON for each hit; by meaning and with --duplicates keep, as it "
-            "comes.",
+            help="Print a line of JSON for each hit; by meaning and with --duplicates same or "
+            "keep, as it comes.",
         ),
     ] = False,
 ) -> None:

@@ -90,7 +90,9 @@ def _found(
     found: dict[str, list[Record]] = {}
     for record in records:
         for digest in _digests((record,)):
-            found.setdefault(digest, []).append(record)
+            of_one = found.setdefault(digest, [])
+            if len(of_one) <= MOST_COPIES:  # the same ones, however many pictures are asked for
+                of_one.append(record)
     return found
 
 

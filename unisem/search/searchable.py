@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from unisem.filters import Filter
 from unisem.images.reference import ImageSource
@@ -133,25 +134,14 @@ class Searchable(ABC):
         text_weight: float = 0.5,
         min_score: float | None = None,
         min_relevance: float | None = None,
+        duplicates: Literal["keep", "same"] = "same",
     ) -> Iterator[Hit]:
-        """Find what `search` finds, copies too, and give hits one by one, in the same order.
+        """Give what `search` finds, by the same arguments, hit by hit and in the same order.
 
-        For very many of them: the first comes early, and memory holds two numbers for each, and the
-        records of a page. They are ranked when the first is asked for; records that are removed or
-        replaced after that are left out. Milvus, and a service, give all hits at once.
-
-        Args:
-            text: As of `search`; so are the others.
-            image: A picture.
-            k: At most how many hits.
-            filter: Condition on metadata.
-            modality: Only records with, or without, a picture.
-            ids: Only these records.
-            source_ids: Only records cut from these sources.
-            match: Which vectors are compared.
-            text_weight: Share of the text, if both are given.
-            min_score: The least cosine.
-            min_relevance: The least probability.
+        For very many of them: the first comes early, and memory holds two numbers for each, the
+        records of a page, and the digests of pictures of which there are several. They are ranked
+        when the first is asked for; records that are removed or replaced after that are left out.
+        Milvus, and a service, give all hits at once.
 
         Returns:
             Hits, best first, ties by id.
@@ -169,6 +159,6 @@ class Searchable(ABC):
             match=match,
             min_score=min_score,
             min_relevance=min_relevance,
-            duplicates="keep",
+            duplicates=duplicates,
         )
         return self.iterate(query)
