@@ -159,6 +159,16 @@ class Manifest:
                 f"{encoder.options.in_words(differing)}; their vectors cannot be compared. Leave "
                 "the encoder out, and the space opens with its own, or build a new space"
             )
+        if self.fingerprint == encoder.former_fingerprint:
+            vectors = "renew-texts" if self.fingerprint == encoder.image_fingerprint else "renew"
+            options = self.options.of_vectors
+            raise EncoderMismatchError(
+                f"{place} was embedded before inputs of {encoder.name!r} were prepared as they are "
+                "now; vectors of then and of now cannot be compared. Embed it anew: "
+                f"`unisem store export {place} DIR`, then `unisem store import DIR --into NEW "
+                f"--encoder {encoder.name} --vectors {vectors}`"
+                + (f", with {self.options.in_words(options)}" if options else "")
+            )
         remedy = f"Open it with encoder={self.encoder!r}, or build a new space"
         if self.encoder == encoder.name:
             remedy = "The model of that name has changed since; build the space anew"

@@ -104,29 +104,28 @@ def test_an_instruction_takes_the_place_of_the_models_own(towers: Path) -> None:
         np.testing.assert_allclose(titled.encode_texts(TEXTS), written, atol=1e-6)
 
 
-def test_a_default_prompt_goes_before_texts_unless_nothing_is_asked_for(
-    towers: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("prompts", "default"),
+    [
+        ({"any": "blue car "}, "any"),
+        ({"any": "blue car ", "query": "", "document": ""}, "any"),
+        ({"query": "blue car ", "document": ""}, "query"),
+        ({"query": "", "document": "blue car "}, None),
+    ],
+)
+def test_the_prompt_of_a_role_is_that_of_sentence_transformers(
+    towers: Path, tmp_path: Path, prompts: dict[str, str], default: str | None
 ) -> None:
-    prompts = {"any": "blue car ", "query": "", "document": ""}
-    said = _told(towers, tmp_path / "said", prompts=prompts, default_prompt_name="any")
-    plain, told = load_encoder(str(towers)), load_encoder(str(said))
-    bare = load_encoder(str(said), query_instruction="")
-    written = plain.encode_texts([f"blue car {text}" for text in TEXTS])
-    for encoder, role, wanted in (
-        (told, "query", written),
-        (told, "document", written),
-        (bare, "query", plain.encode_texts(TEXTS)),
-    ):
-        np.testing.assert_allclose(encoder.encode_texts(TEXTS, role), wanted, atol=1e-6)
-        shown = cast(SentenceTransformerEncoder, encoder)
-        alone = cast(SentenceTransformerEncoder, plain)
-        before = "" if encoder is bare else "blue car "
-        assert (
-            shown.preprocess_texts(TEXTS, role)["input_ids"].tolist()
-            == alone.preprocess_texts([before + text for text in TEXTS], "document")[
-                "input_ids"
-            ].tolist()
-        )
+    said = _told(towers, tmp_path / "said", prompts=prompts, default_prompt_name=default)
+    ours = cast(SentenceTransformerEncoder, load_encoder(str(said), device="cpu"))
+    theirs = SentenceTransformer(str(said), device="cpu")
+    texts: list[Any] = [{"text": text} for text in TEXTS]
+    for role, encode in (("query", theirs.encode_query), ("document", theirs.encode_document)):
+        wanted = encode(texts, normalize_embeddings=True)
+        np.testing.assert_allclose(ours.encode_texts(TEXTS, role), wanted, atol=1e-6)  # type: ignore[arg-type]
+        written = theirs.preprocess(texts, prompt=prompts.get(role, ""), task=role)
+        read = ours.preprocess_texts(TEXTS, role)  # type: ignore[arg-type]
+        assert read["input_ids"].tolist() == written["input_ids"].tolist()
 
 
 def test_a_model_of_messages_gets_an_instruction_as_one_of_the_system(vlm: Path) -> None:

@@ -51,6 +51,14 @@ class Encoder(ABC):
         return self.fingerprint
 
     @property
+    def former_fingerprint(self) -> str | None:
+        """What the fingerprint was before inputs were prepared for this model as they are now.
+
+        ``None`` if they always were. A space that has it is to be embedded anew.
+        """
+        return None
+
+    @property
     @abstractmethod
     def dimension(self) -> int:
         """Length of every vector."""

@@ -29,6 +29,7 @@ from unisem.encoders.base import (
 from unisem.encoders.options import EncoderOptions
 from unisem.errors import EncoderError, ModalityError
 from unisem.images.reference import ImageSource, open_image, sources_as_list
+from unisem.models.finding import digest_model
 from unisem.models.model_kind import read_config
 from unisem.models.special_tokens import spelled_out
 from unisem.records import Modality, Vector
@@ -72,7 +73,18 @@ class BatchedEncoder(Encoder):
     @property
     def image_fingerprint(self) -> str:
         """The same for any instruction of queries, which no picture's vector depends on."""
-        return replace(self._options, query_instruction=None).fingerprint(self.model_fingerprint)
+        options = replace(self._options, query_instruction=None)
+        return options.fingerprint(self._image_model_fingerprint)
+
+    @property
+    def _image_model_fingerprint(self) -> str:
+        """The fingerprint of the model without what is done to texts alone."""
+        return self.model_fingerprint
+
+    @property
+    def former_fingerprint(self) -> str | None:
+        former = self._options.fingerprint(digest_model(self.directory))
+        return None if former == self.fingerprint else former
 
     @lazy_property
     def dimension(self) -> int:

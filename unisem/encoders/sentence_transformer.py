@@ -20,8 +20,9 @@ from unisem.encoders.batched import BatchedEncoder
 from unisem.encoders.options import EncoderOptions
 from unisem.encoders.picture_sizes import limit_pixels
 from unisem.errors import EncoderError
-from unisem.models.finding import fingerprint_model
+from unisem.models.finding import digest_model, preparation_of
 from unisem.models.local_model import LocalModel
+from unisem.models.preparation import PROMPTS
 from unisem.models.preparing import image_side
 from unisem.models.special_tokens import matching, special_tokens, spelled_out
 from unisem.records import Modality, Vector
@@ -30,11 +31,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _PAIR = ("image", "text")  # as sentence-transformers names the two together
-_PROMPTS: dict[Role, tuple[str, ...]] = {
-    "query": ("query", "Retrieval-query", "SearchQuery"),
-    "document": ("document", "passage", "corpus", "Retrieval-document", "Document"),
-}
-"""Names of prompts by role: sentence-transformers' own, then those of EmbeddingGemma."""
 
 
 class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
@@ -78,7 +74,15 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
 
     @lazy_property
     def model_fingerprint(self) -> str:
-        return fingerprint_model(self.directory)
+        return preparation_of(self.directory).fingerprint(self._digest)
+
+    @property
+    def _image_model_fingerprint(self) -> str:
+        return preparation_of(self.directory).of_images.fingerprint(self._digest)
+
+    @lazy_property
+    def _digest(self) -> str:
+        return digest_model(self.directory)
 
     @lazy_property
     def model_dimension(self) -> int:
@@ -191,16 +195,16 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
     def prompt(self, role: Role) -> str:
         """What goes before an input: what was asked for, or the role's first prompt that is any.
 
-        Without such, it is the model's default one. Never ``None``, of which sentence-transformers
-        makes the default, and only where it encodes.
+        Never the model's default one: to sentence-transformers' ``encode_query`` and
+        ``encode_document`` a role whose prompt says nothing has none. Never ``None``, of which its
+        ``encode`` makes the default.
         """
         asked = self._options
         own = asked.query_instruction if role == "query" else asked.document_instruction
         if own is not None:
             return own
         prompts: dict[str, str] = self.model.prompts
-        names = (*_PROMPTS[role], self.model.default_prompt_name)
-        return next((prompts[name] for name in names if prompts.get(name)), "")
+        return next((prompts[name] for name in PROMPTS[role] if prompts.get(name)), "")
 
     @lazy_property
     def _special(self) -> re.Pattern[str]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from unisem.encoders.base import Role
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.models.finding import fingerprint_model
 from unisem.records import Modality
@@ -70,9 +71,8 @@ def side_fingerprint(encoder: SentenceTransformerEncoder, modality: Modality, de
         digest.update(fingerprint_model(folder).encode())
     ours = encoder.directory / "unisem_config.json"
     digest.update(ours.read_bytes() if ours.is_file() else b"")
-    prompts = json.dumps(encoder.model.prompts, sort_keys=True)
-    digest.update(prompts.encode())
-    digest.update((encoder.model.default_prompt_name or "").encode())
+    roles: tuple[Role, ...] = ("query", "document")
+    digest.update(json.dumps([encoder.prompt(role) for role in roles]).encode())
     if modality == "image" and (most := encoder.options.max_pixels) is not None:
         digest.update(f"max_pixels {most}".encode())
     return digest.hexdigest()

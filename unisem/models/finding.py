@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from unisem.errors import EncoderError, UniSemError
+from unisem.models.preparation import Preparation
 
 SAFE_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja")
 """What is taken of a model's files: weights, configurations, vocabularies; nothing that runs."""
@@ -112,6 +113,25 @@ def unsafe_weights(directory: Path) -> str | None:
 
 
 def fingerprint_model(directory: Path) -> str:
+    """What tells models apart: their files, and how inputs are prepared for them here.
+
+    Raises:
+        EncoderError: It adapts a network that is not here.
+    """
+    return preparation_of(directory).fingerprint(digest_model(directory))
+
+
+def preparation_of(directory: Path) -> Preparation:
+    """How inputs are prepared for a model, or for an adapter and the network that it adapts.
+
+    Raises:
+        EncoderError: It adapts a network that is not here.
+    """
+    adapters = sorted(directory.rglob("adapter_config.json"))
+    return Preparation.of(*map(_adapted, adapters), directory)
+
+
+def digest_model(directory: Path) -> str:
     """Digest the files that decide what vectors a model gives: weights, configs, vocabulary.
 
     Of an adapter, those of the network that it adapts as well.

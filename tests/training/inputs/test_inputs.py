@@ -276,17 +276,14 @@ def test_what_is_made_ahead_comes_in_order_and_fails_in_its_turn() -> None:
     assert not batch_threads()
 
 
-@pytest.mark.parametrize("prompts", ["document", "passage", "corpus", "default"])
+@pytest.mark.parametrize("prompts", ["document", "passage", "corpus"])
 def test_what_is_trained_is_what_is_indexed(
     pictures: list[ImageRef], tmp_path: Path, prompts: str
 ) -> None:
     """A vision-language embedder whose prompts go before pictures, too, under any name."""
     encoder = cast(SentenceTransformerEncoder, load_encoder(str(save_prompted_vlm(tmp_path))))
     model = encoder.model
-    if prompts == "default":
-        model.prompts, model.default_prompt_name = {"any": "red car in the snow "}, "any"
-    else:
-        model.prompts[prompts] = model.prompts.pop("document")
+    model.prompts[prompts] = model.prompts.pop("document")
     texts = ["a cat <image>", "the dog in the snow"]
     columns = {
         "document": (ImageColumn(encoder, pictures), encoder.encode_images(pictures)),
@@ -298,6 +295,5 @@ def test_what_is_trained_is_what_is_indexed(
         torch.testing.assert_close(trained.cpu(), torch.from_numpy(indexed), rtol=0, atol=1e-4)
     silent = model.prompts.copy()
     model.prompts = {}
-    model.default_prompt_name = None
     assert abs(encoder.encode_images(pictures) - columns["document"][1]).max() > 1e-3
     model.prompts = silent

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -60,12 +60,14 @@ class Description:
         words: How texts become tokens; ``None`` if there is no text side.
         pixels: How pictures become numbers; ``None`` if there is no image side.
         int8: Whether weights were quantised, so that the vectors are others.
+        preparation: The versions of what is done to inputs; see `unisem.models.preparation`.
     """
 
     dimension: int
     words: Words | None
     pixels: Pixels | None
     int8: bool = False
+    preparation: Mapping[str, int] = field(default_factory=dict)
 
     def graph(self, directory: Path, modality: Modality) -> Path:
         """Where one side's graph is."""
@@ -75,6 +77,8 @@ class Description:
         """Write the description into a model's directory."""
         path = directory / GRAPHS
         content = {"format": _FORMAT, **asdict(self)}
+        if not self.preparation:
+            del content["preparation"]  # as before there were any
         path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
@@ -97,6 +101,10 @@ class Description:
                 words=_of(known["words"], _words),
                 pixels=_of(known["pixels"], Pixels.from_json),
                 int8=bool(known["int8"]),
+                preparation={
+                    str(name): _number(known["preparation"], name)
+                    for name in known.get("preparation", {})
+                },
             )
             if described.words is None and described.pixels is None:
                 raise ValueError("it has neither a text side nor an image side")

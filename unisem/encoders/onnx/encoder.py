@@ -22,7 +22,8 @@ from unisem.encoders.onnx.session import open_session
 from unisem.encoders.options import EncoderOptions
 from unisem.encoders.picture_sizes import fixed_size
 from unisem.errors import EncoderError
-from unisem.models.finding import fingerprint_model
+from unisem.models.finding import digest_model
+from unisem.models.preparation import Preparation
 from unisem.models.special_tokens import matching
 from unisem.records import Modality, Vector
 
@@ -94,10 +95,20 @@ class OnnxEncoder(Carried, BatchedEncoder):
 
     @lazy_property
     def model_fingerprint(self) -> str:
-        """The exported model's; an int8 export gives other vectors, and has its own."""
+        """The exported model's; an int8 export gives other vectors, and has its own.
+
+        Inputs are prepared as they were when it was exported, which its description says.
+        """
+        return self._fingerprint(Preparation(self._description.preparation))
+
+    @property
+    def _image_model_fingerprint(self) -> str:
+        return self._fingerprint(Preparation(self._description.preparation).of_images)
+
+    def _fingerprint(self, preparation: Preparation) -> str:
         if self.directory == MODEL_DIRECTORY:
-            return FINGERPRINT
-        model = fingerprint_model(self.directory)
+            return preparation.fingerprint(FINGERPRINT)
+        model = preparation.fingerprint(digest_model(self.directory))
         if not self._description.int8:
             return model
         digest = hashlib.sha256(model.encode())

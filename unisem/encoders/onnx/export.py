@@ -21,7 +21,7 @@ from unisem.encoders.onnx.tracing import trace
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.errors import EncoderError
 from unisem.images.reference import ImageSource
-from unisem.models.finding import GRAPHS, SAFE_FILES
+from unisem.models.finding import GRAPHS, SAFE_FILES, preparation_of
 from unisem.models.special_tokens import special_tokens
 from unisem.records import Modality, Vector
 
@@ -137,6 +137,7 @@ def _write_graphs(source: SentenceTransformerEncoder, directory: Path) -> None:
         dimension=source.model_dimension,
         words=_words(source, directory) if has_text else None,
         pixels=_pixels(source) if has_image else None,
+        preparation=preparation_of(directory).versions,
     )
     if description.words is not None:
         features = source.preprocess_texts(["a tiger in the grass", "a cat"], "document")
