@@ -151,13 +151,14 @@ def written_out(
         exponents = [
             torch.exp(queries[i] @ documents[j] / 0.1)
             for j, one in enumerate(columns)
-            if j == i or (pair.query, one) not in right
+            if j == i or ((pair.query, one) not in right and pair.query != one)
         ]
         terms.append(-torch.log(torch.exp(queries[i] @ documents[i] / 0.1) / sum(exponents)) / 2)
         exponents = [
             torch.exp(queries[j] @ documents[i] / 0.1)
             for j, other in enumerate(pairs)
-            if j == i or (other.query, pair.document) not in right
+            if j == i
+            or ((other.query, pair.document) not in right and other.query != pair.document)
         ]
         terms.append(-torch.log(torch.exp(queries[i] @ documents[i] / 0.1) / sum(exponents)) / 2)
     return torch.stack(terms).sum() / len(pairs)
@@ -170,12 +171,15 @@ def test_gradients_are_those_of_the_loss_written_out(
 ) -> None:
     pairs = list(examples(pictures, kind, 10, negatives=True))
     pairs[1] = Pair(pairs[0].query, pairs[1].document, pairs[1].negatives)  # two right documents
+    pairs[4] = Pair(pairs[2].query, pairs[8].document)  # which are right for two queries
+    if kind in ("text to text", "image to image"):
+        pairs[3] = Pair(pairs[0].document, pairs[0].query)
     dataset = PairDataset(tuple(pairs))
     encoder = encoder_for(kind, tiny, fusing)
     encoder.model.requires_grad_(True).eval()
     prepared = prepare_pairs(encoder, dataset, {}, tmp_path)
     collator = PairCollator(prepared)
-    rows = [0, 1, 2, 8, 9]  # the document of 9 is a negative of 2
+    rows = [0, 1, 2, 3, 8, 9]  # the document of 9 is a negative of 2
     batch = collator([{"pair": row} for row in rows])
     loss = InfoNCE(0.1)
     module: nn.Module = (

@@ -48,9 +48,7 @@ class PairCollator:
         self.negatives = negatives
         self._seed = seed
         self.epoch = 0
-        self._queries_of: dict[int, int] = {}  # of documents by their ids
-        for row, document in enumerate(pairs.document_ids[pairs.documents].tolist()):
-            self._queries_of.setdefault(document, int(pairs.query_ids[row]))
+        self._right_for = right_for(pairs)
         self._nobody = int(pairs.query_ids.max(initial=-1)) + 1
 
     @property
@@ -72,7 +70,9 @@ class PairCollator:
         Returns:
             Features of n queries (``query_…``), of their documents and of hard negatives that enter
             the model as these do (``document_…``), of other negatives (``negative_text_…`` …), and
-            ``label``: for each of the m documents and negatives, in that order, ``(m, 2)`` int64.
+            ``label``: for each of the m documents and negatives, in that order, ``(m, 2 + w)``
+            int64, its id, that of its pair's query, and those of w other queries that it is no
+            negative of, -1 where there are fewer.
         """
         pairs, inputs = self._pairs, self._pairs.inputs
         chosen = [row["pair"] for row in rows]
@@ -91,8 +91,7 @@ class PairCollator:
         for prefix, numbers in columns.items():
             batch |= _named(prefix, inputs.features(numbers, (self._seed, epoch)))
             wrong += numbers if prefix != _DOCUMENT else numbers[len(shown) :]
-        labels = [pairs.labels(shown), np.array([self._label(n) for n in wrong]).reshape(-1, 2)]
-        return batch | {"label": torch.from_numpy(np.concatenate(labels).astype(np.int64))}
+        return batch | {"label": torch.from_numpy(self._labels(shown, wrong))}
 
     def columns(self, batch: dict[str, Any]) -> list[dict[str, Any]]:
         """The features of a batch's columns, as the trainer takes them apart."""
@@ -114,10 +113,34 @@ class PairCollator:
                     firsts.setdefault((kind, slots[number]), row)
         return [[{"pair": row}] for row in sorted(set(firsts.values()))]
 
-    def _label(self, number: int) -> tuple[int, int]:
-        """The ids of a given negative: of the document, and of the query that it is right for."""
-        document = int(self._pairs.document_ids[number])
-        return document, self._queries_of.get(document, self._nobody + document)
+    def _labels(self, shown: list[int], wrong: list[int]) -> Ids:
+        """Of the documents of some pairs, and of given negatives, which are of nobody's pair."""
+        ids = self._pairs.document_ids[wrong]
+        pairs = np.concatenate([self._pairs.labels(shown), np.stack([ids, self._nobody + ids], 1)])
+        others = [self._right_for.get(document, []) for document in pairs[:, 0].tolist()]
+        width = max(map(len, others))
+        filled = [queries + [-1] * (width - len(queries)) for queries in others]
+        return np.concatenate([pairs, np.array(filled, np.int64).reshape(len(pairs), width)], 1)
+
+
+def right_for(pairs: PreparedPairs) -> dict[int, list[int]]:
+    """By a document's id the queries, by theirs, that it is right for, or that it is itself.
+
+    Left out are queries with one such document: in a batch with these, it is their pair's.
+    """
+    own = pairs.document_ids[pairs.queries]
+    shown = {int(pairs.document_ids[n]) for row in pairs.negatives for n in row}
+    shown |= set(pairs.document_ids[pairs.documents].tolist())
+    documents: dict[int, set[int]] = {}
+    for (document, query), itself in zip(
+        pairs.labels(range(len(pairs))).tolist(), own.tolist(), strict=True
+    ):
+        documents.setdefault(query, set()).update({document, itself} & shown)
+    found: dict[int, list[int]] = {}
+    for query, right in documents.items():
+        for document in right if len(right) > 1 else ():
+            found.setdefault(document, []).append(query)
+    return found
 
 
 def _named(prefix: str, features: dict[str, Any]) -> dict[str, Any]:

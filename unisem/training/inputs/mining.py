@@ -33,10 +33,10 @@ def mine_hard_negatives(
 ) -> Ids:
     """Search a store for every caption and keep the best pictures that do not belong to it.
 
-    A picture counts as wrong if no pair has it for the same caption, and if its
-    score is at least ``margin`` of the right picture's below it: what scores higher is, more often
-    than not, right as well and only not written down. Where a search finds too few, random wrong
-    pictures fill up.
+    A picture counts as wrong if no pair has it for the same caption, if it is not the query itself
+    (among pairs of two texts, or of two pictures), and if its score is at least ``margin`` of the
+    right picture's below it: what scores higher is, more often than not, right as well and only not
+    written down. Where a search finds too few, random wrong pictures fill up.
 
     Source: Moreira et al. 2024, "NV-Retriever", https://arxiv.org/abs/2407.15831, TopK-PercPos with
     95 %. sentence-transformers' ``mine_hard_negatives`` does this for texts, with an index of its
@@ -57,7 +57,7 @@ def mine_hard_negatives(
     Raises:
         TrainingError: The store has none of the pictures, or every pair is every other's positive.
     """
-    image_ids, caption_ids = dataset.document_ids, dataset.query_ids
+    caption_ids, image_ids = dataset.contents.T
     position_of: dict[str, int] = {}
     for position, pair in enumerate(dataset):
         position_of.setdefault(_name(pair.document), position)
@@ -86,6 +86,7 @@ def mine_hard_negatives(
                 score = float(np.max(np.atleast_2d(vectors["image"]) @ queries[offset]))
                 limit = score - margin * abs(score)
             wrong = ~np.isin(image_ids, right[int(caption_ids[row])])
+            wrong &= image_ids != caption_ids[row]
             found = [position_of[_content(hit.record)] for hit in hits if hit.score <= limit]
             found = [position for position in found if wrong[position]][:count]
             if len(found) < count:

@@ -52,8 +52,8 @@ def rank_pairs(model: Any, pairs: PreparedPairs) -> dict[str, Rankings]:
     """Rank all distinct documents for each distinct query, and the other way round, kind by kind.
 
     Relevant to a query is every document that it, or an equal query, is paired with; candidates are
-    the documents of the kind's pairs and their given negatives. Captions are embedded as queries in
-    both directions.
+    the documents of the kind's pairs and their given negatives. What a query is itself is no
+    candidate, unless it is relevant. Captions are embedded as queries in both directions.
 
     Args:
         model: A ``SentenceTransformer`` or a view of one, for the columns' features.
@@ -82,20 +82,36 @@ def _ranked_kind(model: Any, pairs: PreparedPairs, rows: Ids) -> Rankings:
     ):
         relevant[query].add(document)
         described[document].add(query)
+    own = pairs.document_ids[pairs.queries[rows][first]]
+    shown_ids = np.concatenate([known, others[new]])
     return Rankings(
-        _ranked(queries, found, relevant),
-        _ranked(found[: len(known)], queries, described),
+        _ranked(queries, found, relevant, (own, shown_ids)),
+        _ranked(found[: len(known)], queries, described, (known, own)),
         np.array([min(wanted) for wanted in relevant], np.int64),
     )
 
 
-def _ranked(queries: Vector, candidates: Vector, relevant: Sequence[set[int]]) -> Ranking:
-    """Rank block by block; equal vectors tie, as in `unisem.evaluation.answers.Answers`."""
+def _ranked(
+    queries: Vector, candidates: Vector, relevant: Sequence[set[int]], ids: tuple[Ids, Ids]
+) -> Ranking:
+    """Rank block by block; equal vectors tie, as in `unisem.evaluation.answers.Answers`.
+
+    Args:
+        queries: ``(n, d)``.
+        candidates: ``(m, d)``.
+        relevant: The candidates that are relevant to each query.
+        ids: ``(n,)`` and ``(m,)``, equal where a query and a candidate are the same.
+    """
+    place = {number: position for position, number in enumerate(ids[1].tolist())}
+    itself = [place.get(number, -1) for number in ids[0].tolist()]
     documents = candidates.astype(np.float64).T
     step = max(1, _SCORES_AT_ONCE // len(candidates))
     parts = []
     for start in range(0, len(queries), step):
         cosines = queries[start : start + step].astype(np.float64) @ documents
+        for row, column in enumerate(itself[start : start + step]):
+            if column >= 0 and column not in relevant[start + row]:
+                cosines[row, column] = -np.inf
         wanted = [sorted(found) for found in relevant[start : start + step]]
         parts.append(Ranking.of(cosines.astype(np.float32), wanted))
     return Ranking.joined(parts)

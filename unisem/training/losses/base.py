@@ -17,20 +17,29 @@ class PairLabels(NamedTuple):
         images: ``(m,)`` int64, a picture id per row of pictures.
         captions: ``(m,)`` int64, a caption id per row of pictures: its own pair's.
         guide: ``(n, m)`` float, how alike a guide finds n captions and the pictures; see `Guided`.
+        others: ``(m, w)`` int64, ids of more captions that a picture is right for, by pairs that
+            are elsewhere, or that it is itself; -1 where there are fewer.
     """
 
     images: Tensor
     captions: Tensor
     guide: Tensor | None = None
+    others: Tensor | None = None
+
+    @classmethod
+    def of(cls, labels: Tensor) -> PairLabels:
+        """From ``(m, 2 + w)`` int64: picture ids, caption ids, and the others."""
+        return cls(labels[:, 0], labels[:, 1], others=labels[:, 2:])
 
     def first(self, rows: int) -> PairLabels:
         """Those of the captions."""
-        return PairLabels(self.images[:rows], self.captions[:rows], self.guide)
+        others = None if self.others is None else self.others[:rows]
+        return PairLabels(self.images[:rows], self.captions[:rows], self.guide, others)
 
     def matches(self, rows: int) -> Tensor:
         """``(rows, m)`` bool: picture j is no negative of caption i.
 
-        They are a pair, by picture or by caption, or more alike than caption i and its own picture.
+        They are a pair, here or elsewhere, or more alike than caption i and its own picture.
 
         >>> labels = PairLabels(torch.tensor([0, 1, 0]), torch.tensor([0, 1, 2]))
         >>> labels.matches(2).tolist()
@@ -42,7 +51,7 @@ class PairLabels(NamedTuple):
     def image_matches(self, rows: int) -> Tensor:
         """``(rows, rows)`` bool: caption j is no negative of picture i; see `matches`."""
         asked = self.first(rows)
-        same = asked._same(asked)
+        same = asked._same(asked).T
         return same if self.guide is None else same | _alike(self.guide[:, :rows].T)
 
     def matching(self, others: PairLabels) -> Tensor:
@@ -55,9 +64,16 @@ class PairLabels(NamedTuple):
         either[:, :rows] |= _alike(self.guide[:, :rows].T).T
         return either
 
-    def _same(self, others: PairLabels) -> Tensor:
-        same_image = self.images[:, None] == others.images[None, :]
-        return same_image | (self.captions[:, None] == others.captions[None, :])
+    def _same(self, shown: PairLabels) -> Tensor:
+        """``(n, m)`` bool: these captions are of a pair with the pictures that are shown."""
+        same = self.images[:, None] == shown.images[None, :]
+        same |= self.captions[:, None] == shown.captions[None, :]
+        if shown.others is not None and shown.others.numel():
+            picture, place = (shown.others >= 0).nonzero(as_tuple=True)
+            right = self.captions[:, None] == shown.others[picture, place][None, :]
+            caption, which = right.nonzero(as_tuple=True)
+            same[caption, picture[which]] = True
+        return same
 
     @classmethod
     def distinct(cls, count: int, device: torch.device | str | None = None) -> PairLabels:

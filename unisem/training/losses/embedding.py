@@ -37,7 +37,8 @@ class EmbeddingLoss(nn.Module):
         Args:
             features: The features of ``n`` captions, then those of ``m`` pictures, in one column or
                 in several.
-            labels: ``(m, 2)`` int64: picture id and caption id per picture.
+            labels: ``(m, 2 + w)`` int64, per picture its id, its caption's, and those of w others
+                that it is right for; see `PairLabels.of`.
         """
         texts, *images = (self.model(column)["sentence_embedding"] for column in features)
         return apply_loss(self.loss, texts, torch.cat(images), labels)
@@ -52,7 +53,7 @@ def apply_loss(
         loss: The loss.
         texts: ``(n, d)`` this process's caption vectors.
         images: ``(m, d)`` this process's picture vectors, hard negatives from row ``n`` on.
-        labels: ``(m, 2)`` int64.
+        labels: ``(m, 2 + w)`` int64; others may have another w.
     """
     if texts.dtype in (torch.float16, torch.bfloat16):
         texts, images = texts.float(), images.float()
@@ -60,5 +61,5 @@ def apply_loss(
     with torch.autocast(texts.device.type, enabled=False):
         if several_processes():
             return joint_loss(loss, texts, images, labels)
-        result: Tensor | dict[str, Tensor] = loss(texts, images, PairLabels(*labels.unbind(1)))
+        result: Tensor | dict[str, Tensor] = loss(texts, images, PairLabels.of(labels))
     return result

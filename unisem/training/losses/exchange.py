@@ -39,11 +39,14 @@ def joint_loss(
         loss: The loss.
         texts: ``(n, d)`` this process's caption vectors; others may have another n.
         images: ``(m, d)`` its picture vectors, hard negatives from row ``n`` on.
-        labels: ``(m, 2)`` int64.
+        labels: ``(m, 2 + w)`` int64; others may have another w.
     """
     rows = len(texts)
-    sizes = all_gather(torch.tensor([[rows, len(images) - rows]], device=texts.device))
-    counts, more = (column.tolist() for column in sizes.unbind(1))
+    sizes = all_gather(
+        torch.tensor([[rows, len(images) - rows, labels.shape[1]]], device=texts.device)
+    )
+    counts, more, widths = (column.tolist() for column in sizes.unbind(1))
+    labels = functional.pad(labels, (0, max(widths) - labels.shape[1]), value=-1)
     if isinstance(loss, ChunkedLoss):
         return _in_turn(loss, texts, images, labels, counts)
     texts = _gathered(texts, counts, all_gather_with_grad)
@@ -51,7 +54,7 @@ def joint_loss(
         torch.cat([_gathered(part[:rows], counts, gather), _gathered(part[rows:], more, gather)])
         for part, gather in ((images, all_gather_with_grad), (labels, all_gather))
     )
-    result: Tensor | dict[str, Tensor] = loss(texts, images, PairLabels(*labels.unbind(1)))
+    result: Tensor | dict[str, Tensor] = loss(texts, images, PairLabels.of(labels))
     return result
 
 
@@ -143,9 +146,7 @@ class _Chunk(nn.Module):
     def forward(
         self, texts: Tensor, images: Tensor, asked: Tensor, seen: Tensor, own: bool
     ) -> Tensor:
-        return self.loss.chunk(
-            texts, images, PairLabels(*asked.unbind(1)), PairLabels(*seen.unbind(1)), own=own
-        )
+        return self.loss.chunk(texts, images, PairLabels.of(asked), PairLabels.of(seen), own=own)
 
 
 def _passed(rows: Tensor, count: int, *, forward: bool) -> Tensor:
