@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,10 @@ from tests.support.examples import examples
 from tests.support.pictures import colour_folder
 from tests.support.toy import ToyEncoder
 from unisem import SemanticSpace
+
+# Two processes of tests and theirs share the cores: threads that spin would starve each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # No test fails for a slow machine.
 settings.register_profile(

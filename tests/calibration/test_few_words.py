@@ -74,6 +74,7 @@ def test_what_is_said_of_texts_is_so() -> None:
     assert sum(abs(off[places == one].sum()) for one in range(10)) / len(said) <= 0.1
 
 
+@pytest.mark.slow
 def test_without_any_the_other_pair_tells() -> None:
     told = {
         pair: it.evidence

@@ -6,6 +6,8 @@ import threading
 from pathlib import Path
 from typing import cast
 
+import pytest
+
 from tests.support.networks import save_bert
 from tests.support.processes import script
 from unisem import load_encoder
@@ -25,6 +27,7 @@ def test_threads_load_a_model_once(tmp_path: Path) -> None:
     assert {id(model) for model in found} == {id(encoder.model)}
 
 
+@pytest.mark.slow
 def test_a_child_loads_a_model_that_a_thread_of_its_parent_was_loading(tmp_path: Path) -> None:
     printed = script(
         """

@@ -72,6 +72,7 @@ def test_a_picture_that_is_never_finished_is_an_error_and_after_three_it_is_left
     assert Region(page=1).render(manual(), "m.pdf").startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 def test_a_document_of_pages_that_never_end_costs_three_of_them() -> None:
     with pytest.raises(DocumentError) as caught:

@@ -266,6 +266,7 @@ def test_what_is_not_there_at_the_start_is_an_error(tmp_path: Path) -> None:
         create_app({}, replicas={"cards": published_in(tmp_path)})
 
 
+@pytest.mark.slow
 def test_processes_that_serve_follow_what_is_published(tmp_path: Path) -> None:
     place, cache = tmp_path / "published", tmp_path / "cache"
     with SemanticSpace.open(tmp_path / "cards.unisem") as space:

@@ -135,7 +135,7 @@ def file_size_limit(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.parametrize("every", [16_000, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [53_000, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", TASKS)
 def test_files_that_may_not_grow(filled: tuple[Path, BruteForce], name: str, every: int) -> None:
     before, oracle = filled
@@ -287,7 +287,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", TASKS)
 def test_each_call_fails_once(
@@ -534,6 +534,7 @@ def test_flipped_byte_of_a_derived_file(
     path.write_bytes(data)
 
 
+@pytest.mark.slow
 def test_flipped_bytes_of_the_catalogue(tmp_path: Path) -> None:
     flip_the_catalogue(tmp_path, seed=1, count=200)
 

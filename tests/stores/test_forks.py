@@ -303,8 +303,17 @@ def test_the_lock_of_a_parent_that_was_killed_is_not_kept_by_its_child(path: Pat
     check(path, ["a0", "b0"])
 
 
-@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
-@pytest.mark.parametrize("parent", ["reads", "writes"])
+@pytest.mark.parametrize(
+    ("method", "parent"),
+    [
+        ("fork", "reads"),
+        ("fork", "writes"),
+        ("spawn", "reads"),
+        pytest.param("spawn", "writes", marks=pytest.mark.slow),
+        pytest.param("forkserver", "reads", marks=pytest.mark.slow),
+        pytest.param("forkserver", "writes", marks=pytest.mark.slow),
+    ],
+)
 def test_processes_of_multiprocessing(path: Path, method: str, parent: str) -> None:
     """Workers that read through a space of their own, or one that was open at the fork."""
     program = path.parent / "program.py"
@@ -354,6 +363,7 @@ if __name__ == "__main__":
     assert answer == "True"
 
 
+@pytest.mark.slow
 def test_mini_encodes_in_a_child_that_was_forked_after_its_first_use(tmp_path: Path) -> None:
     answer = script(
         """

@@ -24,6 +24,7 @@ def log_size(path: Path) -> int:
     return sum(file.stat().st_size for file in path.glob("catalog*"))
 
 
+@pytest.mark.slow
 def test_the_log_of_many_writes_stays_small(tmp_path: Path) -> None:
     path = tmp_path / "s.unisem"
     with opened(path) as space:

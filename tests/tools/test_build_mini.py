@@ -149,6 +149,7 @@ def test_preprocessing_configuration_asks_for_white_squares() -> None:
     assert content == {"format": 1, "pad_to_square": [255, 255, 255]}
 
 
+@pytest.mark.slow
 def test_stock_sentence_transformers_loads_it_offline() -> None:
     """Without our loader, a network or trust: float32, unit vectors, and one known warning."""
     program = (

@@ -304,6 +304,7 @@ def test_a_source_with_other_bytes_is_refused(tmp_path: Path) -> None:
         archives.path("timm")
 
 
+@pytest.mark.slow
 def test_what_is_written_loads_with_stock_sentence_transformers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

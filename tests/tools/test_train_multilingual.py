@@ -9,6 +9,7 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from tools.mini_training.sources import Sources
@@ -90,6 +91,7 @@ def test_more_than_enough_is_cut() -> None:
     assert kept == chosen([*pairs, *few])
 
 
+@pytest.mark.slow
 def test_a_head_learns_where_english_is() -> None:
     """Features that are a fixed map of the wanted vectors, with noise; 40 that it has not seen."""
     random = np.random.default_rng(0)

@@ -123,7 +123,9 @@ class Stumbling(PairLoss):
         return value * math.nan if self.calls == 8 else value
 
 
-@pytest.mark.parametrize("kind", [AdversarialReversal, AdversarialTranslation])
+@pytest.mark.parametrize(
+    "kind", [AdversarialReversal, pytest.param(AdversarialTranslation, marks=pytest.mark.slow)]
+)
 def test_a_run_that_fell_over_ends_where_it_would_have(
     kind: Any, tiny: Path, pairs: PairDataset, tmp_path: Path
 ) -> None:

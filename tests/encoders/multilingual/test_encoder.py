@@ -104,6 +104,7 @@ def test_only_onnxruntime_runs_it(multilingual: Encoder) -> None:
         multilingual.in_torch()  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_the_graph_is_the_network_that_transformers_knows(
     multilingual: Encoder, unpacked: Unpacked
 ) -> None:

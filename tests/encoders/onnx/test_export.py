@@ -28,7 +28,10 @@ KINDS: dict[str, Callable[[Path], Path]] = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    ["CLIP", *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS if kind != "CLIP")],
+)
 def test_an_export_gives_torchs_vectors_and_fingerprint(tmp_path: Path, kind: str) -> None:
     source = load_encoder(str(KINDS[kind](tmp_path / "start")))
     written = export_onnx(source, tmp_path / "exported")
@@ -78,6 +81,7 @@ def test_int8_is_another_encoder_without_the_files(tmp_path: Path) -> None:
         load_encoder(str(tmp_path / "small"), runtime="torch").encode_texts(["a"])
 
 
+@pytest.mark.slow
 def test_int8_of_convolutions_wants_examples(tmp_path: Path) -> None:
     settings = {"embedding_size": 16, "hidden_sizes": [32, 64], "depths": [1, 1], "num_channels": 3}
     source = load_encoder(str(save_vision(tmp_path / "start", "ResNet", **settings)))

@@ -103,7 +103,8 @@ def test_what_needs_torch_says_so_in_a_sentence(
     save_text_cross_encoder(tmp_path / "model")
     if "--encoder" in arguments:
         save_bert(tmp_path / "model")
-    without_torch(CLI, tmp_path, "index", "photos", "--into", "s.unisem")
+    if "s.unisem" in arguments:
+        without_torch(CLI, tmp_path, "index", "photos", "--into", "s.unisem")
     done = without_torch(CLI, tmp_path, *arguments)
     assert done.returncode == 1
     assert "torch and transformers and sentence_transformers are not installed" in " ".join(

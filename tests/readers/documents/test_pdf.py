@@ -134,6 +134,7 @@ def test_lines_that_are_held_are_bounded(tmp_path: Path, monkeypatch: pytest.Mon
     assert {item.page for item in found if isinstance(item, Element)} == {1, 2}
 
 
+@pytest.mark.slow
 def test_a_page_that_nobody_could_read_is_read_within_bounds(tmp_path: Path) -> None:
     places = [(60 + 7 * (n % 75), 60 + n // 75 % 700) for n in range(15_000)]
     letters = b"".join(b"1 0 0 1 %d %d Tm (a) Tj\n" % place for place in places)

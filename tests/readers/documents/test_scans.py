@@ -129,7 +129,7 @@ def test_pages_that_the_recogniser_failed_on_are_read_by_the_next_run(tmp_path: 
         assert works.read_count == 2
 
 
-@pytest.mark.parametrize("files", [1, 20])
+@pytest.mark.parametrize("files", [1, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_recogniser_that_fails_on_every_page_is_given_up(tmp_path: Path, files: int) -> None:
     folder = tmp_path / "scans"
     folder.mkdir()

@@ -47,7 +47,7 @@ def reached(request: pytest.FixtureRequest, cards_space: Path) -> Any:
     return request.getfixturevalue("url")
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize("mode", ["auto", pytest.param("legacy", marks=pytest.mark.slow)])
 async def test_a_client_lists_calls_reads_and_errs(
     reached: Any, cards_space: Path, mode: Any
 ) -> None:

@@ -60,7 +60,8 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> PairDataset:
     return numbered_pairs(tmp_path_factory.mktemp("pairs"), 20)
 
 
-OTHER_FORMS: tuple[dict[str, Any], ...] = (
+FORMS: tuple[dict[str, Any], ...] = (
+    {"epochs": 120},
     {
         "loss": "contrastive",
         "words": "tower",
@@ -75,10 +76,8 @@ OTHER_FORMS: tuple[dict[str, Any], ...] = (
 )
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"epochs": 120}, *(pytest.param(form, marks=pytest.mark.slow) for form in OTHER_FORMS)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", FORMS)
 def test_twenty_pairs_are_learned_by_heart(
     changes: dict[str, Any], tmp_path: Path, encoder: str, features: Path, pairs: PairDataset
 ) -> None:
@@ -124,6 +123,7 @@ def written(model: CrossModalReranker, tokens: NDArray[np.float16]) -> list[str]
     return [model.files.tokenizer.words(line) for line in lines]
 
 
+@pytest.mark.slow
 def test_wrong_captions_are_learned_to_be_wrong(
     tmp_path: Path, encoder: str, features: Path, pairs: PairDataset
 ) -> None:
@@ -247,6 +247,7 @@ class Brightness(Reranker):
         return np.array(means, np.float32) / 10
 
 
+@pytest.mark.slow
 def test_a_teacher_is_followed(tmp_path: Path, encoder: str, features: Path) -> None:
     pairs = coloured_pairs(tmp_path / "pairs", 24)
     agreement = {}

@@ -43,6 +43,7 @@ def trials(tiny: Path, work: Path, rate: float = 1e-2) -> Trials:
     return Trials(encoder, view, depths, work / "cache", recipe, work / "runs")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 def test_the_share_is_the_one_that_ranks_held_back_pairs_best(
     tiny: Path, many: PairDataset, tmp_path: Path

@@ -145,7 +145,7 @@ def test_a_gradient_that_is_no_number_is_not_saved(
     ],
     ids=lambda options: next(iter(options)),
 )
-@pytest.mark.parametrize("step", [7, None])
+@pytest.mark.parametrize("step", [7, pytest.param(None, marks=pytest.mark.slow)])
 def test_every_option_resumes_to_the_same_weights(
     tiny: Path,
     pairs: PairDataset,

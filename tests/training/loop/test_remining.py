@@ -66,6 +66,7 @@ def test_every_epoch_has_negatives_of_its_own_weights_also_when_it_is_resumed(
     assert changed(tmp_path / "once", tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_mining_draws_no_number_that_dropout_would_draw(
     tiny: Path, pairs: PairDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
