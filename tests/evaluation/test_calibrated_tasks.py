@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.support.pictures import solid
-from tests.support.toy import COLOURS, ToyEncoder
+from tests.support.toy import COLOURS, FusingToyEncoder, ToyEncoder
 from unisem import SemanticSpace
 from unisem.calibration import fit_calibration
 from unisem.evaluation import EvaluationOptions, Report, evaluate
@@ -34,6 +34,10 @@ class Apart(ToyEncoder):
 
     def encode_images(self, images: Sequence[ImageSource], **options: object) -> Vector:
         return _shifted(super().encode_images(images), -1.5)
+
+
+class Fusing(Apart, FusingToyEncoder):
+    """And both together elsewhere."""
 
 
 def _shifted(rows: Vector, by: float) -> Vector:
@@ -95,13 +99,14 @@ def test_halves_are_asked_as_a_space_answers(
             return answers
 
     monkeypatch.setattr(module, "Answers", Watched)
-    evaluate(Apart(), pairs, options=EvaluationOptions(rounds=10, splits=1))
+    evaluate(Fusing(), pairs, options=EvaluationOptions(rounds=10, splits=1))
     assert len(kept) == 2
+    matched = set()
     for number, (answers, calibration) in enumerate(zip(kept, fitted, strict=True)):
         ids = [record.id for record in answers.task.candidates]
         with SemanticSpace.open(
             tmp_path / f"{number}.unisem",
-            encoder=Apart(),
+            encoder=Fusing(),
             image_roots=[pairs[0].image.root or tmp_path],
         ) as space:
             space.add(answers.task.candidates)
@@ -110,6 +115,8 @@ def test_halves_are_asked_as_a_space_answers(
                 given = {"text": query.text} if query.image is None else {"image": query.image}
                 hits = space.search(**given, k=len(top))
                 assert [hit.record.id for hit in hits] == [ids[place] for place in top]
+                matched |= {hit.matched for hit in hits}
+    assert matched == {"text", "image", "both"}
 
 
 def test_no_half_asks_what_it_was_fitted_to(

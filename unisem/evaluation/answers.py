@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,7 @@ from unisem.calibration import Calibration, QueryKind
 from unisem.evaluation.embeddings import Embeddings
 from unisem.evaluation.ranking import Ranking
 from unisem.evaluation.tasks import Form, RetrievalTask, form_of
-from unisem.records import Record, Vector
+from unisem.records import Vector
 
 Positions = NDArray[np.int64]
 _SCORES_AT_ONCE = 8_000_000  # 64 MB in float64
@@ -61,7 +61,7 @@ class Answers:
         Raises:
             ValueError: Calibrated queries of several forms.
         """
-        vectors, starts = embeddings.of_candidates(task.candidates)
+        vectors, starts, kinds = embeddings.of_candidates(task.candidates)
         queries = embeddings.of_queries(task.queries)
         if calibration is None:
             return cls.among(task, queries, vectors, starts, depth=depth)
@@ -69,11 +69,10 @@ class Answers:
         if len(forms) > 1:
             raise ValueError(f"task {task.name!r}: calibrated queries must be of one form")
         asked = _ASKED[forms.pop()]
-        is_image = are_images(task.candidates)
         return cls._ranked(
             task,
             starts,
-            lambda here: calibration.scores(queries[here], asked, vectors, is_image),
+            lambda here: calibration.scores(queries[here], asked, vectors, kinds),
             depth,
         )
 
@@ -118,7 +117,7 @@ class Answers:
         gains = [list(wanted.values()) for wanted in task.relevant]
         depth = min(depth, len(task.candidates))
         rankings, wanted, wanted_scores, top, top_scores = [], [], [], [], []
-        step = max(1, _SCORES_AT_ONCE // (2 * len(starts)))  # a record has two vectors at most
+        step = max(1, _SCORES_AT_ONCE // (3 * len(starts)))  # a record has three vectors at most
         for start in range(0, len(task.queries), step):
             here = slice(start, start + step)
             every = compare(here).astype(np.float32)
@@ -151,11 +150,3 @@ def _best(row: Vector, depth: int) -> Positions:
     candidates = np.flatnonzero(row >= least)
     best: Positions = candidates[np.argsort(-row[candidates], kind="stable")[:depth]]
     return best
-
-
-def are_images(candidates: Sequence[Record]) -> NDArray[np.bool_]:
-    """``(v,)``, in the order of `Embeddings.of_candidates`, whether a vector is of a picture."""
-    found = []
-    for record in candidates:
-        found += [False] * (record.text is not None) + [True] * (record.image is not None)
-    return np.array(found)

@@ -6,14 +6,14 @@ import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from unisem.common.threads import in_order, workers
 from unisem.encoders.base import Encoder
 from unisem.errors import BenchmarkError, ImageError
-from unisem.evaluation.answers import Answers, are_images
+from unisem.evaluation.answers import Answers
+from unisem.evaluation.asking import Asking
 from unisem.evaluation.benchmarks import Benchmark
 from unisem.evaluation.embeddings import Embeddings, Progress
 from unisem.evaluation.means import means_of_others, unit_or_zero
@@ -22,7 +22,6 @@ from unisem.evaluation.options import EvaluationOptions
 from unisem.evaluation.report import DataSummary, Report
 from unisem.evaluation.results import Measured, report_of
 from unisem.evaluation.tasks import RetrievalTask, form_of
-from unisem.evaluation.vector_cache import VectorCache
 from unisem.images.reference import ImageRef
 from unisem.records import Record
 
@@ -44,9 +43,10 @@ def evaluate_benchmarks(
 ) -> Report:
     """Measure how well an encoder finds what benchmarks judge as relevant.
 
-    A benchmark is up to three tasks: as a space answers it, a captioned picture found by the better
-    of its two vectors; with captioned pictures as one vector, the mean of the two; and that
-    *centred*, every kind seen from its own mean. The last two are MixBench's table before and after
+    A benchmark is up to three tasks: as a space answers it, a captioned picture found by the best
+    of its vectors, fused ones included where the encoder has them; with captioned pictures as one
+    vector, the mean of the text's and the picture's; and that *centred*, every kind seen from its
+    own mean. The last two are MixBench's table before and after
     GR-CLIP (https://arxiv.org/abs/2507.19054, alpha .5). Means of documents are the corpus's own,
     those of queries come from the other half of the queries.
 
@@ -70,14 +70,15 @@ def evaluate_benchmarks(
     asked = _texts(queries)
     said = set(_pairs(checked).values())
     texts = _texts([*documents, *(query for query in queries if query.text in said)]) or asked
-    folder = None if cache is None else VectorCache(Path(cache))
-    encoders = [encoder] if against is None else [encoder, against]
+    asking = Asking.of(encoder, against, cache, progress)
+    embeddings = asking.embeddings(
+        texts, images, asked=asked, candidates=documents, queries=queries
+    )
     measured = []
-    for one in encoders:
-        embeddings = Embeddings.of(one, texts, images, asked=asked, cache=folder, progress=progress)
-        for bad in embeddings.skipped.values():
+    for one, vectors in zip(asking.encoders, embeddings, strict=True):
+        for bad in vectors.skipped.values():
             raise BenchmarkError(f"{bad.name}: {bad.reason}; a benchmark is measured whole")
-        measured.append(_measured(one, embeddings, checked, options))
+        measured.append(_measured(one, vectors, checked, options))
     return report_of(
         measured,
         _summary(name, checked, len(_texts([*documents, *queries])), len(images)),
@@ -175,18 +176,17 @@ def _answers(benchmark: Benchmark, embeddings: Embeddings, seed: int) -> Iterabl
     task = task_of(benchmark)
     yield Answers.of(task, embeddings)
     forms = np.array([form_of(record) for record in task.candidates])
-    queries = embeddings.of_queries(task.queries)
-    vectors, starts = embeddings.of_candidates(task.candidates)
+    queries = embeddings.apart.of_queries(task.queries)
+    vectors, starts, kinds = embeddings.apart.of_candidates(task.candidates)
     rows = np.diff(np.append(starts, len(vectors)))[:, None]
     means = np.add.reduceat(vectors, starts, axis=0) / rows  # (candidates, d)
     alone = np.arange(len(forms))
     if (forms == "captioned image").any():
         yield Answers.among(task_of(benchmark, ONE_VECTOR), queries, unit_or_zero(means), alone)
     if len(set(forms)) > 1:
-        is_image = are_images(task.candidates)
         middles = np.empty_like(vectors)
-        for kind in (False, True):
-            middles[is_image == kind] = vectors[is_image == kind].mean(axis=0)
+        for kind in np.unique(kinds):
+            middles[kinds == kind] = vectors[kinds == kind].mean(axis=0)
         centred = means - np.add.reduceat(middles, starts, axis=0) / rows
         asked = unit_or_zero(queries - means_of_others(queries, task, seed))
         yield Answers.among(task_of(benchmark, CENTRED), asked, unit_or_zero(centred), alone)

@@ -73,6 +73,9 @@ def _sample(pairs: PairDataset, tasks: PairTasks, embeddings: Embeddings) -> Sam
         np.stack([embeddings.images[record.id] for record in chosen.images]),
         np.array([tasks.groups[record.id] for record in chosen.texts]),
         np.array([tasks.groups[record.id] for record in chosen.images]),
+        fused=np.stack([embeddings.fused[record.id] for record in chosen.images])
+        if embeddings.fused
+        else None,
     )
 
 

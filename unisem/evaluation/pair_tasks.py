@@ -39,6 +39,7 @@ class PairTasks:
         tasks: Those that have queries.
         images: Every distinct picture, without text; ids begin with ``image:``.
         texts: Every distinct caption; ids begin with ``text:``.
+        captioned: Every picture with the caption that stands for it in the mixed corpus.
         captions: What is said of each picture, by the picture's id.
         groups: Numbers, equal where pictures and captions hang together, by their ids.
     """
@@ -46,6 +47,7 @@ class PairTasks:
     tasks: tuple[RetrievalTask, ...]
     images: tuple[Record, ...]
     texts: tuple[Record, ...]
+    captioned: tuple[Record, ...]
     captions: Mapping[str, tuple[str, ...]]
     groups: Mapping[str, int]
 
@@ -71,6 +73,7 @@ class PairTasks:
             tasks=tuple(task for task in made if task.queries),
             images=tuple(graph.images.values()),
             texts=tuple(graph.texts.values()),
+            captioned=tuple(graph.captioned(image) for image in graph.images),
             captions={
                 image: tuple(graph.texts[text].text or "" for text in texts)
                 for image, texts in graph.texts_of.items()
@@ -110,6 +113,11 @@ class _Graph:
                 if other not in linked:
                     linked.append(other)
 
+    def captioned(self, image: str) -> Record:
+        """A picture with its first caption."""
+        caption = self.texts[self.texts_of[image][0]]
+        return Record(id=image, text=caption.text, image=self.images[image].image)
+
     def task(
         self,
         name: str,
@@ -148,7 +156,7 @@ def _mixed(graph: _Graph, seed: int) -> tuple[RetrievalTask, RetrievalTask]:
             case 1:
                 candidates[image] = record
             case _:
-                candidates[image] = Record(id=image, text=caption.text, image=record.image)
+                candidates[image] = graph.captioned(image)
     in_the_list = {shown[image] for image in graph.images if form[graph.groups[image]] != 1}
     by_text: list[tuple[Record, list[str]]] = []
     for text, record in graph.texts.items():

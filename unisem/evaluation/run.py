@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from pathlib import Path
 
 import numpy as np
 
@@ -12,14 +11,14 @@ from unisem.common.skipped import Skipped
 from unisem.encoders.base import Encoder
 from unisem.errors import UniSemError
 from unisem.evaluation.answers import Answers
+from unisem.evaluation.asking import Asking
 from unisem.evaluation.calibrated_tasks import calibrated_tasks
-from unisem.evaluation.embeddings import Embeddings, Progress
+from unisem.evaluation.embeddings import Progress
 from unisem.evaluation.options import EvaluationOptions
 from unisem.evaluation.pair_tasks import PairTasks
 from unisem.evaluation.report import DataSummary, Report
 from unisem.evaluation.results import Measured, report_of
-from unisem.evaluation.vector_cache import VectorCache
-from unisem.pairs.checking import CheckedPairs, check_pairs
+from unisem.pairs.checking import CheckedPairs
 from unisem.pairs.dataset import PairDataset
 from unisem.pairs.splits import split_pairs
 
@@ -67,15 +66,13 @@ def evaluate(
         report.encoder.tasks[0].measures["hit@10"]   # Estimate(value=…, low=…, high=…)
         report.write_html("report.html")
     """
-    encoders = [encoder] if against is None else [encoder, against]
-    checked = _checked(pairs, options, name, progress)
-    folder = None if cache is None else VectorCache(Path(cache))
+    asking = Asking.of(encoder, against, cache, progress)
+    checked = _checked(asking, pairs, options, name)
     dataset = checked.dataset
     everything = PairTasks.of(dataset, seed=options.seed)
-    embeddings = [
-        Embeddings.of(one, everything.texts, everything.images, cache=folder, progress=progress)
-        for one in encoders
-    ]
+    embeddings = asking.embeddings(
+        everything.texts, everything.images, candidates=everything.captioned
+    )
     skipped = {key: item for one in embeddings for key, item in one.skipped.items()}
     if skipped:  # both encoders must answer the same queries
         bad = {
@@ -101,7 +98,7 @@ def evaluate(
                 one.fingerprint, dataset, everything, vectors, options, progress
             ),
         )
-        for one, vectors in zip(encoders, embeddings, strict=True)
+        for one, vectors in zip(asking.encoders, embeddings, strict=True)
     ]
     data = summary_of(
         name,
@@ -116,13 +113,12 @@ def evaluate(
 
 
 def _checked(
-    pairs: PairDataset, options: EvaluationOptions, name: str, progress: Progress | None
+    asking: Asking, pairs: PairDataset, options: EvaluationOptions, name: str
 ) -> CheckedPairs:
-    report = None if progress is None else lambda done, total: progress("checking", done, total)
     if options.held_out is None:
-        checked = check_pairs(_limited(pairs, options), progress=report)
+        checked = asking.checked(_limited(pairs, options))
     else:  # the split depends on all of the pictures' contents, so all are checked
-        checked = check_pairs(pairs, progress=report)
+        checked = asking.checked(pairs)
         _require(checked.dataset, name, checked, [])
         split = split_pairs(checked.dataset, held_out=options.held_out, seed=options.seed)
         checked = CheckedPairs(_limited(split.held_out, options), checked.report)

@@ -19,7 +19,8 @@ class RetrievalTask:
     """One retrieval task over one list of candidates, of whatever forms.
 
     Queries and candidates are records: a text, a picture, or both. A captioned picture among the
-    candidates is found by the better of its two vectors; a query of both is their mean, as in a
+    candidates is found by the best of its vectors, its text's, its picture's and the fused one
+    where the encoder fuses; a query of both is their fused vector or else their mean: all as in a
     space.
 
     Attributes:

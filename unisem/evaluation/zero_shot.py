@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from unisem.encoders.base import Encoder
 from unisem.errors import BenchmarkError
 from unisem.evaluation.answers import Answers
+from unisem.evaluation.asking import Asking
 from unisem.evaluation.class_names import ClassNames, label_key
 from unisem.evaluation.embeddings import Embeddings, Progress
 from unisem.evaluation.means import means_of_others, unit_or_zero
@@ -22,8 +22,7 @@ from unisem.evaluation.report import ClassResult, DataSummary, Report
 from unisem.evaluation.results import Measured, report_of
 from unisem.evaluation.run import summary_of
 from unisem.evaluation.tasks import RetrievalTask
-from unisem.evaluation.vector_cache import VectorCache
-from unisem.pairs.checking import CheckedPairs, check_pairs
+from unisem.pairs.checking import CheckedPairs
 from unisem.pairs.dataset import PairDataset
 from unisem.records import Record
 
@@ -75,21 +74,17 @@ def evaluate_zero_shot(
         BenchmarkError: A class without a name, or no picture that can be used.
         EncoderError: A model does not load, or has no image side.
     """
-    report = None if progress is None else lambda done, total: progress("checking", done, total)
-    checked = check_pairs(pictures, progress=report)
+    asking = Asking.of(encoder, against, cache, progress)
+    found = _pictures(asking.checked(pictures), pictures, classes, name)
     prompts = [
         Record(id=f"prompt:{number}", text=prompt)
         for number, prompt in enumerate(
             dict.fromkeys(prompt for label in classes.names for prompt in classes.prompts(label))
         )
     ]
-    folder = None if cache is None else VectorCache(Path(cache))
-    found = _pictures(checked, pictures, classes, name)
     measured = []
-    for one in [encoder] if against is None else [encoder, against]:
-        vectors = Embeddings.of(
-            one, [], found.images, asked=prompts, cache=folder, progress=progress
-        )
+    embeddings = asking.embeddings([], found.images, asked=prompts)
+    for one, vectors in zip(asking.encoders, embeddings, strict=True):
         for bad in vectors.skipped.values():
             raise BenchmarkError(f"{bad.name}: {bad.reason}; leave it out")
         measured.append(_measured(one, vectors, found, classes, options))
@@ -153,7 +148,7 @@ def _measured(
     embeddings = Embeddings({}, texts, vectors.images, vectors.skipped, vectors.seconds)
     plain = Answers.of(found.task, embeddings)
     images = embeddings.of_queries(found.task.queries)
-    named, alone = embeddings.of_candidates(found.task.candidates)
+    named, alone, _ = embeddings.of_candidates(found.task.candidates)
     away = unit_or_zero(images - means_of_others(images, found.task, options.seed))
     moved = Answers.among(found.centred, away, unit_or_zero(named - named.mean(axis=0)), alone)
     groups = {record.id: place for place, record in enumerate((*found.images, *found.classes))}
