@@ -246,10 +246,10 @@ class ImageLibrary:
 
     def locate(self, path: Path) -> str:
         """Name a file so that the name survives moving space and files together."""
-        path = Path(os.path.realpath(path))
-        if self._beside is not None and path.is_relative_to(self._beside):
-            return path.relative_to(self._beside).as_posix()
-        return path.as_posix()
+        real = os.path.realpath(path)  # as text: this is asked of every file of a folder
+        if self._beside is not None:
+            real = real.removeprefix(os.path.join(self._beside, ""))
+        return real.replace(os.sep, "/")
 
     def exists(self, location: str) -> bool:
         """Whether the file that `locate` named is still there."""

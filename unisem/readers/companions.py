@@ -17,49 +17,57 @@ from unisem.images.reference import ImageRef
 VIDEO = "video"
 """The metadata's key for the film of a Live Photo, named as ``file_name`` names the picture."""
 
+_KINDS = {".txt", ".xmp", ".mov", ".mp4"}
 _LIVE = {".heic", ".heif", ".jpg", ".jpeg"}  # what telephones write beside a film
 _LISTINGS = 16  # folders of which the names are kept
 
-Find = Callable[[Path], Path | None]
-"""Gives the file of a name, in whatever letters; ``None`` if there is none."""
+Find = Callable[[str, str], Path | None]
+"""Gives the file of a folder and a name, in whatever letters; ``None`` if there is none.
+
+Folder and name are text, as paths cost a watched folder of very many pictures most of its time.
+"""
 
 
-def on_disk(path: Path) -> Path | None:
+def on_disk(folder: str, name: str) -> Path | None:
     """The file of a name as it lies on the disk, the very name first."""
-    if os.path.lexists(path):
-        return path
-    folder = os.fspath(path.parent)
+    if os.path.lexists(path := os.path.join(folder, name)):
+        return Path(path)
     try:
         names = _listing(folder, os.stat(folder).st_mtime_ns)
     except OSError:
         return None
-    name = names.get(path.name.casefold())
-    return None if name is None else path.with_name(name)
+    found = names.get(name.casefold())
+    return None if found is None else Path(folder, found)
 
 
 def among(files: Iterable[Path]) -> Find:
     """What finds a file among those that are known."""
-    known = sorted(files, reverse=True)
-    exact = set(known)
-    folded = {(path.parent, path.name.casefold()): path for path in known}
-    return lambda path: path if path in exact else folded.get((path.parent, path.name.casefold()))
+    exact: dict[tuple[str, str], Path] = {}
+    folded: dict[tuple[str, str], Path] = {}
+    for path in sorted(files, reverse=True):
+        folder, name = os.path.split(path)
+        if os.path.splitext(name)[1].casefold() in _KINDS:
+            exact[folder, name] = folded[folder, name.casefold()] = path
+    return lambda folder, name: exact.get((folder, name)) or folded.get((folder, name.casefold()))
 
 
 def caption_of(picture: Path, find: Find = on_disk) -> Path | None:
     """The text file that holds a picture's caption, ``a.png.txt`` or ``a.txt``."""
-    return _first((picture.name + ".txt", picture.stem + ".txt"), picture, find)
+    return _named_like(picture, ".txt", find)
 
 
 def xmp_of(picture: Path, find: Find = on_disk) -> Path | None:
     """What a program says of a picture: ``a.cr2.xmp`` (darktable), ``a.xmp`` (Adobe)."""
-    return _first((picture.name + ".xmp", picture.stem + ".xmp"), picture, find)
+    return _named_like(picture, ".xmp", find)
 
 
 def film_of(picture: Path, find: Find = on_disk) -> Path | None:
     """The film that a telephone took with a picture, ``IMG_1.MOV`` beside ``IMG_1.HEIC``."""
     if picture.suffix.lower() not in _LIVE:
         return None
-    return _first((picture.stem + ".mov", picture.stem + ".mp4"), picture, find)
+    folder, name = os.path.split(picture)
+    stem = os.path.splitext(name)[0]
+    return find(folder, stem + ".mov") or find(folder, stem + ".mp4")
 
 
 def read_xmp(path: Path, folder: Path) -> bytes:
@@ -75,9 +83,10 @@ def read_xmp(path: Path, folder: Path) -> bytes:
         return b""
 
 
-def _first(names: Iterable[str], picture: Path, find: Find) -> Path | None:
-    found = (find(picture.with_name(name)) for name in names)
-    return next((path for path in found if path is not None), None)
+def _named_like(picture: Path, suffix: str, find: Find) -> Path | None:
+    """What is named like a picture with the suffix behind its own, or in place of it."""
+    folder, name = os.path.split(picture)
+    return find(folder, name + suffix) or find(folder, os.path.splitext(name)[0] + suffix)
 
 
 @lru_cache(maxsize=_LISTINGS)
