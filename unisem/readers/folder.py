@@ -294,7 +294,7 @@ class FolderReader(Reader):
         name = path.relative_to(self.folder).as_posix()
         document = Document(
             form,
-            Source(path, self.folder),
+            Source(path, self.folder, self._location),
             name=f"{self.folder.name}/{name}",
             source_id=self._locate(path),
             file_name=name,

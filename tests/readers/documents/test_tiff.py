@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, TiffImagePlugin
@@ -21,7 +22,7 @@ def scan(
     colours: tuple[str, ...],
     *,
     preview: bool = False,
-    said: tuple[dict[int, str], ...] = (),
+    said: tuple[dict[int, Any], ...] = (),
 ) -> None:
     pages: list[Image.Image] = [
         solid(colour, (40, 30 + 10 * at)) for at, colour in enumerate(colours)
@@ -89,6 +90,32 @@ def test_a_page_has_what_it_says_of_itself_and_what_the_first_one_says(
     assert [it.metadata["creator"] for it in found] == ["Ida", "Ida", "Max"]
     assert [it.metadata["description"] for it in found] == [it[description] for it in said]
     assert [it.text for it in found] == ["a letter home", "its second page", None]
+
+
+def test_a_page_has_its_own_place_or_that_of_the_first_as_long_as_it_is_wanted(
+    tmp_path: Path, space: SemanticSpace
+) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    gps, xmp = 0x8825, 700  # Pillow writes a table of the first page only as it is to be read
+    place = {1: "N", 2: (52.0, 30.0, 0.0), 3: "E", 4: (13.0, 24.0, 0.0), 5: b"\0", 6: 34.0}
+    own = (
+        b"<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><rdf:Description"
+        b" xmlns:exif='http://ns.adobe.com/exif/1.0/' exif:GPSLatitude='33,0.0S'"
+        b" exif:GPSLongitude='71,15.0W'/></rdf:RDF>"
+    )
+    scan(folder / "map.tif", COLOURS, said=({gps: place}, {}, {xmp: own}))
+    known = {"latitude": 52.5, "longitude": 13.4, "altitude": 34.0}
+    expected = [known, known, {"latitude": -33.0, "longitude": -71.25}]
+
+    def told() -> list[dict[str, Any]]:
+        found = sorted(space.store.select(), key=lambda it: int(it.metadata["page"]))
+        return [{name: it.metadata[name] for name in known if name in it.metadata} for it in found]
+
+    for location in (True, False, True):
+        space.add_folder(folder, location=location)
+        assert told() == (expected if location else [{}] * 3)
+        assert space.add_folder(folder, location=location).unchanged == 3
 
 
 def test_a_page_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -79,6 +79,8 @@ class Document:
     def mark_of(self, digest: str) -> dict[str, Any]:
         """As `mark`, of bytes with this SHA-256 in hex."""
         how = f"{self.format.name}/{self.format.version}/{_CUT}/{self.chunk_size}"
+        if self.format.has_places and not self.source.places:
+            how += "/no places"
         mark = {"sha256": digest, _READ_AS: how}
         if self.recognizer is not None and self.format.has_scans:
             mark[_WORDS_READ_BY] = self.recognizer.recognizer.fingerprint

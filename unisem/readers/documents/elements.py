@@ -61,10 +61,12 @@ class Source:
     Attributes:
         path: The file; its name is for messages, and what it refers to lies relative to it.
         root: The folder that it, and what it refers to, must lie in.
+        places: Whether it is wanted where its pages were taken.
     """
 
     path: Path
     root: Path
+    places: bool = True
 
     def beside(self, link: str) -> Path | None:
         """Where a relative link leads, normalised; ``None`` if that is no file inside the root.
@@ -108,6 +110,7 @@ class Format:
         elements: A document's bytes, and where they are from, to its elements in reading order; a
             `Skipped` for each part that cannot be used. Raises `DocumentError` if all of it cannot.
         has_scans: Its pages may be pictures without words.
+        has_places: It may say where its pages were taken.
         version: To be raised when the same bytes give other elements, so that they are read again.
         links: The links to pictures among a document's bytes, found without reading all of it;
             those pictures are the document's, and are not also read for themselves.
@@ -121,6 +124,7 @@ class Format:
     elements: Callable[[bytes, Source], Iterable[Element | Skipped]]
     version: int = 1
     has_scans: bool = False
+    has_places: bool = False
     links: Callable[[bytes], Iterable[str]] = no_links
     recognizes: Callable[[bytes], bool] = every_file
     recognized_by_all: bool = False

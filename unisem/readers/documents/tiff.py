@@ -17,9 +17,9 @@ _MAY_BE_SMALLER, _IS_MASK = 1, 4  # of the tag that says what a page is for
 def _elements(data: bytes, source: Source) -> Iterator[Element]:
     """Its pages; what one does not say of itself, the first one says for all.
 
-    No places: they would stay behind when they are wanted no more, as a document is read once.
+    A place is one thing: a page with its own has nothing of the first one's.
     """
-    of_all = facts_of(data).metadata(location=False)
+    first = facts_of(data)
     said = ""
     for number, table in enumerate(tables_of(data), 1):
         if _is_page(table):
@@ -27,12 +27,13 @@ def _elements(data: bytes, source: Source) -> Iterator[Element]:
             own = facts_of(data, page=number)
             words = "" if own.words == said else own.words or ""
             said = words or said
+            of_all = first.metadata(location=source.places and own.latitude is None)
             yield Element(
                 kind="page",
                 page=number,
                 image=image,
                 text=words,
-                facts=of_all | own.metadata(location=False),
+                facts=of_all | own.metadata(location=source.places),
             )
 
 
@@ -54,7 +55,8 @@ TIFF = Format(
     "TIFF",
     frozenset({".tif", ".tiff"}),
     _elements,
-    version=2,
+    version=3,
+    has_places=True,
     recognizes=has_pages,
     recognized_by_all=True,
 )
