@@ -132,6 +132,13 @@ def changed(source: Path, **parts: dict[str, Any]) -> None:
     path.write_text(json.dumps(whole), encoding="utf-8")
 
 
+def towered(source: Path, **vision: Any) -> None:
+    path = source / "open_clip_config.json"
+    whole = json.loads(path.read_text("utf-8"))
+    whole["model_cfg"]["vision_cfg"] = vision
+    path.write_text(json.dumps(whole), encoding="utf-8")
+
+
 def break_it(source: Path, how: str) -> None:
     weights, config = source / "open_clip_model.safetensors", source / "open_clip_config.json"
     tensors = clip_tensors(3)
@@ -155,8 +162,19 @@ def break_it(source: Path, how: str) -> None:
             config.write_text('{"model_cfg": {}}', encoding="utf-8")
         case "no config":
             config.unlink()
-        case "mobile":
-            changed(source, vision_cfg={"timm_model_name": "fastvit_mci1", "timm_pool": "avg"})
+        case "ConvNeXt":
+            towered(source, timm_model_name="convnext_base", timm_pool="")
+        case "pool":
+            towered(source, timm_model_name="fastvit_mci1", timm_pool="map")
+        case "projection":
+            towered(source, timm_model_name="fastvit_mci1", timm_pool="avg")
+        case "huge":
+            mobile = {"timm_pool": "avg", "timm_proj": None}
+            towered(source, timm_model_name="fastvit_mci1", image_size=10**6, **mobile)
+        case "padding":
+            mobile = {"timm_pool": "avg", "timm_proj": None}
+            towered(source, timm_model_name="fastvit_mci1", **mobile)
+            changed(source, text_cfg={"no_causal_mask": True, "hf_tokenizer_name": "bert"})
         case "words of hf":
             changed(source, text_cfg={"hf_model_name": "xlm-roberta-base"})
         case "layer scale":
@@ -190,7 +208,11 @@ def break_it(source: Path, how: str) -> None:
         ("not JSON", "is not JSON"),
         ("no part", "is not understood .KeyError: 'text_cfg'"),
         ("no config", "open_clip_config.json is missing"),
-        ("mobile", "no picture tower fastvit_mci1; .* MobileCLIP"),
+        ("ConvNeXt", "tower convnext_base is not known here; .* MobileCLIPs can be .* take one of"),
+        ("pool", "vision_cfg.timm_pool is 'map', where .* 'avg'"),
+        ("projection", "vision_cfg.timm_proj is 'linear', where .* None"),
+        ("huge", "vision_cfg.image_size must be a whole number from 1 to 4,096, not 1000000"),
+        ("padding", "hf_tokenizer_name is 'bert'; a text tower that reads its padding"),
         ("words of hf", "text_cfg.hf_model_name is 'xlm-roberta-base'"),
         ("layer scale", "vision_cfg.ls_init_value is 0.1"),
         ("deep", "text_cfg.layers must be a whole number from 1 to 1,000, not 1000000000"),

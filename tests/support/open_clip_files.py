@@ -127,18 +127,25 @@ def clip_features(
 ) -> tuple[Tensor, Tensor]:
     """Vectors of texts and of pictures, ``(n, d)``, as open_clip's ``CLIP`` computes them."""
     act = (lambda x: x * torch.sigmoid(1.702 * x)) if quick else functional.gelu
-    x = t[f"{prefix}token_embedding.weight"][ids]
-    x = x + t[f"{prefix}positional_embedding"][: ids.shape[1]]
-    mask = torch.full((ids.shape[1],) * 2, -torch.inf).triu(1)
-    x = _run(t, f"{prefix}transformer.resblocks.", x, HEADS, act, mask, 1e-5)
-    x = _normed(t, f"{prefix}ln_final", x, 1e-5)
-    texts = x[torch.arange(len(ids)), ids.argmax(dim=-1)] @ t[f"{prefix}text_projection"]
+    texts = clip_text_features(t, ids, prefix, act)
     y = functional.conv2d(pixels, t["visual.conv1.weight"], stride=PATCH).flatten(2).mT
     first = t["visual.class_embedding"].expand(len(y), 1, -1)
     y = torch.cat([first, y], dim=1) + t["visual.positional_embedding"]
     y = _normed(t, "visual.ln_pre", y, 1e-5)
     y = _run(t, "visual.transformer.resblocks.", y, HEADS, act, None, 1e-5)
     return texts, _normed(t, "visual.ln_post", y[:, 0], 1e-5) @ t["visual.proj"]
+
+
+def clip_text_features(
+    t: dict[str, Tensor], ids: Tensor, prefix: str, act: Any, *, both_ways: bool = False
+) -> Tensor:
+    """Vectors of texts; ``both_ways`` is open_clip's ``no_causal_mask``."""
+    x = t[f"{prefix}token_embedding.weight"][ids]
+    x = x + t[f"{prefix}positional_embedding"][: ids.shape[1]]
+    mask = None if both_ways else torch.full((ids.shape[1],) * 2, -torch.inf).triu(1)
+    x = _run(t, f"{prefix}transformer.resblocks.", x, HEADS, act, mask, 1e-5)
+    x = _normed(t, f"{prefix}ln_final", x, 1e-5)
+    return x[torch.arange(len(ids)), ids.argmax(dim=-1)] @ t[f"{prefix}text_projection"]
 
 
 def siglip_features(t: dict[str, Tensor], ids: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:

@@ -31,7 +31,7 @@ def convert(
         ),
     ] = None,
 ) -> None:
-    """Write a CLIP or SigLIP of open_clip's as a model that load_encoder takes."""
+    """Write a CLIP, SigLIP or MobileCLIP of open_clip's as a model that load_encoder takes."""
     from unisem.encoders.open_clip import convert_open_clip
 
     made = convert_open_clip(source, output, tokenizer=tokenizer)

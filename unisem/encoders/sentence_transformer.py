@@ -99,6 +99,9 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
         import torch
         from sentence_transformers import SentenceTransformer
 
+        from unisem.encoders.open_clip.mobile_clip import register
+
+        register()
         model = self._from_files(SentenceTransformer, _outputs)
         for module in model.modules():
             if isinstance(module, torch.nn.Softmax) and module.dim is None:

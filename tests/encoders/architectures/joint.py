@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.support.mobile_clip_files import MobileClipFiles, small_towers
 from tests.support.networks import SIDE, SMALL, VISION, word_tokenizer
+from unisem.encoders.open_clip import convert_open_clip
 
 _SQUARE = {"height": SIDE, "width": SIDE}
 _WIDE = 0.3  # deviation of random weights: with transformers' .02 all vectors are nearly one
@@ -54,6 +56,13 @@ def save_siglip_2_naflex(directory: Path) -> Path:
     images = transformers.Siglip2ImageProcessorPil(patch_size=8, max_num_patches=24)
     processor = transformers.Siglip2Processor(images, tokenizer)
     return _saved(directory, _random(lambda: transformers.Siglip2Model(config)), processor)
+
+
+def save_mobile_clip(directory: Path) -> Path:
+    """MobileCLIP: branches summed by the conversion, beside the checkpoint that it is from."""
+    source = MobileClipFiles(directory / "source", "fastvit_mci0")
+    with small_towers():
+        return convert_open_clip(source.folder, directory / "converted").directory
 
 
 def save_chinese_clip(directory: Path) -> Path:

@@ -11,6 +11,7 @@ from tests.encoders.architectures.references import (
     Reference,
     of_embedding_gemma_2,
     of_joint,
+    of_mobile_clip,
     of_qwen3_vl,
     of_towers,
 )
@@ -22,11 +23,12 @@ class Architecture:
 
     Attributes:
         save: Writes the checkpoint; returns its directory.
-        reference: Transformers' own vectors of it.
+        reference: Transformers' own vectors of it, or the formula's.
         lost: The beginning of weights that a vector depends on, and the file that holds them.
         exported: What ``export_onnx`` says where it refuses; ``None`` where it exports.
         fused: Whether a text and a picture have one vector together.
         half: The least cosine between a vector in bfloat16 and in float32.
+        beside: What the table says of the reference: ``"yes"`` if it is transformers'.
     """
 
     save: Callable[[Path], Path]
@@ -35,6 +37,7 @@ class Architecture:
     exported: str | None = None
     fused: bool = False
     half: float = 0.99
+    beside: str = "yes"
 
 
 _OWN_PICTURES = "prepares pictures in a way that is not known"
@@ -47,6 +50,7 @@ ARCHITECTURES = {
     "SigLIP": Architecture(joint.save_siglip),
     "SigLIP 2": Architecture(joint.save_siglip_2),
     "SigLIP 2 NaFlex": Architecture(joint.save_siglip_2_naflex, exported=_OWN_PICTURES),
+    "MobileCLIP": Architecture(joint.save_mobile_clip, of_mobile_clip, beside="the formula"),
     "Chinese-CLIP": Architecture(
         joint.save_chinese_clip, lost=("text_model.encoder.layer.1", "model.safetensors")
     ),

@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from tests.encoders.architectures.conversational import GEMMA_PROMPTS, QWEN_PROMPTS
+from tests.support.mobile_clip_files import MobileClipFiles
 from unisem.encoders.base import Role
 
 
@@ -43,6 +44,14 @@ def of_joint(directory: Path) -> Reference:
         return network.get_image_features(**inputs).pooler_output[0]
 
     return Reference(text, image)
+
+
+def of_mobile_clip(directory: Path) -> Reference:
+    """open_clip's text tower and timm's picture tower, every branch for itself."""
+    source = MobileClipFiles(directory.with_name("again"), "fastvit_mci0")
+    return Reference(
+        lambda text, role: source.texts([text])[0], lambda image: source.images([image])[0]
+    )
 
 
 def of_towers(directory: Path) -> Reference:

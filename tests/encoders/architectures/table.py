@@ -32,6 +32,8 @@ def cell(column: str, architecture: Architecture) -> str:
     """What a test shows of an architecture."""
     if column == "test_half_precision":
         return f"cosine > {architecture.half:g}".replace("0.", ".")
+    if column == "test_equals_reference":
+        return architecture.beside
     if column == "test_fused" and not architecture.fused:
         return "–"
     if column == "test_onnx_export" and architecture.exported is not None:

@@ -11,6 +11,7 @@ import os
 import shutil
 import string
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from unisem._version import __version__
 from unisem.common.lazy import needs_torch
 from unisem.encoders.open_clip.description import Description
 from unisem.encoders.open_clip.tensors import renamed
+from unisem.encoders.open_clip.towers import FastVitTower
 from unisem.errors import EncoderError
 from unisem.models.finding import fingerprint_model
 from unisem.models.loading import in_short, loading_errors
@@ -40,7 +42,7 @@ class Conversion:
     Attributes:
         directory: The model.
         fingerprint: What spaces will know it by.
-        kind: ``"clip"`` or ``"siglip"``.
+        kind: ``"clip"``, ``"siglip"`` or ``"mobile_clip"``.
         dimension: Of its vectors.
     """
 
@@ -58,8 +60,9 @@ def convert_open_clip(
 ) -> Conversion:
     """Write open_clip's checkpoint as a transformers model; the vectors are the same.
 
-    CLIPs whose towers are open_clip's own ViT and Transformer, and SigLIPs. Weights keep their
-    type. The new directory appears whole or not at all.
+    CLIPs whose towers are open_clip's own ViT and Transformer, and SigLIPs, whose weights keep
+    their type; and MobileCLIPs, of whose picture towers branches and norms are summed. The new
+    directory appears whole or not at all.
 
     Args:
         source: Has ``open_clip_config.json`` and ``open_clip_model.safetensors``.
@@ -90,7 +93,7 @@ def convert_open_clip(
             raise
         except loading_errors() as error:
             raise EncoderError(f"{source} cannot be converted: {in_short(error)}") from error
-        _write_card(made, source, weights)
+        _write_card(made, source, weights, described)
         made.rename(output)
     return Conversion(output, fingerprint_model(output), described.kind, described.dimension)
 
@@ -125,32 +128,24 @@ def _write(
 ) -> None:
     import torch
     from safetensors.torch import load_file, save_file
-    from transformers import (
-        CLIPConfig,
-        CLIPModel,
-        CLIPProcessor,
-        SiglipConfig,
-        SiglipModel,
-        SiglipProcessor,
-    )
+    from transformers import CLIPProcessor, SiglipProcessor
 
     tensors = renamed(load_file(weights), described, source)
-    is_clip = described.kind == "clip"
-    tokenizer = _clip_words(words_from) if is_clip else _siglip_words(words_from, described)
+    is_siglip = described.kind == "siglip"
+    tokenizer = _siglip_words(words_from, described) if is_siglip else _clip_words(words_from)
     if len(tokenizer) > tensors["text_model.embeddings.token_embedding.weight"].shape[0]:
         raise EncoderError(
             f"{words_from}'s tokenizer has {len(tokenizer):,} tokens, the model fewer; it is not "
             "this model's"
         )
     tokenizer.model_max_length = tensors["text_model.embeddings.position_embedding.weight"].shape[0]
-    text, vision = _towers(tensors, described)
-    if is_clip:
-        text |= {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
-    else:
-        text |= {"bos_token_id": None, "eos_token_id": None}  # which it looks at for nothing
+    marks = ("bos_token_id", "eos_token_id")
+    text, vision = _text_settings(tensors, described), _vision_settings(tensors, described)
+    # Of a SigLIP nobody looks at them.
+    text |= {name: None if is_siglip else getattr(tokenizer, name) for name in marks}
     text["pad_token_id"] = tokenizer.pad_token_id
-    make, model = (CLIPConfig, CLIPModel) if is_clip else (SiglipConfig, SiglipModel)
-    configuration = make(
+    model = _network(described)
+    configuration = model.config_class(
         text_config=text,
         vision_config=vision,
         architectures=[model.__name__],
@@ -162,51 +157,65 @@ def _write(
     empty.load_state_dict(tensors, strict=True, assign=True)  # names and shapes fit
     configuration.save_pretrained(made)
     save_file(tensors, made / "model.safetensors", metadata={"format": "pt"})
-    processor = CLIPProcessor if is_clip else SiglipProcessor
-    pictures = _pictures(described, vision["image_size"], is_clip=is_clip)
+    processor = SiglipProcessor if is_siglip else CLIPProcessor
+    pictures = _pictures(described, vision["image_size"])
     processor(image_processor=pictures, tokenizer=tokenizer).save_pretrained(made)
 
 
-def _towers(
-    tensors: dict[str, Tensor], described: Description
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Transformers' settings of both towers; sizes are the tensors' own."""
-    found = []
-    for side, part, usual in (
-        ("text_model", described.text, 1e-5),
-        ("vision_model", described.vision, 1e-5 if described.kind == "clip" else 1e-6),
-    ):
-        layer = f"{side}.encoder.layers."
-        wide = tensors[f"{layer}0.mlp.fc1.weight"]
-        count = {name.removeprefix(layer).partition(".")[0] for name in tensors if layer in name}
-        found.append(
-            {
-                "hidden_size": wide.shape[1],
-                "intermediate_size": wide.shape[0],
-                "num_hidden_layers": len(count),
-                "layer_norm_eps": (part.get("norm_kwargs") or {}).get("eps", usual),
-            }
-        )
-    text, vision = found
-    text |= {
+def _network(described: Description) -> Any:
+    """The class that computes it."""
+    from transformers import CLIPModel, SiglipModel
+
+    if described.kind == "mobile_clip":
+        from unisem.encoders.open_clip.mobile_clip import MobileClip
+
+        return MobileClip
+    return CLIPModel if described.kind == "clip" else SiglipModel
+
+
+def _text_settings(tensors: dict[str, Tensor], described: Description) -> dict[str, Any]:
+    """Transformers' settings of the text tower; sizes are the tensors' own."""
+    embeddings = "text_model.embeddings."
+    settings = _sizes(tensors, "text_model", described.text, 1e-5) | {
         "num_attention_heads": described.text.get("heads", 8),
         "hidden_act": described.text_act,
-        "vocab_size": tensors["text_model.embeddings.token_embedding.weight"].shape[0],
-        "max_position_embeddings": tensors["text_model.embeddings.position_embedding.weight"].shape[
-            0
-        ],
+        "vocab_size": tensors[f"{embeddings}token_embedding.weight"].shape[0],
+        "max_position_embeddings": tensors[f"{embeddings}position_embedding.weight"].shape[0],
     }
     if described.kind == "siglip":
-        text |= {"projection_size": described.dimension}
-    patch = tensors["vision_model.embeddings.patch_embedding.weight"].shape[-1]
+        settings["projection_size"] = described.dimension
+    elif described.kind == "mobile_clip":
+        settings["both_ways"] = bool(described.text.get("no_causal_mask"))
+    return settings
+
+
+def _vision_settings(tensors: dict[str, Tensor], described: Description) -> dict[str, Any]:
+    """The same of the picture tower."""
     side = described.vision.get("image_size", 224)
-    vision |= {
+    side = side[0] if isinstance(side, list) and len(set(side)) == 1 else side
+    if described.tower is not None:
+        return described.tower.settings | {"image_size": side, "hidden_act": described.vision_act}
+    usual = 1e-5 if described.kind == "clip" else 1e-6
+    return _sizes(tensors, "vision_model", described.vision, usual) | {
         "num_attention_heads": described.vision_heads,
         "hidden_act": described.vision_act,
-        "patch_size": patch,
-        "image_size": side[0] if isinstance(side, list) and len(set(side)) == 1 else side,
+        "patch_size": tensors["vision_model.embeddings.patch_embedding.weight"].shape[-1],
+        "image_size": side,
     }
-    return text, vision
+
+
+def _sizes(
+    tensors: dict[str, Tensor], tower: str, part: Mapping[str, Any], usual_eps: float
+) -> dict[str, Any]:
+    layer = f"{tower}.encoder.layers."
+    wide = tensors[f"{layer}0.mlp.fc1.weight"]
+    count = {name.removeprefix(layer).partition(".")[0] for name in tensors if layer in name}
+    return {
+        "hidden_size": wide.shape[1],
+        "intermediate_size": wide.shape[0],
+        "num_hidden_layers": len(count),
+        "layer_norm_eps": (part.get("norm_kwargs") or {}).get("eps", usual_eps),
+    }
 
 
 def _clip_words(directory: Path) -> Any:
@@ -246,7 +255,7 @@ def _siglip_words(directory: Path, described: Description) -> Any:
     return tokenizer
 
 
-def _pictures(described: Description, side: int, *, is_clip: bool) -> Any:
+def _pictures(described: Description, side: int) -> Any:
     from transformers import CLIPImageProcessorPil, SiglipImageProcessorPil
 
     square = {"height": side, "width": side}
@@ -255,7 +264,7 @@ def _pictures(described: Description, side: int, *, is_clip: bool) -> Any:
         "image_mean": list(described.mean),
         "image_std": list(described.std),
     }
-    if described.squash and not is_clip:
+    if described.squash and described.kind == "siglip":
         return SiglipImageProcessorPil(size=square, **pixels)
     if described.squash:
         return CLIPImageProcessorPil(size=square, do_center_crop=False, **pixels)
@@ -271,7 +280,7 @@ def _try(made: Path, source: Path) -> None:
     encoder.encode_images([Image.new("RGB", (64, 48), (200, 30, 30))])
 
 
-def _write_card(made: Path, source: Path, weights: Path) -> None:
+def _write_card(made: Path, source: Path, weights: Path, described: Description) -> None:
     """The model's own card and licence, and where it is from."""
     for name in _LICENCES:
         if (source / name).is_file():
@@ -280,9 +289,14 @@ def _write_card(made: Path, source: Path, weights: Path) -> None:
     said = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
     with weights.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
+    weights_are = "Its weights are unchanged but for their names"
+    if isinstance(described.tower, FastVitTower):
+        weights_are += ", and the picture tower's, of which branches and norms are summed"
+    elif described.tower is not None and described.tower.stem_width:
+        weights_are += ", and the stem's, of which the norms are part"
     note = (
         f"# Conversion\n\nConverted by UniSem {__version__} from open_clip's checkpoint "
-        f"`{source.resolve().name}/{weights.name}` (SHA-256 `{digest}`). Its weights are "
-        "unchanged but for their names; its licence is that of the source.\n"
+        f"`{source.resolve().name}/{weights.name}` (SHA-256 `{digest}`). {weights_are}; "
+        "its licence is that of the source.\n"
     )
     (made / "README.md").write_text(f"{said.rstrip()}\n\n{note}".lstrip(), encoding="utf-8")

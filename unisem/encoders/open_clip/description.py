@@ -1,4 +1,4 @@
-"""`Description`: what ``open_clip_config.json`` says of a model, as far as transformers has it."""
+"""`Description`: what ``open_clip_config.json`` says of a model, as far as it can be converted."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from unisem.encoders.open_clip.towers import TOWERS, Tower
 from unisem.errors import EncoderError
 
 CONFIG = "open_clip_config.json"
 
+Kind = Literal["clip", "siglip", "mobile_clip"]
+
 _MOST_BYTES = 1 << 20
+_LARGEST_SIDE = 4096  # pixels
 _OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 _OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
 _RESAMPLING = {"bilinear": 2, "bicubic": 3}  # Pillow's numbers
@@ -39,16 +43,17 @@ _TANH |= {"so400m_patch16_512", "giantopt_patch16_256", "giantopt_patch16_384"}
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A CLIP or a SigLIP, and how its pictures are prepared.
+    """A CLIP, a SigLIP or a MobileCLIP, and how its pictures are prepared.
 
     Attributes:
-        kind: Which of transformers' two it is.
+        kind: Which of them: the first two are transformers' own.
         dimension: Of its vectors.
         text: open_clip's ``text_cfg``.
         vision: open_clip's ``vision_cfg``.
         text_act: transformers' name of the text tower's activation.
         vision_act: The same of the picture tower.
         vision_heads: Attention heads of the picture tower.
+        tower: A MobileCLIP's picture tower.
         mean: Of pixels, by channel.
         std: The same.
         resampling: Pillow's number.
@@ -56,13 +61,14 @@ class Description:
             middle is cut out.
     """
 
-    kind: Literal["clip", "siglip"]
+    kind: Kind
     dimension: int
     text: Mapping[str, Any]
     vision: Mapping[str, Any]
     text_act: str
     vision_act: str
     vision_heads: int
+    tower: Tower | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
     resampling: int
@@ -81,11 +87,16 @@ class Description:
             text, vision, dimension = model["text_cfg"], model["vision_cfg"], model["embed_dim"]
             pixels = whole.get("preprocess_cfg") or {}
             named = vision.get("timm_model_name")
-            kind: Literal["clip", "siglip"] = "clip" if named is None else "siglip"
             act = "quick_gelu" if model.get("quick_gelu") else "gelu"
-            if kind == "clip":
+            kind: Kind = "clip"
+            tower, heads, vision_act = TOWERS.get(str(named)), 1, "gelu"
+            if named is None:
                 heads, vision_act = _clip(directory, text, vision, act)
+            elif tower is not None:
+                kind = "mobile_clip"
+                _mobile_clip(directory, text, vision, tower)
             else:
+                kind = "siglip"
                 heads, vision_act = _siglip(directory, text, vision, str(named))
             return cls(
                 kind=kind,
@@ -95,6 +106,7 @@ class Description:
                 text_act=_act(text, act),
                 vision_act=vision_act,
                 vision_heads=heads,
+                tower=tower,
                 mean=_channels(pixels.get("mean") or _OPENAI_MEAN, "mean", -math.inf),
                 std=_channels(pixels.get("std") or _OPENAI_STD, "std", 0),
                 resampling=_RESAMPLING[pixels.get("interpolation") or "bicubic"],
@@ -145,9 +157,9 @@ def _siglip(directory: Path, text: Any, vision: Any, name: str) -> tuple[int, st
     found = _SIGLIP.fullmatch(name)
     if found is None:
         raise EncoderError(
-            f"{directory}: transformers has no picture tower {name}; the CLIPs whose towers are "
-            "open_clip's own ViTs and the SigLIPs can be converted, MobileCLIP and other towers "
-            "of timm cannot"
+            f"{directory}: the picture tower {name} is not known here; the CLIPs whose towers are "
+            "open_clip's own ViTs, the SigLIPs and the MobileCLIPs can be converted, other towers "
+            "of timm cannot: take one of these of a like size, many have the same training data"
         )
     _known(directory, "vision_cfg", vision, _TIMM)
     _known(directory, "text_cfg", text, _TEXT)
@@ -156,6 +168,26 @@ def _siglip(directory: Path, text: Any, vision: Any, name: str) -> tuple[int, st
     size, patch, side = found.groups()
     tanh = f"{size}_patch{patch}_{side}" in _TANH
     return _HEADS[size], "gelu_pytorch_tanh" if tanh else "gelu"
+
+
+def _mobile_clip(directory: Path, text: Any, vision: Any, tower: Tower) -> None:
+    """Refuse what a MobileCLIP has not; its picture tower's name decides the rest."""
+    _known(directory, "vision_cfg", vision, _TIMM)
+    _known(directory, "text_cfg", text, _TEXT)
+    _require(directory, "vision_cfg", vision, timm_pool=tower.pool, timm_proj=None)
+    _require(directory, "text_cfg", text, pool_type="argmax", proj_bias=False, proj_type="linear")
+    side = vision.get("image_size", 224)
+    if type(side) is not int or not 1 <= side <= _LARGEST_SIDE:
+        raise ValueError(
+            f"vision_cfg.image_size must be a whole number from 1 to {_LARGEST_SIDE:,}, not "
+            f"{side!r}"
+        )
+    if text.get("no_causal_mask") and text.get("hf_tokenizer_name"):
+        raise EncoderError(
+            f"{directory / CONFIG}: text_cfg.hf_tokenizer_name is {text['hf_tokenizer_name']!r}; a "
+            "text tower that reads its padding is converted with CLIP's own tokenizer only, so "
+            "this model cannot be"
+        )
 
 
 def _channels(given: Any, name: str, above: float) -> tuple[float, ...]:
@@ -176,13 +208,13 @@ def _known(directory: Path, part: str, given: Any, known: Collection[str]) -> No
     for name, value in given.items():
         if name not in known and name not in _IDLE and value not in (None, False):
             raise EncoderError(
-                f"{directory / CONFIG}: {part}.{name} is {value!r}, which transformers' CLIP and "
-                "SigLIP have not; this model cannot be converted"
+                f"{directory / CONFIG}: {part}.{name} is {value!r}, which no model that can be "
+                "converted has"
             )
         if isinstance(value, list) and name == "layers":
             raise EncoderError(
-                f"{directory / CONFIG}: {part}.layers is {value!r}, as a ResNet's are, which "
-                "transformers' CLIP and SigLIP have not; this model cannot be converted"
+                f"{directory / CONFIG}: {part}.layers is {value!r}, as a ResNet's are, and "
+                "ResNets cannot be converted; take a ViT that was trained on the same data"
             )
         most = _LARGEST.get(name)
         if most is not None and (type(value) is not int or not 1 <= value <= most):
@@ -207,6 +239,6 @@ def _require(directory: Path, part: str, given: Any, **wanted: Any) -> None:
         there = given.get(name, _DEFAULTS[name][part])
         if there != value and not (value == "none" and there is None):
             raise EncoderError(
-                f"{directory / CONFIG}: {part}.{name} is {there!r}, where transformers' model has "
-                f"{value!r}; this model cannot be converted"
+                f"{directory / CONFIG}: {part}.{name} is {there!r}, where a model that can be "
+                f"converted has {value!r}"
             )

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unisem.encoders.open_clip.description import Description
-from unisem.errors import EncoderError
+from unisem.encoders.open_clip.folding import fold_fast_vit, fold_stem
+from unisem.encoders.open_clip.renaming import Renaming
+from unisem.encoders.open_clip.towers import FastVitTower, VitTower
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_NAMED = 5  # tensors that an error names
 _BUFFERS = ("attn_mask", "text.attn_mask")  # which older versions have stored
 _BLOCK = {  # of open_clip's towers
     "ln_1": "layer_norm1",
@@ -49,31 +50,37 @@ def renamed(
     Raises:
         EncoderError: A tensor is missing, or one is there that is not understood.
     """
-    named = _Renaming(tensors)
+    named = Renaming(tensors, directory)
     prefix = "text." if "text.token_embedding.weight" in tensors else ""
     named.take("logit_scale", "logit_scale")
     named.take(f"{prefix}token_embedding.weight", "text_model.embeddings.token_embedding.weight")
     named.take(f"{prefix}positional_embedding", "text_model.embeddings.position_embedding.weight")
     named.both(f"{prefix}ln_final", "text_model.final_layer_norm")
     _own_blocks(named, f"{prefix}transformer.", "text_model.", described.text.get("layers", 12))
-    if described.kind == "clip":
-        named.take(f"{prefix}text_projection", "text_projection.weight", transpose=True)
-        _clip_vision(named, described.vision.get("layers", 12))
-        named.drop("logit_bias")
-    else:
+    if described.kind == "siglip":
         named.both(f"{prefix}text_projection", "text_model.head")
         named.take("logit_bias", "logit_bias")
         _siglip_vision(named)
         for scalar in ("logit_scale", "logit_bias"):
             if scalar in named.found:
                 named.found[scalar] = named.found[scalar].reshape(1)
+    else:
+        named.take(f"{prefix}text_projection", "text_projection.weight", transpose=True)
+        named.drop("logit_bias")
+        match described.tower:
+            case None:
+                _clip_vision(named, described.vision.get("layers", 12))
+            case FastVitTower() as tower:
+                fold_fast_vit(named, tower)
+            case VitTower() as tower:
+                _vit(named, tower)
     for name in _BUFFERS:
         named.drop(name)
-    named.check(directory)
+    named.check()
     return named.found
 
 
-def _clip_vision(named: _Renaming, layers: int) -> None:
+def _clip_vision(named: Renaming, layers: int) -> None:
     to = "vision_model."
     named.take("visual.class_embedding", f"{to}embeddings.class_embedding")
     named.take("visual.conv1.weight", f"{to}embeddings.patch_embedding.weight")
@@ -84,18 +91,30 @@ def _clip_vision(named: _Renaming, layers: int) -> None:
     _own_blocks(named, "visual.transformer.", to, layers)
 
 
-def _siglip_vision(named: _Renaming) -> None:
+def _vit(named: Renaming, tower: VitTower) -> None:
+    of, to = "visual.trunk.", "vision_model."
+    if tower.stem_width:
+        fold_stem(named, tower)
+    else:
+        named.take(f"{of}patch_embed.proj.weight", f"{to}embeddings.patch_embedding.weight")
+        named.both(f"{of}norm_pre", f"{to}pre_layrnorm")
+    named.take(f"{of}cls_token", f"{to}embeddings.class_embedding", squeeze=True)
+    if (first := named.found.get(f"{to}embeddings.class_embedding")) is not None:
+        named.found[f"{to}embeddings.class_embedding"] = first.flatten()
+    named.take(f"{of}pos_embed", f"{to}embeddings.position_embedding.weight", squeeze=True)
+    _timm_blocks(named, of, to, tower.num_hidden_layers)
+    named.both(f"{of}norm", f"{to}post_layernorm")
+    named.both(f"{of}head", "visual_projection")
+
+
+def _siglip_vision(named: Renaming) -> None:
     of, to = "visual.trunk.", "vision_model."
     named.both(f"{of}patch_embed.proj", f"{to}embeddings.patch_embedding")
     named.take(f"{of}pos_embed", f"{to}embeddings.position_embedding.weight", squeeze=True)
-    layer = 0
-    while f"{of}blocks.{layer}.norm1.weight" in named.tensors:
-        here, there = f"{of}blocks.{layer}.", f"{to}encoder.layers.{layer}."
-        for part in ("weight", "bias"):
-            named.split(f"{here}attn.qkv.{part}", there, part)
-        for theirs, ours in _TIMM_BLOCK.items():
-            named.both(f"{here}{theirs}", f"{there}{ours}")
-        layer += 1
+    layers = 0
+    while f"{of}blocks.{layers}.norm1.weight" in named.tensors:
+        layers += 1
+    _timm_blocks(named, of, to, layers)
     named.both(f"{of}norm", f"{to}post_layernorm")
     named.take(f"{of}attn_pool.latent", f"{to}head.probe")
     for part in ("weight", "bias"):
@@ -107,61 +126,19 @@ def _siglip_vision(named: _Renaming) -> None:
         named.both(f"{of}{theirs}", f"{to}{ours}")
 
 
-def _own_blocks(named: _Renaming, of: str, to: str, layers: int) -> None:
+def _timm_blocks(named: Renaming, of: str, to: str, layers: int) -> None:
+    for layer in range(layers):
+        here, there = f"{of}blocks.{layer}.", f"{to}encoder.layers.{layer}."
+        for part in ("weight", "bias"):
+            named.split(f"{here}attn.qkv.{part}", there, part)
+        for theirs, ours in _TIMM_BLOCK.items():
+            named.both(f"{here}{theirs}", f"{there}{ours}")
+
+
+def _own_blocks(named: Renaming, of: str, to: str, layers: int) -> None:
     for layer in range(layers):
         here, there = f"{of}resblocks.{layer}.", f"{to}encoder.layers.{layer}."
         for part in ("weight", "bias"):
             named.split(f"{here}attn.in_proj_{part}", there, part)
         for theirs, ours in _BLOCK.items():
             named.both(f"{here}{theirs}", f"{there}{ours}")
-
-
-class _Renaming:
-    """Tensors that were found, and which are missing."""
-
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        self.tensors = tensors
-        self.found: dict[str, Tensor] = {}
-        self._used: set[str] = set()
-        self._missing: list[str] = []
-
-    def _get(self, name: str) -> Tensor | None:
-        self._used.add(name)
-        if name not in self.tensors:
-            self._missing.append(name)
-        return self.tensors.get(name)
-
-    def take(self, name: str, new: str, *, transpose: bool = False, squeeze: bool = False) -> None:
-        if (tensor := self._get(name)) is not None:
-            tensor = tensor.T if transpose else tensor
-            self.found[new] = (tensor[0] if squeeze else tensor).contiguous()
-
-    def both(self, name: str, new: str) -> None:
-        for part in ("weight", "bias"):
-            self.take(f"{name}.{part}", f"{new}.{part}")
-
-    def split(self, name: str, layer: str, part: str) -> None:
-        """Queries, keys and values are three thirds of one tensor."""
-        if (tensor := self._get(name)) is not None:
-            for which, third in zip("qkv", tensor.chunk(3), strict=False):
-                self.found[f"{layer}self_attn.{which}_proj.{part}"] = third.contiguous()
-
-    def join(self, names: list[str], new: str) -> None:
-        import torch
-
-        parts = [tensor for name in names if (tensor := self._get(name)) is not None]
-        if len(parts) == len(names):
-            self.found[new] = torch.cat(parts)
-
-    def drop(self, name: str) -> None:
-        self._used.add(name)
-
-    def check(self, directory: Path) -> None:
-        unknown = sorted(self.tensors.keys() - self._used)
-        for names, fate in ((self._missing, "lacks"), (unknown, "has, which is not understood,")):
-            if names:
-                more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-                raise EncoderError(
-                    f"{directory}'s checkpoint {fate} {', '.join(names[:_NAMED])}{more}; its "
-                    "weights and open_clip_config.json do not belong together, or it is no CLIP"
-                )
