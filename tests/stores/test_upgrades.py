@@ -7,18 +7,21 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tests.support.toy import ToyEncoder
+from tests.support.toy import FusingToyEncoder, ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.common.filelock import FileLock
 from unisem.errors import CorruptStoreError, StoreError, StoreLockedError
 from unisem.images.library import ImageLibrary
+from unisem.records import EmbeddedRecord, VectorKind
 from unisem.stores.faiss import graph_schema, upgrades
 from unisem.stores.faiss.checking import check_store
 from unisem.stores.faiss.statistics import StoreStatistics
 from unisem.stores.faiss.upgrades import FORMAT, Upgrade
 from unisem.stores.graph import Entity, Mention, Relation
+from unisem.stores.vectors import MOST_VECTORS
 
 OLD = FORMAT - 1
 
@@ -249,6 +252,52 @@ def test_format_5_whose_graphs_had_no_checksums(tmp_path: Path, encoder: ToyEnco
         space.graph.link_records()  # what it was told before is not known to be found by linking
         assert [it.weight for it in space.graph.mentioned_by("a")] == [0.25]
     assert list(check_store(path, ImageLibrary(path))) == []
+
+
+def test_format_7_whose_pictures_had_the_numbers_of_fused_vectors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(MOST_VECTORS, "image", 2048)
+    rows = np.random.default_rng(0).standard_normal((2048, 48)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    counts: dict[str, dict[VectorKind, int]] = {
+        "wide": {"text": 2048, "image": 1900},
+        "full": {"image": 1792},
+        "fused": {"text": 2, "image": 3, "both": 4},
+    }
+    path, encoder = tmp_path / "old.unisem", FusingToyEncoder()
+    with SemanticSpace.open(path, encoder=encoder) as space:
+        space.add_embedded(
+            EmbeddedRecord(Record(id=id, text=id), {kind: rows[:n] for kind, n in each.items()})
+            for id, each in counts.items()
+        )
+        space.compact()
+        assert (space.store.vectors(["wide"])[0] or {})["both"].shape == (108, 48)  # the fault
+    monkeypatch.setitem(MOST_VECTORS, "image", 1792)
+    database = sqlite3.connect(path / "catalog.sqlite")
+    database.execute("UPDATE facts SET value = 7 WHERE name = 'format'")
+    database.commit()
+    database.close()
+    counts["wide"]["image"] = 1792
+    for _ in range(2):
+        with SemanticSpace.open(path, encoder=encoder) as space:
+            for id, each in counts.items():
+                (kept,) = space.store.vectors([id])
+                assert kept is not None
+                assert kept.keys() == each.keys()
+                for kind, count in each.items():
+                    np.testing.assert_array_equal(kept[kind], rows[:count])
+            ((hit,),) = space.store.search(rows[:1], k=1, match="both")
+            assert hit.record.id == "fused"
+            hits = space.store.search(rows[1800:1801], k=3, match="image")[0]
+            assert max(hit.score for hit in hits) < 0.9  # what is left out is not found
+            space.compact()
+        found = [it.text for it in check_store(path, ImageLibrary(path))]
+        assert not [text for text in found if "but no picture" not in text]  # none has any
+    assert "may have 1792 vectors of pictures; of 1 that had more, such as 'wide'," in caplog.text
+    copy = sqlite3.connect(path / "catalog.format-7.sqlite")
+    assert copy.execute("SELECT count(*) FROM vectors").fetchone() == (2048 + 1900 + 1792 + 9,)
+    copy.close()
 
 
 def test_the_registry_has_no_gaps() -> None:

@@ -17,6 +17,7 @@ call functions that may change later.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,8 +30,9 @@ from unisem.errors import CorruptStoreError, StoreError, StoreLockedError
 from unisem.stores.faiss import checksums, graph_schema
 from unisem.stores.faiss.writerlock import WriterLock
 
-FORMAT = 7
+FORMAT = 8
 """The format that this version reads and writes."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,35 @@ def _find_by_picture(database: sqlite3.Connection) -> None:
     )
 
 
+def _bound_image_vectors(database: sqlite3.Connection) -> None:
+    """Make room for fused vectors, whose numbers a record's last 256 of pictures had."""
+    most = 1792
+    first, last = most << 1, (1 << 12) - 1  # of numbers within a record, of which pictures' are odd
+    wide = database.execute(
+        "SELECT id, row FROM records"
+        " WHERE EXISTS (SELECT 1 FROM vectors WHERE vector_id = row << 12 | ?)"
+        " AND EXISTS (SELECT 1 FROM vectors"
+        " WHERE vector_id BETWEEN row << 12 | ? AND row << 12 | ? AND vector_id & 1)",
+        (first - 1, first, last),  # with its last but 256, a record has no fused ones
+    ).fetchall()
+    if not wide:
+        return
+    database.executemany(
+        "DELETE FROM vectors WHERE vector_id BETWEEN ? AND ? AND vector_id & 1",
+        ((row << 12 | first, row << 12 | last) for _, row in wide),
+    )
+    # An index that has them is of another past, and is built anew.
+    database.execute("DELETE FROM epochs")
+    database.execute("INSERT INTO epochs VALUES (0, lower(hex(randomblob(16))))")
+    _log.warning(
+        "a record may have %d vectors of pictures; of %d that had more, such as %r, the others are "
+        "in the copy of the catalogue alone",
+        most,
+        len(wide),
+        wide[0][0],
+    )
+
+
 UPGRADES: tuple[Upgrade, ...] = (
     Upgrade(2, "vectors of removed records leave the disk later", _let_vectors_wait),
     Upgrade(
@@ -113,6 +144,12 @@ UPGRADES: tuple[Upgrade, ...] = (
         keeps_graph=False,
     ),
     Upgrade(7, "records are found by their pictures", _find_by_picture, keeps_rows=True),
+    Upgrade(
+        8,
+        "numbers of fused vectors are no picture's any more",
+        _bound_image_vectors,
+        keeps_rows=True,
+    ),
 )
 """Every step there is, ascending, without gaps."""
 
