@@ -18,7 +18,7 @@ from tests.support.captioners import ColourCaptioner
 from tests.support.examples import examples
 from tests.support.pictures import noise, solid
 from tests.support.recognizers import ColourRecognizer
-from tests.support.toy import COLOURS, ToyEncoder
+from tests.support.toy import COLOURS, FusingToyEncoder, ToyEncoder
 from unisem import IngestReport, Record, SemanticSpace
 from unisem.images.reference import ImageRef
 from unisem.ingest.moves import Moves
@@ -659,3 +659,35 @@ def test_a_link_of_any_name_makes_no_file_another_folder_s(
         (folder / "x").symlink_to(tmp_path / "else" / "y")
         (folder / "a.png").unlink()
         assert space.add_folder(folder).gone == ("photos/a.png",)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_fused_vectors_of_captions_that_no_file_has_follow_their_picture(
+    tmp_path: Path, interrupted: bool
+) -> None:
+    folder, encoder = tmp_path / "photos", FusingToyEncoder()
+    folder.mkdir()
+    for colour in ("red", "green", "blue"):
+        solid(colour).save(folder / f"{colour}.png")
+    with SemanticSpace.open(tmp_path / "s.unisem", encoder=encoder) as space:
+        space.add_folder(folder)
+        space.caption(ColourCaptioner())
+        before = space.store.vectors([f"photos/{name}.png" for name in ("red", "green", "blue")])
+        made = encoder.pairs_encoded
+        assert made == 3
+        swapped(folder, "red.png", "green.png")
+        (folder / "blue.png").rename(folder / "azure.png")
+        if interrupted:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("unisem.ingest.moves.Moves.settle", _interrupt)
+                with pytest.raises(KeyboardInterrupt):
+                    space.add_folder(folder)
+        space.add_folder(folder)
+        after = space.store.vectors([f"photos/{name}.png" for name in ("green", "red", "azure")])
+        for old, new in zip(before, after, strict=True):
+            assert old is not None
+            assert new is not None
+            assert new.keys() == old.keys() == {"text", "image", "both"}
+            for kind, rows in new.items():
+                np.testing.assert_array_equal(rows, old[kind])
+        assert encoder.pairs_encoded == made  # none is made anew

@@ -20,7 +20,7 @@ from PIL import Image
 
 from tests.support.pictures import noise
 from tests.support.processes import script
-from tests.support.toy import ToyEncoder
+from tests.support.toy import FusingToyEncoder, ToyEncoder
 from tests.support.waiting import until
 from unisem import IngestReport, SemanticSpace
 from unisem.encoders import Encoder
@@ -171,6 +171,19 @@ def test_mini_gives_the_same_to_the_bit(cluster: Any, tmp_path: Path, folder: Pa
 
 
 @pytest.mark.parametrize("actors", [1, 2])
+@pytest.mark.parametrize("load", [FusingToyEncoder, ToyEncoder])
+def test_pictures_with_other_captions_have_what_one_process_gives_them(
+    cluster: Any, tmp_path: Path, folder: Path, load: type[ToyEncoder]
+) -> None:
+    places = {tmp_path / "one.unisem": None, tmp_path / "many.unisem": RayIngestion(load=load)}
+    for changed in (False, True):
+        for number in range(0, COUNT, 7 if changed else COUNT):
+            (folder / f"{number:03}.txt").write_text(f"another picture, {number}")
+        found = [taken_in(path, folder, ray, load())[1] for path, ray in places.items()]
+        assert found[0] == found[1]
+    assert ("both" in found[1]["photos/007.png"][1]) is (load is FusingToyEncoder)
+
+
 def test_an_actor_that_dies_costs_nothing(
     cluster: Any, tmp_path: Path, folder: Path, diary: Path, actors: int
 ) -> None:

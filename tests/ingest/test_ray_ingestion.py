@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.support.pictures import noise
-from tests.support.toy import ToyEncoder
+from tests.support.toy import FusingToyEncoder, ToyEncoder
 from unisem import SemanticSpace
 from unisem.errors import ClusterError, EncoderMismatchError, ImageError
 from unisem.images.library import ImageLibrary
@@ -93,11 +94,31 @@ def test_a_parcel_comes_back_in_order_and_a_bad_picture_costs_itself(tmp_path: P
         noise(number).save(file)
     images = [file.read_bytes() for file in files]
     embedder = ParcelEmbedder(ToyEncoder, encoder.fingerprint)
-    made = embedder.embed(Parcel(["red", "blue"], [images[0], b"nothing", images[2]], [None] * 3))
+    sent: list[bytes | ImageRef] = [images[0], b"nothing", images[2]]
+    made = embedder.embed(Parcel(["red", "blue"], sent, [None] * 3, [True] * 3))
     assert (made.texts == encoder.encode_texts(["red", "blue"])).all()
     assert (made.images == encoder.encode_images([images[0], images[2]])).all()
     assert list(made.faults) == [1]
     assert isinstance(made.faults[1], ImageError)
+
+
+def test_a_picture_whose_caption_alone_changed_is_looked_at_for_a_fused_vector(
+    tmp_path: Path,
+) -> None:
+    noise(0).save(tmp_path / "a.png")
+    image = (tmp_path / "a.png").read_bytes()
+    parcel = Parcel([], [image, image], ["red", None], [False, True])
+    encoder = FusingToyEncoder()
+    made = ParcelEmbedder(lambda: encoder, encoder.fingerprint).embed(parcel)
+    assert (encoder.images_encoded, encoder.pairs_encoded) == (1, 1)
+    assert (made.images[0], made.fused[1]) == (None, None)
+    np.testing.assert_array_equal(made.fused[0], encoder.encode_pairs(["red"], [image])[0])
+    np.testing.assert_array_equal(made.images[1], encoder.encode_images([image])[0])
+    plain = ParcelEmbedder(ToyEncoder, ToyEncoder().fingerprint)
+    made = plain.embed(Parcel([], [b"not even opened", image], ["red", "red"], [False, True]))
+    assert (made.faults, made.fused) == ({}, [None, None])
+    assert made.images[0] is made.looks[0] is None
+    assert made.looks[1] is not None
 
 
 def test_an_actor_reads_only_the_picture_whose_digest_was_taken(tmp_path: Path) -> None:
@@ -105,9 +126,9 @@ def test_an_actor_reads_only_the_picture_whose_digest_was_taken(tmp_path: Path) 
     noise(0).save(file)
     image = ImageRef(path=file, root=tmp_path).inspected()
     embedder = ParcelEmbedder(ToyEncoder, ToyEncoder().fingerprint)
-    assert not embedder.embed(Parcel([], [image], [None])).faults
+    assert not embedder.embed(Parcel([], [image], [None], [True])).faults
     noise(1).save(file)
-    made = embedder.embed(Parcel([], [image], [None]))
+    made = embedder.embed(Parcel([], [image], [None], [True]))
     assert made.faults[0].summary == CHANGED
     assert len(made.images) == 0
 
@@ -115,7 +136,7 @@ def test_an_actor_reads_only_the_picture_whose_digest_was_taken(tmp_path: Path) 
 def test_an_actor_with_another_encoder_embeds_nothing() -> None:
     embedder = ParcelEmbedder(ToyEncoder, ToyEncoder(seed=1).fingerprint)
     with pytest.raises(EncoderMismatchError, match="put the same files on both"):
-        embedder.embed(Parcel(["red"], [], []))
+        embedder.embed(Parcel(["red"], [], [], []))
 
 
 def test_batches_that_travel_are_bounded_by_their_bytes() -> None:

@@ -9,9 +9,10 @@ from unisem.captions import keeping_caption
 from unisem.errors import StoreError
 from unisem.ingest.by_hand import keeping_added
 from unisem.ingest.likeness import content_of
+from unisem.ingest.predecessors import Vectors, of_caption
 from unisem.ingest.unsettled import is_unsettled, settled
 from unisem.recognition.words import is_read, still_words, words_again, words_of
-from unisem.records import EmbeddedRecord, Record, Vector, VectorKind
+from unisem.records import EmbeddedRecord, Record
 from unisem.stores import Store
 from unisem.stores.selection import Selection
 
@@ -42,7 +43,7 @@ class Moves:
         gone: Sequence[tuple[Record, str]],
         replaced: Mapping[str, Record],
         elsewhere: Mapping[str, str],
-        captions: Mapping[str, Vector],
+        captions: Mapping[str, Vectors],
         unsettled: Collection[str],
     ) -> None:
         self._store = store
@@ -94,7 +95,7 @@ class Moves:
             if is_unsettled(record)
         )
 
-    def _stored(self, names: Collection[str]) -> Iterator[tuple[Record, dict[VectorKind, Vector]]]:
+    def _stored(self, names: Collection[str]) -> Iterator[tuple[Record, Vectors]]:
         ids = sorted(names)
         for start in range(0, len(ids), _TOGETHER):
             some = ids[start : start + _TOGETHER]
@@ -127,7 +128,7 @@ class Moves:
     def _given(
         self,
         record: Record,
-        vectors: dict[VectorKind, Vector],
+        vectors: Vectors,
         givers: Sequence[Record],
         words: Mapping[str, list[EmbeddedRecord]],
         renamed: dict[str, str],
@@ -138,12 +139,11 @@ class Moves:
         for old in givers:
             captioned = keeping_caption(old, keeping_added(old, new))
             if captioned.text != new.text:
-                caption = self._caption(old)
-                if caption is None:
+                caption = self._caption(old)  # of the same picture, so its fused vector as well
+                if "text" not in caption:
                     captioned = keeping_added(old, new)
                 else:
-                    own["text"] = caption
-                    own.pop("both", None)  # of another caption
+                    own = {kind: rows for kind, rows in own.items() if kind == "image"} | caption
             new = captioned
             if is_read(old) and not is_read(new) and content_of(old) == content_of(new):
                 new, again = words_again(new, old, [it.record for it in words[old.id]])
@@ -164,13 +164,13 @@ class Moves:
         vectors = self._store.vectors([it.id for it in own])
         return [EmbeddedRecord(it, rows) for it, rows in zip(own, vectors, strict=True) if rows]
 
-    def _caption(self, old: Record) -> Vector | None:
-        """The vector of a caption that no file has."""
+    def _caption(self, old: Record) -> Vectors:
+        """The vectors of a caption that no file has."""
         if old.id in self._captions:
             return self._captions[old.id]
         if old.id in self._replaced:
-            return None
-        return (self._store.vectors([old.id])[0] or {}).get("text")
+            return {}
+        return of_caption(self._store.vectors([old.id])[0] or {})
 
 
 def _led(links: Mapping[str, str], renamed: Mapping[str, str]) -> dict[str, str]:

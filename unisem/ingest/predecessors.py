@@ -43,8 +43,8 @@ class Predecessors:
         """The stored records in whose place there is another content now, by id."""
         self.looks: dict[str, str] = {}
         """How pictures look whose vectors were found, by digest: they are not decoded again."""
-        self.captions: dict[str, Vector] = {}
-        """The vectors of their captions, of those whose caption no file has."""
+        self.captions: dict[str, Vectors] = {}
+        """The vectors of their captions, of those whose caption no file has; fused ones, too."""
 
     def knows(self, record: Record) -> bool:
         """Whether some record has, or had, the content of this new one."""
@@ -53,9 +53,11 @@ class Predecessors:
         with self._lock:
             return known or content in self._let_go
 
-    def caption(self, old: Record) -> Vector | None:
-        """The vector of a stored picture's caption that no file has."""
-        return (self._store.vectors([old.id])[0] or {}).get("text") if is_of_no_file(old) else None
+    def caption(self, old: Record) -> Vectors:
+        """A stored picture's vectors of a caption that no file has; fused ones, too."""
+        if not is_of_no_file(old):
+            return {}
+        return of_caption(self._store.vectors([old.id])[0] or {})
 
     def recover(self, record: Record) -> None:
         """Learn from a stored record what was in its place before."""
@@ -64,7 +66,7 @@ class Predecessors:
             return
         if len(self.replaced) < _KEPT or added_to(old) or old.links:
             self.replaced[old.id] = old
-        if caption is not None:
+        if caption:
             self.captions[old.id] = caption
 
     def replace(self, old: Record) -> None:
@@ -75,7 +77,7 @@ class Predecessors:
         if known is not None:
             self.remember([(old, known)])
             if is_of_no_file(old) and "text" in known:
-                self.captions[old.id] = known["text"]
+                self.captions[old.id] = of_caption(known)
         if len(self.replaced) < _KEPT or added_to(old):
             self.replaced[old.id] = old
 
@@ -134,6 +136,11 @@ class Predecessors:
                         if self._reader.knows(record):
                             noted(self._ids, content_of(record), record.id)
             return self._ids
+
+
+def of_caption(vectors: Vectors) -> Vectors:
+    """Those of a picture's vectors that depend on its caption."""
+    return {kind: rows for kind, rows in vectors.items() if kind != "image"}
 
 
 def noted(ids: dict[bytes, str | list[str]], content: bytes, name: str) -> None:

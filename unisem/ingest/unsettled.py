@@ -16,7 +16,9 @@ import numpy as np
 
 from unisem.ingest.by_hand import added_to, without
 from unisem.ingest.likeness import UNSETTLED
-from unisem.records import Record, Vector
+from unisem.records import Record, Vector, VectorKind
+
+_CAPTION: dict[VectorKind, str] = {"text": "caption", "both": "fused"}  # keys of payloads
 
 
 def is_unsettled(record: Record) -> bool:
@@ -41,13 +43,13 @@ def keeping_waiting(old: Record, new: Record) -> Record:
     return replace(new, payload={**new.payload, UNSETTLED: old.payload[UNSETTLED]})
 
 
-def in_place_of(old: Record, new: Record, caption: Vector | None) -> Record:
+def in_place_of(old: Record, new: Record, caption: Mapping[VectorKind, Vector]) -> Record:
     """What replaces a record of another content, which waits in it.
 
     Args:
         old: As it is stored; what waits in it waits further.
         new: What takes its place.
-        caption: The vector of the old one's caption, if no file has that.
+        caption: The old one's vectors of its caption, if no file has that; the fused one, too.
     """
     waiting: dict[str, Any]
     if waiting_in(old) is not None:
@@ -60,7 +62,7 @@ def in_place_of(old: Record, new: Record, caption: Vector | None) -> Record:
             "metadata": dict(old.metadata),
             "links": dict(old.links),
             "payload": without(old.payload, UNSETTLED),
-            "caption": None if caption is None else caption.tolist(),
+            **{_CAPTION[kind]: rows.tolist() for kind, rows in caption.items()},
         }
     return replace(new, payload={**new.payload, UNSETTLED: waiting})
 
@@ -83,8 +85,9 @@ def waiting_in(record: Record) -> Record | None:
     )
 
 
-def caption_waiting_in(record: Record) -> Vector | None:
-    """The vector of the caption of what waits in a record, if no file has that."""
-    it = record.payload.get(UNSETTLED)
-    row = it.get("caption") if isinstance(it, Mapping) else None
-    return np.asarray(row, np.float32) if isinstance(row, list) else None
+def caption_waiting_in(record: Record) -> dict[VectorKind, Vector]:
+    """The vectors of the caption of what waits in a record, if no file has that."""
+    waiting = record.payload.get(UNSETTLED)
+    it = waiting if isinstance(waiting, Mapping) else {}
+    found = {kind: it.get(name) for kind, name in _CAPTION.items()}
+    return {kind: np.asarray(it, np.float32) for kind, it in found.items() if isinstance(it, list)}

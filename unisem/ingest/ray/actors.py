@@ -224,7 +224,8 @@ class _Crew:
         words = [batch.items[at].record.text or "" for at in texts]
         shown = [batch.items[at] for at in images]
         captions = [item.record.text if item.wants_both else None for item in shown]
-        parcel = self._ray.put(Parcel(words, sent, captions))
+        wanted = [item.wants_image for item in shown]
+        parcel = self._ray.put(Parcel(words, sent, captions, wanted))
         # What is put here outlives the machine that works on it.
         self._waiting.append(_Part(batch, texts, images, parcel))
         batch.missing += 1
@@ -331,12 +332,15 @@ class _Crew:
             items[at] = _with(items[at], "text", row)
         good = [at for number, at in enumerate(part.images) if number not in made.faults]
         for at, row, fused, look in zip(good, made.images, made.fused, made.looks, strict=True):
-            record = items[at].record
-            assert record.image is not None
-            record = record.with_image(replace(record.image, look=look))
+            if look is not None:
+                record = items[at].record
+                assert record.image is not None
+                record = record.with_image(replace(record.image, look=look))
+                items[at] = replace(items[at], record=record)
             if fused is not None:  # asked for by the item as it was sent
                 items[at] = _with(items[at], "both", fused)
-            items[at] = _with(replace(items[at], record=record), "image", row)
+            if row is not None:
+                items[at] = _with(items[at], "image", row)
         again: dict[int, bytes] = {}
         for number, fault in made.faults.items():
             at = part.images[number]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -32,11 +32,13 @@ class Parcel:
         images: Pictures' files as bytes, or where to read them; then with their digests.
         captions: For each picture its text, if a fused vector of both is wanted where there are
             such.
+        wanted: For each picture whether its own vector is.
     """
 
     texts: list[str]
     images: list[bytes | ImageRef]
     captions: list[str | None]
+    wanted: list[bool]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,17 +47,18 @@ class EmbeddedParcel:
 
     Attributes:
         texts: ``(n, d)`` float32 unit rows, one a text.
-        images: Of the pictures that can be used, in order: ``(d,)``, of several frames ``(n, d)``.
+        images: Of the pictures that can be used, in order: ``(d,)``, of several frames ``(n, d)``;
+            ``None`` where none was wanted.
         fused: The same of these with their captions; ``None`` where there is none.
-        looks: How these look, see `unisem.images.looks`.
+        looks: How these look, see `unisem.images.looks`; ``None`` where it was not looked.
         faults: What is wrong with the others, by their positions.
         seconds: How long it took.
     """
 
     texts: Vector
-    images: list[Vector]
+    images: list[Vector | None]
     fused: list[Vector | None]
-    looks: list[str]
+    looks: list[str | None]
     faults: dict[int, ImageError]
     seconds: float
 
@@ -103,34 +106,44 @@ class ParcelEmbedder:
         faults: dict[int, ImageError] = {}
         ready: list[list[Image.Image]] = []
         captions: list[str | None] = []
-        for position, found in enumerate(_prepared(encoder, parcel.images)):
+        wanted: list[bool] = []
+        said = parcel.captions if encoder.fuses else [None] * len(parcel.images)
+        for position, found in enumerate(_prepared(encoder, parcel, said)):
             if isinstance(found, ImageError):
                 faults[position] = found
             else:
                 ready.append(found)
-                captions.append(parcel.captions[position] if encoder.fuses else None)
+                captions.append(said[position])
+                wanted.append(parcel.wanted[position])
         texts = np.empty((0, encoder.dimension), np.float32)
         rows = iter(texts)
         if parcel.texts:
             texts = rows_of(encoder, encoder.encode_texts(parcel.texts))
-        if frames := [frame for image in ready for frame in image]:
+        alone = [image if is_wanted else [] for image, is_wanted in zip(ready, wanted, strict=True)]
+        if frames := [frame for image in alone for frame in image]:
             rows = iter(rows_of(encoder, encoder.encode_prepared(frames)))
-        images = [one_or_several([next(rows) for _ in image]) for image in ready]
+        images = [one_or_several([next(rows) for _ in it]) if it else None for it in alone]
         pairs = [
             (text, image) for text, image in zip(captions, ready, strict=True) if text is not None
         ]
         joined = fused_of(encoder, pairs)
         fused = [None if text is None else next(joined) for text in captions]
-        looks = [look_of(side_by_side(image)) for image in ready]
+        looks = [look_of(side_by_side(image)) if image else None for image in ready]
         return EmbeddedParcel(texts, images, fused, looks, faults, time.perf_counter() - started)
 
 
 def _prepared(
-    encoder: Encoder, images: list[bytes | ImageRef]
+    encoder: Encoder, parcel: Parcel, captions: Sequence[str | None]
 ) -> Iterator[list[Image.Image] | ImageError]:
-    """Each picture's frames as the encoder wants them, or why it cannot be used, in order."""
+    """Each picture's frames as the encoder wants them, or why it cannot be used, in order.
 
-    def prepare(image: bytes | ImageRef) -> list[Image.Image] | ImageError:
+    None of a picture that was sent for a fused vector to an encoder that makes none.
+    """
+
+    def prepare(position: int) -> list[Image.Image] | ImageError:
+        image = parcel.images[position]
+        if not parcel.wanted[position] and captions[position] is None:
+            return []
         try:
             data = image if isinstance(image, bytes) else image.read_verified()
             return list(frames_for(encoder, data))
@@ -139,7 +152,7 @@ def _prepared(
 
     with workers("unisem-decode") as pool:
 
-        def job(image: bytes | ImageRef) -> Future[list[Image.Image] | ImageError]:
-            return pool.submit(prepare, image)
+        def job(position: int) -> Future[list[Image.Image] | ImageError]:
+            return pool.submit(prepare, position)
 
-        yield from in_order(map(job, images), _AHEAD)
+        yield from in_order(map(job, range(len(parcel.images))), _AHEAD)

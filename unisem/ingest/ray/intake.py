@@ -35,7 +35,7 @@ class RayIntake(Intake):
         self._actors = actors
 
     def _fuses(self) -> bool:
-        return False  # which the actors know; no picture is sent for a fused vector alone
+        return True  # for all that is known here: to ask the encoder would load its weights
 
     def _for_encoder(self, data: bytes) -> tuple[tuple[Image.Image, ...], bytes | None]:
         return (), data
