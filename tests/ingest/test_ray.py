@@ -163,14 +163,6 @@ def test_a_cluster_gives_what_one_process_gives(
     assert again[1] == there[1]
 
 
-def test_mini_gives_the_same_to_the_bit(cluster: Any, tmp_path: Path, folder: Path) -> None:
-    ray = RayIngestion(actors=2, cpus=0.5)
-    here = taken_in(tmp_path / "here.unisem", folder, None, "mini")
-    there = taken_in(tmp_path / "there.unisem", folder, ray, "mini")
-    assert there == here
-
-
-@pytest.mark.parametrize("actors", [1, 2])
 @pytest.mark.parametrize("load", [FusingToyEncoder, ToyEncoder])
 def test_pictures_with_other_captions_have_what_one_process_gives_them(
     cluster: Any, tmp_path: Path, folder: Path, load: type[ToyEncoder]
@@ -184,6 +176,14 @@ def test_pictures_with_other_captions_have_what_one_process_gives_them(
     assert ("both" in found[1]["photos/007.png"][1]) is (load is FusingToyEncoder)
 
 
+def test_mini_gives_the_same_to_the_bit(cluster: Any, tmp_path: Path, folder: Path) -> None:
+    ray = RayIngestion(actors=2, cpus=0.5)
+    here = taken_in(tmp_path / "here.unisem", folder, None, "mini")
+    there = taken_in(tmp_path / "there.unisem", folder, ray, "mini")
+    assert there == here
+
+
+@pytest.mark.parametrize("actors", [1, 2])
 def test_an_actor_that_dies_costs_nothing(
     cluster: Any, tmp_path: Path, folder: Path, diary: Path, actors: int
 ) -> None:
