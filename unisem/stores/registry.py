@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,13 +75,21 @@ def known_kinds() -> list[str]:
 
 
 def _installed() -> EntryPoints:
-    from importlib.metadata import entry_points  # a tenth of a second, and seldom needed
+    return _installed_on(tuple(sys.path))
+
+
+@lru_cache(maxsize=1)
+def _installed_on(path: tuple[str, ...]) -> EntryPoints:
+    """Kept, as it reads a file of each package there is: a tenth of a second."""
+    from importlib.metadata import entry_points
 
     return entry_points(group=_GROUP)
 
 
 def kind_at(directory: Path) -> StoreKind | None:
     """The kind of the store that a directory holds, known by its file; ``None`` for none."""
+    if not directory.is_dir():
+        return None
     for name in known_kinds():
         kind = kind_named(name)
         if kind.file is not None and (directory / kind.file).exists():
