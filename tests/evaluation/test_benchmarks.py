@@ -173,13 +173,13 @@ def test_beir(tmp_path: Path) -> None:
     [
         ("queries.jsonl", '{"query_id": "0", "text": "again"}', "queries.jsonl:19: the id '0' is"),
         ("queries.jsonl", '{"text": "no id"}', "needs a string or a whole number as query_id"),
-        ("queries.jsonl", "{", "queries.jsonl:19 is not JSON"),
+        ("queries.jsonl", "{", "queries.jsonl:19: is not JSON"),
         ("queries.jsonl", '{"query_id": "x"}', "has neither text nor image"),
         ("mixed_corpus.jsonl", '{"corpus_id": "x", "text": 7}', "title and text must be strings"),
         (
             "mixed_corpus.jsonl",
             '{"corpus_id": "x", "image": {"bytes": ""}}',
-            "image must be a path",
+            "image must have bytes",
         ),
         (
             "mixed_corpus.jsonl",
@@ -365,5 +365,5 @@ def test_an_endless_line_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     folder = texts_alone(tmp_path / "ArguAna")
     with (folder / "corpus.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps({"_id": "long", "text": "x" * 5000}) + "\n")
-    with pytest.raises(BenchmarkError, match=r"corpus.jsonl:31 has more than 1,000 characters"):
+    with pytest.raises(BenchmarkError, match=r"corpus.jsonl:31: has more than 1,000 characters"):
         read_benchmark(folder)

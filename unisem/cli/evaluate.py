@@ -78,6 +78,14 @@ def evaluate(
         str | None,
         typer.Option(metavar="NAME", help="Whose judgements. [test]", rich_help_panel=_BENCHMARKS),
     ] = None,
+    subset: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of a benchmark with several; may be repeated. [all]",
+            rich_help_panel=_BENCHMARKS,
+        ),
+    ] = None,
     ignore_identical_ids: Annotated[
         bool,
         typer.Option(
@@ -136,11 +144,11 @@ def evaluate(
         )
     if zero_shot is None and templates is not None:
         raise typer.BadParameter("is of --zero-shot", param_hint="--templates")
-    ours = split is not None or ignore_identical_ids
+    ours = split is not None or subset is not None or ignore_identical_ids
     if not folders and (ours or (mteb is not None and zero_shot is None)):
         raise typer.BadParameter(
-            f"{data} holds no benchmark (queries.jsonl, corpus.jsonl, qrels); leave out --split, "
-            "--ignore-identical-ids and --mteb",
+            f"{data} holds no benchmark (queries, corpus and qrels, as JSON Lines or Parquet); "
+            "leave out --split, --subset, --ignore-identical-ids and --mteb",
             param_hint="--data",
         )
     if cache is None and (data.suffix.lower() == ".tar" or any(data.glob("*.tar"))):
@@ -157,12 +165,20 @@ def evaluate(
         evaluate_benchmarks,
         evaluate_zero_shot,
         read_benchmark,
+        subsets_of,
     )
     from unisem.evaluation import evaluate as run
 
     benchmarks = [
-        read_benchmark(folder, split=split, ignore_identical_ids=ignore_identical_ids)
+        read_benchmark(
+            folder,
+            split=split,
+            subset=one,
+            ignore_identical_ids=ignore_identical_ids,
+            unpack_to=None if cache is None else cache / "pictures",
+        )
         for folder in folders
+        for one in (subset or subsets_of(folder))
     ]
     options = EvaluationOptions(
         ks=tuple(ks or (1, 5, 10)),
@@ -222,12 +238,17 @@ def evaluate(
     for one in benchmarks:
         if one.empty:
             note(
-                f"{plain(one.name)}: {one.empty:,} documents have neither text nor picture; "
-                f"{one.unfindable:,} judgements want them, and count as never found"
+                f"{plain(one.title)}: {one.empty:,} documents have neither text nor picture; "
+                "they were left out"
+            )
+        if one.unfindable:
+            note(
+                f"{plain(one.title)}: {one.unfindable:,} judgements want what is not there; that "
+                "counts as never found"
             )
         if one.unanswered:
             note(
-                f"{plain(one.name)}: {one.unanswered:,} judged queries have no relevant document; "
+                f"{plain(one.title)}: {one.unanswered:,} judged queries have no relevant document; "
                 "they were not asked"
             )
     write_files(found, as_json, report)

@@ -12,9 +12,10 @@ from unisem.common.lazy import lazy_names
 if TYPE_CHECKING:
     from unisem.evaluation.asked_queries import AskedQuery as AskedQuery
     from unisem.evaluation.asked_queries import read_queries as read_queries
+    from unisem.evaluation.benchmark_files import benchmark_folders as benchmark_folders
+    from unisem.evaluation.benchmark_files import subsets_of as subsets_of
     from unisem.evaluation.benchmark_run import evaluate_benchmarks as evaluate_benchmarks
     from unisem.evaluation.benchmark_run import mteb_results as mteb_results
-    from unisem.evaluation.benchmarks import benchmark_folders as benchmark_folders
     from unisem.evaluation.benchmarks import read_benchmark as read_benchmark
     from unisem.evaluation.bootstrap import bootstrap_interval as bootstrap_interval
     from unisem.evaluation.class_names import ClassNames as ClassNames

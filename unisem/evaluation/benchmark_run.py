@@ -17,7 +17,7 @@ from unisem.evaluation.asking import Asking
 from unisem.evaluation.benchmarks import Benchmark
 from unisem.evaluation.embeddings import Embeddings, Progress
 from unisem.evaluation.means import means_of_others, unit_or_zero
-from unisem.evaluation.mteb import MtebResult
+from unisem.evaluation.mteb import DEFAULT, MtebResult
 from unisem.evaluation.options import EvaluationOptions
 from unisem.evaluation.report import DataSummary, Report
 from unisem.evaluation.results import Measured, report_of
@@ -115,10 +115,10 @@ def _checked(benchmarks: Sequence[Benchmark], progress: Progress | None) -> list
                     done += image is not None
                     if progress is not None:
                         progress("checking", done, total)
-            parts.append(tuple(_renamed(record, one.name) for record in kept))
+            parts.append(tuple(_renamed(record, one.title) for record in kept))
         relevant = {
-            _within(query, one.name): {
-                _within(document, one.name): gain for document, gain in wanted.items()
+            _within(query, one.title): {
+                _within(document, one.title): gain for document, gain in wanted.items()
             }
             for query, wanted in one.relevant.items()
         }
@@ -198,7 +198,7 @@ def task_of(benchmark: Benchmark, how: str = "") -> RetrievalTask:
     first = [min(wanted) for wanted in relevant]
     _, groups = np.unique(first, return_inverse=True)
     return RetrievalTask(
-        f"{benchmark.name}, {how}" if how else benchmark.name,
+        f"{benchmark.title}, {how}" if how else benchmark.title,
         benchmark.queries,
         benchmark.documents,
         tuple(relevant),
@@ -232,10 +232,11 @@ def mteb_results(
     return [
         MtebResult(
             task=one.name,
-            scores=found[one.name],
+            scores=found[one.title],
             main_score="ndcg_at_10",
             revision=one.digest,
             split=one.split,
+            subset=one.subset or DEFAULT,
             languages=languages,
             seconds=round(report.encoder.seconds, 3) if len(benchmarks) == 1 else None,
         )
@@ -269,4 +270,5 @@ def _summary(name: str, benchmarks: Sequence[Benchmark], texts: int, images: int
             repr(sorted((query, sorted(w.items())) for query, w in one.relevant.items())).encode()
         )
     judged = sum(len(wanted) for one in benchmarks for wanted in one.relevant.values())
-    return DataSummary(name, digest.hexdigest(), judged, judged, images, texts, 0, 0)
+    skipped = tuple(item for one in benchmarks for item in one.skipped)
+    return DataSummary(name, digest.hexdigest(), judged, judged, images, texts, 0, 0, skipped)

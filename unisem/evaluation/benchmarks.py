@@ -1,36 +1,39 @@
 """`Benchmark`: queries, documents and judgements of a folder, as MixBench, BEIR and MTEB have them.
 
-A folder holds ``queries.jsonl``, ``mixed_corpus.jsonl`` or else ``corpus.jsonl``, and judgements:
-``qrels/SPLIT.tsv`` of a split; or ``qrels.tsv``, ``qrels/qrels.tsv`` or ``qrels/test.tsv``; the
-same as ``.jsonl``. Pictures are named relative to its folder ``images``, or to the folder itself.
-Sources: MixBench (https://arxiv.org/abs/2507.19054), BEIR (https://arxiv.org/abs/2104.08663).
+Where they lie is `BenchmarkFiles`. Pictures are named relative to the folder's ``images``, or to
+the folder itself; in Parquet they may be there as bytes. Sources: MixBench
+(https://arxiv.org/abs/2507.19054), BEIR (https://arxiv.org/abs/2104.08663), MTEB
+(https://arxiv.org/abs/2210.07316).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
+from unisem.common.skipped import Skipped
 from unisem.errors import BenchmarkError, ImageError, RecordError
+from unisem.evaluation.benchmark_files import BenchmarkFiles
 from unisem.images.reference import ImageRef
-from unisem.readers.tables import Row, TableError, csv_rows, json_rows
+from unisem.pairs.sources.unpacking import Unpacked
+from unisem.readers.parquet_tables import MISSING, ParquetTable
+from unisem.readers.tables import Row, Rows, TableError, csv_rows, json_rows
 from unisem.records import Record
 
-QUERIES = "queries.jsonl"
-_CORPORA = ("mixed_corpus.jsonl", "corpus.jsonl")
-_SUFFIXES = (".tsv", ".jsonl")
-_JUDGEMENTS = tuple(
-    name + suffix for suffix in _SUFFIXES for name in ("qrels", "qrels/qrels", "qrels/test")
-)
 _QUERY_ID = ("query_id", "query-id", "_id", "id")
 _DOCUMENT_ID = ("corpus_id", "corpus-id", "_id", "id")
+_CONTENT = ("text", "query", "image", "title")
+_JUDGEMENT = (_QUERY_ID[:2], _DOCUMENT_ID[:2], ("score",))
+_TOLERATED = 1000  # rows, of which one may be bad
+_LONGEST = 1 << 24  # characters of a text or an id, as of a line
 
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """One benchmark as read; no picture has been opened.
+    """One benchmark as read; no picture has been decoded.
 
     Attributes:
         name: Its folder's.
@@ -40,11 +43,13 @@ class Benchmark:
         split: Whose judgements these are.
         empty: How many rows of the corpus have neither text nor picture; they are not among the
             documents.
-        unfindable: How many judgements want one of those. They are in ``relevant``, so that what
-            is wanted and cannot be found counts as never found.
+        unfindable: How many judgements want what is not among the documents. They are in
+            ``relevant``, so that what is wanted and cannot be found counts as never found.
         unanswered: How many queries are judged, but have no relevant document; they are not asked.
         ignore_identical_ids: Whether a query never finds the document of its own id.
-        digest: SHA-256 over the three files; pictures are in it by their names only.
+        digest: SHA-256 over the files; pictures outside them are in it by their names only.
+        subset: Which of the folder's, a language perhaps; ``None`` if it has but one.
+        skipped: Rows that could not be used, at most one in a thousand.
     """
 
     name: str
@@ -57,78 +62,219 @@ class Benchmark:
     digest: str = field(default="", repr=False)
     empty: int = 0
     unfindable: int = 0
+    subset: str | None = None
+    skipped: tuple[Skipped, ...] = field(default=(), repr=False)
 
-
-def benchmark_folders(folder: Path) -> list[Path]:
-    """The folder itself, or those in it, that hold a benchmark; none if it is something else."""
-    if (folder / QUERIES).is_file():
-        return [folder]
-    if not folder.is_dir():
-        return []
-    return sorted(path.parent for path in folder.glob(f"*/{QUERIES}") if path.is_file())
+    @property
+    def title(self) -> str:
+        """Its name, and its subset's if it is one of several."""
+        return self.name if self.subset is None else f"{self.name}, {self.subset}"
 
 
 def read_benchmark(
-    folder: Path, *, split: str | None = None, ignore_identical_ids: bool = False
+    folder: Path,
+    *,
+    split: str | None = None,
+    subset: str | None = None,
+    ignore_identical_ids: bool = False,
+    unpack_to: Path | None = None,
 ) -> Benchmark:
     """Read a benchmark, strictly: a row less would be another benchmark.
 
+    A row that is malformed, a picture that is none, a judgement of something that is not there:
+    of a thousand one is passed over and told in ``skipped``, more are an error that names the
+    first.
+
     Args:
-        folder: See the module.
-        split: Whose judgements, ``"dev"``; if ``None``, those of the files that the module names.
+        folder: See `BenchmarkFiles`.
+        split: Whose judgements, ``"dev"``; if ``None``, those that `BenchmarkFiles` names.
+        subset: Which of the folder's, ``"de"``, if it has several.
         ignore_identical_ids: A query does not find the document of its own id, as BEIR has it for
             its sets whose queries are documents (ArguAna, Quora).
+        unpack_to: A folder for the pictures that Parquet carries as bytes.
 
     Raises:
-        BenchmarkError: A file is missing, a row is malformed, an id is there twice or nowhere; a
-            query judges the document of its own id, which is left out.
+        BenchmarkError: A file or a column is missing, rows are malformed, an id is there twice; a
+            query judges the document of its own id, which is left out; pictures come as bytes and
+            nobody said where to.
     """
-    paths = _file(folder, (QUERIES,)), _file(folder, _CORPORA), _judgements(folder, split)
-    queries, nothing = _records(paths[0], "query", _QUERY_ID)
-    for name, where in nothing.items():
-        raise BenchmarkError(
-            f"{where}: the {name.replace(':', ' ', 1)!r} has neither text nor image"
-        )
-    documents, empty = _records(paths[1], "doc", _DOCUMENT_ID)
-    path = paths[2]
+    files = BenchmarkFiles.of(folder, split=split, subset=subset)
+    reading = _Reading(folder, unpack_to)
+    queries, blank = reading.records(files.queries, "query", _QUERY_ID)
+    documents, empty = reading.records(files.corpus, "doc", _DOCUMENT_ID)
+    for name, where in blank.items():
+        reading.skip(where, f"the {_plainly(name)} has neither text nor image")
+    reading.check(len(queries))
     relevant: dict[str, dict[str, float]] = {}
     judged: set[tuple[str, str]] = set()
-    for where, row in _rows(path):
-        query = f"query:{_id(row, _QUERY_ID[:2], where)}"
-        document = f"doc:{_id(row, _DOCUMENT_ID[:2], where)}"
-        for name, known in ((query, queries), (document, documents)):
-            if name not in known and name not in empty:
-                raise BenchmarkError(f"{where}: there is no {name.replace(':', ' ', 1)!r}")
+    for where, row in reading.rows(files.judgements, _JUDGEMENT):
+        try:
+            query = f"query:{_id(row, _QUERY_ID[:2])}"
+            document = f"doc:{_id(row, _DOCUMENT_ID[:2])}"
+            score = _score(row)
+        except _BadRowError as error:
+            reading.skip(where, str(error))
+            continue
         if (query, document) in judged:
             raise BenchmarkError(f"{where}: query and document are judged twice")
         judged.add((query, document))
-        score = _score(row, where)
-        if score > 0:
+        for name, known in ((query, (queries,)), (document, (documents, empty))):
+            if not any(name in some for some in known):
+                reading.skip(where, f"there is no {_plainly(name)}")
+        if score > 0 and query in queries:
             if ignore_identical_ids and query[6:] == document[4:]:
                 raise BenchmarkError(
                     f"{where}: the query {query[6:]!r} wants the document of its own id, which "
                     "ignoring identical ids leaves out; do without it, or take this row out"
                 )
             relevant.setdefault(query, {})[document] = score
+    reading.check(len(judged))
     if not relevant:
-        raise BenchmarkError(f"{path} judges no document as relevant; nothing can be measured")
+        raise BenchmarkError(
+            f"{files.judgements[0]} judges no document as relevant; nothing can be measured"
+        )
     if not documents:
-        raise BenchmarkError(f"{paths[1]} has no document with a text or a picture")
+        raise BenchmarkError(f"{files.corpus[0]} has no document with a text or a picture")
     return Benchmark(
         folder.resolve().name,
         tuple(record for name, record in queries.items() if name in relevant),
         tuple(documents.values()),
         relevant,
-        split or ("test" if path.stem == "qrels" else path.stem),
-        len({query for query, _ in judged} - set(relevant)),
+        files.split,
+        len({query for query, _ in judged if query in queries} - set(relevant)),
         ignore_identical_ids,
-        _digest(paths),
+        _digest((*files.queries, *files.corpus, *files.judgements)),
         len(empty),
-        sum(document in empty for wanted in relevant.values() for document in wanted),
+        sum(document not in documents for wanted in relevant.values() for document in wanted),
+        files.subset,
+        tuple(reading.skipped),
     )
 
 
-def _digest(paths: Iterable[Path]) -> str:
+class _BadRowError(ValueError):
+    """Says what is wrong with one row."""
+
+
+class _Reading:
+    """A benchmark's rows, and those of them that cannot be used."""
+
+    def __init__(self, folder: Path, unpack_to: Path | None) -> None:
+        self._root = folder.resolve()
+        self._unpack_to = unpack_to
+        self._unpacked: Unpacked | None = None
+        self._told = 0  # of the skipped, how many are of files that have been checked
+        self.skipped: list[Skipped] = []
+
+    def skip(self, where: str, reason: str) -> None:
+        self.skipped.append(Skipped(where, reason))
+
+    def check(self, rows: int) -> None:
+        """Refuse more than one row in a thousand skipped since the last time, beside good ones."""
+        bad = self.skipped[self._told :]
+        self._told = len(self.skipped)
+        if len(bad) * _TOLERATED > rows:
+            first, more = bad[0], len(bad) - 1
+            raise BenchmarkError(
+                f"{first.name}: {first.reason}"
+                + (f", and {more:,} more of {rows + len(bad):,} rows" if more else "")
+            )
+
+    def rows(
+        self, paths: Sequence[Path], needed: Sequence[Sequence[str]]
+    ) -> Iterator[tuple[str, Row]]:
+        """Every row with where it stands, of each file that has one column of each kind."""
+        for path in paths:
+            try:
+                with path.open("rb") as file:
+                    for line, row in _rows_of(path, file, needed):
+                        if isinstance(row, str):
+                            self.skip(f"{path}:{line}", row)
+                        else:
+                            yield f"{path}:{line}", row
+            except TableError as error:
+                raise BenchmarkError(f"{path} {error}") from None
+            except ImportError:
+                raise BenchmarkError(f"{path}: {MISSING}") from None
+
+    def records(
+        self, paths: Sequence[Path], kind: str, names: tuple[str, ...]
+    ) -> tuple[dict[str, Record], dict[str, str]]:
+        """Records by id; and where a row stands that has neither text nor picture, by id."""
+        found: dict[str, Record] = {}
+        empty: dict[str, str] = {}
+        for where, row in self.rows(paths, (names, _CONTENT[:3])):
+            try:
+                name = f"{kind}:{_id(row, names)}"
+                if name in found or name in empty:
+                    raise BenchmarkError(
+                        f"{where}: the id {name.partition(':')[2]!r} is there twice"
+                    )
+                text, image = _text(row), self._image(row, where)
+                if text is None and image is None:
+                    empty[name] = where
+                else:
+                    found[name] = Record(id=name, text=text, image=image)
+            except (_BadRowError, RecordError) as error:
+                self.skip(where, str(error))
+            except ImageError as error:
+                self.skip(where, error.reason)
+        self.check(len(found) + len(empty))
+        return found, empty
+
+    def _image(self, row: Row, where: str) -> ImageRef | None:
+        name = row.get("image")
+        if isinstance(name, dict):  # as the hub's datasets have pictures
+            carried = name.get("bytes")
+            if carried is not None and not isinstance(carried, bytes):
+                raise _BadRowError("image must have bytes, or a path")
+            name = name.get("path") if carried is None else carried
+        if isinstance(name, bytes):
+            return self._written(name, where)
+        if name is None or name == "":
+            return None
+        if not isinstance(name, str) or "\0" in name:
+            raise _BadRowError(f"image must be a path below {self._root}, or null")
+        inside = self._root / "images" / name
+        try:
+            is_inside = inside.exists()
+        except OSError as error:  # a name that is too long for the system
+            raise _BadRowError(f"image is no path of a file ({error.strerror})") from None
+        return ImageRef(path=inside if is_inside else self._root / name, root=self._root)
+
+    def _written(self, data: bytes, where: str) -> ImageRef:
+        if self._unpacked is None:
+            if self._unpack_to is None:
+                raise BenchmarkError(
+                    f"{where}: pictures are carried as bytes, which are unpacked first; say where "
+                    "to (unpack_to=, --cache)"
+                )
+            self._unpacked = Unpacked(self._unpack_to)
+        return self._unpacked.add(data, where)
+
+
+def _rows_of(path: Path, file: BinaryIO, needed: Sequence[Sequence[str]]) -> Rows:
+    match path.suffix:
+        case ".tsv":
+            return csv_rows(file, ["score"], ("\t",))
+        case ".parquet":
+            table = ParquetTable(file)
+            for names in needed:
+                if not set(names) & set(table.columns):
+                    raise TableError(
+                        f"has no column {' or '.join(map(repr, names))}; it has "
+                        f"{', '.join(map(repr, table.columns)) or 'none'}"
+                    )
+            known = {name for names in needed for name in names} | {"title"}
+            return table.rows([name for name in table.columns if name in known])
+    return json_rows(file)
+
+
+def _plainly(name: str) -> str:
+    """An id as what it is of: ``doc 7``."""
+    return repr(name.replace(":", " ", 1))
+
+
+def _digest(paths: Sequence[Path]) -> str:
     whole = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
@@ -136,101 +282,30 @@ def _digest(paths: Iterable[Path]) -> str:
     return whole.hexdigest()
 
 
-def _judgements(folder: Path, split: str | None) -> Path:
-    if split is None:
-        names = _JUDGEMENTS
-    elif split and split == Path(split).name:
-        names = tuple(f"qrels/{split}{suffix}" for suffix in _SUFFIXES)
-    else:
-        raise BenchmarkError(f"{split!r} is no name of a split; it names a file in {folder}/qrels")
-    if not any((folder / name).is_file() for name in names):
-        there = {path.stem for suffix in _SUFFIXES for path in folder.glob(f"qrels/*{suffix}")}
-        if there:
-            raise BenchmarkError(
-                f"{folder} has no {' or '.join(names)}; name one of its splits: "
-                f"{', '.join(sorted(there))}"
-            )
-    return _file(folder, names)
-
-
-def _file(folder: Path, names: tuple[str, ...]) -> Path:
-    for name in names:
-        if (folder / name).is_file():
-            return folder / name
-    raise BenchmarkError(f"{folder} has no {' or '.join(names)}; a benchmark needs it")
-
-
-def _rows(path: Path) -> Iterator[tuple[str, Row]]:
-    """Every row with where it stands."""
-    try:
-        with path.open("rb") as file:
-            tabular = path.suffix == ".tsv"
-            for line, row in csv_rows(file, ["score"], ("\t",)) if tabular else json_rows(file):
-                if isinstance(row, str):
-                    raise BenchmarkError(f"{path}:{line} {row}")
-                yield f"{path}:{line}", row
-    except TableError as error:
-        raise BenchmarkError(f"{path} {error}") from None
-
-
-def _records(
-    path: Path, kind: str, names: tuple[str, ...]
-) -> tuple[dict[str, Record], dict[str, str]]:
-    """Records by id; and where a row stands that has neither text nor picture, by id."""
-    found: dict[str, Record] = {}
-    empty: dict[str, str] = {}
-    for where, row in _rows(path):
-        name = f"{kind}:{_id(row, names, where)}"
-        if name in found or name in empty:
-            raise BenchmarkError(f"{where}: the id {name.partition(':')[2]!r} is there twice")
-        try:
-            text, image = _text(row, where), _image(row, path, where)
-            if text is None and image is None:
-                empty[name] = where
-            else:
-                found[name] = Record(id=name, text=text, image=image)
-        except (RecordError, ImageError) as error:
-            raise BenchmarkError(f"{where}: {error}") from None
-    return found, empty
-
-
-def _id(row: Row, names: tuple[str, ...], where: str) -> str:
+def _id(row: Row, names: tuple[str, ...]) -> str:
     value = next((row[name] for name in names if name in row), None)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    if not isinstance(value, str) or not value:
-        raise BenchmarkError(f"{where}: needs a string or a whole number as {' or '.join(names)}")
+    if not isinstance(value, str) or not value or len(value) > _LONGEST:
+        raise _BadRowError(f"needs a string or a whole number as {' or '.join(names)}")
     return value
 
 
-def _text(row: Row, where: str) -> str | None:
+def _text(row: Row) -> str | None:
     """BEIR's documents have a title, which is read before their text."""
     parts = [row.get("title"), row.get("text", row.get("query"))]
     if not all(part is None or isinstance(part, str) for part in parts):
-        raise BenchmarkError(f"{where}: title and text must be strings or null")
+        raise _BadRowError("title and text must be strings or null")
+    if any(part and len(part) > _LONGEST for part in parts):
+        raise _BadRowError(f"title and text may have {_LONGEST:,} characters")
     return " ".join(part.strip() for part in parts if part and part.strip()) or None
 
 
-def _image(row: Row, path: Path, where: str) -> ImageRef | None:
-    name = row.get("image")
-    if name is None or name == "":
-        return None
-    if not isinstance(name, str) or "\0" in name:
-        raise BenchmarkError(f"{where}: image must be a path below {path.parent}, or null")
-    root = path.parent.resolve()
-    inside = root / "images" / name
-    try:
-        is_inside = inside.exists()
-    except OSError as error:  # a name that is too long for the system
-        raise BenchmarkError(f"{where}: image is no path of a file ({error.strerror})") from None
-    return ImageRef(path=inside if is_inside else root / name, root=root)
-
-
-def _score(row: Row, where: str) -> float:
+def _score(row: Row) -> float:
     try:
         score = float(row["score"])
     except (KeyError, TypeError, ValueError):
-        raise BenchmarkError(f"{where}: score must be a number") from None
+        raise _BadRowError("score must be a number") from None
     if not abs(score) < float("inf"):
-        raise BenchmarkError(f"{where}: score must be a finite number")
+        raise _BadRowError("score must be a finite number")
     return score

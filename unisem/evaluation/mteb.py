@@ -6,6 +6,7 @@ MTEB (https://arxiv.org/abs/2210.07316) keeps one JSON a task, its ``TaskResult`
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ from typing import Any
 from unisem.common.atomic_files import write_whole
 from unisem.evaluation.ranking import Ranking
 
+DEFAULT = "default"
+"""The subset of data that have but one."""
 CUTOFFS = (1, 3, 5, 10, 20, 100, 1000)
 """What MTEB's retrieval tasks measure at."""
 UNKNOWN = "und-Zyyy"
@@ -49,6 +52,7 @@ class MtebResult:
         main_score: The name of the one that a leaderboard shows.
         revision: Of the data.
         split: Of the data.
+        subset: Of the data; ``"default"`` where there is but one.
         languages: ISO 639-3 and ISO 15924, ``eng-Latn``.
         seconds: How long it took, if that is known of this task alone.
     """
@@ -58,6 +62,7 @@ class MtebResult:
     main_score: str
     revision: str
     split: str = "test"
+    subset: str = DEFAULT
     languages: Sequence[str] = (UNKNOWN,)
     seconds: float | None = None
 
@@ -73,7 +78,7 @@ class MtebResult:
                     {
                         **scores,
                         "main_score": scores[self.main_score],
-                        "hf_subset": "default",
+                        "hf_subset": self.subset,
                         "languages": list(self.languages),
                     }
                 ]
@@ -111,6 +116,8 @@ def write_mteb(
 ) -> list[Path]:
     """Write tasks below ``folder/results``, each file whole; what is there of a task is replaced.
 
+    Results of one task, of several subsets, are one file.
+
     Args:
         folder: What MTEB's ``ResultCache`` is given as ``cache_path``; made if absent.
         name: The model's.
@@ -138,10 +145,24 @@ def write_mteb(
         **dict.fromkeys(_UNTOLD),
     }
     _write(place / "model_meta.json", about)
-    paths = [place / f"{_file_name(result.task)}.json" for result in results]
-    for path, result in zip(paths, results, strict=True):
-        _write(path, result.as_json())
-    return paths
+    by_task: dict[Path, list[MtebResult]] = {}
+    for result in results:
+        by_task.setdefault(place / f"{_file_name(result.task)}.json", []).append(result)
+    for path, group in by_task.items():
+        _write(path, _together(group))
+    return list(by_task)
+
+
+def _together(results: Sequence[MtebResult]) -> dict[str, Any]:
+    """Subsets of one task in one value, whose revision is a digest of theirs."""
+    whole = results[0].as_json()
+    for result in results[1:]:
+        for split, scores in result.as_json()["scores"].items():
+            whole["scores"].setdefault(split, []).extend(scores)
+    if len(results) > 1:
+        revisions = "\n".join(result.revision for result in results)
+        whole["dataset_revision"] = hashlib.sha256(revisions.encode()).hexdigest()
+    return whole
 
 
 def _file_name(name: str) -> str:

@@ -17,6 +17,7 @@ from unisem.errors import TrainingError
 from unisem.images.reference import ImageRef
 from unisem.pairs.pair import Pair, ReadPairs
 from unisem.pairs.sources.sides import TRIPLET, pair_of_row, says_sides, triplet_columns
+from unisem.readers.parquet_tables import MISSING, ParquetTable
 from unisem.readers.tables import Row, Rows, TableError, check_columns, csv_rows, json_rows
 
 
@@ -114,19 +115,11 @@ def _pairs_of(row: Row, columns: Columns, root: Path) -> list[Pair] | str:
 
 def _parquet(file: BinaryIO, needed: Sequence[str]) -> Rows:
     try:
-        import pyarrow.parquet as parquet
+        table = ParquetTable(file)
     except ImportError:
-        raise TrainingError("reading Parquet needs pip install 'unisem[parquet]'") from None
-    try:
-        content = parquet.ParquetFile(file)
-    except (OSError, ValueError) as error:
-        raise TableError(f"is not a Parquet file: {error}") from error
-    names = content.schema_arrow.names
+        raise TrainingError(MISSING) from None
+    names = table.columns
     if set(TRIPLET) <= set(names) and not set(needed) <= set(names):
         needed = triplet_columns(names)
     check_columns(names, needed)
-    number = 0
-    for batch in content.iter_batches(columns=needed):
-        for row in batch.to_pylist():
-            number += 1
-            yield number, row
+    yield from table.rows(needed)

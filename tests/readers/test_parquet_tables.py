@@ -1,0 +1,82 @@
+"""Parquet files that are damaged, or say of themselves what is not so."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from unisem.readers import parquet_tables
+from unisem.readers.parquet_tables import ParquetTable
+from unisem.readers.tables import TableError
+
+ROWS = [{"id": number, "text": f"text {number} " * 3, "other": [number]} for number in range(50)]
+
+
+def file_of(rows: list[dict[str, Any]], **options: Any) -> bytes:
+    file = BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), file, **options)
+    return file.getvalue()
+
+
+def read(data: bytes, *columns: str) -> list[Any]:
+    return [row for _, row in ParquetTable(BytesIO(data)).rows(columns)]
+
+
+def test_rows_by_number_of_the_columns_that_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = file_of(ROWS, row_group_size=20)
+    table = ParquetTable(BytesIO(data))
+    assert table.columns == ["id", "text", "other"]
+    monkeypatch.setattr(parquet_tables, "_ROWS_AT_ONCE", 7)
+    found = list(table.rows(["id", "text"]))
+    assert [number for number, _ in found] == list(range(1, 51))
+    assert [row for _, row in found] == [{"id": it["id"], "text": it["text"]} for it in ROWS]
+
+
+def test_what_is_damaged_is_said() -> None:
+    whole = file_of(ROWS)
+    for spoilt in (b"", b"PAR1", whole[:-9], whole[8:], whole[: len(whole) // 2]):
+        with pytest.raises(TableError, match=r"is not a Parquet file|is damaged behind row"):
+            read(spoilt, "id", "text")
+    outcomes = set()
+    for place in range(4, len(whole), 11):
+        try:
+            read(whole[:place] + b"\xff\xff\xff" + whole[place + 3 :], "id", "text")
+        except TableError as error:
+            outcomes.add(str(error).split(":")[0])
+    assert {"is not a Parquet file", "is damaged behind row 0"} <= outcomes
+
+
+def test_fewer_rows_than_the_footer_says() -> None:
+    whole = file_of(ROWS, compression="none", use_dictionary=False)
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    fifty = bytes([100])  # as Thrift writes it: doubled
+    places = [place for place in range(footer, len(whole) - 8) if whole[place:][:1] == fifty]
+    told = set()
+    for place in places:
+        try:
+            read(whole[:place] + bytes([102]) + whole[place + 1 :], "id")
+        except TableError as error:
+            told.add(str(error))
+    assert any("rows, not" in it or "damaged" in it for it in told), told
+
+
+def test_a_row_group_may_not_claim_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = file_of(ROWS)
+    monkeypatch.setattr(parquet_tables, "_MOST_BYTES", 300)
+    with pytest.raises(TableError, match=r"row group with .* bytes of 'text', above the limit"):
+        read(data, "text")
+    monkeypatch.setattr(parquet_tables, "_MOST_BYTES", 1 << 31)
+    monkeypatch.setattr(parquet_tables, "_BYTES_AT_ONCE", 1)
+    assert len(read(data, "text")) == 50
+
+
+def test_a_text_that_is_none_costs_itself() -> None:
+    texts = pa.array([b"one", b"\xff\xfe", b"two"], pa.binary()).view(pa.string())
+    file = BytesIO()
+    pq.write_table(pa.table({"text": texts}), file)
+    found = read(file.getvalue(), "text")
+    assert found == [{"text": "one"}, "is not UTF-8 text", {"text": "two"}]

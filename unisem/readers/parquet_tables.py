@@ -1,0 +1,86 @@
+"""`ParquetTable`: a Parquet file of a stranger, row by row, in bounded batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+from unisem.readers.tables import Rows, TableError
+
+MISSING = "reading Parquet needs pip install 'unisem[parquet]'"
+_ROWS_AT_ONCE = 1000
+_BYTES_AT_ONCE = 1 << 26  # of rows as long as the footer says, 64 MB
+_MOST_BYTES = 1 << 31  # of a column in a row group: no honest writer makes such
+_BUFFER = 1 << 20
+
+
+class ParquetTable:
+    """A file's columns, and the rows of those that are wanted.
+
+    What the footer says is not believed: a row group must not claim more than 2 GiB of a column,
+    and there must be as many rows as it says.
+
+    Args:
+        file: Open, seekable.
+
+    Raises:
+        TableError: It is no Parquet file.
+        ImportError: pyarrow is missing; see `MISSING`.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as parquet
+
+        self._faults = (pa.ArrowException, OSError, ValueError, EOFError, RecursionError)
+        try:
+            self._file: Any = parquet.ParquetFile(file, pre_buffer=False, buffer_size=_BUFFER)
+            self.columns: list[str] = list(self._file.schema_arrow.names)
+        except self._faults as error:
+            raise TableError(f"is not a Parquet file: {error}") from error
+
+    def rows(self, columns: Sequence[str]) -> Rows:
+        """Each row with its number, from 1, or what is wrong with it.
+
+        Args:
+            columns: Of `columns`; only these are read.
+
+        Raises:
+            TableError: The file is damaged, or says of itself what is not so.
+        """
+        number = 0
+        try:
+            at_once = self._rows_at_once(set(columns))
+            for batch in self._file.iter_batches(batch_size=at_once, columns=list(columns)):
+                for place in range(len(batch)):
+                    number += 1
+                    try:
+                        (row,) = batch.slice(place, 1).to_pylist()
+                    except UnicodeDecodeError:
+                        yield number, "is not UTF-8 text"
+                    else:
+                        yield number, row
+        except self._faults as error:
+            if isinstance(error, TableError):
+                raise
+            raise TableError(f"is damaged behind row {number:,}: {error}") from error
+        if number != (told := self._file.metadata.num_rows):
+            raise TableError(f"has {number:,} rows, not {told:,} as it says")
+
+    def _rows_at_once(self, columns: set[str]) -> int:
+        """So many that they are about 64 MB, by the longest rows that the footer tells of."""
+        about = self._file.metadata
+        longest = 1.0
+        for group in (about.row_group(number) for number in range(about.num_row_groups)):
+            chunks = [group.column(number) for number in range(group.num_columns)]
+            wanted = [one for one in chunks if one.path_in_schema.partition(".")[0] in columns]
+            for chunk in wanted:
+                if not 0 <= chunk.total_uncompressed_size <= _MOST_BYTES:
+                    raise TableError(
+                        f"has a row group with {chunk.total_uncompressed_size:,} bytes of "
+                        f"{chunk.path_in_schema!r}, above the limit of {_MOST_BYTES:,}; write it "
+                        "in smaller row groups"
+                    )
+            size = sum(chunk.total_uncompressed_size for chunk in wanted)
+            longest = max(longest, size / max(1, group.num_rows))
+        return max(1, min(_ROWS_AT_ONCE, int(_BYTES_AT_ONCE / longest)))
