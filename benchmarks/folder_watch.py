@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import struct
+import sys
 import tempfile
 import threading
 import time
@@ -30,7 +31,7 @@ from unisem import IngestReport, SemanticSpace
 from unisem.cli.index import add_folder
 from unisem.ingest.folder_watch import FolderWatch
 
-_PATIENCE = 600.0  # seconds
+_PATIENCE = 7200.0  # seconds; a look at 100,000 files has waited for others' work for long
 
 
 def main() -> None:
@@ -71,7 +72,9 @@ class Measure:
         seconds, used = time.perf_counter() - began, time.process_time() - before
         memory = self._process.memory_info().rss / 1e6
         told = str(len(self.runs) - runs)
-        self._table.add_row(name, f"{seconds:.1f}", f"{used:.2f}", f"{memory:.0f}", told)
+        row = f"{seconds:.1f}", f"{used:.2f}", f"{memory:.0f}", told
+        print(name, *row, sep=" · ", file=sys.stderr, flush=True)  # of a run that is ended, too
+        self._table.add_row(name, *row)
 
 
 def watched(space: SemanticSpace, folder: Path, options: argparse.Namespace, table: Table) -> None:

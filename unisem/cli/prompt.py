@@ -94,11 +94,13 @@ class Prompt:
             case "filter":
                 self._filter(rest)
             case "image":
-                self._ask(self._answering.asked(None, _picture(rest)))
+                self._ask(_by_picture(self._answering.query, _picture(rest)))
             case "like":
                 self._ask_like(_number(rest, "like"))
-            case _:
+            case "help" | "h" | "":
                 notices().print(Text(_HELP, style="dim"))
+            case _:
+                raise ValueError(f":{name} is not known; :help says what is")
         return True
 
     def _ask(self, query: Query, unlike: str | None = None) -> None:
@@ -116,7 +118,7 @@ class Prompt:
         if image is None or query.mode == "keyword":
             query = replace(query, text=record.text or record.id, image=None)
         else:
-            query = replace(query, text=None, image=image, mode="vector")
+            query = _by_picture(query, image)
         self._ask(query, record.id)
 
     def _filter(self, condition: str) -> None:
@@ -129,6 +131,11 @@ class Prompt:
 
     def _set(self, **parts: object) -> None:
         self._answering.query = replace(self._answering.query, **parts)  # type: ignore[arg-type]
+
+
+def _by_picture(query: Query, image: Path | ImageRef) -> Query:
+    """The same for a picture, which has no words to look for."""
+    return replace(query, text=None, image=image, mode="vector")
 
 
 def _picture(text: str) -> Path:
