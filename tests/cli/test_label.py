@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -72,3 +73,27 @@ def test_refusals(run: Run, folder: Path) -> None:
     assert "needs two encoders" in " ".join(done.stderr.replace("│", " ").split())
     done = run("label", folder.with_suffix(".unisem"), "--encoder", "mini")
     assert done.exit_code == 2
+
+
+def test_options_of_the_encoder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder's space is made so, and a space's own encoder is asked for more."""
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    def load(name: str, **options: Any) -> ToyEncoder:
+        asked.append((name, options))
+        return ToyEncoder()
+
+    monkeypatch.setattr("unisem.encoders.load_encoder", load)
+    monkeypatch.chdir(tmp_path)
+    for what, options in (
+        (folder, ["--encoder", "mine", "--dimension", "48", "--query-instruction", "a "]),
+        (folder.with_suffix(".unisem"), ["--dtype", "bfloat16"]),
+    ):
+        done = CliRunner().invoke(application(), ["label", str(what), *options], input="q\n")
+        assert done.exit_code == 0, done.output
+    assert asked == [
+        ("mine", {"dimension": 48, "query_instruction": "a "}),
+        ("toy-0", {"dtype": "bfloat16", "local_only": True}),
+    ]

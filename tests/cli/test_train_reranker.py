@@ -61,7 +61,7 @@ def test_every_setting_is_an_option_that_reaches_the_run(
     seen: dict[str, Any] = {}
 
     def noted(*arguments: Any, **options: Any) -> Any:
-        seen.update(options)
+        seen.update(options, encoder=arguments[0])
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "train_reranker", noted)
@@ -103,5 +103,9 @@ def test_every_setting_is_an_option_that_reaches_the_run(
     options: list[Any] = []
     for name, value in wanted.items():
         options += [f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}", value]
-    run("train-reranker", "--data", table, "--output", tmp_path / "o", "--encoder", tiny, *options)
+    options += ["--encoder", tiny, "--query-instruction", "a ", "--attention", "eager"]
+    run("train-reranker", "--data", table, "--output", tmp_path / "o", *options)
     assert seen["recipe"] == CrossModalRecipe(**wanted)
+    assert seen["encoder"].options.given == {"query_instruction": "a ", "attention": "eager"}
+    refused = run("train-reranker", "--data", table, "--output", tmp_path / "o", "--dimension", 3)
+    assert refused.exit_code == 2

@@ -11,11 +11,12 @@ from urllib.parse import quote
 import typer
 from rich.text import Text
 
+from unisem.cli.encoder_options import PLAIN, encoder_for, encoder_options
 from unisem.cli.index import add_folder
 from unisem.cli.options import ImageRoots, NewEncoder
-from unisem.cli.search import open_existing
 from unisem.cli.terminal import amount, note, results
 from unisem.common.printable import plain
+from unisem.encoders.options import EncoderOptions
 from unisem.errors import LabelError, UniSemError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _HELP = "Enter takes 1; a number takes that; words are a caption; s skips, u undoes, q ends"
 
 
+@encoder_options()
 def label(
     what: Annotated[
         Path, typer.Argument(metavar="SPACE|FOLDER", help="A space, or a folder of pictures.")
@@ -37,6 +39,7 @@ def label(
         ),
     ] = None,
     encoder: NewEncoder = None,
+    asked: EncoderOptions = PLAIN,
     budget: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="End after so many captions.")
     ] = None,
@@ -75,7 +78,7 @@ def label(
     from unisem.encoders import load_encoder
     from unisem.pairs.labelling import Labelling
 
-    with _opened(what, into, encoder) as space:
+    with _opened(what, into, encoder, asked) as space:
         for root in image_roots or ():
             space.image_library.allow(root)
         try:
@@ -106,7 +109,9 @@ def label(
         )
 
 
-def _opened(what: Path, into: Path | None, encoder: str | None) -> SemanticSpace:
+def _opened(
+    what: Path, into: Path | None, encoder: str | None, asked: EncoderOptions
+) -> SemanticSpace:
     """The space that is labelled; a folder's own is made, or brought up to date, first.
 
     Raises:
@@ -123,10 +128,10 @@ def _opened(what: Path, into: Path | None, encoder: str | None) -> SemanticSpace
             raise typer.BadParameter(
                 "--into and --encoder are for a folder; a space has its encoder"
             )
-        return open_existing(what)
+        return SemanticSpace.open(what, encoder=encoder_for(None, asked, what))
     folder = what.resolve()
     place: Place = into or folder.with_name(f"{folder.name}.unisem")
-    space = SemanticSpace.open(place, encoder=encoder)
+    space = SemanticSpace.open(place, encoder=encoder_for(encoder, asked, place))
     try:
         report = add_folder(space, folder)
     except BaseException:

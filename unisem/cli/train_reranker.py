@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from unisem.cli.encoder_options import PLAIN, encoder_for, encoder_options
 from unisem.cli.options import (
     CaptionColumn,
     Clean,
@@ -24,6 +25,7 @@ from unisem.cli.terminal import amount, results
 from unisem.cli.train import Features, HeldOut, Resume
 from unisem.cli.training_report import change_cells, checked_parts
 from unisem.common.printable import plain
+from unisem.encoders.options import EncoderOptions
 from unisem.training.cross_modal.recipe import CrossModalRecipe
 
 if TYPE_CHECKING:
@@ -57,11 +59,13 @@ Teacher = Annotated[
 
 
 @recipe_options(CrossModalRecipe)
+@encoder_options("query_instruction", "document_instruction", "max_pixels", "attention")
 def train_reranker(
     *,
     data: Data,
     output: Output,
     encoder: Encoder = "mini",
+    asked: EncoderOptions = PLAIN,
     resume: Resume = False,
     images: Images = None,
     image_column: ImageColumn = "filepath",
@@ -91,7 +95,7 @@ def train_reranker(
         clean=clean,
         unpack_to=output.with_name(f"{output.name}.training") / "pictures",
     )
-    start = trainable_encoder(encoder)
+    start = trainable_encoder(encoder_for(encoder, asked) or encoder)
     taught_by = None if teacher is None else load_reranker(teacher)
     out = results()
     out.quiet = not is_first_process()  # under torchrun one process speaks

@@ -27,6 +27,7 @@ from unisem.encoders.base import (
     texts_as_list,
 )
 from unisem.encoders.options import EncoderOptions
+from unisem.encoders.stated import too_long
 from unisem.errors import EncoderError, ModalityError
 from unisem.images.reference import ImageSource, open_image, sources_as_list
 from unisem.models.finding import digest_model
@@ -93,10 +94,7 @@ class BatchedEncoder(Encoder):
         if cut is None:
             return min(whole, self._saved_dimension or whole)
         if cut > whole:
-            raise EncoderError(
-                f"the encoder {self.name!r} gives {whole} numbers, and dimension={cut} asks for "
-                f"more; pass at most {whole}"
-            )
+            raise too_long(cut, whole, f"the encoder {self.name!r}")
         return cut
 
     @property

@@ -60,8 +60,9 @@ def load_encoder(
 
     Raises:
         EncoderError: No such model, one of another kind (a cross encoder, a sparse or a
-            late-interaction model), one whose weights are not safetensors, or a runtime that is
-            not installed or cannot do what is asked; of a model that torch runs, at its first use.
+            late-interaction model), one whose weights are not safetensors, a runtime that is not
+            installed, or one or a model that cannot do what is asked; of a model that torch runs
+            at its first use, where its configurations do not say.
         ValueError: An option means nothing, or an `Encoder` is given with options, which it has.
     """
     options = EncoderOptions(

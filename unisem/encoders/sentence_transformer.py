@@ -19,6 +19,7 @@ from unisem.encoders.base import Role
 from unisem.encoders.batched import BatchedEncoder
 from unisem.encoders.options import EncoderOptions
 from unisem.encoders.picture_sizes import limit_pixels
+from unisem.encoders.stated import refuse_impossible
 from unisem.errors import EncoderError
 from unisem.models.finding import digest_model, preparation_of
 from unisem.models.local_model import LocalModel
@@ -45,8 +46,9 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
         options: How it is to embed.
 
     Raises:
-        EncoderError: At the first use, if the files do not load without running foreign code, or
-            the model cannot do what the options say.
+        EncoderError: The model's configurations say that it cannot do what the options say; at the
+            first use, if it cannot and they do not, or the files do not load without running
+            foreign code.
     """
 
     role = "encoder"
@@ -68,6 +70,7 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
             dtype=self._options.dtype,
             attention=self._options.attention,
         )
+        refuse_impossible(directory, self._options, f"the encoder {name!r}")
 
     def _settings(self) -> dict[str, Any]:
         return {"device": self._device, "options": self._options}

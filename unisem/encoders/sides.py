@@ -6,9 +6,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from unisem.encoders.base import Role
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
-from unisem.models.finding import fingerprint_model
+from unisem.models.finding import fingerprint_model, preparation_of
 from unisem.records import Modality
 
 if TYPE_CHECKING:
@@ -71,8 +70,11 @@ def side_fingerprint(encoder: SentenceTransformerEncoder, modality: Modality, de
         digest.update(fingerprint_model(folder).encode())
     ours = encoder.directory / "unisem_config.json"
     digest.update(ours.read_bytes() if ours.is_file() else b"")
-    roles: tuple[Role, ...] = ("query", "document")
-    digest.update(json.dumps([encoder.prompt(role) for role in roles]).encode())
+    prompts = json.dumps(encoder.model.prompts, sort_keys=True)
+    digest.update(prompts.encode())
+    digest.update((encoder.model.default_prompt_name or "").encode())
+    if (version := preparation_of(encoder.directory).versions.get("prompts")) is not None:
+        digest.update(f"prompts {version}".encode())
     if modality == "image" and (most := encoder.options.max_pixels) is not None:
         digest.update(f"max_pixels {most}".encode())
     return digest.hexdigest()

@@ -6,9 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.support.pictures import noise
-from unisem import load_encoder
+from unisem import Encoder, load_encoder
+from unisem.encoders.stated import stated_dimension
+from unisem.errors import EncoderError
+from unisem.models.local_model import LocalModel
 
 
 def test_naflex_cuts_as_many_patches_as_asked_for(checkpoint: Callable[[str], Path]) -> None:
@@ -25,3 +29,49 @@ def test_naflex_cuts_as_many_patches_as_asked_for(checkpoint: Callable[[str], Pa
         theirs = network.get_image_features(**inputs).pooler_output
     theirs = torch.nn.functional.normalize(theirs, dim=-1).numpy()
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_what_a_model_cannot_do_is_told_before_its_weights_are_loaded(
+    name: str,
+    checkpoint: Callable[[str], Path],
+    loaded: Callable[[str], Encoder],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    directory, whole = str(checkpoint(name)), loaded(name).dimension
+    assert stated_dimension(checkpoint(name), "x") == whole
+    monkeypatch.setattr(LocalModel, "model", property(lambda self: pytest.fail("it was loaded")))
+    load_encoder(directory, dimension=whole)
+    with pytest.raises(EncoderError, match=f"gives {whole} numbers, and dimension={whole + 1} "):
+        load_encoder(directory, dimension=whole + 1)
+    own = {"SigLIP 2 NaFlex": 24 * 64, "EmbeddingGemma 2": 70 * 144, "Qwen3-VL-Embedding": 48**2}
+    if (pixels := own.get(name)) is None:
+        with pytest.raises(EncoderError, match="of one fixed size; leave max_pixels out"):
+            load_encoder(directory, max_pixels=4096)
+        return
+    load_encoder(directory, max_pixels=16 * pixels)
+    with pytest.raises(EncoderError, match=f"pass max_pixels={16 * pixels} or fewer"):
+        load_encoder(directory, max_pixels=16 * pixels + 1)
+    with pytest.raises(EncoderError, match="pixels of a picture at least"):
+        load_encoder(directory, max_pixels=1)
+
+
+LSTM = '[{"type": "a.LSTM", "path": ""}]'
+
+
+def test_what_files_leave_open_is_not_guessed(tmp_path: Path) -> None:
+    def stated(**files: str) -> int | None:
+        for file, text in files.items():
+            (tmp_path / f"{file}.json").write_text(text)
+        return stated_dimension(tmp_path, "x")
+
+    bert = '{"model_type": "bert", "hidden_size": 32}'
+    assert stated(config=bert) == 32
+    outside = '[{"type": "a.Dense", "path": ".."}]'
+    (tmp_path.parent / "config.json").write_text('{"out_features": 5}')
+    for modules in (outside, "[5]", "{}", LSTM, '[{"type": "Router"}]'):
+        assert stated(modules=modules) is None
+    two = '{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": true, '
+    two += '"word_embedding_dimension": 32}'
+    one = '[{"type": "a.Transformer", "path": ""}, {"type": "a.Pooling", "path": ""}]'
+    assert stated(modules=one, config=two) is None
+    assert stated(config=two.replace("true", "false", 1)) == 32
