@@ -138,7 +138,13 @@ def train(
             tensorboard=tensorboard,
             progress=show,
         )
-    print_training(out, report, k=recipe.k, held_out=0 if testing is None else len(testing))
+    print_training(
+        out,
+        report,
+        k=recipe.k,
+        held_out=0 if testing is None else len(testing),
+        use="encoder" if recipe.late_interaction is None else "reranker",
+    )
 
 
 def _start(

@@ -97,7 +97,9 @@ def print_pairs(out: Console, report: PairReport) -> None:
         out.print(line, soft_wrap=True)
 
 
-def print_training(out: Console, report: TrainingReport, *, k: int, held_out: int) -> None:
+def print_training(
+    out: Console, report: TrainingReport, *, k: int, held_out: int, use: str = "encoder"
+) -> None:
     """Print what training cost and gained.
 
     Args:
@@ -105,6 +107,7 @@ def print_training(out: Console, report: TrainingReport, *, k: int, held_out: in
         report: The run's.
         k: Of hit@k, which is given beside hit@1.
         held_out: How many pairs the encoders were compared on.
+        use: What the trained model is: an encoder, or a reranker.
     """
     out.print(
         f"trained {report.trained:,} numbers in {amount(report.steps, 'step')}, "
@@ -132,7 +135,7 @@ def print_training(out: Console, report: TrainingReport, *, k: int, held_out: in
     if (report.output / ADAPTER).is_file():
         out.print(f"{place} is ready ({size}): unisem merge-adapter makes an encoder of it")
     else:
-        out.print(f"{place} is ready ({size}): pass it as the encoder", soft_wrap=True)
+        out.print(f"{place} is ready ({size}): pass it as the {use}", soft_wrap=True)
 
 
 def _directions(kind: str | None, kinds: list[str]) -> tuple[str, str, str]:

@@ -106,9 +106,6 @@ class SentenceTransformerEncoder(LocalModel, BatchedEncoder):
 
         register()
         model = self._from_files(SentenceTransformer, _outputs)
-        for module in model.modules():
-            if isinstance(module, torch.nn.Softmax) and module.dim is None:
-                module.dim = -1  # a saved Dense forgets the axis of its activation
         asked = self._options
         own = {"query": asked.query_instruction, "document": asked.document_instruction}
         model.prompts |= {name: text for name, text in own.items() if text is not None}

@@ -23,13 +23,19 @@ def side_modules(model: Any, modality: Modality) -> list[nn.Module]:
         model: A ``SentenceTransformer``: a ``Router`` with a route per modality and modules after
             it, or modules that take both modalities.
         modality: Which side.
+
+    Returns:
+        None for a router that has no such side.
     """
     from sentence_transformers.base.modules import Router
 
     modules = list(model.children())
     if not isinstance(modules[0], Router):
         return modules
-    route = modules[0]._resolve_route(task=_TASKS[modality], modality=modality)
+    try:
+        route = modules[0]._resolve_route(task=_TASKS[modality], modality=modality)
+    except ValueError:
+        return []
     return list(modules[0].sub_modules[route])
 
 

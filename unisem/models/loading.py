@@ -89,6 +89,8 @@ def load_offline(
             raise failure(f"{what} {TORCHVISION}") from error
         raise failure(f"{what} does not load: {in_short(error)}") from error
     for module in model.modules():
+        if isinstance(module, torch.nn.Softmax) and module.dim is None:
+            module.dim = -1  # a saved Dense forgets the axis of its activation
         if hasattr(module, "auto_model"):
             refuse_empty_tokenizer(module, what, failure)
             module.register_forward_pre_hook(_suit_the_weights)

@@ -43,6 +43,9 @@ class Recipe:
             not pushed apart. ``None``: equal captions alone.
         margin: Of the triplet loss.
         mining: Which negatives the triplet loss takes.
+        late_interaction: InfoNCE: train a vector of so many numbers for every token of a text and
+            place of a picture, compared by MaxSim (ColBERT, ColPali); what is written is a
+            reranker. ``None``: one vector for the whole, and an encoder.
         dimensions: Train vectors that may be cut to these lengths, too (Matryoshka).
         adversary: What opposes the loss, so that captions and pictures get alike. ``None``:
             nothing.
@@ -93,6 +96,7 @@ class Recipe:
     mask_above: Annotated[float | None, Setting(_LOSS, "COSINE", needs=_INFONCE)] = None
     margin: Annotated[float, Setting(_LOSS, above=0, needs=_TRIPLET)] = 0.2
     mining: Annotated[Mining, Setting(_LOSS, needs=_TRIPLET)] = "semi-hard"
+    late_interaction: Annotated[int | None, Setting(_LOSS, "N", least=2, needs=_INFONCE)] = None
     dimensions: Annotated[tuple[int, ...], Setting(_LOSS, "N,N …")] = ()
     adversary: Annotated[AdversaryName | None, Setting(_LOSS)] = None
     adversary_weight: Annotated[float, Setting(_LOSS, above=0, needs=("adversary", None))] = 1.0
@@ -142,6 +146,15 @@ class Recipe:
             raise ValueError(f"mask_above is a cosine, from -1 to 1, not {self.mask_above}")
         if any(length < 1 for length in self.dimensions):
             raise ValueError(f"dimensions must be at least 1, not {self.dimensions}")
+        if self.late_interaction is not None:
+            if self.loss != "infonce":
+                raise ValueError(f"late_interaction is trained by infonce, not by {self.loss}")
+            for name in ("mask_above", "dimensions", "adversary", "hard_negatives"):
+                if getattr(self, name):
+                    raise ValueError(
+                        f"{name} is for one vector of each text and picture; leave it out with "
+                        "late_interaction"
+                    )
 
     def takes_scale(self, scale: Scale | None) -> bool:
         """Whether the loss begins with a start model's scale; a sigmoid needs its bias, too."""
@@ -159,7 +172,7 @@ class Recipe:
         Raises:
             TrainingError: They cannot be cut to the recipe's ``dimensions``.
         """
-        from unisem.training.losses import InfoNCE, Matryoshka, Sigmoid, Triplet
+        from unisem.training.losses import InfoNCE, LateInteraction, Matryoshka, Sigmoid, Triplet
 
         if max(self.dimensions, default=0) > dimension:
             raise TrainingError(
@@ -176,6 +189,8 @@ class Recipe:
             temperature = _TEMPERATURE if self.temperature is None else self.temperature
             if scale is not None and self.temperature is None:
                 temperature = 1 / scale.factor
+            if self.late_interaction is not None:
+                return LateInteraction(temperature, learned=self.learned_temperature)
             loss = InfoNCE(
                 temperature, learned=self.learned_temperature, mask_above=self.mask_above
             )

@@ -53,6 +53,7 @@ from unisem.training.model.lora import add_lora, lora_factors, merge_lora
 from unisem.training.model.modality_parts import default_parts, freeze, only_heads, training_view
 from unisem.training.model.saving import check_output, save_encoder
 from unisem.training.model.scale import Scale
+from unisem.training.model.token_vectors import with_token_vectors
 from unisem.training.recipe import Recipe
 from unisem.training.report import TrainingReport
 from unisem.training.settings import Saved
@@ -90,7 +91,7 @@ def train_encoder(
     tensorboard: str | os.PathLike[str] | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> TrainingReport:
-    """Train an encoder on pairs of any kinds.
+    """Train an encoder on pairs of any kinds; or a late-interaction model, if the recipe says so.
 
     A batch is of one kind of pairs. Queries and documents enter the model as a search gives it
     them, with the prompts of their roles; a text and a picture together need a model that reads
@@ -134,6 +135,13 @@ def train_encoder(
     forms = set[Form]().union(*(part.forms for part in parts_of_data))
     loaded = trainable_encoder(encoder, forms)
     join_processes(loaded.model.device)
+    if recipe.late_interaction is not None:
+        if process_count() > 1 or save != "whole":
+            raise TrainingError(
+                "late interaction is trained in one process, and saved whole; leave out torchrun "
+                "and --save adapter"
+            )
+        loaded = with_token_vectors(loaded, recipe.late_interaction, recipe.seed)
     if not is_first_process():
         progress = in_silence
     train = checked_pairs(train, progress)
@@ -159,7 +167,8 @@ def train_encoder(
         )
     check_device(model.device, recipe.precision)
     own_scale = Scale.of(model)
-    chosen = loss if loss is not None else recipe.make_loss(loaded.dimension, own_scale)
+    width = recipe.late_interaction or loaded.dimension
+    chosen = loss if loss is not None else recipe.make_loss(width, own_scale)
     began = Scale.of_loss(chosen)
     parts = recipe.freeze if recipe.freeze is not None else default_parts(model)
     freeze(model, parts)

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
+from torch.nn.utils.rnn import pad_sequence
 
 from unisem.common.threads import decoding_threads
 from unisem.encoders.base import Role
@@ -178,6 +180,34 @@ class StoredColumn(Column):
         """Look up; see `Column.features`."""
         return {
             "sentence_embedding": self._vectors[torch.as_tensor(list(positions))],
+            "modality": self._modality,
+        }
+
+
+class StoredTokens(Column):
+    """Outputs of frozen modules for every token, computed before.
+
+    Args:
+        vectors: ``(t, w)`` floats of each input.
+        modality: Which side they enter.
+    """
+
+    def __init__(self, vectors: Sequence[NDArray[np.floating[Any]]], modality: Modality) -> None:
+        self._vectors = vectors
+        self._modality = modality
+
+    def __len__(self) -> int:
+        return len(self._vectors)
+
+    def features(self, positions: Sequence[int], seed: Seed | None = None) -> dict[str, Any]:
+        """Look up and pad; see `Column.features`."""
+        found = [torch.from_numpy(self._vectors[position]).float() for position in positions]
+        return {
+            # Under the name that the trainer knows an input by.
+            "sentence_embedding": pad_sequence(found, batch_first=True),
+            "attention_mask": pad_sequence(
+                [torch.ones(len(tokens), dtype=torch.int64) for tokens in found], batch_first=True
+            ),
             "modality": self._modality,
         }
 

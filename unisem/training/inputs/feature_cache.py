@@ -19,9 +19,10 @@ from sentence_transformers.util import batch_to_device
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.encoders.sides import side_fingerprint, side_modules
 from unisem.errors import TrainingError
-from unisem.records import Modality, Vector
+from unisem.records import Modality
 from unisem.training.inputs.columns import Column
 from unisem.training.inputs.prefetching import made_ahead
+from unisem.training.model.token_vectors import gives_tokens
 
 _Features = NDArray[np.floating[Any]]
 
@@ -68,6 +69,15 @@ class FeatureCache:
         Raises:
             TrainingError: A file of the cache is damaged.
         """
+        return np.stack(self.rows(digests, compute, progress))
+
+    def rows(
+        self,
+        digests: Sequence[str],
+        compute: Callable[[list[int]], Sequence[_Features] | _Features],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[_Features]:
+        """Do as `get`, for features of any form: ``(d,)`` each, or ``(t, d)`` with any t."""
         known = self._read(set(digests))
         first = {digest: position for position, digest in reversed(list(enumerate(digests)))}
         missing = [position for digest, position in first.items() if digest not in known]
@@ -79,7 +89,7 @@ class FeatureCache:
             known |= {digests[p]: row for p, row in zip(part, vectors, strict=True)}
             if progress is not None:
                 progress(start + len(part), len(missing))
-        return np.stack([known[digest] for digest in digests])
+        return [known[digest] for digest in digests]
 
     def _read(self, wanted: set[str]) -> dict[str, _Features]:
         known: dict[str, _Features] = {}
@@ -88,6 +98,9 @@ class FeatureCache:
                 with safe_open(str(path), framework="numpy") as file:
                     digests = json.loads((file.metadata() or {})["digests"])
                     vectors = file.get_tensor("features")
+                    if "lengths" in file.keys():  # noqa: SIM118
+                        ends = np.cumsum(file.get_tensor("lengths"))[:-1]
+                        vectors = np.split(vectors, ends)
             except Exception as error:  # safetensors raises its own kind for each damage
                 raise TrainingError(
                     f"the stored features {path} are damaged ({error}); delete the file"
@@ -97,13 +110,19 @@ class FeatureCache:
                     known[digest] = row
         return known
 
-    def _write(self, digests: list[str], vectors: _Features) -> None:
+    def _write(self, digests: list[str], vectors: Sequence[_Features] | _Features) -> None:
+        tensors: dict[str, NDArray[Any]] = {}
+        if vectors[0].ndim == 1:
+            tensors["features"] = np.asarray(vectors)
+        else:
+            tensors["features"] = np.concatenate(list(vectors))
+            tensors["lengths"] = np.array([len(tokens) for tokens in vectors], np.int64)
         number = len(list(self._folder.glob("*.safetensors")))
         path = self._folder / f"{number:06}.safetensors"
         partial = path.with_suffix(f".{os.getpid()}.partial")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            save_file({"features": vectors}, partial, metadata={"digests": json.dumps(digests)})
+            save_file(tensors, partial, metadata={"digests": json.dumps(digests)})
             os.replace(partial, path)
         except Exception as error:  # safetensors wraps what the disk says
             with suppress(OSError):
@@ -123,7 +142,8 @@ def feature_folder(
         depth: How many of its modules.
     """
     digest = side_fingerprint(encoder, modality, depth)
-    return root / f"{digest[:32]}-{modality}-{depth}"
+    tokens = "-tokens" if gives_tokens(encoder.model) else ""
+    return root / f"{digest[:32]}-{modality}-{depth}{tokens}"
 
 
 def compute_features(
@@ -133,7 +153,7 @@ def compute_features(
     column: Column,
     positions: Sequence[int],
     advance: Callable[[int], None] = lambda count: None,
-) -> Vector:
+) -> list[_Features]:
     """Run inputs through the first modules of a side.
 
     Args:
@@ -145,13 +165,15 @@ def compute_features(
         advance: Called after each batch with its size.
 
     Returns:
-        ``(len(positions), d)`` float32.
+        ``(d,)`` float32 of each input; ``(t, d)`` float16 of its tokens, if the model gives
+        those, which are many.
     """
     size = _TEXT_BATCH
     if modality == "image":
         size = _CPU_IMAGE_BATCH if model.device.type == "cpu" else _GPU_IMAGE_BATCH
     modules = side_modules(model, modality)[:depth]
-    rows = []
+    rows: list[_Features] = []
+    tokens = gives_tokens(model)
     batches = [positions[start : start + size] for start in range(0, len(positions), size)]
     for batch, made in zip(batches, made_ahead(column.features, batches), strict=True):
         features = batch_to_device(made, model.device)
@@ -159,6 +181,12 @@ def compute_features(
             for module in modules:
                 module.eval()
                 features = module(features)
-        rows.append(features["sentence_embedding"].float().cpu().numpy())
+        if tokens:
+            vectors = features["token_embeddings"].half().cpu().numpy()
+            mask = features.get("attention_mask")
+            there = [...] * len(batch) if mask is None else mask.bool().cpu().numpy()
+            rows += [own[kept] for own, kept in zip(vectors, there, strict=True)]
+        else:
+            rows += list(features["sentence_embedding"].float().cpu().numpy())
         advance(len(batch))
-    return np.concatenate(rows)
+    return rows

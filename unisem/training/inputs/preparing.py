@@ -24,11 +24,13 @@ from unisem.training.inputs.columns import (
     FusedColumn,
     ImageColumn,
     StoredColumn,
+    StoredTokens,
     TextColumn,
 )
 from unisem.training.inputs.feature_cache import FeatureCache, compute_features, feature_folder
 from unisem.training.inputs.prepared import Inputs, PreparedPairs, Slot
 from unisem.training.model.modality_parts import frozen_depth
+from unisem.training.model.token_vectors import gives_tokens
 
 Advance = Callable[[int], None]
 
@@ -42,8 +44,8 @@ def stored_depths(
     """For each side, how many frozen modules at its beginning can be replaced by their output.
 
     A side is left out if nothing at its beginning is frozen, if what its frozen modules give is not
-    one vector per input, or if its pictures are changed at random; and both are where texts and
-    pictures enter together.
+    one vector per input (per token, of a model that ends in such), or if its pictures are changed
+    at random; and both are where texts and pictures enter together.
 
     Args:
         encoder: Frozen as it will be trained.
@@ -147,15 +149,17 @@ def _column(
         return column
     depth = depths[form]
     store = FeatureCache(feature_folder(cache, encoder, form, depth))
-    vectors = store.get(
+    found = store.rows(
         digests,
         lambda positions: compute_features(encoder.model, form, depth, column, positions, advance),
     )
-    return StoredColumn(vectors, form)
+    if gives_tokens(encoder.model):
+        return StoredTokens(found, form)
+    return StoredColumn(np.stack(found), form)
 
 
 def _gives_vectors(encoder: SentenceTransformerEncoder, side: Modality, depth: int) -> bool:
-    """Whether the first modules end in a ``sentence_embedding``; found by trying one input."""
+    """Whether the first modules end in vectors that can be stored; found by trying one input."""
     column: Column = TextColumn(encoder, ["a"])
     if side == "image":
         from PIL import Image
@@ -165,8 +169,11 @@ def _gives_vectors(encoder: SentenceTransformerEncoder, side: Modality, depth: i
     with torch.inference_mode():
         for module in side_modules(encoder.model, side)[:depth]:
             features = module.eval()(features)
-    vectors = features.get("sentence_embedding")
-    return isinstance(vectors, torch.Tensor) and vectors.dim() == 2
+    name, axes = "sentence_embedding", 2
+    if gives_tokens(encoder.model):
+        name, axes = "token_embeddings", 3
+    vectors = features.get(name)
+    return isinstance(vectors, torch.Tensor) and vectors.dim() == axes
 
 
 def content_digest(reference: ImageRef) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sentence_transformers.base.evaluation import BaseEvaluator
 from sentence_transformers.util import batch_to_device
 
 from unisem.evaluation import Ranking
 from unisem.pairs.dataset import Ids
 from unisem.records import Vector
+from unisem.rerank.max_sim import max_sim
 from unisem.training.inputs.prefetching import made_ahead
 from unisem.training.inputs.prepared import Inputs, PreparedPairs
 
@@ -72,8 +74,8 @@ def _ranked_kind(model: Any, pairs: PreparedPairs, rows: Ids) -> Rankings:
     others, also = np.unique(ids[len(rows) :], return_index=True)
     new = ~np.isin(others, known)
     candidates = np.concatenate([documents[shown], given[also[new]]])
-    queries = embed(model, pairs.inputs, pairs.queries[rows][first])
-    found = embed(model, pairs.inputs, candidates)
+    queries = _embedded(model, pairs.inputs, pairs.queries[rows][first])
+    found = _embedded(model, pairs.inputs, candidates)
     relevant: list[set[int]] = [set() for _ in asked]
     described: list[set[int]] = [set() for _ in known]
     columns = np.searchsorted(known, pairs.document_ids[documents]).tolist()
@@ -85,40 +87,60 @@ def _ranked_kind(model: Any, pairs: PreparedPairs, rows: Ids) -> Rankings:
     own = pairs.document_ids[pairs.queries[rows][first]]
     shown_ids = np.concatenate([known, others[new]])
     return Rankings(
-        _ranked(queries, found, relevant, (own, shown_ids)),
-        _ranked(found[: len(known)], queries, described, (known, own)),
+        _ranked(lambda part: _similarities(queries[part], found), relevant, (own, shown_ids)),
+        _ranked(
+            lambda part: _similarities(queries, found[: len(known)][part]).T,
+            described,
+            (known, own),
+        ),
         np.array([min(wanted) for wanted in relevant], np.int64),
     )
 
 
 def _ranked(
-    queries: Vector, candidates: Vector, relevant: Sequence[set[int]], ids: tuple[Ids, Ids]
+    scores: Callable[[slice], NDArray[np.floating[Any]]],
+    relevant: Sequence[set[int]],
+    ids: tuple[Ids, Ids],
 ) -> Ranking:
     """Rank block by block; equal vectors tie, as in `unisem.evaluation.answers.Answers`.
 
     Args:
-        queries: ``(n, d)``.
-        candidates: ``(m, d)``.
+        scores: Of n queries, of which it is given a part, and m candidates.
         relevant: The candidates that are relevant to each query.
         ids: ``(n,)`` and ``(m,)``, equal where a query and a candidate are the same.
     """
     place = {number: position for position, number in enumerate(ids[1].tolist())}
     itself = [place.get(number, -1) for number in ids[0].tolist()]
-    documents = candidates.astype(np.float64).T
-    step = max(1, _SCORES_AT_ONCE // len(candidates))
+    step = max(1, _SCORES_AT_ONCE // len(ids[1]))
     parts = []
-    for start in range(0, len(queries), step):
-        cosines = queries[start : start + step].astype(np.float64) @ documents
-        for row, column in enumerate(itself[start : start + step]):
+    for start in range(0, len(relevant), step):
+        part = slice(start, start + step)
+        found = scores(part)
+        for row, column in enumerate(itself[part]):
             if column >= 0 and column not in relevant[start + row]:
-                cosines[row, column] = -np.inf
-        wanted = [sorted(found) for found in relevant[start : start + step]]
-        parts.append(Ranking.of(cosines.astype(np.float32), wanted))
+                found[row, column] = -np.inf
+        wanted = [sorted(columns) for columns in relevant[part]]
+        parts.append(Ranking.of(found.astype(np.float32), wanted))
     return Ranking.joined(parts)
+
+
+def _similarities(queries: list[Vector], documents: list[Vector]) -> NDArray[np.floating[Any]]:
+    """``(n, m)`` cosines; of token vectors means of MaxSim, as `LateInteraction` has them."""
+    if queries[0].ndim == 1:
+        columns = np.stack(documents).astype(np.float64).T
+        similar: NDArray[np.floating[Any]] = np.stack(queries).astype(np.float64) @ columns
+        return similar
+    parts = [[document] for document in documents]
+    return np.stack([max_sim(query, parts) / max(len(query), 1) for query in queries])
 
 
 def embed(model: Any, inputs: Inputs, numbers: Sequence[int] | Ids) -> Vector:
     """``(n, d)`` float32 unit vectors of inputs, each computed once."""
+    return np.stack(_embedded(model, inputs, numbers))
+
+
+def _embedded(model: Any, inputs: Inputs, numbers: Sequence[int] | Ids) -> list[Vector]:
+    """Unit vectors of inputs, ``(d,)`` of each, or ``(t, d)`` of its tokens."""
     distinct, place = np.unique(np.asarray(numbers, np.int64), return_inverse=True)
     was_training = model.training
     model.eval()
@@ -126,15 +148,19 @@ def embed(model: Any, inputs: Inputs, numbers: Sequence[int] | Ids) -> Vector:
     for slot in inputs.columns:
         here = [number for number in distinct.tolist() if inputs.slots[number] == slot]
         batches += [here[start : start + _BATCH] for start in range(0, len(here), _BATCH)]
-    rows: dict[int, Any] = {}
+    rows: dict[int, Vector] = {}
     with torch.inference_mode():
         for batch, made in zip(batches, made_ahead(inputs.features, batches), strict=True):
             features = batch_to_device(made, model.device)
             vectors = model(features)["sentence_embedding"].float()
-            unit = torch.nn.functional.normalize(vectors, dim=1).cpu().numpy()
-            rows |= dict(zip(batch, unit, strict=True))
+            unit = torch.nn.functional.normalize(vectors, dim=-1).cpu().numpy()
+            tokens = unit.ndim > 2
+            rows |= {
+                number: found[found.any(axis=1)] if tokens else found
+                for number, found in zip(batch, unit, strict=True)
+            }
     model.train(was_training)
-    return np.stack([rows[number] for number in distinct.tolist()])[place]
+    return [rows[number] for number in distinct[place].tolist()]
 
 
 class HitEvaluator(BaseEvaluator):  # type: ignore[misc]

@@ -110,7 +110,8 @@ class Trials:
         pairs = prepare_pairs(self.encoder, part, self.depths, self.cache)
         size = min(self.recipe.batch_size or len(part), len(part))
         recipe = replace(self.recipe, batch_size=size, patience=None, checkpoint_steps=None)
-        loss = recipe.make_loss(self.encoder.dimension, Scale.of(model))
+        width = recipe.late_interaction or self.encoder.dimension
+        loss = recipe.make_loss(width, Scale.of(model))
         if self.guide is not None:
             loss = self.guide.around(loss, part)
 

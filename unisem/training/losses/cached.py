@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from unisem.training.losses.base import PairLoss, total
-from unisem.training.losses.embedding import apply_loss
+from unisem.training.losses.embedding import apply_loss, in_one
 from unisem.training.losses.exchange import average_gradients
 
 
@@ -91,8 +91,8 @@ class CachedLoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
     ) -> Tensor:
         """The loss of the whole batch from its parts' vectors; called by the mixin."""
         assert labels is not None
-        texts, *images = (torch.cat(column) for column in reps)
-        result = apply_loss(self.loss, texts, torch.cat(images), labels)
+        texts, *images = map(in_one, reps)
+        result = apply_loss(self.loss, texts, in_one(images), labels)
         loss = total(result)
         if isinstance(result, dict):
             self._parts = {name: part.detach() for name, part in result.items()}

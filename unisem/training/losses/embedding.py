@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from unisem.training.losses.base import PairLabels, PairLoss
 from unisem.training.losses.exchange import joint_loss, several_processes
@@ -41,7 +42,15 @@ class EmbeddingLoss(nn.Module):
                 that it is right for; see `PairLabels.of`.
         """
         texts, *images = (self.model(column)["sentence_embedding"] for column in features)
-        return apply_loss(self.loss, texts, torch.cat(images), labels)
+        return apply_loss(self.loss, texts, in_one(images), labels)
+
+
+def in_one(parts: Sequence[Tensor]) -> Tensor:
+    """Vectors of several parts in one tensor; fewer token vectors are padded with zeros."""
+    if parts[0].dim() == 2:
+        return torch.cat(list(parts))
+    most = max(part.shape[1] for part in parts)
+    return torch.cat([functional.pad(part, (0, 0, 0, most - part.shape[1])) for part in parts])
 
 
 def apply_loss(
@@ -51,8 +60,9 @@ def apply_loss(
 
     Args:
         loss: The loss.
-        texts: ``(n, d)`` this process's caption vectors.
-        images: ``(m, d)`` this process's picture vectors, hard negatives from row ``n`` on.
+        texts: ``(n, d)`` this process's caption vectors, or ``(n, t, d)`` of tokens.
+        images: ``(m, d)`` this process's picture vectors, hard negatives from row ``n`` on;
+            likewise.
         labels: ``(m, 2 + w)`` int64; others may have another w.
     """
     if texts.dtype in (torch.float16, torch.bfloat16):

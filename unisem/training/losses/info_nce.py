@@ -92,8 +92,8 @@ class InfoNCE(PairLoss):
     def forward(self, texts: Tensor, images: Tensor, labels: PairLabels) -> Tensor:
         """Compute the loss; see `PairLoss.forward`."""
         rows = len(texts)
-        texts, images = functional.normalize(texts, dim=1), functional.normalize(images, dim=1)
-        logits = self._scale() * texts @ images.T  # (n, m)
+        texts, images = functional.normalize(texts, dim=-1), functional.normalize(images, dim=-1)
+        logits = self.similarities(self._scale() * texts, images)  # (n, m)
         close = torch.zeros(rows, rows, dtype=torch.bool, device=texts.device)
         if self.mask_above is not None:
             close = (texts @ texts.T).detach() >= self.mask_above
@@ -105,6 +105,10 @@ class InfoNCE(PairLoss):
         if "image_to_text" in self.directions:
             parts.append(_right_of(logits[:, :rows].T, labels.image_matches(rows) | close))
         return torch.stack(parts).mean()
+
+    def similarities(self, texts: Tensor, images: Tensor) -> Tensor:
+        """``(n, m)`` how alike captions and pictures are: the dot products of their vectors."""
+        return texts @ images.T
 
     def _scale(self) -> Tensor:
         if not self.log_scale.requires_grad:

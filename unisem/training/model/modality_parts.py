@@ -147,11 +147,12 @@ def only_heads(model: nn.Module) -> bool:
 
 
 class Given(Module):  # type: ignore[misc]
-    """Passes on a ``sentence_embedding`` that was computed before."""
+    """Passes on a ``sentence_embedding``, or one for every token, that was computed before."""
 
     def forward(self, features: dict[str, Any], **options: Any) -> dict[str, Any]:
-        """Return the features as they are."""
-        return features
+        """Return the features, those of tokens under their name."""
+        vectors = features["sentence_embedding"]
+        return features if vectors.dim() == 2 else features | {"token_embeddings": vectors}
 
     def save(self, output_path: str, *arguments: Any, **options: Any) -> None:
         """Refuse: what is saved is the whole model."""

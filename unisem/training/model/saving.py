@@ -17,6 +17,7 @@ from torch import Tensor
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.errors import TrainingError
 from unisem.models.missing_weights import quietly
+from unisem.training.model.token_vectors import gives_tokens, multi_vector_encoder
 from unisem.training.recipe import Recipe
 
 RECORD = "training.json"
@@ -26,7 +27,7 @@ RECORD = "training.json"
 def save_encoder(
     encoder: SentenceTransformerEncoder, output: Path, recipe: Recipe | None = None
 ) -> None:
-    """Write an encoder's model beside its place, then move it there.
+    """Write an encoder's model, or late interaction, beside its place, then move it there.
 
     What training did not change has the floating type of the start model's files, and their bytes.
 
@@ -42,7 +43,8 @@ def save_encoder(
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        save_model(encoder.model, partial)
+        model = encoder.model
+        save_model(multi_vector_encoder(model) if gives_tokens(model) else model, partial)
         keep_unchanged_tensors(encoder.directory, partial)
         for name in ("unisem_config.json", "licenses"):  # what the start model's files say beside
             source = encoder.directory / name
@@ -71,7 +73,7 @@ def save_encoder(
 
 
 def save_model(model: Any, directory: Path) -> None:
-    """Save a ``SentenceTransformer`` as safetensors, without a model card and progress bars."""
+    """Save sentence-transformers' model as safetensors, without a model card and progress bars."""
     with quietly():
         model.save(str(directory), create_model_card=False, safe_serialization=True)
 
