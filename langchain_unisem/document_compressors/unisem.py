@@ -17,7 +17,7 @@ from langchain_unisem.metadata import details_of, own_metadata, put_score
 from langchain_unisem.queries import ImageQuery, image_of, text_of
 from unisem.common.threads import InThread
 from unisem.records import Modality, Record
-from unisem.rerank import Reranker, load_reranker
+from unisem.rerank import Reranker
 from unisem.search.reranking import Ranked, Reranking
 from unisem.space import SemanticSpace
 
@@ -101,6 +101,7 @@ class UniSemReranker(BaseDocumentCompressor, RunnableSerializable[dict[str, Any]
     top_n: int | None = Field(default=None, ge=1, strict=True)
     modalities: tuple[Modality, ...] | None = None
     seconds: float | None = Field(default=None, gt=0)
+    search_weight: float | None = Field(default=None, ge=0, le=1)
     device: str | None = None
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
 
@@ -160,15 +161,18 @@ class UniSemReranker(BaseDocumentCompressor, RunnableSerializable[dict[str, Any]
             _scored(kept[one.position], one, self.reranker.name) for one in ranked[: self.top_n]
         ]
 
-    def _loaded(self) -> Reranker:
+    def _loaded(self) -> Reranker | Reranking:
         encoder = None if self.space is None else self.space.encoder
-        return load_reranker(self.model, device=self.device, dtype=self.dtype, encoder=encoder)
+        found = Reranking.load(self.model, device=self.device, dtype=self.dtype, encoder=encoder)
+        return found.reranker if found.calibration is None else found
 
     @property
     def _reranking(self) -> Reranking:
         said = {"modalities": self.modalities, "seconds": self.seconds}
         given: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
         reranking = replace(Reranking.of(self.reranker), **given)
+        if self.search_weight is not None:
+            reranking = reranking.weighted(self.search_weight)
         return reranking.at(None if self.space is None else self.space.path)
 
     acompress_documents = InThread(compress_documents).twin

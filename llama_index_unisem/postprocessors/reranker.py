@@ -21,7 +21,7 @@ from unisem.errors import ImageError
 from unisem.images.reference import ImageRef
 from unisem.presentation.contents import LEFT_OUT, as_found
 from unisem.records import Modality, Record
-from unisem.rerank import Reranker, load_reranker
+from unisem.rerank import Reranker
 from unisem.search.reranking import Reranking
 
 if TYPE_CHECKING:
@@ -66,6 +66,13 @@ class UniSemReranker(BaseNodePostprocessor):
     seconds: float | None = Field(
         default=None, gt=0, description="How long a query's nodes may take; as long as it takes."
     )
+    search_weight: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="The share of the retriever's own scores in the order, whatever the model's "
+        "calibration says.",
+    )
     device: str | None = Field(default=None, description="Where a model that was named computes.")
     dtype: str = Field(default="float32", description="In which precision it computes.")
     _reranking: Reranking = PrivateAttr()
@@ -83,6 +90,7 @@ class UniSemReranker(BaseNodePostprocessor):
         image_roots: Sequence[str | os.PathLike[str]] = (),
         modalities: Sequence[Modality] | None = None,
         seconds: float | None = None,
+        search_weight: float | None = None,
         device: str | None = None,
         dtype: str = "float32",
         callback_manager: CallbackManager | None = None,
@@ -100,6 +108,7 @@ class UniSemReranker(BaseNodePostprocessor):
             image_roots: As the field. A picture elsewhere is judged by its caption.
             modalities: As the field: ``"image"`` is a node with a picture, ``"text"`` any other.
             seconds: As the field.
+            search_weight: As the field.
             device: As the field.
             dtype: As the field.
             callback_manager: As in every LlamaIndex component.
@@ -116,7 +125,7 @@ class UniSemReranker(BaseNodePostprocessor):
             if name is None:
                 raise ValueError("say which model reranks: model=, a directory or a hub id")
             encoder = None if space is None else space.encoder
-            reranker = load_reranker(name, device=device, dtype=dtype, encoder=encoder)
+            reranker = Reranking.load(name, device=device, dtype=dtype, encoder=encoder)
         reranking = Reranking.of(reranker)
         if name not in (None, reranking.name):
             raise ValueError(
@@ -136,6 +145,7 @@ class UniSemReranker(BaseNodePostprocessor):
             image_roots=[os.fspath(root) for root in image_roots],
             modalities=None if modalities is None else list(modalities),
             seconds=seconds,
+            search_weight=search_weight,
             device=device,
             dtype=dtype,
             callback_manager=callback_manager or CallbackManager([]),
@@ -144,6 +154,8 @@ class UniSemReranker(BaseNodePostprocessor):
             reranking = replace(reranking, modalities=self.modalities)
         if self.seconds is not None:
             reranking = replace(reranking, seconds=self.seconds)
+        if self.search_weight is not None:
+            reranking = reranking.weighted(self.search_weight)
         self._reranking = reranking.at(None if space is None else space.path)
         self._space = space
 

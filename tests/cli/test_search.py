@@ -306,6 +306,7 @@ def test_a_reranker_with_its_calibration_and_what_it_judges(
     assert both["hits"] == every["hits"]
     assert both["reranking"]["candidates"] > said["candidates"]
     assert run("search", built, "red", "--rerank-seconds", 1).exit_code == 2
+    assert run("search", built, "red", "--search-weight", 0.5).exit_code == 2
     mixed = run("search", built, "red", "--reranker", model, "--mode", "hybrid")
     assert mixed.exit_code == 2
     assert run("search", built, "red", "--reranker", tmp_path / "nowhere").exit_code == 1

@@ -152,9 +152,29 @@ def test_a_calibration_makes_probabilities_and_mixes() -> None:
     assert shown(found)[:3] == [(id, pytest.approx(1 / (1 + np.exp(-logits[id])))) for id in "abc"]
     assert shown(found)[3] == ("d", found[2].score)
     assert [hit.judged for hit in found] == [1, 1.5, -1, None]
-    with pytest.raises(ValueError, match="there is none"):
-        Reranking(ByTable(table), calibration=calibration).rank("q", None, [hits("a")[0].record])
     asked = Reranking(ByTable(table), calibration=calibration)
+    with pytest.raises(ValueError, match="there is none"):
+        asked.rank("q", None, [hit.record for hit in hits("a", "b")], [0.5, None])
+    (alone,) = asked.rank("q", None, [hits("a")[0].record])  # nobody searched
+    assert alone.score == pytest.approx(1 / (1 + np.exp(-1)))
+    with pytest.raises(ValueError, match='mode "vector"'):
+        Query(text="a", mode="hybrid", reranker=asked)
+
+
+def test_a_weight_mixes_both_in_units_of_their_lists() -> None:
+    table = {"a": 10.0, "b": 20.0, "c": 60.0, "d": np.nan}
+    asked = Reranking(ByTable(table), search_weight=0.75)
+    found = reorder(asked, hits("a", "b", "c", "d"))
+    judged, own = np.array([10.0, 20.0, 60.0]), np.array([1.0, 0.9, 0.8])  # d is not in the lists
+    mixed = 0.25 * (judged - 30) / judged.std() + 0.75 * (own - 0.9) / own.std()
+    expected = sorted(zip(mixed, "abc", strict=True), reverse=True)
+    assert shown(found)[:3] == [(id, pytest.approx(score)) for score, id in expected]
+    assert shown(found)[3] == ("d", found[2].score)
+    records = [hit.record for hit in hits("a", "b")]
+    alone = asked.rank("q", None, records)
+    assert [one.position for one in alone] == [1, 0]
+    with pytest.raises(ValueError, match="some of what is reranked has none"):
+        asked.rank("q", None, records, [0.5, None])
     with pytest.raises(ValueError, match='mode "vector"'):
         Query(text="a", mode="hybrid", reranker=asked)
 
@@ -168,6 +188,11 @@ def test_settings_out_of_range() -> None:
         Reranking(ByTable({}), modalities=["video"])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="seconds must be"):
         Reranking(ByTable({}), seconds=0)
+    for weight in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match="search_weight must be"):
+            Reranking(ByTable({}), search_weight=weight)
+    with pytest.raises(ValueError, match="says itself"):
+        Reranking(ByTable({}), search_weight=0.5, calibration=RerankCalibration(judged=1))
 
 
 def test_scores_of_another_shape_are_refused() -> None:

@@ -112,6 +112,16 @@ def search(
         float | None,
         typer.Option(metavar="S", help="Rerank as many as fit in this time.", min=0.001),
     ] = None,
+    search_weight: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Rerank by both: the search's own score has this share, the reranker's the rest. "
+            "Without it the reranker's calibration says it, if there is one.",
+            min=0,
+            max=1,
+        ),
+    ] = None,
     page: Annotated[
         Path | None, typer.Option("--html", metavar="PAGE", help="Write the hits to a page, too.")
     ] = None,
@@ -153,7 +163,8 @@ def search(
             param_hint="--words",
         )
     condition = _condition(conditions or [])
-    if reranker is None and (rerank_modality or rerank_seconds is not None):
+    said = (rerank_seconds, search_weight)
+    if reranker is None and (rerank_modality or said != (None, None)):
         raise typer.BadParameter("say which model reranks", param_hint="--reranker")
     reports: list[RerankReport] = []
     reranking = None
@@ -165,6 +176,7 @@ def search(
             modalities=[it for it in _MODALITIES if it in (rerank_modality or _MODALITIES)],
             seconds=rerank_seconds,
             report=reports.append,
+            search_weight=search_weight,
         )
     from unisem.search.graph_expansion import GraphExpansion
     from unisem.search.query import Query

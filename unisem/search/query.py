@@ -136,11 +136,10 @@ class Query:
 
     def _check_reranking(self, reranking: Reranking) -> None:
         object.__setattr__(self, "reranker", reranking)
-        calibration = reranking.calibration
-        if calibration is not None and calibration.own and self.mode != "vector":
+        if reranking.mixes and self.mode != "vector":
             raise ValueError(
-                'the calibration of the reranker mixes cosines in; search in mode "vector", or '
-                "use one without the share of the search"
+                "the reranker's calibration, or search_weight, mixes cosines in; search in mode "
+                '"vector", or use one without the share of the search'
             )
 
     def _check_parts(self) -> None:

@@ -85,7 +85,7 @@ class RerankCalibration:
             [np.asarray(row)[keep] for row, keep in zip(rows, kept, strict=True)]
             for rows in (judged, own, relevant)
         ]
-        parts[1] = [_in_own_units(row) for row in parts[1]]
+        parts[1] = [in_list_units(row) for row in parts[1]]
         both = [np.concatenate(rows or [np.empty(0)]).astype(np.float64) for rows in parts[:2]]
         spread = [max(float(np.std(rows)), 1e-12) if len(rows) else 1.0 for rows in both]
         ranks = [
@@ -137,7 +137,7 @@ class RerankCalibration:
                     "the reranker's calibration mixes the search's own score in, and there is none"
                 )
             there = ~np.isnan(judged)
-            logits[there] += self.own * _in_own_units(np.asarray(own, np.float64)[there])
+            logits[there] += self.own * in_list_units(np.asarray(own, np.float64)[there])
         return 1 / (1 + np.exp(-np.clip(logits, -500, 500)))
 
     def save(self, directory: str | os.PathLike[str]) -> Path:
@@ -169,7 +169,7 @@ class RerankCalibration:
             raise CalibrationError(f"{path} cannot be read: {error!r}; fit it again") from error
 
 
-def _in_own_units(scores: Floats) -> Floats:
+def in_list_units(scores: Floats) -> Floats:
     """How many standard deviations each is above the mean of its list; 0 where all are equal."""
     if not len(scores):
         return scores

@@ -17,7 +17,7 @@ from unisem.errors import RerankerError
 from unisem.images.reference import ImageRef
 from unisem.records import Modality, Record
 from unisem.rerank.base import Reranker
-from unisem.search.rerank_calibration import FILE, RerankCalibration
+from unisem.search.rerank_calibration import FILE, Floats, RerankCalibration, in_list_units
 from unisem.stores.hits import Hit
 
 _FIRST, _AT_ONCE = 4, 16  # records in a call where time is limited
@@ -74,11 +74,15 @@ class Reranking:
         seconds: How long it may take for a query; ``None`` for as long as it takes.
         calibration: What makes probabilities of its scores, with the share that the search's own
             score has in them; ``None`` for its scores as they are.
+        search_weight: The share of the search's own score in the order, from 0, the reranker's
+            alone, to 1, where no calibration says it. Both are taken in units of their list, less
+            its mean and by its standard deviation, and the scores are weighted sums of that.
         report: Called with a `RerankReport` after each query.
 
     Raises:
         TypeError: ``reranker`` is no `Reranker`.
-        ValueError: There is no such modality, or no time.
+        ValueError: There is no such modality, no time, no such weight, or a weight beside a
+            calibration.
     """
 
     reranker: Reranker
@@ -86,6 +90,7 @@ class Reranking:
     seconds: float | None = None
     calibration: RerankCalibration | None = None
     report: Callable[[RerankReport], None] | None = None
+    search_weight: float = 0.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.reranker, Reranker):
@@ -99,6 +104,13 @@ class Reranking:
             raise ValueError(f"modalities must be a list of {listed}, not {self.modalities!r}")
         if self.seconds is not None and not self.seconds > 0:
             raise ValueError(f"seconds must be more than 0, not {self.seconds!r}")
+        if not 0 <= self.search_weight <= 1:
+            raise ValueError(f"search_weight must be from 0 to 1, not {self.search_weight!r}")
+        if self.search_weight and self.calibration is not None:
+            raise ValueError(
+                "a calibration says itself which share the search's score has; leave out "
+                "search_weight, or the calibration"
+            )
 
     @classmethod
     def load(
@@ -108,6 +120,7 @@ class Reranking:
         modalities: Collection[Modality] = get_args(Modality),
         seconds: float | None = None,
         report: Callable[[RerankReport], None] | None = None,
+        search_weight: float | None = None,
         device: str | None = None,
         dtype: str = "float32",
         encoder: Encoder | None = None,
@@ -119,6 +132,8 @@ class Reranking:
             modalities: As the attribute.
             seconds: As the attribute.
             report: As the attribute.
+            search_weight: As the attribute; then what calibration there is stays aside. ``None``
+                for the calibration, or 0.
             device: As of `load_reranker`.
             dtype: As of `load_reranker`.
             encoder: As of `load_reranker`.
@@ -132,14 +147,25 @@ class Reranking:
         reranker = load_reranker(name, device=device, dtype=dtype, encoder=encoder)
         directory = getattr(reranker, "directory", None)
         calibration = None
-        if isinstance(directory, Path) and (directory / FILE).is_file():
+        by_hand = search_weight is not None
+        if isinstance(directory, Path) and (directory / FILE).is_file() and not by_hand:
             calibration = RerankCalibration.load(directory)
-        return cls(reranker, modalities, seconds, calibration, report)
+        return cls(reranker, modalities, seconds, calibration, report, search_weight or 0.0)
 
     @property
     def name(self) -> str:
         """What a person calls the reranker."""
         return self.reranker.name
+
+    def weighted(self, search_weight: float) -> Self:
+        """The same with `search_weight`, whatever a calibration says."""
+        return replace(self, search_weight=search_weight, calibration=None)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether the search's own score has a share in the order."""
+        own = self.search_weight if self.calibration is None else self.calibration.own
+        return bool(own)
 
     @classmethod
     def of(cls, reranker: Reranker | Self) -> Self:
@@ -165,7 +191,8 @@ class Reranking:
             text: The query's text.
             image: The query's picture.
             records: What was found for it, best first.
-            own: The search's score of each, which a calibration may mix in.
+            own: The search's score of each, which may be mixed in; without any the reranker's
+                counts alone.
 
         Returns:
             Each position in ``records`` once, in the new order. If nothing could be judged, all in
@@ -173,14 +200,12 @@ class Reranking:
 
         Raises:
             RerankerError: The reranker gives something other than one score for each record.
-            ValueError: The calibration needs the search's scores, and some are not given.
+            ValueError: The search's scores are mixed in, and some are not given.
         """
         if not records:
             return []
         judged = self._judged(text, image, records)
-        scores = judged.astype(np.float64)
-        if self.calibration is not None:
-            scores = self.calibration.probabilities(scores, own)
+        scores = self._mixed(judged.astype(np.float64), own)
         places = np.flatnonzero(~np.isnan(judged)).tolist()
         order = iter(sorted(places, key=lambda place: (-scores[place], records[place].id)))
         kept = set(range(len(records))) - set(places)
@@ -203,6 +228,26 @@ class Reranking:
             hits[position] if score is None else replace(hits[position], score=score, judged=judged)
             for position, score, judged in ranked
         ]
+
+    def _mixed(self, judged: Floats, own: Sequence[float | None] | None) -> Floats:
+        """The scores that decide the order, of the reranker's and the search's."""
+        if own is None or all(score is None for score in own):
+            own = [0.0] * len(judged)  # all alike: says nothing
+        if self.calibration is not None:
+            return self.calibration.probabilities(judged, own)
+        if not self.search_weight:
+            return judged
+        if any(score is None for score in own):
+            raise ValueError(
+                "search_weight mixes the search's own score in, and some of what is reranked has "
+                "none"
+            )
+        there = ~np.isnan(judged)
+        found = in_list_units(np.asarray(own, np.float64)[there])
+        mixed = judged.copy()
+        mixed[there] = in_list_units(judged[there]) * (1 - self.search_weight)
+        mixed[there] += found * self.search_weight
+        return mixed
 
     def _judged(
         self, text: str | None, image: ImageRef | None, records: Sequence[Record]

@@ -142,6 +142,13 @@ class WireQuery(WireModel):
         description="Order the candidates anew by a reranker that the service was started with: "
         "its name, or `true` for the first.",
     )
+    search_weight: float | None = Field(
+        None,
+        description="With `rerank`: the share of the search's own score in the order, from 0, the "
+        "reranker's alone, to 1; its calibration says it if left out.",
+        ge=0,
+        le=1,
+    )
     fetch_k: int | None = Field(
         None, description="How many candidates fusion, reranker and diversity choose from.", ge=0
     )
@@ -199,6 +206,7 @@ class WireQuery(WireModel):
             min_relevance=query.min_relevance,
             diversity=query.diversity,
             rerank=rerank,
+            search_weight=None,
             fetch_k=query.fetch_k,
             fetch_vectors=query.fetch_vectors,
             fetch_words=query.fetch_words,
@@ -224,6 +232,10 @@ class WireQuery(WireModel):
             if reranking is None:
                 raise ValueError("rerank: there is no reranker here")
             chosen = reranking(self.rerank)
+            if self.search_weight is not None:
+                chosen = chosen.weighted(self.search_weight)
+        elif self.search_weight is not None:
+            raise ValueError("search_weight: say what reranks with rerank")
         return Query(
             text=self.text,
             image=None if self.image is None else picture_of(self.image),
