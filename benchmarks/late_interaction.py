@@ -9,10 +9,13 @@ batches, by InfoNCE in both directions. They differ in one thing: **one vector**
 over a text's tokens, or a picture's 49 places, before vectors are compared; **many vectors**
 compares all by MaxSim. Measured are other scenes, again each with its swaps: every scene's
 caption is asked among all of them by one vector; then the first 50 are ordered anew by many
-vectors, whole, in eight bits, and pooled; or by both scores, each less its mean and by its
-standard deviation among the 50. Relevant is every picture that the caption is true of.
-Changes are paired with one vector of the same seed; intervals are of 95 %, by bootstrap over
-scenes, each with its swaps.
+vectors, whole, in eight bits, and pooled; or by both scores together. These are mixed in two ways:
+as `RerankCalibration` fits it to scenes to learn from that were held back from both models, which
+is what `unisem calibrate --reranker` does; and half and half, each score less its mean and by its
+standard deviation among the 50, which is not fitted at all. Relevant is every picture that the
+caption is true of. Each seed draws scenes of its own, to learn from and to be asked for. Changes
+are paired with one vector of the same seed; intervals are of 95 %, by bootstrap over the scenes of
+all seeds, each with its swaps.
 
 The models of the first seed are saved, loaded again by `load_encoder` and `load_reranker`, and
 asked through a space that keeps the token vectors; what that finds must be what is computed here.
@@ -22,237 +25,180 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from sentence_transformers import MultiVectorEncoder, SentenceTransformer
-from sentence_transformers.base.modules import Dense, Normalize, Router, Transformer
+from sentence_transformers.base.modules import Normalize, Router
 from sentence_transformers.sentence_transformer.modules import Pooling
-from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.scenes_data import Scene, as_dataset, held_out_combinations, scenes, with_swaps
+from benchmarks.late_interaction_heads import (
+    SIDES,
+    WIDTH,
+    Features,
+    Heads,
+    features,
+    fitted,
+    swapped_together,
+    tower,
+)
+from benchmarks.scenes_data import Scene, held_out_combinations, scenes, with_swaps
 from unisem import Record, SemanticSpace
-from unisem.encoders.mini import MODEL_DIRECTORY
 from unisem.evaluation.ranking import Ranking, bootstrap_interval
 from unisem.rerank import load_reranker
 from unisem.rerank.int8_vectors import Int8Form
 from unisem.rerank.max_sim import max_sim
 from unisem.rerank.token_store import TokenStore
+from unisem.search import RerankCalibration
 
 Numbers = NDArray[np.float32]
-Features = dict[str, tuple[Tensor, Tensor]]
-"""Of each modality ``(n, t, w)`` tower outputs, and ``(n, t)`` which of them are tokens."""
+Floats = NDArray[np.float64]
 
-SIDES = ("text", "image")
-HIDDEN, WIDTH, DEPTH, BATCH = 128, 64, 50, 64
-BOTH = "eight bits and one vector, half and half"
+DEPTH = 50
 FORMS = {"whole": None, "eight bits": 1, "eight bits, pooled by 2": 2, "… by 3": 3, "… by 6": 6}
+KEPT = "eight bits"
+FITTED, HALF = (f"{KEPT} and one vector, {how}" for how in ("as fitted", "half and half"))
 
 
 def main() -> None:
     """Train, measure, print, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[3, 4, 5, 6, 7])
     parser.add_argument("--scenes", type=int, default=800)
+    parser.add_argument("--held-back", type=int, default=200)
     parser.add_argument("--asked", type=int, default=400)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--work", type=Path, default=Path("build/late_interaction"))
     parser.add_argument("--docs", type=Path, help="write late_interaction.md there")
     options = parser.parse_args()
-    held = held_out_combinations()
-    towers = {side: tower(side) for side in SIDES}
-    made = [
-        tuple(islice(with_swaps(scenes(seed, held), seed, held), count))
-        for seed, count in ((0, options.scenes), (1, options.asked))
-    ]
     options.work.mkdir(parents=True, exist_ok=True)
-    train, asked = (
-        features(towers, part, options.work / f"{name}-{len(part)}")
-        for name, part in zip(("train", "asked"), made, strict=True)
-    )
+    towers = {side: tower(side) for side in SIDES}
     runs = []
     for seed in options.seeds:
-        one, many = (Heads(train, pooled, seed) for pooled in (True, False))
-        costs = [fitted(it, train, made[0], options, seed) for it in (one, many)]
-        runs.append(judged(one, many, asked, made[1], costs))
+        train, held_back, asked = (
+            Part(made, features(towers, made, options.work / f"{seed}-{name}-{len(made)}"))
+            for name, made in drawn(seed, options).items()
+        )
+        one, many = (Heads(train.features, pooled, seed) for pooled in (True, False))
+        costs = [fitted(it, train.features, train.made, options, seed) for it in (one, many)]
+        mixture, share = weighed(asked_of(one, many, held_back, {KEPT: FORMS[KEPT]}))
+        runs.append(judged(one, many, asked, mixture))
+        runs[-1].costs, runs[-1].share = costs, share
         if seed == options.seeds[0]:
-            through = through_a_space(one, many, towers, made[1], options.work, runs[0])
-    lines = [*quality(runs, options, made[1]), "", *agreement(runs), "", through, "", *compared()]
+            through = through_a_space(one, many, towers, asked.made, options, runs[0])
+    lines = [*quality(runs, options), "", *agreement(runs), "", through, "", *compared()]
     Console(width=200).print("\n".join(lines), markup=False)
     if options.docs is not None:
         write_page(options.docs, lines)
 
 
-def tower(side: str) -> Any:
-    """One of `mini`'s towers, as a module that gives a vector for every token or place."""
-    return Transformer(
-        str(MODEL_DIRECTORY / f"{side}_0_Transformer"),
-        model_kwargs={"use_safetensors": True, "dtype": torch.float32},
-        modality_config={side: {"method": "forward", "method_output_name": "last_hidden_state"}},
-        module_output_name="token_embeddings",
-    ).eval()
+class Part(NamedTuple):
+    """Scenes, and what the towers say of them."""
+
+    made: tuple[Scene, ...]
+    features: Features
 
 
-@torch.inference_mode()
-def features(towers: dict[str, Any], made: Sequence[Scene], folder: Path) -> Features:
-    """What the towers say of scenes and captions; made once."""
-    stored = folder.with_suffix(".pt")
-    if stored.is_file():
-        kept: Features = torch.load(stored, weights_only=True)
-        return kept
-    dataset = as_dataset(made, folder)
-    captions = [scene.true[0] for scene in made]
-    inputs = towers["text"].preprocess([{"text": text} for text in captions])
-    texts = towers["text"](inputs)["token_embeddings"]
-    images = []
-    for start in range(0, len(made), 4):
-        pictures = [pair.image.open() for pair in dataset.pairs[start : start + 4]]
-        inputs_there = towers["image"].preprocess([{"image": picture} for picture in pictures])
-        images.append(towers["image"](inputs_there)["token_embeddings"].half())
-    places = torch.cat(images)
-    found: Features = {
-        "text": (texts, inputs["attention_mask"].bool()),
-        "image": (places, torch.ones(places.shape[:2], dtype=torch.bool)),
-    }
-    torch.save(found, stored)
-    return found
-
-
-class Heads(nn.Module):
-    """Two linear layers for each side over the towers, and one vector or many."""
-
-    def __init__(self, train: Features, pooled: bool, seed: int) -> None:
-        super().__init__()
-        self.pooled = pooled
-        torch.manual_seed(seed)
-        token = {"module_input_name": "token_embeddings", "module_output_name": "token_embeddings"}
-        self.sides = nn.ModuleDict(
-            {
-                side: nn.Sequential(
-                    Dense(train[side][0].shape[-1], HIDDEN, activation_function=nn.GELU(), **token),
-                    Dense(HIDDEN, WIDTH, activation_function=nn.Identity(), **token),
-                )
-                for side in SIDES
-            }
-        )
-        self.scale = nn.Parameter(torch.tensor(20.0).log())
-
-    def forward(self, side: str, vectors: Tensor, mask: Tensor) -> Tensor:
-        """``(n, t, w)`` unit vectors of tokens, 0 where there is none; ``(n, w)`` if pooled."""
-        made: Tensor = self.sides[side]({"token_embeddings": vectors.float()})["token_embeddings"]
-        there = mask[..., None].float()
-        if self.pooled:
-            return functional.normalize((made * there).sum(1) / there.sum(1), dim=-1)
-        return functional.normalize(made, dim=-1) * there
-
-    def scores(self, texts: Tensor, images: Tensor, mask: Tensor) -> Tensor:
-        """``(n, m)`` cosines, or the means over tokens of MaxSim."""
-        if self.pooled:
-            return texts @ images.T
-        products = torch.einsum("ntw,mpw->nmtp", texts, images).amax(-1)  # (n, m, t)
-        return products.sum(-1) / mask.sum(1)[:, None]
-
-
-def fitted(
-    heads: Heads,
-    train: Features,
-    made: Sequence[Scene],
-    options: argparse.Namespace,
-    seed: int,
-) -> float:
-    """Train, unless that was done before; how many seconds of a processor it took."""
-    steps = options.steps
-    name = f"{'one' if heads.pooled else 'many'}-{len(made)}-{steps}-{seed}.pt"
-    stored = options.work / name
-    if stored.is_file():
-        weights, cost = torch.load(stored, weights_only=True)
-        heads.load_state_dict(weights)
-        return float(cost)
-    begun = time.process_time()
-    true = [frozenset(scene.true) for scene in made]
-    optimizer = torch.optim.AdamW(heads.parameters(), lr=2e-3, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
-    for _, places in zip(range(steps), batches(len(made), seed), strict=False):
-        (texts, words), (images, seen) = ((each[places] for each in train[side]) for side in SIDES)
-        scores = heads.scores(heads("text", texts, words), heads("image", images, seen), words)
-        also = torch.tensor([[bool(true[a] & true[b]) for b in places] for a in places])
-        also.fill_diagonal_(False)  # a caption that is true of another picture, too
-        logits = (scores * heads.scale.exp()).masked_fill(also, -torch.inf)
-        wanted = torch.arange(len(places))
-        loss = functional.cross_entropy(logits, wanted) + functional.cross_entropy(logits.T, wanted)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    cost = time.process_time() - begun
-    torch.save((heads.state_dict(), cost), stored)
-    return cost
-
-
-def batches(count: int, seed: int) -> Iterator[list[int]]:
-    """Places of scenes without end, four in a row at once."""
-    rng = np.random.default_rng(seed)
-    while True:
-        groups = rng.permutation(count // 4)
-        for start in range(0, len(groups) - BATCH // 4 + 1, BATCH // 4):
-            chosen = groups[start : start + BATCH // 4]
-            yield [int(4 * group + n) for group in chosen for n in range(4)]
+def drawn(seed: int, options: argparse.Namespace) -> dict[str, tuple[Scene, ...]]:
+    """A seed's scenes: to learn from, held back from these, and asked for; none in two of them."""
+    held = held_out_combinations()
+    counts = options.scenes + options.held_back, options.asked
+    learned, asked = (
+        tuple(islice(with_swaps(scenes(number, held), number, held), count))
+        for number, count in zip((2 * seed, 2 * seed + 1), counts, strict=True)
+    )
+    groups = swapped_together(learned)
+    split = groups.index(groups[options.scenes])  # a scene's swaps are on its side
+    return {"train": learned[:split], "held": learned[split:], "asked": asked}
 
 
 class Judged:
     """What one seed's models say of the scenes that are asked for."""
 
-    def __init__(self, first: Numbers, costs: Sequence[float]) -> None:
-        self.first = first
-        self.costs = costs
+    costs: Sequence[float]
+    share: float
+
+    def __init__(self, made: Sequence[Scene]) -> None:
+        self.groups = swapped_together(made)
         self.rankings: dict[str, Ranking] = {}
         self.reranked: dict[str, Numbers] = {}
         self.bytes: dict[str, float] = {}
 
 
+class Asked(NamedTuple):
+    """Every caption asked among all pictures: scores ``(n, n)``, and ``(n, DEPTH)`` first ones."""
+
+    relevant: list[list[int]]
+    first: Numbers
+    places: NDArray[np.int64]
+    many: dict[str, Numbers]
+    """Of each form ``(n, DEPTH)`` scores of the first ones."""
+    bytes: dict[str, float]
+
+
 @torch.inference_mode()
-def judged(
-    one: Heads, many: Heads, asked: Features, made: Sequence[Scene], costs: Sequence[float]
-) -> Judged:
-    """Rank all scenes by one vector, then the first of them by many in each form."""
+def asked_of(one: Heads, many: Heads, part: Part, forms: Mapping[str, int | None]) -> Asked:
+    """Ask for all scenes by one vector, and judge the first of them by many in each form."""
+    texts, images = (one(side, *part.features[side]) for side in SIDES)
+    first: Numbers = (texts @ images.T).numpy()
+    places = np.argsort(-first, axis=1, kind="stable")[:, :DEPTH]
+    tokens, mask = many("text", *part.features["text"]), part.features["text"][1]
+    queries = [vectors[there].numpy() for vectors, there in zip(tokens, mask, strict=True)]
+    pictures = list(many("image", *part.features["image"]).numpy())
+    scores, sizes = {}, {}
+    for name, factor in forms.items():
+        form = None if factor is None else Int8Form(factor)
+        kept = pictures if form is None else [form.formed(it) for it in pictures]
+        sizes[name] = mean([it.nbytes if form is None else len(form.packed(it)) for it in pictures])
+        scores[name] = np.stack(
+            [
+                max_sim(query, [[kept[place]] for place in row])
+                for query, row in zip(queries, places, strict=True)
+            ]
+        )
     relevant = [
-        [n for n, other in enumerate(made) if scene.true[0] in other.true] for scene in made
+        [n for n, other in enumerate(part.made) if scene.true[0] in other.true]
+        for scene in part.made
     ]
-    texts, images = (one(side, *asked[side]) for side in SIDES)
-    first = (texts @ images.T).numpy()
-    found = Judged(first, costs)
-    found.rankings["one vector"] = Ranking.of(first, relevant)
-    queries = [
-        vectors[mask].numpy()
-        for vectors, mask in zip(many("text", *asked["text"]), asked["text"][1], strict=True)
-    ]
-    pictures = list(many("image", *asked["image"]).numpy())
-    found.bytes["one vector"] = 4.0 * WIDTH
-    for name, factor in FORMS.items():
-        kept = pictures if factor is None else [Int8Form(factor).formed(it) for it in pictures]
-        sizes = [
-            it.nbytes if factor is None else len(Int8Form(factor).packed(it)) for it in pictures
-        ]
-        scores = first.copy()
-        for n, query in enumerate(queries):
-            places = np.argsort(-first[n], kind="stable")[:DEPTH]
-            scores[n, places] = 10 + max_sim(query, [[kept[place]] for place in places])
+    return Asked(relevant, first, places, scores, sizes)
+
+
+def weighed(asked: Asked) -> tuple[RerankCalibration, float]:
+    """A mixture fitted to what both models did not learn from, and one vector's share in it."""
+    own = np.take_along_axis(asked.first, asked.places, 1).astype(np.float64)
+    judged = asked.many[KEPT].astype(np.float64)
+    right = [np.isin(row, wanted) for row, wanted in zip(asked.places, asked.relevant, strict=True)]
+    mixture = RerankCalibration.fit(list(judged), list(own), right)
+    return mixture, mixture.own / (mixture.own + mixture.judged * float(judged.std()))
+
+
+def judged(one: Heads, many: Heads, part: Part, mixture: RerankCalibration) -> Judged:
+    """Rank all scenes by one vector, then the first of them by many in each form, and by both."""
+    asked = asked_of(one, many, part, FORMS)
+    found = Judged(part.made)
+    found.rankings["one vector"] = Ranking.of(asked.first, asked.relevant)
+    found.bytes = {"one vector": 4.0 * WIDTH} | asked.bytes
+
+    def ranked(name: str, new: Numbers | Floats) -> None:
+        scores = asked.first.astype(np.float64)
+        np.put_along_axis(scores, asked.places, 10 + new.astype(np.float64), 1)
+        found.rankings[name] = Ranking.of(scores, asked.relevant)
         found.reranked[name] = scores
-        found.rankings[name] = Ranking.of(scores, relevant)
-        found.bytes[name] = float(np.mean(sizes))
-    both = first.copy()
-    for n, scores in enumerate(found.reranked["eight bits"]):
-        places = np.argsort(-first[n], kind="stable")[:DEPTH]
-        both[n, places] = 10 + standard(first[n, places]) + standard(scores[places])
-    found.rankings[BOTH] = Ranking.of(both, relevant)
-    found.bytes[BOTH] = found.bytes["one vector"] + found.bytes["eight bits"]
+
+    for name, scores in asked.many.items():
+        ranked(name, scores)
+    own = np.take_along_axis(asked.first, asked.places, 1)
+    pairs = list(zip(asked.many[KEPT], own, strict=True))
+    ranked(FITTED, np.stack([mixture.probabilities(a.astype(np.float64), b) for a, b in pairs]))
+    ranked(HALF, np.stack([standard(a) + standard(b) for a, b in pairs]))
+    found.bytes |= dict.fromkeys((FITTED, HALF), asked.bytes[KEPT] + found.bytes["one vector"])
     return found
 
 
@@ -267,11 +213,11 @@ def through_a_space(
     many: Heads,
     towers: dict[str, Any],
     made: Sequence[Scene],
-    work: Path,
+    options: argparse.Namespace,
     expected: Judged,
 ) -> str:
     """Save both, ask a space, and say what a query costs and whether it is as computed."""
-    folder = work / f"asked-{len(made)}"
+    work, folder = options.work, options.work / f"{options.seeds[0]}-asked-{len(made)}"
     for heads in (one, many):
         sides = {}
         for side in SIDES:
@@ -300,7 +246,7 @@ def through_a_space(
                 begun = time.process_time()
                 hits = kept.search(text, k=10, reranker=judge, fetch_k=DEPTH, duplicates="keep")
                 costs[name] += (time.process_time() - begun) / len(some)
-            best = int(np.argmax(expected.reranked["eight bits"][n]))
+            best = int(np.argmax(expected.reranked[KEPT][n]))
             agreeing += int(hits[0].record.id) == best
         told.append(f"{report.made + report.present} pictures' vectors are kept")
     milliseconds = [f"{1000 * cost:.1f} ms" for cost in costs.values()]
@@ -311,24 +257,11 @@ def through_a_space(
     )
 
 
-def swapped_together(made: Iterable[Scene]) -> list[int]:
-    """Of each scene a number that it shares with its swaps, which come after it."""
-    numbers: list[int] = []
-    wrong: frozenset[str] = frozenset()
-    for scene in made:
-        is_swap = not wrong.isdisjoint(scene.true)
-        numbers.append((numbers[-1] if numbers else -1) + (not is_swap))
-        if not is_swap:
-            wrong = frozenset(scene.wrong)
-    return numbers
-
-
-def quality(
-    runs: Sequence[Judged], options: argparse.Namespace, made: Sequence[Scene]
-) -> list[str]:
+def quality(runs: Sequence[Judged], options: argparse.Namespace) -> list[str]:
     """hit@1, hit@10 and the reciprocal rank, and what they gain over one vector."""
     lines = [
-        f"{options.scenes} scenes to learn from, {options.asked} asked for, {options.steps} steps; "
+        f"{options.scenes} scenes to learn from and {options.held_back} held back from them, "
+        f"{options.asked} asked for, {options.steps} steps; "
         f"seeds {', '.join(map(str, options.seeds))}. Training took "
         f"{mean([it.costs[0] for it in runs]):.0f} s of a processor for one vector and "
         f"{mean([it.costs[1] for it in runs]):.0f} s for many.",
@@ -341,26 +274,27 @@ def quality(
         lambda ranking: ranking.hit(10),
         lambda ranking: ranking.reciprocal_rank(),
     ]
-    groups = swapped_together(made)
-    for name in ("one vector", *FORMS, BOTH):
+    groups = np.concatenate([1_000_000 * n + np.array(run.groups) for n, run in enumerate(runs)])
+    for name in ("one vector", *FORMS, FITTED, HALF):
         cells = [f"{runs[0].bytes[name]:,.0f}"]
         for measure in measures:
-            found = np.mean([measure(run.rankings[name]) for run in runs], axis=0)
-            base = np.mean([measure(run.rankings["one vector"]) for run in runs], axis=0)
+            found = np.concatenate([measure(run.rankings[name]) for run in runs])
+            base = np.concatenate([measure(run.rankings["one vector"]) for run in runs])
             cells.append(f"{found.mean():.3f}")
             low, high = bootstrap_interval(found - base, groups=groups, rounds=2000)
             gained = f"{(found - base).mean():+.3f} ({low:+.3f} to {high:+.3f})"
             cells.append("" if name == "one vector" else gained)
         lines.append(f"| {name} | {' | '.join(cells)} |")
+    names = ("one vector", "whole", KEPT, FITTED, HALF)
     lines += [
         "",
-        "| seed | one vector, hit@1 | many, whole | many, eight bits |",
-        "|---|---|---|---|",
+        "| seed | one vector, hit@1 | many, whole | many, eight bits | both, as fitted | both, "
+        "half and half | one vector's share, as fitted |",
+        "|---|---|---|---|---|---|---|",
     ]
     for seed, run in zip(options.seeds, runs, strict=True):
-        names = ("one vector", "whole", "eight bits")
         shares = [f"{run.rankings[name].hit(1).mean():.3f}" for name in names]
-        lines.append(f"| {seed} | {' | '.join(shares)} |")
+        lines.append(f"| {seed} | {' | '.join(shares)} | {run.share:.2f} |")
     return lines
 
 
