@@ -11,6 +11,7 @@ import pytest
 from tests.cli.conftest import Run
 from tests.evaluation.data import Blurred, shades
 from tests.evaluation.test_benchmarks import mixbench, texts_alone
+from tests.evaluation.test_parquet_benchmarks import hub, tables_of
 from tests.support.toy import COLOURS, ToyEncoder
 from unisem.encoders import Encoder
 from unisem.errors import EncoderError
@@ -114,6 +115,20 @@ def test_a_benchmark(run: Run, tmp_path: Path) -> None:
     result = run("evaluate", "--data", folder)
     assert result.exit_code == 1
     assert "1 of 13 pictures cannot be used" in result.stderr
+
+
+def test_a_benchmark_of_the_hub(run: Run, tmp_path: Path) -> None:
+    rows = tables_of(mixbench(tmp_path / "MSCOCO"))
+    rows["qrels"].append({"query-id": "1", "corpus-id": "x", "score": 1})
+    rows["corpus"].append({"id": "x", "text": " "})
+    folder = hub(hub(tmp_path / "hub", rows, "de"), rows, "fr")
+    result = run("evaluate", "--data", folder, "--subset", "de")
+    assert (result.exit_code, "say where to" in result.stderr) == (1, True)
+    result = run("evaluate", "--data", folder, "--subset", "de", "--cache", "vectors")
+    assert result.exit_code == 0, result.output
+    assert ("hub, de, centred" in result.stdout, "hub, fr" in result.stdout) == (True, False)
+    assert "hub, de: 1 document with neither text nor picture left out" in result.stderr
+    assert "hub, de: 1 judgement of what is not there, counted as never found" in result.stderr
 
 
 def test_texts_alone_for_mteb(run: Run, tmp_path: Path) -> None:

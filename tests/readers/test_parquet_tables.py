@@ -70,8 +70,24 @@ def test_a_row_group_may_not_claim_too_much(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(TableError, match=r"row group with .* bytes of 'text', above the limit"):
         read(data, "text")
     monkeypatch.setattr(parquet_tables, "_MOST_BYTES", 1 << 31)
-    monkeypatch.setattr(parquet_tables, "_BYTES_AT_ONCE", 1)
+    monkeypatch.setattr(parquet_tables, "_MOST_AT_ONCE", 1)
     assert len(read(data, "text")) == 50
+
+
+def test_a_value_that_is_every_rows_is_not_read_for_all_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """200 kB, once in the file's dictionary: 1 kB for 300 rows, which would be 60 MB."""
+    data = file_of([{"text": "x" * 200_000}] * 300, compression="zstd")
+    assert len(data) < 10_000
+    monkeypatch.setattr(parquet_tables, "_MOST_AT_ONCE", 1 << 21)
+    before = pa.total_allocated_bytes()
+    held = []
+    for _, row in ParquetTable(BytesIO(data)).rows(["text"]):
+        assert len(row["text"]) == 200_000
+        held.append(pa.total_allocated_bytes() - before)
+    assert len(held) == 300
+    assert max(held) < 1 << 24
 
 
 def test_a_text_that_is_none_costs_itself() -> None:

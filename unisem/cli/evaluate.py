@@ -19,7 +19,7 @@ from unisem.cli.options import (
     share_or_number,
 )
 from unisem.cli.progress import progress_bars
-from unisem.cli.terminal import note
+from unisem.cli.terminal import amount, note
 from unisem.common.printable import plain
 from unisem.encoders.options import EncoderOptions
 
@@ -237,15 +237,11 @@ def evaluate(
     print_report(found)
     for one in benchmarks:
         if one.empty:
-            note(
-                f"{plain(one.title)}: {one.empty:,} documents have neither text nor picture; "
-                "they were left out"
-            )
+            told = amount(one.empty, "document")
+            note(f"{plain(one.title)}: {told} with neither text nor picture left out")
         if one.unfindable:
-            note(
-                f"{plain(one.title)}: {one.unfindable:,} judgements want what is not there; that "
-                "counts as never found"
-            )
+            told = amount(one.unfindable, "judgement")
+            note(f"{plain(one.title)}: {told} of what is not there, counted as never found")
         if one.unanswered:
             note(
                 f"{plain(one.title)}: {one.unanswered:,} judged queries have no relevant document; "

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from unisem.readers.tables import Rows, TableError
+from unisem.readers.tables import Row, Rows, TableError
 
 MISSING = "reading Parquet needs pip install 'unisem[parquet]'"
 _ROWS_AT_ONCE = 1000
-_BYTES_AT_ONCE = 1 << 26  # of rows as long as the footer says, 64 MB
+_MOST_AT_ONCE = 1 << 28  # bytes of a column, if every row were all of its row group's
 _MOST_BYTES = 1 << 31  # of a column in a row group: no honest writer makes such
 _BUFFER = 1 << 20
 
@@ -52,14 +52,9 @@ class ParquetTable:
         try:
             at_once = self._rows_at_once(set(columns))
             for batch in self._file.iter_batches(batch_size=at_once, columns=list(columns)):
-                for place in range(len(batch)):
+                for row in _listed(batch):
                     number += 1
-                    try:
-                        (row,) = batch.slice(place, 1).to_pylist()
-                    except UnicodeDecodeError:
-                        yield number, "is not UTF-8 text"
-                    else:
-                        yield number, row
+                    yield number, row
         except self._faults as error:
             if isinstance(error, TableError):
                 raise
@@ -68,19 +63,34 @@ class ParquetTable:
             raise TableError(f"has {number:,} rows, not {told:,} as it says")
 
     def _rows_at_once(self, columns: set[str]) -> int:
-        """So many that they are about 64 MB, by the longest rows that the footer tells of."""
+        """Few enough that they fit, though each were as long as a column of its row group.
+
+        One value that a file has once may be every row's: a dictionary of a megabyte in a file of
+        some kilobytes would be as many megabytes as rows are read.
+        """
         about = self._file.metadata
-        longest = 1.0
+        longest = 1
         for group in (about.row_group(number) for number in range(about.num_row_groups)):
             chunks = [group.column(number) for number in range(group.num_columns)]
-            wanted = [one for one in chunks if one.path_in_schema.partition(".")[0] in columns]
-            for chunk in wanted:
+            for chunk in chunks:
+                if chunk.path_in_schema.partition(".")[0] not in columns:
+                    continue
                 if not 0 <= chunk.total_uncompressed_size <= _MOST_BYTES:
                     raise TableError(
                         f"has a row group with {chunk.total_uncompressed_size:,} bytes of "
                         f"{chunk.path_in_schema!r}, above the limit of {_MOST_BYTES:,}; write it "
                         "in smaller row groups"
                     )
-            size = sum(chunk.total_uncompressed_size for chunk in wanted)
-            longest = max(longest, size / max(1, group.num_rows))
-        return max(1, min(_ROWS_AT_ONCE, int(_BYTES_AT_ONCE / longest)))
+                longest = max(longest, chunk.total_uncompressed_size)
+        return max(1, min(_ROWS_AT_ONCE, _MOST_AT_ONCE // longest))
+
+
+def _listed(batch: Any) -> list[Row | str]:
+    """A batch's rows, or of those with a text that is none what is wrong with them."""
+    try:
+        whole: list[Row | str] = batch.to_pylist()
+    except UnicodeDecodeError:
+        if len(batch) == 1:
+            return ["is not UTF-8 text"]
+        return [row for place in range(len(batch)) for row in _listed(batch.slice(place, 1))]
+    return whole
