@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ RECIPES: dict[str, dict[str, Any]] = {
     "lora": {"lora": 2, "freeze": (), "loss": "sigmoid"},
     "accumulated": {"accumulate": 2, "freeze": ("text",)},
     "cached": {"mini_batch_size": 2, "freeze": (), "loss": "sigmoid", "dimensions": (8,)},
+    "remined": {"hard_negatives": 2, "remine": True, "negative_share": 1.0, "freeze": ()},
+    "guided": {"guide": "start", "hard_negatives": 2, "freeze": ()},
     "stopped": {"patience": 2, "validation": 0.3, "loss": "sigmoid"},
 }
-"""Small runs by name: options of a `Recipe`."""
+"""Small runs by name: options of a `Recipe`; the guide is the start model."""
 
 RERANKERS: dict[str, dict[str, Any]] = {
     "groups": {"group": 2, "hard_negatives": 1},
@@ -111,6 +114,8 @@ def train_all(
             seed=1,
             **{"interpolation": 1, **RECIPES[name]},
         )
+        if recipe.guide is not None:
+            recipe = replace(recipe, guide=start)
         place = Path(output) / name
         train_encoder(encoder, dataset, place, recipe=recipe, resume=after == "+", progress=stop)
 

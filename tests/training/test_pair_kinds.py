@@ -41,6 +41,13 @@ KINDS = {
     "text to both": ("text", "both"),
 }
 RECIPE = Recipe(epochs=1, batch_size=4, freeze=(), learning_rate=1e-3, checkpoint_steps=1)
+OPTIONS: dict[str, dict[str, Any]] = {
+    "remine": {"hard_negatives": 3, "remine": True, "negative_share": 1.0},
+    "guide": {"guide": "what the plain recipe learned"},
+    "rates": {"learning_rate": 1e-3, "head_rate": 1e-2, "text_tower_rate": 5e-3, "loss_rate": 1e-3}
+    | {"learned_temperature": True},
+}
+"""What a recipe may have beside, by the name of its option."""
 
 
 @pytest.fixture(scope="module")
@@ -93,15 +100,34 @@ def encoder_for(kind: str, tiny: Path, fusing: Path) -> SentenceTransformerEncod
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("negatives", [False, True], ids=["pairs", "given negatives"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "negatives", "option"),
+    [
+        *((kind, negatives, None) for kind in KINDS for negatives in (False, True)),
+        *(("text to image", False, option) for option in OPTIONS),
+        *(("text to text", True, option) for option in OPTIONS),
+    ],
+)
 def test_twenty_examples_are_learned_by_heart(
-    kind: str, negatives: bool, tiny: Path, fusing: Path, pictures: Path, tmp_path: Path
+    kind: str,
+    negatives: bool,
+    option: str | None,
+    tiny: Path,
+    fusing: Path,
+    pictures: Path,
+    tmp_path: Path,
 ) -> None:
     pairs = examples(pictures, kind, negatives=negatives)
     assert pairs.kinds == {kind: 20}
-    steps = {"epochs": 200, "batch_size": 20, "checkpoint_steps": 999}
+    # A batch of a part of the pairs, where there are negatives to be mined among the others.
+    size = 10 if option == "remine" else 20
+    steps = {"epochs": 200, "batch_size": size, "checkpoint_steps": 999}
     recipe = Recipe(freeze=(), learning_rate=1e-2, temperature=0.02, **steps)
+    if option == "guide":
+        train_encoder(encoder_for(kind, tiny, fusing), pairs, tmp_path / "guide", recipe=recipe)
+        recipe = replace(recipe, guide=str(tmp_path / "guide"))
+    elif option is not None:
+        recipe = replace(recipe, **OPTIONS[option])
     encoder = encoder_for(kind, tiny, fusing)
     report = train_encoder(encoder, pairs, tmp_path / "out", held_out=pairs, recipe=recipe)
     changes = report.change(1, kind)
@@ -216,22 +242,33 @@ def mixed(pictures: Path) -> PairDataset:
     )
 
 
-@pytest.mark.parametrize("options", [{}, {"freeze": None}], ids=["everything", "stored"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({}, id="everything"),
+        pytest.param({"freeze": None}, id="stored"),
+        *(pytest.param(OPTIONS[name], id=name, marks=pytest.mark.slow) for name in OPTIONS),
+    ],
+)
 def test_what_was_interrupted_goes_on_as_if_nothing_had_happened(
     options: dict[str, Any], tiny: Path, mixed: PairDataset, tmp_path: Path
 ) -> None:
     recipe = replace(RECIPE, **options)
+    if recipe.guide is not None:
+        recipe = replace(recipe, guide=str(tiny))
+    if recipe.remine:
+        recipe = replace(recipe, epochs=2)
     whole = train_encoder(str(tiny), mixed, tmp_path / "whole", recipe=recipe)
-    assert whole.steps == 6
+    assert whole.steps == 6 * (recipe.epochs or 0)
 
     def stop(what: str, done: int, total: int) -> None:
-        if what == "training" and done == 4:
+        if what == "training" and done == total - 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train_encoder(str(tiny), mixed, tmp_path / "again", recipe=recipe, progress=stop)
     report = train_encoder(str(tiny), mixed, tmp_path / "again", recipe=recipe, resume=True)
-    assert report.steps == 6
+    assert report.steps == whole.steps
     assert changed(tiny, tmp_path / "whole")
     assert_same_weights(tmp_path / "whole", tmp_path / "again")
 

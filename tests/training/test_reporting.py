@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from torch import Tensor
 
 from unisem import load_encoder
+from unisem.cli.training_report import print_training
 from unisem.errors import TrainingError
 from unisem.evaluation import EvaluationOptions, evaluate
 from unisem.pairs import PairDataset
 from unisem.pairs.splits import Leakage
 from unisem.training import Recipe, train_encoder
 from unisem.training.losses import InfoNCE, PairLabels, PairLoss
+from unisem.training.report import TrainingReport
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -37,6 +41,15 @@ def test_the_report_says_what_the_parts_have_in_common(
         assert found["before"]["text to image"]["hit@5"] == changes[0].before
         assert found["after"]["image to text"]["hit@5"] == changes[1].after
         assert found["losses"] == list(report.losses)
+
+
+@pytest.mark.parametrize("dropped", [0, 2])
+def test_splits_that_were_not_tried_are_told(dropped: int, tmp_path: Path) -> None:
+    report = TrainingReport(tmp_path, 9, 9, (1.0,), 1.0, trials=3, dropped_trials=dropped)
+    out = Console(file=io.StringIO())
+    print_training(out, report, k=10, held_out=0)
+    assert ("tried on 3 of 5 splits" in out.file.getvalue()) is (dropped == 2)
+    assert report.as_json()["dropped_trials"] == dropped
 
 
 def test_evaluation_finds_what_the_report_says(

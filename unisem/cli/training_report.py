@@ -120,6 +120,13 @@ def print_training(
         out.print(_scale_in_words(report), soft_wrap=True)
     if report.share != 1:
         out.print(f"kept {report.share:.0%} of the way from the start model's weights")
+    if report.dropped_trials:
+        splits = report.trials + report.dropped_trials
+        out.print(
+            f"how far to go was tried on {report.trials} of {amount(splits, 'split')}; the others "
+            "would have left a kind of pairs with nothing to tell apart",
+            soft_wrap=True,
+        )
     table = Table("held-out pairs", "measure", "before", "after", "change (95 % interval)")
     kinds = list(report.before or ())
     for kind in [*kinds, *([None] if len(kinds) > 1 else [])]:

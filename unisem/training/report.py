@@ -47,6 +47,9 @@ class TrainingReport:
         seconds: Spent training, features and evaluation left out.
         size: Bytes of the files that are there.
         share: How far weights went from the start model (0) to the trained one (1).
+        trials: Short runs that told how far.
+        dropped_trials: Those that were left out, since the split would have left a kind of pairs
+            with nothing to tell apart.
         scale: The inverse temperature, and the bias, that the loss began with; ``None`` for a loss
             without.
         own_scale: Whether they are the start model's own.
@@ -63,6 +66,8 @@ class TrainingReport:
     seconds: float
     size: int = 0
     share: float = 1.0
+    trials: int = 0
+    dropped_trials: int = 0
     scale: Scale | None = None
     own_scale: bool = False
     learned_scale: Scale | None = None
@@ -110,6 +115,8 @@ class TrainingReport:
             "losses": list(self.losses),
             "seconds": round(self.seconds, 3),
             "share": self.share,
+            "trials": self.trials,
+            "dropped_trials": self.dropped_trials,
             "scale": None if self.scale is None else asdict(self.scale),
             "own_scale": self.own_scale,
             "learned_scale": None if self.learned_scale is None else asdict(self.learned_scale),

@@ -45,7 +45,7 @@ from unisem.training.loop.environment import (
     require_libraries,
 )
 from unisem.training.loop.evaluator import Rankings, rank_pairs
-from unisem.training.loop.interpolation_trials import Trials
+from unisem.training.loop.interpolation_trials import Found, Trials
 from unisem.training.losses import PairLoss
 from unisem.training.model.adapter import save_adapter
 from unisem.training.model.interpolation import interpolate_weights, trainable_state
@@ -206,16 +206,16 @@ def train_encoder(
         tensorboard=tensorboard,
         progress=progress,
     )
-    share = 1.0 if recipe.interpolation is None else recipe.interpolation
-    factors = {} if recipe.lora is None else lora_factors(model, share)
+    found = Found(1.0 if recipe.interpolation is None else recipe.interpolation)
+    factors = {} if recipe.lora is None else lora_factors(model, found.share)
     if recipe.lora is not None:  # before weights are interpolated: additions are products of two
         merge_lora(model)
     if tried:
         trials = Trials(loaded, prepared.view, depths, cache, recipe, work / "trials", guide)
-        share = trials.best_share(train, start, progress)
-    interpolate_weights(model, start, share)
+        found = trials.best_share(train, start, progress)
+    interpolate_weights(model, start, found.share)
     if (learned := Scale.learned_by(chosen)) is not None:
-        learned.write(model, share)
+        learned.write(model, found.share)
     after = from_first_process(judged, model.device)
     with first_process_first(model.device) as first:
         if first:
@@ -228,7 +228,9 @@ def train_encoder(
         run,
         output=place,
         size=sum(path.stat().st_size for path in place.rglob("*") if path.is_file()),
-        share=share,
+        share=found.share,
+        trials=found.trials,
+        dropped_trials=found.dropped,
         scale=began,
         own_scale=loss is None and recipe.takes_scale(own_scale),
         learned_scale=learned,

@@ -20,7 +20,7 @@ from unisem.training import Augmentation, Recipe, train_encoder
 from unisem.training.inputs.preparing import prepare_pairs, stored_depths
 from unisem.training.loop.evaluator import rank_pairs
 from unisem.training.loop.fitting import fit_pairs
-from unisem.training.loop.interpolation_trials import SHARES, Trials
+from unisem.training.loop.interpolation_trials import SHARES, Found, Trials
 from unisem.training.losses import InfoNCE
 from unisem.training.model.interpolation import trainable_state
 from unisem.training.model.modality_parts import freeze, only_heads, training_view
@@ -52,6 +52,7 @@ def test_the_share_is_the_one_that_ranks_held_back_pairs_best(
     tried = trials(tiny, tmp_path)
     start = trainable_state(tried.encoder.model)
     found = tried.best_share(many, start)
+    assert (found.trials, found.dropped) == (5, 0)
     totals = np.zeros(len(SHARES))
     for seed in range(5):
         split = split_pairs(many, held_out=0.2, seed=seed)
@@ -71,7 +72,7 @@ def test_the_share_is_the_one_that_ranks_held_back_pairs_best(
             ranked = rank_pairs(other.view, judged)[CAPTIONED]
             totals[number] += ranked.query_to_document.reciprocal_rank().mean()
             totals[number] += ranked.document_to_query.reciprocal_rank().mean()
-    assert totals[SHARES.index(found)] == pytest.approx(totals.max(), rel=1e-3)
+    assert totals[SHARES.index(found.share)] == pytest.approx(totals.max(), rel=1e-3)
 
 
 def test_trials_leave_model_and_disk_as_they_were(
@@ -85,8 +86,8 @@ def test_trials_leave_model_and_disk_as_they_were(
             parameter.add_(0.1)
     came = {name: value.clone() for name, value in model.state_dict().items()}
     told: list[tuple[str, int, int]] = []
-    share = tried.best_share(many, start, lambda *what: told.append(what))
-    assert share in SHARES
+    found = tried.best_share(many, start, lambda *what: told.append(what))
+    assert found.share in SHARES
     assert all(torch.equal(value, came[name]) for name, value in model.state_dict().items())
     assert [done for _, done, _ in told] == [1, 2, 3, 4, 5]
     assert not tried.work.exists()
@@ -102,10 +103,10 @@ def test_few_pairs_say_nothing_and_many_need_no_way_back(
     tried = trials(tiny, tmp_path)
     start = trainable_state(tried.encoder.model)
     monkeypatch.setattr(Trials, "_trial", lambda *arguments: [1.0] + [0.0] * 9)
-    assert tried.best_share(pairs, start) == 1.0
-    assert tried.best_share(many, start) == 0.1
+    assert tried.best_share(pairs, start) == Found(1.0)
+    assert tried.best_share(many, start) == Found(0.1, 5)
     monkeypatch.setattr("unisem.training.loop.interpolation_trials._MANY", 119)
-    assert tried.best_share(many, start) == 1.0
+    assert tried.best_share(many, start) == Found(1.0)
 
 
 def test_pairs_that_hang_together_say_nothing(
@@ -114,7 +115,7 @@ def test_pairs_that_hang_together_say_nothing(
     """A finished run must not fail because no trial is possible."""
     alike = PairDataset(tuple(dataclasses.replace(pair, query=Input("red")) for pair in many))
     tried = trials(tiny, tmp_path)
-    assert tried.best_share(alike, trainable_state(tried.encoder.model)) == 1.0
+    assert tried.best_share(alike, trainable_state(tried.encoder.model)) == Found(1.0)
 
 
 def test_parts_with_one_pair_of_a_kind_are_not_tried(
@@ -130,12 +131,14 @@ def test_parts_with_one_pair_of_a_kind_are_not_tried(
         return [1.0] + [0.0] * 9
 
     monkeypatch.setattr(Trials, "_trial", trial)
-    assert tried.best_share(PairDataset((*many, *rare)), start) == 0.1
+    found = tried.best_share(PairDataset((*many, *rare)), start)
+    assert found == Found(0.1, len(parts), 5 - len(parts))
     assert 0 < len(parts) < 5
     assert all(part.kinds.get("text to text") != 1 for part in parts)
     parts.clear()
     alike = [Pair(Input("red question"), one.document) for one in rare]
-    assert tried.best_share(PairDataset((*many, *alike)), start) in (0.1, 1.0)
+    found = tried.best_share(PairDataset((*many, *alike)), start)
+    assert found.trials + found.dropped == 5
     assert all("text to text" not in part.kinds for part in parts)
 
 
@@ -153,10 +156,11 @@ def test_many_pairs_need_one_trial(
 def test_a_run_goes_as_far_as_its_trials_say(
     tiny: Path, many: PairDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Trials, "best_share", lambda *arguments: 0.3)
+    monkeypatch.setattr(Trials, "best_share", lambda *arguments: Found(0.3, 3, 2))
     recipe = Recipe(epochs=2, freeze=HEADS)
     report = train_encoder(str(tiny), many, tmp_path / "chosen", recipe=recipe)
     assert report.share == report.as_json()["share"] == 0.3
+    assert (report.trials, report.dropped_trials) == (3, 2)
     told = Recipe(epochs=2, freeze=HEADS, interpolation=0.3)
     assert train_encoder(str(tiny), many, tmp_path / "told", recipe=told).share == 0.3
     assert_same_weights(tmp_path / "chosen", tmp_path / "told")
@@ -206,7 +210,7 @@ def test_no_trials_where_the_share_is_told_or_they_would_not_be_quick(
     recipe: Recipe,
     loss: InfoNCE | None,
 ) -> None:
-    monkeypatch.setattr(Trials, "best_share", lambda *arguments: 0.0)
+    monkeypatch.setattr(Trials, "best_share", lambda *arguments: Found(0.0))
     report = train_encoder(str(tiny), pairs, tmp_path / "out", recipe=recipe, loss=loss)
     assert report.share == 1.0
 

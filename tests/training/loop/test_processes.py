@@ -85,7 +85,7 @@ def test_two_processes_train_what_one_does(tiny: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_divided_model_is_trained_as_a_whole_one(tiny: Path, tmp_path: Path) -> None:
-    names = "infonce,translation,lora,accumulated,cached,stopped"
+    names = "infonce,translation,lora,accumulated,cached,remined,guided,stopped"
     train(1, tiny, tmp_path, "whole", names, 12)
     train(2, tiny, tmp_path, "divided", names, 12, divided=True)
     for name in names.split(","):

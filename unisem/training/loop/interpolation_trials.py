@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -32,6 +32,21 @@ _FEWEST = 100  # pairs; fewer say nothing about a tenth more or less
 _MANY = 20_000  # pairs; more are not known by heart (2,000 were not), and trials would take long
 _ENOUGH = 1000  # pairs held back in all trials together
 _MOST = 5
+
+
+class Found(NamedTuple):
+    """What trials found.
+
+    Attributes:
+        share: How far to go from the start model (0) to the trained one (1).
+        trials: How many there were.
+        dropped: Splits that were not tried, since a kind of pairs would have had nothing to tell
+            apart.
+    """
+
+    share: float
+    trials: int = 0
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +80,7 @@ class Trials:
         train: PairDataset,
         start: Mapping[str, Tensor],
         progress: Callable[[str, int, int], None] = lambda what, done, total: None,
-    ) -> float:
+    ) -> Found:
         """The share of the way at which held-back pairs are ranked best, by MRR in both directions.
 
         One trial for many pairs, up to five for few, each with another fifth held back. The model
@@ -78,11 +93,10 @@ class Trials:
 
         Returns:
             One of `SHARES`; 1 where pairs are too few to tell, too many to be known by heart, or
-            hang together by shared pictures or captions, so that none can be held back. A part in
-            which a kind of pairs has nothing to tell apart is not tried.
+            hang together by shared pictures or captions, so that none can be held back.
         """
         if not _FEWEST <= len(train) <= _MANY:
-            return 1.0
+            return Found(1.0)
         model = self.encoder.model
         came = trainable_state(model)
         count = min(_MOST, math.ceil(_ENOUGH / (_HELD_BACK * len(train))))
@@ -90,17 +104,18 @@ class Trials:
             seeds = range(self.recipe.seed, self.recipe.seed + count)
             splits = [split_pairs(train, held_out=_HELD_BACK, seed=seed) for seed in seeds]
         except TrainingError:
-            return 1.0
+            return Found(1.0)
         splits = [split for split in splits if _is_trainable(split.train)]
+        dropped = count - len(splits)
         if not splits:
-            return 1.0
+            return Found(1.0, dropped=dropped)
         ranks = np.zeros(len(SHARES))
         for number, split in enumerate(splits):
             ranks += self._trial(split, start)
             progress("finding how far to go", number + 1, len(splits))
         interpolate_weights(model, came, 0.0)
         shutil.rmtree(self.work, ignore_errors=True)
-        return SHARES[int(ranks.argmax())]
+        return Found(SHARES[int(ranks.argmax())], len(splits), dropped)
 
     def _trial(self, split: Split, start: Mapping[str, Tensor]) -> list[float]:
         from unisem.training.loop.fitting import fit_pairs
