@@ -47,10 +47,7 @@ HEADS = {
     "InfoNCE": PLAIN,
     "3 hard negatives, mined once": MINED,
     "3 hard negatives, re-mined": replace(MINED, remine=True),
-    "3 re-mined, up to 100 % of the positive": replace(MINED, remine=True, negative_share=1.0),
-    "3 re-mined, up to 80 % of the positive": replace(MINED, remine=True, negative_share=0.8),
     "guide (GIST)": replace(PLAIN, guide="mini"),
-    "guide, 3 hard negatives, re-mined": replace(MINED, remine=True, guide="mini"),
     "learned temperature": replace(PLAIN, learned_temperature=True),
     "learned temperature, --loss-rate 0.001": replace(
         PLAIN, learned_temperature=True, loss_rate=1e-3
@@ -67,8 +64,6 @@ TOWERS = {
 }
 BESIDE = (
     ("3 hard negatives, re-mined", "3 hard negatives, mined once"),
-    ("guide, 3 hard negatives, re-mined", "3 hard negatives, re-mined"),
-    ("guide, 3 hard negatives, re-mined", "guide (GIST)"),
     ("learned temperature, --loss-rate 0.001", "learned temperature"),
     ("text network at 1e-4, heads at 1e-3", "text network and heads at 1e-3"),
     ("text network at 1e-4, heads at 1e-3", "heads at 1e-3, text network frozen"),

@@ -119,9 +119,7 @@ def test_twenty_examples_are_learned_by_heart(
 ) -> None:
     pairs = examples(pictures, kind, negatives=negatives)
     assert pairs.kinds == {kind: 20}
-    # A batch of a part of the pairs, where there are negatives to be mined among the others.
-    size = 10 if option == "remine" else 20
-    steps = {"epochs": 200, "batch_size": size, "checkpoint_steps": 999}
+    steps = {"epochs": 200, "batch_size": 20, "checkpoint_steps": 999}
     recipe = Recipe(freeze=(), learning_rate=1e-2, temperature=0.02, **steps)
     if option == "guide":
         train_encoder(encoder_for(kind, tiny, fusing), pairs, tmp_path / "guide", recipe=recipe)
