@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.stores.contract.items import item
@@ -107,3 +108,37 @@ def test_a_fused_vector_that_comes_between_counting_and_searching(
     monkeypatch.setattr(server, "count", counted)
     (found,) = store.search(vector, 5)
     assert [hit.record.id for hit in found] == [hit.record.id for hit in expected]
+
+
+def test_fused_vectors_are_counted_only_where_there_are_some(
+    place: str, store: MilvusStore, calibration: Calibration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = [one for one in FIRST if "both" not in one.vectors]
+    fused = [one for one in (*FIRST, *REST) if "both" in one.vectors][:2]
+    assert plain
+    assert fused
+    store.add(plain)
+    store.calibrate(calibration)
+    asked: list[str] = []
+    server = type(store._space.server)
+    count = server.count
+
+    def counted(self: Any, collection: str, expression: str) -> int:
+        asked.append(expression)
+        return count(self, collection, expression)
+
+    monkeypatch.setattr(server, "count", counted)
+    other = opened(place)
+    vector = np.atleast_2d(fused[0].vectors["both"])[:1]
+    for _ in range(3):
+        for one in (store, other):
+            (hits,) = one.search(vector, 3)
+            assert all(hit.matched != "both" for hit in hits)
+    assert sum('"both"' in it for it in asked) == 2  # one of each, not of each search
+    store.add(fused)
+    oracle = BruteForce()
+    oracle.add([*plain, *fused])
+    agree(store, oracle, calibration)  # at once
+    monkeypatch.setattr("unisem.stores.milvus.space._FRESH", 0)
+    agree(other, oracle, calibration)
+    other.close()

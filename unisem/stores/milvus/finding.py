@@ -82,8 +82,10 @@ class Finding:
         if calibrated is None:
             questions = [Question(row) for row in queries]
         else:
+            may_fuse = match == "both" or space.has_fused()
             counts: dict[DocumentKind, int] = {
-                kind: space.server.count(collection, text) for kind, text in expressions.items()
+                kind: space.server.count(collection, text) if kind != "both" or may_fuse else 0
+                for kind, text in expressions.items()
             }
             # Of each kind, though most spaces have no fused vectors: one may be added meanwhile.
             questions = calibrated.questions(queries, asked, counts)

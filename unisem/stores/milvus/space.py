@@ -27,7 +27,7 @@ from unisem.stores.milvus.facts import EVERY
 from unisem.stores.milvus.rows import pieces_of
 from unisem.stores.milvus.server import Row, Server
 
-_FRESH = 5.0  # seconds after which a reader looks whether there is another calibration
+_FRESH = 5.0  # seconds after which a reader looks for another calibration, and for fused vectors
 _KINDS = {
     "flat": ("FLAT", {}, ""),
     "hnsw": ("HNSW", {"M": 16, "efConstruction": 200}, "ef"),
@@ -59,6 +59,8 @@ class Space:
         self._digest = ""
         self._dimension: int | None = None
         self._looked = float("-inf")
+        self._fuses = False
+        self._looked_for_fused = float("-inf")
         self._exists = False
         _ = self.exists
 
@@ -90,6 +92,18 @@ class Space:
     def forget(self) -> None:
         """Ask Milvus again what there is, as others may have changed it."""
         self._dimension, self._looked = None, float("-inf")
+        self._fuses, self._looked_for_fused = False, float("-inf")
+
+    def has_fused(self) -> bool:
+        """Whether there are fused vectors, as it was a few seconds ago at most."""
+        if not self._fuses and time.monotonic() - self._looked_for_fused > _FRESH:
+            self._looked_for_fused = time.monotonic()
+            self._fuses = self.server.count(self.vectors, '(kind == "both")') > 0
+        return self._fuses
+
+    def note_fused(self) -> None:
+        """Know that there are some, as they have just been written."""
+        self._fuses = True
 
     def make_vectors(self, collection: str, dimension: int, index: str) -> None:
         """Make a collection of vectors."""

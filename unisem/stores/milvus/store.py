@@ -98,6 +98,8 @@ class MilvusStore(Store):
                 rows += of_record
                 vectors += of_vectors
             self._batches.write(batch, rows, self._space.versions(vectors))
+            if any("both" in item.vectors for item in items):
+                self._space.note_fused()
             self._images.settle(item.record.image for item in items)
 
     def delete(self, selection: Selection) -> int:
