@@ -3,6 +3,12 @@ r"""How often different pictures are taken for nearly the same, and the same one
     apt-get download openclipart-png gcompris-qt-data tuxpaint-stamps-default endless-sky-data \
         wesnoth-1.16-data mate-backgrounds            # Debian 12; dpkg -x each into pictures
     python -m benchmarks.looks pictures/usr/share
+    apt-get download freeciv-data gimp-help-en kstars-data krita-data lincity-ng-data marble-data \
+        pingus-data pokerth-data python-scipy-doc sagemath-doc scilab-doc    # likewise, into others
+    python -m benchmarks.looks others/usr/share --as-chosen
+
+With `--as-chosen` nothing is chosen: it is counted what the limits of `unisem.images.looks` make of
+all pictures of a folder, with the interval of Wilson at 95 %.
 
 Every picture of a folder, no two of the same bytes, of at least 48 pixels a side; also those in
 Qt's resource files. Of drawings that differ only in a number at the end of their names, as frames
@@ -41,7 +47,7 @@ from rich.table import Table
 from benchmarks.open_clip_art import LEFT_OUT
 from benchmarks.qt_resources import read_resources
 from unisem.errors import ImageError
-from unisem.images.looks import NearLimits, are_near, look_of, rows_of
+from unisem.images.looks import NearLimits, are_near, first_near, look_of, rows_of
 from unisem.images.reference import open_image
 
 _SIDE, _LEAST = 96, 48
@@ -84,7 +90,7 @@ class Half:
             self.places.append(len(self.seen))
             for name, version in versions(image):
                 self.again.setdefault(name, []).append(features(version))
-        self.small.append(np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)))
+        self.small.append(small_of(image))
         self.seen.append(features(image))
         self.kept.append(content)
 
@@ -124,8 +130,12 @@ def main() -> None:
     """Read, choose on the one half, show on the other, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--as-chosen", action="store_true", help="choose no limits, and count")
     parser.add_argument("--sheet", type=Path, help="where to draw the pairs that differ")
     options = parser.parse_args()
+    if options.as_chosen:
+        as_chosen(options.folder, options.sheet)
+        return
     halves = read(options.folder)
     console = Console(width=100)
     for half, what in zip(halves, ("chosen on", "shown on"), strict=True):
@@ -156,18 +166,55 @@ def main() -> None:
         sheet(pairs).save(options.sheet)
 
 
+def as_chosen(folder: Path, drawn: Path | None) -> None:
+    """Count what is merged of all pictures of a folder; print it."""
+    small: list[NDArray[np.uint8]] = []
+    looks: list[str] = []
+    kept: list[bytes] = []
+    for _, content, image in opened(folder):
+        small.append(small_of(image))
+        looks.append(look_of(image))
+        kept.append(content)
+    pairs = [(first, place) for place, first in enumerate(first_near(looks)) if first != place]
+    others = [pair for pair in pairs if differ(small[pair[0]], small[pair[1]])]
+    low, high = wilson(len(others), len(looks))
+    print(f"{len(looks):,} pictures: {len(pairs):,} merged, {len(others)} of them other,")
+    print(f"{len(others) / len(looks):.3%} ({low:.3%} to {high:.3%})")
+    if drawn is not None:
+        sheet([(kept[first], kept[place]) for first, place in others]).save(drawn)
+
+
 def read(folder: Path) -> tuple[Half, Half]:
-    """The pictures, in the order of their digests, by halves of the sources."""
-    data = {hashlib.sha256(it).digest(): (source, it) for source, it in pictures(folder)}
+    """The pictures, by halves of the sources."""
     halves = Half(), Half()
+    for source, content, image in opened(folder):
+        halves[hashlib.sha256(source.encode()).digest()[0] % 2].take(image, content)
+    return halves
+
+
+def opened(folder: Path) -> Iterator[tuple[str, bytes, Image.Image]]:
+    """Sources, files and pictures that are large enough, in the order of their digests."""
+    data = {hashlib.sha256(it).digest(): (source, it) for source, it in pictures(folder)}
     for _, (source, content) in sorted(data.items()):
         try:
             image = open_image(content, min_side=448)
         except ImageError:
             continue
         if min(image.size) >= _LEAST:
-            halves[hashlib.sha256(source.encode()).digest()[0] % 2].take(image, content)
-    return halves
+            yield source, content, image
+
+
+def small_of(image: Image.Image) -> NDArray[np.uint8]:
+    """Of 96 pixels a side, by which it is told whether two differ somewhere."""
+    return np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR))
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """The interval of a share at 95 %; Wilson 1927."""
+    z, share = 1.959964, count / total
+    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
+    reach = z * np.sqrt(share * (1 - share) / total + (z / (2 * total)) ** 2) / (1 + z * z / total)
+    return float(middle - reach), float(middle + reach)
 
 
 def pictures(folder: Path) -> Iterator[tuple[str, bytes]]:

@@ -173,6 +173,15 @@ def test_k_at_its_edges(fronts: Fronts, mode: Any, k: int) -> None:
     assert len(found) == min(k, by_keyword if mode == "keyword" else fronts.size)
 
 
+@pytest.mark.parametrize("duplicates", ["keep", "same"])
+def test_one_after_the_other(fronts: Fronts, duplicates: Any) -> None:
+    space = fronts.fronts[0].space
+    for k in (3, 1000):
+        asked: Any = {"text": "red tiger", "k": k, "duplicates": duplicates}
+        found = [(it.record.id, it.score, it.copies) for it in space.search_iterator(**asked)]
+        assert found == [(it.record.id, it.score, it.copies) for it in space.search(**asked)]
+
+
 def test_by_picture(fronts: Fronts) -> None:
     for name in ("red", "blue", "3"):
         question = Question(image=fronts.folder / f"{name}.png", k=9)
