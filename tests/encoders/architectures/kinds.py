@@ -58,9 +58,7 @@ ARCHITECTURES = {
         joint.save_altclip, lost=("text_model.roberta.encoder.layer.1", "model.safetensors")
     ),
     "ALIGN": Architecture(
-        joint.save_align,
-        lost=("text_model.encoder.layer.1", "model.safetensors"),
-        exported=_OWN_PICTURES,
+        joint.save_align, lost=("text_model.encoder.layer.1", "model.safetensors")
     ),
     "EmbeddingGemma 2": Architecture(
         conversational.save_embedding_gemma_2,

@@ -73,15 +73,24 @@ class Pixels:
         """What one of transformers' image processors does, as far as it is of the usual kind."""
         size = dict(processor.size or {}) if getattr(processor, "do_resize", True) else {}
         crop = dict(processor.crop_size) if getattr(processor, "do_center_crop", False) else {}
-        normal = bool(getattr(processor, "do_normalize", False))
+        mean, std = np.zeros(3), np.ones(3)
+        if getattr(processor, "do_normalize", False):
+            mean, std = (
+                np.array(_three(processor.image_mean)),
+                np.array(_three(processor.image_std)),
+            )
+        if processor.do_rescale and getattr(processor, "rescale_offset", False):
+            mean += 1  # EfficientNet's values are from -1 to 1 then
+        if getattr(processor, "include_top", False):  # which divides once more
+            std *= _three(processor.image_std)
         return cls(
             shortest=size.get("shortest_edge"),
             size=(size["height"], size["width"]) if "height" in size else None,
             resample=int(getattr(processor, "resample", Image.Resampling.BICUBIC)),
             crop=(crop["height"], crop["width"]) if crop else None,
             scale=float(processor.rescale_factor) if processor.do_rescale else 1.0,
-            mean=_three(processor.image_mean) if normal else (0.0, 0.0, 0.0),
-            std=_three(processor.image_std) if normal else (1.0, 1.0, 1.0),
+            mean=_three(mean),
+            std=_three(std),
         )
 
     @classmethod
