@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +25,7 @@ from tests.support.open_clip_files import (
     siglip_features,
     siglip_tensors,
 )
+from tests.support.open_clip_oracle import OPEN_CLIP_IS_ABSENT, open_clip_features
 from tests.support.pictures import noise
 from unisem import load_encoder
 from unisem.encoders.open_clip import convert_open_clip
@@ -238,54 +236,8 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         convert_open_clip(clip(tmp_path / "source"), tmp_path / "made")
 
 
-ORACLE = """
-import importlib.machinery, json, sys, types
-
-class Absent(type):
-    def __getattr__(cls, name):
-        return absent(name)
-
-def absent(name):
-    if name.startswith("__"):
-        raise AttributeError(name)
-    return Absent(name, (), {})
-
-for name in ("torchvision", "torchvision.transforms", "torchvision.transforms.functional",
-             "torchvision.ops", "torchvision.ops.misc", "torchvision.models",
-             "torchvision.models.feature_extraction", "torchvision.datasets",
-             "torchvision.utils", "torchvision.transforms.transforms"):
-    module = types.ModuleType(name)
-    module.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
-    module.__path__ = []
-    module.__getattr__ = absent
-    sys.modules[name] = module
-    parent, _, child = name.rpartition(".")
-    if parent:
-        setattr(sys.modules[parent], child, module)
-import torch
-from safetensors.torch import save_file
-from open_clip.model import CLIP, CustomTextCLIP
-
-folder, kind = sys.argv[1:]
-config = json.load(open(f"{folder}/open_clip_config.json"))["model_cfg"]
-config = {name: value for name, value in config.items() if name != "custom_text"}
-torch.manual_seed(0)
-model = (CLIP if kind == "CLIP" else CustomTextCLIP)(**config).eval()
-for name, one in model.named_parameters():
-    if one.ndim == 1 or "embed" in name or "latent" in name:
-        torch.nn.init.normal_(one, 1.0 if name.endswith("weight") else 0.0, 0.3)
-saved = {name: one.clone().contiguous() for name, one in model.state_dict().items()}
-save_file(saved, f"{folder}/open_clip_model.safetensors")
-inputs = torch.load(f"{folder}/inputs.pt", weights_only=True)
-with torch.no_grad():
-    save_file({"texts": model.encode_text(inputs["ids"]).contiguous(),
-               "images": model.encode_image(inputs["pixels"]).contiguous()},
-              f"{folder}/features.safetensors")
-"""
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("open_clip") is None, reason="open_clip is absent")
+@pytest.mark.skipif(OPEN_CLIP_IS_ABSENT, reason="open_clip is absent")
 @pytest.mark.parametrize("kind", ["CLIP", "quick", "custom text", "SigLIP", "SigLIP 2"])
 def test_open_clip_itself_gives_the_same(tmp_path: Path, kind: str) -> None:
     from transformers import CLIPTokenizerFast, PreTrainedTokenizerFast
@@ -309,17 +261,8 @@ def test_open_clip_itself_gives_the_same(tmp_path: Path, kind: str) -> None:
     save(source, config, {}, mean=MEAN, std=STD, resize_mode="squash" if siglip else "shortest")
     ids = words(texts, padding="max_length", truncation=True, max_length=LENGTH)["input_ids"]
     seen = torch.stack([pixels(one, side, squash=siglip) for one in PICTURES])
-    torch.save({"ids": torch.tensor(ids), "pixels": seen}, source / "inputs.pt")
-    program = [
-        sys.executable,
-        "-c",
-        ORACLE,
-        str(source),
-        "CLIP" if kind in ("CLIP", "quick") else "CustomTextCLIP",
-    ]
-    ran = subprocess.run(program, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    wanted = load_file(source / "features.safetensors")
+    custom_text = kind not in ("CLIP", "quick")
+    wanted = open_clip_features(source, torch.tensor(ids), seen, custom_text=custom_text)
     encoder = load_encoder(
         str(convert_open_clip(source, tmp_path / "made", tokenizer=tmp_path / "words").directory)
     )

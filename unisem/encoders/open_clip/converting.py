@@ -11,24 +11,21 @@ import os
 import shutil
 import string
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 
 from unisem._version import __version__
 from unisem.common.lazy import needs_torch
 from unisem.encoders.open_clip.description import Description
+from unisem.encoders.open_clip.settings import configuration, network
 from unisem.encoders.open_clip.tensors import renamed
 from unisem.encoders.open_clip.towers import FastVitTower
 from unisem.errors import EncoderError
 from unisem.models.finding import fingerprint_model
 from unisem.models.loading import in_short, loading_errors
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _WEIGHTS = ("open_clip_model.safetensors", "model.safetensors")
 _LICENCES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE")
@@ -139,83 +136,18 @@ def _write(
             "this model's"
         )
     tokenizer.model_max_length = tensors["text_model.embeddings.position_embedding.weight"].shape[0]
-    marks = ("bos_token_id", "eos_token_id")
-    text, vision = _text_settings(tensors, described), _vision_settings(tensors, described)
-    # Of a SigLIP nobody looks at them.
-    text |= {name: None if is_siglip else getattr(tokenizer, name) for name in marks}
-    text["pad_token_id"] = tokenizer.pad_token_id
-    model = _network(described)
-    configuration = model.config_class(
-        text_config=text,
-        vision_config=vision,
-        architectures=[model.__name__],
-        dtype=str(tensors["logit_scale"].dtype).removeprefix("torch."),
-        projection_dim=described.dimension,  # of a SigLIP, it tells sentence-transformers the size
-    )
+    settings = configuration(tensors, described)
+    for mark in ("bos_token_id", "eos_token_id"):  # of a SigLIP nobody looks at them
+        setattr(settings.text_config, mark, None if is_siglip else getattr(tokenizer, mark))
+    settings.text_config.pad_token_id = tokenizer.pad_token_id
     with torch.device("meta"):
-        empty = model(configuration)
+        empty = network(described)(settings)
     empty.load_state_dict(tensors, strict=True, assign=True)  # names and shapes fit
-    configuration.save_pretrained(made)
+    settings.save_pretrained(made)
     save_file(tensors, made / "model.safetensors", metadata={"format": "pt"})
     processor = SiglipProcessor if is_siglip else CLIPProcessor
-    pictures = _pictures(described, vision["image_size"])
+    pictures = _pictures(described, settings.vision_config.image_size)
     processor(image_processor=pictures, tokenizer=tokenizer).save_pretrained(made)
-
-
-def _network(described: Description) -> Any:
-    """The class that computes it."""
-    from transformers import CLIPModel, SiglipModel
-
-    if described.kind == "mobile_clip":
-        from unisem.encoders.open_clip.mobile_clip import MobileClip
-
-        return MobileClip
-    return CLIPModel if described.kind == "clip" else SiglipModel
-
-
-def _text_settings(tensors: dict[str, Tensor], described: Description) -> dict[str, Any]:
-    """Transformers' settings of the text tower; sizes are the tensors' own."""
-    embeddings = "text_model.embeddings."
-    settings = _sizes(tensors, "text_model", described.text, 1e-5) | {
-        "num_attention_heads": described.text.get("heads", 8),
-        "hidden_act": described.text_act,
-        "vocab_size": tensors[f"{embeddings}token_embedding.weight"].shape[0],
-        "max_position_embeddings": tensors[f"{embeddings}position_embedding.weight"].shape[0],
-    }
-    if described.kind == "siglip":
-        settings["projection_size"] = described.dimension
-    elif described.kind == "mobile_clip":
-        settings["both_ways"] = bool(described.text.get("no_causal_mask"))
-    return settings
-
-
-def _vision_settings(tensors: dict[str, Tensor], described: Description) -> dict[str, Any]:
-    """The same of the picture tower."""
-    side = described.vision.get("image_size", 224)
-    side = side[0] if isinstance(side, list) and len(set(side)) == 1 else side
-    if described.tower is not None:
-        return described.tower.settings | {"image_size": side, "hidden_act": described.vision_act}
-    usual = 1e-5 if described.kind == "clip" else 1e-6
-    return _sizes(tensors, "vision_model", described.vision, usual) | {
-        "num_attention_heads": described.vision_heads,
-        "hidden_act": described.vision_act,
-        "patch_size": tensors["vision_model.embeddings.patch_embedding.weight"].shape[-1],
-        "image_size": side,
-    }
-
-
-def _sizes(
-    tensors: dict[str, Tensor], tower: str, part: Mapping[str, Any], usual_eps: float
-) -> dict[str, Any]:
-    layer = f"{tower}.encoder.layers."
-    wide = tensors[f"{layer}0.mlp.fc1.weight"]
-    count = {name.removeprefix(layer).partition(".")[0] for name in tensors if layer in name}
-    return {
-        "hidden_size": wide.shape[1],
-        "intermediate_size": wide.shape[0],
-        "num_hidden_layers": len(count),
-        "layer_norm_eps": (part.get("norm_kwargs") or {}).get("eps", usual_eps),
-    }
 
 
 def _clip_words(directory: Path) -> Any:

@@ -120,7 +120,8 @@ class _BothWays(CLIPTextModel):  # type: ignore[misc]
         hidden = self.encoder(inputs_embeds=self.embeddings(input_ids=ids)).last_hidden_state
         hidden = self.final_layer_norm(hidden)[:, :length]
         ends = (input_ids == self.config.eos_token_id).int().argmax(dim=-1)  # the first one
-        ended = hidden[torch.arange(len(ends), device=hidden.device), ends]
+        # `len` would be a fixed number in an export.
+        ended = hidden[torch.arange(ends.shape[0], device=hidden.device), ends]
         return BaseModelOutputWithPooling(last_hidden_state=hidden, pooler_output=ended)
 
 
@@ -143,5 +144,5 @@ class _StemEmbeddings(nn.Module):
     def forward(self, pixel_values: Tensor, **_: Any) -> Tensor:
         places = self.patch_embedding(self.stem(pixel_values)).flatten(2).transpose(1, 2)
         places = places + self.position_embedding.weight
-        first = self.class_embedding.expand(len(places), 1, -1)
+        first = self.class_embedding.expand(places.shape[0], 1, -1)
         return torch.cat([first, places], dim=1)  # (n, 1 + places, width)
