@@ -4,7 +4,9 @@ r"""How often different pictures are taken for nearly the same, and the same one
         wesnoth-1.16-data mate-backgrounds            # Debian 12; dpkg -x each into pictures
     python -m benchmarks.looks pictures/usr/share
     apt-get download freeciv-data gimp-help-en kstars-data krita-data lincity-ng-data marble-data \
-        pingus-data pokerth-data python-scipy-doc sagemath-doc scilab-doc    # likewise, into others
+        pingus-data pokerth-data python-scipy-doc sagemath-doc scilab-doc python-skimage-doc \
+        python-sklearn-doc python-statsmodels-doc python-pandas-doc colobot-common-textures \
+        xmoto-data ardentryst kicad-doc-en octave-doc gnome-user-docs       # likewise, into others
     python -m benchmarks.looks others/usr/share --as-chosen
 
 With `--as-chosen` nothing is chosen: it is counted what the limits of `unisem.images.looks` make of
