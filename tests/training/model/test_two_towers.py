@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from transformers import AutoImageProcessor, AutoModel
 
@@ -143,6 +144,16 @@ def test_a_picture_network_is_pooled_as_it_was_trained(
         again.encode_images([noise(1)]), model.encode_document([{"image": noise(1)}]), atol=1e-5
     )
     assert default_parts(again.model) == ("text-backbone", "image-backbone")
+
+
+@pytest.mark.parametrize("side", ["text", "image"])
+def test_a_mobile_clip_is_not_taken_apart(tmp_path: Path, side: str) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "unisem_mobile_clip"}', encoding="utf-8")
+    save_file({}, tmp_path / "model.safetensors")
+    bert = save_bert(tmp_path / "bert")
+    towers = (tmp_path, bert) if side == "text" else (bert, tmp_path)
+    with pytest.raises(TrainingError, match=r"is a whole MobileCLIP.*--encoder"):
+        two_towers(*towers, dimension=13)
 
 
 @pytest.mark.parametrize("save", [save_joint, save_siglip])

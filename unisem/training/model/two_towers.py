@@ -21,6 +21,7 @@ from unisem.models.missing_weights import (
     refuse_random_weights,
     watched_loading,
 )
+from unisem.models.model_kind import read_config
 from unisem.models.preparing import prepare_as_trained
 from unisem.records import Modality
 
@@ -89,9 +90,17 @@ def two_towers(
 
 def _tower(name: str, modality: Modality, local_only: bool) -> Any:
     """A network as a module that gives ``token_embeddings``, or a pooled ``sentence_embedding``."""
+    from unisem.encoders.open_clip.mobile_clip import MobileClipConfig
+
     directory = locate_model(name, local_only=local_only)
     what = f"the {modality} tower {name!r}"
     refuse_adapter_within(directory, what, EncoderError)
+    config = read_config(directory / "config.json", what, EncoderError)
+    if config.get("model_type") == MobileClipConfig.model_type:
+        raise TrainingError(
+            f"{what} is a whole MobileCLIP, whose sides are not taken apart; train it as the "
+            "encoder (--encoder), or pass another network, such as a BERT or a SigLIP"
+        )
     with watched_loading() as loaded:
         tower = _loaded(lambda: _transformer(directory, modality), what)
     if is_joint(tower.auto_model):
