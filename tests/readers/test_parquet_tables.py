@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from io import BytesIO
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from unisem.readers import parquet_tables
+from unisem.readers.parquet_pages import bytes_of_pages
 from unisem.readers.parquet_tables import ParquetTable
 from unisem.readers.tables import TableError
 
@@ -88,6 +90,79 @@ def test_a_value_that_is_every_rows_is_not_read_for_all_at_once(
         held.append(pa.total_allocated_bytes() - before)
     assert len(held) == 300
     assert max(held) < 1 << 24
+
+
+def test_a_footer_that_makes_a_column_small_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As above, but the footer says that the column has 1 kB."""
+    data = file_of([{"text": "x" * 200_000}] * 300, compression="zstd", write_statistics=False)
+    size = pq.ParquetFile(BytesIO(data)).metadata.row_group(0).column(0).total_uncompressed_size
+    footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    lying = data[:footer] + data[footer:].replace(_varint(2 * size), _varint(2 * 1000, 3))
+    told = pq.ParquetFile(BytesIO(lying)).metadata.row_group(0).column(0)
+    assert told.total_uncompressed_size == 1000
+    monkeypatch.setattr(parquet_tables, "_MOST_AT_ONCE", 1 << 21)
+    before = pa.total_allocated_bytes()
+    held = []
+    for _, row in ParquetTable(BytesIO(lying)).rows(["text"]):
+        assert len(row["text"]) == 200_000
+        held.append(pa.total_allocated_bytes() - before)
+    assert len(held) == 300
+    assert max(held) < 1 << 24
+
+
+def _varint(number: int, length: int = 1) -> bytes:
+    """As Thrift writes it, in at least so many bytes."""
+    found = []
+    while number > 127 or len(found) + 1 < length:
+        found.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*found, number])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"compression": "none", "use_dictionary": False},
+        {"compression": "gzip", "data_page_version": "2.0", "data_page_size": 64},
+        {"compression": "zstd", "write_page_checksum": True, "write_page_index": True},
+        {"row_group_size": 7, "data_page_size": 16, "store_decimal_as_integer": True},
+    ],
+)
+def test_pages_are_as_large_as_an_honest_footer_says(options: dict[str, Any]) -> None:
+    """The footer's sum has the headers of pages, too: some tens of bytes each."""
+    data = file_of(
+        [{**row, "image": {"bytes": b"abc" * 9, "path": None}} for row in ROWS], **options
+    )
+    about = pq.ParquetFile(BytesIO(data)).metadata
+    for group in (about.row_group(number) for number in range(about.num_row_groups)):
+        for chunk in (group.column(number) for number in range(group.num_columns)):
+            start = chunk.dictionary_page_offset or chunk.data_page_offset
+            size = bytes_of_pages(BytesIO(data), start, chunk.num_values)
+            assert 0 < chunk.total_uncompressed_size - size < 8000, chunk.path_in_schema
+    assert len(read(data, "id", "text", "image")) == 50
+
+
+def test_headers_of_pages_that_are_none_are_said() -> None:
+    whole = file_of(ROWS, use_dictionary=False, compression="none")
+    at = pq.ParquetFile(BytesIO(whole)).metadata.row_group(0).column(0).data_page_offset
+    said = set()
+    for spoilt in (
+        b"\x1c" * 60,
+        b"\x15\x00" * 2,
+        b"\x19\xfc" + b"\xff" * 60,
+        b"\x15" + b"\xff" * 60,
+    ):
+        with pytest.raises(TableError, match="is damaged behind row 0") as error:
+            read(whole[:at] + spoilt + whole[at + len(spoilt) :], "id")
+        said.add(str(error.value))
+    assert len(said) == 3
+    for place in range(at, at + 40):
+        for byte in (0x00, 0x0C, 0x1C, 0x7F, 0xFF):
+            with suppress(TableError):
+                read(whole[:place] + bytes([byte]) + whole[place + 1 :], "id")
 
 
 def test_a_text_that_is_none_costs_itself() -> None:

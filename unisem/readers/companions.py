@@ -33,7 +33,8 @@ def on_disk(folder: str, name: str) -> Path | None:
     if os.path.lexists(path := os.path.join(folder, name)):
         return Path(path)
     try:
-        names = _listing(folder, os.stat(folder).st_mtime_ns)
+        here = folder or os.curdir
+        names = _listing(os.path.abspath(here), os.stat(here).st_mtime_ns)
     except OSError:
         return None
     found = names.get(name.casefold())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
+from unisem.readers.parquet_pages import bytes_of_pages
 from unisem.readers.tables import Row, Rows, TableError
 
 MISSING = "reading Parquet needs pip install 'unisem[parquet]'"
@@ -17,8 +18,8 @@ _BUFFER = 1 << 20
 class ParquetTable:
     """A file's columns, and the rows of those that are wanted.
 
-    What the footer says is not believed: a row group must not claim more than 2 GiB of a column,
-    and there must be as many rows as it says.
+    What the footer says is not believed: by its pages' own headers a row group must not have more
+    than 2 GiB of a column, and there must be as many rows as it says.
 
     Args:
         file: Open, seekable.
@@ -32,7 +33,16 @@ class ParquetTable:
         import pyarrow as pa
         import pyarrow.parquet as parquet
 
-        self._faults = (pa.ArrowException, OSError, ValueError, EOFError, RecursionError)
+        self._raw = file
+        self._faults = (
+            pa.ArrowException,
+            OSError,
+            ValueError,
+            EOFError,
+            OverflowError,
+            RecursionError,
+            MemoryError,
+        )
         try:
             self._file: Any = parquet.ParquetFile(file, pre_buffer=False, buffer_size=_BUFFER)
             self.columns: list[str] = list(self._file.schema_arrow.names)
@@ -75,13 +85,16 @@ class ParquetTable:
             for chunk in chunks:
                 if chunk.path_in_schema.partition(".")[0] not in columns:
                     continue
-                if not 0 <= chunk.total_uncompressed_size <= _MOST_BYTES:
+                start = chunk.data_page_offset
+                if chunk.dictionary_page_offset:
+                    start = min(start, chunk.dictionary_page_offset)
+                size = bytes_of_pages(self._raw, start, chunk.num_values)
+                if size > _MOST_BYTES:
                     raise TableError(
-                        f"has a row group with {chunk.total_uncompressed_size:,} bytes of "
-                        f"{chunk.path_in_schema!r}, above the limit of {_MOST_BYTES:,}; write it "
-                        "in smaller row groups"
+                        f"has a row group with {size:,} bytes of {chunk.path_in_schema!r}, above "
+                        f"the limit of {_MOST_BYTES:,}; write it in smaller row groups"
                     )
-                longest = max(longest, chunk.total_uncompressed_size)
+                longest = max(longest, size)
         return max(1, min(_ROWS_AT_ONCE, _MOST_AT_ONCE // longest))
 
 
