@@ -124,8 +124,10 @@ def test_a_benchmark_of_the_hub(run: Run, tmp_path: Path) -> None:
     folder = hub(hub(tmp_path / "hub", rows, "de"), rows, "fr")
     result = run("evaluate", "--data", folder, "--subset", "de")
     assert (result.exit_code, "say where to" in result.stderr) == (1, True)
-    result = run("evaluate", "--data", folder, "--subset", "de", "--cache", "vectors")
+    twice = ("--subset", "de", "--subset", "de")
+    result = run("evaluate", "--data", folder, *twice, "--cache", "vectors")
     assert result.exit_code == 0, result.output
+    assert sum("hub, de, centred" in line for line in result.stdout.splitlines()) == 1
     assert ("hub, de, centred" in result.stdout, "hub, fr" in result.stdout) == (True, False)
     assert "hub, de: 1 document with neither text nor picture left out" in result.stderr
     assert "hub, de: 1 judgement of what is not there, counted as never found" in result.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,7 @@ def test_texts_are_the_same_benchmark(tmp_path: Path, beir: Path, rows: dict[str
     alone = tmp_path / "alone"
     for part, table in rows.items():
         write(alone / f"{part}.parquet", table)
+    assert read_benchmark(alone, split="test").split == read_benchmark(alone).split == "test"
     numbered = [{**row, "id": number} for number, row in enumerate(rows["corpus"])]
     write(alone / "corpus.parquet", [{"_id": row["id"], "text": row["text"]} for row in numbered])
     known = {row["id"]: str(number) for number, row in enumerate(rows["corpus"])}
@@ -164,6 +166,24 @@ def test_splits_and_shards_are_named(tmp_path: Path, rows: dict[str, Rows]) -> N
     (folder / "qrels" / "dev.parquet").unlink()
     with pytest.raises(BenchmarkError, match="no Parquet of qrels"):
         read_benchmark(folder)
+
+
+def test_tables_that_are_no_files_are_named(tmp_path: Path, rows: dict[str, Rows]) -> None:
+    for part, table in rows.items():
+        write(tmp_path / f"{part}.parquet", table)
+    (path := tmp_path / "corpus.parquet").unlink()
+    for make in (os.mkfifo, os.mkdir):
+        make(path)
+        with pytest.raises(BenchmarkError, match=r"corpus\.parquet is no file"):
+            read_benchmark(tmp_path)
+        (path.rmdir if path.is_dir() else path.unlink)()
+
+
+def test_a_text_may_be_the_query_where_there_is_none(tmp_path: Path, rows: dict[str, Rows]) -> None:
+    wanted = read_benchmark(hub(tmp_path / "text", rows)).queries
+    asked = [{"id": row["id"], "text": None, "query": row["text"]} for row in rows["queries"]]
+    found = read_benchmark(hub(tmp_path / "query", {**rows, "queries": asked})).queries
+    assert [it.text for it in found] == [it.text for it in wanted]
 
 
 def many(count: int) -> dict[str, Rows]:

@@ -178,7 +178,7 @@ def evaluate(
             unpack_to=None if cache is None else cache / "pictures",
         )
         for folder in folders
-        for one in (subset or subsets_of(folder))
+        for one in (dict.fromkeys(subset) if subset else subsets_of(folder))
     ]
     options = EvaluationOptions(
         ks=tuple(ks or (1, 5, 10)),

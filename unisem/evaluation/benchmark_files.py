@@ -8,8 +8,8 @@ judgements: ``qrels/SPLIT.tsv`` of a split; or ``qrels.tsv``, ``qrels/qrels.tsv`
 ``corpus`` and ``qrels`` (or ``default``, which is asked first), of a subset ``SUBSET-queries`` and
 so on. A configuration is a folder beside the others or in ``data``, with ``SPLIT.parquet``,
 ``SPLIT-00000-of-00002.parquet`` and its fellows, or ``SPLIT/0000.parquet``; one of one split may be
-the file alone, and what lies in ``data`` without a folder is ``default``. Of queries and corpus a
-single split is taken whatever its name. Source: mteb 2.26.24,
+the file alone, of the split ``test``, and what lies in ``data`` without a folder is ``default``. Of
+queries and corpus a single split is taken whatever its name. Source: mteb 2.26.24,
 ``mteb/abstasks/retrieval_dataset_loaders.py``.
 """
 
@@ -108,6 +108,8 @@ class BenchmarkFiles:
         )
         found = cls(folder, subset, name, queries, corpus, tables[judged][name])
         for path in (*found.queries, *found.corpus, *found.judgements):
+            if not path.is_file():
+                raise BenchmarkError(f"{path} is no file; a benchmark's tables are")
             _whole(path)
         return found
 
@@ -199,7 +201,7 @@ def _tables(folder: Path) -> dict[str, dict[str, tuple[Path, ...]]]:
             if path.suffix == ".parquet":
                 split = _split_of(path)
                 if _PART.fullmatch(split):
-                    add(split, split, path)
+                    add(split, _USUAL, path)
                 elif place != folder:
                     add("default", split, path)
             elif _PART.fullmatch(path.name):

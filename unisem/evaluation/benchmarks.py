@@ -81,9 +81,10 @@ def read_benchmark(
 ) -> Benchmark:
     """Read a benchmark, strictly: a row less would be another benchmark.
 
-    A row that is malformed, a picture that is none, a judgement of something that is not there:
-    of a thousand one is passed over and told in ``skipped``, more are an error that names the
-    first.
+    A row that is malformed, bytes that do not begin as a picture, a judgement of something that is
+    not there: of a thousand one is passed over and told in ``skipped``, more are an error that
+    names the first. A picture that is named by its path is opened when it is measured; then not one
+    may be missing or broken.
 
     Args:
         folder: See `BenchmarkFiles`.
@@ -293,7 +294,8 @@ def _id(row: Row, names: tuple[str, ...]) -> str:
 
 def _text(row: Row) -> str | None:
     """BEIR's documents have a title, which is read before their text."""
-    parts = [row.get("title"), row.get("text", row.get("query"))]
+    text = row.get("text")
+    parts = [row.get("title"), row.get("query") if text is None else text]
     if not all(part is None or isinstance(part, str) for part in parts):
         raise _BadRowError("title and text must be strings or null")
     if any(part and len(part) > _LONGEST for part in parts):
