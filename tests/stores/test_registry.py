@@ -158,6 +158,9 @@ def test_names_are_given_once() -> None:
 def test_an_installed_package_brings_its_kind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("unisem.stores.registry._registered", {"list": ListKind})
+    assert known_kinds() == ["faiss", "list", "milvus"]
     facts = tmp_path / "shelf-1.dist-info"
     facts.mkdir()
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: shelf\nVersion: 1\n")
@@ -171,10 +174,8 @@ def test_an_installed_package_brings_its_kind(
         "    name: ClassVar[str] = 'shelf'\n"
         "    file: ClassVar[str | None] = None\n"
     )
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("unisem.stores.registry._registered", {"list": ListKind})
+    opened(tmp_path / "s", "shelf").close()  # installed since somebody looked
     assert known_kinds() == ["faiss", "list", "milvus", "shelf"]
-    opened(tmp_path / "s", "shelf").close()
     manifest = Manifest.read(tmp_path / "s")
     assert manifest is not None
     assert manifest.kind(tmp_path / "s").name == "shelf"

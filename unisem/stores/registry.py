@@ -55,9 +55,12 @@ def kind_named(name: str) -> type[StoreKind]:
         module, own = _OWN[name]
         kind: type[StoreKind] = getattr(import_module(module), own)
         return kind
-    for point in _installed():
-        if point.name == name:
-            return register(point.load())
+    for again in (False, True):
+        if again:
+            _installed_on.cache_clear()  # it may have been installed since
+        for point in _installed():
+            if point.name == name:
+                return register(point.load())
     if name in ("http", "https"):
         raise StoreError(
             "a space that a service keeps is not opened here; use SemanticSpace.connect(…), on the "
