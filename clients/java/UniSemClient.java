@@ -702,6 +702,14 @@ public final class UniSemClient {
             return with("rerank", name);
         }
 
+        /**
+         * The share, from 0 to 1, of the search's own score in the order of hits that are ordered
+         * anew, in place of what the reranker's calibration says.
+         */
+        public Query searchWeight(double share) {
+            return with("search_weight", share);
+        }
+
         /** How many candidates are fetched for fusion, reranking and diversity. */
         public Query fetchK(int candidates) {
             return with("fetch_k", candidates);

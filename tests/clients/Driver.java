@@ -209,6 +209,7 @@ public final class Driver {
                 case "min_relevance" -> query = query.minRelevance((Double) value);
                 case "diversity" -> query = query.diversity((Double) value);
                 case "rerank" -> query = value instanceof String name ? query.rerank(name) : query.rerank();
+                case "search_weight" -> query = query.searchWeight((Double) value);
                 case "fetch_k" -> query = query.fetchK(((Long) value).intValue());
                 case "fetch_vectors" -> query = query.fetchVectors(((Long) value).intValue());
                 case "fetch_words" -> query = query.fetchWords(((Long) value).intValue());

@@ -59,6 +59,7 @@ def test_a_query_with_every_setting(java: JavaClient, server: ScriptedServer) ->
         "min_relevance": 0.5,
         "diversity": 0.3,
         "rerank": "reads-texts",
+        "search_weight": 0.5,
         "fetch_k": 60,
         "fetch_vectors": 50,
         "fetch_words": 0,
