@@ -10,12 +10,13 @@ over a text's tokens, or a picture's 49 places, before vectors are compared; **m
 compares all by MaxSim. Measured are other scenes, again each with its swaps: every scene's
 caption is asked among all of them by one vector; then the first 50 are ordered anew by many
 vectors, whole, in eight bits, and pooled; or by both scores together. These are mixed in two ways:
-as `RerankCalibration` fits it to scenes to learn from that were held back from both models, which
-is what `unisem calibrate --reranker` does; and half and half, each score less its mean and by its
+as `RerankCalibration` fits it to scenes that were held back from both models, which is
+what `unisem calibrate --reranker` does; and half and half, each score less its mean and by its
 standard deviation among the 50, which is not fitted at all. Relevant is every picture that the
-caption is true of. Each seed draws scenes of its own, to learn from and to be asked for. Changes
-are paired with one vector of the same seed; intervals are of 95 %, by bootstrap over the scenes of
-all seeds, each with its swaps.
+caption is true of. Each seed draws scenes of its own to learn from, to hold back and to ask for; a
+scene is left out, with its swaps, if a caption that is true of one of them is true of a scene of
+another of the three. Changes are paired with one vector of the same seed; intervals are of 95 %, by
+bootstrap over the scenes of all seeds, each with its swaps.
 
 The models of the first seed are saved, loaded again by `load_encoder` and `load_reranker`, and
 asked through a space that keeps the token vectors; what that finds must be what is computed here.
@@ -24,9 +25,10 @@ asked through a space that keeps the token vectors; what that finds must be what
 from __future__ import annotations
 
 import argparse
+import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +46,8 @@ from benchmarks.late_interaction_heads import (
     WIDTH,
     Features,
     Heads,
+    apart,
+    digest,
     features,
     fitted,
     swapped_together,
@@ -62,6 +66,7 @@ Numbers = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
 DEPTH = 50
+FEWEST = 40  # ten scenes with their swaps, of which some are found first and some are not
 FORMS = {"whole": None, "eight bits": 1, "eight bits, pooled by 2": 2, "… by 3": 3, "… by 6": 6}
 KEPT = "eight bits"
 FITTED, HALF = (f"{KEPT} and one vector, {how}" for how in ("as fitted", "half and half"))
@@ -78,12 +83,14 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/late_interaction"))
     parser.add_argument("--docs", type=Path, help="write late_interaction.md there")
     options = parser.parse_args()
+    if min(options.scenes, options.held_back, options.asked) < FEWEST:
+        parser.error(f"--scenes, --held-back and --asked are {FEWEST} scenes at least")
     options.work.mkdir(parents=True, exist_ok=True)
     towers = {side: tower(side) for side in SIDES}
     runs = []
     for seed in options.seeds:
         train, held_back, asked = (
-            Part(made, features(towers, made, options.work / f"{seed}-{name}-{len(made)}"))
+            Part(made, features(towers, made, folder_of(options.work, seed, name, made)))
             for name, made in drawn(seed, options).items()
         )
         one, many = (Heads(train.features, pooled, seed) for pooled in (True, False))
@@ -99,6 +106,11 @@ def main() -> None:
         write_page(options.docs, lines)
 
 
+def folder_of(work: Path, seed: int, name: str, made: Sequence[Scene]) -> Path:
+    """Where a part's pictures are, and of no other scenes."""
+    return work / f"{seed}-{name}-{digest(made)}"
+
+
 class Part(NamedTuple):
     """Scenes, and what the towers say of them."""
 
@@ -107,16 +119,15 @@ class Part(NamedTuple):
 
 
 def drawn(seed: int, options: argparse.Namespace) -> dict[str, tuple[Scene, ...]]:
-    """A seed's scenes: to learn from, held back from these, and asked for; none in two of them."""
+    """A seed's scenes: to learn from, held back, and asked for; no true caption in two of them."""
     held = held_out_combinations()
-    counts = options.scenes + options.held_back, options.asked
-    learned, asked = (
-        tuple(islice(with_swaps(scenes(number, held), number, held), count))
-        for number, count in zip((2 * seed, 2 * seed + 1), counts, strict=True)
-    )
-    groups = swapped_together(learned)
-    split = groups.index(groups[options.scenes])  # a scene's swaps are on its side
-    return {"train": learned[:split], "held": learned[split:], "asked": asked}
+    learned, asked = (with_swaps(scenes(n, held), n, held) for n in (2 * seed, 2 * seed + 1))
+    seen: set[str] = set()
+    return {
+        "train": apart(learned, options.scenes, seen),
+        "held": apart(learned, options.held_back, seen),
+        "asked": apart(asked, options.asked, seen),
+    }
 
 
 class Judged:
@@ -127,6 +138,7 @@ class Judged:
 
     def __init__(self, made: Sequence[Scene]) -> None:
         self.groups = swapped_together(made)
+        self.kinds = Counter(scene.kind for scene in made)
         self.rankings: dict[str, Ranking] = {}
         self.reranked: dict[str, Numbers] = {}
         self.bytes: dict[str, float] = {}
@@ -217,7 +229,7 @@ def through_a_space(
     expected: Judged,
 ) -> str:
     """Save both, ask a space, and say what a query costs and whether it is as computed."""
-    work, folder = options.work, options.work / f"{options.seeds[0]}-asked-{len(made)}"
+    work, folder = options.work, folder_of(options.work, options.seeds[0], "asked", made)
     for heads in (one, many):
         sides = {}
         for side in SIDES:
@@ -232,6 +244,7 @@ def through_a_space(
             model = MultiVectorEncoder(modules=[router, normalize])
         model.save_pretrained(str(work / ("one" if heads.pooled else "many")))
     place = work / "scenes.unisem"
+    shutil.rmtree(place, ignore_errors=True)  # it may be of an earlier run's encoder
     reranker = load_reranker(work / "many")
     told: list[str] = []
     with SemanticSpace.open(place, encoder=str(work / "one"), image_roots=[folder]) as kept:
@@ -259,9 +272,11 @@ def through_a_space(
 
 def quality(runs: Sequence[Judged], options: argparse.Namespace) -> list[str]:
     """hit@1, hit@10 and the reciprocal rank, and what they gain over one vector."""
+    kinds = sum((run.kinds for run in runs), Counter[str]())
+    asked = ", ".join(f"{count:,} of {kind}" for kind, count in sorted(kinds.items()))
     lines = [
-        f"{options.scenes} scenes to learn from and {options.held_back} held back from them, "
-        f"{options.asked} asked for, {options.steps} steps; "
+        f"At most {options.scenes} scenes to learn from, {options.held_back} held back and "
+        f"{options.asked} asked for ({asked}, in all), {options.steps} steps; "
         f"seeds {', '.join(map(str, options.seeds))}. Training took "
         f"{mean([it.costs[0] for it in runs]):.0f} s of a processor for one vector and "
         f"{mean([it.costs[1] for it in runs]):.0f} s for many.",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +106,8 @@ def fitted(
 ) -> float:
     """Train, unless that was done before; how many seconds of a processor it took."""
     steps = options.steps
-    name = f"{seed}-{'one' if heads.pooled else 'many'}-{len(made)}-{steps}.pt"
+    form = f"{'one' if heads.pooled else 'many'}-{HIDDEN}-{WIDTH}-{BATCH}"
+    name = f"{seed}-{form}-{digest(made)}-{steps}.pt"
     stored = options.work / name
     if stored.is_file():
         weights, cost = torch.load(stored, weights_only=True)
@@ -145,11 +149,43 @@ def batches(groups: Sequence[int], seed: int) -> Iterator[list[int]]:
 
 def swapped_together(made: Iterable[Scene]) -> list[int]:
     """Of each scene a number that it shares with its swaps, which come after it."""
-    numbers: list[int] = []
-    wrong: frozenset[str] = frozenset()
+    return [number for number, group in enumerate(together(made)) for _ in group]
+
+
+def together(made: Iterable[Scene]) -> Iterator[list[Scene]]:
+    """Each scene with its swaps, which come after it."""
+    group: list[Scene] = []
     for scene in made:
-        is_swap = not wrong.isdisjoint(scene.true)
-        numbers.append((numbers[-1] if numbers else -1) + (not is_swap))
-        if not is_swap:
-            wrong = frozenset(scene.wrong)
-    return numbers
+        if group and frozenset(group[0].wrong).isdisjoint(scene.true):
+            yield group
+            group = []
+        group.append(scene)
+    if group:
+        yield group
+
+
+def apart(made: Iterable[Scene], most: int, seen: set[str]) -> tuple[Scene, ...]:
+    """At most so many scenes, each with its swaps, of which no true caption was seen.
+
+    Args:
+        made: Scenes without end, each before its swaps.
+        most: How many scenes; what is left out counts not.
+        seen: True captions of other parts; those of this part are added when it is drawn.
+
+    Raises:
+        ValueError: Among 100 times as many scenes there are not enough.
+    """
+    found: list[Scene] = []
+    for group in together(islice(made, 100 * most)):
+        if seen.isdisjoint(caption for scene in group for caption in scene.true):
+            if len(found) + len(group) > most:
+                seen.update(caption for scene in found for caption in scene.true)
+                return tuple(found)
+            found += group
+    raise ValueError(f"there are not {most} scenes whose captions stand in no other part; ask less")
+
+
+def digest(made: Sequence[Scene]) -> str:
+    """Tells scenes from others, by what is drawn and what is true of it."""
+    told = json.dumps([(scene.true, scene.drawn) for scene in made])
+    return hashlib.sha256(told.encode()).hexdigest()[:12]

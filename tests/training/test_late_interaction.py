@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,12 +17,14 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from tests.support.checkpoints import save_clip
 from tests.support.networks import save_bert
 from tests.training.support import assert_same_weights, changed, coloured_pairs
-from unisem import Record
+from unisem import Record, load_encoder
+from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.errors import TrainingError
 from unisem.pairs import Input, Pair, PairDataset
 from unisem.rerank import load_reranker
 from unisem.rerank.late_interaction import LateInteractionReranker
 from unisem.training import Recipe, train_encoder
+from unisem.training.losses import Sigmoid
 from unisem.training.report import TrainingReport
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -163,6 +165,7 @@ def test_a_layer_of_that_many_numbers_is_the_projection(
     "options",
     [
         {"mask_above": 0.9},
+        {"mask_above": 0.0},
         {"dimensions": (4,)},
         {"adversary": "reversal"},
         {"hard_negatives": 1},
@@ -181,9 +184,22 @@ def test_what_cannot_be_trained_so_is_told(
         train_encoder(str(save_clip(tmp_path / "clip")), pairs, tmp_path / "out", recipe=RECIPE)
     with pytest.raises(TrainingError, match="saved whole"):
         train_encoder(str(tiny), pairs, tmp_path / "out", recipe=RECIPE, save="adapter")
+    with pytest.raises(TrainingError, match="Sigmoid compares one vector"):
+        train_encoder("not even looked for", pairs, tmp_path / "o", recipe=RECIPE, loss=Sigmoid())
     monkeypatch.setattr("unisem.training.run.process_count", lambda: 2)
     with pytest.raises(TrainingError, match="in one process"):
         train_encoder(str(tiny), pairs, tmp_path / "out", recipe=RECIPE)
+
+
+def test_tokens_that_half_precision_cannot_hold_are_told(
+    tiny: Path, pairs: PairDataset, tmp_path: Path
+) -> None:
+    encoder = cast(SentenceTransformerEncoder, load_encoder(str(tiny), device="cpu"))
+    *_, norm = (it for it in encoder.model.modules() if isinstance(it, torch.nn.LayerNorm))
+    with torch.no_grad():
+        norm.weight.mul_(1e6)
+    with pytest.raises(TrainingError, match="half precision"):
+        train_encoder(encoder, pairs, tmp_path / "out", recipe=RECIPE)
 
 
 @pytest.mark.slow

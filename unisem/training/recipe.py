@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated
 
 from unisem.errors import TrainingError
@@ -28,6 +28,7 @@ _STEPS = "Steps"
 _COMPARISON = "Comparison, and stopping early"
 _INFONCE = ("loss", "infonce")
 _TRIPLET = ("loss", "triplet")
+_OF_ONE_VECTOR = ("mask_above", "dimensions", "adversary", "hard_negatives")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,11 +150,13 @@ class Recipe:
         if self.late_interaction is not None:
             if self.loss != "infonce":
                 raise ValueError(f"late_interaction is trained by infonce, not by {self.loss}")
-            for name in ("mask_above", "dimensions", "adversary", "hard_negatives"):
-                if getattr(self, name):
+            for setting in fields(self):
+                if setting.name in _OF_ONE_VECTOR and (
+                    getattr(self, setting.name) != setting.default  # 0.0 is no cosine left out
+                ):
                     raise ValueError(
-                        f"{name} is for one vector of each text and picture; leave it out with "
-                        "late_interaction"
+                        f"{setting.name} is for one vector of each text and picture; leave it out "
+                        "with late_interaction"
                     )
 
     def takes_scale(self, scale: Scale | None) -> bool:

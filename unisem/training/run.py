@@ -130,7 +130,13 @@ def train_encoder(
     require_libraries(tensorboard=tensorboard is not None)
     check_sharding(sharded)
     from unisem.training.loop.fitting import fit_pairs
+    from unisem.training.losses import LateInteraction
 
+    if not (loss is None or recipe.late_interaction is None or isinstance(loss, LateInteraction)):
+        raise TrainingError(
+            f"the loss {type(loss).__name__} compares one vector of each text and picture; give a "
+            "LateInteraction with late_interaction, or leave one of the two out"
+        )
     parts_of_data = [train] if held_out is None else [train, held_out]
     forms = set[Form]().union(*(part.forms for part in parts_of_data))
     loaded = trainable_encoder(encoder, forms)

@@ -66,6 +66,19 @@ def test_what_is_right_elsewhere_or_the_query_itself_is_no_negative(
     assert torch.equal(labels.first(4).matching(labels), written_out)
 
 
+def test_queries_of_other_batches_are_left_out_unless_processes_share_one(
+    prepared: PreparedPairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collator = PairCollator(prepared)
+    alone = collator([{"pair": row} for row in ROWS[:2]])["label"]  # A finds B, B finds A
+    monkeypatch.setattr("unisem.training.inputs.collator.several_processes", lambda: True)
+    shared = collator([{"pair": row} for row in ROWS[:2]])["label"]
+    known = {*alone[:, 1].tolist(), -1}
+    for few, every in zip(alone[:, 2:].tolist(), shared[:, 2:].tolist(), strict=True):
+        assert {*few, -1} == {*every, -1} & known
+    assert not set(shared[:, 2:].flatten().tolist()) <= known
+
+
 def test_mined_negatives_are_labelled_with_all_that_they_are_right_for(
     prepared: PreparedPairs,
 ) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from unisem.pairs.dataset import Ids
 from unisem.training.inputs.prepared import PreparedPairs, Slot
+from unisem.training.losses.exchange import several_processes
 
 _QUERY, _DOCUMENT = "query_", "document_"
 _OTHERS: dict[Slot, str] = {
@@ -72,7 +73,8 @@ class PairCollator:
             the model as these do (``document_…``), of other negatives (``negative_text_…`` …), and
             ``label``: for each of the m documents and negatives, in that order, ``(m, 2 + w)``
             int64, its id, that of its pair's query, and those of w other queries that it is no
-            negative of, -1 where there are fewer.
+            negative of, -1 where there are fewer: those of the batch, or, where several processes
+            share one, all that there are.
         """
         pairs, inputs = self._pairs, self._pairs.inputs
         chosen = [row["pair"] for row in rows]
@@ -117,9 +119,14 @@ class PairCollator:
         """Of the documents of some pairs, and of given negatives, which are of nobody's pair."""
         ids = self._pairs.document_ids[wrong]
         pairs = np.concatenate([self._pairs.labels(shown), np.stack([ids, self._nobody + ids], 1)])
-        others = [self._right_for.get(document, []) for document in pairs[:, 0].tolist()]
+        others: list[Sequence[int]] = [
+            self._right_for.get(document, ()) for document in pairs[:, 0].tolist()
+        ]
+        if not several_processes():  # else others' queries meet these documents, too
+            asking = set(pairs[: len(shown), 1].tolist())
+            others = [[query for query in queries if query in asking] for queries in others]
         width = max(map(len, others))
-        filled = [queries + [-1] * (width - len(queries)) for queries in others]
+        filled = [[*queries, *[-1] * (width - len(queries))] for queries in others]
         return np.concatenate([pairs, np.array(filled, np.int64).reshape(len(pairs), width)], 1)
 
 

@@ -167,6 +167,9 @@ def compute_features(
     Returns:
         ``(d,)`` float32 of each input; ``(t, d)`` float16 of its tokens, if the model gives
         those, which are many.
+
+    Raises:
+        TrainingError: A token's numbers are too large for half precision.
     """
     size = _TEXT_BATCH
     if modality == "image":
@@ -185,7 +188,13 @@ def compute_features(
             vectors = features["token_embeddings"].half().cpu().numpy()
             mask = features.get("attention_mask")
             there = [...] * len(batch) if mask is None else mask.bool().cpu().numpy()
-            rows += [own[kept] for own, kept in zip(vectors, there, strict=True)]
+            kept = [own[tokens_there] for own, tokens_there in zip(vectors, there, strict=True)]
+            if not all(np.isfinite(own).all() for own in kept):
+                raise TrainingError(
+                    f"the network of {modality}s gives tokens that half precision, in which they "
+                    "are stored, cannot hold; train that network, too (freeze=(), --freeze none)"
+                )
+            rows += kept
         else:
             rows += list(features["sentence_embedding"].float().cpu().numpy())
         advance(len(batch))
