@@ -248,6 +248,8 @@ class ImageLibrary:
         """Name a file so that the name survives moving space and files together."""
         real = os.path.realpath(path)  # as text: this is asked of every file of a folder
         if self._beside is not None:
+            if real == os.fspath(self._beside):
+                return "."
             real = real.removeprefix(os.path.join(self._beside, ""))
         return real.replace(os.sep, "/")
 
