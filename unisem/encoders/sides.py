@@ -79,7 +79,9 @@ def side_fingerprint(encoder: SentenceTransformerEncoder, modality: Modality, de
     prompts = json.dumps(encoder.model.prompts, sort_keys=True)
     digest.update(prompts.encode())
     digest.update((encoder.model.default_prompt_name or "").encode())
-    if (version := preparation_of(encoder.directory).versions.get("prompts")) is not None:
+    version = preparation_of(encoder.directory).versions.get("prompts")
+    # Before a picture there is a prompt only where both are written into a message.
+    if version is not None and (modality == "text" or encoder.model.supports("message")):
         digest.update(f"prompts {version}".encode())
     if modality == "image" and (most := encoder.options.max_pixels) is not None:
         digest.update(f"max_pixels {most}".encode())

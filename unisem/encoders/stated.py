@@ -60,6 +60,13 @@ def too_long(cut: int, whole: int, what: str) -> EncoderError:
 
 def stated_dimension(directory: Path, what: str) -> int | None:
     """How many numbers a model gives, where its configurations say so."""
+    try:
+        return _stated(directory, what)
+    except (AttributeError, OSError, TypeError, ValueError):
+        return None  # the files are not what they should be: loading says what is wrong
+
+
+def _stated(directory: Path, what: str) -> int | None:
     modules = directory / "modules.json"
     if not modules.is_file():
         return _of_network(_config(directory / "config.json", what))
@@ -71,8 +78,13 @@ def stated_dimension(directory: Path, what: str) -> int | None:
     return _last_of(directory, named, what)
 
 
-def _last_of(directory: Path, modules: Iterable[tuple[str, str]], what: str) -> int | None:
-    """What the last of some modules gives that changes the dimension."""
+def _last_of(
+    directory: Path, modules: Iterable[tuple[str, str]], what: str, *, is_routed: bool = False
+) -> int | None:
+    """What the last of some modules gives that changes the dimension.
+
+    A router in a router's route says nothing here: it may be the same one.
+    """
     changing = [it for it in modules if not it[0].endswith(_KEPT)]
     if not changing:
         return None
@@ -85,21 +97,29 @@ def _last_of(directory: Path, modules: Iterable[tuple[str, str]], what: str) -> 
         case "Dense":
             return _number(known.get("out_features"))
         case "Pooling":
-            modes = known.get("pooling_mode", [it for it in known if it.startswith("pooling_mode")])
-            one = known.get("embedding_dimension", known.get("word_embedding_dimension"))
-            is_one = isinstance(modes, str) or sum(bool(known[it]) for it in modes) == 1
-            return _number(one) if is_one else None
+            return _pooled(known)
         case "Transformer":
             return _of_network(known)
-        case "Router":
+        case "Router" if not is_routed:
             routes = _config(folder / "router_config.json", what)
             structure, types = routes.get("structure"), routes.get("types")
             if not isinstance(structure, dict) or not isinstance(types, dict):
                 return None
             ways = [[(str(types.get(one)), str(one)) for one in way] for way in structure.values()]
-            found = {_last_of(folder, way, what) for way in ways}
+            found = {_last_of(folder, way, what, is_routed=True) for way in ways}
             return found.pop() if len(found) == 1 else None
     return None
+
+
+def _pooled(known: Mapping[str, Any]) -> int | None:
+    """Of a pooling, whose several modes give a vector each, one behind the other."""
+    width = _number(known.get("embedding_dimension", known.get("word_embedding_dimension")))
+    flags = [it for it, is_set in known.items() if it.startswith("pooling_mode_") and is_set]
+    modes = known.get("pooling_mode", flags or "mean")  # as the library says where none is set
+    modes = [modes] if isinstance(modes, str) else modes
+    if width is None or not isinstance(modes, list) or not modes:
+        return None
+    return width * len(modes)
 
 
 def _of_network(config: Mapping[str, Any]) -> int | None:

@@ -17,13 +17,15 @@ from unisem.models.model_kind import read_config
 _LOWER_CASE = 1  # SigLIP with Gemma's tokenizer: texts in lower case
 _SAVED_PIXELS = 1  # settings of pictures that were saved hold, not those of the processor's class
 _LONE_IMAGES = 1  # EmbeddingGemma 2: each picture of a batch is an input of its own
-_PROMPTS = 1  # which of a model's prompts goes before a text, where the role's own says nothing
+_PROMPTS = 1  # which of a model's prompts goes before a text
 
 PROMPTS: dict[Literal["query", "document"], tuple[str, ...]] = {
     "query": ("query", "Retrieval-query", "SearchQuery"),
     "document": ("document", "passage", "corpus", "Retrieval-document", "Document"),
 }
 """Names of prompts by role: sentence-transformers' own, then those of EmbeddingGemma."""
+
+_FORMERLY = ("passage", "corpus")  # and the roles' own
 
 _PREFERRED: dict[str, dict[str, Any]] = {
     "siglip2": {"max_num_patches": 256, "patch_size": 16},
@@ -99,11 +101,18 @@ def _of_network(folder: Path, kind: str) -> Iterator[tuple[str, int]]:
 
 
 def _chooses(prompts: Mapping[str, Any], default: object) -> bool:
-    """Whether a role whose own prompt says nothing could have another one."""
-    return any(
-        not prompts.get(own) and any(prompts.get(str(name)) for name in (*others, default))
-        for own, *others in PROMPTS.values()
-    )
+    """Whether a role has another prompt than in versions of before.
+
+    In the first it was of the first name that there is, even one that says nothing, or the default
+    one; later the first that says anything, or the default one.
+    """
+    for own, *others in PROMPTS.values():
+        names = [own, *(name for name in others if name in _FORMERLY)]
+        former = prompts.get(next((name for name in names if name in prompts), str(default)))
+        now = next((prompts[name] for name in (own, *others) if prompts.get(name)), None)
+        if (former or None) != now or (now is None and prompts.get(str(default))):
+            return True
+    return False
 
 
 def _config(path: Path) -> dict[str, Any]:

@@ -73,5 +73,29 @@ def test_what_files_leave_open_is_not_guessed(tmp_path: Path) -> None:
     two = '{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": true, '
     two += '"word_embedding_dimension": 32}'
     one = '[{"type": "a.Transformer", "path": ""}, {"type": "a.Pooling", "path": ""}]'
-    assert stated(modules=one, config=two) is None
+    assert stated(modules=one, config=two) == 64
     assert stated(config=two.replace("true", "false", 1)) == 32
+    for modes, whole in (
+        ('"cls"', 32),
+        ('["cls"]', 32),
+        ('["cls", "mean"]', 64),
+        ("null", None),
+        ("5", None),
+        ("[]", None),
+    ):
+        pooled = f'{{"pooling_mode": {modes}, "embedding_dimension": 32}}'
+        assert stated(config=pooled) == whole
+
+
+def test_files_of_strangers_are_refused_by_loading_alone(tmp_path: Path) -> None:
+    router = '[{"type": "a.Router", "path": ""}]'
+    (tmp_path / "modules.json").write_text(router)
+    for routes in (
+        '{"structure": {"a": [""], "b": [""]}, "types": {"": "a.Router"}}',  # itself, twice
+        '{"structure": {"text": 5}, "types": {}}',
+        '{"structure": {"text": [["a"]]}, "types": {}}',
+    ):
+        (tmp_path / "router_config.json").write_text(routes)
+        assert stated_dimension(tmp_path, "x") is None
+    (tmp_path / "modules.json").write_text(router.replace('"path": ""', '"path": "a\\u0000b"'))
+    assert stated_dimension(tmp_path, "x") is None

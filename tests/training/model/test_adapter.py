@@ -158,3 +158,19 @@ def test_tied_layers_are_saved(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainingError, match="cannot be written"):
         save_adapter(trained, tmp_path / "file" / "small", Recipe(), {})
+
+
+def test_an_adapter_of_before_inputs_were_prepared_otherwise_says_so(
+    adapter: Path, tiny: Path, tmp_path: Path
+) -> None:
+    base, copied = tmp_path / "base", tmp_path / "copied"
+    shutil.copytree(tiny, base)
+    shutil.copytree(adapter, copied)
+    file = base / "config_sentence_transformers.json"
+    known = json.loads(file.read_text())
+    file.write_text(json.dumps(known | {"prompts": {"any": "x"}, "default_prompt_name": "any"}))
+    described = json.loads((copied / "unisem_adapter.json").read_text())
+    described["fingerprint"] = opened(base).former_fingerprint
+    (copied / "unisem_adapter.json").write_text(json.dumps(described))
+    with pytest.raises(EncoderError, match="not prepared as they are now; train it anew"):
+        merge_adapter(copied, tmp_path / "out", base=str(base))

@@ -96,7 +96,12 @@ def _find_by_picture(database: sqlite3.Connection) -> None:
 
 
 def _bound_image_vectors(database: sqlite3.Connection) -> None:
-    """Make room for fused vectors, whose numbers a record's last 256 of pictures had."""
+    """Make room for fused vectors, whose numbers a record's last 256 of pictures had.
+
+    A record that has all numbers of pictures and some behind them may have more pictures' vectors
+    or fused ones there: the catalogue does not say which, and a picture's vector that passes for a
+    fused one would be found as what it is not. Either is left out, stays in the copy, and is told.
+    """
     most = 1792
     first, last = most << 1, (1 << 12) - 1  # of numbers within a record, of which pictures' are odd
     wide = database.execute(
@@ -104,7 +109,7 @@ def _bound_image_vectors(database: sqlite3.Connection) -> None:
         " WHERE EXISTS (SELECT 1 FROM vectors WHERE vector_id = row << 12 | ?)"
         " AND EXISTS (SELECT 1 FROM vectors"
         " WHERE vector_id BETWEEN row << 12 | ? AND row << 12 | ? AND vector_id & 1)",
-        (first - 1, first, last),  # with its last but 256, a record has no fused ones
+        (first - 1, first, last),  # without its last but 256, they are fused ones
     ).fetchall()
     if not wide:
         return
@@ -116,8 +121,9 @@ def _bound_image_vectors(database: sqlite3.Connection) -> None:
     database.execute("DELETE FROM epochs")
     database.execute("INSERT INTO epochs VALUES (0, lower(hex(randomblob(16))))")
     _log.warning(
-        "a record may have %d vectors of pictures; of %d that had more, such as %r, the others are "
-        "in the copy of the catalogue alone",
+        "a record may have %d vectors of pictures; of %d that had more, or so many and fused ones "
+        "as well, such as %r, the others are in the copy of the catalogue alone: add those records "
+        "again for their fused vectors",
         most,
         len(wide),
         wide[0][0],

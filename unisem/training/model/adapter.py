@@ -31,7 +31,7 @@ from unisem.encoders.mini import MODEL_DIRECTORY
 from unisem.encoders.options import EncoderOptions
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
 from unisem.errors import EncoderError, TrainingError
-from unisem.models.finding import ADAPTER, is_hub_id
+from unisem.models.finding import ADAPTER, digest_model, is_hub_id
 from unisem.training.model.saving import RECORD, check_output, save_encoder
 from unisem.training.recipe import Recipe
 
@@ -133,6 +133,11 @@ def merge_adapter(
     has = found.fingerprint
     if isinstance(found, SentenceTransformerEncoder):
         has = found.model_fingerprint  # without the options that it may have been loaded with
+        if has != fingerprint == digest_model(found.directory):
+            raise EncoderError(
+                f"{folder} was trained when inputs of {found.name!r} were not prepared as they are "
+                "now; train it anew"
+            )
     if not isinstance(found, SentenceTransformerEncoder) or has != fingerprint:
         raise EncoderError(
             f"{folder} adapts {name!r} with the fingerprint {fingerprint[:12]}, and {found.name!r} "
