@@ -119,6 +119,7 @@ def test_a_file_is_found_where_it_may_be_read_only(tmp_path: Path) -> None:
     (tmp_path / "beside" / "link.pdf").symlink_to(secret)
     library = ImageLibrary(tmp_path / "beside" / "s.unisem", [tmp_path / "beside"])
     assert library.found(library.locate(file)) == file
+    assert library.locate(file.parent) == "."
     gone = ("b.pdf", "s.unisem", "link.pdf", "../secret.pdf", str(secret), "a\0.pdf", "\ud800", "")
     assert [library.found(location) for location in gone] == [None] * len(gone)
 
