@@ -163,7 +163,13 @@ class UniSemReranker(BaseDocumentCompressor, RunnableSerializable[dict[str, Any]
 
     def _loaded(self) -> Reranker | Reranking:
         encoder = None if self.space is None else self.space.encoder
-        found = Reranking.load(self.model, device=self.device, dtype=self.dtype, encoder=encoder)
+        found = Reranking.load(
+            self.model,
+            search_weight=self.search_weight,
+            device=self.device,
+            dtype=self.dtype,
+            encoder=encoder,
+        )
         return found.reranker if found.calibration is None else found
 
     @property

@@ -125,7 +125,9 @@ class UniSemReranker(BaseNodePostprocessor):
             if name is None:
                 raise ValueError("say which model reranks: model=, a directory or a hub id")
             encoder = None if space is None else space.encoder
-            reranker = Reranking.load(name, device=device, dtype=dtype, encoder=encoder)
+            reranker = Reranking.load(
+                name, search_weight=search_weight, device=device, dtype=dtype, encoder=encoder
+            )
         reranking = Reranking.of(reranker)
         if name not in (None, reranking.name):
             raise ValueError(

@@ -153,10 +153,17 @@ def test_a_calibration_makes_probabilities_and_mixes() -> None:
     assert shown(found)[3] == ("d", found[2].score)
     assert [hit.judged for hit in found] == [1, 1.5, -1, None]
     asked = Reranking(ByTable(table), calibration=calibration)
-    with pytest.raises(ValueError, match="there is none"):
-        asked.rank("q", None, [hit.record for hit in hits("a", "b")], [0.5, None])
-    (alone,) = asked.rank("q", None, [hits("a")[0].record])  # nobody searched
-    assert alone.score == pytest.approx(1 / (1 + np.exp(-1)))
+    records = [hit.record for hit in hits("a", "b", "d")]
+    for own in (None, [None] * 3, [0.5, None, 0.1]):  # nobody searched, or not for all of them
+        alone = asked.rank("q", None, records, own)
+        chances = [pytest.approx(1 / (1 + np.exp(-logit))) for logit in (2, 1, 1)]
+        assert [(one.position, one.score) for one in alone] == [
+            *zip((1, 0, 2), chances, strict=True)
+        ]
+    whole = asked.rank("q", None, records, [0.5, 0.1, 0.3])
+    assert asked.rank("q", None, records, [0.5, 0.1, None]) == whole  # d is not judged
+    with pytest.raises(ValueError, match="search_weight=0"):
+        calibration.probabilities(np.array([1.0, 2.0]), [0.5, None])
     with pytest.raises(ValueError, match='mode "vector"'):
         Query(text="a", mode="hybrid", reranker=asked)
 
@@ -171,12 +178,31 @@ def test_a_weight_mixes_both_in_units_of_their_lists() -> None:
     assert shown(found)[:3] == [(id, pytest.approx(score)) for score, id in expected]
     assert shown(found)[3] == ("d", found[2].score)
     records = [hit.record for hit in hits("a", "b")]
-    alone = asked.rank("q", None, records)
-    assert [one.position for one in alone] == [1, 0]
-    with pytest.raises(ValueError, match="some of what is reranked has none"):
+    with pytest.raises(ValueError, match="some of what is reranked has none; search_weight=0"):
         asked.rank("q", None, records, [0.5, None])
     with pytest.raises(ValueError, match='mode "vector"'):
         Query(text="a", mode="hybrid", reranker=asked)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"search_weight": 0.75},
+        {"search_weight": 1},
+        {"calibration": RerankCalibration(judged=0, own=1)},
+    ],
+)
+def test_where_nothing_can_be_mixed_the_order_is_the_rerankers(asked: dict[str, Any]) -> None:
+    reranking = Reranking(ByTable({"a": 10.0, "b": 20.0, "c": 60.0, "d": np.nan}), **asked)
+    records = [hit.record for hit in hits("a", "d", "b", "c")]
+    for own in (None, [None] * 4, [None, 0.5, None, None]):  # d is not judged
+        found = reranking.rank("q", None, records, own)
+        assert [(one.position, one.score) for one in found] == [
+            (3, 60.0),
+            (1, 60.0),
+            (2, 20.0),
+            (0, 10.0),
+        ]
 
 
 def test_settings_out_of_range() -> None:

@@ -125,19 +125,22 @@ class RerankCalibration:
 
         Args:
             judged: ``(n,)`` the reranker's scores of one query's records; NaN stays.
-            own: The search's scores of the same.
+            own: The search's scores of the same; that of a record that was not judged may be
+                missing.
 
         Raises:
             ValueError: The search's scores have a share, and one is missing.
         """
         logits = self.judged * judged + self.offset
         if self.own:
-            if own is None or any(score is None for score in own):
-                raise ValueError(
-                    "the reranker's calibration mixes the search's own score in, and there is none"
-                )
             there = ~np.isnan(judged)
-            logits[there] += self.own * in_list_units(np.asarray(own, np.float64)[there])
+            found = np.asarray([None] * len(judged) if own is None else own, np.float64)[there]
+            if np.isnan(found).any():
+                raise ValueError(
+                    "the reranker's calibration mixes the search's own score in, and some of what "
+                    "is reranked has none; search_weight=0 takes the reranker's alone"
+                )
+            logits[there] += self.own * in_list_units(found)
         return 1 / (1 + np.exp(-np.clip(logits, -500, 500)))
 
     def save(self, directory: str | os.PathLike[str]) -> Path:

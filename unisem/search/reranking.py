@@ -191,8 +191,9 @@ class Reranking:
             text: The query's text.
             image: The query's picture.
             records: What was found for it, best first.
-            own: The search's score of each, which may be mixed in; without any the reranker's
-                counts alone.
+            own: The search's score of each, which may be mixed in. Only those of what is judged
+                count; where one is missing, a calibration takes the reranker's alone, and
+                ``search_weight`` does where all are.
 
         Returns:
             Each position in ``records`` once, in the new order. If nothing could be judged, all in
@@ -200,7 +201,7 @@ class Reranking:
 
         Raises:
             RerankerError: The reranker gives something other than one score for each record.
-            ValueError: The search's scores are mixed in, and some are not given.
+            ValueError: ``search_weight`` mixes the search's scores in, and some are not given.
         """
         if not records:
             return []
@@ -231,19 +232,23 @@ class Reranking:
 
     def _mixed(self, judged: Floats, own: Sequence[float | None] | None) -> Floats:
         """The scores that decide the order, of the reranker's and the search's."""
-        if own is None or all(score is None for score in own):
-            own = [0.0] * len(judged)  # all alike: says nothing
+        there = ~np.isnan(judged)
+        known = np.asarray([None] * len(judged) if own is None else own, np.float64)
+        missing = np.isnan(known[there])
         if self.calibration is not None:
-            return self.calibration.probabilities(judged, own)
-        if not self.search_weight:
+            if missing.any():  # nobody asked for the mixture by name: the reranker alone
+                if not self.calibration.judged:
+                    return judged
+                known = np.zeros(len(judged))  # all alike: says nothing
+            return self.calibration.probabilities(judged, known.tolist())
+        if not self.search_weight or missing.all():
             return judged
-        if any(score is None for score in own):
+        if missing.any():
             raise ValueError(
                 "search_weight mixes the search's own score in, and some of what is reranked has "
-                "none"
+                "none; search_weight=0 takes the reranker's alone"
             )
-        there = ~np.isnan(judged)
-        found = in_list_units(np.asarray(own, np.float64)[there])
+        found = in_list_units(known[there])
         mixed = judged.copy()
         mixed[there] = in_list_units(judged[there]) * (1 - self.search_weight)
         mixed[there] += found * self.search_weight
