@@ -77,7 +77,7 @@ def test_there_is_one_hit_by_either_frame(tmp_path: Path) -> None:
 def test_another_machine_makes_the_same_vectors() -> None:
     encoder = ToyEncoder()
     images = [moving("GIF"), b"no picture", moving("GIF", ["red"])]
-    parcel = Parcel([], images, [None] * len(images))
+    parcel = Parcel([], images, [None] * len(images), [True] * len(images))
     made = ParcelEmbedder(lambda: encoder, encoder.fingerprint).embed(parcel)
     assert [rows.shape for rows in made.images] == [(2, encoder.dimension), (encoder.dimension,)]
     expected = encoder.encode_prepared(list(frames_for(encoder, images[0])))
