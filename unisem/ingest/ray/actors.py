@@ -97,11 +97,15 @@ class RayActors:
         settings: Which cluster, and how much of it.
         load: Gives an actor its encoder.
         fingerprint: That the encoder must have.
+
+    Attributes:
+        fuses: Whether fused vectors are made there; ``True`` until an actor has said.
     """
 
     def __init__(
         self, settings: RayIngestion, load: Callable[[], Encoder], fingerprint: str
     ) -> None:
+        self.fuses = True
         self._settings = settings
         self._load = load
         self._fingerprint = fingerprint
@@ -123,24 +127,31 @@ class RayActors:
         """
         window: deque[_Batch] = deque()
         crew: _Crew | None = None
-        has_more, size = True, 1
+        has_more, idle = True, 1
         with ExitStack() as stack:
             while has_more or window:
                 takes = has_more and (crew is None or crew.has_room(len(window)))
-                if takes and (taken := next_batch(items, size if crew is None else crew.size)):
-                    batch = _Batch(taken)
+                size = idle if crew is None else max(idle, crew.size)
+                if takes and (taken := next_batch(items, size)):
+                    batch = _Batch(list(map(self._needed, taken)))
                     window.append(batch)
-                    if any(it.data is not None or _wants_text(it) for it in taken):
+                    idle = min(2 * idle, most)  # after those that need nothing
+                    if any(it.data is not None or _wants_text(it) for it in batch.items):
                         if crew is None:
                             crew = stack.enter_context(self._crew(most))
                         crew.take(batch)
-                    size = min(2 * size, most)  # of those that need nothing
+                        idle = 1
                 elif takes:
                     has_more = False
                 if crew is not None:
                     crew.turn(0 if has_more and crew.has_room(len(window)) else _TURN)
+                    self.fuses = crew.fuses
                 while window and not window[0].missing:
                     yield window.popleft().items
+
+    def _needed(self, item: Prepared) -> Prepared:
+        """Without its picture if that was read for a fused vector before an actor had said no."""
+        return item if self.fuses or item.wants_image else replace(item, data=None)
 
     @contextmanager
     def _crew(self, most: int) -> Iterator[_Crew]:
@@ -172,6 +183,7 @@ class _Crew:
         self._made_of = load, fingerprint
         self._most = most
         self.size = 1  # of the next batch
+        self.fuses = True  # as of `RayActors`
         self._waiting: deque[_Part] = deque()
         self._running: dict[Any, tuple[_Part, _Actor]] = {}
         self._beginning: dict[Any, _Actor] = {}
@@ -271,7 +283,7 @@ class _Crew:
 
     def _begun(self, done: Any, actor: _Actor) -> None:
         try:
-            self._ray.get(done)
+            self.fuses = self._ray.get(done)
             actor.is_ready = True
         except self._ray.exceptions.RayTaskError as error:
             _raise_cause(error)

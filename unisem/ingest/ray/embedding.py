@@ -76,8 +76,8 @@ class ParcelEmbedder:
         self._fingerprint = fingerprint
         self._encoder: Encoder | None = None
 
-    def begin(self) -> str:
-        """Load the encoder; return the machine's name.
+    def begin(self) -> bool:
+        """Load the encoder; return whether it fuses, which only its weights say.
 
         Raises:
             EncoderError: It is not there.
@@ -91,7 +91,7 @@ class ParcelEmbedder:
                     "one than the space's; put the same files on both"
                 )
             self._encoder = encoder
-        return platform.node()
+        return self._encoder.fuses
 
     def embed(self, parcel: Parcel) -> EmbeddedParcel:
         """Decode and embed; a picture that cannot be used costs itself.

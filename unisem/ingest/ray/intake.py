@@ -35,7 +35,7 @@ class RayIntake(Intake):
         self._actors = actors
 
     def _fuses(self) -> bool:
-        return True  # for all that is known here: to ask the encoder would load its weights
+        return self._actors.fuses  # to ask the encoder here would load its weights
 
     def _for_encoder(self, data: bytes) -> tuple[tuple[Image.Image, ...], bytes | None]:
         return (), data
