@@ -114,6 +114,15 @@ def details_of(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
     return details if known else None
 
 
+def search_score(metadata: Mapping[str, Any]) -> tuple[float | None, bool | None]:
+    """The score that a search gave a document, and whether it is a cosine, if that is known."""
+    details = details_of(metadata) or {}
+    score, searched = details.get("score"), details.get("search_type")
+    if score is None or searched is None:
+        return score, None
+    return score, searched not in ("keyword", "hybrid") and "reranker" not in details
+
+
 def way_of(metadata: Mapping[str, Any]) -> dict[str, str]:
     """What a model is told of the way through a knowledge graph to a document, if there is one."""
     path = (details_of(metadata) or {}).get("path")

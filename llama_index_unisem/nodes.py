@@ -89,6 +89,7 @@ class FoundText(TextNode):
     )
     audio_resource: MediaResource | None = Field(default=None, description="Sound, if any.")
     video_resource: MediaResource | None = Field(default=None, description="Video, if any.")
+    _searched: tuple[float, bool] | None = PrivateAttr(default=None)
 
     def words(self, metadata_mode: MetadataMode) -> str:
         """Metadata and text, not fenced."""
@@ -263,6 +264,21 @@ class CaptionBlock(TextBlock):
     ) -> Sequence[Self]:
         """Return the blocks, each by itself."""
         return splits
+
+
+def tell_score(node: BaseNode, score: float, is_cosine: bool) -> None:
+    """Note what a search gave a node, whatever score later steps give it, for `search_score`."""
+    if isinstance(node, FoundText):
+        node._searched = (score, is_cosine)
+
+
+def search_score(hit: NodeWithScore) -> tuple[float | None, bool | None]:
+    """The score that a search gave a node, and whether it is a cosine.
+
+    Other retrievers' nodes do not tell: theirs is the score that they have, ``None`` what it is.
+    """
+    told = hit.node._searched if isinstance(hit.node, FoundText) else None
+    return (hit.score, None) if told is None else told
 
 
 def nodes_of(hits: Sequence[Hit], limits: ImageLimits) -> list[NodeWithScore]:

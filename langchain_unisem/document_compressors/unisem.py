@@ -13,7 +13,7 @@ from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from pydantic import ConfigDict, Field, InstanceOf, model_validator
 
 from langchain_unisem.documents import check_documents, each_once, records_found
-from langchain_unisem.metadata import details_of, own_metadata, put_score
+from langchain_unisem.metadata import own_metadata, put_score, search_score
 from langchain_unisem.queries import ImageQuery, image_of, text_of
 from unisem.common.threads import InThread
 from unisem.records import Modality, Record
@@ -151,11 +151,12 @@ class UniSemReranker(BaseDocumentCompressor, RunnableSerializable[dict[str, Any]
         text, image = text_of(query), image_of(query)
         check_documents(documents)
         kept = each_once(documents)
-        ranked = self._reranking.rank(
+        reranking = self._reranking
+        ranked = reranking.rank(
             None if image is not None and not text else text,
             image,
             self._records(kept),
-            [(details_of(document.metadata) or {}).get("score") for document in kept],
+            reranking.mixable([search_score(document.metadata) for document in kept]),
         )
         return [
             _scored(kept[one.position], one, self.reranker.name) for one in ranked[: self.top_n]

@@ -32,7 +32,7 @@ from llama_index_unisem.embeddings.node_vectors import caption_vector
 from llama_index_unisem.events import ObservedReranker
 from llama_index_unisem.filters import to_filter
 from llama_index_unisem.node_images import has_image, image_url_of
-from llama_index_unisem.nodes import FoundText, UniSemImageNode, nodes_of, parts_of
+from llama_index_unisem.nodes import FoundText, UniSemImageNode, nodes_of, parts_of, tell_score
 from llama_index_unisem.retrievers.bundles import image_of, judged, kind_of
 from llama_index_unisem.vector_stores.codec import nodes_from
 from llama_index_unisem.vector_stores.queries import mode_of, run
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from llama_index_unisem.indices.index import UniSemIndex
 
 
+_COSINES = (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.MMR)
 _SETTINGS = (
     "text_weight",
     "min_score",
@@ -319,7 +320,11 @@ class UniSemIndexRetriever(VectorIndexRetriever):
         store = vectors.client
         hits = run(store, query, vectors.match, self._kwargs, settings, image)
         nodes = nodes_from([hit.record for hit in hits], store)
-        return _scored(nodes, [float(hit.score) for hit in hits], store, self._limits)
+        found = _scored(nodes, [float(hit.score) for hit in hits], store, self._limits)
+        is_cosine = query.mode in _COSINES and settings.reranker is None
+        for hit, node in zip(hits, found, strict=True):
+            tell_score(node.node, float(hit.score), is_cosine)
+        return found
 
 
 def _check_cosine(value: float | None) -> None:

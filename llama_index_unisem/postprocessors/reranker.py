@@ -15,7 +15,7 @@ from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, Query
 
 from llama_index_unisem.events import reranking_events
 from llama_index_unisem.node_images import confined_image
-from llama_index_unisem.nodes import UniSemImageNode, words_of
+from llama_index_unisem.nodes import UniSemImageNode, search_score, words_of
 from llama_index_unisem.retrievers.bundles import image_of
 from unisem.errors import ImageError
 from unisem.images.reference import ImageRef
@@ -196,7 +196,7 @@ class UniSemReranker(BaseNodePostprocessor):
             self.callback_manager, query_bundle.query_str, nodes, self.model, top_n
         ) as best:
             asked = None if image is None else ImageRef.of(image)
-            own = [node.score for node in nodes]
+            own = self._reranking.mixable([search_score(node) for node in nodes])
             ranked = self._reranking.rank(text, asked, self._records(nodes), own)[:top_n]
             scored = [self._scored(nodes[one.position], one.score) for one in ranked]
             best += _share_anew(nodes, scored)

@@ -14,7 +14,7 @@ from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters
 
 from llama_index_unisem.events import ObservedReranker
 from llama_index_unisem.filters import to_filter
-from llama_index_unisem.nodes import nodes_of
+from llama_index_unisem.nodes import nodes_of, tell_score
 from llama_index_unisem.retrievers.bundles import image_only, query_of, words_only
 from unisem.common.threads import InThread
 from unisem.filters import And, Filter
@@ -271,7 +271,11 @@ class UniSemRetriever(MultiModalRetriever):
             observed = ObservedReranker.within(settings.reranker, self.callback_manager, settings.k)
             settings = replace(settings, reranker=observed)
         hits = self._space.search_query(query_of(query_bundle, settings, self._space))
-        return nodes_of(hits, self._limits)
+        found = nodes_of(hits, self._limits)
+        for hit, node in zip(hits, found, strict=True):
+            is_cosine = settings.mode == "vector" and settings.reranker is None
+            tell_score(node.node, float(hit.score), is_cosine)
+        return found
 
     _aretrieve = InThread(_retrieve).twin
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from llama_index.core.schema import NodeWithScore, TextNode
 
 from langchain_unisem import UniSemReranker as DocumentReranker
 from langchain_unisem import UniSemRetriever as DocumentRetriever
@@ -15,6 +17,7 @@ from llama_index_unisem import UniSemReranker as NodeReranker
 from llama_index_unisem import UniSemRetriever as NodeRetriever
 from tests.rerank.cross_modal.support import picture
 from tests.support.matching_checkpoints import save_two_towers_of_tokens
+from tests.support.rerankers import ColourReranker
 from tests.support.toy import ToyEncoder
 from unisem import Record, SemanticSpace
 from unisem.search import RerankCalibration, Reranking
@@ -67,6 +70,62 @@ def test_every_door_mixes_alike(space: SemanticSpace, model: str, weight: float 
         asked["search_weight"] = weight
     answer = client.post("/v1/spaces/s/search", json=asked).json()
     assert [(hit["record"]["id"], hit["score"]) for hit in answer["hits"]] == expected
+
+
+@pytest.mark.parametrize("asked", ["keyword", "hybrid", "reranked"])
+def test_only_cosines_are_mixed(space: SemanticSpace, model: str, asked: str) -> None:
+    """Neither BM25, nor ranks, nor what a reranker of the search said."""
+    earlier = ColourReranker() if asked == "reranked" else None
+    words: Any = {"search_type": asked} if earlier is None else {"reranker": earlier}
+    documents = DocumentRetriever(space=space, k=6, **words).invoke(QUERY)
+    mode: Any = {"mode": asked} if earlier is None else {"reranker": earlier}
+    nodes = NodeRetriever(space=space, similarity_top_k=6, **mode).retrieve(QUERY)
+    loaded = Reranking.load(model).at(space.path)
+    records = [hit.node_id for hit in nodes]
+    expected = loaded.rank(QUERY, None, [it for it in space.get(records) if it is not None])
+    alone: Found = [(records[it.position], pytest.approx(it.score, abs=1e-5)) for it in expected]
+    best = DocumentReranker(model=model, space=space).compress_documents(documents, QUERY)
+    assert [(it.id, it.metadata["relevance_score"]) for it in best] == alone
+    ranked = NodeReranker(model, space=space).postprocess_nodes(nodes, query_str=QUERY)
+    assert [(it.node_id, it.score) for it in ranked] == alone
+    with pytest.raises(ValueError, match="search_weight mixes cosines"):
+        DocumentReranker(model=model, space=space, search_weight=0.5).compress_documents(
+            documents, QUERY
+        )
+    with pytest.raises(ValueError, match="search_weight mixes cosines"):
+        NodeReranker(model, space=space, search_weight=0.5).postprocess_nodes(
+            nodes, query_str=QUERY
+        )
+
+
+def test_after_another_step_the_searchs_score_is_mixed(space: SemanticSpace, model: str) -> None:
+    nodes = NodeRetriever(space=space, similarity_top_k=6).retrieve(QUERY)
+    for weight in (None, 0.3):
+        reranker = NodeReranker(model, space=space, search_weight=weight)
+        expected = reranker.postprocess_nodes(nodes, query_str=QUERY)
+        again = [NodeWithScore(node=hit.node, score=float(n)) for n, hit in enumerate(nodes)]
+        found = reranker.postprocess_nodes(again, query_str=QUERY)
+        assert [(it.node_id, it.score) for it in found] == [
+            (it.node_id, it.score) for it in expected
+        ]
+    foreign = [
+        NodeWithScore(node=TextNode(id_=text, text=text), score=score)
+        for text, score in ((QUERY, 0.1), ("snow", 9.0))
+    ]
+    alone = NodeReranker(model).postprocess_nodes(foreign, query_str=QUERY)
+    unscored = [NodeWithScore(node=hit.node) for hit in foreign]
+    assert alone == NodeReranker(model).postprocess_nodes(unscored, query_str=QUERY)
+    mixed = NodeReranker(model, search_weight=1.0).postprocess_nodes(foreign, query_str=QUERY)
+    assert [it.node_id for it in mixed] == ["snow", QUERY]
+
+
+def test_a_weight_sets_a_damaged_calibration_aside(tmp_path: Path) -> None:
+    directory = str(save_two_towers_of_tokens(tmp_path))
+    (Path(directory) / "rerank_calibration.json").write_text("{")
+    for made in (DocumentReranker, NodeReranker):
+        made(model=directory, search_weight=0.5)
+        with pytest.raises(ValueError, match=r"rerank_calibration\.json cannot be read"):
+            made(model=directory)
 
 
 def test_the_ends_are_the_reranker_and_the_search(space: SemanticSpace, model: str) -> None:

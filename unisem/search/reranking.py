@@ -167,6 +167,24 @@ class Reranking:
         own = self.search_weight if self.calibration is None else self.calibration.own
         return bool(own)
 
+    def mixable(self, found: Sequence[tuple[float | None, bool | None]]) -> list[float | None]:
+        """The scores that may be mixed in, for `rank`: cosines, which a search by vector gives.
+
+        Args:
+            found: Each one's score, and whether that is a cosine; ``None`` where nothing says so:
+                then ``search_weight`` takes it at the caller's word, and a calibration does not.
+
+        Raises:
+            ValueError: ``search_weight`` is to mix scores that are no cosines.
+        """
+        by_hand = bool(self.search_weight)
+        if by_hand and any(score is not None and known is False for score, known in found):
+            raise ValueError(
+                "search_weight mixes cosines in, and these scores are of words, ranks or another "
+                'reranker; search in mode "vector" without one, or leave out search_weight'
+            )
+        return [score if known or (by_hand and known is None) else None for score, known in found]
+
     @classmethod
     def of(cls, reranker: Reranker | Self) -> Self:
         """A bare reranker judges everything, takes its time, and its scores are the scores."""
