@@ -135,7 +135,7 @@ def file_size_limit(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.parametrize("every", [53_000, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [16_000, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", TASKS)
 def test_files_that_may_not_grow(filled: tuple[Path, BruteForce], name: str, every: int) -> None:
     before, oracle = filled
