@@ -49,8 +49,7 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
     monkeypatch.chdir(tmp_path)
     for module in ("unisem.space_parts", "langchain_unisem.embeddings.unisem"):
         monkeypatch.setattr(f"{module}.load_encoder", lambda name, **options: ToyEncoder())
-    home = "langchain_unisem.document_compressors.unisem"
-    monkeypatch.setattr(f"{home}.load_reranker", lambda name, **options: LengthReranker())
+    monkeypatch.setattr("unisem.rerank.load_reranker", lambda name, **options: LengthReranker())
     captioner = ColourCaptioner()
     home = "langchain_unisem.caption_images"
     monkeypatch.setattr(f"{home}.load_captioner", lambda name, **options: captioner)
