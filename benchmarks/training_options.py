@@ -50,9 +50,11 @@ HEADS = {
     "3 hard negatives, re-mined": replace(MINED, remine=True),
     "guide (GIST)": replace(PLAIN, guide="mini"),
     "learned temperature": replace(PLAIN, learned_temperature=True),
-    "learned temperature, --loss-rate 0.001": replace(
-        PLAIN, learned_temperature=True, loss_rate=1e-3
+    "learned temperature, --loss-rate 0.01": replace(
+        PLAIN, learned_temperature=True, loss_rate=1e-2
     ),
+    "sigmoid": replace(PLAIN, loss="sigmoid"),
+    "sigmoid, --loss-rate 0.01": replace(PLAIN, loss="sigmoid", loss_rate=1e-2),
 }
 _TOWER = Recipe(epochs=4, batch_size=32, freeze=("image-backbone",), interpolation=1)
 TOWERS = {
@@ -63,7 +65,8 @@ TOWERS = {
 }
 BESIDE = (
     ("3 hard negatives, re-mined", "3 hard negatives, mined once"),
-    ("learned temperature, --loss-rate 0.001", "learned temperature"),
+    ("learned temperature", "learned temperature, --loss-rate 0.01"),
+    ("sigmoid", "sigmoid, --loss-rate 0.01"),
     ("text network at 1e-4, heads at 1e-3", "text network and heads at 1e-3"),
     ("text network at 1e-4, heads at 1e-3", "heads at 1e-3, text network frozen"),
 )

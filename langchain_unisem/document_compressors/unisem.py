@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, Self, TypedDict
 
 from langchain_core.callbacks import Callbacks
@@ -16,6 +17,7 @@ from langchain_unisem.documents import check_documents, each_once, records_found
 from langchain_unisem.metadata import own_metadata, put_score, search_score
 from langchain_unisem.queries import ImageQuery, image_of, text_of
 from unisem.common.threads import InThread
+from unisem.errors import CalibrationError
 from unisem.records import Modality, Record
 from unisem.rerank import Reranker
 from unisem.search.reranking import Ranked, Reranking
@@ -164,13 +166,15 @@ class UniSemReranker(BaseDocumentCompressor, RunnableSerializable[dict[str, Any]
 
     def _loaded(self) -> Reranker | Reranking:
         encoder = None if self.space is None else self.space.encoder
-        found = Reranking.load(
-            self.model,
-            search_weight=self.search_weight,
-            device=self.device,
-            dtype=self.dtype,
-            encoder=encoder,
+        load = partial(
+            Reranking.load, self.model, device=self.device, dtype=self.dtype, encoder=encoder
         )
+        try:
+            found = load()  # also beside a weight: a copy of other fields may have none
+        except CalibrationError:
+            if self.search_weight is None:
+                raise
+            found = load(search_weight=self.search_weight)
         return found.reranker if found.calibration is None else found
 
     @property

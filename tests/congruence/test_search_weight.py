@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from langchain_core.runnables import ConfigurableField
 from llama_index.core.schema import NodeWithScore, TextNode
 
 from langchain_unisem import UniSemReranker as DocumentReranker
@@ -126,6 +127,15 @@ def test_a_weight_sets_a_damaged_calibration_aside(tmp_path: Path) -> None:
         made(model=directory, search_weight=0.5)
         with pytest.raises(ValueError, match=r"rerank_calibration\.json cannot be read"):
             made(model=directory)
+
+
+def test_a_copy_without_a_weight_has_the_calibration(space: SemanticSpace, model: str) -> None:
+    documents = DocumentRetriever(space=space, k=6).invoke(QUERY)
+    plain, weighted = (DocumentReranker(model=model, search_weight=it) for it in (None, 1.0))
+    made = weighted.configurable_fields(search_weight=ConfigurableField(id="share"))
+    given = {"question": QUERY, "context": documents}
+    assert made.invoke(given) == weighted.invoke(given) != plain.invoke(given)
+    assert made.invoke(given, config={"configurable": {"share": None}}) == plain.invoke(given)
 
 
 def test_the_ends_are_the_reranker_and_the_search(space: SemanticSpace, model: str) -> None:

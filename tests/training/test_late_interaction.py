@@ -24,7 +24,7 @@ from unisem.pairs import Input, Pair, PairDataset
 from unisem.rerank import load_reranker
 from unisem.rerank.late_interaction import LateInteractionReranker
 from unisem.training import Recipe, train_encoder
-from unisem.training.losses import Sigmoid
+from unisem.training.losses import LateInteraction, PairLoss, Sigmoid
 from unisem.training.report import TrainingReport
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -184,8 +184,10 @@ def test_what_cannot_be_trained_so_is_told(
         train_encoder(str(save_clip(tmp_path / "clip")), pairs, tmp_path / "out", recipe=RECIPE)
     with pytest.raises(TrainingError, match="saved whole"):
         train_encoder(str(tiny), pairs, tmp_path / "out", recipe=RECIPE, save="adapter")
-    with pytest.raises(TrainingError, match="Sigmoid compares one vector"):
-        train_encoder("not even looked for", pairs, tmp_path / "o", recipe=RECIPE, loss=Sigmoid())
+    losses: list[tuple[Recipe, PairLoss]] = [(RECIPE, Sigmoid()), (Recipe(), LateInteraction())]
+    for recipe, loss in losses:
+        with pytest.raises(TrainingError, match=f"{type(loss).__name__} compares"):
+            train_encoder("not even looked for", pairs, tmp_path / "o", recipe=recipe, loss=loss)
     monkeypatch.setattr("unisem.training.run.process_count", lambda: 2)
     with pytest.raises(TrainingError, match="in one process"):
         train_encoder(str(tiny), pairs, tmp_path / "out", recipe=RECIPE)

@@ -78,7 +78,7 @@ class Recipe:
         head_rate: That of heads and projections. ``None``: ``learning_rate``.
         text_tower_rate: That of the network of texts. ``None``: ``learning_rate``.
         image_tower_rate: That of the network of pictures. ``None``: ``learning_rate``.
-        loss_rate: That of what the loss learns itself. ``None``: 0.01 for single numbers
+        loss_rate: That of what the loss learns itself. ``None``: 0.001 for single numbers
             (temperature, scale, bias), ``learning_rate`` for others.
         warmup: Share of the steps in which the learning rate rises from 0; then it falls (cosine).
         weight_decay: AdamW's, on matrices.

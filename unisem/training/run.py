@@ -132,10 +132,12 @@ def train_encoder(
     from unisem.training.loop.fitting import fit_pairs
     from unisem.training.losses import LateInteraction
 
-    if not (loss is None or recipe.late_interaction is None or isinstance(loss, LateInteraction)):
+    many = isinstance(loss, LateInteraction)
+    if loss is not None and many != (recipe.late_interaction is not None):
+        compared = "a vector for every token" if many else "one vector of each text and picture"
         raise TrainingError(
-            f"the loss {type(loss).__name__} compares one vector of each text and picture; give a "
-            "LateInteraction with late_interaction, or leave one of the two out"
+            f"the loss {type(loss).__name__} compares {compared}; a LateInteraction and "
+            "Recipe(late_interaction=...) go together, another loss without it"
         )
     parts_of_data = [train] if held_out is None else [train, held_out]
     forms = set[Form]().union(*(part.forms for part in parts_of_data))

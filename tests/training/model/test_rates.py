@@ -110,7 +110,7 @@ def test_the_optimisers_groups(
         rate = expected_rate(name)
         assert place[id(parameter)]["initial_lr"] == (7e-4 if rate == 3e-3 else rate)
         assert (place[id(parameter)]["weight_decay"] > 0) == (parameter.dim() > 1), name
-    assert place[id(loss.inner.log_scale)]["initial_lr"] == (loss_rate or 0.01)
+    assert place[id(loss.inner.log_scale)]["initial_lr"] == (loss_rate or 0.001)
     assert place[id(loss.inner.log_scale)]["weight_decay"] == 0
     assert place[id(loss.matrix)]["initial_lr"] == (loss_rate or 7e-4)
     assert len(place) == len(trained) + 2

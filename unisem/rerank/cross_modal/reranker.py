@@ -169,8 +169,9 @@ class CrossModalReranker(LocalModel, TokenReranker):
         if found != wanted:
             raise RerankerError(
                 f"the reranker {self._name!r} was trained on another {side} tower than that of "
-                f"the encoder {self.encoder.name!r}; pass the encoder it was trained with "
-                f"({self.files.encoder!r}), or train a reranker on this one"
+                f"the encoder {self.encoder.name!r}, or when its inputs were prepared otherwise; "
+                f"pass the encoder it was trained with ({self.files.encoder!r}), or train a "
+                "reranker on this one"
             )
 
     def prepare_image(self, image: ImageSource) -> Image.Image:

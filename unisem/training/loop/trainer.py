@@ -51,7 +51,7 @@ from unisem.training.loop.remining import Remining
 from unisem.training.losses import CachedLoss, PairLoss
 from unisem.training.model.sharding import as_shared, shard, whole
 
-_SCALE_RATE = 1e-2  # of a temperature, scale or bias: one number that may have far to go
+_SCALE_RATE = 1e-3  # of a temperature, scale or bias; see docs/measured/training_options.md
 _KEPT = 2  # checkpoints, the best one beside them
 _REMEDY = "A lower learning rate usually helps; with float16, bfloat16 or float32 does"
 
@@ -64,7 +64,7 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         run: What decides the result, as JSON values by name. It is kept in checkpoints, and a
             checkpoint of another run is not resumed.
         rates: Learning rates by parameter name, of what does not learn at that of the arguments.
-        loss_rate: The learning rate of the loss's own parameters; 0.01 for single numbers, that of
+        loss_rate: The learning rate of the loss's own parameters; 0.001 for single numbers, that of
             the arguments for others, if ``None``.
         remining: Changes hard negatives from epoch to epoch.
         sharded: Divide the model among the processes, in place.
