@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
 
 from unisem.common.threads import in_thread
 from unisem.encoders import Encoder
@@ -405,6 +405,14 @@ class SemanticSpace(Enrichable, Searchable):
 
     def __repr__(self) -> str:
         return f"SemanticSpace({str(self.place)!r}, encoder={self.encoder.name!r})"
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self  # its files are open once; a copy of what holds it goes on with them
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r} is open here and cannot be pickled; pass its place, and open it there"
+        )
 
     def close(self) -> None:
         """Write derived files and let go of locks; safe to call twice."""

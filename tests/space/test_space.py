@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import shutil
 import threading
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from langchain_unisem import UniSemRetriever, UniSemVectorStore
 from tests.support.pictures import encoded, noise, solid
 from tests.support.toy import ToyEncoder
 from unisem import Query, Record, SemanticSpace
@@ -370,6 +373,15 @@ def test_closed_space_says_so(space: SemanticSpace) -> None:
     ):
         with pytest.raises(StoreError, match="closed"):
             action()
+
+
+def test_a_copy_is_the_space_and_no_pickle_holds_it(space: SemanticSpace) -> None:
+    retriever = UniSemRetriever(space=space, k=1)
+    assert copy.deepcopy(retriever).space is copy.deepcopy(space) is space
+    documents = UniSemVectorStore(space=space).as_retriever(search_kwargs={"k": 1})
+    assert copy.deepcopy(documents).invoke("red") == documents.invoke("red")
+    with pytest.raises(TypeError, match="cannot be pickled; pass its place"):
+        pickle.dumps(retriever)
 
 
 def test_threads_share_a_space(space: SemanticSpace) -> None:
