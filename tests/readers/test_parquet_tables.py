@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from contextlib import suppress
 from io import BytesIO
 from typing import Any
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from unisem.readers import parquet_tables
-from unisem.readers.parquet_pages import bytes_of_pages
+from unisem.readers.parquet_pages import size_of_pages
 from unisem.readers.parquet_tables import ParquetTable
 from unisem.readers.tables import TableError
 
@@ -92,6 +93,52 @@ def test_a_value_that_is_every_rows_is_not_read_for_all_at_once(
     assert max(held) < 1 << 24
 
 
+def test_lists_of_every_kind_are_read_as_they_were() -> None:
+    kinds = {
+        "texts": pa.list_(pa.string()),
+        "deep": pa.list_(pa.list_(pa.large_string())),
+        "pictures": pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        "in a struct": pa.struct(
+            [("numbers", pa.list_(pa.int64(), 2)), ("texts", pa.list_(pa.string()))]
+        ),
+        "map": pa.map_(pa.string(), pa.int64()),
+        "one of few": pa.dictionary(pa.int32(), pa.string()),
+    }
+    row: list[Any] = [
+        ["a", None, "a"],
+        [["a"], None, [], ["b", "a"]],
+        [{"bytes": b"a", "path": None}, None, {"bytes": None, "path": "b"}],
+        {"numbers": [1, 2], "texts": ["a"]},
+        [("a", 1), ("b", None)],
+        "a",
+    ]
+    empty = [[], [], [], {"numbers": None, "texts": []}, [], None]
+    rows = [dict(zip(kinds, them, strict=True)) for them in (row, empty, [None] * 6, row)]
+    file = BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, pa.schema(list(kinds.items()))), file)
+    assert read(file.getvalue(), *kinds) == rows
+
+
+def test_a_text_that_a_list_has_very_often_is_in_memory_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A text of 1 kB, 300,000 times in one list: 300 MB in a file of some kilobytes."""
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 300_000, pa.int32()), ["x" * 1000])
+    lists = pa.ListArray.from_arrays([0, 300_000], texts)
+    pq.write_table(pa.table({"text": lists}), file := BytesIO(), compression="zstd")
+    assert len(file.getvalue()) < 10_000
+    tracemalloc.start()
+    before = pa.default_memory_pool().max_memory()
+    (row,) = read(file.getvalue(), "text")
+    assert len(row["text"]) == 300_000
+    assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    tracemalloc.stop()
+    assert pa.default_memory_pool().max_memory() < before + 50_000_000
+    monkeypatch.setattr(parquet_tables, "_MOST_IN_LISTS", 299_999)
+    with pytest.raises(TableError, match=r"300,000 values of 'text.*above the limit of 299,999"):
+        read(file.getvalue(), "text")
+
+
 def test_a_footer_that_makes_a_column_small_is_not_believed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -140,7 +187,8 @@ def test_pages_are_as_large_as_an_honest_footer_says(options: dict[str, Any]) ->
     for group in (about.row_group(number) for number in range(about.num_row_groups)):
         for chunk in (group.column(number) for number in range(group.num_columns)):
             start = chunk.dictionary_page_offset or chunk.data_page_offset
-            size = bytes_of_pages(BytesIO(data), start, chunk.num_values)
+            size, values = size_of_pages(BytesIO(data), start, chunk.num_values)
+            assert values == chunk.num_values
             assert 0 < chunk.total_uncompressed_size - size < 8000, chunk.path_in_schema
     assert len(read(data, "id", "text", "image")) == 50
 

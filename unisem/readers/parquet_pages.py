@@ -1,4 +1,4 @@
-"""`bytes_of_pages`: how large a column's pages of a Parquet file are, by their own headers.
+"""`size_of_pages`: how large a column's pages of a Parquet file are, by their own headers.
 
 The footer's sums are believed by nobody and checked by nobody; a page's header is what a reader
 makes the room by, into which the page must fit. Source: Apache Parquet's ``parquet.thrift``, in
@@ -15,13 +15,13 @@ _PAGES = {0: 5, 3: 8}  # kinds of pages that have rows, and where their header i
 _LENGTHS = {3: 1, 7: 8}  # of a byte and of a double
 
 
-def bytes_of_pages(file: BinaryIO, start: int, values: int) -> int:
-    """The bytes of all pages from a place until there are so many values, uncompressed.
+def size_of_pages(file: BinaryIO, start: int, values: int) -> tuple[int, int]:
+    """The uncompressed bytes, and the values, of all pages from a place until there are so many.
 
     Args:
         file: Seekable; only headers are read.
         start: Where the first page's header begins.
-        values: How many the column has, empty ones among them.
+        values: How many the column has, empty ones among them, and each one of a list.
 
     Raises:
         ValueError: A header is none.
@@ -40,7 +40,7 @@ def bytes_of_pages(file: BinaryIO, start: int, values: int) -> int:
             if isinstance(rows, dict) and isinstance(count := rows.get(1), int):
                 seen += max(0, count)
         file.seek(packed, os.SEEK_CUR)
-    return whole
+    return whole, seen
 
 
 def _struct(file: BinaryIO, depth: int = 0) -> dict[int, Any]:
