@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from tests.training.loop.test_processes import run
 from tests.training.losses.test_cached import Towers, batch
+from tests.training.processes import run
 from tests.training.support import weights
 from unisem import load_encoder
 from unisem.errors import TrainingError
@@ -212,7 +212,7 @@ for name, make in LOSSES.items():
 @pytest.mark.slow
 def test_two_processes_do_what_one_does_on_the_joint_batch(tmp_path: Path) -> None:
     for processes in (1, 2):
-        run(tmp_path, processes, "-c", _PROGRAM, str(tmp_path))
+        run(processes, "-c", _PROGRAM, str(tmp_path))
     for name in LOSSES:
         for cached in (False, True):
             one, *two = (
