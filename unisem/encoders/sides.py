@@ -68,18 +68,40 @@ def side_fingerprint(encoder: SentenceTransformerEncoder, modality: Modality, de
         modality: Which side.
         depth: How many of its modules.
     """
+    version = preparation_of(encoder.directory).versions.get("prompts")
+    return _digest(encoder, modality, depth, encoder.fingerprint, version)
+
+
+def former_side_fingerprint(
+    encoder: SentenceTransformerEncoder, modality: Modality, depth: int
+) -> str | None:
+    """What `side_fingerprint` was before inputs were prepared for the model as they are now.
+
+    ``None`` if they always were; see `Encoder.former_fingerprint`.
+    """
+    former = encoder.former_fingerprint
+    return None if former is None else _digest(encoder, modality, depth, former, None)
+
+
+def _digest(
+    encoder: SentenceTransformerEncoder,
+    modality: Modality,
+    depth: int,
+    whole: str,
+    version: int | None,
+) -> str:
+    """See `side_fingerprint`, with the whole model's digest, and the version of its prompts."""
     digest = hashlib.sha256()
     for number, module in enumerate(side_modules(encoder.model, modality)[:depth]):
         folder = encoder.directory / f"{modality}_{number}_{type(module).__name__}"
         if not folder.is_dir():
-            return encoder.fingerprint
+            return whole
         digest.update(fingerprint_model(folder).encode())
     ours = encoder.directory / "unisem_config.json"
     digest.update(ours.read_bytes() if ours.is_file() else b"")
     prompts = json.dumps(encoder.model.prompts, sort_keys=True)
     digest.update(prompts.encode())
     digest.update((encoder.model.default_prompt_name or "").encode())
-    version = preparation_of(encoder.directory).versions.get("prompts")
     # Before a picture there is a prompt only where both are written into a message.
     if version is not None and (modality == "text" or encoder.model.supports("message")):
         digest.update(f"prompts {version}".encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import pickle
@@ -12,11 +13,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.encoders.architectures.joint import save_siglip_2
 from tests.rerank.cross_modal.support import picture, save_random
 from tests.support.checkpoints import save_two_towers
 from unisem import ImageRef, Record
 from unisem.encoders import Encoder, load_encoder
 from unisem.errors import RerankerError
+from unisem.models.finding import digest_model
 from unisem.rerank import load_reranker
 from unisem.rerank.cross_modal import CrossModalReranker
 
@@ -170,6 +173,27 @@ def test_another_encoder_is_refused(directory: Path, records: list[Record]) -> N
     model = CrossModalReranker("m", directory, encoder=load_encoder("mini"))
     with pytest.raises(RerankerError, match="another image tower than that of the encoder 'mini'"):
         model.score("red", None, records)
+
+
+def test_what_changed_of_the_encoder_is_told(tmp_path: Path, encoder: Encoder) -> None:
+    base = save_siglip_2(tmp_path / "siglip2")
+    siglip = load_encoder(str(base))
+    directory = save_random(tmp_path / "model", siglip, tower_words=True, side=4, picture_tokens=16)
+    red = picture("red")
+
+    def message(asked: Encoder, **towers: str) -> str:
+        damage_config(directory, **towers)
+        model = CrossModalReranker("m", directory, encoder=asked)
+        with pytest.raises(RerankerError) as raised:
+            model.score_tokens("red", model.tokens_of([red]))
+        return str(raised.value)
+
+    digest = digest_model(base)  # of the files alone, as before texts were put into lower case
+    assert "were prepared as they are now" in message(siglip, text_tower=digest)
+    former = hashlib.sha256(f"1 {digest} 4".encode()).hexdigest()
+    assert "were prepared as they are now" in message(siglip, image_tower=former)
+    assert "has changed since" in message(siglip, image_tower="0", encoder=siglip.name)
+    assert f"({siglip.name!r})" in message(encoder, image_tower="0")
 
 
 def test_models_go_to_other_processes(

@@ -13,7 +13,12 @@ from unisem.common.lazy_property import lazy_property
 from unisem.encoders.base import Encoder
 from unisem.encoders.loading import in_torch
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
-from unisem.encoders.sides import is_joint, side_fingerprint, side_modules
+from unisem.encoders.sides import (
+    former_side_fingerprint,
+    is_joint,
+    side_fingerprint,
+    side_modules,
+)
 from unisem.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -51,7 +56,15 @@ class PatchFeatures:
     @lazy_property
     def fingerprint(self) -> str:
         """Hex digest that differs between towers, or sides, whose maps must not be mixed."""
-        tower = side_fingerprint(self.encoder, "image", 1)
+        return self._digest(side_fingerprint(self.encoder, "image", 1))
+
+    @property
+    def former_fingerprint(self) -> str | None:
+        """What it was before pictures were prepared as they are now; see `Encoder`."""
+        tower = former_side_fingerprint(self.encoder, "image", 1)
+        return None if tower is None else self._digest(tower)
+
+    def _digest(self, tower: str) -> str:
         return hashlib.sha256(f"{_VERSION} {tower} {self.side}".encode()).hexdigest()
 
     @lazy_property

@@ -21,7 +21,7 @@ from unisem.errors import EncoderError, ImageError, RerankerError
 from unisem.images.reference import ImageRef, ImageSource, sources_as_list
 from unisem.models.finding import is_hub_id
 from unisem.models.local_model import LocalModel
-from unisem.records import Record, check_unicode
+from unisem.records import Modality, Record, check_unicode
 from unisem.rerank.token_form import FixedHalves
 from unisem.rerank.token_reranker import TokenReranker
 from unisem.rerank.token_store import TokenStore
@@ -154,7 +154,7 @@ class CrossModalReranker(LocalModel, TokenReranker):
         from unisem.rerank.cross_modal.patch_features import PatchFeatures
 
         features = PatchFeatures(self.encoder, side=self.files.network.settings.side)
-        self._check_tower("image", features.fingerprint, self.files.image_tower)
+        self._check_tower("image", features, self.files.image_tower)
         return features
 
     @lazy_property
@@ -162,17 +162,29 @@ class CrossModalReranker(LocalModel, TokenReranker):
         from unisem.rerank.cross_modal.word_vectors import WordVectors
 
         vectors = WordVectors(self.encoder)
-        self._check_tower("text", vectors.fingerprint, self.files.text_tower)
+        self._check_tower("text", vectors, self.files.text_tower)
         return vectors
 
-    def _check_tower(self, side: str, found: str, wanted: str | None) -> None:
-        if found != wanted:
+    def _check_tower(
+        self, side: Modality, tower: PatchFeatures | WordVectors, wanted: str | None
+    ) -> None:
+        """Refuse another tower than the model was trained on, and say what is other."""
+        if tower.fingerprint == wanted:
+            return
+        name, trained = self.encoder.name, self.files.encoder
+        if wanted is not None and wanted == tower.former_fingerprint:
             raise RerankerError(
-                f"the reranker {self._name!r} was trained on another {side} tower than that of "
-                f"the encoder {self.encoder.name!r}, or when its inputs were prepared otherwise; "
-                f"pass the encoder it was trained with ({self.files.encoder!r}), or train a "
-                "reranker on this one"
+                f"the reranker {self._name!r} was trained before inputs of {name!r} were prepared "
+                "as they are now; train it anew (unisem train-reranker)"
             )
+        remedy = f"pass the encoder it was trained with ({trained!r})"
+        if trained == name:
+            remedy = "the model of that name has changed since, or has other options: pass it as "
+            remedy += "it was"
+        raise RerankerError(
+            f"the reranker {self._name!r} was trained on another {side} tower than that of the "
+            f"encoder {name!r}; {remedy}, or train a reranker on this one"
+        )
 
     def prepare_image(self, image: ImageSource) -> Image.Image:
         """Decode one picture as the tower wants it, for `tokens_of_prepared`; threads may.

@@ -9,7 +9,12 @@ from unisem.common.lazy_property import lazy_property
 from unisem.encoders.base import Encoder
 from unisem.encoders.loading import in_torch
 from unisem.encoders.sentence_transformer import SentenceTransformerEncoder
-from unisem.encoders.sides import is_joint, side_fingerprint, side_modules
+from unisem.encoders.sides import (
+    former_side_fingerprint,
+    is_joint,
+    side_fingerprint,
+    side_modules,
+)
 from unisem.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -39,6 +44,11 @@ class WordVectors:
     def fingerprint(self) -> str:
         """Hex digest that differs between towers whose vectors must not be mixed."""
         return side_fingerprint(self.encoder, "text", 1)
+
+    @property
+    def former_fingerprint(self) -> str | None:
+        """What it was before texts were prepared as they are now; see `Encoder`."""
+        return former_side_fingerprint(self.encoder, "text", 1)
 
     @lazy_property
     def width(self) -> int:
