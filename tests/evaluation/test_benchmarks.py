@@ -261,6 +261,29 @@ def test_pictures_stay_inside(tmp_path: Path) -> None:
             evaluate_benchmarks(ToyEncoder(), [benchmark], options=FAST)
 
 
+def test_pictures_that_break_late_are_left_out_and_told(tmp_path: Path) -> None:
+    benchmark = read_benchmark(mixbench(tmp_path / "MSCOCO"))
+    sets = [benchmark.queries, benchmark.documents]
+    without = replace(  # the document 1 stays wanted
+        benchmark,
+        queries=tuple(record for record in sets[0] if record.id != "query:0"),
+        documents=tuple(record for record in sets[1] if record.id != "doc:1"),
+    )
+    expected = evaluate_benchmarks(Leaning(), [without], options=FAST)
+    for name in ("red0.png", "red1.png"):  # of the query 0 and of the document 1
+        file = tmp_path / "MSCOCO" / "images" / name
+        file.write_bytes(file.read_bytes()[:-25])
+    found = evaluate_benchmarks(Leaning(), [benchmark], against=ToyEncoder(), options=FAST)
+    assert [task.measures for task in found.encoder.tasks] == [
+        task.measures for task in expected.encoder.tasks
+    ]
+    assert [Path(one.name).name for one in found.data.skipped] == ["red0.png", "red1.png"]
+    assert found.data.images == expected.data.images
+    broken = replace(benchmark, queries=benchmark.queries[:1])
+    with pytest.raises(BenchmarkError, match=r"MSCOCO: no picture of its queries .*red0.png"):
+        evaluate_benchmarks(Leaning(), [broken], options=FAST)
+
+
 def texts_alone(folder: Path) -> Path:
     """A folder as BEIR's are: graded judgements of two splits; queries that are documents."""
     (folder / "qrels").mkdir(parents=True)

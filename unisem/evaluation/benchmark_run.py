@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from unisem.common.skipped import Skipped
 from unisem.common.threads import in_order, workers
 from unisem.encoders.base import Encoder
 from unisem.errors import BenchmarkError, ImageError
@@ -46,7 +47,9 @@ def evaluate_benchmarks(
     A benchmark is up to three tasks: as a space answers it, a captioned picture found by the best
     of its vectors, fused ones included where the encoder has them; with captioned pictures as one
     vector, the mean of the text's and the picture's; and that *centred*, every kind seen from its
-    own mean. The last two are MixBench's table before and after
+    own mean. A query or a document whose picture turns out to be broken as it is read whole is left
+    out for both encoders and told among the report's skipped; such a document counts as never
+    found. The last two are MixBench's table before and after
     GR-CLIP (https://arxiv.org/abs/2507.19054, alpha .5). Means of documents are the corpus's own,
     those of queries come from the other half of the queries.
 
@@ -60,7 +63,7 @@ def evaluate_benchmarks(
         progress: Called with what is being done, how much is done, and how much there is.
 
     Raises:
-        BenchmarkError: A picture cannot be used.
+        BenchmarkError: A picture is missing or no picture; or all queries or documents are broken.
         EncoderError: A model does not load, or lacks a side that is asked for.
     """
     checked = _checked(benchmarks, progress)
@@ -74,11 +77,16 @@ def evaluate_benchmarks(
     embeddings = asking.embeddings(
         texts, images, asked=asked, candidates=documents, queries=queries
     )
-    measured = []
-    for one, vectors in zip(asking.encoders, embeddings, strict=True):
-        for bad in vectors.skipped.values():
-            raise BenchmarkError(f"{bad.name}: {bad.reason}; a benchmark is measured whole")
-        measured.append(_measured(one, vectors, checked, options))
+    broken = {key: item for one in embeddings for key, item in one.skipped.items()}
+    if broken:  # both encoders must answer the same queries among the same documents
+        checked = [_without(broken, one) for one in checked]
+        documents = [record for one in checked for record in one.documents]
+        queries = [record for one in checked for record in one.queries]
+        images = [record for record in images if record.id not in broken]
+    measured = [
+        _measured(one, vectors, checked, options)
+        for one, vectors in zip(asking.encoders, embeddings, strict=True)
+    ]
     return report_of(
         measured,
         _summary(name, checked, len(_texts([*documents, *queries])), len(images)),
@@ -129,6 +137,35 @@ def _checked(benchmarks: Sequence[Benchmark], progress: Progress | None) -> list
             "measured whole"
         )
     return checked
+
+
+def _without(broken: Mapping[str, Skipped], benchmark: Benchmark) -> Benchmark:
+    """The benchmark without records whose pictures are broken, which are told.
+
+    Raises:
+        BenchmarkError: No query or no document is left.
+    """
+    queries, documents = (
+        tuple(record for record in records if record.id not in broken)
+        for records in (benchmark.queries, benchmark.documents)
+    )
+    told = [
+        broken[record.id]
+        for record in (*benchmark.queries, *benchmark.documents)
+        if record.id in broken
+    ]
+    if not queries or not documents:
+        raise BenchmarkError(
+            f"{benchmark.title}: no picture of its {'documents' if queries else 'queries'} can be "
+            f"used, first {told[0].name}: {told[0].reason}"
+        )
+    return replace(
+        benchmark,
+        queries=queries,
+        documents=documents,
+        relevant={query.id: benchmark.relevant[query.id] for query in queries},
+        skipped=(*benchmark.skipped, *told),
+    )
 
 
 def _opened(record: Record) -> tuple[Record, ImageRef | ImageError | None]:

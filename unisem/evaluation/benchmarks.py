@@ -84,7 +84,7 @@ def read_benchmark(
     A row that is malformed, bytes that do not begin as a picture, a judgement of something that is
     not there: of a thousand one is passed over and told in ``skipped``, more are an error that
     names the first. A picture that is named by its path is opened when it is measured; then not one
-    may be missing or broken.
+    may be missing, or begin as no picture.
 
     Args:
         folder: See `BenchmarkFiles`.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from unisem.common.skipped import Skipped
 from unisem.encoders.base import Encoder
 from unisem.errors import BenchmarkError
 from unisem.evaluation.answers import Answers
@@ -75,28 +76,39 @@ def evaluate_zero_shot(
         EncoderError: A model does not load, or has no image side.
     """
     asking = Asking.of(encoder, against, cache, progress)
-    found = _pictures(asking.checked(pictures), pictures, classes, name)
+    checked = asking.checked(pictures)
+    found = _pictures(checked.dataset, checked, pictures, classes, name)
     prompts = [
         Record(id=f"prompt:{number}", text=prompt)
         for number, prompt in enumerate(
             dict.fromkeys(prompt for label in classes.names for prompt in classes.prompts(label))
         )
     ]
-    measured = []
     embeddings = asking.embeddings([], found.images, asked=prompts)
-    for one, vectors in zip(asking.encoders, embeddings, strict=True):
-        for bad in vectors.skipped.values():
-            raise BenchmarkError(f"{bad.name}: {bad.reason}; leave it out")
-        measured.append(_measured(one, vectors, found, classes, options))
+    broken = {key: item for one in embeddings for key, item in one.skipped.items()}
+    if broken:  # both encoders must be asked for the same pictures
+        bad = {
+            record.image.sha256 for record in found.images if record.image and record.id in broken
+        }
+        left = PairDataset(tuple(p for p in checked.dataset if p.image.sha256 not in bad))
+        found = _pictures(left, checked, pictures, classes, name, tuple(broken.values()))
+    measured = [
+        _measured(one, vectors, found, classes, options)
+        for one, vectors in zip(asking.encoders, embeddings, strict=True)
+    ]
     said = {query.id: tuple(_texts(found, wanted)) for query, wanted in _asked(found)}
     return report_of(measured, found.data, said, options, lambda task: task.name == TASK)
 
 
 def _pictures(
-    checked: CheckedPairs, read: PairDataset, classes: ClassNames, name: str
+    dataset: PairDataset,
+    checked: CheckedPairs,
+    read: PairDataset,
+    classes: ClassNames,
+    name: str,
+    unencodable: tuple[Skipped, ...] = (),
 ) -> _Pictures:
     """Distinct pictures, and the classes as candidates; their texts are all different."""
-    dataset = checked.dataset
     unknown = [pair for pair in dataset if label_key(pair.caption) not in classes.names]
     if unknown:
         raise BenchmarkError(
@@ -132,7 +144,7 @@ def _pictures(
         )
         for task in (TASK, CENTRED)
     )
-    data = summary_of(name, read, dataset, checked, len(images), len(records))
+    data = summary_of(name, read, dataset, checked, len(images), len(records), unencodable)
     return _Pictures(data, tuple(images.values()), records, one, other)
 
 
