@@ -170,7 +170,7 @@ def _directory(path: str, files: fsspec.AbstractFileSystem) -> str | None:
     try:
         facts = json.loads(text)[_KEY]
         name, version = facts["directory"], facts["format"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     if version != _FORMAT:
         raise CorruptStoreError(

@@ -75,6 +75,14 @@ def test_a_damaged_configuration_is_named(tmp_path: Path) -> None:
         load_encoder(str(model))
 
 
+@pytest.mark.parametrize("colour", ["white", [255], [255, 0, 256], {"0": 255}])
+def test_a_damaged_colour_to_pad_with_is_named(tmp_path: Path, colour: object) -> None:
+    model = save_vision(tmp_path / "vit", "ViT")
+    (model / "unisem_config.json").write_text(json.dumps({"pad_to_square": colour}))
+    with pytest.raises(EncoderError, match=r"damaged unisem_config\.json: pad_to_square must be"):
+        load_encoder(str(model)).encode_images([noise(0)])
+
+
 def test_a_model_of_pictures_only(tmp_path: Path) -> None:
     model = save_vision(tmp_path / "vit", "ViT")
     encoder = load_encoder(str(model))

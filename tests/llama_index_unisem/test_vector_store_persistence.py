@@ -182,7 +182,12 @@ def test_what_cannot_be_loaded_is_said(store: UniSemVectorStore, tmp_path: Path)
     with pytest.raises(ValueError, match="not written by UniSemVectorStore"):
         UniSemVectorStore.from_persist_dir(str(tmp_path))
     facts: list[Any] = [None, 1, {}, {"directory": "x"}, {"directory": 1, "format": 2}]
-    for text in ("{", "[]", *(json.dumps({"unisem_vector_store": part}) for part in facts)):
+    for text in (
+        "{",
+        "[]",
+        "[" * 4000,
+        *(json.dumps({"unisem_vector_store": part}) for part in facts),
+    ):
         path.write_text(text)
         with pytest.raises((ValueError, CorruptStoreError)):
             UniSemVectorStore.from_persist_dir(str(tmp_path))

@@ -168,6 +168,7 @@ def test_min_score_cuts_by_cosine(texts: SemanticSpace) -> None:
         hit for hit in everything if hit.score >= least
     ]
     assert texts.search("tiger snow", k=3, min_score=1.1) == []
+    assert texts.search("tiger snow", k=3, min_score=10**400) == []
     by_keyword = texts.search("tiger snow", k=99, mode="keyword")
     hybrid = texts.search("tiger snow", k=99, mode="hybrid", min_score=1.1)
     assert ids(hybrid) == ids(by_keyword)

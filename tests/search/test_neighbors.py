@@ -114,6 +114,8 @@ def test_links_that_lead_nowhere_or_round_in_circles(space: SemanticSpace) -> No
     )
     assert [name for name, _ in found(space, "red", k=1, neighbors=9)] == list("abc")
     assert [n for n, _ in found(space, "white", k=1, neighbors=3)] == ["self"]
+    assert [name for name, _ in found(space, "red", k=1, neighbors=10**18)] == list("abc")
+    assert found(space, "red", k=0, neighbors=10**18) == []
     names = [name for name, _ in found(space, "yellow red", k=5, neighbors=2)]
     assert sorted(names) == ["a", "b", "c", "self", "x"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from abc import abstractmethod
@@ -320,10 +319,16 @@ class BatchedEncoder(Encoder):
     def _square(self) -> tuple[int, int, int] | None:
         """The colour that pictures are padded with to a square, if this model wants that."""
         path = self.directory / "unisem_config.json"
-        if not path.is_file():
+        colour = read_config(path, self.name, EncoderError).get("pad_to_square")
+        if colour is None:
             return None
-        colour = json.loads(path.read_text(encoding="utf-8")).get("pad_to_square")
-        return None if colour is None else (int(colour[0]), int(colour[1]), int(colour[2]))
+        parts = colour if isinstance(colour, list) and len(colour) == 3 else []
+        if not parts or not all(type(part) is int and 0 <= part <= 255 for part in parts):
+            raise EncoderError(
+                f"{self.name} has a damaged {path.name}: pad_to_square must be three whole numbers "
+                f"from 0 to 255, not {colour!r:.60}"
+            )
+        return parts[0], parts[1], parts[2]
 
     @property
     def _min_side(self) -> int | None:

@@ -97,10 +97,14 @@ def _windows(found: _Records, records: Sequence[Record], count: int) -> list[lis
             for relation, place in (("previous", 0), ("next", -1))
         ]
         found.load({target for _, _, target in ends if target is not None})
+        has_grown = False
         for window, relation, target in ends:
             if target is None or target not in found or target in window:
                 continue
             window.insert(0 if relation == "previous" else len(window), target)
+            has_grown = True
+        if not has_grown:  # every chain has ended, however many steps were asked for
+            break
     spoken = [_spoken_of(record) for record in records]
     found.load({target for before, after in spoken for target in (*before, *after)})
     for window, record, (before, after) in zip(windows, records, spoken, strict=True):

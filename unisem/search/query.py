@@ -129,7 +129,7 @@ class Query:
             raise ValueError(f"diversity must be between 0 and 1, not {self.diversity!r}")
         if self.reranker is not None:
             self._check_reranking(Reranking.of(self.reranker))
-        if self.min_score is not None and not math.isfinite(self.min_score):
+        if self.min_score is not None and not -math.inf < self.min_score < math.inf:
             raise ValueError(f"min_score must be a number, not {self.min_score!r}")
         if self.min_relevance is not None and not 0 <= self.min_relevance <= 1:
             raise ValueError(f"min_relevance must be between 0 and 1, not {self.min_relevance!r}")

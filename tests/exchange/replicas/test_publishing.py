@@ -107,6 +107,25 @@ def test_older_versions_are_removed_and_never_the_newest(space: SemanticSpace, p
     assert depot.sizes(OBJECTS).keys() == used
 
 
+def test_files_of_somebody_elses_stay_where_a_space_is_published(
+    space: SemanticSpace, place: str
+) -> None:
+    depot = depot_at(place)
+    foreign = [f"{OBJECTS}/cat.png", f"{OBJECTS}/ab/{'cd' * 19}", f"{VERSIONS}/.gitkeep"]
+    unused = "ab" * 32
+    left = [
+        object_name(unused),
+        f"{OBJECTS}/ab/.{unused}.0123456789abcdef.tmp",
+        f"{VERSIONS}/.00000001-0123456789abcdef.json.0123456789abcdef.tmp",
+    ]
+    for name in (*foreign, *left):
+        depot.write(name, b"1")
+    publish_space(space, place, keep=1)
+    found = {**depot.sizes(OBJECTS), **depot.sizes(VERSIONS)}
+    assert found.keys() >= set(foreign)
+    assert not found.keys() & set(left)
+
+
 def test_what_was_removed_is_nowhere_in_what_is_published_nor_in_a_replica(
     space: SemanticSpace, tmp_path: Path
 ) -> None:
@@ -315,8 +334,11 @@ def test_who_has_lost_the_place_changes_nothing_for_readers(
     assert files.cat_file(f"/{tmp_path.name}/{POINTER}") == pointer
     with pytest.raises(StoreLockedError):  # the other's lock is not removed
         publish_space(space, place)
-    stale = b'{"token": "another", "who": "another process", "at": 1}'
-    files.pipe_file(f"/{tmp_path.name}/publishing.lock", stale)
+    lock = f"/{tmp_path.name}/publishing.lock"
+    for damaged in (b"[" * 2000, b'{"token": "a", "who": "b", "at": 1' + b"0" * 400 + b"}"):
+        files.pipe_file(lock, damaged)
+        assert depot.claimed() == {"token": "", "who": "somebody", "at": 0.0}
+    files.pipe_file(lock, b'{"token": "another", "who": "another process", "at": 1}')
     assert publish_space(space, place).is_new
     assert depot.read("publishing.lock", 1000) is None
 

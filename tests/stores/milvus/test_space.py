@@ -450,9 +450,10 @@ def test_a_damaged_record_is_told(store: MilvusStore, place: str) -> None:
     head = space.server.rows(space.records, '(role == "record")', ("pk",))[0]["pk"]
     fields = ("pk", "key", "role", "pieces", "texts", "images", "facts", "ordered", "words")
     (row,) = space.server.rows(space.records, f'pk == "{head}"', fields)
-    space.server.insert(space.records, [{**row, "body": "{"}], replace=True)
-    with pytest.raises(CorruptStoreError):
-        list(store.select())
+    for body in ("[" * 5000, "{"):
+        space.server.insert(space.records, [{**row, "body": body}], replace=True)
+        with pytest.raises(CorruptStoreError):
+            list(store.select())
     assert [finding.area for finding in store.maintenance().check()] == ["records"]
     with store.maintenance().salvage() as salvage:
         assert len(list(salvage)) == salvage.read == salvage.lost == 1

@@ -38,8 +38,10 @@ from unisem.exchange.replicas.version import (
     StoredFile,
     Version,
     digest_of,
+    is_half_written,
     numbered,
     object_name,
+    part_named,
 )
 from unisem.images.library import listed_folders
 from unisem.images.reference import ImageRef
@@ -303,7 +305,7 @@ class _Sender:
         """Bytes of the parts that are there."""
         if self._known is None:
             found = self.depot.sizes(OBJECTS)
-            self._known = {name.rpartition("/")[2]: size for name, size in found.items()}
+            self._known = {part: size for name, size in found.items() if (part := part_named(name))}
         return self._known
 
     def has(self, file: StoredFile) -> bool:
@@ -378,13 +380,13 @@ def _pruned(depot: Depot, newest: Version, keep: int, sure: Callable[[], None]) 
                 gone.append(name)
             else:
                 used, kept = used | parts, kept + 1
-        # What is half written has a name with a dot, and is nobody's now.
-        half = [name for name in names if name.rpartition("/")[2].startswith(".")]
+        half = list(filter(is_half_written, names))  # which is nobody's now
         sure()
         depot.remove([*gone, *half])
-        found = depot.sizes(OBJECTS)
+        found = {name: part_named(name) for name in depot.sizes(OBJECTS)}
+        unused = [name for name, part in found.items() if part is not None and part not in used]
         sure()
-        depot.remove([name for name in found if name.rpartition("/")[2] not in used])
+        depot.remove([*unused, *filter(is_half_written, found)])  # a user's own files stay
         return len(gone), ""
     except StoreError as error:
         return 0, f"older versions were not removed: {error}"

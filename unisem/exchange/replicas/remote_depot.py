@@ -115,7 +115,7 @@ class RemoteDepot(Depot):
         try:
             told: dict[str, Any] = json.loads(data)
             return {"token": str(told["token"]), "who": str(told["who"]), "at": float(told["at"])}
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return {"token": "", "who": "somebody", "at": 0.0}
 
     def claim(self, data: bytes, *, only_new: bool) -> None:

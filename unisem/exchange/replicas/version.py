@@ -36,6 +36,11 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}(/[A-Za-z0-9][A-Za-z0-9._-]{0,199}){0,3}")
 _DESCRIPTION = re.compile(rf"{VERSIONS}/(\d{{8}})-([0-9a-f]{{16}})\.json")
+_PART = re.compile(rf"{OBJECTS}/([0-9a-f]{{2}})/(\1[0-9a-f]{{62}})")
+_HALF = re.compile(
+    rf"({VERSIONS}/\.\d{{8}}-[0-9a-f]{{16}}\.json|{OBJECTS}/[0-9a-f]{{2}}/\.[0-9a-f]{{64}})"
+    r"\.[0-9a-f]{16}\.tmp"
+)
 _NEVER = re.compile(r"(replica\.json|.*\.lock|writer\.json|.*-(wal|shm|journal))", re.IGNORECASE)
 """What SQLite or UniSem would take for the trace of a process, and act upon."""
 
@@ -199,6 +204,17 @@ def numbered(name: str) -> int | None:
     """The number of the version whose description this is; ``None`` for any other name."""
     found = _DESCRIPTION.fullmatch(name)
     return None if found is None else int(found[1])
+
+
+def part_named(name: str) -> str | None:
+    """The SHA-256 of the part that lies there; ``None`` for any other name."""
+    found = _PART.fullmatch(name)
+    return None if found is None else found[2]
+
+
+def is_half_written(name: str) -> bool:
+    """Whether a directory's file is what a killed publication left of a description or a part."""
+    return _HALF.fullmatch(name) is not None
 
 
 def _read(data: bytes, name: str, checked: Callable[[dict[str, Any]], _Parsed]) -> _Parsed:

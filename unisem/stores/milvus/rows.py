@@ -116,7 +116,7 @@ def record_of(body: str, image_library: ImageLibrary, where: str) -> Record:
         image = parts.pop("image")
         restored = None if image is None else image_library.from_json(image)
         return Record.restored(**parts, image=restored)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise CorruptStoreError(f"{where}: a record cannot be read ({error})") from error
 
 

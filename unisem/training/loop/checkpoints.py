@@ -94,7 +94,15 @@ def read_checkpoint(place: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         state = json.loads((place / STATE).read_text(encoding="utf-8"))
         if sorted(tensors) != state.pop("tensors"):
             raise ValueError("it has other tensors than were written")
-    except (AttributeError, KeyError, OSError, SafetensorError, TypeError, ValueError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        OSError,
+        RecursionError,
+        SafetensorError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise TrainingError(
             f"{place} cannot be read as a checkpoint: {error}. Delete it and resume again"
         ) from error
