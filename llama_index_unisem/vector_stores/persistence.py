@@ -42,6 +42,7 @@ _FORMAT = 1
 _KEY = "unisem_vector_store"
 _MOST_NAME = 100
 _NAMESPACE = re.compile(rf"(?!\.)[^/\\:\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{_MOST_NAME}}}")
+_COPY = re.compile(r".*\.[0-9a-f]{8}\.unisem", re.DOTALL)  # as `save` names them
 _MARKER_BYTES = 4096  # another store's file may be large, and is not read whole
 _NOTE = (
     "This is a UniSemVectorStore and no SimpleVectorStore. Load it with "
@@ -93,7 +94,8 @@ def save(opened: OpenStore, path: str, fs: fsspec.AbstractFileSystem | None) -> 
                     files.makedirs(files._parent(place), exist_ok=True)
                     files.put_file(str(file), place)
     _mark(path, name, files)
-    if old is not None and files.exists(old):
+    # A marker may be a stranger's, and name a folder that is the user's own: that stays.
+    if old is not None and _COPY.fullmatch(old.rsplit("/", 1)[-1]) and files.exists(old):
         files.rm(old, recursive=True)
 
 

@@ -202,6 +202,21 @@ def test_what_cannot_be_loaded_is_said(store: UniSemVectorStore, tmp_path: Path)
         UniSemVectorStore.from_persist_dir(str(tmp_path))
 
 
+def test_a_strangers_marker_removes_no_folder_of_the_users(
+    store: UniSemVectorStore, tmp_path: Path
+) -> None:
+    for name in ("photos", "mine.unisem"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "cat.png").write_bytes(b"1")
+        path = tmp_path / "default__vector_store.json"
+        path.write_text(json.dumps({"unisem_vector_store": {"directory": name, "format": 1}}))
+        store.persist(str(path))
+        assert (tmp_path / name / "cat.png").read_bytes() == b"1"
+        before = set(tmp_path.glob("*.unisem"))
+        store.persist(str(path))  # which replaces the copy before
+        assert len(before - set(tmp_path.glob("*.unisem"))) == 1
+
+
 def test_another_process_s_writing_is_not_swept_away(
     store: UniSemVectorStore, tmp_path: Path
 ) -> None:
