@@ -130,7 +130,7 @@ public final class ImageRetrieval {
             Path file = found.resolve(rank + "." + picture.extension());
             Files.write(file, picture.bytes());
             System.out.printf(Locale.ROOT, "%d  %.4f  %s  %s  -> %s%n", rank, hit.score(), record.id(),
-                    record.text() == null ? "" : record.text(), file);
+                    record.text() == null ? "" : record.text().replaceAll("\\s+", " "), file);
         }
     }
 }

@@ -116,12 +116,14 @@ class UniSemImageReader(BasePydanticReader, ResourcesReaderMixin):
             fs: ``None``: pictures are read from this machine.
 
         Raises:
-            ValueError: Neither a file nor an ``input_dir``, or a file system.
+            ValueError: Neither a file nor an ``input_dir``, a folder for a file, or a file system.
         """
         if fs is not None:
             raise ValueError("UniSemImageReader reads files of this machine only; give no fs")
         if file is None and self.input_dir is None:
             raise ValueError("give UniSemImageReader an input_dir, or load_data a file")
+        if file is not None and os.path.isdir(file):
+            raise ValueError(f"{file} is a folder; UniSemImageReader(folder).load_data() reads one")
         return self._documents(None if file is None else Path(file), extra_info or {})
 
     def load_data(

@@ -160,7 +160,7 @@ def test_hostile_text_is_text(run: Run, tmp_path: Path, toy: ToyEncoder, text: s
 
 
 def test_nothing_found_is_said(run: Run, built: Path) -> None:
-    run("search", built, "red", "--filter", "year = 1", "--html", "page.html")
+    run("search", built, "red", "--filter", "width = 1", "--html", "page.html")
     assert "Nothing found. Try fewer filters." in read(Path("page.html")).texts
 
 

@@ -20,6 +20,7 @@ from unisem.cli.app import application
 from unisem.cli.filtering import parse_filter
 from unisem.cli.terminal import amount
 from unisem.common.printable import plain, shortened
+from unisem.errors import FilterError
 from unisem.filters import matches
 
 ROOT = Path(__file__).parents[2]
@@ -283,6 +284,17 @@ def test_shortened_and_amount() -> None:
 )
 def test_parse_filter(text: str, metadata: dict[str, object], expected: bool) -> None:
     assert matches(parse_filter(text), metadata) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [("x=>3", "write >="), ("x =< 3", "write <="), ("x=!3", "write !="), ("x =~ a", "write ~")],
+)
+def test_an_operator_that_is_turned_round_is_no_value(text: str, remedy: str) -> None:
+    with pytest.raises(FilterError, match=remedy):
+        parse_filter(text)
+    for meant in ('x = ">3"', "x = >3"):  # with a space, or in quotes, it is the text
+        assert matches(parse_filter(meant), {"x": ">3"})
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -220,10 +220,18 @@ def test_a_bad_query_picture_is_one_line(
 
 
 def test_nothing_found_is_no_error(run: Run, built: Path) -> None:
-    result = run("search", built, "red", "--filter", "year > 3000")
+    result = run("search", built, "red", "--filter", "width > 3000")
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr == "Nothing found. Try fewer filters.\n"
     assert json.loads(run("search", built, "x", "--filter", "y=1", "--json").stdout)["hits"] == []
+
+
+def test_a_filter_on_what_no_record_has_is_told(run: Run, built: Path) -> None:
+    result = run("search", built, "red", "--filter", "wdith > 3")
+    told = "Nothing found. No record has wdith: do you mean width? Try fewer filters.\n"
+    assert result.stderr == told
+    result = run("search", built, "red", "--filter", "zzz = 1")
+    assert "No record has zzz: there are file_name, " in result.stderr
 
 
 def test_captions_cannot_write_to_the_terminal(run: Run, tmp_path: Path, toy: ToyEncoder) -> None:

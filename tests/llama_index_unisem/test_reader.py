@@ -248,6 +248,11 @@ def test_bad_input(given: dict[str, Any], error: type[Exception], message: str) 
             UniSemImageReader().list_resources()
 
 
+def test_a_folder_in_the_place_of_a_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"is a folder; UniSemImageReader\(folder\)"):
+        UniSemImageReader().load_data(tmp_path)
+
+
 @pytest.mark.parametrize("single", [False, True])
 def test_captions_as_people_have_them(tmp_path: Path, single: bool) -> None:
     folder = tmp_path / "photos"

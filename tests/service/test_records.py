@@ -353,7 +353,11 @@ def test_what_there_is(client: TestClient, card_space: SemanticSpace) -> None:
 
 def test_fields_to_filter_by(client: TestClient, card_space: SemanticSpace) -> None:
     card_space.add(
-        Record(id=str(n), text="t", metadata={"year": 2000 + n, "tags": ["a", f"b{n % 2}"]})
+        Record(
+            id=str(n),
+            text="t",
+            metadata={"year": 2000 + n, "tags": ["a", f"b{n % 2}"], "box": [n, 0.5, 9, 9]},
+        )
         for n in range(4)
     )
     fields = {it["name"]: it for it in client.get("/v1/spaces/cards/fields").json()["fields"]}
@@ -362,3 +366,4 @@ def test_fields_to_filter_by(client: TestClient, card_space: SemanticSpace) -> N
     assert tags["kind"] == "list"
     assert tags["values"][0] == {"value": "a", "records": 4}
     assert fields["file_name"]["kind"] == "string"
+    assert "box" not in fields  # where a passage stands on its page

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
+from difflib import get_close_matches
+from itertools import islice
 from typing import TYPE_CHECKING
+
+from unisem.common.printable import plain
+from unisem.filters import Field, fields_of
+from unisem.stores.selection import Selection
 
 if TYPE_CHECKING:
     from unisem.encoders import Encoder
@@ -12,6 +19,8 @@ if TYPE_CHECKING:
     from unisem.space import SemanticSpace
 
 _ENGLISH_ONLY = ("mini",)  # by what is known of them; of other models' languages nothing is
+_LOOKED_AT = 1000  # records whose fields are known
+_FIELDS = 8  # that are named
 _WORD = re.compile(r"[^\W\d_]+")
 _FOREIGN = frozenset(
     # Small words of German, French, Spanish, Italian, Portuguese, Dutch that no English text has.
@@ -49,7 +58,24 @@ def advice(query: Query, space: SemanticSpace) -> str:
         else "",
     ]
     tries = [it for it in tries if it]
-    return f"Try {_listed(tries)}." if tries else ""
+    whole = [_unknown_fields(query, space), f"Try {_listed(tries)}." if tries else ""]
+    return " ".join(filter(None, whole))
+
+
+def _unknown_fields(query: Query, space: SemanticSpace) -> str:
+    """Which metadata a filter names that no record has, and what it may have meant."""
+    condition = query.selection.filter
+    named = sorted(fields_of(condition)) if condition is not None else []
+    unknown = [it for it in named if not space.store.count(Selection(filter=Field(it).exists()))]
+    if not unknown:
+        return ""
+    some = islice(space.store.select(), _LOOKED_AT)
+    seen = Counter(name for record in some for name in record.metadata)
+    known = [name for name, _ in seen.most_common(_FIELDS)]
+    near = [it for name in unknown for it in get_close_matches(name, list(seen), n=1)]
+    meant = f"do you mean {_listed(near)}?" if near else f"there are {', '.join(known)}."
+    nobody = f"No record has {_listed(unknown)}"
+    return plain(f"{nobody}: {meant}" if known else f"{nobody}.")
 
 
 def unknown_language(query: Query, encoder: Encoder) -> str:

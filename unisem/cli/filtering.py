@@ -23,6 +23,7 @@ _OPERATORS = {
     "<": Operator.LT,
     "<=": Operator.LE,
 }
+_TURNED = {">": ">=", "<": "<=", "!": "!=", "~": "~"}  # what who writes =>, =<, =! or =~ means
 
 
 def parse_filter(text: str) -> Filter:
@@ -34,7 +35,8 @@ def parse_filter(text: str) -> Filter:
     Comparison(field='taken', operator=<Operator.GE: 'ge'>, value='2020')
 
     Raises:
-        FilterError: No condition, no value, or one that the operator cannot take.
+        FilterError: No condition, an operator that is turned round, no value, or one that the
+            operator cannot take.
     """
     found = _CONDITION.fullmatch(text)
     if found is None:
@@ -47,6 +49,12 @@ def parse_filter(text: str) -> Filter:
         raise FilterError(
             f"{text!r} compares with nothing; write a value behind {operator}, "
             f"or '{key} {operator} \"\"' for the empty text"
+        )
+    turned = text[found.end(2) :][:1]
+    if operator == "=" and turned in _TURNED:  # as a text it would be found nowhere
+        raise FilterError(
+            f"{text!r} has ={turned}, which is no operator; write {_TURNED[turned]}, "
+            f"or '{key} = \"{words}\"' for the text {words!r}"
         )
     value = words if key == TAKEN and words.isdecimal() else _value(words)  # a year, as text
     if operator == "~":

@@ -11,6 +11,7 @@ from unisem.records import Record
 from unisem.wire.answers import Fields, FieldValue, MetadataField
 
 _MOST_FIELDS, _MOST_VALUES, _MOST_DIFFERENT = 50, 20, 1000
+_BOX = "box"  # where on its page a passage stands: numbers that nobody filters by
 _LONGEST = 200  # characters of a value that is shown
 
 
@@ -46,7 +47,8 @@ def fields_in(records: Iterable[Record]) -> Fields:
         count += 1
         for name, value in record.metadata.items():
             is_plain = value is not None and not isinstance(value, dict)
-            if is_plain and (name in seen or len(seen) < _MOST_DIFFERENT):
+            is_place = name == _BOX and isinstance(value, list)
+            if is_plain and not is_place and (name in seen or len(seen) < _MOST_DIFFERENT):
                 seen.setdefault(name, _Seen()).take(value)
     common = sorted(seen.items(), key=lambda entry: (-entry[1].records, entry[0]))
     return Fields(fields=[_field(*entry) for entry in common[:_MOST_FIELDS]], looked_at=count)
