@@ -9,6 +9,7 @@ import importlib
 import pkgutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,13 @@ DOORS = ("cli", "__main__", "_version", "")  # where people come in; they may en
 @functools.cache
 def tree_of(path: Path) -> ast.AST:
     return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten_trees() -> Iterator[None]:
+    """A million nodes are not kept for the tests that come after these."""
+    yield
+    tree_of.cache_clear()
 
 
 def imported_names(tree: ast.AST) -> set[str]:

@@ -134,7 +134,9 @@ def test_a_jpeg_of_200_megapixels_is_decoded_at_reduced_scale(from_a_phone: byte
 def test_jpegs_that_must_be_decoded_whole_or_are_beyond_measure(
     size: tuple[int, int], options: dict[str, bool], reason: str
 ) -> None:
-    data = encoded(Image.new("L", size), "JPEG", quality=10, **options)
+    small = encoded(solid("red"), "JPEG", **options)
+    frame = small.index(b"\xff\xc2" if options else b"\xff\xc0") + 5  # its height, its width
+    data = small[:frame] + struct.pack(">HH", *reversed(size)) + small[frame + 4 :]
     for minimum in (None, 100):
         with pytest.raises(ImageError, match=reason):
             decode_image(data, "t", min_side=minimum)
@@ -163,7 +165,7 @@ def test_a_small_tiff_of_huge_tiles_is_refused(compression: int) -> None:
 
 
 def test_a_webp_whose_canvases_do_not_fit_is_refused() -> None:
-    data = encoded(Image.new("RGB", (9000, 9000)), "WEBP")
+    data = encoded(Image.new("RGB", (9000, 9000)), "WEBP", method=0)
     with pytest.raises(ImageError, match=r"9000 x 9000 pixels, which take 1,\d\d\d MiB"):
         inspect_image(data, "t")
 
@@ -193,7 +195,7 @@ linux = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peaks
     "kind", ["16-bit PNG", "float TIFF", "palette PNG", "RGBA PNG", "CMYK TIFF"]
 )
 def test_a_large_picture_takes_a_few_bytes_a_pixel(tmp_path: Path, kind: str) -> None:
-    side, path = 4000, tmp_path / "bomb"
+    side, path = 3000, tmp_path / "bomb"
     if kind == "16-bit PNG":
         many_bit_png(path, 0, side)
     elif kind == "float TIFF":

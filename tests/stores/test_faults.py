@@ -513,16 +513,17 @@ def flips(data: bytes, seed: int, count: int) -> Iterator[tuple[int, bytes]]:
         yield position, bytes(damaged)
 
 
+@pytest.mark.parametrize("count", [10, pytest.param(40, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "name", ["vectors-*.f32", "vectors-*.sums", "vectors-*.npy", "vectors.json"]
 )
 def test_flipped_byte_of_a_derived_file(
-    filled: tuple[Path, BruteForce], name: str, caplog: pytest.LogCaptureFixture
+    filled: tuple[Path, BruteForce], name: str, count: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     directory, oracle = filled
     (path,) = directory.glob(name)
     data = path.read_bytes()
-    for position, damaged in flips(data, 1, 40):
+    for position, damaged in flips(data, 1, count):
         print(f"{path.name}: byte {position}")
         path.write_bytes(damaged)
         caplog.clear()

@@ -7,6 +7,7 @@ are equal.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Sequence
@@ -75,13 +76,20 @@ class ToyEncoder(Encoder):
         return _unit(np.array(rows, np.float32).reshape(-1, self._dimension))
 
     def _word(self, word: str) -> np.ndarray:
-        digest = hashlib.sha256(f"{self._seed} {word}".encode()).digest()
-        return np.random.default_rng(list(digest)).standard_normal(self._dimension)
+        return _drawn(f"{self._seed} {word}", self._dimension)
 
     def _picture(self, image: Image.Image) -> np.ndarray:
         mean = np.asarray(image, np.float32).reshape(-1, 3).mean(axis=0)
         nearest = min(COLOURS, key=lambda name: float(np.abs(mean - COLOURS[name]).sum()))
         return self._word(nearest) + 0.05 * self._word(hashlib.sha256(image.tobytes()).hexdigest())
+
+
+@functools.lru_cache(10_000)  # the tests ask for the same few words a hundred thousand times
+def _drawn(name: str, dimension: int) -> np.ndarray:
+    digest = hashlib.sha256(name.encode()).digest()
+    drawn = np.random.default_rng(list(digest)).standard_normal(dimension)
+    drawn.flags.writeable = False
+    return drawn
 
 
 def _unit(rows: np.ndarray) -> Vector:
