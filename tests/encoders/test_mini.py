@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,6 +35,14 @@ def test_it_knows_what_it_sees(mini: Encoder) -> None:
     scores = mini.encode_texts(words, role="query") @ picture
     assert words[int(np.argmax(scores))] == "a traffic light"
     assert scores[0] > 0.3
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, True])
+def test_batches_of_no_size_are_refused(mini: Encoder, batch_size: Any) -> None:
+    with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1"):
+        mini.encode_texts(["a", "b"], batch_size=batch_size)
+    with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1"):
+        mini.encode_images([traffic_light()], batch_size=batch_size)
 
 
 def test_text_nearness_is_minilms(mini: Encoder) -> None:

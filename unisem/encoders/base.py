@@ -87,6 +87,10 @@ class Encoder(ABC):
 
         Returns:
             ``(n, d)`` float32 array of unit rows, in the order given.
+
+        Raises:
+            TypeError: ``texts`` is one text, or an item is none.
+            ValueError: There is no such role, or ``batch_size`` is not at least 1.
         """
 
     @abstractmethod

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
+from unisem.common.counts import check_counts
 from unisem.common.lazy_property import lazy_property
 from unisem.common.threads import in_order, workers
 from unisem.encoders.base import (
@@ -161,6 +162,7 @@ class BatchedEncoder(Encoder):
         batch_size: int = 32,
         progress: Progress | None = None,
     ) -> Vector:
+        check_counts(batch_size=batch_size)
         texts = texts_as_list(texts, role)
         self.require("text")
         self._report_cut(texts)
@@ -258,9 +260,11 @@ class BatchedEncoder(Encoder):
         batch_size: int | None = None,
         progress: Progress | None = None,
     ) -> Vector:
+        most = self._image_batch if batch_size is None else batch_size
+        check_counts(batch_size=most)
         vectors = np.empty((count, self.dimension), np.float32)
         done = 0
-        while batch := list(islice(images, batch_size or self._image_batch)):
+        while batch := list(islice(images, most)):
             vectors[done : done + len(batch)] = embed(batch)
             done += len(batch)
             if progress is not None:

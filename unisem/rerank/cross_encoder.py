@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from numpy.typing import ArrayLike
 from PIL import Image
 
+from unisem.common.counts import check_counts
 from unisem.common.lazy_property import lazy_property
 from unisem.errors import RerankerError
 from unisem.models.model_kind import architectures
-from unisem.rerank.local_reranker import LocalReranker, check_counts
+from unisem.rerank.local_reranker import LocalReranker
 from unisem.rerank.pair_format import PairFormat, Side
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+from unisem.common.counts import check_counts
 from unisem.common.threads import workers
 from unisem.errors import ImageError, RerankerError
 from unisem.images.reference import ImageRef
@@ -203,17 +204,6 @@ class LocalReranker(LocalModel, Reranker):
                 return compute()
         except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise RerankerError(f"the reranker {self.name!r} failed: {error}") from error
-
-
-def check_counts(**counts: int) -> None:
-    """Whether settings are whole numbers of at least 1.
-
-    Raises:
-        ValueError: Names the one that is not.
-    """
-    for label, value in counts.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{label} must be a whole number of at least 1, not {value!r}")
 
 
 def words_of(record: Record) -> str | None:

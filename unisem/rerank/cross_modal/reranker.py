@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from unisem.common.counts import check_counts
 from unisem.common.lazy_property import lazy_property
 from unisem.common.threads import workers
 from unisem.encoders.base import Encoder
@@ -80,8 +81,7 @@ class CrossModalReranker(LocalModel, TokenReranker):
         dtype: str = "float32",
         batch_size: int = 64,
     ) -> None:
-        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
-            raise ValueError(f"batch_size must be a whole number of at least 1, not {batch_size!r}")
+        check_counts(batch_size=batch_size)
         super().__init__(name, directory, device=device, dtype=dtype)
         self._encoder = encoder
         self._batch_size = batch_size
