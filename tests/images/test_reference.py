@@ -233,6 +233,21 @@ def test_other_types_are_refused(source: object) -> None:
         ImageRef.of(source)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("size", [(0, 0), (0, 5), (5, 0)])
+def test_a_pillow_picture_without_pixels_is_refused(size: tuple[int, int]) -> None:
+    for use in (open_image, ImageRef.of):
+        with pytest.raises(ImageError, match="PIL image: has no pixels"):
+            use(Image.new("RGB", size))
+
+
+def test_a_closed_pillow_picture_is_refused() -> None:
+    for use in (open_image, ImageRef.of):
+        picture = Image.open(BytesIO(encoded(solid("red"))))
+        picture.close()
+        with pytest.raises(ImageError, match="PIL image: is damaged or truncated"):
+            use(picture)
+
+
 def test_sources_agree(tmp_path: Path) -> None:
     image = noise(3)
     path = tmp_path / "noise.png"

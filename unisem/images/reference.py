@@ -69,7 +69,8 @@ class ImageRef:
         orientation is applied first.
 
         Raises:
-            ImageError: A URL (UniSem opens files, it does not fetch) or another type.
+            ImageError: A URL (UniSem opens files, it does not fetch), a Pillow picture that is
+                empty or closed, or another type.
         """
         match source:
             case ImageRef():
@@ -78,7 +79,7 @@ class ImageRef:
                 return cls(data=bytes(source))
             case Image.Image():
                 buffer = BytesIO()
-                to_rgb(source).save(buffer, format="PNG", compress_level=1)
+                open_image(source).save(buffer, format="PNG", compress_level=1)
                 return cls(data=buffer.getvalue())
             case str() if source.lower().startswith(("http://", "https://", "data:", "file://")):
                 raise ImageError(
@@ -277,6 +278,8 @@ def open_image(source: ImageSource, *, min_side: int | None = None) -> Image.Ima
         ImageError: Names the picture and what is wrong with it.
     """
     if isinstance(source, Image.Image):
+        if 0 in source.size:
+            raise ImageError("PIL image", f"has no pixels: it is {source.width} x {source.height}")
         try:
             return to_rgb(source, min_side=min_side)
         except Exception as error:
