@@ -21,7 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Torch, transformers and thousands of tests are a million objects that stay: looking through them
-# as often as Python does by itself took a tenth of the time of all tests.
+# as often as Python does by itself took up to a tenth of a file's time.
 gc.set_threshold(10_000, 20, 20)
 
 # No test fails for a slow machine.
